@@ -1,0 +1,134 @@
+"""The seam between Clipzy and where its files live.
+
+A backend moves bytes and nothing else: sizes, caps, formats and records are decided by its callers. Every key is
+written once and is invisible until it is complete; a second write of the same key fails and changes nothing.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, Protocol
+
+RECORD_LIMIT_BYTES = 64 << 20
+
+
+@dataclass(frozen=True)
+class BlobInfo:
+    """What a listing knows of one complete file."""
+
+    key: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class Link:
+    """An address for a client, and when it dies (``None``: it does not)."""
+
+    url: str
+    expires_at: datetime | None
+
+
+class Incoming(Protocol):
+    """One file on its way in. Used with ``with``: what is not published by the end of it is gone.
+
+    Every method may raise ``StorageFull`` or ``StorageUnavailable``; the unfinished file is then already removed, or
+    is left in the incoming area where it counts for nothing.
+    """
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes written so far."""
+
+    @property
+    def sha256(self) -> str:
+        """Hex digest of the bytes written so far, computed on the way."""
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Append all of ``data``."""
+
+    def publish(self, key: str, *, content_type: str = "application/octet-stream") -> BlobInfo:
+        """Make the file durable and then visible under ``key``, whole, in one step.
+
+        Raises:
+            AlreadyExists: the key is taken; what is there stays as it was.
+            BadKey: the key is not of the allowed form.
+        """
+
+    def discard(self) -> None:
+        """Remove the unfinished file. Safe to call twice and after ``publish``."""
+
+
+class Storage(Protocol):
+    """One backend. All methods are safe to call from several threads and processes.
+
+    Besides the errors named at each method, all may raise ``BadKey`` and ``StorageUnavailable``.
+    """
+
+    kind: Literal["local", "s3"]
+
+    def prepare(self) -> str:
+        """Prove that the storage can be written, read and deleted, and return its identity.
+
+        The identity is written once, by whoever comes first, and never changes.
+
+        Raises:
+            ConfigurationError: it is missing, not writable or not what was declared.
+            StorageUnavailable: it cannot be reached now.
+        """
+
+    def retract(self) -> None:
+        """Take back what ``prepare`` of this object created, if nothing else was written there since."""
+
+    def incoming(self) -> AbstractContextManager[Incoming]:
+        """Begin a file whose key is named at its end. May raise ``StorageFull``."""
+
+    def open(self, key: str, *, start: int = 0, length: int | None = None) -> BinaryIO:
+        """Read from byte ``start``, at most ``length`` bytes. Raises ``NotFound``."""
+
+    def local_copy(self, key: str, scratch: Path) -> Path:
+        """A path that a decoder can open: the file itself, or a copy in ``scratch``. Never to be written.
+
+        Raises:
+            NotFound: nothing is there.
+            StorageFull: ``scratch`` has no room for the copy.
+        """
+
+    def info(self, key: str) -> BlobInfo:
+        """Size of the file. Raises ``NotFound``."""
+
+    def exists(self, key: str) -> bool:
+        """Whether a complete file is there."""
+
+    def delete(self, key: str) -> bool:
+        """Remove the file; false if there was none."""
+
+    def list(self, prefix: str) -> Iterator[BlobInfo]:
+        """All complete files whose key begins with ``prefix`` (a folder, ending in ``/``), in key order."""
+
+    def free_bytes(self) -> int | None:
+        """Room left, or ``None`` where nobody knows."""
+
+    def link(self, key: str) -> Link:
+        """Where a client finds the file; made anew for every answer and never stored."""
+
+
+def put_bytes(storage: Storage, key: str, data: bytes, *, content_type: str) -> BlobInfo:
+    """Write a small file. Raises what ``Incoming`` raises."""
+    with storage.incoming() as incoming:
+        incoming.write(data)
+        return incoming.publish(key, content_type=content_type)
+
+
+def put_json(storage: Storage, key: str, value: Any) -> BlobInfo:
+    """Write one JSON record. Raises what ``Incoming`` raises."""
+    text = json.dumps(value, ensure_ascii=False, indent=1) + "\n"
+    return put_bytes(storage, key, text.encode(), content_type="application/json")
+
+
+def read_bytes(storage: Storage, key: str) -> bytes:
+    """All of a small file. Raises ``NotFound``."""
+    with storage.open(key) as stream:
+        return stream.read(RECORD_LIMIT_BYTES)

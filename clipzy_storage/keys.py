@@ -1,0 +1,83 @@
+"""Every key in storage and in Redis, and the ids they are made of. Pure: nothing here touches either."""
+
+import os
+import re
+import time
+from pathlib import PurePosixPath
+
+from clipzy_storage.errors import BadKey
+
+_CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
+_ID = re.compile(r"(?:job|vid)_[0-9a-hjkmnp-tv-z]{26}")
+_SEGMENT = re.compile(r"[A-Za-z0-9._-]{1,100}")
+_TOP_FOLDERS = frozenset({"uploads", "jobs", "results", ".clipzy"})
+MAX_KEY_LENGTH = 400
+
+STORAGE_ID = ".clipzy/storage-id"
+INCOMING = ".clipzy/incoming"
+PROBE = ".clipzy/probe"
+
+# One prefix for our own keys, one below it for the Celery broker, so that both can share a database with others.
+REDIS_PREFIX = "clipzy:"
+BROKER_PREFIX = "clipzy:mq:"
+
+
+def new_id(prefix: str) -> str:
+    """``job_…`` or ``vid_…``: 48 bits of milliseconds, so that ids sort by age, then 80 random bits."""
+    number = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
+    return f"{prefix}_" + "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
+
+
+def is_job_id(text: str) -> bool:
+    return text.startswith("job_") and _ID.fullmatch(text) is not None
+
+
+def is_video_id(text: str) -> bool:
+    return text.startswith("vid_") and _ID.fullmatch(text) is not None
+
+
+def upload(video_id: str, extension: str) -> str:
+    """The source file; ``extension`` is the container that was recognised, never the client's."""
+    return f"uploads/{video_id}/source.{extension}"
+
+
+def video_record(video_id: str) -> str:
+    return f"uploads/{video_id}/video.json"
+
+
+def open_job(job_id: str) -> str:
+    return f"jobs/open/{job_id}.json"
+
+
+def done_job(job_id: str) -> str:
+    return f"jobs/done/{job_id}.json"
+
+
+def result_prefix(job_id: str) -> str:
+    return f"results/{job_id}/"
+
+
+def result_index(job_id: str) -> str:
+    return f"results/{job_id}/output.json"
+
+
+def attempt_prefix(job_id: str, attempt: int, nonce: str) -> str:
+    """Where one attempt writes, alone: nothing under it counts before the attempt is committed."""
+    return f"results/{job_id}/attempts/{attempt}-{nonce}/"
+
+
+def checked(key: str) -> str:
+    """The key itself, if it is of the allowed form.
+
+    Raises:
+        BadKey: it is not: an unknown top folder, an empty or dotted segment, another character, too long.
+    """
+    segments = key.split("/")
+    if (
+        len(key) > MAX_KEY_LENGTH
+        or len(segments) < 2
+        or segments[0] not in _TOP_FOLDERS
+        or any(_SEGMENT.fullmatch(segment) is None or segment in {".", ".."} for segment in segments)
+    ):
+        raise BadKey(f"{key[:80]!r} is not a storage key")
+    return str(PurePosixPath(key))

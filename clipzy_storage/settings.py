@@ -1,0 +1,253 @@
+"""Every setting, in one table: name, default, bounds and help. ``.env.example`` is checked against it."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
+
+import dotenv
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic.fields import FieldInfo
+
+from clipzy_storage.errors import ConfigurationError
+
+DEFAULT_REDIS_URL = "redis://localhost:6379/0"
+EMBEDDED_REDIS_FILE = "redis/server.json"  # under CLIPZY_DATA_DIR, there while `clipzy up` runs its own server
+
+# Settings of the contract that this version cannot honour yet: refused, so that nobody relies on one in vain.
+NOT_YET_SERVED = (
+    "RESULT_TTL_HOURS",
+    "UPLOAD_TTL_HOURS",
+    "CORS_ORIGINS",
+    "TRUSTED_PROXIES",
+    "PUBLIC_URL",
+)
+
+
+def _setting(name: str, default: Any, *, expects: str, help: str, **bounds: Any) -> Any:
+    return Field(
+        default, alias=name, description=help, json_schema_extra={"expects": expects}, repr="URL" not in name, **bounds
+    )
+
+
+class Settings(BaseModel):
+    """The settings of one process. Build it with ``from_env``; tests may pass fields by their environment names."""
+
+    model_config = ConfigDict(frozen=True, validate_default=True)
+
+    storage_type: Literal["local"] = _setting(
+        "STORAGE_TYPE",
+        "local",
+        expects="local (s3 comes with a later version)",
+        help="Where uploads and results live.",
+    )
+    local_storage_path: Path = _setting(
+        "LOCAL_STORAGE_PATH",
+        "./storage",
+        expects="the path of a folder",
+        help="The storage folder; created if missing, but not when declared shared.",
+    )
+    local_storage_shared: bool = _setting(
+        "LOCAL_STORAGE_SHARED",
+        "false",
+        expects="true or false",
+        help="Declares that LOCAL_STORAGE_PATH is one filesystem mounted by every worker and front end.",
+    )
+    worker_count: int = _setting(
+        "WORKER_COUNT",
+        "1",
+        ge=1,
+        le=1000,
+        expects="a whole number from 1 to 1000",
+        help="How many workers the deployment runs; more than 1 needs a shared storage.",
+    )
+    max_file_size_mb: int = _setting(
+        "MAX_FILE_SIZE_MB",
+        "2000",
+        ge=1,
+        le=1_000_000,
+        expects="a whole number of MiB from 1 to 1000000",
+        help="The cap on an upload, in MiB.",
+    )
+    redis_url: str = _setting(
+        "REDIS_URL",
+        DEFAULT_REDIS_URL,
+        expects="redis://[user:password@]host:port/db, rediss://… or unix://…",
+        help="Job records and, unless CELERY_BROKER_URL is set, the Celery broker."
+        " Unset: the server that `clipzy up` runs from CLIPZY_DATA_DIR, else the default.",
+    )
+    celery_broker_url: str | None = _setting(
+        "CELERY_BROKER_URL",
+        None,
+        expects="redis://[user:password@]host:port/db or rediss://…",
+        help="Another Redis for the Celery broker; unset: the same as REDIS_URL.",
+    )
+    data_dir: Path = _setting(
+        "CLIPZY_DATA_DIR",
+        "./.clipzy",
+        expects="the path of a folder",
+        help="This machine's own data: embedded Redis, its password, scratch. Never on the shared mount.",
+    )
+    work_dir: Path = _setting(
+        "WORK_DIR",
+        "",
+        expects="the path of a folder",
+        help="Scratch for jobs. Default: CLIPZY_DATA_DIR/work.",
+    )
+    max_concurrent_jobs: int = _setting(
+        "MAX_CONCURRENT_JOBS",
+        "1",
+        ge=1,
+        le=256,
+        expects="a whole number from 1 to 256",
+        help="Jobs one worker runs at a time; decoder threads are shared among them.",
+    )
+    processing_timeout_seconds: int = _setting(
+        "PROCESSING_TIMEOUT_SECONDS",
+        "3600",
+        ge=1,
+        le=604_800,
+        expects="a whole number of seconds from 1 to 604800",
+        help="Wall clock of one attempt; past it the job fails with JOB_TIMEOUT.",
+    )
+    job_lease_seconds: int = _setting(
+        "JOB_LEASE_SECONDS",
+        "60",
+        ge=2,
+        le=3600,
+        expects="a whole number of seconds from 2 to 3600",
+        help="How long a silent worker keeps its job; heartbeats come four times as often.",
+    )
+    clipzy_url: str = _setting(
+        "CLIPZY_URL",
+        "http://127.0.0.1:8000",
+        expects="http://host:port or https://…",
+        help="Where `clipzy submit` finds the front end.",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _setting(
+        "LOG_LEVEL", "INFO", expects="DEBUG, INFO, WARNING or ERROR", help="The least severe lines that are logged."
+    )
+    log_format: Literal["text", "json"] = _setting(
+        "LOG_FORMAT", "text", expects="text or json", help="json: one JSON object a line."
+    )
+
+    @field_validator("local_storage_path", "data_dir")
+    @classmethod
+    def _absolute(cls, path: Path) -> Path:
+        return Path(os.path.abspath(path))
+
+    @field_validator("work_dir")
+    @classmethod
+    def _beside_data(cls, path: Path, info: Any) -> Path:
+        if path == Path() and "data_dir" in info.data:
+            return Path(info.data["data_dir"]) / "work"
+        return Path(os.path.abspath(path))
+
+    @field_validator("redis_url", "celery_broker_url")
+    @classmethod
+    def _is_redis(cls, url: str | None, info: Any) -> str | None:
+        schemes = {"redis", "rediss"} | ({"unix"} if info.field_name == "redis_url" else set())
+        if url is not None and not _is_url(url, schemes):
+            raise ValueError("not the URL of a Redis server")
+        return url
+
+    @field_validator("clipzy_url")
+    @classmethod
+    def _is_http(cls, url: str) -> str:
+        if not _is_url(url, {"http", "https"}):
+            raise ValueError("not the URL of a front end")
+        return url.rstrip("/")
+
+    @property
+    def max_file_size_bytes(self) -> int:
+        return self.max_file_size_mb << 20
+
+    @property
+    def broker_url(self) -> str:
+        return self.celery_broker_url or self.redis_url
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
+        """Settings from the environment; a variable that is set to nothing counts as unset.
+
+        Raises:
+            ConfigurationError: one line for every wrong variable, naming it, its value and the remedy.
+        """
+        environ = os.environ if environ is None else environ
+        given = {name: environ[name].strip() for name in names() if environ.get(name, "").strip()}
+        problems = [
+            f"{name}={environ[name]} cannot be honoured by this version. Remove it."
+            for name in NOT_YET_SERVED
+            if environ.get(name, "").strip() not in ("", "0")
+        ]
+        settings = None
+        try:
+            settings = cls.model_validate(given)
+        except ValidationError as error:
+            problems += [_complaint(fault["loc"][0], given) for fault in error.errors()]
+        if settings is not None:
+            problems += settings._contradictions()
+        if problems or settings is None:
+            raise ConfigurationError(problems)
+        if "REDIS_URL" not in given and (embedded := embedded_redis_url(settings.data_dir)):
+            settings = settings.model_copy(update={"redis_url": embedded})
+        return settings
+
+    def _contradictions(self) -> list[str]:
+        """Settings that are each allowed but not together."""
+        found = []
+        if self.local_storage_shared and self.data_dir.is_relative_to(self.local_storage_path):
+            found.append(
+                f"CLIPZY_DATA_DIR={self.data_dir} lies on the shared storage {self.local_storage_path}, where other"
+                " machines would take it for their own. Set it to a folder of this machine."
+            )
+        return found
+
+
+def load_dotenv() -> None:
+    """Bring the working directory's ``.env`` into the environment without overriding it, so that boto3 sees it too."""
+    dotenv.load_dotenv(Path.cwd() / ".env", override=False)
+
+
+def fields() -> dict[str, FieldInfo]:
+    """Every setting by the name of its environment variable, in the order in which people read them."""
+    return {str(field.alias): field for field in Settings.model_fields.values()}
+
+
+def names() -> tuple[str, ...]:
+    return tuple(fields())
+
+
+def embedded_redis_url(data_dir: Path) -> str | None:
+    """The address of the server that `clipzy up` runs from this data directory, while it runs."""
+    try:
+        return str(json.loads((data_dir / EMBEDDED_REDIS_FILE).read_text())["url"])
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def redacted(url: str) -> str:
+    """The URL without its password, for logs and messages."""
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    host = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=f"{parts.username or ''}:***@{host}").geturl()
+
+
+def _complaint(name: Any, given: Mapping[str, str]) -> str:
+    extra = fields()[str(name)].json_schema_extra
+    expects = extra["expects"] if isinstance(extra, dict) else ""
+    value = "***" if "URL" in str(name) and "@" in given.get(name, "") else given.get(name, "")
+    return f"{name}={value} is wrong. Set it to {expects}, or leave it out for its default."
+
+
+def _is_url(text: str, schemes: set[str]) -> bool:
+    try:
+        parts = urlsplit(text)
+        parts.port  # noqa: B018 - raises where the port is no number
+    except ValueError:
+        return False
+    return parts.scheme in schemes and bool(parts.netloc or (parts.scheme == "unix" and parts.path))
