@@ -1,0 +1,53 @@
+"""`clipzy web`: checks settings, storage and guard, then serves the application until it is told to stop."""
+
+import os
+import signal
+
+from granian import Granian
+from granian.constants import Interfaces
+from granian.log import LogLevels
+
+from clipzy_storage import entrance, logs
+from clipzy_storage.errors import ConfigurationError
+from clipzy_storage.settings import Settings
+
+# One process, so that memory stays small; many threads, so that slow uploads leave room for those who poll.
+THREADS = 64
+MEMBER_ID = "CLIPZY_MEMBER_ID"  # hands the membership from the main process, which keeps it, to the serving one
+
+
+def serve(host: str, port: int, settings: Settings) -> int:
+    """Serve until SIGTERM or SIGINT; returns the exit status.
+
+    Starts although Redis is away, and is not ready until it is back. Raises ``ConfigurationError``, also later, when
+    the guard refuses.
+    """
+    logs.configure(settings)
+    refusals: list[str] = []
+
+    def stop_refused(message: str) -> None:
+        refusals.append(message)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    admission = entrance.enter(settings, role="web", on_refused=stop_refused, wait=False)
+    os.environ[MEMBER_ID] = admission.member_id
+    server = Granian(
+        "clipzy_api.wsgi:application",
+        address=host,
+        port=port,
+        interface=Interfaces.WSGI,
+        factory=True,
+        workers=1,
+        blocking_threads=THREADS,
+        respawn_failed_workers=True,
+        websockets=False,
+        log_level=LogLevels.warning,
+    )
+    admission.keeper.start()
+    try:
+        server.serve()
+    finally:
+        admission.keeper.stop()
+    if refusals:
+        raise ConfigurationError(refusals)
+    return 0

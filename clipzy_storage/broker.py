@@ -1,0 +1,39 @@
+"""What both ends of the queue must agree on: plain Celery settings, without Celery."""
+
+from typing import Any
+
+from clipzy_storage import keys
+from clipzy_storage.settings import Settings
+
+QUEUE = "clipzy.jobs"
+PROCESS_JOB = "clipzy.process_job"
+
+
+def celery_settings(settings: Settings) -> dict[str, Any]:
+    """The part of Celery's configuration that front end and worker share."""
+    return {
+        "broker_url": settings.broker_url,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "broker_transport_options": {
+            "global_keyprefix": keys.BROKER_PREFIX,
+            # Safe to be short: messages are acknowledged as soon as they are taken, and a second copy is refused
+            # by the claim.
+            "visibility_timeout": 600,
+            "unacked_restore_interval": 10,
+            "unacked_restore_throttle": 6,
+            "socket_timeout": 5,
+            "socket_connect_timeout": 2,
+            "socket_keepalive": True,
+            "health_check_interval": 25,
+        },
+        "task_default_queue": QUEUE,
+        "task_create_missing_queues": False,
+        "task_ignore_result": True,
+        "task_serializer": "json",
+        "event_serializer": "json",
+        "accept_content": ["json"],
+        "result_accept_content": ["json"],
+        "task_publish_retry_policy": {"max_retries": 2, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5},
+        "task_send_sent_event": True,
+    }

@@ -1,0 +1,75 @@
+"""`output.json`: what a finished job says of its footage. Its JSON Schema is published in ``docs/``.
+
+It may grow; a name once here stays. Links are never stored in it, since they die.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Seconds = Annotated[float, Field(ge=0)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Source(_Part):
+    """Facts about the upload. Width and height are as displayed: rotation and pixel shape applied."""
+
+    filename: str
+    container: Literal["mp4", "mov", "avi", "mkv", "webm"]
+    size_bytes: int = Field(ge=1)
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    duration_seconds: Seconds
+    width: int = Field(ge=1)
+    height: int = Field(ge=1)
+    frame_rate: float | None = Field(gt=0)
+    video_codec: str
+    audio_codec: str | None
+
+
+class Shot(_Part):
+    """From the first frame of one view to the first of the next; ``transition`` is how it begins."""
+
+    index: int = Field(ge=0)
+    start_seconds: Seconds
+    end_seconds: Seconds
+    transition: Literal["start", "cut", "fade", "dissolve"]
+
+
+class Artifact(_Part):
+    """One file that the job wrote."""
+
+    name: str
+    key: str
+    kind: Literal["poster", "thumbnail"]
+    content_type: str
+    size_bytes: int = Field(ge=0)
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    shot: int | None = Field(default=None, description="The shot that a thumbnail shows.")
+
+
+class Output(_Part):
+    """The whole document."""
+
+    schema_version: Literal["1.0"] = "1.0"
+    job_id: str
+    video_id: str
+    attempt: int = Field(ge=1)
+    created_at: str
+    source: Source
+    shots: list[Shot]
+    clips: list[dict[str, Any]] = []
+    artifacts: list[Artifact]
+    warnings: list[str] = Field(default=[], description="What was odd about the file, for its owner.")
+    timings: dict[str, float] = Field(description="Seconds each part of the analysis took.")
+
+    def to_json(self) -> bytes:
+        return (self.model_dump_json(indent=1) + "\n").encode()
+
+
+def json_schema() -> dict[str, Any]:
+    """The published schema (JSON Schema 2020-12)."""
+    schema = Output.model_json_schema(mode="serialization")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

@@ -1,0 +1,85 @@
+"""How Clipzy reaches Redis, and how Redis' errors are told apart."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.client import Redis
+from redis.retry import Retry
+
+from clipzy_storage.errors import ConfigurationError, QueueUnavailable
+from clipzy_storage.settings import redacted
+
+_SCRIPTS = Path(__file__).parent / "scripts"
+
+
+def connect(url: str) -> "Redis":
+    """A client with bounded waits. Connects at the first command; safe for threads and after a fork.
+
+    A command is sent once more when its connection broke: every script of ours may run twice.
+    """
+    return redis.Redis.from_url(
+        url,
+        socket_timeout=5,
+        socket_connect_timeout=2,
+        socket_keepalive=True,
+        health_check_interval=25,
+        max_connections=200,
+        retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
+        decode_responses=True,
+    )
+
+
+def connected(client: "Redis") -> "Redis":
+    """The same client on one connection that is made now, so that only what fails after this may have arrived."""
+    return client.client()  # type: ignore[no-untyped-call, no-any-return]
+
+
+@contextmanager
+def translated(*, certain: bool = False) -> Iterator[None]:
+    """Turn redis' errors into ``QueueUnavailable``; ``certain`` says that a lost connection means nothing was done."""
+    try:
+        yield
+    except (redis.ConnectionError, redis.TimeoutError) as error:
+        raise QueueUnavailable(f"Redis cannot be reached ({type(error).__name__})", certain=certain) from error
+    except redis.ResponseError as error:  # refused: full, read-only, loading, or a script's own fault
+        raise QueueUnavailable(f"Redis refused: {str(error)[:200]}", certain=True) from error
+
+
+def check_server(client: "Redis", *, url: str) -> None:
+    """Raise ``ConfigurationError`` where the server can never serve us, ``QueueUnavailable`` where it is away."""
+    try:
+        info: Any = client.info("cluster")
+    except redis.AuthenticationError as error:
+        raise ConfigurationError(
+            [f"REDIS_URL={redacted(url)} was refused: {error}. Put the right user and password into it."]
+        ) from error
+    except (redis.RedisError, OSError) as error:
+        raise QueueUnavailable(f"Redis cannot be reached ({type(error).__name__})", certain=True) from error
+    if info.get("cluster_enabled"):
+        raise ConfigurationError(
+            [f"REDIS_URL={redacted(url)} is a Redis Cluster, which is not supported. Use a single server."]
+        )
+
+
+class Scripts:
+    """Our Lua scripts on one client, by name. Each file in ``scripts/`` runs after the shared ``_shared.lua``."""
+
+    def __init__(self, client: "Redis") -> None:
+        self._client = client
+        self._registered: dict[str, Any] = {}
+
+    def run(self, name: str, *, prefix: str, args: list[str | int], on: "Redis | None" = None) -> Any:
+        """Run ``scripts/{name}.lua``. Raises ``redis`` errors, to be translated by the caller."""
+        if name not in self._registered:
+            self._registered[name] = self._client.register_script(_source(name))
+        return self._registered[name](keys=[prefix], args=args, client=on)
+
+
+@cache
+def _source(name: str) -> str:
+    return (_SCRIPTS / "_shared.lua").read_text() + (_SCRIPTS / f"{name}.lua").read_text()

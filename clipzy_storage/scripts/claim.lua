@@ -1,0 +1,17 @@
+-- ARGV: id, nonce of this claim, holder (JSON), storage id, lease in ms. Answers {token, record…} or {''}
+local id, nonce, holder, storage_id, lease_ms = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
+local state = get(id, 'state')
+if state == 'running' and get(id, 'nonce') == nonce then
+  return { get(id, 'token'), whole(id) }
+end
+if state ~= 'queued' or get(id, 'storage_id') ~= storage_id or now < number(id, 'not_before_ms') then
+  return { '' }
+end
+local token = new_token(id, nonce)
+move(id, 'running')
+redis.call('HINCRBY', job_key(id), 'attempt', 1)
+redis.call('HSETNX', job_key(id), 'started_ms', now)
+set(id, 'nonce', nonce, 'holder', holder)
+redis.call('ZREM', queued_set, id)
+redis.call('ZADD', lease_set, now + lease_ms, id)
+return { token, whole(id) }

@@ -1,0 +1,85 @@
+"""`clipzy worker`: checks settings, storage and guard, then runs one Celery worker until it is told to stop."""
+
+import logging
+import os
+import signal
+import sys
+from typing import Any
+
+# Celery reads this when it is imported: SIGTERM then puts running jobs back into the queue instead of waiting for them.
+os.environ["REMAP_SIGTERM"] = "SIGQUIT"
+
+from celery import Celery, signals
+
+from clipzy_storage import entrance, logs, settings
+from clipzy_storage.errors import ConfigurationError
+from clipzy_storage.settings import Settings
+from clipzy_worker import scratch
+from clipzy_worker.app import create_workplace, waiting_hints
+from clipzy_worker.reaper import Reaper
+
+log = logging.getLogger("clipzy.worker")
+
+
+def main() -> int:
+    """Run one worker; returns the exit status."""
+    try:
+        settings.load_dotenv()
+        return run(Settings.from_env())
+    except ConfigurationError as error:
+        for problem in error.problems:
+            print(f"clipzy: {problem}", file=sys.stderr)
+        return ConfigurationError.EXIT_STATUS
+    except KeyboardInterrupt:
+        return 130
+
+
+def run(config: Settings) -> int:
+    """Join, work, leave. Raises ``ConfigurationError``."""
+    logs.configure(config)
+    # Until Celery takes the signals over, a worker that still waits for Redis ends at once when it is told to.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    refusals: list[str] = []
+
+    def stop_refused(message: str) -> None:
+        refusals.append(message)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    admission = entrance.enter(config, role="worker", on_refused=stop_refused, wait=True)
+    app, place = create_workplace(config, admission.storage, storage_id=admission.storage_id)
+    scratch.sweep(config.work_dir)
+    reaper = Reaper(place, waiting_hints=lambda: waiting_hints(app))
+    signals.worker_ready.connect(lambda **_: _on_ready(reaper), weak=False)
+    admission.keeper.start()
+    try:
+        _work(app, name=admission.name, log_level=config.log_level)
+    finally:
+        reaper.stop()
+        admission.keeper.stop()
+    if refusals:
+        raise ConfigurationError(refusals)
+    return 0
+
+
+def _work(app: Celery, *, name: str, log_level: str) -> None:
+    worker: Any = app.Worker(
+        hostname=f"clipzy@{name}",
+        pool_cls="prefork",
+        loglevel=log_level,
+        quiet=True,
+        without_gossip=True,
+        without_mingle=True,
+    )
+    worker.start()
+
+
+def _on_ready(reaper: Reaper) -> None:
+    # The pool is forked by now; a thread that ran earlier could be forked in the middle of holding a lock.
+    reaper.start()
+    # Ctrl-C means what SIGTERM means: put the job back and stop. Celery's own would wait for it.
+    signal.signal(signal.SIGINT, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    log.info("worker.ready")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

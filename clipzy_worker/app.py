@@ -1,0 +1,78 @@
+"""The Celery application of a worker and its one task."""
+
+from typing import Any
+
+from celery import Celery, signals
+from kombu import Queue
+from kombu.exceptions import OperationalError
+
+from clipzy_storage import broker, logs
+from clipzy_storage.base import Storage
+from clipzy_storage.errors import QueueUnavailable, StorageError
+from clipzy_storage.jobs import JobStore
+from clipzy_storage.settings import Settings
+from clipzy_worker import attempt
+from clipzy_worker.attempt import Workplace
+from clipzy_worker.errors import JobFailed
+
+# Short, so that a stopped worker has put its job back before the tools that stop it (honcho 5 s, Docker 10 s) kill it.
+SOFT_SHUTDOWN_SECONDS = 2
+
+
+def create_workplace(settings: Settings, storage: Storage, *, storage_id: str) -> tuple[Celery, Workplace]:
+    """The application, ready to be run as a worker in this process, and what its task works with."""
+    app = Celery("clipzy", set_as_current=False)
+    app.conf.update(broker.celery_settings(settings), **_worker_settings(settings))
+    place = Workplace(
+        settings=settings,
+        storage=storage,
+        storage_id=storage_id,
+        jobs=JobStore(settings.redis_url, lease_seconds=settings.job_lease_seconds),
+        hint=lambda job_id: _send_hint(app, job_id),
+    )
+
+    @app.task(name=broker.PROCESS_JOB, throws=(JobFailed, QueueUnavailable, StorageError))
+    def process_job(job_id: str) -> str:
+        """Look at one job. Fails, so that Flower shows it, when the job ends as failed."""
+        return attempt.run(place, job_id)
+
+    # Celery would put its own handlers over ours.
+    signals.setup_logging.connect(lambda **_: logs.configure(settings), weak=False)
+    return app, place
+
+
+def waiting_hints(app: Celery) -> int:
+    """How many messages wait in the broker's list. Raises ``QueueUnavailable``."""
+    connection: Any = app.connection_for_read()
+    try:
+        with connection:
+            return int(connection.default_channel.queue_declare(broker.QUEUE, passive=True).message_count)
+    except (OperationalError, OSError, *connection.recoverable_connection_errors) as error:
+        raise QueueUnavailable(f"the broker cannot be reached ({type(error).__name__})", certain=True) from error
+
+
+def _send_hint(app: Celery, job_id: str) -> None:
+    try:
+        app.send_task(broker.PROCESS_JOB, args=[job_id], queue=broker.QUEUE)
+    except (OperationalError, OSError) as error:
+        raise QueueUnavailable(f"the broker cannot be reached ({type(error).__name__})", certain=False) from error
+
+
+def _worker_settings(settings: Settings) -> dict[str, Any]:
+    return {
+        "task_queues": [Queue(broker.QUEUE)],
+        # Early acknowledgement: with acks_late a reset connection starts a second copy at once, and a Redis that is
+        # away for a moment ends the worker. What a lost worker was doing is found by its lease instead.
+        "task_acks_late": False,
+        "worker_prefetch_multiplier": 1,
+        "worker_disable_prefetch": True,  # the backlog stays in Redis for workers that are free
+        "worker_concurrency": settings.max_concurrent_jobs,
+        "task_time_limit": settings.processing_timeout_seconds + 600,  # a backstop; the attempt watches its own clock
+        "broker_channel_error_retry": True,  # a demoted replica answers READONLY, which would end the worker
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "worker_soft_shutdown_timeout": SOFT_SHUTDOWN_SECONDS,
+        "worker_max_tasks_per_child": 50,
+        "worker_send_task_events": True,
+        "worker_hijack_root_logger": False,
+        "worker_redirect_stdouts": False,
+    }

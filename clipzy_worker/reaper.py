@@ -1,0 +1,80 @@
+"""Takes up what others dropped: jobs of lost workers, ends half carried out, hints that never arrived.
+
+Runs in every worker; a short lock in Redis lets one at a time do it. All times derive from the lease: a pass every
+sixth of it, and a silent worker is given a lease and half a lease more.
+"""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+
+from clipzy_storage.errors import QueueUnavailable, StorageError
+from clipzy_storage.jobs import Lease
+from clipzy_worker import publish
+from clipzy_worker.attempt import Workplace
+
+log = logging.getLogger(__name__)
+
+
+class Reaper:
+    """A thread that looks after the jobs of all workers until it is stopped."""
+
+    def __init__(self, place: Workplace, *, waiting_hints: Callable[[], int]) -> None:
+        self._place = place
+        self._waiting_hints = waiting_hints
+        self._interval_seconds = place.jobs.lease_seconds / 6
+        self._has_redis_since: float | None = None
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="reaper", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    def _run(self) -> None:
+        while not self._stopping.wait(self._interval_seconds):
+            try:
+                self.look()
+            except QueueUnavailable as error:
+                self._has_redis_since = None
+                log.warning("reaper.redis_away: %s", error)
+            except Exception:  # the thread must outlive whatever one job holds in store
+                log.exception("reaper.failed")
+
+    def look(self) -> None:
+        """One pass. Raises ``QueueUnavailable``."""
+        jobs = self._place.jobs
+        if not jobs.may_reap(seconds=self._interval_seconds):
+            return
+        self._has_redis_since = self._has_redis_since or time.monotonic()
+        gone = [lease for lease in jobs.leases() if lease.holder is not None and lease.holder.is_gone()]
+        self._reap(gone)
+        for job_id in jobs.stale(queue_is_empty=self._waiting_hints() == 0):
+            log.info("reaper.hinted: %s", job_id)
+            self._place.hint(job_id)
+
+    def _reap(self, gone: list[Lease]) -> None:
+        # When Redis comes back after an outage longer than a lease, every lease has run out though every worker is
+        # well: they get one whole lease to renew theirs.
+        has_redis_seconds = time.monotonic() - (self._has_redis_since or 0)
+        expired_too = has_redis_seconds >= self._place.jobs.lease_seconds
+        reaped = self._place.jobs.reap(gone, nonce=os.urandom(8).hex(), expired_too=expired_too)
+        for job_id in reaped.requeued:
+            log.warning("reaper.requeued: %s, its worker is lost", job_id)
+            self._place.hint(job_id)
+        for job_id, token in reaped.adopted:
+            self._conclude(job_id, token)
+
+    def _conclude(self, job_id: str, token: str) -> None:
+        decided = self._place.jobs.decided(job_id, token)
+        if decided is None:
+            return
+        log.warning("reaper.concluding: %s, left behind as %s", job_id, decided.outcome)
+        try:
+            publish.conclude(self._place.jobs, self._place.storage, decided)
+        except StorageError as error:
+            log.warning("reaper.storage_trouble: %s: %s; tried again later", job_id, error)

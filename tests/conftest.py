@@ -1,0 +1,54 @@
+"""What most tests stand on: a real Redis, an empty storage, settings for both."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from clipzy_api.cli.embedded_redis import EmbeddedRedis
+from clipzy_storage import LocalStorage, Settings, guard
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One server for the whole session, as `clipzy up` runs it."""
+    with EmbeddedRedis(tmp_path_factory.mktemp("redis")) as url:
+        yield url
+
+
+@pytest.fixture
+def redis_client(redis_server: str) -> Iterator[Any]:
+    with redis.Redis.from_url(redis_server, decode_responses=True) as client:
+        yield client
+
+
+@pytest.fixture
+def redis_url(redis_server: str, redis_client: Any) -> str:
+    """An empty Redis on which nobody can be unheard."""
+    redis_client.flushall()
+    guard.open_fresh(redis_server)
+    return redis_server
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> LocalStorage:
+    found = LocalStorage(tmp_path / "storage", shared=False)
+    found.prepare()
+    return found
+
+
+@pytest.fixture
+def make_settings(tmp_path: Path, redis_url: str) -> Any:
+    """Settings by their environment names, over ones that keep to this test's folder and Redis."""
+
+    def make(**given: str) -> Settings:
+        ours = {
+            "LOCAL_STORAGE_PATH": str(tmp_path / "storage"),
+            "CLIPZY_DATA_DIR": str(tmp_path / "data"),
+            "REDIS_URL": redis_url,
+        }
+        return Settings.from_env(ours | given)
+
+    return make
