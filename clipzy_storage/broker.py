@@ -1,8 +1,8 @@
-"""What both ends of the queue must agree on: plain Celery settings, without Celery."""
+"""What both ends of the queue must agree on: plain Celery settings, without Celery, and a look at the broker."""
 
 from typing import Any
 
-from clipzy_storage import keys
+from clipzy_storage import keys, redis_client
 from clipzy_storage.settings import Settings
 
 QUEUE = "clipzy.jobs"
@@ -37,3 +37,16 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         "task_publish_retry_policy": {"max_retries": 2, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5},
         "task_send_sent_event": True,
     }
+
+
+class WaitingHints:
+    """Counts the messages that no worker has taken yet."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._redis = redis_client.connect(settings.broker_url)
+
+    def __call__(self) -> int:
+        """Raises ``QueueUnavailable``."""
+        with redis_client.translated():
+            waiting: Any = self._redis.llen(keys.BROKER_PREFIX + QUEUE)
+        return int(waiting)

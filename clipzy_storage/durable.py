@@ -10,8 +10,6 @@ from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import TypeVar
 
-from pydantic import ValidationError
-
 from clipzy_storage import keys
 from clipzy_storage.base import Storage, put_json, read_bytes
 from clipzy_storage.contract import SCHEMA_VERSION, Job, Video
@@ -82,5 +80,5 @@ def _read(storage: Storage, key: str, kind: type[_Record]) -> _Record:
                 f"{key} has schema version {version}, and this Clipzy reads up to {SCHEMA_VERSION}: upgrade it"
             )
         return kind.model_validate(values)
-    except (ValueError, LookupError, TypeError, ValidationError) as error:
+    except (ValueError, LookupError, TypeError) as error:
         raise StorageError(f"{key} is damaged: it is no record of a {kind.__name__.lower()}") from error

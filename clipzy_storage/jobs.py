@@ -153,10 +153,12 @@ class JobStore:
             fields: Any = self._redis.hgetall(self._key(job_id))
         if not fields or fields["state"] != "committing" or fields["token"] != token:
             return None
+        outcome = fields["outcome"]
+        progress = 100 if outcome == "completed" else fields["progress"]
         return Decided(
-            _job(fields | {"state": fields["outcome"]}),
+            _job(fields | {"state": outcome, "progress": progress}),
             token,
-            fields["outcome"],
+            outcome,
             fields.get("attempt_folder", ""),
             fields.get("result_sha256", ""),
         )

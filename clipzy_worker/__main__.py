@@ -12,10 +12,11 @@ os.environ["REMAP_SIGTERM"] = "SIGQUIT"
 from celery import Celery, signals
 
 from clipzy_storage import entrance, logs, settings
+from clipzy_storage.broker import WaitingHints
 from clipzy_storage.errors import ConfigurationError
 from clipzy_storage.settings import Settings
 from clipzy_worker import scratch
-from clipzy_worker.app import create_workplace, waiting_hints
+from clipzy_worker.app import create_workplace
 from clipzy_worker.reaper import Reaper
 
 log = logging.getLogger("clipzy.worker")
@@ -48,7 +49,7 @@ def run(config: Settings) -> int:
     admission = entrance.enter(config, role="worker", on_refused=stop_refused, wait=True)
     app, place = create_workplace(config, admission.storage, storage_id=admission.storage_id)
     scratch.sweep(config.work_dir)
-    reaper = Reaper(place, waiting_hints=lambda: waiting_hints(app))
+    reaper = Reaper(place, waiting_hints=WaitingHints(config))
     signals.worker_ready.connect(lambda **_: _on_ready(reaper), weak=False)
     admission.keeper.start()
     try:

@@ -41,16 +41,6 @@ def create_workplace(settings: Settings, storage: Storage, *, storage_id: str) -
     return app, place
 
 
-def waiting_hints(app: Celery) -> int:
-    """How many messages wait in the broker's list. Raises ``QueueUnavailable``."""
-    connection: Any = app.connection_for_read()
-    try:
-        with connection:
-            return int(connection.default_channel.queue_declare(broker.QUEUE, passive=True).message_count)
-    except (OperationalError, OSError, *connection.recoverable_connection_errors) as error:
-        raise QueueUnavailable(f"the broker cannot be reached ({type(error).__name__})", certain=True) from error
-
-
 def _send_hint(app: Celery, job_id: str) -> None:
     try:
         app.send_task(broker.PROCESS_JOB, args=[job_id], queue=broker.QUEUE)

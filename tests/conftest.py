@@ -9,6 +9,7 @@ import redis
 
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
 from clipzy_storage import LocalStorage, Settings, guard
+from tests import clips
 
 
 @pytest.fixture(scope="session")
@@ -52,3 +53,21 @@ def make_settings(tmp_path: Path, redis_url: str) -> Any:
         return Settings.from_env(ours | given)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def clips_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where synthetic clips are made once for all tests."""
+    return tmp_path_factory.mktemp("clips")
+
+
+@pytest.fixture(scope="session")
+def clip(clips_folder: Path) -> Path:
+    """Four seconds in three shots, with sound."""
+    return clips.cuts_clip(clips_folder).path
+
+
+@pytest.fixture(scope="session")
+def long_clip(clips_folder: Path) -> Path:
+    """Small pictures, but so many that work on them takes some seconds."""
+    return clips.cuts_clip(clips_folder, shot_frames=(2000, 2000, 2000), sound=False).path

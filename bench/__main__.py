@@ -1,0 +1,25 @@
+"""`make bench`: every comparison, one after the other."""
+
+import platform
+import sys
+import tempfile
+from pathlib import Path
+
+from bench import submit_to_start, upload
+from clipzy_api.cli.embedded_redis import EmbeddedRedis
+
+
+def main() -> int:
+    print(f"Python {platform.python_version()} on {platform.machine()}; each pair runs in turn, medians are compared.")
+    with tempfile.TemporaryDirectory(prefix="clipzy-bench-") as name:
+        folder = Path(name)
+        with EmbeddedRedis(folder / "redis") as redis_url:
+            reached = [
+                submit_to_start.compare(folder / "start", redis_url=redis_url),
+                upload.compare(folder / "upload", redis_url=redis_url),
+            ]
+    return 0 if all(reached) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

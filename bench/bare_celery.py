@@ -1,0 +1,23 @@
+"""The Celery worker that Clipzy is compared with: one task that notes when it began, default settings."""
+
+import sys
+import time
+
+import redis
+from celery import Celery
+
+
+def main(redis_url: str) -> None:
+    app = Celery("bare", broker=redis_url)
+    app.conf.update(task_ignore_result=True, broker_transport_options={"global_keyprefix": "bare:mq:"})
+    client = redis.Redis.from_url(redis_url)
+
+    @app.task(name="bare.note_the_time")
+    def note_the_time() -> None:
+        client.rpush("bare:started", repr(time.time()))
+
+    app.Worker(concurrency=1, pool_cls="prefork", loglevel="ERROR", quiet=True).start()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,57 @@
+"""From a client's request to the worker's first step, against a bare Celery task on the same Redis."""
+
+import statistics
+import subprocess
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+
+import redis
+from celery import Celery
+
+from clipzy_storage.process import leashed
+from tests import clips
+from tests.stack import Api, Stack, eventually
+
+ROUNDS = 25
+AIM = 3.0
+STARTED = "bare:started"
+
+
+def compare(folder: Path, *, redis_url: str) -> bool:
+    """Measure and print; whether the aim was reached."""
+    with Stack(folder, redis_url=redis_url) as stack, redis.Redis.from_url(redis_url) as client:
+        api = stack.web()
+        stack.worker()
+        video_id = api.upload(clips.cuts_clip(folder).path, to="/videos")["video_id"]
+        bare = subprocess.Popen(leashed(sys.executable, "-m", "bench.bare_celery", redis_url))
+        try:
+            app = Celery("bare", broker=redis_url, set_as_current=False)
+            app.conf.update(task_ignore_result=True, broker_transport_options={"global_keyprefix": "bare:mq:"})
+            _bare_ms(app, client)
+            _clipzy_ms(api, video_id)
+            pairs = [(_clipzy_ms(api, video_id), _bare_ms(app, client)) for _ in range(ROUNDS)]
+        finally:
+            bare.terminate()
+            bare.wait()
+    ours, theirs = (statistics.median(column) for column in zip(*pairs, strict=True))
+    print(f"\nSubmit to start, median of {ROUNDS}:")
+    print(f"  Clipzy, POST /jobs to started_at  {ours:7.1f} ms")
+    print(f"  bare Celery, delay() to the task  {theirs:7.1f} ms")
+    print(f"  ratio {ours / theirs:.2f} (aim: under {AIM:g})")
+    return bool(ours / theirs < AIM)
+
+
+def _clipzy_ms(api: Api, video_id: str) -> float:
+    begun = time.time()
+    job_id = api.post("/jobs", json={"video_id": video_id}).json()["job_id"]
+    started = datetime.fromisoformat(api.finished(job_id)["started_at"])
+    return (started.timestamp() - begun) * 1000
+
+
+def _bare_ms(app: Celery, client: "redis.Redis") -> float:
+    begun = time.time()
+    app.send_task("bare.note_the_time")
+    started = eventually(lambda: client.lpop(STARTED), "the bare task")
+    return (float(started) - begun) * 1000  # type: ignore[arg-type]

@@ -1,0 +1,136 @@
+"""Whatever happens to a worker in the middle of a job, the job ends once and with one result."""
+
+import hashlib
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.stack import Api, Stack, commands_below, eventually, media_process_below
+
+LEASE = {"JOB_LEASE_SECONDS": "2"}
+
+
+@pytest.fixture
+def stack(tmp_path: Path, redis_url: str) -> Iterator[Stack]:
+    with Stack(tmp_path / "deployment", redis_url=redis_url, **LEASE) as stack:
+        yield stack
+
+
+@pytest.fixture
+def api(stack: Stack) -> Api:
+    return stack.web()
+
+
+def one_result(stack: Stack, api: Api, job_id: str, *, attempt: int) -> None:
+    """The job is completed by this attempt, and only what it wrote is left."""
+    job = api.finished(job_id)
+    assert (job["status"], job["attempt"], job["error"]) == ("completed", attempt, None)
+    output = api.get(f"/jobs/{job_id}/result").json()
+    assert output["attempt"] == attempt
+    listed = {artifact["key"] for artifact in output["artifacts"]}
+    (folder,) = {key.split("/")[3] for key in listed}
+    assert folder.startswith(f"{attempt}-")
+    results = {key for key in stack.stored() if key.startswith(f"results/{job_id}/attempts/{folder}/")}
+    assert results == listed | {f"results/{job_id}/attempts/{folder}/output.json"}
+    eventually(lambda: not list((stack.storage / "jobs" / "open").glob("*.json")), "an empty jobs/open")
+
+
+def pool_child_below(pid: int) -> int:
+    """The process that supervises the job: the parent of the one that decodes."""
+    media = media_process_below(pid)
+    return int(Path(f"/proc/{media}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def test_sigkill_of_the_worker_ends_in_one_result(stack: Stack, api: Api, long_clip: Path) -> None:
+    # Given a worker in the middle of a job
+    worker = stack.worker()
+    job_id = api.upload(long_clip)["job_id"]
+    api.working(job_id)
+    below = commands_below(worker.pid)
+    media = media_process_below(worker.pid)
+    # When it is killed
+    worker.kill()
+    # Then nothing of it runs on, least of all the decoder
+    eventually(lambda: not any(Path(f"/proc/{pid}/exe").exists() for pid in below), "the end of all it started")
+    assert media in below
+    # And its successor does the job, once
+    stack.worker()
+    one_result(stack, api, job_id, attempt=2)
+    # And what the dead worker left in its scratch is gone
+    assert [path for path in (stack.folder / ".clipzy" / "work").iterdir() if path.name.startswith("job_")] == []
+
+
+def test_sigkill_of_the_pool_child_costs_an_attempt_and_not_the_worker(stack: Stack, api: Api, long_clip: Path) -> None:
+    worker = stack.worker()
+    job_id = api.upload(long_clip)["job_id"]
+    api.working(job_id)
+    os.kill(pool_child_below(worker.pid), signal.SIGKILL)
+    one_result(stack, api, job_id, attempt=2)
+    assert worker.popen.poll() is None
+
+
+def test_sigkill_of_the_media_process_is_tried_once_more(stack: Stack, api: Api, long_clip: Path) -> None:
+    worker = stack.worker()
+    job_id = api.upload(long_clip)["job_id"]
+    api.working(job_id)
+    os.kill(media_process_below(worker.pid), signal.SIGKILL)
+    one_result(stack, api, job_id, attempt=2)
+
+
+def test_a_media_process_that_dies_each_time_fails_the_job(stack: Stack, api: Api, long_clip: Path) -> None:
+    # Given a job whose media process has been killed twice
+    worker = stack.worker()
+    job_id = api.upload(long_clip)["job_id"]
+    first = media_process_below(worker.pid)
+    os.kill(first, signal.SIGKILL)
+    eventually(lambda: media_process_below(worker.pid) != first, "the second attempt")
+    os.kill(media_process_below(worker.pid), signal.SIGKILL)
+    # Then it has failed, by our fault and not the file's, and nothing is left of it
+    job = api.finished(job_id)
+    assert (job["status"], job["error"]["code"]) == ("failed", "PROCESSING_FAILED")
+    assert "crashed twice" in job["error"]["message"]
+    assert [key for key in stack.stored() if key.startswith("results/")] == []
+
+
+def test_a_stopped_worker_puts_its_job_back_before_it_ends(stack: Stack, api: Api, long_clip: Path) -> None:
+    # Given a worker in the middle of a job
+    worker = stack.worker()
+    job_id = api.upload(long_clip)["job_id"]
+    api.working(job_id)
+    media = media_process_below(worker.pid)
+    # When it is told to stop
+    worker.send(signal.SIGTERM)
+    assert worker.ends() == 0
+    # Then the job waits again, nobody decodes, and the next worker does it
+    job = api.job(job_id)
+    assert (job["status"], job["current_stage"], job["error"]) == ("queued", None, None)
+    assert not Path(f"/proc/{media}/exe").exists()
+    stack.worker()
+    one_result(stack, api, job_id, attempt=2)
+
+
+def test_a_zombie_s_result_is_refused(stack: Stack, api: Api, long_clip: Path) -> None:
+    # Given two workers that share a declared mount, and a job whose supervisor is frozen
+    declared = {"LOCAL_STORAGE_SHARED": "true"}
+    first = stack.worker(**declared)
+    job_id = api.upload(long_clip)["job_id"]
+    api.working(job_id)
+    frozen = pool_child_below(first.pid)
+    os.kill(frozen, signal.SIGSTOP)
+    try:
+        # When another has done the job meanwhile
+        stack.worker(**declared)
+        job = api.finished(job_id)
+        index = stack.storage / "results" / job_id / "output.json"
+        before = hashlib.sha256(index.read_bytes()).hexdigest()
+    finally:
+        os.kill(frozen, signal.SIGCONT)
+    # Then the frozen one, awake again, changes nothing and clears its own away
+    first.says("job.lost")
+    assert hashlib.sha256(index.read_bytes()).hexdigest() == before
+    assert api.job(job_id) == job
+    eventually(lambda: len(list((index.parent / "attempts").iterdir())) == 1, "one attempt's folder")
+    one_result(stack, api, job_id, attempt=2)

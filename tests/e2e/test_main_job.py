@@ -1,0 +1,214 @@
+"""The main job on real processes: Redis, front end, workers, and a client over HTTP."""
+
+import hashlib
+import json
+import signal
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clipzy_storage.output import Output
+from tests.stack import Api, Stack, eventually
+
+
+@pytest.fixture
+def stack(tmp_path: Path, redis_url: str) -> Iterator[Stack]:
+    with Stack(tmp_path / "deployment", redis_url=redis_url) as stack:
+        yield stack
+
+
+@pytest.fixture
+def api(stack: Stack) -> Api:
+    return stack.web()
+
+
+def test_a_video_goes_through_the_whole_system(stack: Stack, api: Api, clip: Path) -> None:
+    # Given a deployment with one worker
+    stack.worker()
+    # When a client uploads a video and follows its job
+    answer = api.post("/jobs", files={"file": ("../holiday film.mp4", clip.read_bytes())})
+    accepted = answer.json()
+    job = api.finished(accepted["job_id"])
+    # Then it was accepted at once, and completed
+    assert answer.status_code == 202
+    assert answer.headers["Location"].endswith(f"/api/v1/jobs/{job['job_id']}")
+    assert accepted["status"] == "queued"
+    assert (job["status"], job["progress_percent"], job["attempt"], job["error"]) == ("completed", 100, 1, None)
+    assert job["filename"] == "holiday film.mp4"
+    assert job["result"] == {"storage_url": f"/storage/results/{job['job_id']}/output.json", "expires_at": None}
+    assert job["created_at"] <= job["started_at"] <= job["finished_at"]
+    # And its result is whole, valid, and says what the video is
+    output = Output.model_validate(api.get(job["result"]["storage_url"]).json())
+    assert output.source.sha256 == hashlib.sha256(clip.read_bytes()).hexdigest()
+    assert output.source.filename == "holiday film.mp4"
+    assert len(output.shots) >= 2
+    assert [shot.transition for shot in output.shots][:2] == ["start", "cut"]
+    # And every artifact can be fetched, by both ways, as listed
+    result = api.get(f"/jobs/{job['job_id']}/result").json()
+    assert {artifact.kind for artifact in output.artifacts} == {"poster", "thumbnail"}
+    for artifact, linked in zip(output.artifacts, result["artifacts"], strict=True):
+        for content in (api.get(linked["storage_url"]), api.get(f"/jobs/{job['job_id']}/files/{artifact.name}")):
+            assert content.status_code == 200
+            assert content.headers["Content-Type"] == artifact.content_type
+            assert (len(content.content), hashlib.sha256(content.content).hexdigest()) == (
+                artifact.size_bytes,
+                artifact.sha256,
+            )
+    # And storage holds the source, the records and the result, and nothing else
+    folders = {key.split("/")[0] for key in stack.stored()}
+    assert folders == {"uploads", "jobs", "results"}
+    assert [key for key in stack.stored() if key.startswith("jobs/")] == [f"jobs/done/{job['job_id']}.json"]
+    assert not list((stack.folder / ".clipzy" / "work").glob("job_*"))
+
+
+def test_durable_records_stand_before_the_answer_and_after_the_end(stack: Stack, api: Api, clip: Path) -> None:
+    # Given a deployment without a worker
+    job = api.upload(clip)
+    # Then the accepted job's record and its video's lie in storage already
+    record = json.loads((stack.storage / "jobs" / "open" / f"{job['job_id']}.json").read_text())
+    video = json.loads((stack.storage / "uploads" / job["video_id"] / "video.json").read_text())
+    for written in (record, video):
+        assert (written["owner"], written["schema_version"]) == ("everyone", 1)
+    assert record["storage_id"] == (stack.storage / ".clipzy" / "storage-id").read_text().strip()
+    # When a worker comes and does it
+    stack.worker()
+    job = api.finished(job["job_id"])
+    # Then the open record has become the done one, which says what Redis says
+    eventually(lambda: not (stack.storage / "jobs" / "open" / f"{job['job_id']}.json").exists(), "the end of open")
+    done = json.loads((stack.storage / "jobs" / "done" / f"{job['job_id']}.json").read_text())
+    for field in ("status", "attempt", "progress_percent", "error", "video_id", "filename"):
+        assert done[field] == job[field]
+
+
+def test_one_upload_serves_several_jobs(stack: Stack, api: Api, clip: Path) -> None:
+    # Given a video that was uploaded by itself
+    video = api.upload(clip, to="/videos")
+    stack.worker()
+    # When two jobs are made of it
+    jobs = [api.post("/jobs", json={"video_id": video["video_id"]}).json() for _ in range(2)]
+    results = [api.get(f"/jobs/{api.finished(job['job_id'])['job_id']}/result").json() for job in jobs]
+    # Then both find the same in it, and there is one upload
+    assert results[0]["shots"] == results[1]["shots"]
+    assert results[0]["source"] == results[1]["source"]
+    assert len([key for key in stack.stored() if key.startswith("uploads/")]) == 2
+
+
+def test_progress_moves_inside_the_stage_and_never_falls(stack: Stack, api: Api, long_clip: Path) -> None:
+    stack.worker()
+    job_id = api.upload(long_clip)["job_id"]
+    seen: list[Any] = []
+
+    def ended() -> bool:
+        seen.append(api.job(job_id))
+        return bool(seen[-1]["status"] == "completed")
+
+    eventually(ended, "the end of the job")
+    percents = [job["progress_percent"] for job in seen]
+    assert percents == sorted(percents)
+    assert len(set(percents) - {0, 100}) >= 3
+    for job in seen:
+        assert (job["current_stage"] == "video_analysis") == (job["status"] == "processing")
+        assert (job["progress_percent"] == 100) == (job["status"] == "completed")
+
+
+def test_a_hint_that_was_lost_is_sent_again(stack: Stack, api: Api, redis_client: Any, clip: Path) -> None:
+    # Given a job whose Celery message has vanished from the broker
+    job = api.upload(clip)
+    assert redis_client.delete("clipzy:mq:clipzy.jobs") == 1
+    # When there is a worker
+    stack.worker(JOB_LEASE_SECONDS="2")
+    # Then the job is done all the same
+    assert api.finished(job["job_id"])["status"] == "completed"
+
+
+def test_a_message_for_a_job_that_is_done_or_unknown_changes_nothing(
+    stack: Stack, api: Api, redis_url: str, clip: Path
+) -> None:
+    # Given a completed job
+    from clipzy_api.queue import Queue
+    from clipzy_storage.settings import Settings
+
+    stack.worker()
+    before = api.finished(api.upload(clip)["job_id"])
+    # When hints for it and for jobs that never were arrive
+    queue = Queue(Settings.from_env({"REDIS_URL": redis_url}))
+    for job_id in (before["job_id"], before["job_id"], "job_00000000000000000000000000", "../../etc"):
+        queue.publish(job_id)
+    # Then the next job is done as ever, and the first is as it was
+    assert api.finished(api.upload(clip)["job_id"])["status"] == "completed"
+    assert api.job(before["job_id"]) == before
+
+
+def test_two_jobs_at_a_time_where_the_worker_may(stack: Stack, api: Api, long_clip: Path) -> None:
+    stack.worker(MAX_CONCURRENT_JOBS="2")
+    jobs = [api.upload(long_clip)["job_id"] for _ in range(2)]
+    eventually(lambda: all(api.job(job)["status"] == "processing" for job in jobs), "both at work at once")
+    assert [api.finished(job)["status"] for job in jobs] == ["completed", "completed"]
+
+
+def test_a_job_past_its_time_fails_as_such(stack: Stack, api: Api, long_clip: Path) -> None:
+    stack.worker(PROCESSING_TIMEOUT_SECONDS="1")
+    job = api.finished(api.upload(long_clip)["job_id"])
+    assert (job["status"], job["error"]["code"]) == ("failed", "JOB_TIMEOUT")
+    assert job["error"]["stage"] == "video_analysis"
+    answer = api.get(f"/jobs/{job['job_id']}/result")
+    assert (answer.status_code, answer.json()["code"]) == (409, "JOB_TIMEOUT")
+    assert [key for key in stack.stored() if key.startswith("results/")] == []
+
+
+def test_a_file_that_only_begins_like_a_video_is_its_owner_s_fault(stack: Stack, api: Api, tmp_path: Path) -> None:
+    # Given a text with the first bytes of an mp4
+    fake = tmp_path / "fake.mp4"
+    fake.write_bytes(b"\0\0\0\x18ftypisom\0\0\2\0isomiso2" + b"ffconcat version 1.0\nfile source.mp4\n" * 100)
+    stack.worker()
+    # When it is submitted
+    job = api.finished(api.upload(fake)["job_id"])
+    # Then the job fails with a reason for a person, without a path, and leaves no result
+    assert (job["status"], job["error"]["code"]) == ("failed", "INVALID_MEDIA")
+    assert "/" not in job["error"]["message"]
+    assert job["result"] is None
+    assert [key for key in stack.stored() if key.startswith("results/")] == []
+    # And the worker goes on
+    assert (stack.storage / "jobs" / "done" / f"{job['job_id']}.json").exists()
+
+
+def test_a_text_file_named_mp4_is_refused_at_the_door(stack: Stack, api: Api, tmp_path: Path) -> None:
+    text = tmp_path / "notes.mp4"
+    text.write_text("ffconcat version 1.0\nfile '/etc/passwd'\n")
+    with text.open("rb") as stream:
+        answer = api.post("/jobs", files={"file": stream})
+    assert (answer.status_code, answer.json()["code"]) == (422, "UNSUPPORTED_FORMAT")
+    assert stack.stored() == []
+
+
+def test_listing_and_etag_over_real_jobs(stack: Stack, api: Api, clip: Path) -> None:
+    stack.worker()
+    jobs = [api.finished(api.upload(clip)["job_id"]) for _ in range(2)]
+    listed = api.get("/jobs", params={"status": "completed", "page_size": 1})
+    assert listed.json() == {"jobs": [jobs[1]], "total": 2, "page": 1, "page_size": 1}
+    assert 'rel="next"' in listed.headers["Link"]
+    seen = api.get(f"/jobs/{jobs[0]['job_id']}")
+    assert seen.headers["ETag"].startswith('W/"')
+    assert "Retry-After" not in seen.headers
+    again = api.get(f"/jobs/{jobs[0]['job_id']}", headers={"If-None-Match": seen.headers["ETag"]})
+    assert again.status_code == 304
+
+
+def test_logs_are_objects_where_asked_and_hold_no_secret(stack: Stack, redis_url: str) -> None:
+    password = redis_url.split(":")[2].split("@")[0]
+    worker = stack.worker(LOG_FORMAT="json", LOG_LEVEL="DEBUG")
+    worker.stop()
+    lines = [line for line in worker.output().splitlines() if line.startswith("{")]
+    assert "worker.ready" in {json.loads(line)["event"] for line in lines}
+    assert all(datetime.fromisoformat(json.loads(line)["timestamp"]) for line in lines)
+    assert password not in worker.output()
+
+
+def test_a_worker_stops_at_once_when_idle(stack: Stack) -> None:
+    worker = stack.worker()
+    worker.send(signal.SIGINT)
+    assert worker.ends() == 0
+    assert "Traceback" not in worker.output()

@@ -1,0 +1,150 @@
+"""The guard with whole processes: wrong set-ups stop with status 78 and one message, and leave nothing behind."""
+
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clipzy_api.cli.embedded_redis import EmbeddedRedis
+from clipzy_storage import Settings, guard
+from tests.stack import Process, Stack, eventually, free_port
+
+WAYS_OUT = ("run one worker", "LOCAL_STORAGE_SHARED=true", "STORAGE_TYPE=s3")
+
+
+@pytest.fixture
+def stack(tmp_path: Path, redis_url: str) -> Iterator[Stack]:
+    with Stack(tmp_path / "deployment", redis_url=redis_url) as stack:
+        yield stack
+
+
+def refused(process: Process, *texts: str) -> None:
+    """It ended with 78, with one message that says all of this, and without a traceback."""
+    assert process.ends() == 78, process.output()
+    complaint = [line for line in process.output().splitlines() if line.startswith("clipzy: ")]
+    assert len(complaint) == 1, process.output()
+    for text in texts:
+        assert text in complaint[0]
+    assert "Traceback" not in process.output()
+
+
+@pytest.mark.parametrize("command", [["worker"], ["web", "--port", "0"]])
+def test_several_workers_by_settings(stack: Stack, command: list[str]) -> None:
+    refused(stack.run(*command, settings={"WORKER_COUNT": "2"}), "WORKER_COUNT=2", *WAYS_OUT)
+    assert not stack.storage.exists()
+
+
+def test_all_wrong_settings_are_named_at_once(stack: Stack) -> None:
+    wrong = {"WORKER_COUNT": "many", "MAX_FILE_SIZE_MB": "-1", "LOG_FORMAT": "xml", "STORAGE_TYPE": "ftp"}
+    for command in (["worker"], ["web"], ["up"], ["submit", "x.mp4"]):
+        process = stack.run(*command, settings=wrong)
+        assert process.ends() == 78
+        lines = process.output().splitlines()
+        for name, value in wrong.items():
+            assert len([line for line in lines if line.startswith(f"clipzy: {name}={value} ")]) == 1, lines
+        assert len(lines) == len(wrong)
+
+
+def test_a_second_worker_started_by_mistake(stack: Stack, clip: Path) -> None:
+    # Given a front end and one worker on undeclared local storage
+    api = stack.web()
+    first = stack.worker()
+    # When somebody starts a second one
+    second = stack.run("worker")
+    # Then it stops, naming the first, which goes on undisturbed
+    refused(second, "Another worker is already running", str(first.pid), *WAYS_OUT)
+    assert api.finished(api.upload(clip)["job_id"])["status"] == "completed"
+
+
+def test_a_worker_started_from_another_folder(stack: Stack, tmp_path: Path) -> None:
+    # Given a front end on one folder's storage
+    stack.web()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    # When a worker starts where the same relative path means another folder
+    refused(stack.run("worker", cwd=elsewhere), str(elsewhere / "storage"), str(stack.storage), "files go missing")
+    # Then what it had made there is gone again
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_a_front_end_on_another_disk(stack: Stack, tmp_path: Path) -> None:
+    stack.worker()
+    other = tmp_path / "other"
+    process = stack.run("web", "--port", "0", settings={"LOCAL_STORAGE_PATH": str(other)})
+    refused(process, str(other), "worker", "files go missing")
+    assert not other.exists()
+
+
+def test_a_declared_mount_that_is_not_there(stack: Stack, tmp_path: Path) -> None:
+    missing = tmp_path / "not-mounted"
+    for command in (["worker"], ["web"]):
+        process = stack.run(*command, settings={"LOCAL_STORAGE_PATH": str(missing), "LOCAL_STORAGE_SHARED": "true"})
+        refused(process, f"LOCAL_STORAGE_PATH={missing}")
+    assert not missing.exists()
+
+
+def test_the_successor_of_a_killed_worker_is_let_in_at_once(stack: Stack) -> None:
+    first = stack.worker()
+    first.kill()
+    second = stack.worker()
+    assert "guard.waiting" not in second.output()
+
+
+def test_a_worker_that_finds_another_in_its_place_stops(stack: Stack, redis_url: str, redis_client: Any) -> None:
+    # Given a worker that Redis has forgotten, and another that took its place meanwhile
+    first = stack.worker()
+    first.send(signal.SIGSTOP)
+    storage_id = (stack.storage / ".clipzy" / "storage-id").read_text().strip()
+    settings = Settings.from_env({"REDIS_URL": redis_url, "LOCAL_STORAGE_PATH": str(stack.storage)})
+    other = guard.Guard(
+        redis_url, guard.new_member(settings, role="worker", name="other", storage_id=storage_id), member_id="other"
+    )
+    redis_client.delete("clipzy:guard:members", "clipzy:guard:beats")
+    other.join(is_new=True)
+    # When it wakes and beats
+    first.send(signal.SIGCONT)
+    # Then it stops and says why
+    refused(first, "Another worker is already running", "other")
+
+
+def test_without_redis_a_front_end_starts_and_a_worker_waits(tmp_path: Path, clip: Path) -> None:
+    # Given a deployment whose Redis is not there yet
+    server = EmbeddedRedis(tmp_path / "redis")
+    url = server.start()
+    server.child.stop(grace_seconds=10)
+    with Stack(tmp_path / "deployment", redis_url=url) as stack:
+        api = stack.api(port := free_port())
+        stack.run("web", "--port", str(port))
+        worker = stack.run("worker")
+        worker.says("waiting for it")
+        eventually(lambda: api.is_reachable(), "a front end that listens")
+        # Then the front end lives, is not ready and refuses work clearly
+        assert api.get("/healthz").status_code == 200
+        ready = api.get("/readyz")
+        assert (ready.status_code, ready.json()["redis"], ready.json()["storage"]) == (503, "unavailable", "ok")
+        with clip.open("rb") as stream:
+            answer = api.post("/jobs", files={"file": stream})
+        assert (answer.status_code, answer.json()["code"]) == (503, "QUEUE_UNAVAILABLE")
+        assert int(answer.headers["Retry-After"]) >= 1
+        assert stack.stored() == []
+        # When Redis comes
+        server.child.start()
+        # Then all of it works
+        try:
+            eventually(lambda: api.is_ready(), "a front end that is ready")
+            assert api.finished(api.upload(clip)["job_id"])["status"] == "completed"
+            assert worker.popen.poll() is None
+        finally:
+            worker.stop()
+            server.stop()
+
+
+def test_a_storage_folder_that_was_removed_is_replaced_with_a_warning(stack: Stack) -> None:
+    # Given a deployment that was stopped, and whose storage was then removed
+    stack.worker().stop()
+    shutil.rmtree(stack.storage)
+    # Then the next worker starts, and says that the old storage is gone
+    assert "guard.storage_replaced" in stack.worker().output()

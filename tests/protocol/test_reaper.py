@@ -1,0 +1,158 @@
+"""The reaper over real Redis and real storage: what dead workers left half done is carried to its end."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clipzy_storage import LocalStorage, Settings, durable, keys
+from clipzy_storage.base import put_bytes, read_bytes
+from clipzy_storage.contract import EVERYONE, Job, Status
+from clipzy_storage.errors import QueueUnavailable
+from clipzy_storage.jobs import Claim, JobStore
+from clipzy_worker import publish
+from clipzy_worker.attempt import Workplace
+from clipzy_worker.reaper import Reaper
+from tests.protocol.test_jobs import let_leases_expire, new_job
+
+INDEX = b'{"the": "index"}'
+
+
+class Hints:
+    """Collects what would be sent to the broker; its real sending is tested with whole processes."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+
+    def __call__(self, job_id: str) -> None:
+        self.sent.append(job_id)
+
+
+@pytest.fixture
+def hints() -> Hints:
+    return Hints()
+
+
+@pytest.fixture
+def place(make_settings: Any, storage: LocalStorage, hints: Hints) -> Workplace:
+    settings: Settings = make_settings()
+    jobs = JobStore(settings.redis_url, lease_seconds=60)
+    return Workplace(settings=settings, storage=storage, storage_id=storage.prepare(), jobs=jobs, hint=hints)
+
+
+@pytest.fixture
+def reaper(place: Workplace, redis_client: Any) -> Any:
+    """Lets a reaper look as one that has had Redis for long, and that finds the lock free."""
+    looking = Reaper(place, waiting_hints=lambda: 1)
+    looking._has_redis_since = 0.001
+
+    def look() -> None:
+        redis_client.delete(f"{keys.REDIS_PREFIX}reaper")
+        let_leases_expire(redis_client)
+        looking.look()
+
+    return look
+
+
+def claimed(place: Workplace) -> Claim:
+    job = new_job(storage_id=place.storage_id)
+    durable.write_open_job(place.storage, job)
+    place.jobs.submit(job)
+    claim = place.jobs.claim(job.job_id, nonce="a", storage_id=place.storage_id)
+    assert claim is not None
+    return claim
+
+
+def committed(place: Workplace) -> Claim:
+    """A job whose worker died right after the commit: nothing is published yet."""
+    claim = claimed(place)
+    folder = keys.attempt_prefix(claim.job.job_id, 1, "a")
+    put_bytes(place.storage, folder + "output.json", INDEX, content_type="application/json")
+    digest = hashlib.sha256(INDEX).hexdigest()
+    assert place.jobs.commit(claim, attempt_folder=folder, result_sha256=digest)
+    return claim
+
+
+def same_but_for_revision(one: Job, other: Job) -> bool:
+    return one.model_copy(update={"revision": other.revision}) == other
+
+
+def test_a_silent_worker_s_job_is_hinted_again(place: Workplace, reaper: Any, hints: Hints) -> None:
+    claim = claimed(place)
+    reaper()
+    assert hints.sent == []
+    reaper()
+    assert hints.sent == [claim.job.job_id]
+
+
+def test_a_commit_is_rolled_forward_with_the_very_bytes(place: Workplace, reaper: Any) -> None:
+    # Given a worker that died between commit and publishing
+    claim = committed(place)
+    job_id = claim.job.job_id
+    # When the reaper has looked twice
+    reaper()
+    reaper()
+    # Then the job is completed with what was committed, and recorded as done
+    assert place.jobs.get(job_id, owner=EVERYONE).status is Status.COMPLETED
+    assert read_bytes(place.storage, keys.result_index(job_id)) == INDEX
+    seen = place.jobs.get(job_id, owner=EVERYONE)
+    assert same_but_for_revision(durable.read_done(place.storage, job_id), seen)
+    assert not place.storage.exists(keys.open_job(job_id))
+
+
+def test_publishing_twice_changes_nothing(place: Workplace, reaper: Any) -> None:
+    # Given a worker that died after publishing, before the end was visible
+    claim = committed(place)
+    job_id = claim.job.job_id
+    put_bytes(place.storage, keys.result_index(job_id), INDEX, content_type="application/json")
+    decided = place.jobs.decided(job_id, claim.token)
+    assert decided is not None
+    durable.write_done_job(place.storage, decided.job)
+    # When the reaper takes over, and the worker after all comes back
+    reaper()
+    reaper()
+    assert publish.conclude(place.jobs, place.storage, decided) is None
+    # Then there is one result
+    assert place.jobs.get(job_id, owner=EVERYONE).status is Status.COMPLETED
+    assert read_bytes(place.storage, keys.result_index(job_id)) == INDEX
+
+
+def test_what_is_not_the_committed_index_is_never_published(place: Workplace, reaper: Any) -> None:
+    # Given an attempt's index that was damaged after the commit
+    claim = committed(place)
+    job_id = claim.job.job_id
+    folder = keys.attempt_prefix(job_id, 1, "a")
+    path = Path(place.storage.local_copy(folder + "output.json", Path()))
+    path.chmod(0o600)
+    path.write_bytes(b'{"the": "forged"}')
+    # When the reaper looks
+    reaper()
+    reaper()
+    # Then the job goes on waiting for help, and nobody sees the wrong result
+    assert place.jobs.get(job_id, owner=EVERYONE).status is Status.PROCESSING
+    assert not place.storage.exists(keys.result_index(job_id))
+
+
+def test_jobs_lost_three_times_end_as_failed_and_done(place: Workplace, reaper: Any) -> None:
+    claim = claimed(place)
+    for nonce in ("b", "c", "d"):
+        reaper()
+        reaper()
+        place.jobs.claim(claim.job.job_id, nonce=nonce, storage_id=place.storage_id)
+    failed = place.jobs.get(claim.job.job_id, owner=EVERYONE)
+    assert failed.error is not None
+    assert failed.error.code == "WORKER_LOST"
+    assert same_but_for_revision(durable.read_done(place.storage, claim.job.job_id), failed)
+
+
+def test_one_reaper_at_a_time(place: Workplace, redis_client: Any) -> None:
+    redis_client.delete(f"{keys.REDIS_PREFIX}reaper")
+    assert place.jobs.may_reap(seconds=10)
+    assert not place.jobs.may_reap(seconds=10)
+
+
+def test_a_reaper_without_redis_says_so() -> None:
+    away = JobStore("redis://127.0.0.1:1/0", lease_seconds=60)
+    with pytest.raises(QueueUnavailable):
+        away.may_reap(seconds=10)
