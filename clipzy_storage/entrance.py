@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from clipzy_storage import guard, open_storage, redis_client
+from clipzy_storage import guard, redis_client
+from clipzy_storage.backends import open_storage
 from clipzy_storage.base import Storage
 from clipzy_storage.errors import ConfigurationError, QueueUnavailable, StorageUnavailable
 from clipzy_storage.guard import Guard, Refused

@@ -8,7 +8,9 @@ import pytest
 import redis
 
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
-from clipzy_storage import LocalStorage, Settings, guard
+from clipzy_storage import guard
+from clipzy_storage.local import LocalStorage
+from clipzy_storage.settings import Settings
 from tests import clips
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
-from clipzy_storage import Settings, guard
+from clipzy_storage import guard
+from clipzy_storage.settings import Settings
 from tests.stack import Process, Stack, eventually, free_port
 
 WAYS_OUT = ("run one worker", "LOCAL_STORAGE_SHARED=true", "STORAGE_TYPE=s3")

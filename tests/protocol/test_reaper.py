@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
-from clipzy_storage import LocalStorage, Settings, durable, keys
+from clipzy_storage import durable, keys
 from clipzy_storage.base import put_bytes, read_bytes
 from clipzy_storage.contract import EVERYONE, Job, Status
 from clipzy_storage.errors import QueueUnavailable
 from clipzy_storage.jobs import Claim, JobStore
+from clipzy_storage.local import LocalStorage
+from clipzy_storage.settings import Settings
 from clipzy_worker import publish
 from clipzy_worker.attempt import Workplace
 from clipzy_worker.reaper import Reaper

@@ -1,0 +1,44 @@
+# `make demo` and `make test` work on a fresh checkout with Python 3.11 or newer; everything lands in .venv.
+
+PIP := .venv/bin/python -m pip --quiet --disable-pip-version-check
+COMPILE := .venv/bin/uv pip compile pyproject.toml --group build --universal --generate-hashes \
+	--python-version 3.11 --fork-strategy fewest --no-emit-index-url --quiet --custom-compile-command "make lock"
+
+.PHONY: demo test lint lock bench clean
+
+demo: $(if $(wildcard .venv/.dev),.venv/.dev,.venv/.demo)
+	.venv/bin/clipzy demo
+
+test: .venv/.dev
+	.venv/bin/pytest
+
+lint: .venv/.dev
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+lock: .venv/.dev
+	$(COMPILE) --extra dev --output-file requirements/dev.txt
+	$(COMPILE) --extra embedded --constraint requirements/dev.txt --output-file requirements/demo.txt
+	$(COMPILE) --constraint requirements/dev.txt --output-file requirements/base.txt
+
+bench: .venv/.dev
+	.venv/bin/python -m bench
+
+clean:
+	rm -rf .venv .demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+
+# Each stamp says which set is in .venv; the larger one has all of the smaller.
+.venv/.demo .venv/.dev: .venv/.%: requirements/%.txt pyproject.toml | .venv/bin/python
+	$(PIP) install --require-hashes --requirement $<
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	touch $@
+
+.venv/bin/python:
+	@python=$$(for python in $(or $(PYTHON),python3.13 python3.12 python3.11 python3); do \
+		"$$python" -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; \
+	done); \
+	test -n "$$python" || { echo "Python 3.11 or newer with venv is needed. Install it (on Debian: python3-venv)," \
+		"or say where it is: make PYTHON=/path/to/python3.12" >&2; exit 1; }; \
+	echo "Setting up .venv with $$python (once)"; "$$python" -m venv .venv

@@ -1,0 +1,3 @@
+from clipzy_api.cli import main
+
+main()

@@ -1,0 +1,161 @@
+"""The front end as the client commands see it."""
+
+import http.client
+import json
+import select
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import click
+
+from clipzy_api.cli.multipart import FileForm
+
+ANSWER_SECONDS = 30
+UPLOAD_ANSWER_SECONDS = 600  # the front end hashes and flushes before it answers
+OUTAGE_SECONDS = 120
+PAUSE_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 30.0
+PASSING_STATUSES = frozenset({429, 500, 502, 503, 504})
+
+Job = dict[str, Any]
+
+
+class OutOfReach(Exception):
+    """No answer came, or one that says to ask again in ``pause_seconds``."""
+
+    def __init__(self, cause: str, *, pause_seconds: float = PAUSE_SECONDS) -> None:
+        super().__init__(cause)
+        self.pause_seconds = pause_seconds
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the front end answered."""
+
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+
+    @property
+    def pause_seconds(self) -> float:
+        """How long it asks us to wait; a date or nothing at all counts as a second."""
+        try:
+            wanted_seconds = float(self.headers.get("Retry-After", PAUSE_SECONDS))
+        except ValueError:
+            return PAUSE_SECONDS
+        return min(max(wanted_seconds, 0.1), LONGEST_PAUSE_SECONDS)
+
+    def json(self) -> dict[str, Any]:
+        """The JSON object in it, empty where there is none."""
+        try:
+            value = json.loads(self.body)
+        except ValueError:
+            return {}
+        return value if isinstance(value, dict) else {}
+
+
+class FrontEnd:
+    """One front end by its base URL. Its methods raise ``click.ClickException`` with one clear line."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._parts = urlsplit(url)
+
+    def submit(self, form: FileForm) -> Job:
+        """Upload the file of the form as a new job, and return the job."""
+        headers = {"Content-Type": form.content_type, "Content-Length": str(len(form))}
+        try:
+            answer = self._ask("POST", "/api/v1/jobs", headers, timeout_seconds=UPLOAD_ANSWER_SECONDS, body=form)
+        except OutOfReach as error:
+            raise self._nobody_there(error) from error
+        return self._job_of(answer)
+
+    def follow(self, job: Job, *, on_change: Callable[[Job], None]) -> Job:
+        """Ask until the job has ended, and return it as it ended. Bridges outages of up to two minutes."""
+        etag, reached_at = None, time.monotonic()
+        while job["finished_at"] is None:
+            try:
+                answer = self._poll(job["job_id"], etag)
+            except OutOfReach as error:
+                if time.monotonic() - reached_at > OUTAGE_SECONDS:
+                    raise self._nobody_there(error) from error
+                time.sleep(error.pause_seconds)
+                continue
+            etag, reached_at = answer.headers.get("ETag", etag), time.monotonic()
+            if answer.status != 304:
+                job = self._job_of(answer)
+                on_change(job)
+            if job["finished_at"] is None:
+                time.sleep(answer.pause_seconds)
+        return job
+
+    def _poll(self, job_id: str, etag: str | None) -> Answer:
+        headers = {"If-None-Match": etag} if etag else {}
+        answer = self._ask("GET", f"/api/v1/jobs/{job_id}", headers, timeout_seconds=ANSWER_SECONDS)
+        if answer.status in PASSING_STATUSES:
+            raise OutOfReach(f"status {answer.status}", pause_seconds=answer.pause_seconds)
+        return answer
+
+    def _ask(
+        self, method: str, path: str, headers: dict[str, str], *, timeout_seconds: float, body: Iterable[bytes] = ()
+    ) -> Answer:
+        secure = self._parts.scheme == "https"
+        kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+        connection = kind(self._parts.hostname or "", self._parts.port, timeout=timeout_seconds)
+        try:
+            connection.putrequest(method, self._parts.path + path)
+            for name, value in headers.items():
+                connection.putheader(name, value)
+            connection.endheaders()
+            _send(connection, body)
+            response = connection.getresponse()
+            return Answer(response.status, response.headers, response.read())
+        except (OSError, http.client.HTTPException) as error:
+            raise OutOfReach(getattr(error, "strerror", None) or type(error).__name__) from error
+        finally:
+            connection.close()
+
+    def _job_of(self, answer: Answer) -> Job:
+        """The job in an answer, its link made absolute."""
+        job = answer.json()
+        if answer.status not in (200, 202) or "job_id" not in job:
+            raise click.ClickException(self._refusal(answer))
+        if job["result"]:
+            job["result"]["storage_url"] = urljoin(f"{self._url}/", job["result"]["storage_url"])
+        return job
+
+    def _refusal(self, answer: Answer) -> str:
+        problem = answer.json()
+        if "code" in problem:
+            return f"{problem['code']}: {problem.get('detail') or problem.get('title')} (CLIPZY_URL={self._url})"
+        return (
+            f"CLIPZY_URL={self._url} answered with status {answer.status}, but not as Clipzy does."
+            " Set it to the address of the front end."
+        )
+
+    def _nobody_there(self, error: OutOfReach) -> click.ClickException:
+        return click.ClickException(
+            f"no front end can be reached at CLIPZY_URL={self._url} ({error})."
+            " Start one with `clipzy up`, or set CLIPZY_URL."
+        )
+
+
+def _send(connection: http.client.HTTPConnection, body: Iterable[bytes]) -> None:
+    """Send the body, or as much of it as the other side wants: one that has answered already wants no more."""
+    try:
+        for data in body:
+            if _has_answered(connection):
+                return
+            connection.send(data)
+    except (BrokenPipeError, ConnectionResetError):
+        return  # the answer, if there is one, says more
+
+
+def _has_answered(connection: http.client.HTTPConnection) -> bool:
+    # An encrypted connection is readable for reasons of its own.
+    if isinstance(connection, http.client.HTTPSConnection):
+        return False
+    return bool(select.select([connection.sock], [], [], 0)[0])

@@ -1,0 +1,64 @@
+"""`clipzy submit`: one file up, one job back."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from clipzy_api.cli.front_end import FrontEnd, Job
+from clipzy_api.cli.multipart import FileForm
+
+
+def submit(url: str, file: Path, *, wait: bool, as_json: bool) -> int:
+    """Upload the file and print its job; 0 when it was accepted, with ``wait`` only when it completed.
+
+    Raises:
+        click.ClickException: there is no such file, or the front end refuses it or cannot be reached.
+    """
+    front_end = FrontEnd(url)
+    job = upload(front_end, file)
+    if wait:
+        job = follow(front_end, job)
+    click.echo(json.dumps(job, ensure_ascii=False, indent=1) if as_json else described(job))
+    return 0 if not wait or job["status"] == "completed" else 1
+
+
+def upload(front_end: FrontEnd, file: Path) -> Job:
+    """Upload the file with a progress bar. Raises ``click.ClickException``."""
+    form = FileForm(file)
+    with _bar("uploading", length=form.size_bytes) as bar:
+        form.on_sent = bar.update
+        return front_end.submit(form)
+
+
+def follow(front_end: FrontEnd, job: Job) -> Job:
+    """Follow the job to its end with a progress bar. Raises ``click.ClickException``."""
+    with _bar(_stage(job), length=100) as bar:
+
+        def show(changed: Job) -> None:
+            bar.label = _stage(changed)
+            bar.update(changed["progress_percent"] - bar.pos)
+
+        return front_end.follow(job, on_change=show)
+
+
+def described(job: Job) -> str:
+    """The job for a person, a line for each fact."""
+    facts = {name: job[name] for name in ("job_id", "video_id", "filename", "status", "created_at", "finished_at")}
+    if job["result"]:
+        facts["result"] = job["result"]["storage_url"]
+    if job["error"]:
+        facts["error"] = f"{job['error']['code']}: {job['error']['message']}"
+    return "\n".join(f"{name:<12} {value}" for name, value in facts.items() if value is not None)
+
+
+def _bar(label: str, *, length: int) -> Any:
+    return click.progressbar(
+        length=length, label=f"{label:<16}", file=sys.stderr, hidden=not sys.stderr.isatty(), show_eta=False
+    )
+
+
+def _stage(job: Job) -> str:
+    return f"{job['current_stage'] or job['status']:<16}"

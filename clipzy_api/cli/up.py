@@ -1,0 +1,116 @@
+"""`clipzy up`: the whole service on one machine, as one command."""
+
+import contextlib
+import errno
+import http.client
+import json
+import os
+import socket
+import sys
+from functools import partial
+
+import click
+
+from clipzy_api.cli.embedded_redis import EmbeddedRedis
+from clipzy_api.cli.supervisor import Child, Signals, Supervisor
+from clipzy_storage.errors import ConfigurationError
+from clipzy_storage.settings import Settings
+
+STOP_SECONDS = 40.0
+
+
+def up(host: str, port: int, *, workers: int | None) -> int:
+    """Run front end, workers and, where ``REDIS_URL`` is unset, a Redis, until asked to stop.
+
+    Returns the exit status: 0, or 78 where a child found the set-up wrong. Nothing is left running.
+
+    Raises:
+        ConfigurationError: a setting is wrong; nothing was started.
+        click.ClickException: the port is taken, or Redis does not start.
+    """
+    settings = Settings.from_env()
+    worker_count = workers or settings.worker_count
+    env = child_environment(settings, worker_count=worker_count)
+    port = claim_port(host, port)
+    with Signals() as signals, contextlib.ExitStack() as stack:
+        supervisor = Supervisor(signals, report=_report)
+        if not env.get("REDIS_URL", "").strip():
+            server = EmbeddedRedis(settings.data_dir)
+            env["REDIS_URL"] = stack.enter_context(server)
+            supervisor.watch(server.child)
+        return _serve(supervisor, host, port, worker_count=worker_count, env=env)
+
+
+def _serve(supervisor: Supervisor, host: str, port: int, *, worker_count: int, env: dict[str, str]) -> int:
+    clipzy = [sys.executable, "-m", "clipzy_api.cli"]
+    web = Child("web", [*clipzy, "web", "--host", host, "--port", str(port)], env=env)
+    workers = [Child(f"worker {number}", [*clipzy, "worker"], env=env) for number in range(1, worker_count + 1)]
+    try:
+        for child in (web, *workers):
+            child.start()
+            supervisor.watch(child)
+        status = supervisor.run(until=partial(_is_ready, host, port, worker_count=worker_count))
+        if status is None:
+            click.echo(f"Clipzy is ready at {url_of(host, port)}")
+            status = supervisor.run()
+        return status or 0
+    finally:
+        supervisor.stop([web], grace_seconds=STOP_SECONDS)
+        supervisor.stop(workers, grace_seconds=STOP_SECONDS)
+
+
+def child_environment(settings: Settings, *, worker_count: int) -> dict[str, str]:
+    """The environment of front end and workers. Several workers of one `clipzy up` share its disk, so it says so.
+
+    Raises:
+        ConfigurationError: what follows from this contradicts another setting, or the storage cannot be made.
+    """
+    env = {**os.environ, "WORKER_COUNT": str(worker_count)}
+    if worker_count > 1 and settings.storage_type == "local" and not settings.local_storage_shared:
+        try:
+            settings.local_storage_path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigurationError(
+                [f"LOCAL_STORAGE_PATH={settings.local_storage_path} cannot be made: {error.strerror}."]
+            ) from error
+        env["LOCAL_STORAGE_SHARED"] = "true"
+        Settings.from_env(env)
+    return env
+
+
+def claim_port(host: str, port: int) -> int:
+    """The port, known to be free a moment ago; a free one for 0. Raises ``click.ClickException``."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        with socket.create_server((host, port), family=family) as listener:
+            return int(listener.getsockname()[1])
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise click.ClickException(f"port {port} on {host} is taken. Choose another with --port.") from error
+        raise click.ClickException(f"cannot listen on {host} port {port}: {error.strerror}.") from error
+
+
+def url_of(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _is_ready(host: str, port: int, *, worker_count: int) -> bool:
+    connection = http.client.HTTPConnection(_reachable(host), port, timeout=5)
+    try:
+        connection.request("GET", "/readyz")
+        answer = connection.getresponse()
+        body = json.loads(answer.read())
+    except (OSError, http.client.HTTPException, ValueError):
+        return False
+    finally:
+        connection.close()
+    return answer.status == 200 and (body.get("live_workers") or 0) >= worker_count
+
+
+def _reachable(host: str) -> str:
+    """Where this machine itself finds a server that listens on ``host``."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+
+
+def _report(line: str) -> None:
+    click.echo(f"clipzy: {line}", err=True)

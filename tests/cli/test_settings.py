@@ -1,0 +1,88 @@
+"""How every command meets its settings."""
+
+import json
+from pathlib import Path
+
+from clipzy_api.cli.env_example import env_example
+from clipzy_storage.settings import names
+from tests.cli.processes import clipzy
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_all_mistakes_are_listed_and_nothing_starts(tmp_path: Path) -> None:
+    # Given three wrong settings
+    wrong = {"WORKER_COUNT": "many", "REDIS_URL": "http://:secret@nowhere", "LOG_LEVEL": "loud"}
+
+    # When the service is started
+    ended = clipzy("up", cwd=tmp_path, **wrong)
+
+    # Then each is named in a line of its own, without its password, and no folder was made
+    assert ended.returncode == 78
+    lines = ended.stderr.splitlines()
+    assert [line.partition("=")[0] for line in lines] == [
+        "clipzy: WORKER_COUNT",
+        "clipzy: REDIS_URL",
+        "clipzy: LOG_LEVEL",
+    ]
+    assert "secret" not in ended.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
+    # Given a .env whose second line is also set in the environment
+    (tmp_path / ".env").write_text("LOG_FORMAT=from-file\nLOG_LEVEL=from-file\n")
+
+    # When a command reads its settings
+    ended = clipzy("submit", "x", cwd=tmp_path, LOG_LEVEL="from-environment")
+
+    # Then the file was read, and has overridden nothing
+    assert ended.returncode == 78
+    assert "LOG_FORMAT=from-file" in ended.stderr
+    assert "LOG_LEVEL=from-environment" in ended.stderr
+
+
+def test_an_empty_variable_keeps_the_file_out(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("LOG_LEVEL=from-file\n")
+    ended = clipzy("submit", "missing.mp4", cwd=tmp_path, LOG_LEVEL="")
+    assert (ended.returncode, "missing.mp4" in ended.stderr) == (1, True)
+
+
+def test_the_example_is_in_step_with_the_settings() -> None:
+    assert (ROOT / ".env.example").read_text() == env_example()
+    for name in names():
+        assert f"\n#{name}=" in env_example()
+
+
+def test_a_taken_port_is_one_clear_line(tmp_path: Path, taken_port: int) -> None:
+    ended = clipzy("up", "--port", str(taken_port), cwd=tmp_path)
+    assert ended.returncode == 1
+    assert ended.stderr == f"clipzy: port {taken_port} on 127.0.0.1 is taken. Choose another with --port.\n"
+
+
+def test_the_doctor_names_what_is_wrong(tmp_path: Path, free_port: int) -> None:
+    # Given a machine without a Redis
+    # When the doctor is asked
+    url = f"redis://:secret@127.0.0.1:{free_port}/0"
+    ended = clipzy("doctor", "--json", cwd=tmp_path, REDIS_URL=url)
+
+    # Then it says what is well and what is not, keeps the password to itself, and leaves nothing behind
+    checks = {check["name"]: check["ok"] for check in json.loads(ended.stdout)}
+    assert checks == {
+        "settings": True,
+        "redis": False,
+        "storage": True,
+        "ffmpeg": True,
+        "decoder": True,
+        "workers": False,
+        "guard": False,
+    }
+    assert ended.returncode == 1
+    assert "secret" not in ended.stdout + ended.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_doctor_lists_wrong_settings(tmp_path: Path) -> None:
+    ended = clipzy("doctor", cwd=tmp_path, WORKER_COUNT="0")
+    assert ended.returncode == 1
+    assert ended.stdout.startswith("FAIL  settings  WORKER_COUNT=0 is wrong.")

@@ -1,0 +1,186 @@
+"""`clipzy submit`, as a real process against a stand-in of the front end."""
+
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+from pathlib import Path
+from threading import Event
+
+import pytest
+from werkzeug.formparser import parse_form_data
+
+from tests.cli.front_end import COMPLETED, FAILED, JOB, RUNNING, Exchange, Respond, accept, front_end
+from tests.cli.processes import CLIPZY, PATIENCE_SECONDS, clipzy, environment
+
+SOON = "0.1"
+
+
+def says(job: dict[str, object], *, etag: str) -> Respond:
+    return lambda exchange: exchange.answer(200, job, ETag=etag, Retry_After=SOON)
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    path = tmp_path / 'my "best" holiday ☀.mp4'
+    path.write_bytes(os.urandom(700_001))
+    return path
+
+
+def test_the_file_arrives_as_it_is_and_the_job_is_printed_alone(video: Path, tmp_path: Path) -> None:
+    # Given a front end that keeps what it gets
+    received = io.BytesIO()
+    content_type = ""
+
+    def keep(exchange: Exchange) -> None:
+        nonlocal content_type
+        content_type = exchange.headers["Content-Type"]
+        received.writelines(exchange.body())
+        exchange.answer(202, JOB)
+
+    # When a file is submitted
+    with front_end(keep) as server:
+        ended = clipzy("submit", str(video), "--json", cwd=tmp_path, CLIPZY_URL=server.url)
+
+    # Then it has arrived, under its name, and standard output is the job and nothing else
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert json.loads(ended.stdout) == JOB
+    length = str(received.tell())
+    received.seek(0)
+    environ = {"wsgi.input": received, "CONTENT_TYPE": content_type, "CONTENT_LENGTH": length, "REQUEST_METHOD": "POST"}
+    _, form, files = parse_form_data(environ)
+    sent = files["file"]
+    with sent.stream:
+        assert (sent.filename, sent.read()) == (video.name, video.read_bytes())
+    assert not form
+
+
+def test_a_job_is_followed_through_outages_to_its_end(video: Path, tmp_path: Path) -> None:
+    # Given a front end that is away in several ways while the job runs
+    polls: list[Respond] = [
+        says(RUNNING, etag='W/"1"'),
+        lambda exchange: exchange.answer(304, ETag='W/"1"', Retry_After=SOON),
+        lambda exchange: exchange.answer(503, {"code": "QUEUE_UNAVAILABLE"}, Retry_After=SOON),
+        lambda exchange: exchange.connection.shutdown(socket.SHUT_RDWR),
+        says(COMPLETED, etag='W/"2"'),
+    ]
+
+    # When a file is submitted and waited for
+    with front_end(accept, *polls) as server:
+        ended = clipzy("submit", str(video), "--wait", "--json", cwd=tmp_path, CLIPZY_URL=server.url)
+        asked_with = [headers.get("If-None-Match") for headers in server.seen]
+
+    # Then the finished job is printed with a link that works from anywhere
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout)["result"]["storage_url"] == server.url + COMPLETED["result"]["storage_url"]
+    assert asked_with == [None, 'W/"1"', 'W/"1"', 'W/"1"', 'W/"1"']
+
+
+def test_a_failed_job_is_a_failure_when_waited_for(video: Path, tmp_path: Path) -> None:
+    with front_end(accept, says(FAILED, etag='W/"1"')) as server:
+        ended = clipzy("submit", str(video), "--wait", cwd=tmp_path, CLIPZY_URL=server.url)
+    assert ended.returncode == 1
+    assert "INVALID_MEDIA: The file holds no picture." in ended.stdout
+
+
+def test_a_refusal_in_the_middle_of_an_upload_is_read(tmp_path: Path) -> None:
+    # Given a file that is larger than what fits between the two sides
+    size_bytes = 64 << 20
+    large = tmp_path / "large.mp4"
+    with large.open("wb") as file:
+        file.truncate(size_bytes)
+    drained: list[int] = []
+
+    def refuse(exchange: Exchange) -> None:
+        exchange.answer(413, {"code": "FILE_TOO_LARGE", "detail": "At most 1 MiB."}, Connection="close")
+        drained.append(sum(len(data) for data in exchange.body()))
+
+    # When the front end refuses it without reading it
+    with front_end(refuse) as server:
+        ended = clipzy("submit", str(large), cwd=tmp_path, CLIPZY_URL=server.url)
+
+    # Then the rest is not sent, and the reason is told in one line
+    assert drained[0] < size_bytes
+    assert ended.returncode == 1
+    assert ended.stderr == f"clipzy: FILE_TOO_LARGE: At most 1 MiB. (CLIPZY_URL={server.url})\n"
+
+
+def test_a_large_file_is_not_held_in_memory(tmp_path: Path) -> None:
+    # Given a file larger than a command may reasonably grow
+    large = tmp_path / "large.mp4"
+    with large.open("wb") as file:
+        file.truncate(400 << 20)
+
+    # When it is submitted
+    with front_end() as server:
+        command = [*CLIPZY, "submit", str(large)]
+        process = subprocess.Popen(command, env=environment(CLIPZY_URL=server.url), stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+
+    # Then the command has stayed small
+    assert process.returncode == 0
+    assert usage.ru_maxrss < 150 << 10  # KiB
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"), [("missing.mp4", "No such file"), (".", "is a folder"), ("empty.mp4", "is empty")]
+)
+def test_what_cannot_be_sent_is_told_in_one_line(name: str, complaint: str, tmp_path: Path) -> None:
+    (tmp_path / "empty.mp4").touch()
+    ended = clipzy("submit", str(tmp_path / name), cwd=tmp_path)
+    assert ended.returncode == 1
+    assert complaint in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
+def test_an_address_without_a_front_end_is_named(video: Path, tmp_path: Path) -> None:
+    # Given an address where nobody listens
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+    # When a file is submitted to it
+    ended = clipzy("submit", str(video), cwd=tmp_path, CLIPZY_URL=url)
+
+    # Then one line says so and what to do
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"clipzy: no front end can be reached at CLIPZY_URL={url} (Connection refused)")
+    assert ended.stderr.count("\n") == 1
+
+
+def test_an_address_of_something_else_is_named(video: Path, tmp_path: Path) -> None:
+    with front_end(lambda exchange: exchange.answer(404, "no such page")) as server:
+        ended = clipzy("submit", str(video), cwd=tmp_path, CLIPZY_URL=server.url)
+    assert ended.returncode == 1
+    assert f"CLIPZY_URL={server.url} answered with status 404" in ended.stderr
+
+
+def test_an_interrupt_ends_the_waiting_quietly(video: Path, tmp_path: Path) -> None:
+    # Given a command that waits for a job
+    polled = Event()
+
+    def still_running(exchange: Exchange) -> None:
+        polled.set()
+        exchange.answer(200, RUNNING, Retry_After="30")
+
+    with front_end(accept, still_running) as server:
+        command = [*CLIPZY, "submit", str(video), "--wait"]
+        process = subprocess.Popen(
+            command,
+            cwd=tmp_path,
+            env=environment(CLIPZY_URL=server.url),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert polled.wait(PATIENCE_SECONDS)
+
+        # When it is interrupted
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=PATIENCE_SECONDS)
+
+    # Then it ends at once and without a traceback
+    assert process.returncode == 130
+    assert "Traceback" not in said
