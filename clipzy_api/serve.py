@@ -41,7 +41,7 @@ def serve(host: str, port: int, settings: Settings) -> int:
         blocking_threads=THREADS,
         respawn_failed_workers=True,
         websockets=False,
-        log_level=LogLevels.warning,
+        log_level=LogLevels.error,  # it warns of the number of threads at every start
     )
     admission.keeper.start()
     try:

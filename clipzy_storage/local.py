@@ -93,7 +93,7 @@ class LocalStorage:
         except OSError as error:
             self.retract()
             raise self._refusal(error) from error
-        raise StorageUnavailable(f"{self._named()} comes and goes while other processes start and stop; try again")
+        raise StorageUnavailable("the storage folder comes and goes while other processes start and stop; try again")
 
     def retract(self) -> None:
         identity = self._identity if self._wrote_identity else None
@@ -243,7 +243,7 @@ class LocalStorage:
 
     def _refusal(self, error: OSError) -> ConfigurationError | StorageUnavailable:
         if error.errno not in _REFUSALS:
-            return StorageUnavailable(f"{self._named()} does not answer: {error.strerror}")
+            return StorageUnavailable(f"the storage does not answer: {error.strerror}")
         found, remedy = _REFUSALS[error.errno]
         return ConfigurationError([f"{self._named()} {found}. {remedy}, or set LOCAL_STORAGE_PATH to another folder."])
 

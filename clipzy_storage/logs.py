@@ -10,7 +10,9 @@ import structlog
 from clipzy_storage.settings import Settings
 
 _SECRETS = re.compile(
-    r"(?P<keep>rediss?://[^:@/\s]*:|[Ss]ignature=|[Aa]uthorization: |X-Amz-[A-Za-z-]+=)(?P<secret>[^@\s&]+)"
+    r"(?P<keep>rediss?://[^:@/\s]*:)[^@/\s]+(?=@)"
+    r"|(?P<query>(?:Signature|X-Amz-[A-Za-z-]+)=)[^&\s]+"
+    r"|(?P<header>Authorization:\s*)[^\r\n]+"
 )
 
 
@@ -48,7 +50,7 @@ def configure(settings: Settings) -> None:
 
 def blotted(text: str) -> str:
     """The text without the secrets that are known to appear in URLs and headers."""
-    return _SECRETS.sub(r"\g<keep>***", text)
+    return _SECRETS.sub(lambda found: next(filter(None, found.groups())) + "***", text)
 
 
 def _blot_secrets(_logger: Any, _method: str, event: Any) -> Any:

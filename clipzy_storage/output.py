@@ -3,6 +3,8 @@
 It may grow; a name once here stays. Links are never stored in it, since they die.
 """
 
+import json
+import sys
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -73,3 +75,7 @@ def json_schema() -> dict[str, Any]:
     """The published schema (JSON Schema 2020-12)."""
     schema = Output.model_json_schema(mode="serialization")
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(json_schema(), indent=2) + "\n")
