@@ -12,6 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, Protocol
 
+from clipzy_storage.errors import StorageError
+
 RECORD_LIMIT_BYTES = 64 << 20
 
 
@@ -129,6 +131,9 @@ def put_json(storage: Storage, key: str, value: Any) -> BlobInfo:
 
 
 def read_bytes(storage: Storage, key: str) -> bytes:
-    """All of a small file. Raises ``NotFound``."""
+    """All of a small file. Raises ``NotFound``, and ``StorageError`` where it is larger than any of ours can be."""
     with storage.open(key) as stream:
-        return stream.read(RECORD_LIMIT_BYTES)
+        data = stream.read(RECORD_LIMIT_BYTES + 1)
+    if len(data) > RECORD_LIMIT_BYTES:
+        raise StorageError(f"{key} is larger than {RECORD_LIMIT_BYTES >> 20} MiB")
+    return data
