@@ -42,7 +42,7 @@ FREE_RESERVE_BYTES = 256 << 20
 
 _OWN_FOLDER, _ID_NAME = keys.STORAGE_ID.split("/")
 _IDENTITY = re.compile(rb"([0-9a-f]{32})\n")
-_TRIES = 20  # against others who remove a folder, or withdraw an identity, between two of our steps
+_TRIES = 200  # against others who remove a folder, or withdraw an identity, between two of our steps
 
 _NO_ROOM = ("has no room for a test file", "Free some space or raise the quota")
 _NOT_A_FOLDER = ("is not a folder of files, or its .clipzy is not", "Move away what is in its place")
