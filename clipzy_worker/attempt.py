@@ -120,7 +120,11 @@ def _run_stage(
     )
     with MediaProcess(request) as media:
         yield from media.updates(poll_seconds=0.25)
-        analysis.update(media.result())
+        try:
+            analysis.update(media.result())
+        except MediaCrashed:
+            log.warning("media.last_words: %s: %s", claim.job.job_id, media.stderr_tail[-2000:])
+            raise
 
 
 def _commit(place: Workplace, claim: Claim, digest: str) -> str:

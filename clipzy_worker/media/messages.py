@@ -1,0 +1,61 @@
+"""What a media process says: one JSON object a line, read from whatever it may write. Pure."""
+
+import json
+import math
+from typing import Any
+
+_MAX_LINE_BYTES = 32 << 20
+_MAX_TOTAL_BYTES = 64 << 20
+_MAX_TEXT_LENGTH = 300
+
+
+class ProtocolError(Exception):
+    """The child said something that is not of the protocol. The text continues "The media process …"."""
+
+
+class Messages:
+    """Collects a child's stdout and knows the newest of each kind of message."""
+
+    def __init__(self) -> None:
+        self.fraction = 0.0  # from 0 to 1, never falls
+        self.result: dict[str, Any] | None = None
+        self.invalid_media: str | None = None
+        self.crashed: str | None = None
+        self._line = bytearray()
+        self._total_bytes = 0
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes, cut anywhere. Raises ``ProtocolError`` for what is no message, or too much."""
+        self._total_bytes += len(data)
+        self._line += data
+        if len(self._line) > _MAX_LINE_BYTES or self._total_bytes > _MAX_TOTAL_BYTES:
+            raise ProtocolError("said more than it may")
+        if b"\n" in data:
+            *lines, rest = self._line.split(b"\n")
+            self._line = bytearray(rest)
+            for line in lines:
+                self._take(bytes(line))
+
+    def _take(self, line: bytes) -> None:
+        match _parsed(line):
+            case {"progress": float() | int() as fraction} if math.isfinite(fraction):
+                self.fraction = max(self.fraction, min(float(fraction), 1.0))
+            case {"result": dict() as result}:
+                self.result, self.fraction = result, 1.0
+            case {"invalid_media": str() as text}:
+                self.invalid_media = _printable(text)
+            case {"crashed": str() as text}:
+                self.crashed = _printable(text)
+            case _:
+                raise ProtocolError("said something that is not of the protocol")
+
+
+def _parsed(line: bytes) -> Any:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError("said something that is not of the protocol") from error
+
+
+def _printable(text: str) -> str:
+    return "".join(letter for letter in text[:_MAX_TEXT_LENGTH] if letter.isprintable())

@@ -1,0 +1,47 @@
+"""What the parent asks of a media process. Pure: both sides import it, and it imports nothing of media."""
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Self
+
+
+@dataclass(frozen=True)
+class MediaLimits:
+    """What a file may claim, and what working on it may take."""
+
+    cpu_seconds: int = 4 * 3600
+    memory_bytes: int = 4 << 30  # of address space
+    output_bytes: int = 256 << 20  # of any one file
+    max_pixels: int = 36_000_000
+    max_side: int = 8192
+    max_frame_rate: int = 240
+    max_duration_seconds: int = 12 * 3600
+    max_streams: int = 16
+
+
+@dataclass(frozen=True)
+class MediaRequest:
+    """One stage over one file. ``container`` is what was recognised in the bytes: mp4, mov, avi, mkv or webm."""
+
+    stage: str
+    source: Path
+    container: str
+    out_folder: Path
+    decoder_threads: int = 1
+    limits: MediaLimits = field(default_factory=MediaLimits)
+
+    def to_json(self) -> str:
+        """With absolute paths, since the child works in another folder."""
+        paths = {"source": os.path.abspath(self.source), "out_folder": os.path.abspath(self.out_folder)}
+        return json.dumps(asdict(self) | paths)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Raises ``ValueError``, ``KeyError`` or ``TypeError`` where the text is not what ``to_json`` wrote."""
+        values = json.loads(text)
+        values["source"] = Path(values["source"])
+        values["out_folder"] = Path(values["out_folder"])
+        values["limits"] = MediaLimits(**values["limits"])
+        return cls(**values)
