@@ -13,6 +13,7 @@ from clipzy_storage.settings import Settings
 
 # One process, so that memory stays small; many threads, so that slow uploads leave room for those who poll.
 THREADS = 64
+STOP_SECONDS = 3  # a client that is silent in the middle of its upload cannot hold up the end for longer
 MEMBER_ID = "CLIPZY_MEMBER_ID"  # hands the membership from the main process, which keeps it, to the serving one
 
 
@@ -40,6 +41,7 @@ def serve(host: str, port: int, settings: Settings) -> int:
         workers=1,
         blocking_threads=THREADS,
         respawn_failed_workers=True,
+        workers_kill_timeout=STOP_SECONDS,
         websockets=False,
         log_level=LogLevels.error,  # it warns of the number of threads at every start
     )

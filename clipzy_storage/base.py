@@ -110,6 +110,9 @@ class Storage(Protocol):
     def list(self, prefix: str) -> Iterator[BlobInfo]:
         """All complete files whose key begins with ``prefix`` (a folder, ending in ``/``), in key order."""
 
+    def sweep_incoming(self, older_than_seconds: float) -> int:
+        """Remove what dead writers left unfinished so long ago, by the storage's own clock; how many there were."""
+
     def free_bytes(self) -> int | None:
         """Room left, or ``None`` where nobody knows."""
 

@@ -166,7 +166,6 @@ class LocalStorage:
         return Link("/storage/" + "/".join(segments_of(key)), None)
 
     def sweep_incoming(self, older_than_seconds: float) -> int:
-        """Remove what dead writers left unfinished so long ago, by the filesystem's own clock; how many files."""
         removed = 0
         with translated(keys.INCOMING, writing=True), self._mounted() as root:
             for place in (keys.INCOMING, keys.PROBE):

@@ -1,4 +1,4 @@
-"""Takes up what others dropped: jobs of lost workers, ends half carried out, hints that never arrived.
+"""Takes up what others dropped: jobs of lost workers, ends half carried out, lost hints, unfinished uploads.
 
 Runs in every worker; a short lock in Redis lets one at a time do it. All times derive from the lease: a pass every
 sixth of it, and a silent worker is given a lease and half a lease more.
@@ -15,6 +15,9 @@ from clipzy_storage.jobs import Lease
 from clipzy_worker import publish
 from clipzy_worker.attempt import Workplace
 
+SWEEP_EVERY_SECONDS = 3600
+UNFINISHED_FOR_SECONDS = 24 * 3600  # an upload that has not grown for so long has no writer any more
+
 log = logging.getLogger(__name__)
 
 
@@ -26,6 +29,7 @@ class Reaper:
         self._waiting_hints = waiting_hints
         self._interval_seconds = place.jobs.lease_seconds / 6
         self._has_redis_since: float | None = None
+        self._swept_at = -float(SWEEP_EVERY_SECONDS)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="reaper", daemon=True)
 
@@ -56,6 +60,17 @@ class Reaper:
         for job_id in jobs.stale(queue_is_empty=self._waiting_hints() == 0):
             log.info("reaper.hinted: %s", job_id)
             self._place.hint(job_id)
+        if time.monotonic() - self._swept_at > SWEEP_EVERY_SECONDS:
+            self._sweep()
+
+    def _sweep(self) -> None:
+        self._swept_at = time.monotonic()
+        try:
+            swept = self._place.storage.sweep_incoming(UNFINISHED_FOR_SECONDS)
+        except StorageError as error:
+            log.warning("reaper.not_swept: %s", error)
+            return
+        log.info("reaper.swept: %d unfinished uploads", swept)
 
     def _reap(self, gone: list[Lease]) -> None:
         # When Redis comes back after an outage longer than a lease, every lease has run out though every worker is

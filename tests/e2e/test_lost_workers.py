@@ -1,6 +1,5 @@
 """Whatever happens to a worker in the middle of a job, the job ends once and with one result."""
 
-import hashlib
 import os
 import signal
 from collections.abc import Iterator
@@ -51,7 +50,8 @@ def test_sigkill_of_the_worker_ends_in_one_result(stack: Stack, api: Api, long_c
     api.working(job_id)
     below = commands_below(worker.pid)
     media = media_process_below(worker.pid)
-    # When it is killed
+    # When it is killed, while its decoder is in no state to notice a broken pipe
+    os.kill(media, signal.SIGSTOP)
     worker.kill()
     # Then nothing of it runs on, least of all the decoder
     eventually(lambda: not any(Path(f"/proc/{pid}/exe").exists() for pid in below), "the end of all it started")
@@ -96,8 +96,8 @@ def test_a_media_process_that_dies_each_time_fails_the_job(stack: Stack, api: Ap
 
 
 def test_a_stopped_worker_puts_its_job_back_before_it_ends(stack: Stack, api: Api, long_clip: Path) -> None:
-    # Given a worker in the middle of a job
-    worker = stack.worker()
+    # Given a worker in the middle of a job, whose lease has long to run
+    worker = stack.worker(JOB_LEASE_SECONDS="60")
     job_id = api.upload(long_clip)["job_id"]
     api.working(job_id)
     media = media_process_below(worker.pid)
@@ -120,17 +120,13 @@ def test_a_zombie_s_result_is_refused(stack: Stack, api: Api, long_clip: Path) -
     api.working(job_id)
     frozen = pool_child_below(first.pid)
     os.kill(frozen, signal.SIGSTOP)
+    # When another is at it, and the frozen one wakes up
     try:
-        # When another has done the job meanwhile
         stack.worker(**declared)
-        job = api.finished(job_id)
-        index = stack.storage / "results" / job_id / "output.json"
-        before = hashlib.sha256(index.read_bytes()).hexdigest()
+        eventually(lambda: (job := api.job(job_id))["attempt"] == 2 and job["status"] == "processing", "a successor")
     finally:
         os.kill(frozen, signal.SIGCONT)
-    # Then the frozen one, awake again, changes nothing and clears its own away
+    # Then that one notices, clears its own away, and the other's result is the only one
     first.says("job.lost")
-    assert hashlib.sha256(index.read_bytes()).hexdigest() == before
-    assert api.job(job_id) == job
-    eventually(lambda: len(list((index.parent / "attempts").iterdir())) == 1, "one attempt's folder")
     one_result(stack, api, job_id, attempt=2)
+    assert len(list((stack.storage / "results" / job_id / "attempts").iterdir())) == 1

@@ -1,0 +1,71 @@
+"""Puts the front end together."""
+
+import re
+import uuid
+
+import structlog
+from flask import Flask, Response, g, request
+from flask.json.provider import DefaultJSONProvider
+
+from clipzy_api import problems
+from clipzy_api.files import files as file_views
+from clipzy_api.health import health as health_views
+from clipzy_api.jobs import jobs as job_views
+from clipzy_api.manifests import Manifests
+from clipzy_api.queue import Queue
+from clipzy_api.refusal import EarlyRefusals
+from clipzy_api.services import EXTENSION, Services
+from clipzy_api.videos import videos as video_views
+from clipzy_storage.base import Storage
+from clipzy_storage.guard import Guard
+from clipzy_storage.jobs import JobStore
+from clipzy_storage.settings import Settings
+
+BASE_PATH = "/api/v1"
+REQUEST_ID_HEADER = "X-Request-ID"
+
+_SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
+
+
+def create_app(*, settings: Settings, storage: Storage, jobs: JobStore, queue: Queue, guard: Guard) -> Flask:
+    """The WSGI application, made of ready parts. Connects to nothing."""
+    app = Flask("clipzy_api", static_folder=None)
+    app.json = _InOrder(app)
+    app.extensions[EXTENSION] = Services(
+        settings=settings, storage=storage, jobs=jobs, queue=queue, guard=guard, manifests=Manifests(storage)
+    )
+    app.url_map.merge_slashes = False  # a key with an empty segment is a wrong key, not another spelling of a right one
+    problems.register(app)
+    _number_requests(app)
+    _register_views(app)
+    app.wsgi_app = EarlyRefusals(app.wsgi_app)  # type: ignore[method-assign]
+    return app
+
+
+class _InOrder(DefaultJSONProvider):
+    """Fields come in the order in which the contract names them."""
+
+    sort_keys = False
+
+
+def _register_views(app: Flask) -> None:
+    for blueprint in (job_views, video_views):
+        app.register_blueprint(blueprint, url_prefix=BASE_PATH)
+    for blueprint in (file_views, health_views):
+        app.register_blueprint(blueprint)
+
+
+def _number_requests(app: Flask) -> None:
+    """Give every request an id, the client's own where it is sane, for the answer and for every line of the log."""
+
+    @app.before_request
+    def begin() -> None:
+        given = request.headers.get(REQUEST_ID_HEADER, "")
+        g.request_id = given if _SANE_REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=g.request_id)
+
+    @app.after_request
+    def label(answer: Response) -> Response:
+        answer.headers[REQUEST_ID_HEADER] = g.request_id
+        return answer

@@ -1,0 +1,99 @@
+"""What is asked before the first byte of a body is read, in this order, so that a refusal costs nothing."""
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from flask import request
+
+from clipzy_api.body import RequestBody
+from clipzy_api.intake import FRAMING_LIMIT_BYTES
+from clipzy_api.problems import (
+    RETRY_AFTER,
+    ApiError,
+    file_too_large,
+    invalid_field,
+    queue_unavailable,
+    storage_full,
+    truncated,
+)
+from clipzy_api.services import request_body, services
+from clipzy_storage.guard import Refused
+
+JSON_LIMIT_BYTES = 1 << 20
+MULTIPART = "multipart/form-data"
+JSON = "application/json"
+
+log = logging.getLogger(__name__)
+
+
+def require_media_type(*allowed: str) -> str:
+    """The body's media type. Raises ``ApiError`` 415 where it is none of ``allowed``, or the body is compressed."""
+    encoding = request.headers.get("Content-Encoding", "identity")
+    if request.mimetype not in allowed or encoding.lower() != "identity":
+        detail = f"The body should be {' or '.join(allowed)}, not compressed."
+        raise ApiError(415, "UNSUPPORTED_MEDIA_TYPE", detail=detail, headers={"Accept": ", ".join(allowed)})
+    return request.mimetype
+
+
+@contextmanager
+def upload_body() -> Iterator[RequestBody]:
+    """A multipart body that may be read. Raises ``ApiError`` 413, 503 or 507 instead."""
+    body = request_body()
+    cap_bytes = services().settings.max_file_size_bytes
+    if body.declared_bytes is not None and body.declared_bytes > cap_bytes + FRAMING_LIMIT_BYTES:
+        raise file_too_large(
+            f"{body.declared_bytes} bytes are declared; a file may have at most {cap_bytes >> 20} MiB."
+        )
+    _admit()
+    free_bytes = services().storage.free_bytes()
+    if free_bytes is not None and body.declared_bytes is not None and body.declared_bytes > free_bytes:
+        raise storage_full()
+    with _place():
+        yield body
+
+
+def json_body() -> dict[str, Any]:
+    """The object that the body holds. Raises ``ApiError`` 400, 411, 413, 422 or 503."""
+    body = request_body()
+    if body.declared_bytes is None:
+        raise ApiError(411, "LENGTH_REQUIRED", detail="A JSON body needs a Content-Length.")
+    if body.declared_bytes > JSON_LIMIT_BYTES:
+        raise file_too_large(f"A JSON body may have at most {JSON_LIMIT_BYTES >> 20} MiB.")
+    _admit()
+    with _place():
+        text = _all_of(body)
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise invalid_field("body", expects="well-formed JSON") from error
+    if not isinstance(value, dict):
+        raise invalid_field("body", expects="a JSON object")
+    return value
+
+
+def _all_of(body: RequestBody) -> bytes:
+    blocks = list(iter(body.read, b""))
+    if body.is_short:
+        raise truncated(f"{body.received_bytes} of the {body.declared_bytes} bytes declared in Content-Length came.")
+    return b"".join(blocks)
+
+
+def _admit() -> None:
+    """Ask Redis whether this process may take work now. Raises ``QueueUnavailable`` or ``ApiError`` 503."""
+    try:
+        services().guard.admit()
+    except Refused as refusal:
+        log.warning("guard.refused: %s", refusal)
+        raise queue_unavailable("This front end may not take work yet; its log says why. Try again soon.") from refusal
+
+
+@contextmanager
+def _place() -> Iterator[None]:
+    with services().bodies.held() as held:
+        if not held:
+            detail = "As many uploads as this front end takes at once are under way. Try again soon."
+            raise ApiError(503, "TOO_MANY_UPLOADS", detail=detail, headers=RETRY_AFTER)
+        yield

@@ -1,0 +1,111 @@
+"""Published files of completed jobs, as a browser or a player asks for them."""
+
+import re
+from pathlib import PurePosixPath
+
+from flask import Blueprint, Response, request
+from werkzeug.wsgi import FileWrapper
+
+from clipzy_api.manifests import PublishedFile
+from clipzy_api.problems import RETRY_AFTER, ApiError
+from clipzy_api.services import owner, services
+from clipzy_storage import keys
+from clipzy_storage.contract import Status
+from clipzy_storage.durable import read_done
+from clipzy_storage.errors import JobNotFound, NotFound, QueueUnavailable
+
+FILE_NOT_FOUND = "FILE_NOT_FOUND"
+BLOCK_BYTES = 256 << 10
+
+# What a client is told of a file goes by its own name alone: neither the upload nor the index can choose another.
+_CONTENT_TYPES = {
+    "json": "application/json",
+    "jpg": "image/jpeg",
+    "png": "image/png",
+    "webp": "image/webp",
+    "mp4": "video/mp4",
+    "webm": "video/webm",
+    "vtt": "text/vtt; charset=utf-8",
+    "srt": "text/plain; charset=utf-8",
+    "txt": "text/plain; charset=utf-8",
+}
+_ONE_RANGE = re.compile(r"\s*bytes\s*=\s*(?:\d{1,18}-\d{0,18}|-(?P<last>\d{1,18}))\s*", re.ASCII)
+
+files = Blueprint("files", __name__)
+
+
+@files.get("/storage/<path:key>")
+def show_stored(key: str) -> Response:
+    top, _, rest = keys.checked(key).partition("/")
+    job_id = rest.partition("/")[0]
+    if top != "results" or not keys.is_job_id(job_id) or not _is_completed(job_id):
+        raise NotFound(key)
+    file = services().manifests.of(job_id).by_key(key)
+    if file is None:
+        raise NotFound(key)
+    return send_published(file)
+
+
+def _is_completed(job_id: str) -> bool:
+    """Whether the job's record says so; where Redis does not know it or is away, the durable record does."""
+    try:
+        job = services().jobs.get(job_id, owner=owner())
+    except (JobNotFound, QueueUnavailable):
+        try:
+            job = read_done(services().storage, job_id)
+        except NotFound:
+            return False
+    return job.status is Status.COMPLETED and job.owner == owner()
+
+
+def send_published(file: PublishedFile) -> Response:
+    """The file, or the part of it that was asked for. Raises ``NotFound`` and ``ApiError`` 416 or 503."""
+    answer = Response()  # no direct_passthrough: what werkzeug passes through it does not close
+    answer.headers.update(_headers(file))
+    answer.content_length = file.size_bytes
+    answer.set_etag(file.sha256)
+    if request.method == "GET":
+        _attach(answer, file)
+    environ = dict(request.environ)
+    if not _is_one_part(environ.get("HTTP_RANGE", ""), file.size_bytes):
+        environ.pop("HTTP_RANGE", None)
+    try:
+        answer.make_conditional(environ, accept_ranges=True, complete_length=file.size_bytes)
+    except BaseException:
+        answer.close()
+        raise
+    return answer
+
+
+def _is_one_part(asked: str, size_bytes: int) -> bool:
+    """Whether it asks for one part and not for all; several parts or another unit may be answered with the whole."""
+    match = _ONE_RANGE.fullmatch(asked)
+    return match is not None and not (match["last"] and int(match["last"]) >= size_bytes)
+
+
+def _attach(answer: Response, file: PublishedFile) -> None:
+    """Let the answer stream the file; its place among the downloads is given back when it is closed."""
+    downloads = services().downloads
+    if not downloads.take():
+        detail = "As many downloads as this front end serves at once are under way. Try again soon."
+        raise ApiError(503, "TOO_MANY_DOWNLOADS", detail=detail, headers=RETRY_AFTER)
+    answer.call_on_close(downloads.give_back)
+    try:
+        answer.response = FileWrapper(services().storage.open(file.key), BLOCK_BYTES)
+    except BaseException:
+        answer.close()
+        raise
+
+
+def _headers(file: PublishedFile) -> dict[str, str]:
+    name = PurePosixPath(file.key).name
+    content_type = _CONTENT_TYPES.get(name.rpartition(".")[2].lower(), "application/octet-stream")
+    disposition = "inline" if content_type.startswith(("image/", "video/")) else "attachment"
+    return {
+        "Content-Type": content_type,
+        "Content-Disposition": f'{disposition}; filename="{name}"',  # a key has no character to escape
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+        "Cross-Origin-Resource-Policy": "same-site",
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "private, max-age=3600",
+    }

@@ -1,0 +1,61 @@
+"""Whether this front end lives, and whether it can take work."""
+
+import logging
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+from flask import Blueprint, Response, jsonify
+
+from clipzy_api.problems import RETRY_AFTER, ApiError
+from clipzy_api.services import services
+from clipzy_storage.errors import QueueUnavailable, StorageError
+from clipzy_storage.guard import Refused
+
+log = logging.getLogger(__name__)
+health = Blueprint("health", __name__)
+
+
+@health.get("/healthz")
+def alive() -> Response:
+    return jsonify(status="ok")
+
+
+@health.get("/readyz")
+def ready() -> Response:
+    """200 or, as a problem, 503; either way with each part by its name."""
+    parts = {
+        "redis": _check("redis", services().jobs.ping),
+        "storage": _check("storage", _try_storage),
+        "guard": _check("guard", services().guard.admit),
+    }
+    members: dict[str, Any] = {**parts, "live_workers": _live_workers()}
+    failed = [name for name, state in parts.items() if state != "ok"]
+    if not failed:
+        return jsonify(status=HTTPStatus.OK, **members)
+    code = "STORAGE_UNAVAILABLE" if failed == ["storage"] else "QUEUE_UNAVAILABLE"
+    detail = f"Not ready: {', '.join(failed)}."
+    raise ApiError(503, code, detail=detail, headers=RETRY_AFTER, members=members)
+
+
+def _try_storage() -> None:
+    """Begin a file and drop it, which asks for the storage's identity, permission and room at once."""
+    with services().storage.incoming():
+        pass
+
+
+def _check(name: str, ask: Callable[[], object]) -> str:
+    try:
+        ask()
+    except (QueueUnavailable, StorageError, Refused) as error:
+        log.warning("not_ready.%s: %s", name, error)
+        return "unavailable"
+    return "ok"
+
+
+def _live_workers() -> int | None:
+    """How many workers beat, or ``None`` where nobody can tell. None of them is needed to take a job."""
+    try:
+        return services().guard.live_workers()
+    except QueueUnavailable:
+        return None

@@ -1,0 +1,60 @@
+"""What each completed job has published: the files that its ``output.json`` lists, and that index itself."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from clipzy_storage import keys
+from clipzy_storage.base import Storage, read_bytes
+
+REMEMBERED_JOBS = 256
+INDEX_NAME = "output.json"
+
+
+@dataclass(frozen=True)
+class PublishedFile:
+    key: str
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """One job's published files by name, and the text of their index."""
+
+    index: bytes
+    files: Mapping[str, PublishedFile]
+
+    def document(self) -> dict[str, Any]:
+        """The index as it lies in storage, a new value for every caller."""
+        document: dict[str, Any] = json.loads(self.index)
+        return document
+
+    def by_key(self, key: str) -> PublishedFile | None:
+        return next((file for file in self.files.values() if file.key == key), None)
+
+
+class Manifests:
+    """Manifests of one storage. An index is written once and last, so what was read of it stays true."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._remembered = lru_cache(maxsize=REMEMBERED_JOBS)(self._read)
+
+    def of(self, job_id: str) -> Manifest:
+        """Raises ``NotFound`` as long as the job has published nothing."""
+        return self._remembered(job_id)
+
+    def _read(self, job_id: str) -> Manifest:
+        key = keys.result_index(job_id)
+        index = read_bytes(self._storage, key)
+        own = PublishedFile(key, len(index), hashlib.sha256(index).hexdigest())
+        listed = {
+            artifact["name"]: PublishedFile(artifact["key"], artifact["size_bytes"], artifact["sha256"])
+            for artifact in json.loads(index)["artifacts"]
+            if artifact["key"].startswith(keys.result_prefix(job_id))
+        }
+        return Manifest(index, {**listed, INDEX_NAME: own})

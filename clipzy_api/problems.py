@@ -1,0 +1,133 @@
+"""Every error a client can get, as ``application/problem+json`` (RFC 9457), from one handler."""
+
+import json
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from flask import Flask, Response, g, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as WerkzeugResponse
+
+from clipzy_storage import errors
+
+CONTENT_TYPE = "application/problem+json"
+RETRY_AFTER = {"Retry-After": "5"}
+
+log = logging.getLogger(__name__)
+_FRAMEWORK_CODES = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "FILE_TOO_LARGE", 415: "UNSUPPORTED_MEDIA_TYPE"}
+
+
+class ApiError(Exception):
+    """An answer other than the one asked for.
+
+    ``detail`` is for a person: what was found and what to do. ``members`` join the problem's own.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        *,
+        detail: str,
+        headers: Mapping[str, str] | None = None,
+        members: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.headers = dict(headers or {})
+        self.members = dict(members or {})
+
+    def response(self) -> Response:
+        problem = {
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "detail": self.detail,
+            "code": self.code,
+            **self.members,
+        }
+        text = json.dumps(problem, ensure_ascii=False) + "\n"
+        return Response(text, self.status, self.headers, content_type=CONTENT_TYPE)
+
+
+def missing_field(name: str, *, expects: str) -> ApiError:
+    detail = f"The field `{name}` is missing or empty; it should be {expects}."
+    return ApiError(422, "MISSING_FIELD", detail=detail, members={"field": name})
+
+
+def invalid_field(name: str, *, expects: str) -> ApiError:
+    detail = f"The field `{name}` is wrong; it should be {expects}."
+    return ApiError(422, "INVALID_FIELD", detail=detail, members={"field": name})
+
+
+def unserved_field(name: str, *, known: str) -> ApiError:
+    """A field that is not taken, told apart from one that is taken and wrong."""
+    detail = f"The field `{name}` is not served by this version; it should be left out. Taken: {known}."
+    return ApiError(422, "INVALID_FIELD", detail=detail, members={"field": name})
+
+
+def truncated(detail: str) -> ApiError:
+    return ApiError(400, "TRUNCATED_UPLOAD", detail=detail)
+
+
+def file_too_large(detail: str) -> ApiError:
+    return ApiError(413, "FILE_TOO_LARGE", detail=detail)
+
+
+def queue_unavailable(detail: str) -> ApiError:
+    return ApiError(503, "QUEUE_UNAVAILABLE", detail=detail, headers=RETRY_AFTER)
+
+
+def storage_full() -> ApiError:
+    return ApiError(507, "STORAGE_FULL", detail="The storage has no room for this. Nothing was kept.")
+
+
+def register(app: Flask) -> None:
+    """Answer whatever a view raises with a problem."""
+    app.register_error_handler(Exception, _answer)
+
+
+def _answer(error: Exception) -> WerkzeugResponse:
+    if isinstance(error, HTTPException) and error.code is not None and error.code < 400:
+        return error.get_response()
+    return _as_api_error(error).response()
+
+
+def _as_api_error(error: Exception) -> ApiError:
+    match error:
+        case ApiError():
+            return error
+        case HTTPException():
+            return _from_framework(error)
+        case errors.JobNotFound():
+            return ApiError(404, "JOB_NOT_FOUND", detail="There is no such job.")
+        case errors.QueueUnavailable():
+            log.warning("queue.unavailable: %s", error)
+            return queue_unavailable("The job records cannot be reached now. Try again soon.")
+        case errors.StorageFull():
+            log.warning("storage.full: %s", error)
+            return storage_full()
+        case errors.StorageUnavailable():
+            log.warning("storage.unavailable: %s", error)
+            detail = "The storage cannot be reached now. Try again soon."
+            return ApiError(503, "STORAGE_UNAVAILABLE", detail=detail, headers=RETRY_AFTER)
+        case errors.NotFound() | errors.BadKey():
+            return ApiError(404, "FILE_NOT_FOUND", detail="There is no such file.")
+    return _unexpected(error)
+
+
+def _from_framework(error: HTTPException) -> ApiError:
+    """What werkzeug and Flask refuse on their own, with its headers (``Allow``, ``Content-Range``)."""
+    status = error.code or 500
+    code = _FRAMEWORK_CODES.get(status, HTTPStatus(status).name)
+    headers = {name: value for name, value in error.get_headers(request.environ) if name.lower() != "content-type"}
+    return ApiError(status, code, detail=error.description or HTTPStatus(status).phrase, headers=headers)
+
+
+def _unexpected(error: Exception) -> ApiError:
+    log.error("request.failed: %s %r", request.method, request.path, exc_info=error)
+    detail = "Something went wrong on our side. The log says more under this request id."
+    return ApiError(500, "INTERNAL", detail=detail, members={"request_id": g.request_id})

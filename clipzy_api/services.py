@@ -1,0 +1,47 @@
+"""What the views work with, and how they reach it."""
+
+from dataclasses import dataclass, field
+
+from flask import current_app, request
+
+from clipzy_api.body import RequestBody
+from clipzy_api.limits import BODIES_AT_ONCE, DOWNLOADS_AT_ONCE, Share
+from clipzy_api.manifests import Manifests
+from clipzy_api.queue import Queue
+from clipzy_api.refusal import BODY_KEY
+from clipzy_storage.base import Storage
+from clipzy_storage.contract import EVERYONE
+from clipzy_storage.guard import Guard
+from clipzy_storage.jobs import JobStore
+from clipzy_storage.settings import Settings
+
+EXTENSION = "clipzy"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    settings: Settings
+    storage: Storage
+    jobs: JobStore
+    queue: Queue
+    guard: Guard
+    manifests: Manifests
+    bodies: Share = field(default_factory=lambda: Share(BODIES_AT_ONCE))
+    downloads: Share = field(default_factory=lambda: Share(DOWNLOADS_AT_ONCE))
+
+
+def services() -> Services:
+    """The services of the application that answers this request."""
+    found: Services = current_app.extensions[EXTENSION]
+    return found
+
+
+def request_body() -> RequestBody:
+    """The body of this request; nothing else may read it."""
+    body: RequestBody = request.environ[BODY_KEY]
+    return body
+
+
+def owner() -> str:
+    """On whose behalf this request is made. The one place that knows."""
+    return EVERYONE

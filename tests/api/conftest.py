@@ -1,0 +1,46 @@
+"""One Redis and two front ends for all tests here; tests that break something start their own."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.api.servers import FrontEnd, RedisServer, running_front_end, running_redis
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with running_redis(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def front_end(tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServer) -> Iterator[FrontEnd]:
+    """A front end that takes files of up to 64 MiB."""
+    with running_front_end(tmp_path_factory.mktemp("web"), redis_server.url, MAX_FILE_SIZE_MB="64") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def small_front_end(
+    tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServer, front_end: FrontEnd
+) -> Iterator[FrontEnd]:
+    """Another on the same storage, that takes files of up to 1 MiB."""
+    folder = tmp_path_factory.mktemp("small-web")
+    with running_front_end(folder, redis_server.url, storage_path=front_end.root, MAX_FILE_SIZE_MB="1") as running:
+        yield running
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """A Redis for one test, to be frozen or killed."""
+    (tmp_path / "redis").mkdir()
+    with running_redis(tmp_path / "redis") as server:
+        yield server
+
+
+@pytest.fixture
+def own_front_end(tmp_path: Path, own_redis: RedisServer) -> Iterator[FrontEnd]:
+    """A front end on ``own_redis``."""
+    with running_front_end(tmp_path / "web", own_redis.url) as running:
+        yield running

@@ -1,0 +1,226 @@
+"""Published files, as browsers and players ask for them."""
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import requests
+
+from clipzy_api.limits import DOWNLOADS_AT_ONCE
+from clipzy_storage import keys
+from clipzy_storage.base import put_json
+from clipzy_storage.durable import write_done_job
+from tests.api.servers import FrontEnd
+from tests.api.wire import connect, eventually, head
+from tests.api.work import POSTER, claim, complete, submit
+
+
+@dataclass(frozen=True)
+class Published:
+    job_id: str
+    url: Callable[[str], str]
+    folder: str
+
+
+@pytest.fixture(scope="module")
+def published(front_end: FrontEnd) -> Published:
+    """A completed job with one file of each sort."""
+    job_id = submit(front_end)["job_id"]
+    names = ("poster.jpg", "clip.mp4", "page.html", "image.svg", "words.vtt", "data", "list.json")
+    job = complete(front_end, job_id, artifacts=dict.fromkeys(names, POSTER))
+    folder = keys.attempt_prefix(job_id, job.attempt, "abcd")
+    return Published(job_id, lambda name: f"/storage/{folder}{name}", folder)
+
+
+def test_a_file_comes_whole(front_end: FrontEnd, published: Published) -> None:
+    answer = front_end.get(published.url("poster.jpg"))
+
+    assert (answer.status_code, answer.content) == (200, POSTER)
+    assert answer.headers["ETag"] == f'"{hashlib.sha256(POSTER).hexdigest()}"'
+    assert answer.headers["Content-Length"] == str(len(POSTER))
+    assert answer.headers["Accept-Ranges"] == "bytes"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
+
+
+@pytest.mark.parametrize(
+    ("name", "content_type", "disposition"),
+    [
+        ("poster.jpg", "image/jpeg", "inline"),
+        ("clip.mp4", "video/mp4", "inline"),
+        ("words.vtt", "text/vtt; charset=utf-8", "attachment"),
+        ("list.json", "application/json", "attachment"),
+        ("page.html", "application/octet-stream", "attachment"),
+        ("image.svg", "application/octet-stream", "attachment"),
+        ("data", "application/octet-stream", "attachment"),
+    ],
+)
+def test_what_a_file_is_goes_by_a_fixed_list(
+    front_end: FrontEnd, published: Published, name: str, content_type: str, disposition: str
+) -> None:
+    headers = front_end.get(published.url(name)).headers
+
+    assert headers["Content-Type"] == content_type
+    assert headers["Content-Disposition"] == f'{disposition}; filename="{name}"'
+
+
+@pytest.mark.parametrize(
+    ("asked", "start", "stop"),
+    [
+        ("bytes=0-0", 0, 1),
+        ("bytes=100-199", 100, 200),
+        ("bytes=10000-", 10000, 10240),
+        ("bytes=-5", 10235, 10240),
+        ("bytes=10000-99999", 10000, 10240),
+    ],
+)
+def test_a_part_of_a_file(front_end: FrontEnd, published: Published, asked: str, start: int, stop: int) -> None:
+    answer = front_end.get(published.url("poster.jpg"), headers={"Range": asked})
+
+    assert answer.status_code == 206
+    assert answer.content == POSTER[start:stop]
+    assert answer.headers["Content-Range"] == f"bytes {start}-{stop - 1}/{len(POSTER)}"
+    assert answer.headers["Content-Length"] == str(stop - start)
+
+
+def test_a_part_that_is_not_there(front_end: FrontEnd, published: Published) -> None:
+    answer = front_end.get(published.url("poster.jpg"), headers={"Range": "bytes=10240-"})
+
+    assert answer.status_code == 416
+    assert answer.headers["Content-Range"] == f"bytes */{len(POSTER)}"
+    assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("asked", ["bytes=0-1,5-6", "bytes=-99999", "items=0-1", "bytes=x-y", "bytes"])
+def test_other_ranges_are_answered_with_the_whole(front_end: FrontEnd, published: Published, asked: str) -> None:
+    answer = front_end.get(published.url("poster.jpg"), headers={"Range": asked})
+
+    assert (answer.status_code, answer.content) == (200, POSTER)
+
+
+def test_a_part_only_of_the_file_that_is_known(front_end: FrontEnd, published: Published) -> None:
+    url = published.url("poster.jpg")
+    tag = front_end.get(url).headers["ETag"]
+
+    same = front_end.get(url, headers={"Range": "bytes=0-9", "If-Range": tag})
+    other = front_end.get(url, headers={"Range": "bytes=0-9", "If-Range": '"another"'})
+
+    assert (same.status_code, other.status_code) == (206, 200)
+
+
+def test_a_file_that_is_known_is_not_sent_again(front_end: FrontEnd, published: Published) -> None:
+    url = published.url("poster.jpg")
+    tag = front_end.get(url).headers["ETag"]
+
+    known = front_end.get(url, headers={"If-None-Match": tag})
+    unknown = front_end.get(url, headers={"If-None-Match": '"another"'})
+
+    assert (known.status_code, known.content, known.headers["ETag"]) == (304, b"", tag)
+    assert unknown.status_code == 200
+
+
+def test_head_tells_without_sending(front_end: FrontEnd, published: Published) -> None:
+    answer = requests.head(front_end.url + published.url("poster.jpg"), timeout=30)
+
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["Content-Length"] == str(len(POSTER))
+    assert answer.headers["ETag"] == f'"{hashlib.sha256(POSTER).hexdigest()}"'
+
+
+def test_only_what_the_index_lists_is_served(front_end: FrontEnd, published: Published) -> None:
+    # Given everything else that lies in the storage
+    job = front_end.get(f"/api/v1/jobs/{published.job_id}").json()
+    others = [
+        f"{published.folder}unlisted.txt",
+        f"results/{published.job_id}/",
+        f"results/{published.job_id}",
+        f"uploads/{job['video_id']}/source.mp4",
+        f"uploads/{job['video_id']}/video.json",
+        f"jobs/open/{published.job_id}.json",
+        ".clipzy/storage-id",
+        f"results/{published.job_id}/../{published.job_id}/output.json",
+        f"results/{published.job_id}/%2e%2e/%2e%2e/.clipzy/storage-id",
+        f"results//{published.job_id}/output.json",
+        "/etc/passwd",
+        "%2fetc%2fpasswd",
+        "results/%00/output.json",
+        "results/\u00e9/output.json",
+    ]
+
+    # When it is asked for, then it is not there
+    for key in others:
+        answer = front_end.get_as_written(f"/storage/{key}")
+        assert answer.status_code == 404, key
+        assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+def test_nothing_of_an_unfinished_job_is_served(front_end: FrontEnd) -> None:
+    # Given a job whose worker has begun to write
+    job_id = submit(front_end)["job_id"]
+    claimed = claim(front_end, job_id)
+    key = keys.attempt_prefix(job_id, 1, claimed.nonce) + "poster.jpg"
+    with front_end.storage.incoming() as incoming:
+        incoming.write(POSTER)
+        incoming.publish(key)
+
+    # When that is asked for, then it is not there
+    assert front_end.get(f"/storage/{key}").status_code == 404
+    assert front_end.get(f"/storage/results/{job_id}/output.json").status_code == 404
+
+
+def test_readers_that_leave_give_everything_back(front_end: FrontEnd) -> None:
+    # Given a large published file
+    job_id = submit(front_end)["job_id"]
+    large = os.urandom(1 << 20) * 32
+    job = complete(front_end, job_id, artifacts={"large.mp4": large})
+    path = f"/storage/{keys.attempt_prefix(job_id, job.attempt, 'abcd')}large.mp4"
+    open_files = Path(f"/proc/{front_end.serving_pid()}/fd")
+    before = len(list(open_files.iterdir()))
+
+    # When as many as are served at once begin to read it, and stop in the middle
+    readers = [connect(front_end.port) for _ in range(DOWNLOADS_AT_ONCE)]
+    try:
+        for reader in readers:
+            reader.sendall(head(path, method="GET"))
+            assert reader.recv(1000).startswith(b"HTTP/1.1 200")
+
+        # Then others are still answered, and one more reader is told to come later
+        assert front_end.get("/healthz").status_code == 200
+        assert front_end.get(path).status_code == 503
+    finally:
+        for reader in readers:
+            reader.close()
+
+    # And when they leave, their places and files are free again
+    assert eventually(lambda: front_end.get(path).status_code == 200)
+    assert front_end.get(path).content == large
+    assert eventually(lambda: len(list(open_files.iterdir())) <= before + 2)
+
+
+def test_what_is_published_is_not_shown_before_the_job_is_completed(front_end: FrontEnd) -> None:
+    # Given a worker that has published its index, and has not yet said that the job is finished
+    job_id = submit(front_end)["job_id"]
+    claimed = claim(front_end, job_id)
+    folder = keys.attempt_prefix(job_id, 1, "abcd")
+    key = keys.result_index(job_id)
+    put_json(front_end.storage, key, {"artifacts": []})
+    assert front_end.jobs.commit(claimed, attempt_folder=folder, result_sha256="0" * 64)
+    # Then nobody sees it
+    assert front_end.get(f"/storage/{key}").status_code == 404
+    # Until it is
+    assert front_end.jobs.finish(job_id, claimed.token)
+    assert front_end.get(f"/storage/{key}").status_code == 200
+
+
+def test_links_live_on_where_redis_has_forgotten_the_job(front_end: FrontEnd) -> None:
+    # Given a completed job, recorded as done, of which Redis knows nothing any more
+    job_id = submit(front_end)["job_id"]
+    job = complete(front_end, job_id)
+    write_done_job(front_end.storage, job)
+    front_end.forget(job_id)
+    # Then its result is still served
+    assert front_end.get(f"/storage/{keys.result_index(job_id)}").status_code == 200
+    assert front_end.get(f"/api/v1/jobs/{job_id}").status_code == 404

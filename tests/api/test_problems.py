@@ -1,0 +1,74 @@
+"""Errors from every layer have one shape, and every answer carries a request id."""
+
+import pytest
+import requests
+
+from clipzy_storage import keys
+from clipzy_storage.base import put_bytes
+from tests.api.servers import FrontEnd
+
+PROBLEM = "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/", 404, "NOT_FOUND"),
+        ("GET", "/api/v1", 404, "NOT_FOUND"),
+        ("GET", "/api/v1/jobs/", 404, "NOT_FOUND"),
+        ("GET", "/api/v1/jobs/job_nonsense", 404, "JOB_NOT_FOUND"),
+        ("GET", "/api/v1/jobs/job_00000000000000000000000000", 404, "JOB_NOT_FOUND"),
+        ("GET", "/api/v1/jobs/job_00000000000000000000000000/result", 404, "JOB_NOT_FOUND"),
+        ("GET", "/api/v1/jobs/job_00000000000000000000000000/files/output.json", 404, "JOB_NOT_FOUND"),
+        ("GET", "/api/v1/videos/vid_00000000000000000000000000", 404, "VIDEO_NOT_FOUND"),
+        ("GET", "/storage/results/job_00000000000000000000000000/output.json", 404, "FILE_NOT_FOUND"),
+        ("PUT", "/api/v1/jobs", 405, "METHOD_NOT_ALLOWED"),
+        ("DELETE", "/api/v1/videos", 405, "METHOD_NOT_ALLOWED"),
+        ("POST", "/readyz", 405, "METHOD_NOT_ALLOWED"),
+        ("POST", "/api/v1/videos", 415, "UNSUPPORTED_MEDIA_TYPE"),
+    ],
+)
+def test_every_error_is_a_problem(front_end: FrontEnd, method: str, path: str, status: int, code: str) -> None:
+    answer = requests.request(method, front_end.url + path, timeout=30)
+
+    problem = answer.json()
+    assert answer.headers["Content-Type"] == PROBLEM
+    assert answer.status_code == problem["status"] == status
+    assert problem["code"] == code
+    assert problem["title"]
+    assert problem["detail"]
+
+
+def test_a_wrong_method_names_the_right_ones(front_end: FrontEnd) -> None:
+    answer = requests.delete(front_end.api + "/jobs", timeout=30)
+
+    assert {"GET", "POST"} <= set(answer.headers["Allow"].split(", "))
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/nothing", "/api/v1/jobs"])
+def test_every_answer_has_a_request_id(front_end: FrontEnd, path: str) -> None:
+    first, second = (front_end.get(path).headers["X-Request-ID"] for _ in range(2))
+    echoed = front_end.get(path, headers={"X-Request-ID": "abc-1.2:3"}).headers["X-Request-ID"]
+    replaced = front_end.get(path, headers={"X-Request-ID": 'no "spaces"'}).headers["X-Request-ID"]
+
+    assert first != second
+    assert echoed == "abc-1.2:3"
+    assert replaced not in ("", 'no "spaces"')
+
+
+def test_the_unexpected_shows_a_request_id_and_nothing_else(front_end: FrontEnd) -> None:
+    # Given a video whose record was damaged by hand
+    video_id = keys.new_id("vid")
+    put_bytes(front_end.storage, keys.video_record(video_id), b"\x00 not json", content_type="application/json")
+
+    # When it is asked for
+    answer = front_end.get(f"/api/v1/videos/{video_id}", headers={"X-Request-ID": "damaged-1"})
+
+    # Then the client learns only how to ask about it, and the log says more
+    problem = answer.json()
+    assert answer.status_code == 500
+    assert (problem["code"], problem["request_id"]) == ("INTERNAL", "damaged-1")
+    assert "json" not in problem["detail"].lower()
+    log = front_end.log.read_text()
+    assert "Traceback" in log
+    assert "damaged-1" in log
