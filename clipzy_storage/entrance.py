@@ -57,7 +57,7 @@ def enter(
     except Refused as refused:
         storage.retract()
         raise ConfigurationError([str(refused)]) from refused
-    except ConfigurationError:
+    except BaseException:  # a wrong password, or told to stop while it waited
         storage.retract()
         raise
     return Admission(name, storage, storage_id, admitting, keeper, member_id)

@@ -4,6 +4,8 @@ import logging
 import os
 import signal
 import sys
+import threading
+from types import FrameType
 from typing import Any
 
 # Celery reads this when it is imported: SIGTERM then puts running jobs back into the queue instead of waiting for them.
@@ -18,6 +20,8 @@ from clipzy_storage.settings import Settings
 from clipzy_worker import scratch
 from clipzy_worker.app import create_workplace
 from clipzy_worker.reaper import Reaper
+
+STOP_SECONDS = 8  # more than stopping takes while Redis answers, less than Docker waits before it kills
 
 log = logging.getLogger("clipzy.worker")
 
@@ -77,9 +81,23 @@ def _work(app: Celery, *, name: str, log_level: str) -> None:
 def _on_ready(reaper: Reaper) -> None:
     # The pool is forked by now; a thread that ran earlier could be forked in the middle of holding a lock.
     reaper.start()
+    celery_stops: Any = signal.getsignal(signal.SIGTERM)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        _end_for_certain()
+        celery_stops(number, frame)
+
+    signal.signal(signal.SIGTERM, stop)
     # Ctrl-C means what SIGTERM means: put the job back and stop. Celery's own would wait for it.
     signal.signal(signal.SIGINT, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     log.info("worker.ready")
+
+
+def _end_for_certain() -> None:
+    """Without Redis Celery waits for ever to say good-bye to it. Pool and media processes end with this one."""
+    last_resort = threading.Timer(STOP_SECONDS, os._exit, args=[0])
+    last_resort.daemon = True
+    last_resort.start()
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The Celery application of a worker and its one task."""
 
+import logging
 from typing import Any
 
 from celery import Celery, signals
@@ -38,7 +39,15 @@ def create_workplace(settings: Settings, storage: Storage, *, storage_id: str) -
 
     # Celery would put its own handlers over ours.
     signals.setup_logging.connect(lambda **_: logs.configure(settings), weak=False)
+    logging.getLogger("celery.app.trace").addFilter(_without_trace_of_the_expected)
     return app, place
+
+
+def _without_trace_of_the_expected(record: logging.LogRecord) -> bool:
+    """A failed job is logged in one line: what is wrong with a file is not to be found in our code."""
+    if record.levelno <= logging.INFO:
+        record.exc_info = None
+    return True
 
 
 def _send_hint(app: Celery, job_id: str) -> None:

@@ -19,7 +19,7 @@ class JobFailed(Exception):
     """The job has failed for good; raised at the end of its task so that Flower shows it as a failure."""
 
     def __init__(self, code: ErrorCode, message: str) -> None:
-        super().__init__(code.value, message)
+        super().__init__(code, message)  # both, so that Celery can send it from the pool
         self.code = code
         self.message = message
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from clipzy_api.cli.embedded_redis import EmbeddedRedis
 from tests.stack import Api, Stack, commands_below, eventually, media_process_below
 
 LEASE = {"JOB_LEASE_SECONDS": "2"}
@@ -130,3 +131,18 @@ def test_a_zombie_s_result_is_refused(stack: Stack, api: Api, long_clip: Path) -
     first.says("job.lost")
     one_result(stack, api, job_id, attempt=2)
     assert len(list((stack.storage / "results" / job_id / "attempts").iterdir())) == 1
+
+
+def test_a_worker_ends_when_told_to_though_redis_has_gone_before_it(tmp_path: Path) -> None:
+    # Given an idle worker whose Redis has been killed
+    server = EmbeddedRedis(tmp_path / "redis")
+    with Stack(tmp_path / "deployment", redis_url=server.start()) as stack:
+        try:
+            worker = stack.worker()
+        finally:
+            server.child.kill()
+            server.stop()
+        # When it is told to stop
+        worker.send(signal.SIGTERM)
+        # Then it does
+        assert worker.ends() == 0

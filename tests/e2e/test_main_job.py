@@ -163,7 +163,7 @@ def test_a_file_that_only_begins_like_a_video_is_its_owner_s_fault(stack: Stack,
     # Given a text with the first bytes of an mp4
     fake = tmp_path / "fake.mp4"
     fake.write_bytes(b"\0\0\0\x18ftypisom\0\0\2\0isomiso2" + b"ffconcat version 1.0\nfile source.mp4\n" * 100)
-    stack.worker()
+    worker = stack.worker()
     # When it is submitted
     job = api.finished(api.upload(fake)["job_id"])
     # Then the job fails with a reason for a person, without a path, and leaves no result
@@ -171,8 +171,10 @@ def test_a_file_that_only_begins_like_a_video_is_its_owner_s_fault(stack: Stack,
     assert "/" not in job["error"]["message"]
     assert job["result"] is None
     assert [key for key in stack.stored() if key.startswith("results/")] == []
-    # And the worker goes on
+    # And it is recorded as done, and logged in one line
     assert (stack.storage / "jobs" / "done" / f"{job['job_id']}.json").exists()
+    worker.says("INVALID_MEDIA")
+    assert "Traceback" not in worker.output()
 
 
 def test_a_text_file_named_mp4_is_refused_at_the_door(stack: Stack, api: Api, tmp_path: Path) -> None:

@@ -149,3 +149,16 @@ def test_a_storage_folder_that_was_removed_is_replaced_with_a_warning(stack: Sta
     shutil.rmtree(stack.storage)
     # Then the next worker starts, and says that the old storage is gone
     assert "guard.storage_replaced" in stack.worker().output()
+
+
+def test_a_worker_told_to_stop_while_it_waits_leaves_nothing(stack: Stack, tmp_path: Path) -> None:
+    # Given a worker that waits for a Redis that is not there, in an empty folder
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    worker = stack.run("worker", cwd=elsewhere, settings={"REDIS_URL": "redis://127.0.0.1:1/0"})
+    worker.says("waiting for it")
+    # When it is told to stop
+    assert worker.stop() == 0
+    # Then it has, and the folder is as it was
+    assert list(elsewhere.iterdir()) == []
+    assert "Traceback" not in worker.output()
