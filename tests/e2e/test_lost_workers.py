@@ -133,16 +133,18 @@ def test_a_zombie_s_result_is_refused(stack: Stack, api: Api, long_clip: Path) -
     assert len(list((stack.storage / "results" / job_id / "attempts").iterdir())) == 1
 
 
-def test_a_worker_ends_when_told_to_though_redis_has_gone_before_it(tmp_path: Path) -> None:
-    # Given an idle worker whose Redis has been killed
+def test_a_worker_ends_when_told_to_though_redis_goes_with_it(tmp_path: Path, long_clip: Path) -> None:
+    # Given a worker in the middle of a job
     server = EmbeddedRedis(tmp_path / "redis")
     with Stack(tmp_path / "deployment", redis_url=server.start()) as stack:
         try:
+            api = stack.web()
             worker = stack.worker()
-        finally:
+            api.working(api.upload(long_clip)["job_id"])
+            # When it is told to stop, and Redis is killed in the same moment
+            worker.send(signal.SIGTERM)
             server.child.kill()
+        finally:
             server.stop()
-        # When it is told to stop
-        worker.send(signal.SIGTERM)
-        # Then it does
+        # Then it ends all the same
         assert worker.ends() == 0

@@ -11,7 +11,8 @@ import pytest
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
 from clipzy_storage import guard
 from clipzy_storage.settings import Settings
-from tests.stack import Process, Stack, eventually, free_port
+from tests.cli.processes import Watched
+from tests.stack import Process, Stack, commands_below, eventually, free_port
 
 WAYS_OUT = ("run one worker", "LOCAL_STORAGE_SHARED=true", "STORAGE_TYPE=s3")
 
@@ -162,3 +163,16 @@ def test_a_worker_told_to_stop_while_it_waits_leaves_nothing(stack: Stack, tmp_p
     # Then it has, and the folder is as it was
     assert list(elsewhere.iterdir()) == []
     assert "Traceback" not in worker.output()
+
+
+def test_sigkill_of_a_front_end_leaves_nothing_serving(stack: Stack) -> None:
+    # Given a front end, whose serving process is another than the one that was started
+    api = stack.web()
+    web = stack.processes[-1]
+    serving = [Watched(pid) for pid in commands_below(web.pid)]
+    # When the one that was started is killed
+    web.kill()
+    # Then nobody serves, and its port is free for a successor
+    assert all(process.has_ended() for process in serving)
+    stack.run("web", "--port", api.url.rpartition(":")[2])
+    eventually(api.is_ready, "a successor on the same port")
