@@ -10,7 +10,7 @@ demo: $(if $(wildcard .venv/.dev),.venv/.dev,.venv/.demo)
 	.venv/bin/clipzy demo
 
 test: .venv/.dev
-	.venv/bin/pytest
+	.venv/bin/pytest -n auto --maxprocesses 4 --dist loadfile
 
 lint: .venv/.dev
 	.venv/bin/ruff check

@@ -1,5 +1,7 @@
 """From a client's request to the worker's first step, against a bare Celery task on the same Redis."""
 
+import http.client
+import json
 import statistics
 import subprocess
 import sys
@@ -25,16 +27,19 @@ def compare(folder: Path, *, redis_url: str) -> bool:
         api = stack.web()
         stack.worker()
         video_id = api.upload(clips.cuts_clip(folder).path, to="/videos")["video_id"]
-        bare = subprocess.Popen(leashed(sys.executable, "-m", "bench.bare_celery", redis_url))
+        connection = http.client.HTTPConnection(api.url.removeprefix("http://"))
+        command = leashed(sys.executable, "-m", "bench.bare_celery", redis_url)
+        bare = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             app = Celery("bare", broker=redis_url, set_as_current=False)
             app.conf.update(task_ignore_result=True, broker_transport_options={"global_keyprefix": "bare:mq:"})
             _bare_ms(app, client)
-            _clipzy_ms(api, video_id)
-            pairs = [(_clipzy_ms(api, video_id), _bare_ms(app, client)) for _ in range(ROUNDS)]
+            _clipzy_ms(api, connection, video_id)
+            pairs = [(_clipzy_ms(api, connection, video_id), _bare_ms(app, client)) for _ in range(ROUNDS)]
         finally:
             bare.terminate()
             bare.wait()
+            connection.close()
     ours, theirs = (statistics.median(column) for column in zip(*pairs, strict=True))
     print(f"\nSubmit to start, median of {ROUNDS}:")
     print(f"  Clipzy, POST /jobs to started_at  {ours:7.1f} ms")
@@ -43,9 +48,10 @@ def compare(folder: Path, *, redis_url: str) -> bool:
     return bool(ours / theirs < AIM)
 
 
-def _clipzy_ms(api: Api, video_id: str) -> float:
+def _clipzy_ms(api: Api, connection: http.client.HTTPConnection, video_id: str) -> float:
     begun = time.time()
-    job_id = api.post("/jobs", json={"video_id": video_id}).json()["job_id"]
+    connection.request("POST", "/api/v1/jobs", json.dumps({"video_id": video_id}), {"Content-Type": "application/json"})
+    job_id = json.loads(connection.getresponse().read())["job_id"]
     started = datetime.fromisoformat(api.finished(job_id)["started_at"])
     return (started.timestamp() - begun) * 1000
 

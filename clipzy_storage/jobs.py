@@ -92,10 +92,8 @@ class JobStore:
         """
         record = job.model_dump_json(include=_UNCHANGING)
         with redis_client.translated(certain=True):
-            connection = redis_client.connected(self._redis)
-        with connection, redis_client.translated():
-            args: list[str | int] = [job.job_id, job.owner, job.storage_id, record]
-            return _job(self._scripts.run("submit", prefix=self._prefix, args=args, on=connection))
+            redis_client.reach(self._redis)
+        return _job(self._run("submit", job.job_id, job.owner, job.storage_id, record))
 
     def get(self, job_id: str, *, owner: str) -> Job:
         """Raises ``JobNotFound``, also where the job belongs to another owner."""

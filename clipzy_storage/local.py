@@ -40,7 +40,8 @@ from clipzy_storage.local_files import LocalIncoming, Window, segments_of, trans
 
 FREE_RESERVE_BYTES = 256 << 20
 
-_OWN_FOLDER, _ID_NAME = keys.STORAGE_ID.split("/")
+_OWN_FOLDER = ".clipzy"
+_LASTING_FOLDERS = {_OWN_FOLDER, "jobs"}  # what lies in these is in use all the time, empty or not
 _IDENTITY = re.compile(rb"([0-9a-f]{32})\n")
 _TRIES = 200  # against others who remove a folder, or withdraw an identity, between two of our steps
 
@@ -147,7 +148,7 @@ class LocalStorage:
             return False
         folders = key.split("/")[:-1]
         with suppress(OSError), self._mounted() as root:  # a folder that others use, or have removed, ends the climb
-            while len(folders) > 1 and folders[0] != _OWN_FOLDER:
+            while len(folders) > 1 and folders[0] not in _LASTING_FOLDERS:
                 with descend(root, folders[:-1]) as parent:
                     os.rmdir(folders.pop(), dir_fd=parent)
         return True

@@ -34,9 +34,13 @@ def connect(url: str) -> "Redis":
     )
 
 
-def connected(client: "Redis") -> "Redis":
-    """The same client on one connection that is made now, so that only what fails after this may have arrived."""
-    return client.client()  # type: ignore[no-untyped-call, no-any-return]
+def reach(client: "Redis") -> None:
+    """Make sure that the next command finds a connection that is open already, so that only its answer can get lost.
+
+    Raises ``redis`` errors where none can be had: then nothing was sent.
+    """
+    pool = client.connection_pool
+    pool.release(pool.get_connection())
 
 
 @contextmanager
@@ -73,11 +77,11 @@ class Scripts:
         self._client = client
         self._registered: dict[str, Any] = {}
 
-    def run(self, name: str, *, prefix: str, args: list[str | int], on: "Redis | None" = None) -> Any:
+    def run(self, name: str, *, prefix: str, args: list[str | int]) -> Any:
         """Run ``scripts/{name}.lua``. Raises ``redis`` errors, to be translated by the caller."""
         if name not in self._registered:
             self._registered[name] = self._client.register_script(_source(name))
-        return self._registered[name](keys=[prefix], args=args, client=on)
+        return self._registered[name](keys=[prefix], args=args)
 
 
 @cache
