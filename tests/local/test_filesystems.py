@@ -13,41 +13,15 @@ from typing import Any
 import pytest
 
 from clipzy_storage import keys
-from clipzy_storage.base import put_bytes, read_bytes
+from clipzy_storage.base import read_bytes
 from clipzy_storage.errors import (
     AlreadyExists,
     StorageFull,
     StorageUnavailable,
 )
 from clipzy_storage.local import LocalStorage
-from tests.contract.mounted import SCENES
-
-KEY = "uploads/vid_1/source.mp4"
-REPOSITORY = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "storage"
-
-
-@pytest.fixture
-def storage(root: Path) -> LocalStorage:
-    return _prepared(root)
-
-
-def _prepared(root: Path) -> LocalStorage:
-    storage = LocalStorage(root, shared=False, free_reserve_bytes=0)
-    storage.prepare()
-    return storage
-
-
-def _put(storage: LocalStorage, key: str, data: bytes) -> None:
-    put_bytes(storage, key, data, content_type="video/mp4")
-
-
-def _unfinished(root: Path) -> list[str]:
-    return [path.name for path in (root / keys.INCOMING).iterdir()]
+from tests.local.folder import KEY, REPOSITORY, prepared, put, unfinished
+from tests.local.mounted import SCENES
 
 
 @pytest.fixture
@@ -63,7 +37,7 @@ def no_hard_links(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("no_hard_links")
 def test_without_hard_links_a_key_is_still_written_once(root: Path) -> None:
     # Given a storage on such a filesystem, and eight writers with a file each
-    storage = _prepared(root)
+    storage = prepared(root)
     barrier = threading.Barrier(8)
     won = []
 
@@ -87,24 +61,24 @@ def test_without_hard_links_a_key_is_still_written_once(root: Path) -> None:
     # Then one did, whole, and no marker is left
     assert len(won) == 1
     assert read_bytes(storage, KEY) == bytes(won) * 10_000
-    assert _unfinished(root) == []
+    assert unfinished(root) == []
 
 
 @pytest.mark.usefixtures("no_hard_links")
 def test_a_dead_writers_marker_is_waited_for_and_swept(root: Path) -> None:
     # Given the marker of a writer that died between marker and rename
-    storage = _prepared(root)
-    _put(storage, "uploads/vid_0/source.mp4", b"x")
+    storage = prepared(root)
+    put(storage, "uploads/vid_0/source.mp4", b"x")
     marker = root / keys.INCOMING / (hashlib.sha256(KEY.encode()).hexdigest() + ".taken")
     marker.touch()
 
     # Then its key cannot be written for now
     with pytest.raises(StorageUnavailable):
-        _put(storage, KEY, b"x")
+        put(storage, KEY, b"x")
 
     # And can be once the sweep was there
     assert storage.sweep_incoming(0) == 1
-    _put(storage, KEY, b"x")
+    put(storage, KEY, b"x")
 
 
 def test_a_link_that_worked_but_reported_failure_counts(storage: LocalStorage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,7 +92,7 @@ def test_a_link_that_worked_but_reported_failure_counts(storage: LocalStorage, m
     monkeypatch.setattr(os, "link", link_twice)
 
     # When a file is published
-    _put(storage, KEY, b"x")
+    put(storage, KEY, b"x")
 
     # Then it is taken for what it is: there
     assert read_bytes(storage, KEY) == b"x"
@@ -138,14 +112,14 @@ def test_a_file_is_durable_before_it_has_its_name(storage: LocalStorage, monkeyp
 
         monkeypatch.setattr(os, name, watched)
 
-    _put(storage, "uploads/vid_1/video.json", b"x")
+    put(storage, "uploads/vid_1/video.json", b"x")
     watch("fsync")
     watch("link")
 
     # When a file is stored beside another, and one in a new folder
-    _put(storage, KEY, b"x")
+    put(storage, KEY, b"x")
     beside, calls[:] = calls[:], []
-    _put(storage, "results/job_1/output.json", b"x")
+    put(storage, "results/job_1/output.json", b"x")
 
     # Then content comes before name, and each name is made durable where it was written
     assert beside == ["fsync", "link", "fsync of a folder"]
@@ -156,7 +130,7 @@ def test_a_file_that_lost_bytes_is_not_published(storage: LocalStorage, root: Pa
     # Given a file under way of which the filesystem has dropped the end
     with storage.incoming() as incoming:
         incoming.write(b"x" * 1000)
-        (name,) = _unfinished(root)
+        (name,) = unfinished(root)
         os.truncate(root / keys.INCOMING / name, 999)
 
         # When it is published
@@ -165,7 +139,7 @@ def test_a_file_that_lost_bytes_is_not_published(storage: LocalStorage, root: Pa
 
     # Then it is refused and gone
     assert not storage.exists(KEY)
-    assert _unfinished(root) == []
+    assert unfinished(root) == []
 
 
 def test_a_folder_that_goes_at_the_last_moment_is_made_again(
@@ -182,7 +156,7 @@ def test_a_folder_that_goes_at_the_last_moment_is_made_again(
     monkeypatch.setattr(os, "link", link_too_late)
 
     # When a file is published into it
-    _put(storage, KEY, b"x")
+    put(storage, KEY, b"x")
 
     # Then it is there nevertheless
     assert next(rounds, None) is None
@@ -196,7 +170,7 @@ def test_a_file_is_not_begun_into_the_reserve(root: Path) -> None:
 
     # Then no file is begun
     with pytest.raises(StorageFull):
-        _put(storage, KEY, b"x")
+        put(storage, KEY, b"x")
     assert not (root / keys.INCOMING).exists()
 
 
@@ -208,7 +182,7 @@ def test_on_a_filesystem_of_its_own(scene: str, tmp_path: Path) -> None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)("needs user and mount namespaces")
 
     # When the scene runs in it
-    command = [*unshare, sys.executable, "-m", "tests.contract.mounted", scene, str(tmp_path)]
+    command = [*unshare, sys.executable, "-m", "tests.local.mounted", scene, str(tmp_path)]
     done = subprocess.run(command, cwd=REPOSITORY, check=False, capture_output=True, text=True)
 
     # Then all that it asserts holds

@@ -1,6 +1,6 @@
 """Scenes that need a filesystem of their own. Each runs in a process that has its own mounts, which end with it.
 
-Run as ``unshare … python -m tests.contract.mounted SCENE FOLDER``; a scene that fails ends with a traceback.
+Run as ``unshare … python -m tests.local.mounted SCENE FOLDER``; a scene that fails ends with a traceback.
 """
 
 import subprocess

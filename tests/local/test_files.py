@@ -10,42 +10,15 @@ import flask
 import pytest
 
 from clipzy_storage import keys
-from clipzy_storage.base import put_bytes, read_bytes
+from clipzy_storage.base import read_bytes
 from clipzy_storage.errors import (
     AlreadyExists,
     BadKey,
     NotFound,
 )
 from clipzy_storage.local import LocalStorage
-from tests.contract.paused_writer import HALF, MOMENTS
-
-KEY = "uploads/vid_1/source.mp4"
-REPOSITORY = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "storage"
-
-
-@pytest.fixture
-def storage(root: Path) -> LocalStorage:
-    return _prepared(root)
-
-
-def _prepared(root: Path) -> LocalStorage:
-    storage = LocalStorage(root, shared=False, free_reserve_bytes=0)
-    storage.prepare()
-    return storage
-
-
-def _put(storage: LocalStorage, key: str, data: bytes) -> None:
-    put_bytes(storage, key, data, content_type="video/mp4")
-
-
-def _unfinished(root: Path) -> list[str]:
-    return [path.name for path in (root / keys.INCOMING).iterdir()]
-
+from tests.local.folder import KEY, REPOSITORY, prepared, put, unfinished
+from tests.local.paused_writer import HALF, MOMENTS
 
 # --- the way to a file
 
@@ -71,9 +44,9 @@ def test_a_symbolic_link_is_never_followed(storage: LocalStorage, root: Path, tm
 
     # And nothing is written through it
     with pytest.raises((BadKey, AlreadyExists)):
-        _put(storage, KEY, b"mine")
+        put(storage, KEY, b"mine")
     assert secret.read_bytes() == b"secret"
-    assert _unfinished(root) == []
+    assert unfinished(root) == []
 
 
 def test_a_dangling_link_is_not_written_through(storage: LocalStorage, root: Path, tmp_path: Path) -> None:
@@ -83,7 +56,7 @@ def test_a_dangling_link_is_not_written_through(storage: LocalStorage, root: Pat
 
     # When its key is written
     with pytest.raises(AlreadyExists):
-        _put(storage, KEY, b"mine")
+        put(storage, KEY, b"mine")
 
     # Then the other end stays empty
     assert not (tmp_path / "planted").exists()
@@ -97,7 +70,7 @@ def test_links_in_the_storages_own_folder_are_not_followed(storage: LocalStorage
 
     # Then no file is begun there
     with pytest.raises(BadKey):
-        _put(storage, KEY, b"mine")
+        put(storage, KEY, b"mine")
     assert list((tmp_path / "outside").iterdir()) == []
 
 
@@ -107,8 +80,8 @@ def test_the_root_itself_may_be_a_link(tmp_path: Path) -> None:
     (tmp_path / "storage").symlink_to(tmp_path / "disk")
 
     # When it is used
-    storage = _prepared(tmp_path / "storage")
-    _put(storage, KEY, b"x")
+    storage = prepared(tmp_path / "storage")
+    put(storage, KEY, b"x")
 
     # Then the files are at its other end
     assert (tmp_path / "disk" / KEY).read_bytes() == b"x"
@@ -116,7 +89,7 @@ def test_the_root_itself_may_be_a_link(tmp_path: Path) -> None:
 
 def test_only_regular_files_count(storage: LocalStorage, root: Path) -> None:
     # Given a fifo, a folder and what a network filesystem keeps of deleted files, beside one file
-    _put(storage, KEY, b"x")
+    put(storage, KEY, b"x")
     os.mkfifo(root / "uploads/vid_1/fifo")
     (root / "uploads/vid_1/folder").mkdir()
     (root / "uploads/vid_1/.nfs000001").write_bytes(b"x")
@@ -130,14 +103,14 @@ def test_only_regular_files_count(storage: LocalStorage, root: Path) -> None:
 
 
 def test_files_are_private_to_owner_and_group(storage: LocalStorage, root: Path) -> None:
-    _put(storage, KEY, b"x")
+    put(storage, KEY, b"x")
     assert (root / KEY).stat().st_mode & 0o777 == 0o640
     assert (root / KEY).parent.stat().st_mode & 0o007 == 0
 
 
 def test_a_file_can_be_served_by_flask(storage: LocalStorage) -> None:
     # Given a front end that hands out a stored file
-    _put(storage, KEY, b"0123456789")
+    put(storage, KEY, b"0123456789")
     app = flask.Flask(__name__)
     app.add_url_rule("/", view_func=lambda: flask.send_file(storage.open(KEY), mimetype="video/mp4", conditional=False))
 
@@ -149,8 +122,8 @@ def test_a_file_can_be_served_by_flask(storage: LocalStorage) -> None:
 
 def test_emptied_folders_go_up_to_the_top_one(storage: LocalStorage, root: Path) -> None:
     # Given two files in nested folders
-    _put(storage, "results/job_1/attempts/1-a/poster.jpg", b"x")
-    _put(storage, "results/job_1/output.json", b"x")
+    put(storage, "results/job_1/attempts/1-a/poster.jpg", b"x")
+    put(storage, "results/job_1/output.json", b"x")
 
     # When one after the other is deleted, then folders go as they become empty
     storage.delete("results/job_1/attempts/1-a/poster.jpg")
@@ -165,7 +138,7 @@ def test_writing_into_a_folder_that_is_being_emptied_succeeds(storage: LocalStor
 
     def come_and_go() -> None:
         while not stop.is_set():
-            _put(storage, "results/job_1/neighbour", b"x")
+            put(storage, "results/job_1/neighbour", b"x")
             storage.delete("results/job_1/neighbour")
 
     neighbour = threading.Thread(target=come_and_go)
@@ -174,7 +147,7 @@ def test_writing_into_a_folder_that_is_being_emptied_succeeds(storage: LocalStor
     # When files are written into that folder and deleted again
     try:
         for _ in range(200):
-            _put(storage, "results/job_1/mine", b"mine")
+            put(storage, "results/job_1/mine", b"mine")
             assert storage.delete("results/job_1/mine")
     finally:
         stop.set()
@@ -190,7 +163,7 @@ def test_writing_into_a_folder_that_is_being_emptied_succeeds(storage: LocalStor
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_killed_writer_leaves_all_or_nothing(storage: LocalStorage, root: Path, moment: str) -> None:
     # Given a process that is stopped at some moment of storing a file
-    command = [sys.executable, "-m", "tests.contract.paused_writer", str(root), KEY, moment]
+    command = [sys.executable, "-m", "tests.local.paused_writer", str(root), KEY, moment]
     with subprocess.Popen(command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
         assert writer.stdout is not None
         assert writer.stdout.readline() == b"stopped\n"
@@ -206,17 +179,17 @@ def test_a_killed_writer_leaves_all_or_nothing(storage: LocalStorage, root: Path
         assert read_bytes(storage, KEY) == HALF * 2
 
     # And the sweep removes what the dead left, and nothing else
-    assert len(_unfinished(root)) == 1
+    assert len(unfinished(root)) == 1
     assert storage.sweep_incoming(3600) == 0
     assert storage.sweep_incoming(0) == 1
-    assert _unfinished(root) == []
+    assert unfinished(root) == []
     assert storage.exists(KEY) == linked
 
 
 def test_the_sweep_goes_by_the_age_of_each_file(storage: LocalStorage, root: Path) -> None:
     # Given one file under way that was last written two hours ago, and a fresh one
     with storage.incoming() as old, storage.incoming() as fresh:
-        (old_name,) = [name for name in _unfinished(root) if name == old._name]  # type: ignore[attr-defined]
+        (old_name,) = [name for name in unfinished(root) if name == old._name]  # type: ignore[attr-defined]
         status = (root / keys.INCOMING / old_name).stat()
         os.utime(root / keys.INCOMING / old_name, (status.st_atime, status.st_mtime - 7200))
         fresh.write(b"x")
@@ -226,6 +199,6 @@ def test_the_sweep_goes_by_the_age_of_each_file(storage: LocalStorage, root: Pat
 
         # Then only the old one went
         assert swept == 1
-        assert old_name not in _unfinished(root)
+        assert old_name not in unfinished(root)
         fresh.publish(KEY)
     assert read_bytes(storage, KEY) == b"x"

@@ -7,31 +7,9 @@ from pathlib import Path
 import pytest
 
 from clipzy_storage import keys
-from clipzy_storage.base import put_bytes
 from clipzy_storage.errors import ConfigurationError, StorageError, StorageUnavailable
 from clipzy_storage.local import LocalStorage
-
-KEY = "uploads/vid_1/source.mp4"
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "storage"
-
-
-@pytest.fixture
-def storage(root: Path) -> LocalStorage:
-    return _prepared(root)
-
-
-def _prepared(root: Path) -> LocalStorage:
-    storage = LocalStorage(root, shared=False, free_reserve_bytes=0)
-    storage.prepare()
-    return storage
-
-
-def _put(storage: LocalStorage, key: str, data: bytes) -> None:
-    put_bytes(storage, key, data, content_type="video/mp4")
+from tests.local.folder import KEY, prepared, put
 
 
 def _refusal(root: Path, *, shared: bool = False) -> str:
@@ -48,14 +26,14 @@ def test_a_replaced_root_is_neither_written_nor_believed(
     storage: LocalStorage, root: Path, tmp_path: Path, replacement: str
 ) -> None:
     # Given a storage with a file, and one under way
-    _put(storage, KEY, b"x")
+    put(storage, KEY, b"x")
     with storage.incoming() as incoming:
         # When something else is in its place
         root.rename(tmp_path / "moved")
         if replacement == "empty folder":
             root.mkdir()
         if replacement == "another storage":
-            _prepared(root)
+            prepared(root)
         if replacement == "file":
             root.touch()
         with pytest.raises(StorageUnavailable):
@@ -65,7 +43,7 @@ def test_a_replaced_root_is_neither_written_nor_believed(
     for call in (storage.exists, storage.delete, storage.info, storage.open):
         with pytest.raises(StorageUnavailable):
             call(KEY)
-    for attempt in (lambda: _put(storage, KEY, b"y"), lambda: list(storage.list("uploads/")), storage.free_bytes):
+    for attempt in (lambda: put(storage, KEY, b"y"), lambda: list(storage.list("uploads/")), storage.free_bytes):
         with pytest.raises(StorageUnavailable) as refusal:
             attempt()
         assert str(tmp_path) not in str(refusal.value)
@@ -125,7 +103,7 @@ def test_an_identity_that_cannot_be_read_is_refused(root: Path, tmp_path: Path, 
 
 def test_a_start_is_taken_back_to_the_last_folder(tmp_path: Path) -> None:
     # Given a root that lay two folders deep and was made by the start
-    storage = _prepared(tmp_path / "a" / "b")
+    storage = prepared(tmp_path / "a" / "b")
 
     # When the start is taken back
     storage.retract()
@@ -137,7 +115,7 @@ def test_a_start_is_taken_back_to_the_last_folder(tmp_path: Path) -> None:
 def test_what_was_there_before_is_not_taken_back(tmp_path: Path) -> None:
     # Given a folder with somebody's file in it, which a start found
     (tmp_path / "mine.txt").write_text("mine")
-    storage = _prepared(tmp_path)
+    storage = prepared(tmp_path)
 
     # When the start is taken back
     storage.retract()
@@ -148,8 +126,8 @@ def test_what_was_there_before_is_not_taken_back(tmp_path: Path) -> None:
 
 def test_an_identity_that_others_adopted_is_not_taken_back(root: Path) -> None:
     # Given a storage that one object made and another only reads
-    maker = _prepared(root)
-    reader = _prepared(root)
+    maker = prepared(root)
+    reader = prepared(root)
 
     # When the maker takes its start back
     maker.retract()
@@ -166,7 +144,7 @@ def test_starts_and_retreats_at_the_same_moment_harm_nobody(root: Path) -> None:
     def start_and_retreat() -> None:
         for _ in range(20):
             try:
-                storage = _prepared(root)
+                storage = prepared(root)
                 storage.exists(KEY)
                 storage.retract()
             except (StorageError, ConfigurationError) as failure:
