@@ -145,6 +145,11 @@ class Settings(BaseModel):
             return Path(info.data["data_dir"]) / "work"
         return Path(os.path.abspath(path))
 
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _in_capitals(cls, level: Any) -> Any:
+        return level.upper() if isinstance(level, str) else level
+
     @field_validator("redis_url", "celery_broker_url")
     @classmethod
     def _is_redis(cls, url: str | None, info: Any) -> str | None:

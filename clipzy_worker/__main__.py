@@ -79,8 +79,7 @@ def _work(app: Celery, *, name: str, log_level: str) -> None:
 
 
 def _on_ready(reaper: Reaper) -> None:
-    # The pool is forked by now; a thread that ran earlier could be forked in the middle of holding a lock.
-    reaper.start()
+    reaper.start()  # not before: the pool is forked while there are few threads that could hold a lock
     celery_stops: Any = signal.getsignal(signal.SIGTERM)
 
     def stop(number: int, frame: FrameType | None) -> None:

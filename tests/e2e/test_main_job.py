@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
 from clipzy_storage.output import Output
 from tests.stack import Api, Stack, eventually
@@ -214,3 +215,19 @@ def test_a_worker_stops_at_once_when_idle(stack: Stack) -> None:
     worker.send(signal.SIGINT)
     assert worker.ends() == 0
     assert "Traceback" not in worker.output()
+
+
+def test_the_broker_may_be_another_redis(stack: Stack, redis_url: str, clip: Path) -> None:
+    # Given a broker apart from the job records
+    broker_url = redis_url.removesuffix("/0") + "/1"
+    stack.settings["CELERY_BROKER_URL"] = broker_url
+    api = stack.web()
+    job = api.upload(clip)
+    # Then the message waits there, and the record is where it always is
+    with redis.Redis.from_url(broker_url) as broker, redis.Redis.from_url(redis_url) as records:
+        assert broker.llen("clipzy:mq:clipzy.jobs") == 1
+        assert records.exists(f"clipzy:job:{job['job_id']}")
+        assert not records.exists("clipzy:mq:clipzy.jobs")
+    # And the job is done
+    stack.worker()
+    assert api.finished(job["job_id"])["status"] == "completed"
