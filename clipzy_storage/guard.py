@@ -18,9 +18,11 @@ from clipzy_storage.settings import Settings
 
 WINDOW_SECONDS = 30  # a member that has been silent for so long is dead
 THREE_WAYS_OUT = (
-    "Either run one worker, or mount one shared folder on every machine and set LOCAL_STORAGE_SHARED=true for all of"
-    " them, or use STORAGE_TYPE=s3."
+    "Either run one worker (on one machine `clipzy up --workers N` runs several), or mount one shared folder on every"
+    " machine and set LOCAL_STORAGE_SHARED=true for all of them, or use STORAGE_TYPE=s3 (from a later version on)."
 )
+
+_ROLES = {"worker": "worker", "web": "front end"}
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +59,8 @@ class Member:
         return ProcessIdentity.from_dict(self.process)
 
     def __str__(self) -> str:
-        return f"{self.role} {self.name} (process {self.identity.pid} on {self.identity.host}, storage {self.storage})"
+        where = f"process {self.identity.pid} on {self.identity.host}, storage {self.storage}"
+        return f"{_ROLES[self.role]} {self.name} ({where})"
 
 
 def refusal_by_settings(settings: Settings) -> str | None:
@@ -100,7 +103,7 @@ class Guard:
         self._prefix = prefix
         self._member = member
         self._member_id = member_id
-        self._first_seen_silent_ms: dict[str, int] = {}
+        self._first_beats_ms: dict[str, int] = {}
         self.window_seconds = window_seconds
 
     @property
@@ -114,18 +117,19 @@ class Guard:
             Refused: another process is in the way and certainly lives, or as certainly as can be told.
             NotYet: Redis has not been up for long enough to know who lives, or the other may be dead: ask again.
         """
-        buried: list[str] = []
+        buried = self._seen_to_be_gone() if is_new else []
         while True:
             verdict, *rest = self._ask(is_new=is_new, buried=buried)
             if verdict == "ok":
                 return self._welcome(rest[0])
             if verdict == "wait":
-                raise NotYet("Redis was empty or has just started", seconds=int(rest[0]) / 1000)
+                raise NotYet("Redis was empty, away or has just started", seconds=int(rest[0]) / 1000)
             other_id, other = rest[0], Member.from_json(rest[1])
             if other.identity.is_gone() and other_id not in buried:
                 buried.append(other_id)
                 continue
-            self._give_time(other_id, other, silent_ms=int(rest[2]))
+            if is_new:
+                self._give_time(other_id, other, beat_ms=int(rest[2]), now_ms=int(rest[3]))
             raise Refused(self._refusal(verdict, other))
 
     def leave(self) -> None:
@@ -179,30 +183,33 @@ class Guard:
             ]
             return list(self._scripts.run("join", prefix=self._prefix, args=args))
 
-    def _give_time(self, other_id: str, other: Member, *, silent_ms: int) -> None:
+    def _seen_to_be_gone(self) -> list[str]:
+        with redis_client.translated():
+            everybody: Any = self._redis.hgetall(f"{self._prefix}guard:members")
+        return [other_id for other_id, text in everybody.items() if Member.from_json(text).identity.is_gone()]
+
+    def _give_time(self, other_id: str, other: Member, *, beat_ms: int, now_ms: int) -> None:
         """Raise ``NotYet`` while the other may be dead: its process is out of sight and it has not beaten since."""
-        if other.identity.is_running():
+        if other.identity.is_running() or self._first_beats_ms.setdefault(other_id, beat_ms) != beat_ms:
             return
-        first_ms = self._first_seen_silent_ms.setdefault(other_id, silent_ms)
-        if silent_ms >= first_ms:  # a beat since would have made the silence shorter
-            left = self.window_seconds - silent_ms / 1000
-            raise NotYet(f"waiting to see whether {other} still lives", seconds=max(left, 0.1))
+        left = self.window_seconds - (now_ms - beat_ms) / 1000
+        raise NotYet(f"waiting to see whether {other} still lives", seconds=max(left, 0.1))
 
     def _refusal(self, verdict: str, other: Member) -> str:
         me = self._member
         if verdict == "identity":
             return (
-                f"This {me.role}'s storage {me.storage} (id {me.storage_id}) is not the one in use: {other} has"
+                f"This {_ROLES[me.role]}'s storage {me.storage} (id {me.storage_id}) is not the one in use: {other} has"
                 f" id {other.storage_id}. On different storages files go missing: what one writes the other never sees."
                 f" Point both at the same one (check LOCAL_STORAGE_PATH and the folder you start in). {THREE_WAYS_OUT}"
             )
         return (
-            f"Another worker is already running: {other}. Local storage is not declared shared, so several workers"
+            f"Another worker is already running: {other}. Local storage is not declared shared by both, so they"
             f" would lose each other's files. {THREE_WAYS_OUT}"
         )
 
     def _welcome(self, pinned_before: str) -> None:
-        self._first_seen_silent_ms.clear()
+        self._first_beats_ms.clear()
         if pinned_before != self.storage_id:
             log.warning(
                 "guard.storage_replaced: Redis knew storage %s, which nobody uses any more; now pinned: %s. Jobs whose"

@@ -128,22 +128,23 @@ class JobStore:
         return bool(self._run("heartbeat", claim.job.job_id, claim.token, self._lease_ms, percent, stage))
 
     def release(
-        self, claim: Claim, reason: ReleaseReason, *, delay_seconds: int = 0, message: str = ""
-    ) -> Literal["queued", "failed", ""]:
-        """Give the job back; it fails with ``message`` where that has happened too often.
+        self, claim: Claim, reason: ReleaseReason, *, message: str = ""
+    ) -> Literal["queued", "delayed", "failed", ""]:
+        """Give the job back, or fail it with ``message`` where it has been given back too often.
 
-        ``failed`` is decided then, to be concluded by the caller; an empty answer says the job was not ours any more.
+        ``queued`` wants a hint, ``delayed`` gets one from the reaper in its time, ``failed`` is decided and to be
+        concluded by the caller; an empty answer says the job was not ours any more.
         """
-        args = (claim.job.job_id, claim.token, reason, delay_seconds * 1000, message)
-        return cast(Literal["queued", "failed", ""], self._run("release", *args))
+        answer = self._run("release", claim.job.job_id, claim.token, reason, message)
+        return cast(Literal["queued", "delayed", "failed", ""], answer)
 
     def commit(self, claim: Claim, *, attempt_folder: str, result_sha256: str) -> bool:
         """Make this attempt the one that counts; false where the job is no longer ours."""
         return bool(self._run("commit", claim.job.job_id, claim.token, attempt_folder, result_sha256))
 
-    def fail(self, claim: Claim, code: ErrorCode, message: str) -> bool:
-        """Decide that the job has failed; false where it is no longer ours."""
-        return bool(self._run("fail", claim.job.job_id, claim.token, code.value, message))
+    def fail(self, job_id: str, token: str, code: ErrorCode, message: str) -> bool:
+        """Decide that the job has failed; false where ``token`` does not hold it."""
+        return bool(self._run("fail", job_id, token, code.value, message))
 
     def decided(self, job_id: str, token: str) -> Decided | None:
         """What is to be made durable, as long as ``token`` holds it."""

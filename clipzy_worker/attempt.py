@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,11 +19,12 @@ from clipzy_storage.settings import Settings
 from clipzy_worker import publish
 from clipzy_worker.errors import InvalidMedia, JobFailed, LostJob, MediaCrashed
 from clipzy_worker.lease import HeldLease
-from clipzy_worker.media.process import MediaProcess, MediaRequest
+from clipzy_worker.media.process import MediaLimits, MediaProcess, MediaRequest
 from clipzy_worker.pipeline import STAGES, Stage, percent_of
 from clipzy_worker.scratch import attempt_folder
 
-RETRY_AFTER_SECONDS = 10  # after trouble with storage or scratch, which may pass
+LATE_FILES = timedelta(minutes=3)  # what one machine wrote to a network filesystem another may see only later
+MAX_DECODER_THREADS = 16  # each holds pictures of its own in memory, and more bring nothing
 PATIENCE_SECONDS = 600  # how long a finished attempt waits for Redis to come back
 
 T = TypeVar("T")
@@ -73,8 +75,11 @@ def _work(place: Workplace, claim: Claim, lease: HeldLease) -> str:
     except DeadlinePassed:
         limit = place.settings.processing_timeout_seconds
         return _fail(place, claim, ErrorCode.JOB_TIMEOUT, f"the job took longer than {limit} seconds")
-    except NotFound:
-        return _fail(place, claim, ErrorCode.PROCESSING_FAILED, "the uploaded file is gone from storage")
+    except NotFound as error:
+        if datetime.now(UTC) - claim.job.created_at > LATE_FILES:
+            return _fail(place, claim, ErrorCode.PROCESSING_FAILED, "the uploaded file is gone from storage")
+        log.warning("job.file_not_seen_yet: %s: %s", claim.job.job_id, error)
+        return _release(place, claim, "transient", "the uploaded file is gone from storage")
     except StorageError as error:
         log.warning("job.storage_trouble: %s: %s", claim.job.job_id, error)
         return _release(place, claim, "transient", "storage failed too often while this job was processed")
@@ -111,12 +116,15 @@ def _run_stage(
     """Run one stage in a media process; yields how far it is, and adds its result to ``analysis`` at the end."""
     out_folder = folder / "out"
     out_folder.mkdir(exist_ok=True)
+    threads = max(1, min(MAX_DECODER_THREADS, _cores() // place.settings.max_concurrent_jobs))
     request = MediaRequest(
         stage=stage.name,
         source=source,
         container=claim.job.source_container,
         out_folder=out_folder,
-        decoder_threads=max(1, (os.cpu_count() or 1) // place.settings.max_concurrent_jobs),
+        decoder_threads=threads,
+        # One more than decodes: the thread that analyses. The wall clock ends an honest job before this does.
+        limits=MediaLimits(cpu_seconds=place.settings.processing_timeout_seconds * (threads + 1)),
     )
     with MediaProcess(request) as media:
         yield from media.updates(poll_seconds=0.25)
@@ -135,7 +143,7 @@ def _commit(place: Workplace, claim: Claim, digest: str) -> str:
 
 
 def _fail(place: Workplace, claim: Claim, code: ErrorCode, message: str) -> str:
-    if not _insist(lambda: place.jobs.fail(claim, code, message)):
+    if not _insist(lambda: place.jobs.fail(claim.job.job_id, claim.token, code, message)):
         raise LostJob(claim.job.job_id)
     publish.discard_attempt(place.storage, _prefix(claim))
     return _conclude(place, claim)
@@ -143,12 +151,11 @@ def _fail(place: Workplace, claim: Claim, code: ErrorCode, message: str) -> str:
 
 def _release(place: Workplace, claim: Claim, reason: ReleaseReason, message: str) -> str:
     """Put the job back, or fail it with ``message`` where that has happened too often."""
-    delay_seconds = RETRY_AFTER_SECONDS if reason == "transient" else 0
-    answer = _insist(lambda: place.jobs.release(claim, reason, delay_seconds=delay_seconds, message=message))
+    answer = _insist(lambda: place.jobs.release(claim, reason, message=message))
     publish.discard_attempt(place.storage, _prefix(claim))
     if answer == "failed":
         return _conclude(place, claim)
-    if answer == "queued" and not delay_seconds:
+    if answer == "queued":
         _hint(place, claim.job.job_id)
     return f"released: {reason}"
 
@@ -204,6 +211,11 @@ def _insist(ask: Callable[[], T]) -> T:
             if time.monotonic() > give_up_at:
                 raise
             time.sleep(1)
+
+
+def _cores() -> int:
+    """Those that this process may use, which in a container are fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _prefix(claim: Claim) -> str:

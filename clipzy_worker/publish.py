@@ -2,19 +2,24 @@
 
 import hashlib
 import logging
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from clipzy_storage import durable, keys
-from clipzy_storage.base import Storage, read_bytes
-from clipzy_storage.contract import Job, rfc3339
-from clipzy_storage.errors import AlreadyExists, StorageError
+from clipzy_storage.base import Storage, put_bytes, read_bytes
+from clipzy_storage.contract import ErrorCode, Job, rfc3339
+from clipzy_storage.errors import AlreadyExists, NotFound, StorageError
 from clipzy_storage.jobs import Decided, JobStore
 from clipzy_storage.output import Artifact, Output
 
 COPY_BLOCK_BYTES = 1 << 20
 
 log = logging.getLogger(__name__)
+
+
+class LostResult(Exception):
+    """What was committed is not in storage any more, and had not been published."""
 
 
 def store_attempt(storage: Storage, job: Job, folder: Path, *, prefix: str, analysis: dict[str, Any]) -> str:
@@ -39,7 +44,7 @@ def store_attempt(storage: Storage, job: Job, folder: Path, *, prefix: str, anal
         warnings=analysis.get("warnings", []),
         timings=analysis["timings"],
     ).to_json()
-    _put(storage, prefix + "output.json", output)
+    put_bytes(storage, prefix + "output.json", output, content_type="application/json")
     return hashlib.sha256(output).hexdigest()
 
 
@@ -48,9 +53,15 @@ def conclude(jobs: JobStore, storage: Storage, decided: Decided) -> Job | None:
 
     Returns the finished job, or ``None`` where another has taken it over.
     """
-    job = decided.job
     if decided.outcome == "completed":
-        _publish_index(storage, decided)
+        try:
+            _publish_index(storage, decided)
+        except LostResult as error:
+            log.error("job.result_lost: %s: %s", decided.job.job_id, error)
+            jobs.fail(decided.job.job_id, decided.token, ErrorCode.PROCESSING_FAILED, "the result was lost in storage")
+            failed = jobs.decided(decided.job.job_id, decided.token)
+            return conclude(jobs, storage, failed) if failed else None
+    job = decided.job
     durable.write_done_job(storage, job)
     finished = jobs.finish(job.job_id, decided.token)
     if finished is not None:
@@ -69,22 +80,25 @@ def discard_attempt(storage: Storage, prefix: str) -> None:
 
 
 def _publish_index(storage: Storage, decided: Decided) -> None:
-    """Copy the committed bytes, exactly, to where readers look. Raises ``StorageError`` if they are not those."""
-    data = read_bytes(storage, decided.attempt_folder + "output.json")
-    if hashlib.sha256(data).hexdigest() != decided.result_sha256:
-        raise StorageError(f"{decided.attempt_folder}output.json is not what was committed")
-    _put(storage, keys.result_index(decided.job.job_id), data)
+    """Copy the committed bytes, exactly, to where readers look.
 
-
-def _put(storage: Storage, key: str, data: bytes) -> None:
-    """Write ``data``, or find that just this is there already. Raises ``AlreadyExists`` where it is something else."""
+    Where a result has been published before, it stays: Redis had forgotten that the job was finished, and what a
+    caller may have seen never changes. Raises ``LostResult`` where the committed bytes are not there.
+    """
+    key = keys.result_index(decided.job.job_id)
+    if storage.exists(key):
+        if hashlib.sha256(read_bytes(storage, key)).hexdigest() != decided.result_sha256:
+            log.warning("job.result_kept: %s was published before", key)
+            discard_attempt(storage, decided.attempt_folder)
+        return
     try:
-        with storage.incoming() as incoming:
-            incoming.write(data)
-            incoming.publish(key, content_type="application/json")
-    except AlreadyExists:
-        if read_bytes(storage, key) != data:
-            raise
+        data = read_bytes(storage, decided.attempt_folder + "output.json")
+    except NotFound as error:
+        raise LostResult(f"{decided.attempt_folder}output.json is gone") from error
+    if hashlib.sha256(data).hexdigest() != decided.result_sha256:
+        raise LostResult(f"{decided.attempt_folder}output.json is not what was committed")
+    with suppress(AlreadyExists):  # by another who concludes the same job: the same bytes
+        put_bytes(storage, key, data, content_type="application/json")
 
 
 def _store_artifact(storage: Storage, folder: Path, prefix: str, about: dict[str, Any]) -> Artifact:

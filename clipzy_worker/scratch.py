@@ -1,16 +1,21 @@
 """The folders in which attempts work, and what dead workers left of theirs."""
 
+import errno
 import json
 import logging
+import os
 import shutil
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from clipzy_storage.errors import StorageFull
+from clipzy_storage.errors import ConfigurationError, StorageFull, StorageUnavailable
 from clipzy_storage.process import ProcessIdentity
 
 FREE_BYTES_NEEDED = 256 << 20  # stills and room to breathe; a copy of the source comes on top where one is made
+
+OWNERLESS_FOR_SECONDS = 3600
 
 _OWNER = "owner.json"
 
@@ -23,30 +28,64 @@ def attempt_folder(work_dir: Path, name: str, *, needed_bytes: int = FREE_BYTES_
 
     Raises:
         StorageFull: less than ``needed_bytes`` are free there.
+        StorageUnavailable: it cannot be made.
     """
     folder = work_dir / name
-    folder.mkdir(parents=True, mode=0o700)
     try:
-        (folder / _OWNER).write_text(json.dumps(ProcessIdentity.own().as_dict()))
-        free_bytes = shutil.disk_usage(folder).free
-        if free_bytes < needed_bytes:
-            raise StorageFull(f"WORK_DIR has {free_bytes >> 20} MiB free, a job needs {needed_bytes >> 20} MiB")
+        with _translated():
+            _make(work_dir, folder, needed_bytes)
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def check(work_dir: Path) -> None:
+    """Raise ``ConfigurationError`` where no attempt could ever work there; too little room may pass."""
+    try:
+        with attempt_folder(work_dir, f"check-{os.urandom(8).hex()}"):
+            pass
+    except StorageFull as error:
+        log.warning("scratch.full: %s; jobs wait until there is room", error)
+    except StorageUnavailable as error:
+        raise ConfigurationError(
+            [f"WORK_DIR={work_dir} cannot be used: {error}. Set it to a folder of yours."]
+        ) from error
+
+
+def _make(work_dir: Path, folder: Path, needed_bytes: int) -> None:
+    work_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    free_bytes = shutil.disk_usage(work_dir).free
+    if free_bytes < needed_bytes:
+        raise StorageFull(f"WORK_DIR has {free_bytes >> 20} MiB free, a job needs {needed_bytes >> 20} MiB")
+    folder.mkdir(mode=0o700)
+    (folder / _OWNER).write_text(json.dumps(ProcessIdentity.own().as_dict()))
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageFull("WORK_DIR is full") from error
+        raise StorageUnavailable(str(error.strerror)) from error
+
+
 def sweep(work_dir: Path) -> int:
     """Remove the folders of processes that are seen to be gone; returns how many there were."""
-    swept = 0
-    for owner_file in work_dir.glob(f"*/{_OWNER}"):
-        try:
-            owner = ProcessIdentity.from_dict(json.loads(owner_file.read_text()))
-        except (OSError, ValueError, KeyError, TypeError):
-            continue  # half written, or already being removed by another worker
-        if owner.is_gone():
-            shutil.rmtree(owner_file.parent, ignore_errors=True)
-            swept += 1
-    if swept:
-        log.info("scratch.swept: %d folders of dead workers", swept)
-    return swept
+    abandoned = [folder for folder in work_dir.glob("job_*") if _is_abandoned(folder)]
+    for folder in abandoned:
+        shutil.rmtree(folder, ignore_errors=True)
+    if abandoned:
+        log.info("scratch.swept: %d folders of dead workers", len(abandoned))
+    return len(abandoned)
+
+
+def _is_abandoned(folder: Path) -> bool:
+    try:
+        return ProcessIdentity.from_dict(json.loads((folder / _OWNER).read_text())).is_gone()
+    except (OSError, ValueError, KeyError, TypeError):
+        # Being made or removed right now, unless it has been so for long.
+        with suppress(OSError):
+            return time.time() - folder.stat().st_mtime > OWNERLESS_FOR_SECONDS
+        return False

@@ -4,12 +4,14 @@
 --                      ^---- release, reap ----'               (decided; made durable and published meanwhile)
 --
 -- A caller sees running and committing alike as "processing". All times are Redis' own, in milliseconds.
--- A script may be sent twice: each answers the second time as it did the first, and changes nothing then.
+-- A script may be sent twice: each answers the second time as it did the first, and changes nothing then. Only what
+-- reap and stale answered may be lost; the leases and hints that they gave out then run out and are given out again.
 local prefix = KEYS[1]
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
-local MAX_LOST, MAX_CRASHED, MAX_RELEASED = 3, 2, 20
+local MAX_LOST, MAX_CRASHED, MAX_PREEMPTED = 3, 2, 20
+local FIRST_DELAY_MS, LONGEST_DELAY_MS, LONGEST_TROUBLE_MS = 10 * 1000, 300 * 1000, 24 * 3600 * 1000
 local VISIBLE = { queued = 'queued', running = 'processing', committing = 'processing',
                   completed = 'completed', failed = 'failed', cancelled = 'cancelled' }
 

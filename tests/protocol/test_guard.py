@@ -98,7 +98,7 @@ def test_rule_3_another_storage_is_refused_whatever_the_role(redis_url: str) -> 
     for alone in (True, False):
         with pytest.raises(Refused) as caught:
             join(redis_url, member("worker", storage_id="s2", alone=alone))
-        for needed in ("s1", "s2", "web web", "files go missing", "LOCAL_STORAGE_PATH"):
+        for needed in ("s1", "s2", "front end web", "files go missing", "LOCAL_STORAGE_PATH"):
             assert needed in str(caught.value)
 
 
@@ -155,7 +155,7 @@ def test_rule_5_a_holder_that_wakes_finds_another_in_its_place(redis_url: str, r
     # Given a worker that was silent for so long that another took its place
     sleeper = join(redis_url, member("sleeper", process=ELSEWHERE))
     let_pass(redis_client, "sleeper", seconds=31)
-    join(redis_url, member("successor"))
+    join(redis_url, member("successor", process=ELSEWHERE))
     # When it wakes
     with pytest.raises(Refused, match="successor"):
         sleeper.join(is_new=False)
@@ -212,3 +212,30 @@ def test_a_wrong_password_is_a_mistake_of_the_settings(redis_url: str) -> None:
     wrong = redis_url.replace(redis_url.split("@")[0].rsplit(":", 1)[1], "not-the-password")
     with pytest.raises(ConfigurationError, match=r"REDIS_URL=redis://:\*\*\*@"):
         clients.check_server(clients.connect(wrong), url=wrong)
+
+
+def test_rule_5_where_redis_was_away_silence_proves_nothing_at_first(redis_url: str, redis_client: Any) -> None:
+    # Given a worker out of sight, and a Redis in which nobody was heard for a minute
+    holder = join(redis_url, member("holder", process=ELSEWHERE))
+    let_pass(redis_client, "holder", seconds=60)
+    redis_client.incrby(f"{keys.REDIS_PREFIX}guard:last", -60_000)
+    # When a newcomer is the first to reach it again
+    newcomer = guarding(redis_url, member("newcomer"))
+    with pytest.raises(NotYet, match="away"):
+        newcomer.join(is_new=True)
+    # Then the holder, a moment later, has kept its place
+    holder.join(is_new=False)
+    holder.admit()
+
+
+def test_rule_5_a_fresh_beat_of_one_out_of_sight_is_told_from_an_old_one(redis_url: str) -> None:
+    # Given a worker out of sight that has beaten just before the newcomer looks
+    far = join(redis_url, member("far", process=ELSEWHERE))
+    second = guarding(redis_url, member("second"))
+    with pytest.raises(NotYet):
+        second.join(is_new=True)
+    # When it beats again, and then the newcomer looks at once
+    far.join(is_new=False)
+    # Then it is known to live
+    with pytest.raises(Refused, match="far"):
+        second.join(is_new=True)

@@ -144,7 +144,7 @@ def test_each_script_may_arrive_twice(jobs: JobStore) -> None:
     second = claimed(jobs, other.job_id, "n2")
     assert second.job.attempt == 2
     for _ in range(2):
-        assert jobs.fail(second, ErrorCode.INVALID_MEDIA, "no video")
+        assert jobs.fail(second.job.job_id, second.token, ErrorCode.INVALID_MEDIA, "no video")
     # Then nothing happened twice
     assert jobs.page(owner=EVERYONE, status=None, number=1, page_size=10)[1] == 2
 
@@ -153,7 +153,7 @@ def test_a_final_state_never_changes(jobs: JobStore, redis_client: Any) -> None:
     # Given a failed job
     job = submitted(jobs)
     claim = claimed(jobs, job.job_id)
-    jobs.fail(claim, ErrorCode.INVALID_MEDIA, "no video")
+    jobs.fail(claim.job.job_id, claim.token, ErrorCode.INVALID_MEDIA, "no video")
     failed = jobs.finish(job.job_id, claim.token)
     assert failed is not None
     # When everything is tried on it
@@ -161,7 +161,7 @@ def test_a_final_state_never_changes(jobs: JobStore, redis_client: Any) -> None:
     assert not jobs.heartbeat(claim, percent=99, stage="x")
     assert jobs.release(claim, "preempted") == ""
     assert not jobs.commit(claim, attempt_folder="f/", result_sha256="abc")
-    assert not jobs.fail(claim, ErrorCode.JOB_TIMEOUT, "late")
+    assert not jobs.fail(claim.job.job_id, claim.token, ErrorCode.JOB_TIMEOUT, "late")
     reap_twice(jobs, redis_client)
     jobs.reap([Lease(job.job_id, claim.token, None)], nonce="r")
     # Then it stands as it was
@@ -200,7 +200,7 @@ def test_a_silent_worker_loses_its_job_at_the_second_look_only(jobs: JobStore, r
     assert successor.job.attempt == 2
     assert not jobs.heartbeat(zombie, percent=50, stage="video_analysis")
     assert not jobs.commit(zombie, attempt_folder="z/", result_sha256="z")
-    assert not jobs.fail(zombie, ErrorCode.JOB_TIMEOUT, "z")
+    assert not jobs.fail(zombie.job.job_id, zombie.token, ErrorCode.JOB_TIMEOUT, "z")
     assert jobs.release(zombie, "crashed") == ""
     assert jobs.finish(job.job_id, zombie.token) is None
     assert jobs.commit(successor, attempt_folder="s/", result_sha256="s")
@@ -301,13 +301,55 @@ def test_a_commit_left_behind_is_adopted_not_repeated(jobs: JobStore, redis_clie
 
 def test_a_delayed_job_cannot_be_claimed_before_it_is_due(jobs: JobStore, redis_client: Any) -> None:
     job = submitted(jobs)
-    jobs.release(claimed(jobs, job.job_id), "transient", delay_seconds=3600)
+    assert jobs.release(claimed(jobs, job.job_id), "transient") == "delayed"
     assert jobs.claim(job.job_id, nonce="n2", storage_id=STORAGE_ID) is None
     assert jobs.stale(queue_is_empty=True) == []
     # When its time has come the reaper hints it, though other messages wait
     redis_client.hset(f"{keys.REDIS_PREFIX}job:{job.job_id}", "not_before_ms", 1)
     assert jobs.stale(queue_is_empty=False) == [job.job_id]
     assert jobs.claim(job.job_id, nonce="n2", storage_id=STORAGE_ID) is not None
+
+
+def test_trouble_that_passes_is_waited_out_for_a_day(jobs: JobStore, redis_client: Any) -> None:
+    # Given a job that meets with trouble again and again
+    job = submitted(jobs)
+    key = f"{keys.REDIS_PREFIX}job:{job.job_id}"
+    delays = []
+    for number in range(30):
+        claim = claimed(jobs, job.job_id, f"n{number}")
+        assert jobs.release(claim, "transient", message="too long") == "delayed"
+        seconds, micros = redis_client.time()
+        delays.append(round((int(redis_client.hget(key, "not_before_ms")) - seconds * 1000 - micros / 1000) / 1000))
+        redis_client.hset(key, "not_before_ms", 1)
+    # Then it waits longer each time, up to five minutes, and is not given up
+    assert delays[:6] == [10, 20, 40, 80, 160, 300]
+    assert set(delays[6:]) == {300}
+    # Until it is more than a day old
+    redis_client.hincrby(key, "created_ms", -25 * 3600 * 1000)
+    assert jobs.release(claimed(jobs, job.job_id, "last"), "transient", message="too long") == "failed"
+
+
+def test_a_commit_whose_answer_was_lost_is_known_again_after_its_adoption(jobs: JobStore, redis_client: Any) -> None:
+    # Given a worker whose commit was carried out without its hearing of it, and a reaper that has finished the job
+    job = submitted(jobs)
+    cut_off = claimed(jobs, job.job_id)
+    jobs.commit(cut_off, attempt_folder="results/a/", result_sha256="abc")
+    ((job_id, token),) = reap_twice(jobs, redis_client).adopted
+    jobs.finish(job_id, token)
+    # When it sends its commit again
+    # Then it hears that its attempt is the one that counts, and that there is nothing left to do
+    assert jobs.commit(cut_off, attempt_folder="results/a/", result_sha256="abc")
+    assert jobs.decided(job_id, cut_off.token) is None
+
+
+def test_a_commit_whose_files_are_lost_may_fail_as_long_as_nobody_saw_it(jobs: JobStore) -> None:
+    job = submitted(jobs)
+    claim = claimed(jobs, job.job_id)
+    jobs.commit(claim, attempt_folder="results/a/", result_sha256="abc")
+    assert jobs.fail(job.job_id, claim.token, ErrorCode.PROCESSING_FAILED, "lost")
+    finished = jobs.finish(job.job_id, claim.token)
+    assert finished is not None
+    assert (finished.status, finished.error and finished.error.message) == (Status.FAILED, "lost")
 
 
 def test_a_lost_hint_is_sent_again_but_a_backlog_is_not_multiplied(jobs: JobStore, redis_client: Any) -> None:

@@ -120,20 +120,38 @@ def test_publishing_twice_changes_nothing(place: Workplace, reaper: Any) -> None
     assert read_bytes(place.storage, keys.result_index(job_id)) == INDEX
 
 
-def test_what_is_not_the_committed_index_is_never_published(place: Workplace, reaper: Any) -> None:
-    # Given an attempt's index that was damaged after the commit
+@pytest.mark.parametrize("damage", ["forged", "gone"])
+def test_a_committed_index_that_is_lost_fails_the_job(place: Workplace, reaper: Any, damage: str) -> None:
+    # Given an attempt's index that was damaged or removed after the commit, before it was published
     claim = committed(place)
     job_id = claim.job.job_id
-    folder = keys.attempt_prefix(job_id, 1, "a")
-    path = Path(place.storage.local_copy(folder + "output.json", Path()))
-    path.chmod(0o600)
-    path.write_bytes(b'{"the": "forged"}')
+    path = Path(place.storage.local_copy(keys.attempt_prefix(job_id, 1, "a") + "output.json", Path()))
+    path.unlink()
+    if damage == "forged":
+        path.write_bytes(b'{"the": "forged"}')
     # When the reaper looks
     reaper()
     reaper()
-    # Then the job goes on waiting for help, and nobody sees the wrong result
-    assert place.jobs.get(job_id, owner=EVERYONE).status is Status.PROCESSING
+    # Then nobody sees a wrong result, and the job does not hang
+    failed = place.jobs.get(job_id, owner=EVERYONE)
+    assert failed.error is not None
+    assert (failed.status, failed.error.code) == (Status.FAILED, "PROCESSING_FAILED")
     assert not place.storage.exists(keys.result_index(job_id))
+    assert same_but_for_revision(durable.read_done(place.storage, job_id), failed)
+
+
+def test_a_result_that_was_published_stays_though_redis_forgot_it(place: Workplace, reaper: Any) -> None:
+    # Given a published result, and a Redis so much older that the job ran once more and was committed anew
+    claim = committed(place)
+    job_id = claim.job.job_id
+    put_bytes(place.storage, keys.result_index(job_id), b"{}", content_type="application/json")
+    # When the second one is concluded
+    reaper()
+    reaper()
+    # Then callers see what they may have seen before, and nothing is left of the second
+    assert place.jobs.get(job_id, owner=EVERYONE).status is Status.COMPLETED
+    assert read_bytes(place.storage, keys.result_index(job_id)) == b"{}"
+    assert list(place.storage.list(f"results/{job_id}/attempts/")) == []
 
 
 def test_jobs_lost_three_times_end_as_failed_and_done(place: Workplace, reaper: Any) -> None:
