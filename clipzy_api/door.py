@@ -18,6 +18,7 @@ from clipzy_api.problems import (
     queue_unavailable,
     storage_full,
     truncated,
+    unserved_field,
 )
 from clipzy_api.services import request_body, services
 from clipzy_storage.guard import Refused
@@ -33,9 +34,16 @@ def require_media_type(*allowed: str) -> str:
     """The body's media type. Raises ``ApiError`` 415 where it is none of ``allowed``, or the body is compressed."""
     encoding = request.headers.get("Content-Encoding", "identity")
     if request.mimetype not in allowed or encoding.lower() != "identity":
-        detail = f"The body should be {' or '.join(allowed)}, not compressed."
+        found = f"{encoding}-compressed" if encoding.lower() != "identity" else request.mimetype or "of no type"
+        detail = f"The body is {found[:100]}; it should be plain {' or '.join(allowed)}."
         raise ApiError(415, "UNSUPPORTED_MEDIA_TYPE", detail=detail, headers={"Accept": ", ".join(allowed)})
     return request.mimetype
+
+
+def refuse_parameters() -> None:
+    """Raise ``ApiError`` 422 for a query: what belongs into the body would be taken and ignored there."""
+    for name in request.args:
+        raise unserved_field(name, known="nothing in the query, all in the body")
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from http import HTTPStatus
 from typing import Any
 
 from flask import Blueprint, Response, jsonify
@@ -32,7 +31,7 @@ def ready() -> Response:
     members: dict[str, Any] = {**parts, "live_workers": _live_workers()}
     failed = [name for name, state in parts.items() if state != "ok"]
     if not failed:
-        return jsonify(status=HTTPStatus.OK, **members)
+        return jsonify(status="ok", **members)
     code = "STORAGE_UNAVAILABLE" if failed == ["storage"] else "QUEUE_UNAVAILABLE"
     detail = f"Not ready: {', '.join(failed)}."
     raise ApiError(503, code, detail=detail, headers=RETRY_AFTER, members=members)
@@ -48,7 +47,7 @@ def _check(name: str, ask: Callable[[], object]) -> str:
     try:
         ask()
     except (QueueUnavailable, StorageError, Refused) as error:
-        log.warning("not_ready.%s: %s", name, error)
+        log.debug("not_ready.%s: %s", name, error)  # whoever asks is told; the keeper logs it once
         return "unavailable"
     return "ok"
 

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from flask import Blueprint, Response, jsonify, request, url_for
 
-from clipzy_api.door import JSON, MULTIPART, json_body, require_media_type
+from clipzy_api.door import JSON, MULTIPART, json_body, refuse_parameters, require_media_type
 from clipzy_api.files import FILE_NOT_FOUND, send_published
 from clipzy_api.manifests import Manifest
 from clipzy_api.paging import Page, requested_page
@@ -29,6 +29,7 @@ jobs = Blueprint("jobs", __name__)
 @jobs.post("/jobs")
 def submit_job() -> tuple[Response, int, dict[str, str]]:
     media_type = require_media_type(MULTIPART, JSON)
+    refuse_parameters()
     with Undo(services().storage) as undo:
         video = take_video(undo) if media_type == MULTIPART else _named_video()
         job = _start(video, undo)

@@ -40,7 +40,7 @@ def requested_page(args: MultiDict[str, str]) -> Page:
 
 def _whole_number(args: MultiDict[str, str], name: str, *, default: int, most: int) -> int:
     text = args.get(name)
-    if text is None:
+    if not text:
         return default
     if not (text.isascii() and text.isdecimal() and len(text) <= 10 and 1 <= int(text) <= most):
         raise invalid_field(name, expects=f"a whole number from 1 to {most}")
@@ -49,7 +49,7 @@ def _whole_number(args: MultiDict[str, str], name: str, *, default: int, most: i
 
 def _status(args: MultiDict[str, str]) -> Status | None:
     text = args.get("status")
-    if text is None:
+    if not text:
         return None
     try:
         return Status(text)

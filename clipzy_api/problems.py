@@ -16,6 +16,7 @@ CONTENT_TYPE = "application/problem+json"
 RETRY_AFTER = {"Retry-After": "5"}
 
 log = logging.getLogger(__name__)
+_LATER_FIELDS = {"config", "template_video_id", "webhook_url"}
 _FRAMEWORK_CODES = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "FILE_TOO_LARGE", 415: "UNSUPPORTED_MEDIA_TYPE"}
 
 
@@ -65,7 +66,8 @@ def invalid_field(name: str, *, expects: str) -> ApiError:
 
 def unserved_field(name: str, *, known: str) -> ApiError:
     """A field that is not taken, told apart from one that is taken and wrong."""
-    detail = f"The field `{name}` is not served by this version; it should be left out. Taken: {known}."
+    why = "not served by this version yet" if name in _LATER_FIELDS else "unknown"
+    detail = f"The field `{name}` is {why}; it should be left out. Taken: {known}."
     return ApiError(422, "INVALID_FIELD", detail=detail, members={"field": name})
 
 
@@ -124,7 +126,8 @@ def _from_framework(error: HTTPException) -> ApiError:
     status = error.code or 500
     code = _FRAMEWORK_CODES.get(status, HTTPStatus(status).name)
     headers = {name: value for name, value in error.get_headers(request.environ) if name.lower() != "content-type"}
-    return ApiError(status, code, detail=error.description or HTTPStatus(status).phrase, headers=headers)
+    detail = "There is nothing at this address." if status == 404 else error.description
+    return ApiError(status, code, detail=detail or HTTPStatus(status).phrase, headers=headers)
 
 
 def _unexpected(error: Exception) -> ApiError:

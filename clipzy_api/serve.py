@@ -1,5 +1,6 @@
 """`clipzy web`: checks settings, storage and guard, then serves the application until it is told to stop."""
 
+import logging
 import os
 import signal
 
@@ -8,13 +9,17 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 
 from clipzy_storage import entrance, logs
-from clipzy_storage.errors import ConfigurationError
+from clipzy_storage.entrance import Admission
+from clipzy_storage.errors import ConfigurationError, StorageError
 from clipzy_storage.settings import Settings
 
 # One process, so that memory stays small; many threads, so that slow uploads leave room for those who poll.
 THREADS = 64
 STOP_SECONDS = 3  # a client that is silent in the middle of its upload cannot hold up the end for longer
 MEMBER_ID = "CLIPZY_MEMBER_ID"  # hands the membership from the main process, which keeps it, to the serving one
+
+
+log = logging.getLogger(__name__)
 
 
 def serve(host: str, port: int, settings: Settings) -> int:
@@ -50,6 +55,15 @@ def serve(host: str, port: int, settings: Settings) -> int:
         server.serve()
     finally:
         admission.keeper.stop()
-    if refusals:
-        raise ConfigurationError(refusals)
+        _discard_unfinished(admission)
+        if refusals:
+            raise ConfigurationError(refusals)
     return 0
+
+
+def _discard_unfinished(admission: Admission) -> None:
+    """Remove what the serving process was just receiving when it was stopped."""
+    try:
+        admission.storage.sweep_incoming(0, of_writer=admission.member_id)
+    except StorageError as error:
+        log.warning("web.uploads_left: %s", error)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from flask import Blueprint, Response, jsonify, request, url_for
 
-from clipzy_api.door import MULTIPART, require_media_type, upload_body
+from clipzy_api.door import MULTIPART, refuse_parameters, require_media_type, upload_body
 from clipzy_api.intake import receive_file
 from clipzy_api.problems import ApiError, invalid_field
 from clipzy_api.services import owner, services
@@ -29,6 +29,7 @@ videos = Blueprint("videos", __name__)
 @videos.post("/videos")
 def upload_video() -> tuple[Response, int, dict[str, str]]:
     require_media_type(MULTIPART)
+    refuse_parameters()
     with Undo(services().storage) as undo:
         video = take_video(undo)
         undo.keep()

@@ -27,7 +27,7 @@ def application() -> Flask:
     die_with_parent(os.getppid(), with_signal=signal.SIGTERM)
     settings = Settings.from_env()
     logs.configure(settings)
-    storage = open_storage(settings)
+    storage = open_storage(settings, writer=os.environ[MEMBER_ID])
     member = new_member(settings, role="web", name=socket.gethostname(), storage_id=storage.prepare())
     return create_app(
         settings=settings,

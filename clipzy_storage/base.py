@@ -84,8 +84,11 @@ class Storage(Protocol):
     def retract(self) -> None:
         """Take back what ``prepare`` of this object created, if nothing else was written there since."""
 
-    def incoming(self) -> AbstractContextManager[Incoming]:
-        """Begin a file whose key is named at its end. May raise ``StorageFull``."""
+    def incoming(self, *, may_use_reserve: bool = False) -> AbstractContextManager[Incoming]:
+        """Begin a file whose key is named at its end. May raise ``StorageFull``.
+
+        A backend may keep some room free; only the small files that bring jobs to their ends ``may_use_reserve``.
+        """
 
     def open(self, key: str, *, start: int = 0, length: int | None = None) -> BinaryIO:
         """Read from byte ``start``, at most ``length`` bytes. Raises ``NotFound``."""
@@ -110,8 +113,11 @@ class Storage(Protocol):
     def list(self, prefix: str) -> Iterator[BlobInfo]:
         """All complete files whose key begins with ``prefix`` (a folder, ending in ``/``), in key order."""
 
-    def sweep_incoming(self, older_than_seconds: float) -> int:
-        """Remove what dead writers left unfinished so long ago, by the storage's own clock; how many there were."""
+    def sweep_incoming(self, older_than_seconds: float, *, of_writer: str = "") -> int:
+        """Remove what was left unfinished so long ago, by the storage's own clock; how many files there were.
+
+        ``of_writer`` keeps to the files of one writer, as named when its storage was opened.
+        """
 
     def free_bytes(self) -> int | None:
         """Room left, or ``None`` where nobody knows."""
@@ -122,7 +128,7 @@ class Storage(Protocol):
 
 def put_bytes(storage: Storage, key: str, data: bytes, *, content_type: str) -> BlobInfo:
     """Write a small file. Raises what ``Incoming`` raises."""
-    with storage.incoming() as incoming:
+    with storage.incoming(may_use_reserve=True) as incoming:
         incoming.write(data)
         return incoming.publish(key, content_type=content_type)
 

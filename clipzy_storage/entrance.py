@@ -74,13 +74,14 @@ def _prove(storage: Storage) -> str:
 
 
 def _check_redis(settings: Settings) -> None:
-    try:
-        redis_client.check_server(redis_client.connect(settings.redis_url), url=settings.redis_url)
-    except QueueUnavailable:
-        log.warning("redis.away: no answer from %s; waiting for it", redacted(settings.redis_url))
-        if settings.redis_url == DEFAULT_REDIS_URL:
-            log.warning(
-                "redis.hint: REDIS_URL is not set and no `clipzy up` runs from %s. If one runs in another folder, start"
-                " this process there, or set CLIPZY_DATA_DIR or REDIS_URL.",
-                settings.data_dir,
-            )
+    for name, url in settings.redis_urls().items():
+        try:
+            redis_client.check_server(name, url)
+        except QueueUnavailable:
+            log.warning("redis.away: no answer from %s=%s; waiting for it", name, redacted(url))
+            if url == DEFAULT_REDIS_URL:
+                log.warning(
+                    "redis.hint: REDIS_URL is not set and no `clipzy up` runs from %s. If one runs in another folder,"
+                    " start this process there, or set CLIPZY_DATA_DIR or REDIS_URL.",
+                    settings.data_dir,
+                )

@@ -134,11 +134,13 @@ def removed_in_the_end(folder: int, name: str) -> Iterator[None]:
             os.unlink(name, dir_fd=folder)
 
 
-def sweep(folder: int, older_than_seconds: float) -> int:
+def sweep(folder: int, older_than_seconds: float, *, prefix: str) -> int:
     os.utime(folder)  # no other clock is compared: a network filesystem's may differ from this machine's
     now, removed = os.fstat(folder).st_mtime, 0
     with os.scandir(folder) as entries:
         for entry in entries:
+            if not entry.name.startswith(prefix):
+                continue
             with suppress(FileNotFoundError, IsADirectoryError):  # removed meanwhile, or nothing of ours
                 if now - entry.stat(follow_symlinks=False).st_mtime >= older_than_seconds:
                     os.unlink(entry.name, dir_fd=folder)

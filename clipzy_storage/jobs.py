@@ -117,10 +117,13 @@ class JobStore:
 
     # what a worker does with one job
 
-    def claim(self, job_id: str, *, nonce: str, storage_id: str) -> Claim | None:
-        """Take the job if it is waiting and its files are on this storage; ``None`` where it is not for us."""
+    def claim(self, job_id: str, *, nonce: str, storage_id: str, stage: str = "") -> Claim | None:
+        """Take the job if it is waiting and its files are on this storage; ``None`` where it is not for us.
+
+        ``stage`` is where the work on it begins.
+        """
         holder = json.dumps(ProcessIdentity.own().as_dict())
-        token, *rest = self._run("claim", job_id, nonce, holder, storage_id, self._lease_ms)
+        token, *rest = self._run("claim", job_id, nonce, holder, storage_id, self._lease_ms, stage)
         return Claim(_job(rest[0]), token, nonce) if token else None
 
     def heartbeat(self, claim: Claim, *, percent: int, stage: str) -> bool:

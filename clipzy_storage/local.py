@@ -46,7 +46,7 @@ _IDENTITY = re.compile(rb"([0-9a-f]{32})\n")
 _TRIES = 200  # against others who remove a folder, or withdraw an identity, between two of our steps
 
 _NO_ROOM = ("has no room for a test file", "Free some space or raise the quota")
-_NOT_A_FOLDER = ("is not a folder of files, or its .clipzy is not", "Move away what is in its place")
+_NOT_A_FOLDER = ("is no folder, or lies below something that is none", "Move away what is in its place")
 _NO_RIGHT = ("may not be written by this user", "Give the user that runs Clipzy the right to write there")
 _DAMAGED = "Restore that file from a backup; remove it only if nothing in the folder is worth keeping."
 _REFUSALS = {
@@ -67,11 +67,14 @@ class LocalStorage:
 
     kind: Literal["local", "s3"] = "local"
 
-    def __init__(self, root: Path, *, shared: bool, free_reserve_bytes: int = FREE_RESERVE_BYTES) -> None:
-        """A ``shared`` root is never created. No file is begun while less than ``free_reserve_bytes`` are free."""
+    def __init__(
+        self, root: Path, *, shared: bool, free_reserve_bytes: int = FREE_RESERVE_BYTES, writer: str = ""
+    ) -> None:
+        """A ``shared`` root is never created. ``free_reserve_bytes`` are kept free for small files."""
         self._root = Path(os.path.abspath(root))
         self._shared = shared
         self._free_reserve_bytes = free_reserve_bytes
+        self._writer = writer
         self._identity: bytes | None = None
         self._made: list[Path] = []
         self._wrote_identity = False
@@ -88,6 +91,8 @@ class LocalStorage:
         except OSError as error:
             self.retract()
             raise self._refusal(error) from error
+        if not self._root.exists():
+            raise ConfigurationError([f"{self._named()} cannot be made there. Set it to another folder."])
         raise StorageUnavailable("the storage folder comes and goes while other processes start and stop; try again")
 
     def retract(self) -> None:
@@ -100,8 +105,8 @@ class LocalStorage:
                 self._made.pop().rmdir()
 
     @contextmanager
-    def incoming(self) -> Iterator[Incoming]:
-        free_bytes = self.free_bytes()
+    def incoming(self, *, may_use_reserve: bool = False) -> Iterator[Incoming]:
+        free_bytes = None if may_use_reserve else self.free_bytes()
         if free_bytes is not None and free_bytes < self._free_reserve_bytes:
             raise StorageFull(f"the storage has only {free_bytes} bytes left; delete something or add space")
         with (
@@ -109,7 +114,7 @@ class LocalStorage:
             self._mounted() as root,
             descend(root, keys.INCOMING.split("/"), create=True) as folder,
         ):
-            incoming = LocalIncoming(os.dup(folder), place=self._place)
+            incoming = LocalIncoming(os.dup(folder), writer=self._writer, place=self._place)
         try:
             yield incoming
         finally:
@@ -166,12 +171,12 @@ class LocalStorage:
     def link(self, key: str) -> Link:
         return Link("/storage/" + "/".join(segments_of(key)), None)
 
-    def sweep_incoming(self, older_than_seconds: float) -> int:
+    def sweep_incoming(self, older_than_seconds: float, *, of_writer: str = "") -> int:
         removed = 0
         with translated(keys.INCOMING, writing=True), self._mounted() as root:
             for place in (keys.INCOMING, keys.PROBE):
                 with descend(root, place.split("/"), create=True) as folder:
-                    removed += sweep(folder, older_than_seconds)
+                    removed += sweep(folder, older_than_seconds, prefix=of_writer)
         return removed
 
     @contextmanager

@@ -45,10 +45,10 @@ def translated(key: str, *, writing: bool = False) -> Iterator[None]:
 class LocalIncoming:
     """One unfinished file, and the folder it lies in, which it closes."""
 
-    def __init__(self, folder: int, *, place: Callable[[int, str, str], None]) -> None:
+    def __init__(self, folder: int, *, writer: str, place: Callable[[int, str, str], None]) -> None:
         self._folder = folder
         self._place = place
-        self._name = secrets.token_hex(16)
+        self._name = writer + secrets.token_hex(16)
         self._hash = hashlib.sha256()
         self._size_bytes = 0
         self._closed = False

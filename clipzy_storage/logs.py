@@ -10,8 +10,8 @@ import structlog
 from clipzy_storage.settings import Settings
 
 _SECRETS = re.compile(
-    r"(?P<keep>rediss?://[^:@/\s]*:)[^@/\s]+(?=@)"
-    r"|(?P<query>(?:Signature|X-Amz-[A-Za-z-]+)=)[^&\s]+"
+    r"(?P<keep>(?:rediss?|unix|https?)://)[^@/\s]+(?=@)"
+    r"|(?P<query>(?:[Ss]ignature|X-Amz-[A-Za-z-]+|password)=)[^&\s]+"
     r"|(?P<header>Authorization:\s*)[^\r\n]+"
 )
 

@@ -65,7 +65,7 @@ class Output(_Part):
     clips: list[dict[str, Any]] = []
     artifacts: list[Artifact]
     warnings: list[str] = Field(default=[], description="What was odd about the file, for its owner.")
-    timings: dict[str, float] = Field(description="Seconds each part of the analysis took.")
+    timings: dict[str, float] = Field(description="Seconds each stage took, and each part of it.")
 
     def to_json(self) -> bytes:
         return (self.model_dump_json(indent=1) + "\n").encode()

@@ -52,22 +52,36 @@ def translated(*, certain: bool = False) -> Iterator[None]:
         raise QueueUnavailable(f"Redis cannot be reached ({type(error).__name__})", certain=certain) from error
     except redis.ResponseError as error:  # refused: full, read-only, loading, or a script's own fault
         raise QueueUnavailable(f"Redis refused: {str(error)[:200]}", certain=True) from error
-
-
-def check_server(client: "Redis", *, url: str) -> None:
-    """Raise ``ConfigurationError`` where the server can never serve us, ``QueueUnavailable`` where it is away."""
-    try:
-        info: Any = client.info("cluster")
-    except redis.AuthenticationError as error:
-        raise ConfigurationError(
-            [f"REDIS_URL={redacted(url)} was refused: {error}. Put the right user and password into it."]
+    except redis.RedisError as error:
+        raise QueueUnavailable(
+            f"Redis answered what cannot be understood ({type(error).__name__})", certain=False
         ) from error
+
+
+def check_server(name: str, url: str) -> None:
+    """Ask the server that the setting ``name`` names whether it can ever serve us.
+
+    Raises:
+        ConfigurationError: it cannot: a wrong password or database, a cluster, something that is no Redis.
+        QueueUnavailable: it is away.
+    """
+    wrong = f"{name}={redacted(url)}"
+    try:
+        with connect(url) as client:
+            info: Any = client.info("cluster")
+    except redis.AuthenticationError as error:
+        reason = "wants a password" if "HELLO" in str(error) else "refuses this user and password"
+        raise ConfigurationError([f"{wrong} {reason}. Put the right ones into it."]) from error
+    except redis.InvalidResponse as error:
+        raise ConfigurationError([f"{wrong} answers, but not as a Redis. Point it at one."]) from error
+    except redis.ResponseError as error:
+        if "DB index" not in str(error):
+            raise QueueUnavailable(f"Redis refused: {str(error)[:200]}", certain=True) from error
+        raise ConfigurationError([f"{wrong} names a database that the server does not have. Use 0."]) from error
     except (redis.RedisError, OSError) as error:
         raise QueueUnavailable(f"Redis cannot be reached ({type(error).__name__})", certain=True) from error
     if info.get("cluster_enabled"):
-        raise ConfigurationError(
-            [f"REDIS_URL={redacted(url)} is a Redis Cluster, which is not supported. Use a single server."]
-        )
+        raise ConfigurationError([f"{wrong} is a Redis Cluster, which is not supported. Use a single server."])
 
 
 class Scripts:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -173,6 +174,11 @@ class Settings(BaseModel):
     def broker_url(self) -> str:
         return self.celery_broker_url or self.redis_url
 
+    def redis_urls(self) -> dict[str, str]:
+        """Every Redis that is in use, by the setting that names it."""
+        broker = {"CELERY_BROKER_URL": self.celery_broker_url} if self.celery_broker_url else {}
+        return {"REDIS_URL": self.redis_url, **broker}
+
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
         """Settings from the environment; a variable that is set to nothing counts as unset.
@@ -212,8 +218,17 @@ class Settings(BaseModel):
 
 
 def load_dotenv() -> None:
-    """Bring the working directory's ``.env`` into the environment without overriding it, so that boto3 sees it too."""
-    dotenv.load_dotenv(Path.cwd() / ".env", override=False)
+    """Bring the working directory's ``.env`` into the environment without overriding it, so that boto3 sees it too.
+
+    Raises:
+        ConfigurationError: there is one, and it cannot be read.
+    """
+    path = Path.cwd() / ".env"
+    try:
+        dotenv.load_dotenv(path, override=False)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise ConfigurationError([f"{path} cannot be read: {reason}. Make it readable, or remove it."]) from error
 
 
 def fields() -> dict[str, FieldInfo]:
@@ -234,18 +249,21 @@ def embedded_redis_url(data_dir: Path) -> str | None:
 
 
 def redacted(url: str) -> str:
-    """The URL without its password, for logs and messages."""
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    host = parts.netloc.rpartition("@")[2]
-    return parts._replace(netloc=f"{parts.username or ''}:***@{host}").geturl()
+    """The URL without user, password and query, for logs and messages; any of them may be a secret."""
+    if "://" not in url:
+        return "***" if "@" in url else url
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "***"
+    netloc = f"***@{parts.netloc.rpartition('@')[2]}" if "@" in parts.netloc else parts.netloc
+    return f"{parts.scheme}://{netloc}{parts.path}" + ("?***" if parts.query else "")
 
 
 def _complaint(name: Any, given: Mapping[str, str]) -> str:
     extra = fields()[str(name)].json_schema_extra
     expects = extra["expects"] if isinstance(extra, dict) else ""
-    value = "***" if "URL" in str(name) and "@" in given.get(name, "") else given.get(name, "")
+    value = redacted(given.get(name, "")) if "URL" in str(name) else given.get(name, "")
     return f"{name}={value} is wrong. Set it to {expects}, or leave it out for its default."
 
 
@@ -254,5 +272,7 @@ def _is_url(text: str, schemes: set[str]) -> bool:
         parts = urlsplit(text)
         parts.port  # noqa: B018 - raises where the port is no number
     except ValueError:
+        return False
+    if parts.scheme.startswith("redis") and not re.fullmatch(r"/?[0-9]*", parts.path):
         return False
     return parts.scheme in schemes and bool(parts.netloc or (parts.scheme == "unix" and parts.path))

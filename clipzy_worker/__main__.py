@@ -40,10 +40,11 @@ def main() -> int:
 
 
 def run(config: Settings) -> int:
-    """Join, work, leave. Raises ``ConfigurationError``."""
+    """Join, work, leave. Raises ``ConfigurationError``, also later, when the guard refuses."""
     logs.configure(config)
     # Until Celery takes the signals over, a worker that still waits for Redis ends at once when it is told to.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    scratch.check(config.work_dir)
     refusals: list[str] = []
 
     def stop_refused(message: str) -> None:
@@ -54,15 +55,15 @@ def run(config: Settings) -> int:
     app, place = create_workplace(config, admission.storage, storage_id=admission.storage_id)
     scratch.sweep(config.work_dir)
     reaper = Reaper(place, waiting_hints=WaitingHints(config))
-    signals.worker_ready.connect(lambda **_: _on_ready(reaper), weak=False)
+    signals.worker_ready.connect(lambda **_: _on_ready(reaper, refusals), weak=False)
     admission.keeper.start()
     try:
         _work(app, name=admission.name, log_level=config.log_level)
     finally:
         reaper.stop()
         admission.keeper.stop()
-    if refusals:
-        raise ConfigurationError(refusals)
+        if refusals:
+            raise ConfigurationError(refusals)
     return 0
 
 
@@ -78,12 +79,13 @@ def _work(app: Celery, *, name: str, log_level: str) -> None:
     worker.start()
 
 
-def _on_ready(reaper: Reaper) -> None:
+def _on_ready(reaper: Reaper, refusals: list[str]) -> None:
     reaper.start()  # not before: the pool is forked while there are few threads that could hold a lock
     celery_stops: Any = signal.getsignal(signal.SIGTERM)
 
     def stop(number: int, frame: FrameType | None) -> None:
-        _end_for_certain()
+        log.info("worker.stopping: a running job is put back into the queue; a second signal stops at once")
+        _end_for_certain(refusals)
         celery_stops(number, frame)
 
     signal.signal(signal.SIGTERM, stop)
@@ -92,9 +94,13 @@ def _on_ready(reaper: Reaper) -> None:
     log.info("worker.ready")
 
 
-def _end_for_certain() -> None:
+def _end_for_certain(refusals: list[str]) -> None:
     """Without Redis Celery waits for ever to say good-bye to it. Pool and media processes end with this one."""
-    last_resort = threading.Timer(STOP_SECONDS, os._exit, args=[0])
+
+    def end() -> None:
+        os._exit(ConfigurationError.EXIT_STATUS if refusals else 0)
+
+    last_resort = threading.Timer(STOP_SECONDS, end)
     last_resort.daemon = True
     last_resort.start()
 

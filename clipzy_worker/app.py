@@ -70,7 +70,6 @@ def _worker_settings(settings: Settings) -> dict[str, Any]:
         "broker_channel_error_retry": True,  # a demoted replica answers READONLY, which would end the worker
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "worker_soft_shutdown_timeout": SOFT_SHUTDOWN_SECONDS,
-        "worker_max_tasks_per_child": 50,
         "worker_send_task_events": True,
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,

@@ -53,7 +53,8 @@ def run(place: Workplace, job_id: str) -> str:
         JobFailed: the job has ended as failed, and is recorded so.
         QueueUnavailable: Redis stayed away; the lease, and the reaper after it, settle the rest.
     """
-    claim = place.jobs.claim(job_id, nonce=os.urandom(8).hex(), storage_id=place.storage_id)
+    nonce = os.urandom(8).hex()
+    claim = place.jobs.claim(job_id, nonce=nonce, storage_id=place.storage_id, stage=STAGES[0].name)
     if claim is None:
         return "not waiting"
     log.info("job.claimed: %s attempt %d", job_id, claim.job.attempt)
@@ -131,7 +132,8 @@ def _run_stage(
         try:
             analysis.update(media.result())
         except MediaCrashed:
-            log.warning("media.last_words: %s: %s", claim.job.job_id, media.stderr_tail[-2000:])
+            if media.stderr_tail:
+                log.warning("media.last_words: %s: %s", claim.job.job_id, media.stderr_tail[-2000:])
             raise
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from clipzy_storage.errors import QueueUnavailable, StorageError
 from clipzy_storage.jobs import Lease
-from clipzy_worker import publish
+from clipzy_worker import publish, scratch
 from clipzy_worker.attempt import Workplace
 
 SWEEP_EVERY_SECONDS = 3600
@@ -57,20 +57,36 @@ class Reaper:
         self._has_redis_since = self._has_redis_since or time.monotonic()
         gone = [lease for lease in jobs.leases() if lease.holder is not None and lease.holder.is_gone()]
         self._reap(gone)
-        for job_id in jobs.stale(queue_is_empty=self._waiting_hints() == 0):
-            log.info("reaper.hinted: %s", job_id)
-            self._place.hint(job_id)
-        if time.monotonic() - self._swept_at > SWEEP_EVERY_SECONDS:
+        self._hint_again()
+        if gone or time.monotonic() - self._swept_at > SWEEP_EVERY_SECONDS:
             self._sweep()
+
+    def _hint_again(self) -> None:
+        try:
+            waiting = self._waiting_hints()
+        except QueueUnavailable as error:  # the broker may be another Redis than that of the records
+            log.warning("reaper.broker_away: %s", error)
+            return
+        for job_id in self._place.jobs.stale(queue_is_empty=waiting == 0):
+            log.info("reaper.hinted: %s", job_id)
+            self._hint(job_id)
+
+    def _hint(self, job_id: str) -> None:
+        try:
+            self._place.hint(job_id)
+        except QueueUnavailable as error:
+            log.warning("reaper.not_hinted: %s: %s; tried again later", job_id, error)
 
     def _sweep(self) -> None:
         self._swept_at = time.monotonic()
+        scratch.sweep(self._place.settings.work_dir)
         try:
             swept = self._place.storage.sweep_incoming(UNFINISHED_FOR_SECONDS)
         except StorageError as error:
             log.warning("reaper.not_swept: %s", error)
             return
-        log.info("reaper.swept: %d unfinished uploads", swept)
+        if swept:
+            log.info("reaper.swept: %d unfinished uploads", swept)
 
     def _reap(self, gone: list[Lease]) -> None:
         # When Redis comes back after an outage longer than a lease, every lease has run out though every worker is
@@ -80,7 +96,7 @@ class Reaper:
         reaped = self._place.jobs.reap(gone, nonce=os.urandom(8).hex(), expired_too=expired_too)
         for job_id in reaped.requeued:
             log.warning("reaper.requeued: %s, its worker is lost", job_id)
-            self._place.hint(job_id)
+            self._hint(job_id)
         for job_id, token in reaped.adopted:
             self._conclude(job_id, token)
 

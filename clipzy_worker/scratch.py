@@ -40,16 +40,23 @@ def attempt_folder(work_dir: Path, name: str, *, needed_bytes: int = FREE_BYTES_
 
 
 def check(work_dir: Path) -> None:
-    """Raise ``ConfigurationError`` where no attempt could ever work there; too little room may pass."""
+    """Raise ``ConfigurationError`` where no attempt could ever work there; too little room may pass.
+
+    Leaves nothing behind: this process may yet be refused.
+    """
+    made = [folder for folder in (work_dir, *work_dir.parents) if not folder.exists()]
     try:
         with attempt_folder(work_dir, f"check-{os.urandom(8).hex()}"):
             pass
     except StorageFull as error:
         log.warning("scratch.full: %s; jobs wait until there is room", error)
     except StorageUnavailable as error:
-        raise ConfigurationError(
-            [f"WORK_DIR={work_dir} cannot be used: {error}. Set it to a folder of yours."]
-        ) from error
+        problem = f"WORK_DIR={work_dir} cannot be used: {error}. Set it to a folder of yours."
+        raise ConfigurationError([problem]) from error
+    finally:
+        with suppress(OSError):  # in use by others meanwhile
+            for folder in made:
+                folder.rmdir()
 
 
 def _make(work_dir: Path, folder: Path, needed_bytes: int) -> None:

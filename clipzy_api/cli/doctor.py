@@ -75,15 +75,14 @@ class _Examination:
         """The server's version and durability, from what every server tells."""
         from clipzy_storage import redis_client
 
-        where = redacted(self._settings.redis_url)
-        client = redis_client.connect(self._settings.redis_url)
-        with client:
+        for name, url in self._settings.redis_urls().items():
             try:
-                redis_client.check_server(client, url=self._settings.redis_url)
+                redis_client.check_server(name, url)
             except QueueUnavailable as error:
-                raise Failed(f"{where}: {error}. Start it, or set REDIS_URL to where it is.") from error
-            with redis_client.translated():
-                info: Any = client.info()
+                raise Failed(f"{redacted(url)}: {error}. Start it, or set {name} to where it is.") from error
+        where = redacted(self._settings.redis_url)
+        with redis_client.connect(self._settings.redis_url) as client, redis_client.translated():
+            info: Any = client.info()
         if (policy := info.get("maxmemory_policy")) != "noeviction":
             raise Failed(f"{where} may throw jobs away: its maxmemory-policy is {policy}. Set it to noeviction.")
         if not info.get("aof_enabled"):

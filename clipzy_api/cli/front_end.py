@@ -12,6 +12,7 @@ from urllib.parse import urljoin, urlsplit
 import click
 
 from clipzy_api.cli.multipart import FileForm
+from clipzy_storage.settings import redacted
 
 ANSWER_SECONDS = 30
 UPLOAD_ANSWER_SECONDS = 600  # the front end hashes and flushes before it answers
@@ -63,6 +64,10 @@ class FrontEnd:
     def __init__(self, url: str) -> None:
         self._url = url
         self._parts = urlsplit(url)
+
+    def absolute(self, link: str) -> str:
+        """A link of a job as a person can follow it."""
+        return urljoin(f"{self._url}/", link)
 
     def submit(self, form: FileForm) -> Job:
         """Upload the file of the form as a new job, and return the job."""
@@ -119,26 +124,26 @@ class FrontEnd:
             connection.close()
 
     def _job_of(self, answer: Answer) -> Job:
-        """The job in an answer, its link made absolute."""
+        """The job in an answer."""
         job = answer.json()
         if answer.status not in (200, 202) or "job_id" not in job:
             raise click.ClickException(self._refusal(answer))
-        if job["result"]:
-            job["result"]["storage_url"] = urljoin(f"{self._url}/", job["result"]["storage_url"])
         return job
 
     def _refusal(self, answer: Answer) -> str:
         problem = answer.json()
         if "code" in problem:
-            return f"{problem['code']}: {problem.get('detail') or problem.get('title')} (CLIPZY_URL={self._url})"
+            return (
+                f"{problem['code']}: {problem.get('detail') or problem.get('title')} (CLIPZY_URL={redacted(self._url)})"
+            )
         return (
-            f"CLIPZY_URL={self._url} answered with status {answer.status}, but not as Clipzy does."
+            f"CLIPZY_URL={redacted(self._url)} answered with status {answer.status}, but not as Clipzy does."
             " Set it to the address of the front end."
         )
 
     def _nobody_there(self, error: OutOfReach) -> click.ClickException:
         return click.ClickException(
-            f"no front end can be reached at CLIPZY_URL={self._url} ({error})."
+            f"no front end can be reached at CLIPZY_URL={redacted(self._url)} ({error})."
             " Start one with `clipzy up`, or set CLIPZY_URL."
         )
 

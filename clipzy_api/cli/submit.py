@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ def submit(url: str, file: Path, *, wait: bool, as_json: bool) -> int:
     job = upload(front_end, file)
     if wait:
         job = follow(front_end, job)
-    click.echo(json.dumps(job, ensure_ascii=False, indent=1) if as_json else described(job))
+    click.echo(json.dumps(job, ensure_ascii=False, indent=1) if as_json else described(job, link=front_end.absolute))
     return 0 if not wait or job["status"] == "completed" else 1
 
 
@@ -44,11 +45,11 @@ def follow(front_end: FrontEnd, job: Job) -> Job:
         return front_end.follow(job, on_change=show)
 
 
-def described(job: Job) -> str:
-    """The job for a person, a line for each fact."""
+def described(job: Job, *, link: Callable[[str], str] | None = None) -> str:
+    """The job for a person, a line for each fact; with its link only where ``link`` can make one of it."""
     facts = {name: job[name] for name in ("job_id", "video_id", "filename", "status", "created_at", "finished_at")}
-    if job["result"]:
-        facts["result"] = job["result"]["storage_url"]
+    if job["result"] and link:
+        facts["result"] = link(job["result"]["storage_url"])
     if job["error"]:
         facts["error"] = f"{job['error']['code']}: {job['error']['message']}"
     return "\n".join(f"{name:<12} {value}" for name, value in facts.items() if value is not None)

@@ -1,4 +1,4 @@
--- ARGV: id, nonce of this claim, holder (JSON), storage id, lease in ms. Answers {token, record…} or {''}
+-- ARGV: id, nonce of this claim, holder (JSON), storage id, lease in ms, first stage. Answers {token, record…} or {''}
 local id, nonce, holder, storage_id, lease_ms = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 local state = get(id, 'state')
 if state == 'running' and get(id, 'nonce') == nonce then
@@ -11,7 +11,7 @@ local token = new_token(id, nonce)
 move(id, 'running')
 redis.call('HINCRBY', job_key(id), 'attempt', 1)
 redis.call('HSETNX', job_key(id), 'started_ms', now)
-set(id, 'nonce', nonce, 'holder', holder)
+set(id, 'nonce', nonce, 'holder', holder, 'stage', ARGV[6])
 redis.call('ZREM', queued_set, id)
 redis.call('ZADD', lease_set, now + lease_ms, id)
 return { token, whole(id) }

@@ -7,6 +7,7 @@ from typing import Any
 
 from clipzy_worker.errors import InvalidMedia
 from clipzy_worker.media.confine import confine, follow_parent
+from clipzy_worker.media.messages import OUT_OF_SPACE
 from clipzy_worker.media.report import Report
 from clipzy_worker.media.request import MediaRequest
 
@@ -28,7 +29,7 @@ def main() -> int:
     except OSError as error:
         if error.errno not in (errno.EFBIG, errno.ENOSPC):
             raise
-        report.crashed("wrote too large a file" if error.errno == errno.EFBIG else "ran out of disk space")
+        report.crashed("wrote too large a file" if error.errno == errno.EFBIG else OUT_OF_SPACE)
         return _FAILED
     return 0
 

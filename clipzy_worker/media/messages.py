@@ -4,6 +4,8 @@ import json
 import math
 from typing import Any
 
+OUT_OF_SPACE = "ran out of disk space"  # the one crash that is no crash: it may pass
+
 _MAX_LINE_BYTES = 32 << 20
 _MAX_TOTAL_BYTES = 64 << 20
 _MAX_TEXT_LENGTH = 300

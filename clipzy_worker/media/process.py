@@ -13,9 +13,10 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import IO, Any, Self
 
+from clipzy_storage.errors import StorageFull
 from clipzy_worker.errors import InvalidMedia, MediaCrashed
 from clipzy_worker.media.artifacts import check_artifacts
-from clipzy_worker.media.messages import Messages, ProtocolError
+from clipzy_worker.media.messages import OUT_OF_SPACE, Messages, ProtocolError
 from clipzy_worker.media.request import MediaLimits, MediaRequest
 
 __all__ = ["MediaLimits", "MediaProcess", "MediaRequest"]
@@ -23,6 +24,7 @@ __all__ = ["MediaLimits", "MediaProcess", "MediaRequest"]
 STDERR_KEPT_BYTES = 64 << 10
 _READ_BYTES = 64 << 10
 _EXIT_STEP_SECONDS = 0.02  # between the closing of its pipes and the end of a child
+_LIBRARY_PATHS = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 _SPOKEN_REASONS = {
     signal.SIGXCPU: "ran out of CPU time",
     signal.SIGXFSZ: "wrote too large a file",
@@ -93,11 +95,14 @@ class MediaProcess:
 
         Raises:
             InvalidMedia: the file is at fault; the text says how, for its owner.
+            StorageFull: there was no room in the out folder.
             MediaCrashed: the child died, ran into a limit, or did not keep to the protocol.
         """
         status = self._reap()
         if self._messages.invalid_media is not None:
             raise InvalidMedia(self._messages.invalid_media)
+        if self._messages.crashed == OUT_OF_SPACE:
+            raise StorageFull(f"The media process {OUT_OF_SPACE}.")
         if self._broken or self._messages.crashed:
             raise MediaCrashed(f"The media process {self._broken or self._messages.crashed}.")
         if status != 0:
@@ -180,6 +185,8 @@ def _clean_environment() -> dict[str, str]:
     return {
         "PATH": os.defpath,
         "LANG": "C.UTF-8",
+        # Where the interpreter itself finds its libraries, if it needs telling.
+        **{name: os.environ[name] for name in _LIBRARY_PATHS if name in os.environ},
         "OPENBLAS_NUM_THREADS": "1",
         "OMP_NUM_THREADS": "1",
     }

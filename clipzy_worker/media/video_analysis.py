@@ -73,7 +73,7 @@ class _Watch:
         decode_seconds = pass_seconds - sum(self._seconds_spent.values())
         for name, analyser in self._analysers.items():
             self._timed(name, partial(analyser.finish, end_seconds))
-        timings = {"decode": decode_seconds, **self._seconds_spent}
+        timings = {"video_analysis": pass_seconds, "decode": decode_seconds, **self._seconds_spent}
         return {
             "source": self._facts(decoding, self._geometry),
             "shots": [_rounded(shot) for shot in self._shots.settled],

@@ -61,5 +61,5 @@ def complete(front_end: FrontEnd, job_id: str, *, artifacts: dict[str, bytes] | 
 
 def fail(front_end: FrontEnd, job_id: str, code: ErrorCode, message: str) -> None:
     claimed = claim(front_end, job_id)
-    assert front_end.jobs.fail(claimed, code, message)
+    assert front_end.jobs.fail(job_id, claimed.token, code, message)
     assert front_end.jobs.finish(job_id, claimed.token) is not None

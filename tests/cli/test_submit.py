@@ -73,10 +73,17 @@ def test_a_job_is_followed_through_outages_to_its_end(video: Path, tmp_path: Pat
         ended = clipzy("submit", str(video), "--wait", "--json", cwd=tmp_path, CLIPZY_URL=server.url)
         asked_with = [headers.get("If-None-Match") for headers in server.seen]
 
-    # Then the finished job is printed with a link that works from anywhere
+    # Then the finished job is printed as the front end answered it
     assert ended.returncode == 0, ended.stderr
-    assert json.loads(ended.stdout)["result"]["storage_url"] == server.url + COMPLETED["result"]["storage_url"]
+    assert json.loads(ended.stdout)["result"]["storage_url"] == COMPLETED["result"]["storage_url"]
     assert asked_with == [None, 'W/"1"', 'W/"1"', 'W/"1"', 'W/"1"']
+
+
+def test_a_person_gets_a_link_to_follow(video: Path, tmp_path: Path) -> None:
+    with front_end(accept, says(COMPLETED, etag='W/"1"')) as server:
+        ended = clipzy("submit", str(video), "--wait", cwd=tmp_path, CLIPZY_URL=server.url)
+    assert ended.returncode == 0
+    assert server.url + COMPLETED["result"]["storage_url"] in ended.stdout
 
 
 def test_a_failed_job_is_a_failure_when_waited_for(video: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import shutil
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -176,3 +177,54 @@ def test_sigkill_of_a_front_end_leaves_nothing_serving(stack: Stack) -> None:
     assert all(process.has_ended() for process in serving)
     stack.run("web", "--port", api.url.rpartition(":")[2])
     eventually(api.is_ready, "a successor on the same port")
+
+
+def test_an_upload_that_is_under_way_when_the_front_end_stops_leaves_nothing(stack: Stack) -> None:
+    # Given a client in the middle of its upload
+    api = stack.web()
+    head = (
+        b"POST /api/v1/videos HTTP/1.1\r\nHost: h\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+        b'Content-Length: 5000000\r\n\r\n--b\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
+    )
+    incoming = stack.storage / ".clipzy" / "incoming"
+    with socket.create_connection(("127.0.0.1", int(api.url.rpartition(":")[2]))) as client:
+        client.sendall(head + b"\0\0\0\x18ftypisom\0\0\2\0isomiso2" + bytes(2_000_000))
+        eventually(lambda: any(path.stat().st_size for path in incoming.iterdir()), "a file on its way in")
+        # When the front end is stopped
+        assert stack.processes[-1].stop() == 0
+    # Then nothing of it is left
+    assert list(incoming.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "texts"),
+    [
+        ("WORK_DIR", "{tmp}/file", ["WORK_DIR={tmp}/file cannot be used"]),
+        ("WORK_DIR", "/proc/nowhere", ["WORK_DIR=/proc/nowhere cannot be used"]),
+        ("LOCAL_STORAGE_PATH", "/proc/nowhere", ["LOCAL_STORAGE_PATH=/proc/nowhere"]),
+        ("LOCAL_STORAGE_PATH", "{tmp}/file/below", ["LOCAL_STORAGE_PATH={tmp}/file/below", "is none"]),
+    ],
+)
+def test_a_folder_that_cannot_be_one(stack: Stack, tmp_path: Path, setting: str, value: str, texts: list[str]) -> None:
+    (tmp_path / "file").write_text("")
+    process = stack.run("worker", settings={setting: value.format(tmp=tmp_path)})
+    refused(process, *[text.format(tmp=tmp_path) for text in texts])
+
+
+def test_a_redis_that_can_never_serve_us(stack: Stack, redis_url: str) -> None:
+    # Given a front end, which is no Redis, and wrong addresses of the one there is
+    api = stack.web()
+    port = api.url.rpartition(":")[2]
+    host = redis_url.rpartition("@")[2].removesuffix("/0")
+    password = redis_url.split(":")[2].split("@")[0]
+    wrong = {
+        f"redis://127.0.0.1:{port}/0": "not as a Redis",
+        f"redis://{host}/0": "wants a password",
+        f"redis://:wrong@{host}/0": "refuses this user and password",
+        f"redis://:{password}@{host}/99": "a database that the server does not have",
+    }
+    for url, reason in wrong.items():
+        for name in ("REDIS_URL", "CELERY_BROKER_URL"):
+            process = stack.run("worker", settings={name: url})
+            refused(process, f"{name}=redis://", reason)
+            assert password not in process.output()

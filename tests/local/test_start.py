@@ -67,7 +67,7 @@ def test_a_file_in_the_place_of_a_folder_is_refused(root: Path, tmp_path: Path, 
     (tmp_path / in_place_of).write_text("mine")
 
     # Then the storage is refused, and the file stays
-    assert "not a folder" in _refusal(root)
+    assert "is no folder, or lies below something that is none" in _refusal(root)
     assert (tmp_path / in_place_of).read_text() == "mine"
 
 

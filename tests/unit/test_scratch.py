@@ -1,14 +1,15 @@
 """The folders in which attempts work: room is looked for first, and nothing is left."""
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from clipzy_storage.errors import StorageFull
+from clipzy_storage.errors import ConfigurationError, StorageFull, StorageUnavailable
 from clipzy_storage.process import ProcessIdentity
-from clipzy_worker.scratch import attempt_folder, sweep
+from clipzy_worker.scratch import attempt_folder, check, sweep
 
 
 def test_a_folder_is_there_for_its_attempt_alone(tmp_path: Path) -> None:
@@ -32,14 +33,26 @@ def test_only_folders_of_the_dead_are_swept(tmp_path: Path) -> None:
     own = ProcessIdentity.own()
     owners = {"alive": own, "dead": replace(own, start_ticks="1"), "far": replace(own, host="x", start_ticks="1")}
     for name, owner in owners.items():
+        (tmp_path / f"job_{name}").mkdir()
+        (tmp_path / f"job_{name}" / "owner.json").write_text(json.dumps(owner.as_dict()))
+    for name in ("job_half", "job_old", "else"):
         (tmp_path / name).mkdir()
-        (tmp_path / name / "owner.json").write_text(json.dumps(owner.as_dict()))
-    (tmp_path / "half").mkdir()
-    (tmp_path / "half" / "owner.json").write_text("{")
+        (tmp_path / name / "owner.json").write_text("{")
+    os.utime(tmp_path / "job_old", (0, 0))
     # When the work folder is swept
-    assert sweep(tmp_path) == 1
-    # Then only the dead one's is gone
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["alive", "far", "half"]
+    assert sweep(tmp_path) == 2
+    # Then only the dead one's is gone, and the one that has been nobody's for long
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["else", "job_alive", "job_far", "job_half"]
+
+
+def test_a_full_or_forbidden_place_is_trouble_that_may_pass(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageUnavailable), attempt_folder(tmp_path / "file", "job-1"):
+        pytest.fail("a file is no folder")
+    with pytest.raises(ConfigurationError, match=f"WORK_DIR={tmp_path}/file cannot be used"):
+        check(tmp_path / "file")
+    check(tmp_path / "some" / "work")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_sweeping_a_folder_that_is_not_there_does_nothing(tmp_path: Path) -> None:
