@@ -18,6 +18,7 @@ from clipzy_api.cli.supervisor import Child
 from clipzy_storage import keys, settings
 
 READY_SECONDS = 120
+LOOK_EVERY_SECONDS = 0.1  # it is our own front end, and there is something to see
 STOP_SECONDS = 100
 DEFAULT_VIDEO = Path(__file__).parents[2] / "demo" / "demo.mp4"
 _READY = re.compile(r"^Clipzy is ready at (\S+)$", re.MULTILINE)
@@ -75,12 +76,12 @@ def demo_environment(folder: Path) -> dict[str, str]:
 def _followed(front_end: FrontEnd, job: Job) -> Job:
     """The job at its end, with progress shown: as a bar, or line by line where there is no terminal for one."""
     if sys.stderr.isatty():
-        return follow(front_end, job)
-    return front_end.follow(job, on_change=lambda changed: click.echo(_progress(changed)))
+        return follow(front_end, job, pause_seconds=LOOK_EVERY_SECONDS)
+    return front_end.follow(job, on_change=_show_progress, pause_seconds=LOOK_EVERY_SECONDS)
 
 
-def _progress(job: Job) -> str:
-    return f"{job['progress_percent']:>3} %  {job['current_stage'] or job['status']}"
+def _show_progress(job: Job) -> None:
+    click.echo(f"{job['progress_percent']:>3} %  {job['current_stage'] or job['status']}")
 
 
 def _ready_url(child: Child, log: Path) -> str:

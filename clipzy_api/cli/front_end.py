@@ -78,8 +78,11 @@ class FrontEnd:
             raise self._nobody_there(error) from error
         return self._job_of(answer)
 
-    def follow(self, job: Job, *, on_change: Callable[[Job], None]) -> Job:
-        """Ask until the job has ended, and return it as it ended. Bridges outages of up to two minutes."""
+    def follow(self, job: Job, *, on_change: Callable[[Job], None], pause_seconds: float | None = None) -> Job:
+        """Ask until the job has ended, and return it as it ended. Bridges outages of up to two minutes.
+
+        Asks as often as the front end says, or every ``pause_seconds``.
+        """
         etag, reached_at = None, time.monotonic()
         while job["finished_at"] is None:
             try:
@@ -94,7 +97,7 @@ class FrontEnd:
                 job = self._job_of(answer)
                 on_change(job)
             if job["finished_at"] is None:
-                time.sleep(answer.pause_seconds)
+                time.sleep(pause_seconds or answer.pause_seconds)
         return job
 
     def _poll(self, job_id: str, etag: str | None) -> Answer:

@@ -34,7 +34,7 @@ def upload(front_end: FrontEnd, file: Path) -> Job:
         return front_end.submit(form)
 
 
-def follow(front_end: FrontEnd, job: Job) -> Job:
+def follow(front_end: FrontEnd, job: Job, *, pause_seconds: float | None = None) -> Job:
     """Follow the job to its end with a progress bar. Raises ``click.ClickException``."""
     with _bar(_stage(job), length=100) as bar:
 
@@ -42,7 +42,7 @@ def follow(front_end: FrontEnd, job: Job) -> Job:
             bar.label = _stage(changed)
             bar.update(changed["progress_percent"] - bar.pos)
 
-        return front_end.follow(job, on_change=show)
+        return front_end.follow(job, on_change=show, pause_seconds=pause_seconds)
 
 
 def described(job: Job, *, link: Callable[[str], str] | None = None) -> str:
