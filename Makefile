@@ -27,7 +27,7 @@ bench: .venv/.dev
 	.venv/bin/python -m bench
 
 clean:
-	rm -rf .venv .demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .demo .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 
 # Each stamp says which set is in .venv; the larger one has all of the smaller.
 .venv/.demo .venv/.dev: .venv/.%: requirements/%.txt pyproject.toml | .venv/bin/python

@@ -16,7 +16,7 @@ from clipzy_storage.settings import Settings
 from clipzy_worker import publish
 from clipzy_worker.attempt import Workplace
 from clipzy_worker.reaper import Reaper
-from tests.protocol.test_jobs import let_leases_expire, new_job
+from tests.protocol.records import let_leases_expire, new_job
 
 INDEX = b'{"the": "index"}'
 
