@@ -3,8 +3,16 @@
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+from clipzy_storage.errors import ConfigurationError
+from clipzy_storage.settings import Settings
+from clipzy_worker import scratch
+from clipzy_worker.errors import InvalidMedia, MediaCrashed
+from clipzy_worker.media.process import MediaProcess, MediaRequest
 
 FLOOR = (8, 1, 2)  # the first FFmpeg without CVE-2026-8461
 RUN_SECONDS = 20
@@ -12,13 +20,15 @@ RUN_SECONDS = 20
 
 def report() -> dict[str, dict[str, Any]]:
     """Every check by name, each with ``ok`` and a ``detail`` that holds the remedy where it is not."""
-    return {"ffmpeg": _checked(_ffmpeg), "decoder": _checked(_decoder)}
+    return {"ffmpeg": _checked(_ffmpeg), "decoder": _checked(_decoder), "scratch": _checked(_scratch)}
 
 
 def _checked(check: Callable[[], str]) -> dict[str, Any]:
     try:
         return {"ok": True, "detail": check()}
-    except (ImportError, RuntimeError, OSError, subprocess.SubprocessError) as error:
+    except ConfigurationError as error:
+        return {"ok": False, "detail": str(error)}
+    except (ImportError, RuntimeError, OSError, subprocess.SubprocessError, InvalidMedia, MediaCrashed) as error:
         return {"ok": False, "detail": f"{error}. Reinstall the requirements of the worker."}
 
 
@@ -37,13 +47,35 @@ def _ffmpeg() -> str:
 
 
 def _decoder() -> str:
-    """The decoder library is new enough."""
+    """The decoder library is new enough, and a media process can read a film that ffmpeg has just made."""
     import av
 
     version = av.ffmpeg_version_info
     if _numbers(version) < FLOOR:
         raise RuntimeError(f"PyAV {av.__version__} brings FFmpeg {version}, older than {'.'.join(map(str, FLOOR))}")
-    return f"PyAV {av.__version__} with FFmpeg {version}"
+    with tempfile.TemporaryDirectory(prefix="clipzy-doctor-") as name:
+        found = _analysed(Path(name))
+    return f"PyAV {av.__version__} with FFmpeg {version}, in a process of its own: {found}"
+
+
+def _analysed(folder: Path) -> str:
+    import imageio_ffmpeg
+
+    film = folder / "film.mp4"
+    made = ["-f", "lavfi", "-i", "testsrc2=size=64x64:rate=25:duration=1", "-pix_fmt", "yuv420p", str(film)]
+    subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", *made], check=True, timeout=RUN_SECONDS)
+    with MediaProcess(MediaRequest("video_analysis", film, "mp4", folder)) as media:
+        for _ in media.updates():
+            pass
+        source = media.result()["source"]
+    return f"{source['video_codec']} read"
+
+
+def _scratch() -> str:
+    """Attempts can work in WORK_DIR."""
+    work_dir = Settings.from_env().work_dir
+    scratch.check(work_dir)
+    return f"{work_dir} can be written"
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -74,6 +74,7 @@ def test_the_doctor_names_what_is_wrong(tmp_path: Path, free_port: int) -> None:
         "storage": True,
         "ffmpeg": True,
         "decoder": True,
+        "scratch": True,
         "workers": False,
         "guard": False,
     }
@@ -86,3 +87,19 @@ def test_the_doctor_lists_wrong_settings(tmp_path: Path) -> None:
     ended = clipzy("doctor", cwd=tmp_path, WORKER_COUNT="0")
     assert ended.returncode == 1
     assert ended.stdout.startswith("FAIL  settings  WORKER_COUNT=0 is wrong.")
+
+
+def test_the_doctor_names_a_scratch_folder_that_cannot_be_one(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    ended = clipzy("doctor", cwd=tmp_path, WORK_DIR=str(tmp_path / "file"))
+    assert ended.returncode == 1
+    assert f"FAIL  scratch   WORK_DIR={tmp_path}/file cannot be used" in ended.stdout
+
+
+def test_a_dotenv_that_cannot_be_read_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes("WORKER_COUNT=1".encode("utf-16"))
+    ended = clipzy("worker", cwd=tmp_path)
+    assert ended.returncode == 78
+    assert ended.stderr == (
+        f"clipzy: {tmp_path}/.env cannot be read: it is not UTF-8. Make it readable, or remove it.\n"
+    )
