@@ -1,6 +1,7 @@
 """The ``clipzy`` command. Each command's work is imported when it is called, so that the start stays quick."""
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -95,6 +96,8 @@ def submit(file: Path, wait: bool, as_json: bool) -> int:
     from clipzy_api.cli.submit import submit
     from clipzy_storage.settings import Settings
 
+    # Ends at once: a KeyboardInterrupt can get lost where it strikes in a destructor, and nothing here needs an end.
+    signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
     return submit(Settings.from_env().clipzy_url, file, wait=wait, as_json=as_json)
 
 
