@@ -15,7 +15,7 @@ local FIRST_DELAY_MS, LONGEST_DELAY_MS, LONGEST_TROUBLE_MS = 10 * 1000, 300 * 10
 local VISIBLE = { queued = 'queued', running = 'processing', committing = 'processing',
                   completed = 'completed', failed = 'failed', cancelled = 'cancelled' }
 
-local queued_set, lease_set = prefix .. 'jobs:queued', prefix .. 'jobs:leases'
+local queued_set, delayed_set, lease_set = prefix .. 'jobs:queued', prefix .. 'jobs:delayed', prefix .. 'jobs:leases'
 
 local function job_key(id) return prefix .. 'job:' .. id end
 
@@ -60,14 +60,18 @@ local function new_token(id, nonce)
   return token
 end
 
--- Back into the queue. The caller sends the hint, but for a delayed one: that has score 0 and stale.lua sends it when due.
+-- Back into the queue. The caller sends the hint, but for a delayed job: its hint comes by stale.lua when it is due.
 local function enqueue(id, delay_ms)
   move(id, 'queued')
   set(id, 'stage', '')
   redis.call('HSET', job_key(id), 'not_before_ms', now + delay_ms)
   redis.call('HDEL', job_key(id), 'suspect_ms', 'holder')
   redis.call('ZREM', lease_set, id)
-  redis.call('ZADD', queued_set, delay_ms > 0 and 0 or now, id)
+  if delay_ms > 0 then
+    redis.call('ZADD', delayed_set, now + delay_ms, id)
+  else
+    redis.call('ZADD', queued_set, now, id)
+  end
 end
 
 -- The outcome is fixed from here on; whoever holds the lease carries it out, and any other may after it.

@@ -13,5 +13,6 @@ redis.call('HINCRBY', job_key(id), 'attempt', 1)
 redis.call('HSETNX', job_key(id), 'started_ms', now)
 set(id, 'nonce', nonce, 'holder', holder, 'stage', ARGV[6])
 redis.call('ZREM', queued_set, id)
+redis.call('ZREM', delayed_set, id)
 redis.call('ZADD', lease_set, now + lease_ms, id)
 return { token, whole(id) }

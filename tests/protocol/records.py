@@ -55,3 +55,9 @@ def reap_twice(jobs: JobStore, client: Any) -> Any:
     assert not first.adopted
     let_leases_expire(client)
     return jobs.reap([], nonce="r2")
+
+
+def let_delay_pass(client: Any, job_id: str) -> None:
+    """The job's delay ended a moment ago."""
+    client.hset(f"{keys.REDIS_PREFIX}job:{job_id}", "not_before_ms", 1)
+    client.zadd(f"{keys.REDIS_PREFIX}jobs:delayed", {job_id: 1})

@@ -7,7 +7,7 @@ from clipzy_storage import keys
 from clipzy_storage.contract import ErrorCode, Status
 from clipzy_storage.jobs import JobStore
 from clipzy_storage.process import ProcessIdentity
-from tests.protocol.records import STORAGE_ID, claimed, let_leases_expire, reap_twice, seen, submitted
+from tests.protocol.records import STORAGE_ID, claimed, let_delay_pass, let_leases_expire, reap_twice, seen, submitted
 
 
 def test_a_silent_worker_loses_its_job_at_the_second_look_only(jobs: JobStore, redis_client: Any) -> None:
@@ -127,8 +127,9 @@ def test_a_delayed_job_cannot_be_claimed_before_it_is_due(jobs: JobStore, redis_
     assert jobs.claim(job.job_id, nonce="n2", storage_id=STORAGE_ID) is None
     assert jobs.stale(queue_is_empty=True) == []
     # When its time has come the reaper hints it, though other messages wait
-    redis_client.hset(f"{keys.REDIS_PREFIX}job:{job.job_id}", "not_before_ms", 1)
+    let_delay_pass(redis_client, job.job_id)
     assert jobs.stale(queue_is_empty=False) == [job.job_id]
+    assert jobs.stale(queue_is_empty=True) == []
     assert jobs.claim(job.job_id, nonce="n2", storage_id=STORAGE_ID) is not None
 
 
@@ -142,7 +143,7 @@ def test_trouble_that_passes_is_waited_out_for_a_day(jobs: JobStore, redis_clien
         assert jobs.release(claim, "transient", message="too long") == "delayed"
         seconds, micros = redis_client.time()
         delays.append(round((int(redis_client.hget(key, "not_before_ms")) - seconds * 1000 - micros / 1000) / 1000))
-        redis_client.hset(key, "not_before_ms", 1)
+        let_delay_pass(redis_client, job.job_id)
     # Then it waits longer each time, up to five minutes, and is not given up
     assert delays[:6] == [10, 20, 40, 80, 160, 300]
     assert set(delays[6:]) == {300}
@@ -187,3 +188,14 @@ def test_a_lost_hint_is_sent_again_but_a_backlog_is_not_multiplied(jobs: JobStor
     # And after ten minutes whatever waits
     redis_client.zincrby(queued, -601_000, job.job_id)
     assert jobs.stale(queue_is_empty=False) == [job.job_id]
+
+
+def test_many_delayed_jobs_do_not_stand_in_the_way_of_others(jobs: JobStore, redis_client: Any) -> None:
+    # Given more delayed jobs than one look takes, and one whose hint was lost
+    for _ in range(120):
+        delayed = submitted(jobs)
+        jobs.release(claimed(jobs, delayed.job_id), "transient")
+    lost = submitted(jobs)
+    redis_client.zincrby(f"{keys.REDIS_PREFIX}jobs:queued", -31_000, lost.job_id)
+    # Then that one is hinted at the next look
+    assert jobs.stale(queue_is_empty=True) == [lost.job_id]
