@@ -14,6 +14,7 @@ from clipzy_api.limits import BODIES_AT_ONCE, DRAINS_AT_ONCE
 from tests.api.forms import CONTENT_TYPE, mp4_bytes, part, video_form
 from tests.api.servers import FrontEnd
 from tests.api.wire import answer_on, connect, eventually, exchange, head
+from tests.missing import missing
 
 VIDEOS, JOBS = "/api/v1/videos", "/api/v1/jobs"
 CAP_BYTES = 1 << 20  # of `small_front_end`
@@ -75,7 +76,7 @@ def test_a_client_that_asks_first_is_answered_at_once(small_front_end: FrontEnd)
 def test_curl_reads_the_refusal(small_front_end: FrontEnd, large_file: Path) -> None:
     curl = shutil.which("curl")
     if curl is None:
-        pytest.skip("curl is not installed")
+        missing("curl is not installed")
 
     for expect in ("Expect:", "Expect: 100-continue"):
         done = subprocess.run(
