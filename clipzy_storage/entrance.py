@@ -26,7 +26,6 @@ class Admission:
     name: str
     storage: Storage
     storage_id: str
-    guard: Guard
     keeper: Keeper
     member_id: str
 
@@ -49,8 +48,7 @@ def enter(
     name = f"{socket.gethostname()}-{os.urandom(3).hex()}"
     member_id = guard.new_member_id()
     member = guard.new_member(settings, role=role, name=name, storage_id=storage_id)
-    admitting = Guard(settings.redis_url, member, member_id=member_id)
-    keeper = Keeper(admitting, on_refused=on_refused)
+    keeper = Keeper(Guard(settings.redis_url, member, member_id=member_id), on_refused=on_refused)
     try:
         _check_redis(settings)
         keeper.join(wait=wait)
@@ -60,7 +58,7 @@ def enter(
     except BaseException:  # a wrong password, or told to stop while it waited
         storage.retract()
         raise
-    return Admission(name, storage, storage_id, admitting, keeper, member_id)
+    return Admission(name, storage, storage_id, keeper, member_id)
 
 
 def _prove(storage: Storage) -> str:

@@ -162,10 +162,6 @@ class Guard:
         with redis_client.translated():
             return _members(self._redis, self._prefix, window_seconds=self.window_seconds)
 
-    def pinned_storage_id(self) -> str | None:
-        with redis_client.translated():
-            return self._redis.get(f"{self._prefix}guard:storage-id")  # type: ignore[return-value]
-
     def _ask(self, *, is_new: bool, buried: Iterable[str]) -> list[Any]:
         with redis_client.translated():
             server: Any = self._redis.info("server")

@@ -189,7 +189,7 @@ class Settings(BaseModel):
         environ = os.environ if environ is None else environ
         given = {name: environ[name].strip() for name in names() if environ.get(name, "").strip()}
         problems = [
-            f"{name}={environ[name]} cannot be honoured by this version. Remove it."
+            f"{name}={redacted(environ[name])} cannot be honoured by this version. Remove it."
             for name in NOT_YET_SERVED
             if environ.get(name, "").strip() not in ("", "0")
         ]

@@ -21,7 +21,7 @@ from clipzy_worker.errors import InvalidMedia, JobFailed, LostJob, MediaCrashed
 from clipzy_worker.lease import HeldLease
 from clipzy_worker.media.process import MediaLimits, MediaProcess, MediaRequest
 from clipzy_worker.pipeline import STAGES, Stage, percent_of
-from clipzy_worker.scratch import attempt_folder
+from clipzy_worker.scratch import OUT, attempt_folder
 
 LATE_FILES = timedelta(minutes=3)  # what one machine wrote to a network filesystem another may see only later
 MAX_DECODER_THREADS = 16  # each holds pictures of its own in memory, and more bring nothing
@@ -108,21 +108,19 @@ def _analyse(place: Workplace, claim: Claim, lease: HeldLease) -> str:
                 lease.report(percent_of(stage, fraction), stage.name)
                 if time.monotonic() > deadline:
                     raise DeadlinePassed
-        return publish.store_attempt(place.storage, claim.job, folder / "out", prefix=_prefix(claim), analysis=analysis)
+        return publish.store_attempt(place.storage, claim.job, folder / OUT, prefix=_prefix(claim), analysis=analysis)
 
 
 def _run_stage(
     place: Workplace, claim: Claim, stage: Stage, source: Path, folder: Path, analysis: dict[str, Any]
 ) -> Iterator[float]:
     """Run one stage in a media process; yields how far it is, and adds its result to ``analysis`` at the end."""
-    out_folder = folder / "out"
-    out_folder.mkdir(exist_ok=True)
     threads = max(1, min(MAX_DECODER_THREADS, _cores() // place.settings.max_concurrent_jobs))
     request = MediaRequest(
         stage=stage.name,
         source=source,
         container=claim.job.source_container,
-        out_folder=out_folder,
+        out_folder=folder / OUT,
         decoder_threads=threads,
         # One more than decodes: the thread that analyses. The wall clock ends an honest job before this does.
         limits=MediaLimits(cpu_seconds=place.settings.processing_timeout_seconds * (threads + 1)),

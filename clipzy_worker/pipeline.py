@@ -1,6 +1,5 @@
 """The ordered stages of a job, and how far along it is."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 PUBLISHING_PERCENT = 98  # what the stages together reach; the rest is writing the results
@@ -22,6 +21,3 @@ def percent_of(stage: Stage, fraction: float, *, stages: tuple[Stage, ...] = STA
     before = sum(other.weight for other in stages[: stages.index(stage)])
     done = before + stage.weight * min(max(fraction, 0.0), 1.0)
     return int(PUBLISHING_PERCENT * done / sum(other.weight for other in stages))
-
-
-Report = Callable[[Stage, float], None]

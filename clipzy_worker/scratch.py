@@ -14,8 +14,8 @@ from clipzy_storage.errors import ConfigurationError, StorageFull, StorageUnavai
 from clipzy_storage.process import ProcessIdentity
 
 FREE_BYTES_NEEDED = 256 << 20  # stills and room to breathe; a copy of the source comes on top where one is made
-
 OWNERLESS_FOR_SECONDS = 3600
+OUT = "out"
 
 _OWNER = "owner.json"
 
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def attempt_folder(work_dir: Path, name: str, *, needed_bytes: int = FREE_BYTES_NEEDED) -> Iterator[Path]:
-    """An empty folder of this process' own, gone at the end.
+    """A folder of this process' own, with an empty ``out`` in it for what a media process writes; gone at the end.
 
     Raises:
         StorageFull: less than ``needed_bytes`` are free there.
@@ -65,6 +65,7 @@ def _make(work_dir: Path, folder: Path, needed_bytes: int) -> None:
     if free_bytes < needed_bytes:
         raise StorageFull(f"WORK_DIR has {free_bytes >> 20} MiB free, a job needs {needed_bytes >> 20} MiB")
     folder.mkdir(mode=0o700)
+    (folder / OUT).mkdir()
     (folder / _OWNER).write_text(json.dumps(ProcessIdentity.own().as_dict()))
 
 

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from clipzy_storage.jobs import JobStore
 from clipzy_storage.local import LocalStorage
 from clipzy_storage.process import leashed
 from tests.api.wire import eventually
+from tests.stack import free_port
 
 
 @dataclass(frozen=True)
@@ -95,11 +95,6 @@ class FrontEnd:
     def serving_pid(self) -> int:
         """The process that answers, a child of the one that was started."""
         return _serving_pid(self.process)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 @contextmanager
