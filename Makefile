@@ -4,12 +4,15 @@ PIP := .venv/bin/python -m pip --quiet --disable-pip-version-check
 COMPILE := .venv/bin/uv pip compile pyproject.toml --group build --universal --generate-hashes \
 	--python-version 3.11 --fork-strategy fewest --no-emit-index-url --quiet --custom-compile-command "make lock"
 
-.PHONY: demo test lint lock bench clean
+.PHONY: demo test test-all lint lock bench clean
 
 demo: $(if $(wildcard .venv/.dev),.venv/.dev,.venv/.demo)
 	.venv/bin/clipzy demo
 
 test: .venv/.dev
+	.venv/bin/pytest -n auto --maxprocesses 4 --dist loadfile -m "not long"
+
+test-all: .venv/.dev
 	.venv/bin/pytest -n auto --maxprocesses 4 --dist loadfile
 
 lint: .venv/.dev

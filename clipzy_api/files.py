@@ -1,7 +1,6 @@
 """Published files of completed jobs, as a browser or a player asks for them."""
 
 import re
-from pathlib import PurePosixPath
 
 from flask import Blueprint, Response, request
 from werkzeug.wsgi import FileWrapper
@@ -13,22 +12,11 @@ from clipzy_storage import keys
 from clipzy_storage.contract import Status
 from clipzy_storage.durable import read_done
 from clipzy_storage.errors import JobNotFound, NotFound, QueueUnavailable
+from clipzy_storage.served import content_disposition_of, content_type_of
 
 FILE_NOT_FOUND = "FILE_NOT_FOUND"
 BLOCK_BYTES = 256 << 10
 
-# What a client is told of a file goes by its own name alone: neither the upload nor the index can choose another.
-_CONTENT_TYPES = {
-    "json": "application/json",
-    "jpg": "image/jpeg",
-    "png": "image/png",
-    "webp": "image/webp",
-    "mp4": "video/mp4",
-    "webm": "video/webm",
-    "vtt": "text/vtt; charset=utf-8",
-    "srt": "text/plain; charset=utf-8",
-    "txt": "text/plain; charset=utf-8",
-}
 _ONE_RANGE = re.compile(r"\s*bytes\s*=\s*(?:\d{1,18}-\d{0,18}|-(?P<last>\d{1,18}))\s*", re.ASCII)
 
 files = Blueprint("files", __name__)
@@ -38,6 +26,8 @@ files = Blueprint("files", __name__)
 def show_stored(key: str) -> Response:
     top, _, rest = keys.checked(key).partition("/")
     job_id = rest.partition("/")[0]
+    if services().storage.kind != "local":
+        raise NotFound(key)  # the store itself serves its files, at the links that it was given
     if top != "results" or not keys.is_job_id(job_id) or not _is_completed(job_id):
         raise NotFound(key)
     file = services().manifests.of(job_id).by_key(key)
@@ -98,12 +88,9 @@ def _attach(answer: Response, file: PublishedFile) -> None:
 
 
 def _headers(file: PublishedFile) -> dict[str, str]:
-    name = PurePosixPath(file.key).name
-    content_type = _CONTENT_TYPES.get(name.rpartition(".")[2].lower(), "application/octet-stream")
-    disposition = "inline" if content_type.startswith(("image/", "video/")) else "attachment"
     return {
-        "Content-Type": content_type,
-        "Content-Disposition": f'{disposition}; filename="{name}"',  # a key has no character to escape
+        "Content-Type": content_type_of(file.key),
+        "Content-Disposition": content_disposition_of(file.key),
         "Content-Security-Policy": "default-src 'none'; sandbox",
         "Cross-Origin-Resource-Policy": "same-site",
         "X-Content-Type-Options": "nosniff",

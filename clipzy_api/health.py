@@ -25,7 +25,7 @@ def ready() -> Response:
     """200 or, as a problem, 503; either way with each part by its name."""
     parts = {
         "redis": _check("redis", services().jobs.ping),
-        "storage": _check("storage", _try_storage),
+        "storage": _check("storage", services().storage.check),
         "guard": _check("guard", services().guard.admit),
     }
     members: dict[str, Any] = {**parts, "live_workers": _live_workers()}
@@ -35,12 +35,6 @@ def ready() -> Response:
     code = "STORAGE_UNAVAILABLE" if failed == ["storage"] else "QUEUE_UNAVAILABLE"
     detail = f"Not ready: {', '.join(failed)}."
     raise ApiError(503, code, detail=detail, headers=RETRY_AFTER, members=members)
-
-
-def _try_storage() -> None:
-    """Begin a file and drop it, which asks for the storage's identity, permission and room at once."""
-    with services().storage.incoming():
-        pass
 
 
 def _check(name: str, ask: Callable[[], object]) -> str:

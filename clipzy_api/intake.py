@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from werkzeug.exceptions import RequestEntityTooLarge
@@ -28,16 +29,21 @@ class ReceivedFile:
 
     filename: str
     container: Container
+    incoming: Incoming
 
 
-def receive_file(body: RequestBody, *, boundary: bytes, into: Incoming, cap_bytes: int) -> ReceivedFile:
-    """Read the body to its end and write the part named ``file`` into ``into``.
+def receive_file(
+    body: RequestBody, *, boundary: bytes, begin: Callable[[Container], Incoming], cap_bytes: int
+) -> ReceivedFile:
+    """Read the body to its end and write the part named ``file`` into what ``begin`` gives.
+
+    It is asked once, as soon as the first bytes show what the file is.
 
     Raises:
-        ApiError: the upload is refused, in the contract's words. ``into`` is then to be discarded.
-        StorageFull, StorageUnavailable: from ``into``.
+        ApiError: the upload is refused, in the contract's words. What was begun is then to be discarded.
+        StorageFull, StorageUnavailable: from ``begin`` and what it gave.
     """
-    form = _UploadForm(boundary, into=into, cap_bytes=cap_bytes)
+    form = _UploadForm(boundary, begin=begin, cap_bytes=cap_bytes)
     while block := body.read():
         form.feed(block)
     if body.is_short:
@@ -51,15 +57,17 @@ def receive_file(body: RequestBody, *, boundary: bytes, into: Incoming, cap_byte
 class _UploadForm:
     """One form with one file in it, fed block by block."""
 
-    def __init__(self, boundary: bytes, *, into: Incoming, cap_bytes: int) -> None:
+    def __init__(self, boundary: bytes, *, begin: Callable[[Container], Incoming], cap_bytes: int) -> None:
         # A block may be cut anywhere, so that a whole header and a whole block can wait in the decoder together.
         self._decoder = MultipartDecoder(boundary, BLOCK_BYTES + MAX_HEADER_BYTES, max_parts=MAX_PARTS)
         self._delimiter = b"--" + boundary
-        self._into = into
+        self._begin_file = begin
         self._cap_bytes = cap_bytes
         self._filename: str | None = None
-        self._head = bytearray()
+        self._head = bytearray()  # what came of the file before it was known what it is
         self._container: Container | None = None
+        self._into: Incoming | None = None
+        self._file_bytes = 0
         self._framing_bytes = 0
 
     def feed(self, block: bytes) -> None:
@@ -74,9 +82,9 @@ class _UploadForm:
         """Raises ``ApiError`` where the form did not end, or ended without a file."""
         if self._decoder.state is not State.EPILOGUE:
             raise truncated("The form does not end in its final boundary. Nothing was kept; send it again.")
-        if self._filename is None or self._into.size_bytes == 0 or self._container is None:
+        if self._filename is None or self._into is None or self._container is None:
             raise missing_field("file", expects=_FILE_EXPECTS)
-        return ReceivedFile(self._filename, self._container)
+        return ReceivedFile(self._filename, self._container, self._into)
 
     def _is_inside_the_file(self, block: bytes) -> bool:
         """Whether the block is file and nothing else, so that it need not be copied through the decoder."""
@@ -88,7 +96,7 @@ class _UploadForm:
         return line_end < 0 or not self._delimiter.startswith(tail[line_end + 1 :])
 
     def _decode(self, block: bytes) -> None:
-        before_bytes = self._into.size_bytes
+        before_bytes = self._file_bytes
         try:
             self._decoder.receive_data(block)
             while not isinstance(event := self._decoder.next_event(), NeedData):
@@ -104,7 +112,7 @@ class _UploadForm:
             raise invalid_field("body", expects=expects) from None
         except ValueError as error:
             raise invalid_field("body", expects="a well-formed multipart/form-data body") from error
-        self._count_framing(len(block) - (self._into.size_bytes - before_bytes))
+        self._count_framing(len(block) - (self._file_bytes - before_bytes))
 
     def _begin(self, part: Field | File) -> None:
         if part.name != "file":
@@ -114,25 +122,30 @@ class _UploadForm:
         self._filename = clean_filename(_filename_of(part))
 
     def _take(self, data: bytes, *, is_last: bool) -> None:
-        if self._into.size_bytes + len(data) > self._cap_bytes:
+        self._file_bytes += len(data)
+        if self._file_bytes > self._cap_bytes:
             raise file_too_large(f"The file is larger than the {self._cap_bytes >> 20} MiB allowed.")
-        if self._container is None:
-            self._sniff(data, is_last=is_last)
-        self._into.write(data)
-
-    def _sniff(self, data: bytes, *, is_last: bool) -> None:
-        self._head += data[: SNIFF_BYTES - len(self._head)]
-        if len(self._head) < SNIFF_BYTES and not (is_last and self._head):
+        if self._into is not None:
+            self._into.write(data)
             return
-        self._container = container_of(bytes(self._head))
-        if self._container is None:
-            detail = "The file is not mp4, mov, avi, mkv or webm, whatever its name says."
-            raise ApiError(422, "UNSUPPORTED_FORMAT", detail=detail)
+        self._head += data
+        if len(self._head) >= SNIFF_BYTES or (is_last and self._head):
+            self._container = _recognised(bytes(self._head[:SNIFF_BYTES]))
+            self._into = self._begin_file(self._container)
+            self._into.write(self._head)
 
     def _count_framing(self, size_bytes: int) -> None:
         self._framing_bytes += size_bytes
         if self._framing_bytes > FRAMING_LIMIT_BYTES:
             raise invalid_field("body", expects=f"a form with at most {FRAMING_LIMIT_BYTES >> 20} MiB beside its file")
+
+
+def _recognised(head: bytes) -> Container:
+    container = container_of(head)
+    if container is None:
+        detail = "The file is not mp4, mov, avi, mkv or webm, whatever its name says."
+        raise ApiError(422, "UNSUPPORTED_FORMAT", detail=detail)
+    return container
 
 
 def _filename_of(part: File) -> str:

@@ -2,13 +2,13 @@
 
 import logging
 from datetime import UTC, datetime
-from typing import Any
 from urllib.parse import urlencode
 
 from flask import Blueprint, Response, jsonify, request, url_for
 
 from clipzy_api.door import JSON, MULTIPART, json_body, refuse_parameters, require_media_type
 from clipzy_api.files import FILE_NOT_FOUND, send_published
+from clipzy_api.links import absolute, link_to, period_of
 from clipzy_api.manifests import Manifest
 from clipzy_api.paging import Page, requested_page
 from clipzy_api.problems import ApiError, invalid_field, missing_field, unserved_field
@@ -16,6 +16,7 @@ from clipzy_api.services import owner, services
 from clipzy_api.undo import Undo
 from clipzy_api.videos import find_video, take_video
 from clipzy_storage import keys
+from clipzy_storage.base import Link
 from clipzy_storage.contract import Job, Status, Video
 from clipzy_storage.durable import write_open_job
 from clipzy_storage.errors import JobNotFound, NotFound, QueueUnavailable
@@ -33,15 +34,16 @@ def submit_job() -> tuple[Response, int, dict[str, str]]:
     with Undo(services().storage) as undo:
         video = take_video(undo) if media_type == MULTIPART else _named_video()
         job = _start(video, undo)
-    location = url_for("jobs.show_job", job_id=job.job_id)
+    location = absolute(url_for("jobs.show_job", job_id=job.job_id))
     return jsonify(job.public(None)), 202, {"Location": location, **POLL_AFTER}
 
 
 @jobs.get("/jobs/<job_id>")
 def show_job(job_id: str) -> Response:
     job = _find_job(job_id)
-    answer = jsonify(_public(job))
-    answer.set_etag(f"{job.job_id}-{job.revision}", weak=True)
+    link = _result_link(job)
+    answer = jsonify(job.public(link))
+    answer.set_etag(f"{job.job_id}-{job.revision}{period_of(link) if link else ''}", weak=True)
     answer.headers["Cache-Control"] = "no-cache"
     if not job.status.is_final:
         answer.headers.update(POLL_AFTER)
@@ -53,7 +55,8 @@ def show_job(job_id: str) -> Response:
 def list_jobs() -> tuple[Response, int, dict[str, str]]:
     page = requested_page(request.args)
     found, total = services().jobs.page(owner=owner(), status=page.status, number=page.number, page_size=page.page_size)
-    body = {"jobs": [_public(job) for job in found], "total": total, "page": page.number, "page_size": page.page_size}
+    shown = [job.public(_result_link(job)) for job in found]
+    body = {"jobs": shown, "total": total, "page": page.number, "page_size": page.page_size}
     return jsonify(body), 200, _links(page, total)
 
 
@@ -61,7 +64,7 @@ def list_jobs() -> tuple[Response, int, dict[str, str]]:
 def show_result(job_id: str) -> Response:
     result = _result_of(job_id).document()
     for artifact in result["artifacts"]:
-        artifact["storage_url"] = services().storage.link(artifact["key"]).url
+        artifact["storage_url"] = link_to(artifact["key"]).url
     return jsonify(result)
 
 
@@ -70,7 +73,9 @@ def show_file(job_id: str, name: str) -> Response:
     file = _result_of(job_id).files.get(name)
     if file is None:
         raise ApiError(404, FILE_NOT_FOUND, detail="The job's result lists no such file.")
-    return send_published(file)
+    if services().storage.kind == "local":
+        return send_published(file)
+    return Response(status=302, headers={"Location": link_to(file.key).url, "Cache-Control": "no-store"})
 
 
 def _named_video() -> Video:
@@ -133,9 +138,8 @@ def _find_job(job_id: str) -> Job:
     return services().jobs.get(job_id, owner=owner())
 
 
-def _public(job: Job) -> dict[str, Any]:
-    completed = job.status is Status.COMPLETED
-    return job.public(services().storage.link(keys.result_index(job.job_id)) if completed else None)
+def _result_link(job: Job) -> Link | None:
+    return link_to(keys.result_index(job.job_id)) if job.status is Status.COMPLETED else None
 
 
 def _result_of(job_id: str) -> Manifest:
@@ -161,7 +165,6 @@ def _links(page: Page, total: int) -> dict[str, str]:
         targets["next"] = page.number + 1
     if page.number > 1:
         targets["prev"] = min(page.number - 1, last)
-    links = [
-        f'<{url_for("jobs.list_jobs")}?{urlencode(page.query(number))}>; rel="{rel}"' for rel, number in targets.items()
-    ]
+    here = absolute(url_for("jobs.list_jobs"))
+    links = [f'<{here}?{urlencode(page.query(number))}>; rel="{rel}"' for rel, number in targets.items()]
     return {"Link": ", ".join(links)} if links else {}

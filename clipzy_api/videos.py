@@ -1,15 +1,19 @@
 """Uploads: taking one in, and showing what is known of it."""
 
+from contextlib import ExitStack
 from datetime import UTC, datetime
 
 from flask import Blueprint, Response, jsonify, request, url_for
 
 from clipzy_api.door import MULTIPART, refuse_parameters, require_media_type, upload_body
 from clipzy_api.intake import receive_file
+from clipzy_api.links import absolute
 from clipzy_api.problems import ApiError, invalid_field
 from clipzy_api.services import owner, services
+from clipzy_api.sniff import Container
 from clipzy_api.undo import Undo
 from clipzy_storage import keys
+from clipzy_storage.base import Incoming
 from clipzy_storage.contract import Video
 from clipzy_storage.durable import read_video, write_video
 from clipzy_storage.errors import NotFound
@@ -33,7 +37,8 @@ def upload_video() -> tuple[Response, int, dict[str, str]]:
     with Undo(services().storage) as undo:
         video = take_video(undo)
         undo.keep()
-    return jsonify(video.public()), 201, {"Location": url_for("videos.show_video", video_id=video.video_id)}
+    location = absolute(url_for("videos.show_video", video_id=video.video_id))
+    return jsonify(video.public()), 201, {"Location": location}
 
 
 @videos.get("/videos/<video_id>")
@@ -48,23 +53,26 @@ def take_video(undo: Undo) -> Video:
         ApiError: the upload is refused; nothing of it is left.
         StorageFull, StorageUnavailable: what is left is in ``undo``.
     """
-    storage = services().storage
+    storage, video_id = services().storage, keys.new_id("vid")
     boundary = _boundary()
-    with upload_body() as body, storage.incoming() as incoming:
+    with upload_body() as body, ExitStack() as stack:
+
+        def begin(container: Container) -> Incoming:
+            key = keys.upload(video_id, container)
+            return stack.enter_context(storage.incoming(key, content_type=CONTENT_TYPES[container]))
+
         cap_bytes = services().settings.max_file_size_bytes
-        file = receive_file(body, boundary=boundary, into=incoming, cap_bytes=cap_bytes)
-        video_id = keys.new_id("vid")
-        key = keys.upload(video_id, file.container)
-        undo.remember(key)
-        incoming.publish(key, content_type=CONTENT_TYPES[file.container])
+        file = receive_file(body, boundary=boundary, begin=begin, cap_bytes=cap_bytes)
+        undo.remember(keys.upload(video_id, file.container))
+        blob = file.incoming.publish()
     video = Video(
         owner=owner(),
         video_id=video_id,
         filename=file.filename,
-        key=key,
+        key=blob.key,
         container=file.container,
-        size_bytes=incoming.size_bytes,
-        sha256=incoming.sha256,
+        size_bytes=blob.size_bytes,
+        sha256=file.incoming.sha256,
         uploaded_at=datetime.now(UTC),
     )
     undo.remember(keys.video_record(video_id))

@@ -10,4 +10,15 @@ def open_storage(settings: Settings, *, writer: str = "") -> Storage:
 
     ``writer`` marks what is written through it while it is unfinished, so that it can be found when the writer is gone.
     """
-    return LocalStorage(settings.local_storage_path, shared=settings.local_storage_shared, writer=writer)
+    if settings.storage_type == "local":
+        return LocalStorage(settings.local_storage_path, shared=settings.local_storage_shared, writer=writer)
+    from clipzy_storage.s3 import S3Storage  # boto3 costs time and memory that local storage need not pay
+
+    return S3Storage(
+        str(settings.s3_bucket_name),
+        public_endpoint_url=settings.s3_public_endpoint_url,
+        addressing_style=settings.s3_addressing_style,
+        presign_expires_seconds=settings.s3_presign_expires_seconds,
+        largest_file_bytes=settings.max_file_size_bytes,
+        writer=writer,
+    )

@@ -5,7 +5,7 @@ written once and is invisible until it is complete; a second write of the same k
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -34,7 +34,7 @@ class Link:
 
 
 class Incoming(Protocol):
-    """One file on its way in. Used with ``with``: what is not published by the end of it is gone.
+    """One file on its way to its key. Used with ``with``: what is not published by the end of it is gone.
 
     Every method may raise ``StorageFull`` or ``StorageUnavailable``; the unfinished file is then already removed, or
     is left in the incoming area where it counts for nothing.
@@ -51,12 +51,11 @@ class Incoming(Protocol):
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Append all of ``data``."""
 
-    def publish(self, key: str, *, content_type: str = "application/octet-stream") -> BlobInfo:
-        """Make the file durable and then visible under ``key``, whole, in one step.
+    def publish(self) -> BlobInfo:
+        """Make the file durable and then visible under its key, whole, in one step.
 
         Raises:
             AlreadyExists: the key is taken; what is there stays as it was.
-            BadKey: the key is not of the allowed form.
         """
 
     def discard(self) -> None:
@@ -71,6 +70,17 @@ class Storage(Protocol):
 
     kind: Literal["local", "s3"]
 
+    @property
+    def place(self) -> str:
+        """Where it is, for messages to operators."""
+
+    @property
+    def tells_writers_apart(self) -> bool:
+        """Whether of several who publish one key at the same moment exactly one succeeds.
+
+        Known after ``prepare``. Where false, a key is refused only when it was there some moments before.
+        """
+
     def prepare(self) -> str:
         """Prove that the storage can be written, read and deleted, and return its identity.
 
@@ -84,8 +94,13 @@ class Storage(Protocol):
     def retract(self) -> None:
         """Take back what ``prepare`` of this object created, if nothing else was written there since."""
 
-    def incoming(self, *, may_use_reserve: bool = False) -> AbstractContextManager[Incoming]:
-        """Begin a file whose key is named at its end. May raise ``StorageFull``.
+    def check(self) -> None:
+        """Ask whether files can be read and written now. Raises ``StorageFull``, ``StorageUnavailable``."""
+
+    def incoming(
+        self, key: str, *, content_type: str = "application/octet-stream", may_use_reserve: bool = False
+    ) -> AbstractContextManager[Incoming]:
+        """Begin a file that is to appear under ``key``. May raise ``StorageFull``.
 
         A backend may keep some room free; only the small files that bring jobs to their ends ``may_use_reserve``.
         """
@@ -93,12 +108,18 @@ class Storage(Protocol):
     def open(self, key: str, *, start: int = 0, length: int | None = None) -> BinaryIO:
         """Read from byte ``start``, at most ``length`` bytes. Raises ``NotFound``."""
 
-    def local_copy(self, key: str, scratch: Path) -> Path:
+    def local_copy(
+        self, key: str, scratch: Path, *, sha256: str, on_progress: Callable[[], object] = lambda: None
+    ) -> Path:
         """A path that a decoder can open: the file itself, or a copy in ``scratch``. Never to be written.
+
+        A copy is compared with ``sha256``, the digest of what was stored; meanwhile ``on_progress`` is called again
+        and again, and may raise to end it.
 
         Raises:
             NotFound: nothing is there.
             StorageFull: ``scratch`` has no room for the copy.
+            Damaged: the copy is not what was stored.
         """
 
     def info(self, key: str) -> BlobInfo:
@@ -128,9 +149,9 @@ class Storage(Protocol):
 
 def put_bytes(storage: Storage, key: str, data: bytes, *, content_type: str) -> BlobInfo:
     """Write a small file. Raises what ``Incoming`` raises."""
-    with storage.incoming(may_use_reserve=True) as incoming:
+    with storage.incoming(key, content_type=content_type, may_use_reserve=True) as incoming:
         incoming.write(data)
-        return incoming.publish(key, content_type=content_type)
+        return incoming.publish()
 
 
 def put_json(storage: Storage, key: str, value: Any) -> BlobInfo:

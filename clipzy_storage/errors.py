@@ -36,6 +36,10 @@ class BadKey(StorageError):
     """The key is not of the allowed form, or would lead out of the storage."""
 
 
+class Damaged(StorageError):
+    """What was read is not what had been stored."""
+
+
 class StorageFull(StorageError):
     """No space, or over quota; nothing of the failed write remains."""
 

@@ -19,7 +19,7 @@ from clipzy_storage.settings import Settings
 WINDOW_SECONDS = 30  # a member that has been silent for so long is dead
 THREE_WAYS_OUT = (
     "Either run one worker (on one machine `clipzy up --workers N` runs several), or mount one shared folder on every"
-    " machine and set LOCAL_STORAGE_SHARED=true for all of them, or use STORAGE_TYPE=s3 (from a later version on)."
+    " machine and set LOCAL_STORAGE_SHARED=true for all of them, or use STORAGE_TYPE=s3."
 )
 
 _ROLES = {"worker": "worker", "web": "front end"}

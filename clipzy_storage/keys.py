@@ -66,6 +66,20 @@ def attempt_prefix(job_id: str, attempt: int, nonce: str) -> str:
     return f"results/{job_id}/attempts/{attempt}-{nonce}/"
 
 
+def segments_of(key: str) -> list[str]:
+    """The segments of a key that is for everyone. Raises ``BadKey``."""
+    if key.startswith(f"{INCOMING}/"):
+        raise BadKey("unfinished files have no key")
+    return checked(key).split("/")
+
+
+def folder_of(prefix: str) -> list[str]:
+    """The segments of a folder of keys, which ends in a slash. Raises ``BadKey``."""
+    if not prefix.endswith("/"):
+        raise BadKey(f"{prefix[:80]!r} is not a folder of the storage, which ends in /")
+    return segments_of(f"{prefix}_")[:-1]
+
+
 def checked(key: str) -> str:
     """The key itself, if it is of the allowed form.
 

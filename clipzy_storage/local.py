@@ -9,7 +9,7 @@ import errno
 import io
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -36,7 +36,8 @@ from clipzy_storage.folders import (
     sweep,
 )
 from clipzy_storage.identity import prove, read_identity, take_back, write_identity
-from clipzy_storage.local_files import LocalIncoming, Window, segments_of, translated
+from clipzy_storage.keys import folder_of, segments_of
+from clipzy_storage.local_files import LocalIncoming, Window, translated
 
 FREE_RESERVE_BYTES = 256 << 20
 
@@ -66,6 +67,7 @@ class LocalStorage:
     """
 
     kind: Literal["local", "s3"] = "local"
+    tells_writers_apart = True
 
     def __init__(
         self, root: Path, *, shared: bool, free_reserve_bytes: int = FREE_RESERVE_BYTES, writer: str = ""
@@ -78,6 +80,10 @@ class LocalStorage:
         self._identity: bytes | None = None
         self._made: list[Path] = []
         self._wrote_identity = False
+
+    @property
+    def place(self) -> str:
+        return str(self._root)
 
     def prepare(self) -> str:
         try:
@@ -104,8 +110,19 @@ class LocalStorage:
             while self._made:
                 self._made.pop().rmdir()
 
+    def check(self) -> None:
+        with self.incoming(f"{keys.PROBE}/check"):
+            pass
+
     @contextmanager
-    def incoming(self, *, may_use_reserve: bool = False) -> Iterator[Incoming]:
+    def incoming(
+        self,
+        key: str,
+        *,
+        content_type: str = "application/octet-stream",  # noqa: ARG002 - a file has none
+        may_use_reserve: bool = False,
+    ) -> Iterator[Incoming]:
+        segments_of(key)
         free_bytes = None if may_use_reserve else self.free_bytes()
         if free_bytes is not None and free_bytes < self._free_reserve_bytes:
             raise StorageFull(f"the storage has only {free_bytes} bytes left; delete something or add space")
@@ -114,7 +131,7 @@ class LocalStorage:
             self._mounted() as root,
             descend(root, keys.INCOMING.split("/"), create=True) as folder,
         ):
-            incoming = LocalIncoming(os.dup(folder), writer=self._writer, place=self._place)
+            incoming = LocalIncoming(key, os.dup(folder), writer=self._writer, place=self._place)
         try:
             yield incoming
         finally:
@@ -128,7 +145,14 @@ class LocalStorage:
             file = os.open(name, READ, dir_fd=folder)
         return io.BufferedReader(Window(file, key, start, length))
 
-    def local_copy(self, key: str, scratch: Path) -> Path:  # noqa: ARG002 - the file itself is at hand
+    def local_copy(
+        self,
+        key: str,
+        scratch: Path,  # noqa: ARG002 - the file itself is at hand
+        *,
+        sha256: str,  # noqa: ARG002
+        on_progress: Callable[[], object] = lambda: None,  # noqa: ARG002
+    ) -> Path:
         self.info(key)
         return self._root / key
 
@@ -159,9 +183,7 @@ class LocalStorage:
         return True
 
     def list(self, prefix: str) -> Iterator[BlobInfo]:
-        if not prefix.endswith("/"):
-            raise BadKey(f"{prefix[:80]!r} is not a folder of the storage, which ends in /")
-        return self._listed(prefix, segments_of(f"{prefix}_")[:-1])
+        return self._listed(prefix, folder_of(prefix))
 
     def free_bytes(self) -> int | None:
         with translated("", writing=True), self._mounted() as root:

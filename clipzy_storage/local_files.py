@@ -18,13 +18,6 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 
-def segments_of(key: str) -> list[str]:
-    """The segments of a key that is for everyone. Raises ``BadKey``."""
-    if key.startswith(f"{keys.INCOMING}/"):
-        raise BadKey("unfinished files have no key")
-    return keys.checked(key).split("/")
-
-
 @contextmanager
 def translated(key: str, *, writing: bool = False) -> Iterator[None]:
     """Turn what the system says into our own errors, without the machine's paths."""
@@ -45,7 +38,8 @@ def translated(key: str, *, writing: bool = False) -> Iterator[None]:
 class LocalIncoming:
     """One unfinished file, and the folder it lies in, which it closes."""
 
-    def __init__(self, folder: int, *, writer: str, place: Callable[[int, str, str], None]) -> None:
+    def __init__(self, key: str, folder: int, *, writer: str, place: Callable[[int, str, str], None]) -> None:
+        self._key = key
         self._folder = folder
         self._place = place
         self._name = writer + secrets.token_hex(16)
@@ -75,13 +69,12 @@ class LocalIncoming:
                 self._size_bytes += count
                 rest = rest[count:]
 
-    def publish(self, key: str, *, content_type: str = "application/octet-stream") -> BlobInfo:  # noqa: ARG002 - a file has none
-        segments_of(key)
-        with self._discarded_on_failure(key):
+    def publish(self) -> BlobInfo:
+        with self._discarded_on_failure(self._key):
             self._finish()
-            self._place(self._folder, self._name, key)
+            self._place(self._folder, self._name, self._key)
         self.discard()
-        return BlobInfo(key, self._size_bytes)
+        return BlobInfo(self._key, self._size_bytes)
 
     def discard(self) -> None:
         if self._closed:

@@ -18,13 +18,11 @@ DEFAULT_REDIS_URL = "redis://localhost:6379/0"
 EMBEDDED_REDIS_FILE = "redis/server.json"  # under CLIPZY_DATA_DIR, there while `clipzy up` runs its own server
 
 # Settings of the contract that this version cannot honour yet: refused, so that nobody relies on one in vain.
-NOT_YET_SERVED = (
-    "RESULT_TTL_HOURS",
-    "UPLOAD_TTL_HOURS",
-    "CORS_ORIGINS",
-    "TRUSTED_PROXIES",
-    "PUBLIC_URL",
-)
+NOT_YET_SERVED = ("RESULT_TTL_HOURS", "UPLOAD_TTL_HOURS")
+
+
+# As a browser sends it: no path, no slash at the end, no capitals, and no default port.
+_ORIGIN = re.compile(r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 
 
 def _setting(name: str, default: Any, *, expects: str, help: str, **bounds: Any) -> Any:
@@ -38,11 +36,8 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, validate_default=True)
 
-    storage_type: Literal["local"] = _setting(
-        "STORAGE_TYPE",
-        "local",
-        expects="local (s3 comes with a later version)",
-        help="Where uploads and results live.",
+    storage_type: Literal["local", "s3"] = _setting(
+        "STORAGE_TYPE", "local", expects="local or s3", help="Where uploads and results live: local or s3."
     )
     local_storage_path: Path = _setting(
         "LOCAL_STORAGE_PATH",
@@ -63,6 +58,33 @@ class Settings(BaseModel):
         le=1000,
         expects="a whole number from 1 to 1000",
         help="How many workers the deployment runs; more than 1 needs a shared storage.",
+    )
+    s3_bucket_name: str | None = _setting(
+        "S3_BUCKET_NAME",
+        None,
+        pattern=r"^[A-Za-z0-9._-]{3,255}$",
+        expects="the name of a bucket",
+        help="The bucket; needed for s3. Endpoint, region and keys are boto3's own settings, see docs/storage.md.",
+    )
+    s3_public_endpoint_url: str | None = _setting(
+        "S3_PUBLIC_ENDPOINT_URL",
+        None,
+        expects="http://host:port or https://…",
+        help="The host in links to the store, where clients reach it by another name than the workers do.",
+    )
+    s3_presign_expires_seconds: int = _setting(
+        "S3_PRESIGN_EXPIRES_SECONDS",
+        "3600",
+        ge=1,
+        le=604_800,
+        expects="a whole number of seconds from 1 to 604800",
+        help="Life of a link to the store; never longer than that of the credentials that sign it.",
+    )
+    s3_addressing_style: Literal["auto", "virtual", "path"] = _setting(
+        "S3_ADDRESSING_STYLE",
+        "auto",
+        expects="auto, virtual or path",
+        help="auto: the bucket in the host name on AWS, in the path on a custom endpoint.",
     )
     max_file_size_mb: int = _setting(
         "MAX_FILE_SIZE_MB",
@@ -121,6 +143,26 @@ class Settings(BaseModel):
         expects="a whole number of seconds from 2 to 3600",
         help="How long a silent worker keeps its job; heartbeats come four times as often.",
     )
+    cors_origins: tuple[str, ...] = _setting(
+        "CORS_ORIGINS",
+        None,
+        expects="origins such as https://app.example.com, separated by commas",
+        help="Pages of these exact origins may call the API from a browser; separated by commas.",
+    )
+    trusted_proxies: int = _setting(
+        "TRUSTED_PROXIES",
+        "0",
+        ge=0,
+        le=10,
+        expects="a whole number of proxies from 0 to 10",
+        help="How many proxies stand before the front end, whose X-Forwarded headers are believed.",
+    )
+    public_url: str | None = _setting(
+        "PUBLIC_URL",
+        None,
+        expects="http://host or https://host/path",
+        help="The base for absolute links; unset: links to the API are relative.",
+    )
     clipzy_url: str = _setting(
         "CLIPZY_URL",
         "http://127.0.0.1:8000",
@@ -159,12 +201,22 @@ class Settings(BaseModel):
             raise ValueError("not the URL of a Redis server")
         return url
 
-    @field_validator("clipzy_url")
+    @field_validator("clipzy_url", "public_url", "s3_public_endpoint_url")
     @classmethod
-    def _is_http(cls, url: str) -> str:
-        if not _is_url(url, {"http", "https"}):
-            raise ValueError("not the URL of a front end")
+    def _is_http(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        if not _is_url(url, {"http", "https"}) or "?" in url or "#" in url:
+            raise ValueError("not the base of an address")
         return url.rstrip("/")
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _are_origins(cls, text: Any) -> Any:
+        origins = [origin.strip() for origin in (text or "").split(",") if origin.strip()]
+        if not all(_ORIGIN.fullmatch(origin) for origin in origins):
+            raise ValueError("not a list of origins")
+        return tuple(origins)
 
     @property
     def max_file_size_bytes(self) -> int:
@@ -209,7 +261,10 @@ class Settings(BaseModel):
     def _contradictions(self) -> list[str]:
         """Settings that are each allowed but not together."""
         found = []
-        if self.local_storage_shared and self.data_dir.is_relative_to(self.local_storage_path):
+        if self.storage_type == "s3" and self.s3_bucket_name is None:
+            found.append("S3_BUCKET_NAME is missing, which STORAGE_TYPE=s3 needs. Set it to the name of a bucket.")
+        is_shared = self.storage_type == "local" and self.local_storage_shared
+        if is_shared and self.data_dir.is_relative_to(self.local_storage_path):
             found.append(
                 f"CLIPZY_DATA_DIR={self.data_dir} lies on the shared storage {self.local_storage_path}, where other"
                 " machines would take it for their own. Set it to a folder of this machine."

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from clipzy_storage import keys
 from clipzy_storage.base import Storage
 from clipzy_storage.contract import ErrorCode, Status
-from clipzy_storage.errors import NotFound, QueueUnavailable, StorageError
+from clipzy_storage.errors import Damaged, NotFound, QueueUnavailable, StorageError
 from clipzy_storage.jobs import Claim, JobStore, ReleaseReason
 from clipzy_storage.settings import Settings
 from clipzy_worker import publish
@@ -81,6 +81,9 @@ def _work(place: Workplace, claim: Claim, lease: HeldLease) -> str:
             return _fail(place, claim, ErrorCode.PROCESSING_FAILED, "the uploaded file is gone from storage")
         log.warning("job.file_not_seen_yet: %s: %s", claim.job.job_id, error)
         return _release(place, claim, "transient", "the uploaded file is gone from storage")
+    except Damaged as error:
+        log.error("job.source_damaged: %s: %s", claim.job.job_id, error)
+        return _release(place, claim, "crashed", "the stored upload is not what was uploaded; upload it again")
     except StorageError as error:
         log.warning("job.storage_trouble: %s: %s", claim.job.job_id, error)
         return _release(place, claim, "transient", "storage failed too often while this job was processed")
@@ -99,15 +102,21 @@ def _analyse(place: Workplace, claim: Claim, lease: HeldLease) -> str:
     """Run the stages and store what they made; returns the sha256 of the attempt's ``output.json``."""
     deadline = time.monotonic() + place.settings.processing_timeout_seconds
     name = f"{claim.job.job_id}-{claim.job.attempt}-{claim.nonce}"
+
+    def go_on() -> None:
+        lease.check()
+        if time.monotonic() > deadline:
+            raise DeadlinePassed
+
     with attempt_folder(place.settings.work_dir, name) as folder:
-        source = place.storage.local_copy(claim.job.source_key, folder)
+        source = place.storage.local_copy(
+            claim.job.source_key, folder, sha256=claim.job.source_sha256, on_progress=go_on
+        )
         analysis: dict[str, Any] = {}
         for stage in STAGES:
             for fraction in _run_stage(place, claim, stage, source, folder, analysis):
-                lease.check()
                 lease.report(percent_of(stage, fraction), stage.name)
-                if time.monotonic() > deadline:
-                    raise DeadlinePassed
+                go_on()
         return publish.store_attempt(place.storage, claim.job, folder / OUT, prefix=_prefix(claim), analysis=analysis)
 
 

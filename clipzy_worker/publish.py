@@ -104,10 +104,13 @@ def _publish_index(storage: Storage, decided: Decided) -> None:
 def _store_artifact(storage: Storage, folder: Path, prefix: str, about: dict[str, Any]) -> Artifact:
     name = about["file"]
     key = prefix + name
-    with (folder / name).open("rb") as stream, storage.incoming() as incoming:
+    with (
+        (folder / name).open("rb") as stream,
+        storage.incoming(key, content_type=about["content_type"]) as incoming,
+    ):
         while block := stream.read(COPY_BLOCK_BYTES):
             incoming.write(block)
-        incoming.publish(key, content_type=about["content_type"])
+        incoming.publish()
         size_bytes, sha256 = incoming.size_bytes, incoming.sha256
     return Artifact(
         name=name,

@@ -11,7 +11,8 @@ from clipzy_api.cli.embedded_redis import EmbeddedRedis
 from clipzy_storage import guard
 from clipzy_storage.local import LocalStorage
 from clipzy_storage.settings import Settings
-from tests import clips
+from tests import clips, s3_servers
+from tests.s3_servers import S3Server
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +34,20 @@ def redis_url(redis_server: str, redis_client: Any) -> str:
     redis_client.flushall()
     guard.open_fresh(redis_server)
     return redis_server
+
+
+@pytest.fixture(scope="session")
+def moto_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """An S3 server that keeps conditions."""
+    with s3_servers.running("moto", tmp_path_factory.mktemp("moto")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def rclone_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """An S3 server that ignores conditions."""
+    with s3_servers.running("rclone", tmp_path_factory.mktemp("rclone")) as server:
+        yield server
 
 
 @pytest.fixture

@@ -92,7 +92,7 @@ class Api:
         self.http = requests.Session()
 
     def get(self, path: str, **more: Any) -> requests.Response:
-        return self.http.get(self._address(path), timeout=30, **more)
+        return self.http.get(self._address(path), **{"timeout": 30, **more})
 
     def post(self, path: str, **more: Any) -> requests.Response:
         return self.http.post(self._address(path), timeout=60, **more)

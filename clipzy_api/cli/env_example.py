@@ -8,11 +8,25 @@ _HEAD = """\
 # Every setting of Clipzy with its default. Copy this file to .env and take away the # before what you change.
 # The `clipzy` command reads .env in the folder it is started from; the environment goes before it.
 """
+_BOTO3 = """\
+# The rest is read by boto3 itself, for STORAGE_TYPE=s3. All of it may be left out: boto3 then looks for its own
+# configuration files and for the role of the instance, task or pod.
+"""
+_READ_BY_BOTO3 = {
+    "AWS_ACCESS_KEY_ID": "The access key. Leave it out to use a role.",
+    "AWS_SECRET_ACCESS_KEY": "The secret key that belongs to it.",
+    "AWS_SESSION_TOKEN": "The session token of temporary keys.",
+    "AWS_DEFAULT_REGION": "The region of the bucket; needed on AWS.",
+    "AWS_PROFILE": "A profile of boto3's configuration files.",
+    "AWS_ENDPOINT_URL_S3": "The address of an S3 service other than AWS, such as http://localhost:9000.",
+}
 
 
 def env_example() -> str:
     """Every setting, commented out, below its help."""
-    return "\n".join([_HEAD, *(_entry(name) for name in settings.fields())])
+    own = (_entry(name) for name in settings.fields())
+    boto3s = (f"# {help}\n#{name}=\n" for name, help in _READ_BY_BOTO3.items())
+    return "\n".join([_HEAD, *own, _BOTO3, *boto3s])
 
 
 def _entry(name: str) -> str:

@@ -162,9 +162,9 @@ def test_nothing_of_an_unfinished_job_is_served(front_end: FrontEnd) -> None:
     job_id = submit(front_end)["job_id"]
     claimed = claim(front_end, job_id)
     key = keys.attempt_prefix(job_id, 1, claimed.nonce) + "poster.jpg"
-    with front_end.storage.incoming() as incoming:
+    with front_end.storage.incoming(key) as incoming:
         incoming.write(POSTER)
-        incoming.publish(key)
+        incoming.publish()
 
     # When that is asked for, then it is not there
     assert front_end.get(f"/storage/{key}").status_code == 404

@@ -1,12 +1,15 @@
 """How a test, or another process of it, opens the storage under test; and what the racing processes do."""
 
-from dataclasses import dataclass
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 from clipzy_storage.base import Storage
 from clipzy_storage.errors import AlreadyExists
 from clipzy_storage.local import LocalStorage
+from clipzy_storage.s3 import S3Storage
 
 RACERS = 4
 RACE_TIMEOUT_SECONDS = 60
@@ -20,9 +23,13 @@ class Backend:
 
     kind: str
     place: str
+    env: Mapping[str, str] = field(default_factory=dict)
 
     def open(self) -> Storage:
-        return LocalStorage(Path(self.place), shared=False, free_reserve_bytes=0)
+        if self.kind == "local":
+            return LocalStorage(Path(self.place), shared=False, free_reserve_bytes=0)
+        os.environ.update(self.env)
+        return S3Storage(self.place)
 
 
 def meet_at(barrier: Barrier) -> None:
@@ -40,11 +47,11 @@ def publish_together(backend: Backend, key: str, content: bytes) -> bool:
     """Whether this process won the key."""
     storage = backend.open()
     storage.prepare()
-    with storage.incoming() as incoming:
+    with storage.incoming(key) as incoming:
         incoming.write(content)
         _meeting_points[0].wait(RACE_TIMEOUT_SECONDS)
         try:
-            incoming.publish(key)
+            incoming.publish()
         except AlreadyExists:
             return False
     return True

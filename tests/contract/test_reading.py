@@ -1,5 +1,6 @@
 """Every storage: ranges, listings, deletion, copies and links."""
 
+import hashlib
 import io
 from pathlib import Path
 
@@ -80,7 +81,7 @@ def test_what_is_not_there_is_not_found(storage: Storage, tmp_path: Path) -> Non
         with pytest.raises(NotFound):
             storage.info(key)
         with pytest.raises(NotFound):
-            storage.local_copy(key, tmp_path)
+            storage.local_copy(key, tmp_path, sha256="")
         assert not storage.exists(key)
         assert not storage.delete(key)
     assert storage.exists(KEY)
@@ -142,7 +143,7 @@ def test_a_local_copy_is_a_real_file(storage: Storage, tmp_path: Path) -> None:
     scratch.mkdir()
 
     # When a decoder asks for a path
-    path = storage.local_copy(KEY, scratch)
+    path = storage.local_copy(KEY, scratch, sha256=hashlib.sha256(CONTENT).hexdigest())
 
     # Then it holds the same bytes, and the storage still does
     assert path.read_bytes() == CONTENT

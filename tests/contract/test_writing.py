@@ -43,13 +43,13 @@ def _put(storage: Storage, key: str, data: bytes) -> BlobInfo:
 
 def test_a_published_file_is_there_with_its_size_and_hash(storage: Storage) -> None:
     # Given a file that arrives in blocks of every type that holds bytes
-    with storage.incoming() as incoming:
+    with storage.incoming(KEY, content_type="video/mp4") as incoming:
         incoming.write(b"one ")
         incoming.write(bytearray(b"two "))
         incoming.write(memoryview(b"three"))
 
         # When it is published
-        blob = incoming.publish(KEY, content_type="video/mp4")
+        blob = incoming.publish()
 
     # Then both sides know the same file
     assert blob == storage.info(KEY) == BlobInfo(KEY, 13)
@@ -72,7 +72,7 @@ def test_files_of_all_sizes_come_back_as_they_were(storage: Storage, size_bytes:
 
 def test_nothing_is_visible_before_it_is_published(storage: Storage) -> None:
     # Given a file under way
-    with storage.incoming() as incoming:
+    with storage.incoming(KEY) as incoming:
         incoming.write(b"x" * 1000)
 
         # Then nobody sees it
@@ -95,7 +95,7 @@ def test_what_is_not_published_leaves_nothing(storage: Storage, ending: str) -> 
             raise ConnectionResetError
 
     try:
-        with storage.incoming() as incoming:
+        with storage.incoming(KEY) as incoming:
             upload(incoming)
     except ConnectionResetError:
         assert ending == "failed"
@@ -107,9 +107,9 @@ def test_what_is_not_published_leaves_nothing(storage: Storage, ending: str) -> 
 
 def test_discarding_after_publishing_changes_nothing(storage: Storage) -> None:
     # Given a published file
-    with storage.incoming() as incoming:
+    with storage.incoming(KEY) as incoming:
         incoming.write(b"x")
-        incoming.publish(KEY)
+        incoming.publish()
 
         # When it is discarded nevertheless
         incoming.discard()
@@ -131,16 +131,19 @@ def test_a_key_is_written_once(storage: Storage) -> None:
     assert list(storage.list("uploads/")) == [BlobInfo(KEY, 5)]
 
 
-def test_of_many_threads_one_wins_a_key(storage: Storage) -> None:
+def test_of_many_threads_one_wins_a_key(backend_with_races: Backend) -> None:
     # Given eight threads that have each written something of their own
+    storage = backend_with_races.open()
+    storage.prepare()
+    assert storage.tells_writers_apart
     barrier = threading.Barrier(8)
 
     def publish(number: int) -> bool:
-        with storage.incoming() as incoming:
+        with storage.incoming(KEY) as incoming:
             incoming.write(bytes([number]) * 100_000)
             barrier.wait(30)
             try:
-                incoming.publish(KEY)
+                incoming.publish()
             except AlreadyExists:
                 return False
         return True
@@ -154,16 +157,16 @@ def test_of_many_threads_one_wins_a_key(storage: Storage) -> None:
     assert read_bytes(storage, KEY) == bytes([won.index(True)]) * 100_000
 
 
-def test_of_many_processes_one_wins_a_key(backend: Backend, processes: ProcessPoolExecutor) -> None:
+def test_of_many_processes_one_wins_a_key(backend_with_races: Backend, processes: ProcessPoolExecutor) -> None:
     # Given processes that have each written something of their own
     contents = [bytes([number]) * 100_000 for number in range(RACERS)]
 
     # When they publish it under one key at the same moment
-    races = [processes.submit(publish_together, backend, KEY, content) for content in contents]
+    races = [processes.submit(publish_together, backend_with_races, KEY, content) for content in contents]
     won = [race.result() for race in races]
 
     # Then one of them did, and all of its bytes are there
-    storage = backend.open()
+    storage = backend_with_races.open()
     storage.prepare()
     assert won.count(True) == 1
     assert read_bytes(storage, KEY) == contents[won.index(True)]
@@ -171,29 +174,13 @@ def test_of_many_processes_one_wins_a_key(backend: Backend, processes: ProcessPo
 
 @pytest.mark.parametrize("key", BAD_KEYS.values(), ids=BAD_KEYS.keys())
 def test_bad_keys_are_refused_everywhere(storage: Storage, key: str, tmp_path: Path) -> None:
-    with storage.incoming() as incoming:
-        incoming.write(b"x")
-        with pytest.raises(BadKey):
-            incoming.publish(key)
+    with pytest.raises(BadKey), storage.incoming(key):
+        pass
     for ask in (storage.open, storage.info, storage.exists, storage.delete, storage.link):
         with pytest.raises(BadKey):
             ask(key)
     with pytest.raises(BadKey):
-        storage.local_copy(key, tmp_path)
-
-
-def test_a_file_refused_for_its_key_can_be_published_under_a_good_one(storage: Storage) -> None:
-    # Given a file that was refused under a bad key
-    with storage.incoming() as incoming:
-        incoming.write(b"x")
-        with pytest.raises(BadKey):
-            incoming.publish("../x")
-
-        # When it is published under a good one
-        incoming.publish(KEY)
-
-    # Then it is there
-    assert read_bytes(storage, KEY) == b"x"
+        storage.local_copy(key, tmp_path, sha256="")
 
 
 def test_json_is_stored_as_text_that_people_can_read(storage: Storage) -> None:

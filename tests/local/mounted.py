@@ -23,7 +23,7 @@ def full_disk(root: Path) -> None:
     storage.prepare()
 
     # When a file does not fit
-    with storage.incoming() as incoming:
+    with storage.incoming(KEY) as incoming:
         incoming.write(b"x" * 1_000_000)
         with pytest.raises(StorageFull) as refusal:
             incoming.write(b"x" * 2_000_000)
@@ -66,7 +66,7 @@ def vanished(root: Path) -> None:
     storage = LocalStorage(root, shared=True, free_reserve_bytes=0)
     storage.prepare()
     _put(storage, b"x")
-    with storage.incoming() as incoming:
+    with storage.incoming("uploads/vid_2/source.mp4") as incoming:
         incoming.write(b"y")
 
         # When the mount goes
@@ -74,7 +74,7 @@ def vanished(root: Path) -> None:
 
         # Then the file under way is not published
         with pytest.raises(StorageUnavailable):
-            incoming.publish("uploads/vid_2/source.mp4")
+            incoming.publish()
 
     # And nothing is written into the hole, nor said to be missing
     with pytest.raises(StorageUnavailable):

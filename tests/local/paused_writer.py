@@ -18,7 +18,7 @@ MOMENTS = ("half written", "before fsync", "before link", "after link", "before 
 def main(root: Path, key: str, moment: str) -> None:
     storage = LocalStorage(root, shared=False, free_reserve_bytes=0)
     storage.prepare()
-    with storage.incoming() as incoming:
+    with storage.incoming(key) as incoming:
         incoming.write(HALF)
         if moment == "half written":
             _stop()
@@ -26,7 +26,7 @@ def main(root: Path, key: str, moment: str) -> None:
         when, _, call = moment.partition(" ")
         if when in ("before", "after"):
             setattr(os, call, _stopping(getattr(os, call), before=when == "before"))
-        incoming.publish(key)
+        incoming.publish()
 
 
 def _stopping(call: Callable[..., Any], *, before: bool) -> Callable[..., Any]:

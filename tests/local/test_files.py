@@ -37,7 +37,7 @@ def test_a_symbolic_link_is_never_followed(storage: LocalStorage, root: Path, tm
         with pytest.raises(NotFound):
             ask(KEY)
     with pytest.raises(NotFound):
-        storage.local_copy(KEY, tmp_path)
+        storage.local_copy(KEY, tmp_path, sha256="")
     assert not storage.exists(KEY)
     assert not storage.delete(KEY)
     assert list(storage.list("uploads/")) == []
@@ -188,7 +188,7 @@ def test_a_killed_writer_leaves_all_or_nothing(storage: LocalStorage, root: Path
 
 def test_the_sweep_goes_by_the_age_of_each_file(storage: LocalStorage, root: Path) -> None:
     # Given one file under way that was last written two hours ago, and a fresh one
-    with storage.incoming() as old, storage.incoming() as fresh:
+    with storage.incoming(KEY) as old, storage.incoming(KEY) as fresh:
         (old_name,) = [name for name in unfinished(root) if name == old._name]  # type: ignore[attr-defined]
         status = (root / keys.INCOMING / old_name).stat()
         os.utime(root / keys.INCOMING / old_name, (status.st_atime, status.st_mtime - 7200))
@@ -200,5 +200,5 @@ def test_the_sweep_goes_by_the_age_of_each_file(storage: LocalStorage, root: Pat
         # Then only the old one went
         assert swept == 1
         assert old_name not in unfinished(root)
-        fresh.publish(KEY)
+        fresh.publish()
     assert read_bytes(storage, KEY) == b"x"

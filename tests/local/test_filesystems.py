@@ -43,11 +43,11 @@ def test_without_hard_links_a_key_is_still_written_once(root: Path) -> None:
     won = []
 
     def publish(number: int) -> None:
-        with storage.incoming() as incoming:
+        with storage.incoming(KEY) as incoming:
             incoming.write(bytes([number]) * 10_000)
             barrier.wait(30)
             try:
-                incoming.publish(KEY)
+                incoming.publish()
             except AlreadyExists:
                 return
             won.append(number)
@@ -129,14 +129,14 @@ def test_a_file_is_durable_before_it_has_its_name(storage: LocalStorage, monkeyp
 
 def test_a_file_that_lost_bytes_is_not_published(storage: LocalStorage, root: Path) -> None:
     # Given a file under way of which the filesystem has dropped the end
-    with storage.incoming() as incoming:
+    with storage.incoming(KEY) as incoming:
         incoming.write(b"x" * 1000)
         (name,) = unfinished(root)
         os.truncate(root / keys.INCOMING / name, 999)
 
         # When it is published
         with pytest.raises(StorageUnavailable):
-            incoming.publish(KEY)
+            incoming.publish()
 
     # Then it is refused and gone
     assert not storage.exists(KEY)
@@ -170,7 +170,7 @@ def test_a_file_is_not_begun_into_the_reserve(root: Path) -> None:
     storage.prepare()
 
     # Then no upload is begun
-    with pytest.raises(StorageFull), storage.incoming():
+    with pytest.raises(StorageFull), storage.incoming(KEY):
         pytest.fail("there is no room for it")
     assert not (root / keys.INCOMING).exists()
 

@@ -27,7 +27,7 @@ def test_a_replaced_root_is_neither_written_nor_believed(
 ) -> None:
     # Given a storage with a file, and one under way
     put(storage, KEY, b"x")
-    with storage.incoming() as incoming:
+    with storage.incoming("uploads/vid_2/source.mp4") as incoming:
         # When something else is in its place
         root.rename(tmp_path / "moved")
         if replacement == "empty folder":
@@ -37,7 +37,7 @@ def test_a_replaced_root_is_neither_written_nor_believed(
         if replacement == "file":
             root.touch()
         with pytest.raises(StorageUnavailable):
-            incoming.publish("uploads/vid_2/source.mp4")
+            incoming.publish()
 
     # Then no call takes it for the storage
     for call in (storage.exists, storage.delete, storage.info, storage.open):

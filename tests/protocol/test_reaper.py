@@ -125,7 +125,7 @@ def test_a_committed_index_that_is_lost_fails_the_job(place: Workplace, reaper: 
     # Given an attempt's index that was damaged or removed after the commit, before it was published
     claim = committed(place)
     job_id = claim.job.job_id
-    path = Path(place.storage.local_copy(keys.attempt_prefix(job_id, 1, "a") + "output.json", Path()))
+    path = Path(place.storage.local_copy(keys.attempt_prefix(job_id, 1, "a") + "output.json", Path(), sha256=""))
     path.unlink()
     if damage == "forged":
         path.write_bytes(b'{"the": "forged"}')

@@ -31,8 +31,14 @@ def test_the_defaults_are_the_contract_s(tmp_path: Path, monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("name", "wrong"),
     [
-        ("STORAGE_TYPE", "s3"),
+        ("STORAGE_TYPE", "S3"),
         ("STORAGE_TYPE", "LOCAL"),
+        ("S3_BUCKET_NAME", "b"),
+        ("S3_BUCKET_NAME", "s3://bucket"),
+        ("S3_PUBLIC_ENDPOINT_URL", "files.example.com"),
+        ("S3_PRESIGN_EXPIRES_SECONDS", "0"),
+        ("S3_PRESIGN_EXPIRES_SECONDS", "604801"),
+        ("S3_ADDRESSING_STYLE", "host"),
         ("LOCAL_STORAGE_SHARED", "perhaps"),
         ("WORKER_COUNT", "0"),
         ("WORKER_COUNT", "1.5"),
@@ -45,6 +51,14 @@ def test_the_defaults_are_the_contract_s(tmp_path: Path, monkeypatch: pytest.Mon
         ("MAX_CONCURRENT_JOBS", "-1"),
         ("PROCESSING_TIMEOUT_SECONDS", "0"),
         ("JOB_LEASE_SECONDS", "1"),
+        ("CORS_ORIGINS", "*"),
+        ("CORS_ORIGINS", "app.example.com"),
+        ("CORS_ORIGINS", "https://app.example.com/"),
+        ("CORS_ORIGINS", "https://App.example.com"),
+        ("TRUSTED_PROXIES", "-1"),
+        ("TRUSTED_PROXIES", "yes"),
+        ("PUBLIC_URL", "clipzy.example.com"),
+        ("PUBLIC_URL", "ftp://clipzy.example.com"),
         ("CLIPZY_URL", "127.0.0.1:8000"),
         ("LOG_LEVEL", "LOUD"),
         ("LOG_FORMAT", "xml"),
@@ -66,7 +80,7 @@ def test_all_mistakes_come_at_once() -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["RESULT_TTL_HOURS", "UPLOAD_TTL_HOURS", "CORS_ORIGINS", "TRUSTED_PROXIES"])
+@pytest.mark.parametrize("name", ["RESULT_TTL_HOURS", "UPLOAD_TTL_HOURS"])
 def test_what_cannot_be_honoured_yet_is_refused_and_its_default_is_not(name: str) -> None:
     (line,) = complaints(**{name: "7"})
     assert line.startswith(f"{name}=7 cannot be honoured")
@@ -103,4 +117,19 @@ def test_a_level_may_be_written_small() -> None:
 
 def test_variables_of_others_are_left_alone() -> None:
     assert "PATH" not in names()
-    assert Settings.from_env({"PATH": "/bin", "S3_BUCKET_NAME": "b", "AWS_PROFILE": "p"}) == Settings.from_env({})
+    assert Settings.from_env({"PATH": "/bin", "AWS_PROFILE": "p"}) == Settings.from_env({})
+
+
+def test_s3_needs_a_bucket() -> None:
+    assert complaints(STORAGE_TYPE="s3") == (
+        "S3_BUCKET_NAME is missing, which STORAGE_TYPE=s3 needs. Set it to the name of a bucket.",
+    )
+
+
+def test_a_browser_s_origins_are_a_list() -> None:
+    settings = Settings.from_env({"CORS_ORIGINS": "https://app.example.com, http://[::1]:3000,http://localhost:8080"})
+    assert settings.cors_origins == ("https://app.example.com", "http://[::1]:3000", "http://localhost:8080")
+
+
+def test_the_base_of_links_has_no_slash_at_its_end() -> None:
+    assert Settings.from_env({"PUBLIC_URL": "https://example.com/clipzy/"}).public_url == "https://example.com/clipzy"

@@ -1,0 +1,27 @@
+"""Addresses as they stand in answers: to this API, and to files in storage."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from clipzy_api.services import services
+from clipzy_storage.base import Link
+
+
+def absolute(path: str) -> str:
+    """The address of ``path`` under PUBLIC_URL; the path alone where that is not set."""
+    return (services().settings.public_url or "") + path
+
+
+def link_to(key: str) -> Link:
+    """Where a client finds the file, made anew for every answer."""
+    link = services().storage.link(key)
+    return replace(link, url=absolute(link.url)) if link.url.startswith("/") else link
+
+
+def period_of(link: Link) -> str:
+    """A word that changes with every half of the link's life, so that no cached answer holds a dead one."""
+    if link.expires_at is None:
+        return ""
+    expires_at_seconds = int(link.expires_at.timestamp())
+    life_seconds = expires_at_seconds - int(datetime.now(UTC).timestamp())
+    return f"-{2 * expires_at_seconds // max(1, life_seconds)}"
