@@ -12,12 +12,12 @@ from clipzy_api.files import files as file_views
 from clipzy_api.health import health as health_views
 from clipzy_api.jobs import jobs as job_views
 from clipzy_api.manifests import Manifests
+from clipzy_api.membership import Membership
 from clipzy_api.queue import Queue
 from clipzy_api.refusal import EarlyRefusals
 from clipzy_api.services import EXTENSION, Services
 from clipzy_api.videos import videos as video_views
 from clipzy_storage.base import Storage
-from clipzy_storage.guard import Guard
 from clipzy_storage.jobs import JobStore
 from clipzy_storage.settings import Settings
 
@@ -27,12 +27,12 @@ REQUEST_ID_HEADER = "X-Request-ID"
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
 
 
-def create_app(*, settings: Settings, storage: Storage, jobs: JobStore, queue: Queue, guard: Guard) -> Flask:
+def create_app(*, settings: Settings, storage: Storage, jobs: JobStore, queue: Queue, membership: Membership) -> Flask:
     """The WSGI application, made of ready parts. Connects to nothing."""
     app = Flask("clipzy_api", static_folder=None)
     app.json = _InOrder(app)
     app.extensions[EXTENSION] = Services(
-        settings=settings, storage=storage, jobs=jobs, queue=queue, guard=guard, manifests=Manifests(storage)
+        settings=settings, storage=storage, jobs=jobs, queue=queue, membership=membership, manifests=Manifests(storage)
     )
     app.url_map.merge_slashes = False  # a key with an empty segment is a wrong key, not another spelling of a right one
     problems.register(app)

@@ -90,9 +90,12 @@ def _all_of(body: RequestBody) -> bytes:
 
 
 def _admit() -> None:
-    """Ask Redis whether this process may take work now. Raises ``QueueUnavailable`` or ``ApiError`` 503."""
+    """Ask whether this process may take work now.
+
+    Raises ``StorageUnavailable``, ``QueueUnavailable`` or ``ApiError`` 503.
+    """
     try:
-        services().guard.admit()
+        services().membership.guard().admit()
     except Refused as refusal:
         log.warning("guard.refused: %s", refusal)
         raise queue_unavailable("This front end may not take work yet; its log says why. Try again soon.") from refusal

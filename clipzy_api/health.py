@@ -10,6 +10,7 @@ from clipzy_api.problems import RETRY_AFTER, ApiError
 from clipzy_api.services import services
 from clipzy_storage.errors import QueueUnavailable, StorageError
 from clipzy_storage.guard import Refused
+from clipzy_storage.members import live_members
 
 log = logging.getLogger(__name__)
 health = Blueprint("health", __name__)
@@ -25,16 +26,21 @@ def ready() -> Response:
     """200 or, as a problem, 503; either way with each part by its name."""
     parts = {
         "redis": _check("redis", services().jobs.ping),
-        "storage": _check("storage", services().storage.check),
-        "guard": _check("guard", services().guard.admit),
+        "storage": _check("storage", _check_storage),
+        "guard": _check("guard", lambda: services().membership.guard().admit()),
     }
     members: dict[str, Any] = {**parts, "live_workers": _live_workers()}
     failed = [name for name, state in parts.items() if state != "ok"]
     if not failed:
         return jsonify(status="ok", **members)
-    code = "STORAGE_UNAVAILABLE" if failed == ["storage"] else "QUEUE_UNAVAILABLE"
+    code = "QUEUE_UNAVAILABLE" if "redis" in failed or failed == ["guard"] else "STORAGE_UNAVAILABLE"
     detail = f"Not ready: {', '.join(failed)}."
     raise ApiError(503, code, detail=detail, headers=RETRY_AFTER, members=members)
+
+
+def _check_storage() -> None:
+    services().membership.guard()
+    services().storage.check()
 
 
 def _check(name: str, ask: Callable[[], object]) -> str:
@@ -49,6 +55,6 @@ def _check(name: str, ask: Callable[[], object]) -> str:
 def _live_workers() -> int | None:
     """How many workers beat, or ``None`` where nobody can tell. None of them is needed to take a job."""
     try:
-        return services().guard.live_workers()
+        return sum(member.role == "worker" for member in live_members(services().settings.redis_url))
     except QueueUnavailable:
         return None

@@ -125,7 +125,7 @@ def _new_job(video: Video) -> Job:
         source_size_bytes=video.size_bytes,
         source_sha256=video.sha256,
         source_container=video.container,
-        storage_id=services().guard.storage_id,
+        storage_id=services().membership.guard().storage_id,
         config={},
         created_at=datetime.now(UTC),
     )

@@ -50,7 +50,6 @@ def serve(host: str, port: int, settings: Settings) -> int:
         websockets=False,
         log_level=LogLevels.error,  # it warns of the number of threads at every start
     )
-    admission.keeper.start()
     try:
         server.serve()
     finally:

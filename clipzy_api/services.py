@@ -7,11 +7,11 @@ from flask import current_app, request
 from clipzy_api.body import RequestBody
 from clipzy_api.limits import BODIES_AT_ONCE, DOWNLOADS_AT_ONCE, Share
 from clipzy_api.manifests import Manifests
+from clipzy_api.membership import Membership
 from clipzy_api.queue import Queue
 from clipzy_api.refusal import BODY_KEY
 from clipzy_storage.base import Storage
 from clipzy_storage.contract import EVERYONE
-from clipzy_storage.guard import Guard
 from clipzy_storage.jobs import JobStore
 from clipzy_storage.settings import Settings
 
@@ -24,7 +24,7 @@ class Services:
     storage: Storage
     jobs: JobStore
     queue: Queue
-    guard: Guard
+    membership: Membership
     manifests: Manifests
     bodies: Share = field(default_factory=lambda: Share(BODIES_AT_ONCE))
     downloads: Share = field(default_factory=lambda: Share(DOWNLOADS_AT_ONCE))

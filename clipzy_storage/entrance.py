@@ -3,7 +3,6 @@
 import logging
 import os
 import socket
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -11,9 +10,11 @@ from typing import Literal
 from clipzy_storage import guard, redis_client
 from clipzy_storage.backends import open_storage
 from clipzy_storage.base import Storage
-from clipzy_storage.errors import ConfigurationError, QueueUnavailable, StorageUnavailable
+from clipzy_storage.errors import ConfigurationError, QueueUnavailable
 from clipzy_storage.guard import Guard, Refused
-from clipzy_storage.keeper import RETRY_SECONDS, Keeper
+from clipzy_storage.keeper import Keeper
+from clipzy_storage.members import new_member, new_member_id
+from clipzy_storage.proof import Prover
 from clipzy_storage.settings import DEFAULT_REDIS_URL, Settings, redacted
 
 log = logging.getLogger(__name__)
@@ -21,11 +22,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Admission:
-    """What a process holds once it is in. ``keeper`` is to be started, and stopped at the end."""
+    """What a process holds once it is in. ``keeper`` is to be stopped at the end."""
 
     name: str
     storage: Storage
-    storage_id: str
     keeper: Keeper
     member_id: str
 
@@ -35,40 +35,36 @@ def enter(
 ) -> Admission:
     """Check everything and join the deployment.
 
-    With ``wait`` this returns once Redis answers and the guard admits us; without, where they do not yet, the keeper
-    goes on trying once it is started.
+    With ``wait`` this returns once storage and Redis answer and the guard admits us; without, where they do not yet,
+    the keeper goes on trying.
 
     Raises:
         ConfigurationError: the set-up is wrong; nothing of what was created here is left.
     """
     if refusal := guard.refusal_by_settings(settings):
         raise ConfigurationError([refusal])
+    _check_redis(settings)
     storage = open_storage(settings)
-    storage_id = _prove(storage)
     name = f"{socket.gethostname()}-{os.urandom(3).hex()}"
-    member_id = guard.new_member_id()
-    member = guard.new_member(settings, role=role, name=name, storage_id=storage_id)
-    keeper = Keeper(Guard(settings.redis_url, member, member_id=member_id), on_refused=on_refused)
+    member_id = new_member_id()
+
+    def prove() -> Guard:
+        storage_id = storage.prepare()
+        member = new_member(settings, role=role, name=name, storage_id=storage_id, storage=storage.place)
+        prover = Prover(settings.redis_url, storage, member_id=member_id) if settings.storage_type == "local" else None
+        return Guard(settings.redis_url, member, member_id=member_id, prover=prover)
+
+    keeper = Keeper(prove, on_refused=on_refused)
     try:
-        _check_redis(settings)
-        keeper.join(wait=wait)
+        keeper.enter(wait=wait)
     except Refused as refused:
         storage.retract()
         raise ConfigurationError([str(refused)]) from refused
-    except BaseException:  # a wrong password, or told to stop while it waited
+    except BaseException:  # told to stop while it waited
+        keeper.stop()
         storage.retract()
         raise
-    return Admission(name, storage, storage_id, keeper, member_id)
-
-
-def _prove(storage: Storage) -> str:
-    """Wait for a store that does not answer yet; that is no mistake of the settings."""
-    while True:
-        try:
-            return storage.prepare()
-        except StorageUnavailable as error:
-            log.warning("storage.away: %s; waiting for it", error)
-            time.sleep(RETRY_SECONDS)
+    return Admission(name, storage, keeper, member_id)
 
 
 def _check_redis(settings: Settings) -> None:

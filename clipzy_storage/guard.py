@@ -7,22 +7,22 @@ leaves here, and may take work only as long as Redis lists it.
 
 import json
 import logging
-import os
+import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, Self
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Any
 
 from clipzy_storage import keys, redis_client
-from clipzy_storage.process import ProcessIdentity
+from clipzy_storage.members import ROLES, WINDOW_SECONDS, Member, living
+from clipzy_storage.proof import Disproved, Prover
 from clipzy_storage.settings import Settings
 
-WINDOW_SECONDS = 30  # a member that has been silent for so long is dead
+PROVE_AGAIN_SECONDS = 3600.0
 THREE_WAYS_OUT = (
     "Either run one worker (on one machine `clipzy up --workers N` runs several), or mount one shared folder on every"
     " machine and set LOCAL_STORAGE_SHARED=true for all of them, or use STORAGE_TYPE=s3."
 )
-
-_ROLES = {"worker": "worker", "web": "front end"}
 
 log = logging.getLogger(__name__)
 
@@ -39,30 +39,6 @@ class NotYet(Exception):
         self.seconds = seconds
 
 
-@dataclass(frozen=True)
-class Member:
-    """One process of the deployment, as it has told Redis of itself."""
-
-    name: str
-    role: Literal["worker", "web"]
-    storage_id: str
-    storage: str
-    alone: bool  # tolerates no other worker: its storage is local and not declared shared
-    process: dict[str, Any]
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        return cls(**json.loads(text))
-
-    @property
-    def identity(self) -> ProcessIdentity:
-        return ProcessIdentity.from_dict(self.process)
-
-    def __str__(self) -> str:
-        where = f"process {self.identity.pid} on {self.identity.host}, storage {self.storage}"
-        return f"{_ROLES[self.role]} {self.name} ({where})"
-
-
 def refusal_by_settings(settings: Settings) -> str | None:
     """Rule 1: what the settings alone forbid, or ``None``."""
     if settings.storage_type != "local" or settings.worker_count == 1 or settings.local_storage_shared:
@@ -70,19 +46,6 @@ def refusal_by_settings(settings: Settings) -> str | None:
     return (
         f"WORKER_COUNT={settings.worker_count} with STORAGE_TYPE=local and LOCAL_STORAGE_SHARED not true: workers that"
         f" do not see the same files lose each other's uploads and results. {THREE_WAYS_OUT}"
-    )
-
-
-def new_member(settings: Settings, *, role: Literal["worker", "web"], name: str, storage_id: str) -> Member:
-    """This process, as it joins."""
-    local = settings.storage_type == "local"
-    return Member(
-        name=name,
-        role=role,
-        storage_id=storage_id,
-        storage=str(settings.local_storage_path) if local else settings.storage_type,
-        alone=local and not settings.local_storage_shared,
-        process=ProcessIdentity.own().as_dict(),
     )
 
 
@@ -95,15 +58,19 @@ class Guard:
         member: Member,
         *,
         member_id: str,
+        prover: Prover | None = None,
         prefix: str = keys.REDIS_PREFIX,
         window_seconds: float = WINDOW_SECONDS,
     ) -> None:
+        """``prover`` answers for a local storage, and asks for one that is declared shared."""
         self._redis = redis_client.connect(redis_url)
         self._scripts = redis_client.Scripts(self._redis)
         self._prefix = prefix
         self._member = member
         self._member_id = member_id
         self._first_beats_ms: dict[str, int] = {}
+        self._prover = prover
+        self._prove_at: float | None = None  # not yet tried
         self.window_seconds = window_seconds
 
     @property
@@ -115,13 +82,37 @@ class Guard:
 
         Raises:
             Refused: another process is in the way and certainly lives, or as certainly as can be told.
-            NotYet: Redis has not been up for long enough to know who lives, or the other may be dead: ask again.
+            NotYet: Redis has not been up for long enough to know who lives, or the other may be dead, or a proof is
+                under way: ask again.
+            StorageError: the storage gives trouble in the middle of the proof.
         """
+        if is_new and self._prove_at is None and self._asks:
+            self._negotiate(is_new=True, only_asks=True)  # who is on another storage hears it at once
+            self._prove()
+        pinned_before = self._negotiate(is_new=is_new, only_asks=False)
+        self._welcome(pinned_before)
+
+    def attend(self) -> None:
+        """Answer the proofs of others, and prove again where that is due. To be called about once a second.
+
+        Raises:
+            Refused: an older member does not see what this process sees.
+            StorageError: the storage gives trouble now.
+        """
+        if self._prover is None:
+            return
+        self._prover.answer()
+        if self._asks and self._prove_at is not None and time.monotonic() >= self._prove_at:
+            with suppress(NotYet):
+                self._prove()
+
+    def _negotiate(self, *, is_new: bool, only_asks: bool) -> str:
+        """Join, beat or only ask whether one may; returns the storage that was pinned before."""
         buried = self._seen_to_be_gone() if is_new else []
         while True:
-            verdict, *rest = self._ask(is_new=is_new, buried=buried)
+            verdict, *rest = self._ask(is_new=is_new, only_asks=only_asks, buried=buried)
             if verdict == "ok":
-                return self._welcome(rest[0])
+                return str(rest[0])
             if verdict == "wait":
                 raise NotYet("Redis was empty, away or has just started", seconds=int(rest[0]) / 1000)
             other_id, other = rest[0], Member.from_json(rest[1])
@@ -154,15 +145,49 @@ class Guard:
         if pinned != self.storage_id:
             raise Refused("this process' storage is not the one that the deployment uses")
 
-    def live_workers(self) -> int:
-        return sum(member.role == "worker" for member in self.members())
-
     def members(self) -> list[Member]:
         """Those whose last beat is younger than the window."""
         with redis_client.translated():
-            return _members(self._redis, self._prefix, window_seconds=self.window_seconds)
+            return list(living(self._redis, self._prefix, window_seconds=self.window_seconds).values())
 
-    def _ask(self, *, is_new: bool, buried: Iterable[str]) -> list[Any]:
+    @property
+    def _asks(self) -> bool:
+        return self._prover is not None and not self._member.alone
+
+    def _prove(self) -> None:
+        """One step of the proof. Only older members are asked, so that of two who disagree the first goes on.
+
+        Raises:
+            NotYet: no answer so far.
+            Refused, StorageError.
+        """
+        assert self._prover is not None
+        elders = self._elders()
+        try:
+            proved = self._prover.ask(elders)
+        except Disproved as error:
+            raise Refused(self._disproof(elders[error.peer_id], str(error))) from error
+        if proved is None:
+            raise NotYet("waiting for another process to prove that it sees the same files", seconds=0.2)
+        first, self._prove_at = self._prove_at is None, time.monotonic() + PROVE_AGAIN_SECONDS
+        if proved:
+            log.info("guard.proved: another process sees the same files")
+        elif elders:
+            log.warning("guard.unproved: nobody answered; that the storage is shared is proved later")
+        else:
+            self._prove_at = time.monotonic() + self.window_seconds / 4
+            if first:
+                log.info("guard.unproved: alone; that the storage is shared is proved when another comes")
+
+    def _elders(self) -> dict[str, Member]:
+        """Who lives and joined before this process."""
+        with redis_client.translated():
+            order: Any = self._redis.zrange(f"{self._prefix}guard:joined", 0, -1)
+            alive = living(self._redis, self._prefix, window_seconds=self.window_seconds)
+        before = order[: order.index(self._member_id)] if self._member_id in order else order
+        return {one: alive[one] for one in before if one in alive and not alive[one].identity.is_gone()}
+
+    def _ask(self, *, is_new: bool, only_asks: bool, buried: Iterable[str]) -> list[Any]:
         with redis_client.translated():
             server: Any = self._redis.info("server")
             args: list[str | int] = [
@@ -175,6 +200,7 @@ class Guard:
                 int(is_new),
                 server["run_id"],
                 int(server["uptime_in_seconds"]) * 1000,
+                int(only_asks),
                 *buried,
             ]
             return list(self._scripts.run("join", prefix=self._prefix, args=args))
@@ -195,13 +221,20 @@ class Guard:
         me = self._member
         if verdict == "identity":
             return (
-                f"This {_ROLES[me.role]}'s storage {me.storage} (id {me.storage_id}) is not the one in use: {other} has"
+                f"This {ROLES[me.role]}'s storage {me.storage} (id {me.storage_id}) is not the one in use: {other} has"
                 f" id {other.storage_id}. On different storages files go missing: what one writes the other never sees."
-                f" Point both at the same one (check LOCAL_STORAGE_PATH and the folder you start in). {THREE_WAYS_OUT}"
+                " Point both at the same one (check STORAGE_TYPE, S3_BUCKET_NAME, LOCAL_STORAGE_PATH and the folder you"
+                f" start in). {THREE_WAYS_OUT}"
             )
         return (
             f"Another worker is already running: {other}. Local storage is not declared shared by both, so they"
             f" would lose each other's files. {THREE_WAYS_OUT}"
+        )
+
+    def _disproof(self, peer: Member, found: str) -> str:
+        return (
+            f"The storage {self._member.storage} is declared shared, but is not the same for {peer}: {found}. On"
+            f" different storages files go missing: what one writes the other never sees. {THREE_WAYS_OUT}"
         )
 
     def _welcome(self, pinned_before: str) -> None:
@@ -213,41 +246,3 @@ class Guard:
                 pinned_before,
                 self.storage_id,
             )
-
-
-def open_fresh(redis_url: str, *, prefix: str = keys.REDIS_PREFIX) -> None:
-    """Tell the guard that this server has just been started with a password that nobody else can know.
-
-    So nobody else can be on it, members left in its records are dead, and newcomers need not wait for them.
-    """
-    client = redis_client.connect(redis_url)
-    with redis_client.translated(), client:
-        server: Any = client.info("server")
-        client.delete(f"{prefix}guard:members", f"{prefix}guard:beats")
-        client.set(f"{prefix}guard:since", 0)
-        client.set(f"{prefix}guard:fresh-run", server["run_id"])
-
-
-def live_members(redis_url: str, *, prefix: str = keys.REDIS_PREFIX) -> list[Member]:
-    """Who is there, for an onlooker that does not join. Raises ``QueueUnavailable``."""
-    client = redis_client.connect(redis_url)
-    with redis_client.translated(), client:
-        return _members(client, prefix, window_seconds=WINDOW_SECONDS)
-
-
-def pinned_storage_id(redis_url: str, *, prefix: str = keys.REDIS_PREFIX) -> str | None:
-    """The storage that this Redis belongs to, if any. Raises ``QueueUnavailable``."""
-    client = redis_client.connect(redis_url)
-    with redis_client.translated(), client:
-        return client.get(f"{prefix}guard:storage-id")  # type: ignore[return-value]
-
-
-def _members(client: Any, prefix: str, *, window_seconds: float) -> list[Member]:
-    seconds, _ = client.time()
-    ids = client.zrangebyscore(f"{prefix}guard:beats", (seconds - window_seconds) * 1000, "+inf")
-    texts = client.hmget(f"{prefix}guard:members", ids) if ids else []
-    return [Member.from_json(text) for text in texts if text]
-
-
-def new_member_id() -> str:
-    return os.urandom(8).hex()

@@ -1,80 +1,135 @@
-"""Keeps one process a member of the deployment: joins, beats, and says when it has been thrown out."""
+"""Keeps one process a member of the deployment: joins, beats, answers for it, and says when it has been thrown out."""
 
 import logging
 import threading
 from collections.abc import Callable
 
-from clipzy_storage.errors import QueueUnavailable
+from clipzy_storage.errors import ConfigurationError, QueueUnavailable, StorageError
 from clipzy_storage.guard import Guard, NotYet, Refused
 
 RETRY_SECONDS = 2.0
+ATTEND_SECONDS = 1.0
+FIRST_TRY_SECONDS = 10.0  # how long a start without waiting is held up by a store that does not answer at all
 
 log = logging.getLogger(__name__)
 
 
 class Keeper:
-    """Runs the membership of ``guard`` in a thread of its own.
+    """Runs one membership in two threads: one beats, the other may be held up by a filesystem that hangs.
 
-    ``on_refused`` is called once, from that thread, with the guard's message; the process must then stop.
+    ``prove`` proves the storage and gives the guard; it is tried until the storage can be reached. ``on_refused`` is
+    called once, from one of the threads, with the message of a refusal; the process must then stop.
     """
 
-    def __init__(self, guard: Guard, *, on_refused: Callable[[str], None]) -> None:
-        self._guard = guard
+    def __init__(self, prove: Callable[[], Guard], *, on_refused: Callable[[str], None]) -> None:
+        self._prove = prove
         self._on_refused = on_refused
+        self._guard: Guard | None = None
+        self._is_member = False
+        self._refusal: Refused | ConfigurationError | None = None
+        self._is_entered = False
+        self._refusing = threading.Lock()
+        self._first_try = threading.Event()
+        self._decided = threading.Event()
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="guard-keeper", daemon=True)
-        self._is_new = True
-        self._last_complaint = ""
+        self._beating = threading.Thread(target=self._keep, args=[self._beat], name="guard-keeper", daemon=True)
+        self._attending = threading.Thread(target=self._keep, args=[self._attend], name="guard-proof", daemon=True)
+        self._complaints: dict[str, str] = {}
 
-    def join(self, *, wait: bool) -> bool:
-        """Join before the thread starts; without ``wait`` try once and leave the rest to the thread.
+    @property
+    def storage_id(self) -> str:
+        """The identity of the proved storage; to be asked of members only."""
+        assert self._guard is not None
+        return self._guard.storage_id
 
-        Returns whether it is a member now. Raises ``Refused``.
+    def enter(self, *, wait: bool) -> None:
+        """Start to join; with ``wait`` return as a member, without it once it was tried.
+
+        Raises:
+            Refused: the guard does not admit this process.
+            ConfigurationError: the storage cannot be used as it is set up.
         """
-        while True:
-            delay_seconds = self._beat()
-            if not self._is_new or not wait:
-                return not self._is_new
-            self._stopping.wait(delay_seconds)
-
-    def start(self) -> None:
-        self._thread.start()
+        self._beating.start()
+        if wait:
+            self._decided.wait()
+        else:
+            self._first_try.wait(FIRST_TRY_SECONDS)
+        with self._refusing:
+            self._is_entered = True
+            if self._refusal is not None:
+                raise self._refusal
 
     def stop(self) -> None:
         """Stop beating and leave. Where Redis is away the others count us out by themselves."""
         self._stopping.set()
-        if self._thread.is_alive() and self._thread is not threading.current_thread():
-            self._thread.join(timeout=5)
+        for thread in (self._beating, self._attending):
+            if thread.is_alive() and thread is not threading.current_thread():
+                thread.join(timeout=5)
         try:
-            self._guard.leave()
+            if self._guard is not None:
+                self._guard.leave()
         except QueueUnavailable:
             log.info("guard.left_silently: Redis cannot be reached")
 
-    def _run(self) -> None:
-        try:
-            while not self._stopping.wait(self._beat()):
-                pass
-        except Refused as refusal:
+    def _keep(self, step: Callable[[], float]) -> None:
+        pause_seconds = 0.0
+        while not self._stopping.wait(pause_seconds):
+            try:
+                pause_seconds = step()
+            except (Refused, ConfigurationError) as refusal:
+                self._refuse(refusal)
+            except Exception:  # a membership must not end because of what nobody thought of
+                log.exception("guard.failed")
+                pause_seconds = RETRY_SECONDS
+        self._first_try.set()
+        self._decided.set()
+
+    def _refuse(self, refusal: Refused | ConfigurationError) -> None:
+        with self._refusing:
+            self._refusal, is_entered = refusal, self._is_entered
+        self._stopping.set()
+        if is_entered:
             self._on_refused(str(refusal))
 
     def _beat(self) -> float:
-        """Join or beat once; returns the seconds until the next one is due."""
+        """Prove, join or beat once; returns the seconds until the next one is due."""
         try:
-            self._guard.join(is_new=self._is_new)
+            return self._join()
         except NotYet as reason:
-            self._complain(f"guard.waiting: {reason}")
+            self._complain("guard", f"guard.waiting: {reason}")
             return min(reason.seconds, RETRY_SECONDS)
         except QueueUnavailable as error:
-            self._complain(f"guard.redis_away: {error}; waiting for it")
-            return RETRY_SECONDS
-        if self._is_new or self._last_complaint:
+            self._complain("guard", f"guard.redis_away: {error}; waiting for it")
+        except StorageError as error:
+            self._complain("guard", f"guard.storage_away: {error}; waiting for it")
+        finally:
+            self._first_try.set()
+        return RETRY_SECONDS
+
+    def _join(self) -> float:
+        self._guard = self._guard or self._prove()
+        self._guard.join(is_new=not self._is_member)
+        if not self._is_member or self._complaints.pop("guard", ""):
             log.info("guard.joined")
-        self._is_new = False
-        self._last_complaint = ""
+        if not self._is_member:
+            self._is_member = True
+            self._decided.set()
+            self._attending.start()
         return self._guard.window_seconds / 4
 
-    def _complain(self, message: str) -> None:
+    def _attend(self) -> float:
+        assert self._guard is not None
+        try:
+            self._guard.attend()
+            self._complaints.pop("proof", "")
+        except QueueUnavailable:
+            pass  # the other thread says so
+        except StorageError as error:
+            self._complain("proof", f"guard.storage_trouble: {error}; proofs wait")
+        return ATTEND_SECONDS
+
+    def _complain(self, about: str, message: str) -> None:
         """Log a reason for waiting when it changes, not at every try."""
-        if message != self._last_complaint:
+        if message != self._complaints.get(about):
             log.warning(message)
-        self._last_complaint = message
+        self._complaints[about] = message

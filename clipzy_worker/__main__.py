@@ -52,11 +52,10 @@ def run(config: Settings) -> int:
         os.kill(os.getpid(), signal.SIGTERM)
 
     admission = entrance.enter(config, role="worker", on_refused=stop_refused, wait=True)
-    app, place = create_workplace(config, admission.storage, storage_id=admission.storage_id)
+    app, place = create_workplace(config, admission.storage, storage_id=admission.keeper.storage_id)
     scratch.sweep(config.work_dir)
     reaper = Reaper(place, waiting_hints=WaitingHints(config))
     signals.worker_ready.connect(lambda **_: _on_ready(reaper, refusals), weak=False)
-    admission.keeper.start()
     try:
         _work(app, name=admission.name, log_level=config.log_level)
     finally:

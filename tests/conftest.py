@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
-from clipzy_storage import guard
+from clipzy_storage import members
 from clipzy_storage.local import LocalStorage
 from clipzy_storage.settings import Settings
 from tests import clips, s3_servers
@@ -32,7 +32,7 @@ def redis_client(redis_server: str) -> Iterator[Any]:
 def redis_url(redis_server: str, redis_client: Any) -> str:
     """An empty Redis on which nobody can be unheard."""
     redis_client.flushall()
-    guard.open_fresh(redis_server)
+    members.open_fresh(redis_server)
     return redis_server
 
 

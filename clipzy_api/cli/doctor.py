@@ -67,6 +67,7 @@ class _Examination:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._storage_id = "out of reach"
+        self._place = "the storage"
 
     def settings_in_use(self) -> str:
         return f"STORAGE_TYPE={self._settings.storage_type} WORKER_COUNT={self._settings.worker_count}"
@@ -97,16 +98,17 @@ class _Examination:
         storage = open_storage(self._settings)
         try:
             self._storage_id = storage.prepare()
+            self._place = storage.place
             free_bytes = storage.free_bytes()
         finally:
             storage.retract()
         room = "" if free_bytes is None else f", {free_bytes / 1e9:.1f} GB free"
-        return f"{self._settings.local_storage_path} can be written, read and deleted{room}"
+        return f"{self._place} can be written, read and deleted{room}"
 
     def workers(self) -> str:
-        from clipzy_storage import guard
+        from clipzy_storage.members import live_members
 
-        members = guard.live_members(self._settings.redis_url)
+        members = live_members(self._settings.redis_url)
         workers = [str(member) for member in members if member.role == "worker"]
         if not workers:
             raise Failed("no worker is live, so jobs wait. Start one with `clipzy worker`.")
@@ -114,14 +116,14 @@ class _Examination:
 
     def guard(self) -> str:
         """Whether the settings allow what is asked for, and the storage is the one that Redis belongs to."""
-        from clipzy_storage import guard
+        from clipzy_storage import guard, members
 
         if refusal := guard.refusal_by_settings(self._settings):
             raise Failed(refusal)
-        pinned = guard.pinned_storage_id(self._settings.redis_url)
+        pinned = members.pinned_storage_id(self._settings.redis_url)
         if pinned and pinned != self._storage_id:
             raise Failed(
-                f"Redis belongs to storage {pinned}, but {self._settings.local_storage_path} is {self._storage_id}:"
+                f"Redis belongs to storage {pinned}, but {self._place} is {self._storage_id}:"
                 " files would go missing. Point every process at the same storage."
             )
         return "the settings allow it" + (f", and the storage is the one in use ({pinned})" if pinned else "")

@@ -125,9 +125,9 @@ class EmbeddedRedis:
         return False
 
     def _open_guard(self) -> None:
-        from clipzy_storage import guard
+        from clipzy_storage import members
 
-        guard.open_fresh(self._url)
+        members.open_fresh(self._url)
 
     def _announce(self, pid: int) -> None:
         if self._url:

@@ -1,17 +1,20 @@
 -- Join and beat in one: who is on this Redis, on which storage, and whether one more may be.
 -- ARGV: member id, member (JSON), role, whether it tolerates no other worker (1 or 0), storage id, window in ms,
---       whether it is new here (1 or 0), the server's run id, its uptime in ms, then ids of members that are seen to be gone.
+--       whether it is new here (1 or 0), the server's run id, its uptime in ms, whether it only asks (1 or 0), then ids
+--       of members that are seen to be gone.
 -- Answers {verdict, …}: ok, pinned id before | wait, ms | occupied or identity, the other's id, JSON, its last beat, now.
 local id, member, role, alone, storage_id = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == '1', ARGV[5]
 local window_ms, is_new, run_id, uptime_ms = tonumber(ARGV[6]), ARGV[7] == '1', ARGV[8], tonumber(ARGV[9])
-local members, beats = prefix .. 'guard:members', prefix .. 'guard:beats'
+local only_asks = ARGV[10] == '1'
+local members, beats, joined = prefix .. 'guard:members', prefix .. 'guard:beats', prefix .. 'guard:joined'
 local pin, since_key, last_key = prefix .. 'guard:storage-id', prefix .. 'guard:since', prefix .. 'guard:last'
 
 local function bury(other)
   redis.call('HDEL', members, other)
   redis.call('ZREM', beats, other)
+  redis.call('ZREM', joined, other)
 end
-for i = 10, #ARGV do bury(ARGV[i]) end
+for i = 11, #ARGV do bury(ARGV[i]) end
 
 -- Since when could every live member have been heard? Not before this record began, nor before this server started,
 -- unless it was started as one that nobody else can know (open_fresh in guard.py).
@@ -45,8 +48,10 @@ for _, other in ipairs(redis.call('ZRANGE', beats, 0, -1)) do
   end
 end
 if occupant then return { 'occupied', unpack(occupant) } end
+if only_asks then return { 'ok', pinned or storage_id } end
 
 redis.call('SET', pin, storage_id)
 redis.call('HSET', members, id, member)
 redis.call('ZADD', beats, now, id)
+redis.call('ZADD', joined, 'NX', now, id)
 return { 'ok', pinned or storage_id }

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
-from clipzy_storage import guard
+from clipzy_storage import guard, members
 from clipzy_storage.settings import Settings
 from tests.cli.processes import Watched
 from tests.stack import Process, Stack, commands_below, eventually, free_port
@@ -102,9 +102,10 @@ def test_a_worker_that_finds_another_in_its_place_stops(stack: Stack, redis_url:
     first.send(signal.SIGSTOP)
     storage_id = (stack.storage / ".clipzy" / "storage-id").read_text().strip()
     settings = Settings.from_env({"REDIS_URL": redis_url, "LOCAL_STORAGE_PATH": str(stack.storage)})
-    other = guard.Guard(
-        redis_url, guard.new_member(settings, role="worker", name="other", storage_id=storage_id), member_id="other"
+    member = members.new_member(
+        settings, role="worker", name="other", storage_id=storage_id, storage=str(stack.storage)
     )
+    other = guard.Guard(redis_url, member, member_id="other")
     redis_client.delete("clipzy:guard:members", "clipzy:guard:beats")
     other.join(is_new=True)
     # When it wakes and beats
