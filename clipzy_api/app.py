@@ -6,15 +6,15 @@ import uuid
 import structlog
 from flask import Flask, Response, g, request
 from flask.json.provider import DefaultJSONProvider
+from werkzeug.middleware.proxy_fix import ProxyFix
 
-from clipzy_api import problems
+from clipzy_api import browsers, problems
 from clipzy_api.files import files as file_views
 from clipzy_api.health import health as health_views
 from clipzy_api.jobs import jobs as job_views
 from clipzy_api.manifests import Manifests
 from clipzy_api.membership import Membership
 from clipzy_api.queue import Queue
-from clipzy_api.refusal import EarlyRefusals
 from clipzy_api.services import EXTENSION, Services
 from clipzy_api.videos import videos as video_views
 from clipzy_storage.base import Storage
@@ -28,7 +28,7 @@ _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
 
 
 def create_app(*, settings: Settings, storage: Storage, jobs: JobStore, queue: Queue, membership: Membership) -> Flask:
-    """The WSGI application, made of ready parts. Connects to nothing."""
+    """The application, made of ready parts. Connects to nothing. To be served within ``EarlyRefusals``."""
     app = Flask("clipzy_api", static_folder=None)
     app.json = _InOrder(app)
     app.extensions[EXTENSION] = Services(
@@ -37,8 +37,10 @@ def create_app(*, settings: Settings, storage: Storage, jobs: JobStore, queue: Q
     app.url_map.merge_slashes = False  # a key with an empty segment is a wrong key, not another spelling of a right one
     problems.register(app)
     _number_requests(app)
+    browsers.register(app, origins=settings.cors_origins)
     _register_views(app)
-    app.wsgi_app = EarlyRefusals(app.wsgi_app)  # type: ignore[method-assign]
+    if proxies := settings.trusted_proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)  # type: ignore[method-assign]
     return app
 
 
@@ -63,7 +65,7 @@ def _number_requests(app: Flask) -> None:
         given = request.headers.get(REQUEST_ID_HEADER, "")
         g.request_id = given if _SANE_REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=g.request_id)
+        structlog.contextvars.bind_contextvars(request_id=g.request_id, client=request.remote_addr)
 
     @app.after_request
     def label(answer: Response) -> Response:

@@ -16,8 +16,9 @@ class Readable(Protocol):
 class RequestBody:
     """Reads a request's body and knows how much of it has come.
 
-    Reading waits for the client for as long as it stays connected. It is done in the request's own thread on purpose:
-    granian stops answering anybody where a response ends while another thread still reads its request.
+    Reading waits for the client for as long as it stays connected; see ``connections.py`` for who ends that. It is done
+    in the request's own thread on purpose: granian stops answering anybody where a response ends while another thread
+    still reads its request.
     """
 
     def __init__(self, environ: dict[str, Any]) -> None:
@@ -25,6 +26,7 @@ class RequestBody:
         self.declared_bytes = int(length) if length.isascii() and length.isdecimal() else None
         self.received_bytes = 0
         self._source: Readable = environ["wsgi.input"]
+        self._ours_since: float | None = time.monotonic()
         self._ended = not (self.declared_bytes or environ.get("HTTP_TRANSFER_ENCODING"))
         self._awaits_permission = environ.get("HTTP_EXPECT", "").lower() == "100-continue"
 
@@ -43,18 +45,26 @@ class RequestBody:
         """Whether fewer bytes have come than the client declared."""
         return self.declared_bytes is not None and self.received_bytes < self.declared_bytes
 
+    @property
+    def kept_waiting_seconds(self) -> float:
+        """How long the client has been waiting for us; 0 while we wait for the client."""
+        since = self._ours_since
+        return 0.0 if since is None else time.monotonic() - since
+
     def read(self) -> bytes:
         """The next ``BLOCK_BYTES``; fewer, at last none, at the end, be it the true end or a broken connection."""
         if self._ended:
             return b""
+        self._ours_since = None
         block = self._source.read(BLOCK_BYTES)
+        self._ours_since = time.monotonic()
         self.received_bytes += len(block)
         self._ended = not block or self.received_bytes == self.declared_bytes
         return block
 
-    def drain(self, *, limit_bytes: int, limit_seconds: float) -> None:
-        """Read and drop what still comes, until one of the limits is passed."""
-        deadline = time.monotonic() + limit_seconds
-        end = self.received_bytes + limit_bytes
-        while self.received_bytes < end and time.monotonic() < deadline and self.read():
+    def drain(self, *, least_bytes: int, least_seconds: float) -> None:
+        """Read and drop what still comes, until so much of it has come and so much time has passed."""
+        deadline = time.monotonic() + least_seconds
+        end = self.received_bytes + least_bytes
+        while (self.received_bytes < end or time.monotonic() < deadline) and self.read():
             pass

@@ -32,12 +32,20 @@ log = logging.getLogger(__name__)
 
 def require_media_type(*allowed: str) -> str:
     """The body's media type. Raises ``ApiError`` 415 where it is none of ``allowed``, or the body is compressed."""
-    encoding = request.headers.get("Content-Encoding", "identity")
-    if request.mimetype not in allowed or encoding.lower() != "identity":
-        found = f"{encoding}-compressed" if encoding.lower() != "identity" else request.mimetype or "of no type"
+    coding = _coding()
+    if request.mimetype not in allowed or coding:
+        found = f"coded as {coding}" if coding else request.mimetype or "of no type"
         detail = f"The body is {found[:100]}; it should be plain {' or '.join(allowed)}."
         raise ApiError(415, "UNSUPPORTED_MEDIA_TYPE", detail=detail, headers={"Accept": ", ".join(allowed)})
     return request.mimetype
+
+
+def _coding() -> str:
+    """What was done to the body on its way (compression, say) beside cutting it into chunks; empty: nothing."""
+    if (content := request.headers.get("Content-Encoding", "identity").lower()) != "identity":
+        return content
+    transfer = request.headers.get("Transfer-Encoding", "chunked").lower()
+    return "" if transfer == "chunked" else transfer
 
 
 def refuse_parameters() -> None:

@@ -16,7 +16,7 @@ from clipzy_storage.base import Incoming
 
 FRAMING_LIMIT_BYTES = 1 << 20  # boundaries and part headers around the file, and whatever follows the last boundary
 MAX_PARTS = 20
-MAX_HEADER_BYTES = 500_000
+MAX_HEADER_BYTES = 64 << 10
 MAX_FILENAME_LENGTH = 255
 
 _BACKSLASH = re.compile(r'\\(["\\]?)')

@@ -14,8 +14,9 @@ from clipzy_api.limits import DRAINS_AT_ONCE, Share
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-DRAIN_LIMIT_BYTES = 64 << 20
-DRAIN_LIMIT_SECONDS = 10.0
+DRAIN_BYTES = 64 << 20  # whichever of these two lets a client send more
+DRAIN_SECONDS = 10.0
+LATE_SECONDS = 10.0
 BODY_KEY = "clipzy.body"
 
 
@@ -25,11 +26,20 @@ class EarlyRefusals:
     def __init__(self, app: "WSGIApplication") -> None:
         self._app = app
         self._drains = Share(DRAINS_AT_ONCE)
+        self._under_way: set[RequestBody] = set()
+
+    def is_late(self) -> bool:
+        """Whether a client has been waiting for our answer for long."""
+        return any(body.kept_waiting_seconds >= LATE_SECONDS for body in self._under_way.copy())
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         body = environ[BODY_KEY] = RequestBody(environ)
         head = _Head()
-        answer = self._app(environ, head)
+        self._under_way.add(body)
+        try:
+            answer = self._app(environ, head)
+        finally:
+            self._under_way.discard(body)
         if body.is_unread and head.is_error:
             head.headers.append(("Connection", "close"))
         start_response(head.status, head.headers, head.exc_info)
@@ -41,7 +51,7 @@ class EarlyRefusals:
         yield payload
         with self._drains.held() as held:
             if held:
-                body.drain(limit_bytes=DRAIN_LIMIT_BYTES, limit_seconds=DRAIN_LIMIT_SECONDS)
+                body.drain(least_bytes=DRAIN_BYTES, least_seconds=DRAIN_SECONDS)
 
 
 class _Head:

@@ -4,11 +4,11 @@ import os
 import signal
 import socket
 
-from flask import Flask
-
 from clipzy_api.app import create_app
+from clipzy_api.connections import ConnectionWatch
 from clipzy_api.membership import Membership
 from clipzy_api.queue import Queue
+from clipzy_api.refusal import EarlyRefusals
 from clipzy_api.serve import MEMBER_ID
 from clipzy_storage import logs
 from clipzy_storage.backends import open_storage
@@ -19,7 +19,7 @@ from clipzy_storage.process import die_with_parent
 from clipzy_storage.settings import Settings
 
 
-def application() -> Flask:
+def application() -> EarlyRefusals:
     """The front end of this environment, as the member that ``serve`` has made it.
 
     Raises ``ConfigurationError`` where a setting is wrong.
@@ -37,10 +37,13 @@ def application() -> Flask:
 
     membership = Membership(prove)
     membership.look()
-    return create_app(
+    app = create_app(
         settings=settings,
         storage=storage,
         jobs=JobStore(settings.redis_url, lease_seconds=settings.job_lease_seconds),
         queue=Queue(settings),
         membership=membership,
     )
+    door = EarlyRefusals(app)
+    ConnectionWatch(is_late=door.is_late).start()
+    return door

@@ -1,8 +1,11 @@
 import io
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from clipzy_api.body import BLOCK_BYTES, RequestBody
+from tests.api.wire import eventually
 
 
 def body_of(content: bytes, **environ: str) -> RequestBody:
@@ -38,21 +41,43 @@ def test_a_chunked_body_is_read_to_its_end() -> None:
     assert not body.is_short
 
 
-def test_draining_stops_at_its_limit_of_bytes() -> None:
+def test_draining_goes_on_until_enough_has_come() -> None:
     body = body_of(bytes(10 * BLOCK_BYTES), CONTENT_LENGTH=str(10 * BLOCK_BYTES))
 
-    body.drain(limit_bytes=2 * BLOCK_BYTES, limit_seconds=60)
+    body.drain(least_bytes=2 * BLOCK_BYTES, least_seconds=0)
 
     assert body.received_bytes == 2 * BLOCK_BYTES
     assert body.is_unread
 
 
-def test_draining_stops_at_its_limit_of_time() -> None:
+def test_draining_takes_more_as_long_as_there_is_time() -> None:
     body = body_of(bytes(10 * BLOCK_BYTES), CONTENT_LENGTH=str(10 * BLOCK_BYTES))
 
-    body.drain(limit_bytes=10 * BLOCK_BYTES, limit_seconds=0)
+    body.drain(least_bytes=2 * BLOCK_BYTES, least_seconds=60)
 
-    assert body.is_unread
+    assert not body.is_unread
+
+
+def test_a_body_knows_how_long_its_client_has_been_waiting_for_us() -> None:
+    # Given a client whose body does not come
+    client_sends = threading.Event()
+
+    class Slow:
+        def read(self, size: int) -> bytes:
+            client_sends.wait(30)
+            return bytes(size)
+
+    body = RequestBody({"wsgi.input": Slow(), "CONTENT_LENGTH": str(10 * BLOCK_BYTES)})
+    with ThreadPoolExecutor() as pool:
+        reading = pool.submit(body.read)
+
+        # Then we wait for it, not it for us
+        assert eventually(lambda: body.kept_waiting_seconds == 0.0)
+
+        # When a block has come, then it is the other way round
+        client_sends.set()
+        reading.result()
+        assert eventually(lambda: body.kept_waiting_seconds > 0)
 
 
 @pytest.mark.parametrize("environ", [{}, {"CONTENT_LENGTH": ""}, {"CONTENT_LENGTH": "0"}])

@@ -3,6 +3,7 @@
 import http.client
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,15 @@ CAP_BYTES = 1 << 20  # of `small_front_end`
 MULTIPART = {"Content-Type": CONTENT_TYPE}
 
 
-@pytest.fixture(scope="module")
-def large_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """40 MiB, forty times the cap."""
+@pytest.fixture(scope="module", params=[3, 200], ids="{} MiB over".format)
+def large_file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A file over the cap by so many MiB, a hole for the most part."""
     path = tmp_path_factory.mktemp("large") / "large.mp4"
-    path.write_bytes(mp4_bytes(40 << 20))
-    return path
+    with path.open("wb") as stream:
+        stream.write(mp4_bytes(100))
+        stream.truncate(CAP_BYTES + (request.param << 20))
+    yield path
+    path.unlink()
 
 
 def test_too_large_by_declaration_is_refused_before_a_byte_comes(small_front_end: FrontEnd) -> None:
@@ -87,6 +91,23 @@ def test_curl_reads_the_refusal(small_front_end: FrontEnd, large_file: Path) -> 
             check=False,
         )
         assert '"code": "FILE_TOO_LARGE"' in done.stdout, done
+
+
+def test_node_reads_the_refusal(small_front_end: FrontEnd, large_file: Path) -> None:
+    node = shutil.which("node")
+    if node is None:
+        missing("node is not installed")
+    script = Path(__file__).with_name("upload.mjs")
+    done = subprocess.run(
+        [node, script, small_front_end.api + "/videos", large_file],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    # Once with `fetch`, and once with `http.request`
+    assert done.stdout.count('413 {"title"') == 2, done
+    assert done.stdout.count('"code": "FILE_TOO_LARGE"') == 2, done
 
 
 def test_requests_reads_the_refusal(small_front_end: FrontEnd, large_file: Path) -> None:
