@@ -4,7 +4,7 @@ PIP := .venv/bin/python -m pip --quiet --disable-pip-version-check
 COMPILE := .venv/bin/uv pip compile pyproject.toml --group build --universal --generate-hashes \
 	--python-version 3.11 --fork-strategy fewest --no-emit-index-url --quiet --custom-compile-command "make lock"
 
-.PHONY: demo test test-all lint lock bench clean
+.PHONY: demo test test-all lint lock vendor bench clean
 
 demo: $(if $(wildcard .venv/.dev),.venv/.dev,.venv/.demo)
 	.venv/bin/clipzy demo
@@ -25,6 +25,17 @@ lock: .venv/.dev
 	$(COMPILE) --extra dev --output-file requirements/dev.txt
 	$(COMPILE) --extra embedded --constraint requirements/dev.txt --output-file requirements/demo.txt
 	$(COMPILE) --constraint requirements/dev.txt --output-file requirements/base.txt
+	$(COMPILE) --extra flower --constraint requirements/dev.txt --output-file requirements/flower.txt
+
+# The viewer of the page at /docs, as its makers publish it; git then shows whether anything has changed. Needs npm.
+SWAGGER_UI := 5.35.0
+VENDORED := swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt swagger-ui.css LICENSE NOTICE
+
+vendor:
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+	npm pack --silent --pack-destination "$$folder" swagger-ui-dist@$(SWAGGER_UI) && \
+	tar -xzf "$$folder"/*.tgz --strip-components=1 --no-same-owner --directory clipzy_api/static/swagger-ui $(VENDORED:%=package/%) && \
+	cd clipzy_api/static/swagger-ui && sha256sum $(VENDORED) > SHA256SUMS && cat SHA256SUMS
 
 bench: .venv/.dev
 	.venv/bin/python -m bench

@@ -14,6 +14,7 @@ from clipzy_api.health import health as health_views
 from clipzy_api.jobs import jobs as job_views
 from clipzy_api.manifests import Manifests
 from clipzy_api.membership import Membership
+from clipzy_api.openapi_views import description as description_views
 from clipzy_api.queue import Queue
 from clipzy_api.services import EXTENSION, Services
 from clipzy_api.videos import videos as video_views
@@ -53,7 +54,7 @@ class _InOrder(DefaultJSONProvider):
 def _register_views(app: Flask) -> None:
     for blueprint in (job_views, video_views):
         app.register_blueprint(blueprint, url_prefix=BASE_PATH)
-    for blueprint in (file_views, health_views):
+    for blueprint in (file_views, health_views, description_views):
         app.register_blueprint(blueprint)
 
 

@@ -6,6 +6,7 @@ from flask import Blueprint, Response, request
 from werkzeug.wsgi import FileWrapper
 
 from clipzy_api.manifests import PublishedFile
+from clipzy_api.openapi_parts import FILE_ANSWERS, FILE_REQUEST_HEADERS, Call, described
 from clipzy_api.problems import RETRY_AFTER, ApiError
 from clipzy_api.services import owner, services
 from clipzy_storage import keys
@@ -23,7 +24,16 @@ files = Blueprint("files", __name__)
 
 
 @files.get("/storage/<path:key>")
+@described(
+    Call(
+        summary="Fetch a file by its link",
+        answers=FILE_ANSWERS,
+        problems=["NOT_FOUND", FILE_NOT_FOUND, "RANGE_NOT_SATISFIABLE", "STORAGE_UNAVAILABLE", "TOO_MANY_DOWNLOADS"],
+        headers=FILE_REQUEST_HEADERS,
+    )
+)
 def show_stored(key: str) -> Response:
+    """Where a `storage_url` leads on local storage: only to files of completed jobs. On S3 the store serves them."""
     top, _, rest = keys.checked(key).partition("/")
     job_id = rest.partition("/")[0]
     if services().storage.kind != "local":

@@ -6,6 +6,8 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify
 
+from clipzy_api import openapi_models as models
+from clipzy_api.openapi_parts import Answer, Call, described
 from clipzy_api.problems import RETRY_AFTER, ApiError
 from clipzy_api.services import services
 from clipzy_storage.errors import QueueUnavailable, StorageError
@@ -17,16 +19,26 @@ health = Blueprint("health", __name__)
 
 
 @health.get("/healthz")
+@described(Call(summary="Is it alive?", answers=[Answer(200, "It is.", models.Alive)]))
 def alive() -> Response:
+    """200, whatever else is down."""
     return jsonify(status="ok")
 
 
 @health.get("/readyz")
+@described(
+    Call(
+        summary="Can it take work?",
+        answers=[Answer(200, "It can.", models.Ready)],
+        problems=["QUEUE_UNAVAILABLE", "STORAGE_UNAVAILABLE"],
+        problem_models={503: models.NotReady},
+    )
+)
 def ready() -> Response:
     """200 or, as a problem, 503; either way with each part by its name."""
     parts = {
         "redis": _check("redis", services().jobs.ping),
-        "storage": _check("storage", _check_storage),
+        "storage": _check("storage", services().membership.check_storage),
         "guard": _check("guard", lambda: services().membership.guard().admit()),
     }
     members: dict[str, Any] = {**parts, "live_workers": _live_workers()}
@@ -36,11 +48,6 @@ def ready() -> Response:
     code = "QUEUE_UNAVAILABLE" if "redis" in failed or failed == ["guard"] else "STORAGE_UNAVAILABLE"
     detail = f"Not ready: {', '.join(failed)}."
     raise ApiError(503, code, detail=detail, headers=RETRY_AFTER, members=members)
-
-
-def _check_storage() -> None:
-    services().membership.guard()
-    services().storage.check()
 
 
 def _check(name: str, ask: Callable[[], object]) -> str:

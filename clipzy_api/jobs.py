@@ -6,29 +6,64 @@ from urllib.parse import urlencode
 
 from flask import Blueprint, Response, jsonify, request, url_for
 
+from clipzy_api import openapi_models as models
 from clipzy_api.door import JSON, MULTIPART, json_body, refuse_parameters, require_media_type
 from clipzy_api.files import FILE_NOT_FOUND, send_published
 from clipzy_api.links import absolute, link_to, period_of
 from clipzy_api.manifests import Manifest
+from clipzy_api.openapi_parts import (
+    CACHE_CONTROL,
+    ETAG,
+    FILE_ANSWERS,
+    FILE_REQUEST_HEADERS,
+    IF_NONE_MATCH,
+    LOCATION,
+    NOT_MODIFIED,
+    POLL_AGAIN,
+    POLL_WHILE_UNFINISHED,
+    Answer,
+    Call,
+    Header,
+    described,
+)
 from clipzy_api.paging import Page, requested_page
 from clipzy_api.problems import ApiError, invalid_field, missing_field, unserved_field
 from clipzy_api.services import owner, services
 from clipzy_api.undo import Undo
-from clipzy_api.videos import find_video, take_video
+from clipzy_api.videos import REFUSED_UPLOADS, find_video, take_video
 from clipzy_storage import keys
 from clipzy_storage.base import Link
-from clipzy_storage.contract import Job, Status, Video
+from clipzy_storage.contract import ErrorCode, Job, Status, Video
 from clipzy_storage.durable import write_open_job
 from clipzy_storage.errors import JobNotFound, NotFound, QueueUnavailable
 
 POLL_AFTER = {"Retry-After": "1"}
+UNAVAILABLE = ("QUEUE_UNAVAILABLE", "STORAGE_UNAVAILABLE")
+NO_RESULT = (
+    "NOT_FOUND",
+    "JOB_NOT_FOUND",
+    "FILE_NOT_FOUND",
+    "JOB_NOT_FINISHED",
+    "JOB_CANCELLED",
+    *(code.value for code in ErrorCode),
+)
+LINKS = Header("Link", "The pages before and after this one, as `rel=prev` and `rel=next`.", always=False)
 
 log = logging.getLogger(__name__)
 jobs = Blueprint("jobs", __name__)
 
 
 @jobs.post("/jobs")
+@described(
+    Call(
+        summary="Submit a job",
+        takes={MULTIPART: models.Upload, JSON: models.JobRequest},
+        answers=[Answer(202, "The job, queued.", models.Job, (LOCATION, POLL_AGAIN))],
+        problems=[*REFUSED_UPLOADS, "LENGTH_REQUIRED", "VIDEO_NOT_FOUND"],
+    )
+)
 def submit_job() -> tuple[Response, int, dict[str, str]]:
+    """Upload a file as a form, or name an earlier upload in JSON. Once answered with 202, the job comes to an end."""
     media_type = require_media_type(MULTIPART, JSON)
     refuse_parameters()
     with Undo(services().storage) as undo:
@@ -39,7 +74,22 @@ def submit_job() -> tuple[Response, int, dict[str, str]]:
 
 
 @jobs.get("/jobs/<job_id>")
+@described(
+    Call(
+        summary="Follow a job",
+        answers=[
+            Answer(200, "The job.", models.Job, (ETAG, CACHE_CONTROL, POLL_WHILE_UNFINISHED)),
+            Answer(304, NOT_MODIFIED.says, headers=(ETAG, CACHE_CONTROL, POLL_WHILE_UNFINISHED)),
+        ],
+        problems=["NOT_FOUND", "JOB_NOT_FOUND", *UNAVAILABLE],
+        headers=[IF_NONE_MATCH],
+    )
+)
 def show_job(job_id: str) -> Response:
+    """Ask again after `Retry-After` seconds, with the last `ETag` in `If-None-Match`, until there is no `Retry-After`.
+
+    The `ETag` changes with the record and, on S3, with every half life of a link.
+    """
     job = _find_job(job_id)
     link = _result_link(job)
     answer = jsonify(job.public(link))
@@ -52,7 +102,16 @@ def show_job(job_id: str) -> Response:
 
 
 @jobs.get("/jobs")
+@described(
+    Call(
+        summary="List jobs",
+        query=models.JobsQuery,
+        answers=[Answer(200, "One page of jobs.", models.JobPage, (LINKS,))],
+        problems=["INVALID_FIELD", *UNAVAILABLE],
+    )
+)
 def list_jobs() -> tuple[Response, int, dict[str, str]]:
+    """Newest first, by pages."""
     page = requested_page(request.args)
     found, total = services().jobs.page(owner=owner(), status=page.status, number=page.number, page_size=page.page_size)
     shown = [job.public(_result_link(job)) for job in found]
@@ -61,7 +120,15 @@ def list_jobs() -> tuple[Response, int, dict[str, str]]:
 
 
 @jobs.get("/jobs/<job_id>/result")
+@described(
+    Call(
+        summary="Read the result",
+        answers=[Answer(200, "The job's `output.json`.", models.Result)],
+        problems=[*NO_RESULT, *UNAVAILABLE],
+    )
+)
 def show_result(job_id: str) -> Response:
+    """The index of what the job found, with a fresh `storage_url` in each of its artifacts."""
     result = _result_of(job_id).document()
     for artifact in result["artifacts"]:
         artifact["storage_url"] = link_to(artifact["key"]).url
@@ -69,7 +136,16 @@ def show_result(job_id: str) -> Response:
 
 
 @jobs.get("/jobs/<job_id>/files/<path:name>")
+@described(
+    Call(
+        summary="Fetch a file of the result",
+        answers=[*FILE_ANSWERS, Answer(302, "On S3: to a freshly signed URL.", headers=(LOCATION, CACHE_CONTROL))],
+        problems=[*NO_RESULT, "RANGE_NOT_SATISFIABLE", *UNAVAILABLE, "TOO_MANY_DOWNLOADS"],
+        headers=FILE_REQUEST_HEADERS,
+    )
+)
 def show_file(job_id: str, name: str) -> Response:
+    """An address that does not change: the file itself on local storage, a redirect to the store on S3."""
     file = _result_of(job_id).files.get(name)
     if file is None:
         raise ApiError(404, FILE_NOT_FOUND, detail="The job's result lists no such file.")

@@ -17,7 +17,13 @@ RETRY_AFTER = {"Retry-After": "5"}
 
 log = logging.getLogger(__name__)
 _LATER_FIELDS = {"config", "template_video_id", "webhook_url"}
-_FRAMEWORK_CODES = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "FILE_TOO_LARGE", 415: "UNSUPPORTED_MEDIA_TYPE"}
+_FRAMEWORK_CODES = {  # where these are silent the code is the status's name, which differs between Python versions
+    404: "NOT_FOUND",
+    405: "METHOD_NOT_ALLOWED",
+    413: "FILE_TOO_LARGE",
+    415: "UNSUPPORTED_MEDIA_TYPE",
+    416: "RANGE_NOT_SATISFIABLE",
+}
 
 
 class ApiError(Exception):

@@ -5,9 +5,11 @@ from datetime import UTC, datetime
 
 from flask import Blueprint, Response, jsonify, request, url_for
 
+from clipzy_api import openapi_models as models
 from clipzy_api.door import MULTIPART, refuse_parameters, require_media_type, upload_body
 from clipzy_api.intake import receive_file
 from clipzy_api.links import absolute
+from clipzy_api.openapi_parts import LOCATION, Answer, Call, described
 from clipzy_api.problems import ApiError, invalid_field
 from clipzy_api.services import owner, services
 from clipzy_api.sniff import Container
@@ -26,12 +28,33 @@ CONTENT_TYPES = {
     "webm": "video/webm",
 }
 MAX_BOUNDARY_LENGTH = 200  # RFC 2046 says 70
+REFUSED_UPLOADS = (
+    "TRUNCATED_UPLOAD",
+    "FILE_TOO_LARGE",
+    "UNSUPPORTED_MEDIA_TYPE",
+    "MISSING_FIELD",
+    "INVALID_FIELD",
+    "UNSUPPORTED_FORMAT",
+    "QUEUE_UNAVAILABLE",
+    "STORAGE_UNAVAILABLE",
+    "TOO_MANY_UPLOADS",
+    "STORAGE_FULL",
+)
 
 videos = Blueprint("videos", __name__)
 
 
 @videos.post("/videos")
+@described(
+    Call(
+        summary="Upload a video",
+        takes={MULTIPART: models.Upload},
+        answers=[Answer(201, "The video.", models.Video, (LOCATION,))],
+        problems=REFUSED_UPLOADS,
+    )
+)
 def upload_video() -> tuple[Response, int, dict[str, str]]:
+    """Without a job; any number of jobs can be submitted for it afterwards."""
     require_media_type(MULTIPART)
     refuse_parameters()
     with Undo(services().storage) as undo:
@@ -42,7 +65,15 @@ def upload_video() -> tuple[Response, int, dict[str, str]]:
 
 
 @videos.get("/videos/<video_id>")
+@described(
+    Call(
+        summary="Look at an upload",
+        answers=[Answer(200, "The video.", models.Video)],
+        problems=["NOT_FOUND", "VIDEO_NOT_FOUND", "STORAGE_UNAVAILABLE"],
+    )
+)
 def show_video(video_id: str) -> Response:
+    """What is known of it."""
     return jsonify(find_video(video_id).public())
 
 

@@ -13,6 +13,7 @@ import requests
 from clipzy_api.intake import FRAMING_LIMIT_BYTES
 from clipzy_api.limits import BODIES_AT_ONCE, DRAINS_AT_ONCE
 from tests.api.forms import CONTENT_TYPE, mp4_bytes, part, video_form
+from tests.api.node import uploads_by_node
 from tests.api.servers import FrontEnd
 from tests.api.wire import answer_on, connect, eventually, exchange, head
 from tests.missing import missing
@@ -94,20 +95,9 @@ def test_curl_reads_the_refusal(small_front_end: FrontEnd, large_file: Path) -> 
 
 
 def test_node_reads_the_refusal(small_front_end: FrontEnd, large_file: Path) -> None:
-    node = shutil.which("node")
-    if node is None:
-        missing("node is not installed")
-    script = Path(__file__).with_name("upload.mjs")
-    done = subprocess.run(
-        [node, script, small_front_end.api + "/videos", large_file],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    # Once with `fetch`, and once with `http.request`
-    assert done.stdout.count('413 {"title"') == 2, done
-    assert done.stdout.count('"code": "FILE_TOO_LARGE"') == 2, done
+    answers = uploads_by_node(small_front_end.api + "/videos", large_file)
+    assert answers.count('413 {"title"') == 2, answers
+    assert answers.count('"code": "FILE_TOO_LARGE"') == 2, answers
 
 
 def test_requests_reads_the_refusal(small_front_end: FrontEnd, large_file: Path) -> None:

@@ -1,0 +1,103 @@
+"""Thousands of requests made from the description, right and wrong ones: each is answered as it says."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.api.forms import mp4_bytes
+from tests.api.servers import FrontEnd, running_front_end, running_redis
+from tests.stack import Api, Stack
+
+ROOT = Path(__file__).parents[2]
+
+CONFIG = """
+hooks = "{hooks}"
+
+[warnings]
+fail-on = true
+
+[checks.positive_data_acceptance]
+# 416 beside the defaults: which parts a file has cannot be said in a schema of `Range`.
+expected-statuses = ["2xx", "3xx", "401", "403", "404", "409", "416", "429", "5xx"]
+
+[dictionaries]
+jobs = {{ values = {jobs} }}
+videos = {{ values = {videos} }}
+names = {{ values = ["poster.jpg", "output.json"] }}
+assets = {{ values = ["page.js"] }}
+
+[parameters]
+"path.job_id" = {{ dictionary = "jobs", probability = 0.8 }}
+"path.video_id" = {{ dictionary = "videos", probability = 0.8 }}
+"path.name" = {{ dictionary = "names", probability = 0.8 }}
+"path.asset" = {{ dictionary = "assets", probability = 0.8 }}
+"""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A front end with jobs of every sort in it."""
+
+    url: str
+    jobs: list[str]
+    videos: list[str]
+    stored_key: str
+
+
+@pytest.fixture(scope="module")
+def target(tmp_path_factory: pytest.TempPathFactory, clip: Path) -> Iterator[Target]:
+    folder = tmp_path_factory.mktemp("schemathesis")
+    (folder / "redis").mkdir()
+    with (
+        running_redis(folder / "redis") as redis,
+        running_front_end(folder / "web", redis.url, MAX_FILE_SIZE_MB="64") as front_end,
+    ):
+        yield _filled(front_end, clip, folder / "worker")
+
+
+def _filled(front_end: FrontEnd, clip: Path, folder: Path) -> Target:
+    """Jobs that a real worker has done and failed, and one that nobody takes since the worker has gone."""
+    api = Api(front_end.url)
+    with Stack(folder, redis_url=front_end.redis_url, LOCAL_STORAGE_PATH=str(front_end.root)) as stack:
+        stack.worker()
+        done = api.finished(api.upload(clip)["job_id"])
+        no_video = requests.post(front_end.api + "/jobs", files={"file": ("a.mp4", mp4_bytes(1000))}, timeout=30)
+        failed = api.finished(no_video.json()["job_id"])
+    waiting = api.upload(clip)
+    jobs = [done, failed, waiting]
+    assert [job["status"] for job in jobs] == ["completed", "failed", "queued"]
+    poster = api.get(f"/jobs/{done['job_id']}/result").json()["artifacts"][0]
+    api.close()
+    return Target(front_end.url, [job["job_id"] for job in jobs], [job["video_id"] for job in jobs], poster["key"])
+
+
+@pytest.mark.parametrize(
+    ("examples", "seed"),
+    [
+        pytest.param(10, 1, id="short"),
+        pytest.param(200, 2, id="long", marks=[pytest.mark.long, pytest.mark.timeout(600)]),
+    ],
+)
+def test_schemathesis_finds_nothing(target: Target, tmp_path: Path, examples: int, seed: int) -> None:
+    # Given what it has to know of the jobs that there are
+    hooks = Path(__file__).with_name("schemathesis_hooks.py")
+    config = tmp_path / "schemathesis.toml"
+    config.write_text(CONFIG.format(hooks=hooks, jobs=json.dumps(target.jobs), videos=json.dumps(target.videos)))
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "STORED_KEY": target.stored_key}
+
+    # When it has made its requests
+    schemathesis = Path(sys.executable).with_name("schemathesis")
+    command = [str(schemathesis), "--config-file", str(config), "run", f"{target.url}/openapi.json"]
+    command += ["--seed", str(seed), "--max-examples", str(examples), "--generation-database", "none", "--no-color"]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=580, check=False)
+
+    # Then it has nothing to say
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "No issues found" in done.stdout

@@ -1,0 +1,68 @@
+"""docs/api.md names every call and every code, and what it shows is what happens."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from clipzy_api.openapi_problems import CODES
+from tests.api.description import routes_of, unconnected_app
+from tests.missing import missing
+from tests.stack import Stack
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/api.md").read_text()
+
+
+def test_every_call_is_there(tmp_path: Path) -> None:
+    calls = [f"{method.upper()} {path}" for method, path in routes_of(unconnected_app(tmp_path))]
+
+    assert [call for call in calls if f"`{call}`" not in PAGE] == []
+
+
+@pytest.mark.parametrize("name", CODES)
+def test_every_code_is_there(name: str) -> None:
+    rows = [line for line in PAGE.splitlines() if line.startswith("| ") and f"`{name}`" in line]
+
+    assert len(rows) == 1
+    assert str(CODES[name].status) in rows[0].split("|")[1]
+
+
+def test_the_commands_do_what_is_shown(tmp_path: Path, redis_url: str) -> None:
+    # Given the page's commands, each with the lines that it is said to print
+    commands: list[tuple[str, list[str]]] = []
+    for line in "\n".join(re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL)).splitlines():
+        if line.startswith("$ "):
+            commands.append((line[2:], []))
+        elif line:
+            commands[-1][1].append(line)
+
+    # When they are run one after the other in one shell, against a front end with a worker
+    (tmp_path / "demo").symlink_to(ROOT / "demo")
+    with Stack(tmp_path / "deployment", redis_url=redis_url) as stack:
+        url = stack.web().url
+        stack.worker()
+        printed = _run([command.replace("http://127.0.0.1:8000", url) for command, _ in commands], tmp_path)
+
+    # Then each prints those lines
+    for (command, expected), lines in zip(commands, printed, strict=True):
+        remaining = iter(lines)
+        for shown in expected:
+            pattern = re.compile(".*".join(map(re.escape, shown.split("…"))))
+            assert any(pattern.fullmatch(line) for line in remaining), f"{command}: {shown} is not in {lines}"
+    assert (tmp_path / "poster.jpg").read_bytes().startswith(b"\xff\xd8")
+
+
+def _run(commands: list[str], folder: Path) -> list[list[str]]:
+    """What each has printed."""
+    bash = shutil.which("bash")
+    if bash is None or shutil.which("curl") is None:
+        missing("bash and curl are needed")
+    script = "".join(f"{command}\necho; echo @end\n" for command in commands)
+    done = subprocess.run(
+        [bash, "-u"], cwd=folder, input=script, capture_output=True, text=True, timeout=100, check=True
+    )
+    assert done.stderr == ""
+    return [part.splitlines() for part in done.stdout.split("@end\n")[:-1]]

@@ -1,0 +1,45 @@
+"""The numbers of the door stand in its page as they stand in the code."""
+
+from pathlib import Path
+
+import pytest
+
+from clipzy_api import body, connections, door, intake, limits, refusal, serve
+
+PAGE = (Path(__file__).parents[2] / "docs/uploads.md").read_text()
+NGINX = (Path(__file__).parents[2] / "compose/nginx.conf.template").read_text()
+SCRIPT = (Path(__file__).parents[2] / "compose/nginx.sh").read_text()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        f"threads {serve.THREADS}",
+        f"{limits.BODIES_AT_ONCE} bodies, {limits.DOWNLOADS_AT_ONCE} downloads, {limits.DRAINS_AT_ONCE} drains",
+        f"blocks of {body.BLOCK_BYTES >> 10} KiB",
+        f"{intake.MAX_PARTS} parts, {intake.MAX_HEADER_BYTES >> 10} KiB of headers each",
+        f"{intake.FRAMING_LIMIT_BYTES >> 20} MiB beside the file, JSON bodies up to {door.JSON_LIMIT_BYTES >> 20} MiB",
+        f"drained for {refusal.DRAIN_SECONDS:.0f} s or {refusal.DRAIN_BYTES >> 20} MiB",
+        f"{connections.LEAST_BYTES >> 10} KiB in {connections.QUIET_SECONDS:.0f} s",
+    ],
+)
+def test_a_number_of_the_front_end(said: str) -> None:
+    assert said in PAGE
+
+
+@pytest.mark.parametrize(
+    ("set_as", "said"),
+    [
+        ("client_header_timeout 15s;", "15 s for headers"),
+        ("client_body_timeout 20s;", "20 s of silence"),
+        ("send_timeout 30s;", "30 s of silence behind nginx"),
+    ],
+)
+def test_a_number_of_nginx(set_as: str, said: str) -> None:
+    assert set_as in NGINX
+    assert said in PAGE
+
+
+def test_how_many_bodies_nginx_takes_from_one_address() -> None:
+    assert "${NGINX_BODIES_PER_CLIENT:-16}" in SCRIPT
+    assert "16 bodies an address" in PAGE
