@@ -5,7 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import submit_to_start, upload
+from bench import eight_uploads, slow_clients, submit_to_start, upload, upload_s3
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
 
 
@@ -17,6 +17,9 @@ def main() -> int:
             reached = [
                 submit_to_start.compare(folder / "start", redis_url=redis_url),
                 upload.compare(folder / "upload", redis_url=redis_url),
+                upload_s3.compare(folder / "upload-s3", redis_url=redis_url),
+                eight_uploads.measure(folder / "eight", redis_url=redis_url),
+                slow_clients.measure(folder / "slow", redis_url=redis_url),
             ]
     return 0 if all(reached) else 1
 

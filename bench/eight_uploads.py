@@ -1,0 +1,36 @@
+"""What eight uploads at once cost the front end in memory, to local disk and into a bucket."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from bench.sending import large_file, peak_memory_mib, send_form
+from tests import s3_servers
+from tests.stack import Stack
+
+UPLOADS, SIZE_MIB = 8, 200
+AIM_MIB = 200
+
+
+def measure(folder: Path, *, redis_url: str) -> bool:
+    """Measure and print; whether the aim was reached on both."""
+    folder.mkdir(parents=True)
+    source = large_file(folder / "large.mp4", size_mib=SIZE_MIB)
+    with s3_servers.running("rclone", folder / "rclone") as server:
+        bucket = {"STORAGE_TYPE": "s3", "S3_BUCKET_NAME": server.new_bucket(), **server.env}
+        peaks = {
+            "local disk": _peak_mib(folder / "local", redis_url, source, {}),
+            "a bucket": _peak_mib(folder / "s3", redis_url, source, bucket),
+        }
+    print(f"\nPeak memory of the front end, both of its processes, with {UPLOADS} uploads of {SIZE_MIB} MiB at once:")
+    for place, peak_mib in peaks.items():
+        print(f"  to {place:<11} {peak_mib:4.0f} MiB (aim: under {AIM_MIB})")
+    return max(peaks.values()) < AIM_MIB
+
+
+def _peak_mib(folder: Path, redis_url: str, source: Path, settings: dict[str, str]) -> float:
+    with Stack(folder, redis_url=redis_url, **settings) as stack:
+        port = int(stack.web().url.rpartition(":")[2])
+        with ThreadPoolExecutor(UPLOADS) as pool:
+            for sent in [pool.submit(send_form, port, "/api/v1/videos", source) for _ in range(UPLOADS)]:
+                sent.result()
+        return peak_memory_mib(stack.processes[-1].pid)
