@@ -1,6 +1,8 @@
 """What both ends of the queue must agree on: plain Celery settings, without Celery, and a look at the broker."""
 
+import ssl
 from typing import Any
+from urllib.parse import urlsplit
 
 from clipzy_storage import keys, redis_client
 from clipzy_storage.settings import Settings
@@ -13,6 +15,7 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
     """The part of Celery's configuration that front end and worker share."""
     return {
         "broker_url": settings.broker_url,
+        **_tls(settings.broker_url),
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "broker_transport_options": {
@@ -37,6 +40,11 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         "task_publish_retry_policy": {"max_retries": 2, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5},
         "task_send_sent_event": True,
     }
+
+
+def _tls(url: str) -> dict[str, Any]:
+    """kombu takes any certificate unless it is told otherwise; what the URL says of it goes before this."""
+    return {"broker_use_ssl": {"ssl_cert_reqs": ssl.CERT_REQUIRED}} if urlsplit(url).scheme == "rediss" else {}
 
 
 class WaitingHints:

@@ -88,6 +88,14 @@ def worker() -> None:
 
 
 @commands.command()
+@_host
+@click.option("--port", default=5555, show_default=True, type=click.IntRange(1, 65535), help="Port to listen on.")
+def flower(host: str, port: int) -> None:
+    """Run Flower, to watch workers and jobs by; FLOWER_BASIC_AUTH=user:password is its login."""
+    os.execv(sys.executable, [sys.executable, "-m", "clipzy_worker.flower", "--host", host, "--port", str(port)])
+
+
+@commands.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--wait", is_flag=True, help="Follow the job to its end; status 0 only if it completed.")
 @_json

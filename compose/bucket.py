@@ -1,0 +1,16 @@
+"""Makes the bucket that S3_BUCKET_NAME names, on the server that boto3's own settings name, unless it is there."""
+
+import os
+
+import boto3
+
+
+def main() -> None:
+    client = boto3.client("s3")
+    bucket = os.environ["S3_BUCKET_NAME"]
+    if bucket not in [found["Name"] for found in client.list_buckets()["Buckets"]]:
+        client.create_bucket(Bucket=bucket)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,220 @@
+"""Flower over a real deployment: what it shows, and what it refuses."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import redis
+import requests
+
+from clipzy_storage.broker import PROCESS_JOB
+from tests.api.forms import mp4_bytes
+from tests.api.servers import RedisServer
+from tests.stack import CLIPZY, Process, Stack, eventually, free_port
+
+LOGIN = ("watcher", "kW9-secret:with-colon")
+REDIS_PASSWORD = "rP7-secret"
+DEPLOY = Path(__file__).parents[2] / "docs/deploy.md"
+
+
+class FlowerApi:
+    """Its API, asked with its login."""
+
+    def __init__(self, port: int, process: Process) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self.process = process
+
+    def get(self, path: str) -> Any:
+        answer = requests.get(self.url + path, auth=LOGIN, timeout=30)
+        assert answer.ok, answer.text
+        return answer.json()
+
+    def task_of(self, job_id: str, state: str) -> Any:
+        """The first task about this job in this state, once there is one."""
+        return eventually(
+            lambda: next(
+                (task for task in self.get("/api/tasks").values() if job_id in task["args"] and task["state"] == state),
+                None,
+            ),
+            f"a task of {job_id} in state {state}",
+            seconds=30,
+        )
+
+
+@pytest.fixture(scope="module")
+def redis_url(own_redis: RedisServer) -> str:
+    """Redis as the user that docs/deploy.md tells to make, which may do no more than Clipzy needs."""
+    (line,) = (line for line in DEPLOY.read_text().splitlines() if line.startswith("ACL SETUSER clipzy "))
+    with redis.Redis.from_url(own_redis.url) as client:
+        client.execute_command(*line.replace("PASSWORD", REDIS_PASSWORD).split())
+    return f"redis://clipzy:{REDIS_PASSWORD}@127.0.0.1:{urlsplit(own_redis.url).port}"
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory, redis_url: str) -> Iterator[Stack]:
+    with Stack(tmp_path_factory.mktemp("deployment"), redis_url=redis_url) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def flower(stack: Stack) -> FlowerApi:
+    """Flower beside a front end and a worker."""
+    port = free_port()
+    process = stack.run("flower", "--port", str(port), settings={"FLOWER_BASIC_AUTH": ":".join(LOGIN)})
+    stack.worker()
+    return FlowerApi(port, process.says("flower.ready"))
+
+
+@pytest.fixture(scope="module")
+def jobs(stack: Stack, flower: FlowerApi, clip: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any]:
+    """A job that completed, and one whose file is damaged beyond what the door sees."""
+    damaged = tmp_path_factory.mktemp("damaged") / "damaged.mp4"
+    damaged.write_bytes(mp4_bytes(5000))
+    api = stack.web()
+    eventually(lambda: flower.get("/api/workers?refresh=1"), "a worker that Flower hears")
+    return api.finished(api.upload(clip)["job_id"]), api.finished(api.upload(damaged)["job_id"])
+
+
+@pytest.mark.usefixtures("jobs")
+def test_it_shows_the_workers(flower: FlowerApi) -> None:
+    def told() -> Any:
+        workers = flower.get("/api/workers?refresh=1")
+        return (
+            workers
+            if all({"stats", "registered", "active_queues"} <= set(known) for known in workers.values())
+            else None
+        )
+
+    workers = eventually(told, "what the worker tells of itself")
+
+    ((name, worker),) = workers.items()
+    assert name.startswith("clipzy@")
+    assert worker["registered"] == [PROCESS_JOB]
+    assert [queue["name"] for queue in worker["active_queues"]] == ["clipzy.jobs"]
+
+
+def test_it_shows_jobs_by_their_ids_with_how_they_ended(flower: FlowerApi, jobs: tuple[Any, Any]) -> None:
+    # Given a completed and a failed job
+    completed, failed = jobs
+    assert (completed["status"], failed["status"]) == ("completed", "failed")
+
+    # When Flower is asked, then each has a task with a readable name and its id, with the end that it had
+    task = flower.task_of(completed["job_id"], "SUCCESS")
+    assert task["name"] == PROCESS_JOB
+    assert task["runtime"] > 0
+    assert task["worker"].startswith("clipzy@")
+
+    task = flower.task_of(failed["job_id"], "FAILURE")
+    assert task["name"] == PROCESS_JOB
+    assert failed["error"]["code"] in task["exception"]
+    assert task["timestamp"] > task["started"] > 0
+
+
+@pytest.mark.usefixtures("jobs")
+def test_it_counts_the_jobs_that_wait(flower: FlowerApi) -> None:
+    assert flower.get("/api/queues/length") == {"active_queues": [{"name": "clipzy.jobs", "messages": 0}]}
+
+
+@pytest.mark.parametrize("path", ["/", "/workers", "/tasks", "/broker", "/api/workers", "/api/tasks"])
+def test_nothing_is_shown_without_the_login(flower: FlowerApi, path: str) -> None:
+    assert requests.get(flower.url + path, timeout=30).status_code == 401
+    assert requests.get(flower.url + path, auth=(LOGIN[0], "wrong"), timeout=30).status_code == 401
+    assert requests.get(flower.url + path, auth=LOGIN, timeout=30).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/healthcheck"])
+def test_health_and_metrics_need_no_login(flower: FlowerApi, path: str) -> None:
+    answer = requests.get(flower.url + path, timeout=30)
+    assert answer.status_code == 200
+    assert "secret" not in answer.text
+
+
+@pytest.mark.usefixtures("jobs")
+def test_it_changes_nothing(flower: FlowerApi) -> None:
+    (worker,) = flower.get("/api/workers")
+    for path in (
+        f"worker/shutdown/{worker}",
+        f"worker/pool/grow/{worker}",
+        f"worker/queue/cancel-consumer/{worker}?queue=clipzy.jobs",
+        "task/revoke/some-task?terminate=true",
+        f"task/async-apply/{PROCESS_JOB}",
+        f"task/send-task/{PROCESS_JOB}",
+    ):
+        answer = requests.post(f"{flower.url}/api/{path}", auth=LOGIN, json={"args": ["job_x"]}, timeout=30)
+        assert answer.status_code == 403, path
+
+
+@pytest.mark.usefixtures("jobs")
+def test_no_password_is_in_its_command_line_or_its_output(flower: FlowerApi) -> None:
+    command = Path(f"/proc/{flower.process.pid}/cmdline").read_text()
+    pages = requests.get(flower.url + "/broker", auth=LOGIN, timeout=30).text + flower.process.output()
+    for secret in (LOGIN[1], REDIS_PASSWORD):
+        assert secret not in command
+        assert secret not in pages
+    assert "flower" in command
+    assert "Traceback" not in flower.process.output()
+
+
+def test_it_survives_a_redis_that_is_away_and_stops_at_once(tmp_path: Path) -> None:
+    # Given a Flower whose Redis does not answer
+    port = free_port()
+    settings = {"FLOWER_BASIC_AUTH": "a:b", "REDIS_URL": f"redis://127.0.0.1:{free_port()}/0"}
+    with Stack(tmp_path, redis_url=None) as stack:
+        process = stack.run("flower", "--port", str(port), settings=settings).says("flower.ready")
+        assert eventually(lambda: requests.get(f"http://127.0.0.1:{port}/healthcheck", timeout=5).ok, "its health")
+
+        # When it is told to stop, then it does
+        process.send(signal.SIGTERM)
+        assert process.popen.wait(4) == 0
+
+
+def test_a_port_that_is_taken_is_one_clear_line(flower: FlowerApi, stack: Stack) -> None:
+    port = flower.url.rpartition(":")[2]
+    second = stack.run("flower", "--port", port, settings={"FLOWER_BASIC_AUTH": "a:b"})
+    assert second.ends() == 1
+    assert "Address already in use" in second.output()
+    assert "Traceback" not in second.output()
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        ({}, "FLOWER_BASIC_AUTH is missing, and Flower does not start without a password. Set it to user:password."),
+        ({"FLOWER_BASIC_AUTH": " "}, "FLOWER_BASIC_AUTH is missing"),
+        ({"FLOWER_BASIC_AUTH": "hunter2"}, "FLOWER_BASIC_AUTH is wrong. Set it to user:password"),
+        ({"FLOWER_BASIC_AUTH": "a:hunter2,b:"}, "FLOWER_BASIC_AUTH is wrong"),
+        ({"FLOWER_BASIC_AUTH": "a:hünter2"}, "FLOWER_BASIC_AUTH is wrong"),
+        ({"FLOWER_BASIC_AUTH": "a:b", "STORAGE_TYPE": "tape"}, "STORAGE_TYPE=tape is wrong"),
+    ],
+)
+def test_without_a_login_it_does_not_start(tmp_path: Path, given: dict[str, str], complaint: str) -> None:
+    done = _flower(tmp_path, given)
+    assert done.returncode == 78
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"clipzy: {complaint}")
+    assert "nter2" not in line
+
+
+def test_where_it_is_not_installed_it_says_how(tmp_path: Path) -> None:
+    # Given an environment in which there is no Flower
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    (hidden / "sitecustomize.py").write_text("import sys\nsys.modules['flower.app'] = None\n")
+
+    done = _flower(tmp_path, {"FLOWER_BASIC_AUTH": "a:b", "PYTHONPATH": str(hidden)})
+
+    assert done.returncode == 78
+    assert done.stderr.splitlines() == [
+        "clipzy: Flower is not installed. Install it with: pip install 'clipzy[flower]'"
+    ]
+
+
+def _flower(folder: Path, env: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+    command = [*CLIPZY, "flower", "--port", str(free_port())]
+    path = {"PATH": str(Path(sys.executable).parent)}
+    return subprocess.run(command, cwd=folder, env=path | env, capture_output=True, text=True, timeout=60, check=False)

@@ -1,0 +1,198 @@
+"""The parts of the containers, run without one: what the image is made of, and the scripts that start the others."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+import yaml
+
+from clipzy_api.cli.embedded_redis import find_server
+from clipzy_storage.process import leashed
+from tests.api.servers import FrontEnd
+from tests.s3_servers import S3Server
+from tests.stack import eventually, free_port
+
+ROOT = Path(__file__).parents[2]
+COMPOSE = ROOT / "compose"
+SERVICES: dict[str, Any] = yaml.safe_load((COMPOSE / "compose.yaml").read_text())["services"]
+
+
+def instructions() -> list[tuple[str, str]]:
+    lines = re.sub(r"\\\n\s*", " ", (COMPOSE / "Dockerfile").read_text()).splitlines()
+    parts = (line.split(maxsplit=1) for line in lines if line and not line.startswith("#"))
+    return [(name, arguments) for name, arguments in parts]
+
+
+def stages() -> dict[str, list[tuple[str, str]]]:
+    """The instructions of each stage; what it begins with comes first."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for name, arguments in instructions():
+        if name == "FROM":
+            base, _, stage = arguments.partition(" AS ")
+            found[stage] = []
+            arguments = base
+        list(found.values())[-1].append((name, arguments))
+    return found
+
+
+def test_the_image_is_made_of_files_that_are_there_and_let_through() -> None:
+    let_through = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+    copied = [shlex.split(arguments)[:-1] for name, arguments in instructions() if name == "COPY"]
+    sources = [source for words in copied if not words[0].startswith("--from") for source in words]
+    assert sources
+    for source in sources:
+        assert (ROOT / source).exists(), source
+        assert any(fnmatch(source, pattern) for pattern in let_through), source
+    assert all((ROOT / name).exists() for name in let_through)
+
+
+def test_bases_are_pinned_and_packages_are_locked() -> None:
+    bases = {stage[0][1] for stage in stages().values()} - set(stages())
+    assert bases == {"python:3.13-slim-bookworm"}
+    installs = [arguments for name, arguments in instructions() if name == "RUN" and "pip install" in arguments]
+    assert len(installs) == 3
+    assert all("--require-hashes" in one or ("--no-deps" in one and one.endswith(" .")) for one in installs)
+
+
+@pytest.mark.parametrize("target", ["clipzy", "flower"])
+def test_nothing_runs_as_root(target: str) -> None:
+    own = stages()[target]
+    assert own[0] == ("FROM", "runtime")
+    assert ("USER", "10001:10001") in stages()["runtime"]
+    assert all(name not in ("USER", "RUN") for name, _ in own)
+
+
+def test_every_target_that_compose_builds_is_there() -> None:
+    targets = {service["build"]["target"] for service in SERVICES.values() if "build" in service}
+    assert targets == {"clipzy", "flower"}
+    assert list(stages())[-1] == "clipzy"  # what is built where no target is named
+
+
+@pytest.mark.parametrize("target", ["clipzy", "flower"])
+def test_an_image_runs_what_compose_runs_unless_it_is_told_otherwise(target: str) -> None:
+    service = "web" if target == "clipzy" else "flower"
+    (command,) = (json.loads(arguments) for name, arguments in stages()[target] if name == "CMD")
+    assert command == SERVICES[service]["command"][: len(command)]
+
+
+def test_the_image_s_health_check_is_true_of_a_front_end(front_end: FrontEnd) -> None:
+    (line,) = (arguments for name, arguments in stages()["clipzy"] if name == "HEALTHCHECK")
+    command = json.loads(line.partition("CMD ")[2])
+    assert command[0] == "python"
+
+    def status(port: int) -> int:
+        ask = [word.replace(":8000/", f":{port}/") for word in command[1:]]
+        return subprocess.run([sys.executable, *ask], capture_output=True, timeout=30, check=False).returncode
+
+    assert status(front_end.port) == 0
+    assert status(free_port()) == 1
+
+
+def test_the_worker_s_health_check_sees_a_worker_and_not_itself(tmp_path: Path) -> None:
+    (_, test) = SERVICES["worker"]["healthcheck"]["test"]
+    test = test.replace("/proc/", f"{tmp_path}/")
+
+    def process(number: int, *command: str) -> None:
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number) / "cmdline").write_text("\0".join((*command, "")))
+
+    # Given the processes of a container whose worker has ended
+    process(1, "/sbin/docker-init", "--", "clipzy", "worker")
+    process(2, "/bin/sh", "-c", test)
+    process(3, *shlex.split(test))
+    assert subprocess.run(["sh", "-c", test], check=False).returncode == 1
+
+    # When there is one, as `clipzy worker` starts it, then it is seen
+    process(4, sys.executable, "-m", "clipzy_worker")
+    assert subprocess.run(["sh", "-c", test], check=False).returncode == 0
+
+
+@pytest.fixture
+def server_path(tmp_path: Path) -> str:
+    """A PATH on which there is a valkey-server, as in the image."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/valkey-server").symlink_to(find_server())
+    return os.pathsep.join((str(tmp_path / "bin"), os.environ["PATH"]))
+
+
+@contextmanager
+def redis_of_compose(folder: Path, path: str) -> Iterator["tuple[redis.Redis, int]"]:
+    port = free_port()
+    env = {"PATH": path, "REDIS_PASSWORD": "s3cret~x", "REDIS_PORT": str(port), "REDIS_DATA_DIR": str(folder)}
+    with (folder / "log").open("ab") as log:
+        process = subprocess.Popen(leashed("sh", str(COMPOSE / "redis.sh")), env=env, stdout=log, stderr=log)
+    client = redis.Redis(port=port, password="s3cret~x", decode_responses=True)
+    try:
+        eventually(lambda: process.poll() is not None or _answers(client), "a Redis", seconds=20)
+        assert process.poll() is None, (folder / "log").read_text()
+        yield client, process.pid
+    finally:
+        client.close()
+        process.terminate()
+        process.wait(20)
+
+
+def _answers(client: "redis.Redis") -> bool:
+    try:
+        return bool(client.ping())
+    except redis.ConnectionError:
+        return False
+
+
+def test_redis_keeps_what_it_was_told_and_wants_its_password(tmp_path: Path, server_path: str) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    # Given the Redis of compose
+    with redis_of_compose(data, server_path) as (client, pid):
+        asked = ("appendonly", "appendfsync", "maxmemory-policy")
+        told = {name: client.config_get(name)[name] for name in asked}
+        assert told == {"appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction"}
+        with (
+            redis.Redis(port=client.get_connection_kwargs()["port"]) as stranger,
+            pytest.raises(redis.AuthenticationError),
+        ):
+            stranger.ping()
+        assert "s3cret" not in Path(f"/proc/{pid}/cmdline").read_text()
+        client.set("kept", "yes")
+
+    # When it is stopped and started again, then it knows what it knew
+    with redis_of_compose(data, server_path) as (client, _):
+        assert client.get("kept") == "yes"
+
+
+@pytest.mark.parametrize("password", [None, "", "with space", 'quo"te', "at@sign", "new\nline"])
+def test_redis_does_not_start_under_a_password_that_no_url_could_hold(password: str | None) -> None:
+    env = {"PATH": os.environ["PATH"]} | ({} if password is None else {"REDIS_PASSWORD": password})
+    done = subprocess.run(
+        ["sh", COMPOSE / "redis.sh"], env=env, capture_output=True, text=True, timeout=20, check=False
+    )
+    assert done.returncode == 78
+    assert done.stderr.startswith("REDIS_PASSWORD is missing or wrong. Set it to ")
+
+
+@pytest.mark.parametrize("given", [{}, {"AWS_ACCESS_KEY_ID": "clipzy"}, {"AWS_SECRET_ACCESS_KEY": "x"}])
+def test_the_s3_server_does_not_start_open_to_anybody(given: dict[str, str]) -> None:
+    env = {"PATH": os.environ["PATH"], **given}
+    done = subprocess.run(["sh", COMPOSE / "s3.sh"], env=env, capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 78
+    assert "AWS_ACCESS_KEY_ID or AWS_SECRET_ACCESS_KEY is missing" in done.stderr
+
+
+def test_the_bucket_is_made_once(moto_server: S3Server) -> None:
+    env = {"PATH": os.environ["PATH"], "S3_BUCKET_NAME": "clipzy-of-compose", **moto_server.env}
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, COMPOSE / "bucket.py"], env=env, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert "clipzy-of-compose" in [found["Name"] for found in moto_server.client.list_buckets()["Buckets"]]

@@ -1,0 +1,274 @@
+"""nginx as compose starts it, in front of a real front end."""
+
+import http.client
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests.api.forms import CONTENT_TYPE, mp4_bytes, part, video_form
+from tests.api.node import uploads_by_node
+from tests.api.servers import FrontEnd
+from tests.api.wire import answer_on, connect, eventually, exchange, head
+from tests.missing import missing
+from tests.nginx import SCRIPT, Nginx, environment, running_nginx
+from tests.stack import free_port
+
+VIDEOS = "/api/v1/videos"
+MULTIPART = {"Content-Type": CONTENT_TYPE}
+MIB = 1 << 20
+
+
+@pytest.fixture(scope="module", params=[3, 200], ids="{} MiB over".format)
+def large_file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A file over the cap by so many MiB, a hole for the most part."""
+    path = tmp_path_factory.mktemp("large") / "large.mp4"
+    with path.open("wb") as stream:
+        stream.write(mp4_bytes(100))
+        stream.truncate((1 + request.param) * MIB)
+    yield path
+    path.unlink()
+
+
+def test_an_upload_arrives_through_nginx(nginx: Nginx) -> None:
+    answer = requests.post(nginx.url + VIDEOS, data=video_form(mp4_bytes(MIB)), headers=MULTIPART, timeout=30)
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["size_bytes"] == MIB
+
+
+def test_an_upload_is_handed_on_while_it_comes(nginx: Nginx, front_end: FrontEnd) -> None:
+    # Given a client that has sent half of its file
+    body = video_form(mp4_bytes(MIB))
+    with connect(nginx.port) as connection:
+        connection.sendall(head(VIDEOS, length=len(body)) + body[: MIB // 2])
+
+        # When one looks, then the front end is writing it already
+        assert eventually(lambda: len(front_end.unfinished()) == 1)
+
+        # And the rest completes it
+        connection.sendall(body[MIB // 2 :])
+        assert answer_on(connection).status == 201
+
+
+def test_nginx_lets_pass_what_the_front_end_lets_pass(nginx: Nginx) -> None:
+    """A mebibyte over the cap is for the form around the file; one byte more is refused by its declaration."""
+    form = video_form(mp4_bytes(MIB))
+    largest = form + bytes(2 * MIB - len(form))
+
+    taken = exchange(nginx.port, head(VIDEOS, length=len(largest)), largest)
+    refused = exchange(nginx.port, head(VIDEOS, length=2 * MIB + 1))
+
+    assert taken.status == 201
+    assert (refused.status, refused.headers["content-type"]) == (413, "application/problem+json")
+    problem = refused.json()
+    assert (problem["status"], problem["code"], problem["title"]) == (413, "FILE_TOO_LARGE", "Request Entity Too Large")
+    assert "at most 1 MiB" in problem["detail"]
+    assert "client intended to send too large body" in nginx.log()
+
+
+def test_a_client_that_asks_first_is_answered_at_once(nginx: Nginx) -> None:
+    answer = exchange(nginx.port, head(VIDEOS, length=100 * MIB, more="Expect: 100-continue\r\n"))
+    assert (answer.status, answer.json()["code"]) == (413, "FILE_TOO_LARGE")
+
+
+@pytest.mark.parametrize("refused_by", ["nginx", "open_nginx"])
+@pytest.mark.parametrize("chunked", [False, True], ids=["declared", "chunked"])
+class TestEarlyRefusalsReach:
+    """Once refused by nginx itself, once by the front end behind an nginx that would have let it pass."""
+
+    def test_curl(self, request: pytest.FixtureRequest, refused_by: str, chunked: bool, large_file: Path) -> None:
+        nginx: Nginx = request.getfixturevalue(refused_by)
+        curl = shutil.which("curl")
+        if curl is None:
+            missing("curl is not installed")
+        framing = ["-H", "Transfer-Encoding: chunked"] if chunked else []
+
+        for expect in ("Expect:", "Expect: 100-continue"):
+            done = subprocess.run(
+                [curl, "-sS", "-H", expect, *framing, "-F", f"file=@{large_file}", nginx.url + VIDEOS],
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            assert '"code": "FILE_TOO_LARGE"' in done.stdout, done
+
+    def test_requests(self, request: pytest.FixtureRequest, refused_by: str, chunked: bool, large_file: Path) -> None:
+        nginx: Nginx = request.getfixturevalue(refused_by)
+        body: Any = _form_around(large_file)
+        body = iter(body) if chunked else b"".join(body)
+
+        answer = requests.post(nginx.url + VIDEOS, data=body, headers=MULTIPART, timeout=60)
+
+        assert (answer.status_code, answer.json()["code"]) == (413, "FILE_TOO_LARGE")
+
+    def test_http_client(
+        self, request: pytest.FixtureRequest, refused_by: str, chunked: bool, large_file: Path
+    ) -> None:
+        nginx: Nginx = request.getfixturevalue(refused_by)
+        connection = http.client.HTTPConnection("127.0.0.1", nginx.port, timeout=60)
+        blocks = _form_around(large_file)
+        length = {} if chunked else {"Content-Length": str(sum(map(len, blocks)))}
+        try:
+            connection.request("POST", VIDEOS, iter(blocks), {**MULTIPART, **length}, encode_chunked=chunked)
+            answer = connection.getresponse()
+            assert answer.status == 413
+            assert b"FILE_TOO_LARGE" in answer.read()
+        finally:
+            connection.close()
+
+
+@pytest.mark.parametrize("refused_by", ["nginx", "open_nginx"])
+def test_an_early_refusal_reaches_node(request: pytest.FixtureRequest, refused_by: str, large_file: Path) -> None:
+    nginx: Nginx = request.getfixturevalue(refused_by)
+    assert uploads_by_node(nginx.url + VIDEOS, large_file).count('"code": "FILE_TOO_LARGE"') == 2
+
+
+def _form_around(file: Path) -> list[bytes]:
+    form = part("file", file.read_bytes(), filename=file.name)
+    return [form[start : start + 65536] for start in range(0, len(form), 65536)]
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "code"),
+    [
+        (b"garbage\r\n\r\n", 400, "BAD_REQUEST"),
+        (b"GET / HTTP/1.1\r\n\r\n", 400, "BAD_REQUEST"),
+        (head(VIDEOS, length=5, more="Content-Length: 6\r\n"), 400, "BAD_REQUEST"),
+        (head(VIDEOS, length=5, more="Transfer-Encoding: chunked\r\n"), 400, "BAD_REQUEST"),
+        (head("/.nginx-problem", method="GET"), 404, "NOT_FOUND"),
+        (head("/", method="TRACE"), 405, "METHOD_NOT_ALLOWED"),
+        (head("/" + "a" * 9000, method="GET"), 414, "REQUEST_URI_TOO_LONG"),
+        (head("/", method="GET", more=f"Cookie: {'a' * 9000}\r\n"), 431, "REQUEST_HEADER_FIELDS_TOO_LARGE"),
+        (head(VIDEOS, more="Transfer-Encoding: gzip\r\n"), 501, "NOT_IMPLEMENTED"),
+        (b"GET / HTTP/3.0\r\nHost: test\r\n\r\n", 505, "HTTP_VERSION_NOT_SUPPORTED"),
+    ],
+    ids=[
+        "garbage",
+        "no host",
+        "two lengths",
+        "length and chunks",
+        "inside",
+        "trace",
+        "path",
+        "headers",
+        "coding",
+        "version",
+    ],
+)
+def test_what_nginx_refuses_by_itself_is_a_problem_too(nginx: Nginx, sent: bytes, status: int, code: str) -> None:
+    answer = exchange(nginx.port, sent)
+
+    problem = answer.json()
+    assert (answer.status, answer.headers["content-type"]) == (status, "application/problem+json")
+    assert (problem["status"], problem["code"]) == (status, code)
+    assert problem["title"]
+    assert problem["detail"]
+    assert answer.headers["x-request-id"] == problem["request_id"]
+    assert "nginx/" not in answer.headers["server"]
+
+
+def test_problems_of_the_front_end_pass_unchanged(nginx: Nginx, front_end: FrontEnd) -> None:
+    path = "/api/v1/jobs/job_none"
+    direct, through = front_end.get(path), requests.get(nginx.url + path, timeout=30)
+    assert (through.status_code, through.json()) == (direct.status_code, direct.json())
+
+
+def test_a_front_end_that_is_away_is_a_problem_with_a_time_to_come_back(tmp_path: Path) -> None:
+    with running_nginx(tmp_path, upstream_port=free_port(), max_file_size_mb=300) as nginx:
+        # When something is asked or sent, be it large, then the answer says to come again
+        for answer in (
+            requests.get(nginx.url + "/healthz", timeout=30),
+            requests.post(nginx.url + VIDEOS, data=bytes(200 * MIB), headers=MULTIPART, timeout=60),
+        ):
+            assert (answer.status_code, answer.json()["code"]) == (502, "BAD_GATEWAY")
+            assert answer.headers["Content-Type"] == "application/problem+json"
+            assert int(answer.headers["Retry-After"]) > 0
+
+
+def test_one_address_may_send_so_many_bodies_and_ask_on(tmp_path: Path, front_end: FrontEnd) -> None:
+    with running_nginx(
+        tmp_path, upstream_port=front_end.port, max_file_size_mb=1, NGINX_BODIES_PER_CLIENT="2"
+    ) as nginx:
+        # Given as many uploads under way as one address may have
+        beginning = head(VIDEOS, length=MIB) + part("file", mp4_bytes(300_000), filename="a.mp4")
+        slow = [connect(nginx.port) for _ in range(2)]
+        try:
+            for connection in slow:
+                connection.sendall(beginning)
+            assert eventually(lambda: len(front_end.unfinished()) == 2)
+
+            # When it sends one more, then it is told to come later
+            refused = requests.post(nginx.url + VIDEOS, data=video_form(mp4_bytes(MIB)), headers=MULTIPART, timeout=30)
+            assert (refused.status_code, refused.json()["code"]) == (503, "TOO_MANY_UPLOADS")
+            assert int(refused.headers["Retry-After"]) > 0
+
+            # And it may ask as before, and others may send
+            assert requests.get(nginx.url + "/api/v1/jobs", timeout=30).status_code == 200
+        finally:
+            for connection in slow:
+                connection.close()
+    assert eventually(lambda: front_end.unfinished() == [])
+
+
+@pytest.mark.long
+def test_slow_clients_are_closed_within_a_minute(open_nginx: Nginx) -> None:
+    # Given a client that dribbles its headers, one that falls silent in its body, and one that dribbles it
+    beginning = head(VIDEOS, length=300 * MIB) + part("file", mp4_bytes(1000), filename="a.mp4")
+    clients = {
+        "slow head": (b"POST / HTTP/1.1\r\nHost: a\r\nX-Slow: ", b"a"),
+        "silent body": (head(VIDEOS, length=MIB), b""),
+        "slow body": (head(VIDEOS, length=MIB) + part("file", mp4_bytes(1000), filename="a.mp4"), b"aa"),
+        "refused slow body": (beginning, b"aa"),
+    }
+    connections = {name: connect(open_nginx.port) for name in clients}
+    begun = time.monotonic()
+    lives: dict[str, float] = {}
+    try:
+        for name, connection in connections.items():
+            connection.sendall(clients[name][0])
+            connection.setblocking(False)
+
+        # When they go on like that, then each finds its connection closed in time
+        while len(lives) < len(clients) and time.monotonic() < begun + 70:
+            for name in clients.keys() - lives.keys():
+                if _is_closed(connections[name], clients[name][1]):
+                    lives[name] = time.monotonic() - begun
+            time.sleep(0.5)
+    finally:
+        for connection in connections.values():
+            connection.close()
+    assert lives.keys() == clients.keys(), lives
+    assert max(lives.values()) < 60, lives
+
+
+def _is_closed(connection: socket.socket, dribble: bytes) -> bool:
+    """By the other side, altogether: that it says no more is not enough while it still takes what is dribbled."""
+    try:
+        if dribble:
+            connection.sendall(dribble)
+            return False
+        return connection.recv(65536) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
+@pytest.mark.parametrize("wrong", ["", "0", "010", "2GB", "-1"])
+def test_a_wrong_cap_is_one_clear_line(tmp_path: Path, wrong: str) -> None:
+    env = environment(tmp_path, port=1, upstream_port=2, max_file_size_mb=1) | {"MAX_FILE_SIZE_MB": wrong}
+    done = subprocess.run(["sh", str(SCRIPT), "-t"], env=env, capture_output=True, text=True, check=False)
+    if wrong:
+        assert done.returncode == 78
+        assert done.stderr.splitlines() == [
+            f"MAX_FILE_SIZE_MB={wrong} is wrong. Set it to a whole number of MiB from 1 to 1000000."
+        ]
+    else:  # set to nothing counts as unset, as everywhere
+        assert "client_max_body_size 2001m;" in (tmp_path / "state/nginx.conf").read_text()

@@ -1,0 +1,138 @@
+"""honcho on the Procfile, with a Redis beside it: starts, works, stops, and loses nothing."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import redis
+import requests
+
+from clipzy_storage import keys
+from clipzy_storage.broker import QUEUE
+from clipzy_storage.process import leashed
+from tests.api.servers import RedisServer
+from tests.nginx import running_nginx
+from tests.stack import Api, eventually, free_port, media_process_below
+
+PROCFILE = Path(__file__).parents[2] / "Procfile"
+SCRIPTS = Path(sys.executable).parent
+HONCHO_KILLS_AFTER_SECONDS = 5
+
+
+class Honcho:
+    """One `honcho start`, and what it wrote."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", log: Path, *, port: int, flower_port: int) -> None:
+        self.process = process
+        self.port = port
+        self.api = Api(f"http://127.0.0.1:{port}")
+        self.flower_url = f"http://127.0.0.1:{flower_port}"
+        self._log = log
+
+    def output(self) -> str:
+        return self._log.read_text()
+
+    def is_up(self) -> bool:
+        assert self.process.poll() is None, self.output()
+        return self.api.is_ready() and "worker.ready" in self.output() and "flower.ready" in self.output()
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(HONCHO_KILLS_AFTER_SECONDS + 5)
+
+
+@contextmanager
+def honcho(folder: Path, redis_url: str) -> Iterator[Honcho]:
+    """The Procfile as it stands, but for a free port of Flower's."""
+    port, flower_port = free_port(), free_port()
+    procfile = folder / "Procfile"
+    procfile.write_text(PROCFILE.read_text().replace("clipzy flower", f"clipzy flower --port {flower_port}"))
+    env = {
+        "PATH": os.pathsep.join((str(SCRIPTS), os.environ["PATH"])),
+        "REDIS_URL": redis_url,
+        "FLOWER_BASIC_AUTH": "watcher:secret",
+        "PORT": str(port),
+    }
+    log = folder / "honcho.log"
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            leashed(str(SCRIPTS / "honcho"), "start", "-f", str(procfile)),
+            cwd=folder,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+    running = Honcho(process, log, port=port, flower_port=flower_port)
+    try:
+        eventually(running.is_up, "everything that the Procfile starts")
+        yield running
+    finally:
+        running.api.close()
+        if process.poll() is None:
+            running.stop()
+
+
+def test_the_procfile_starts_works_and_stops_without_losing_a_job(
+    tmp_path: Path, own_redis: RedisServer, clip: Path, long_clip: Path
+) -> None:
+    with honcho(tmp_path, own_redis.url) as running:
+        # Given that a job went through, with nginx before the front end, and Flower has seen it
+        with running_nginx(tmp_path / "nginx", upstream_port=running.port, max_file_size_mb=100) as nginx:
+            done = _job_through(nginx.url, clip)
+        eventually(lambda: _flower_knows(running, done["job_id"]), "Flower's word of the job")
+
+        # When all of it is stopped in the middle of another
+        job_id = running.api.upload(long_clip)["job_id"]
+        running.api.working(job_id)
+        media_process = media_process_below(running.process.pid)
+        running.stop()
+
+        # Then nothing had to be killed, and nothing is left
+        assert "SIGKILL" not in running.output()
+        assert not Path(f"/proc/{media_process}").exists()
+        assert "Traceback" not in running.output()
+
+    # And the job waits for the next worker, with a hint that it does
+    with redis.Redis.from_url(own_redis.url, decode_responses=True) as client:
+        record = client.hgetall(f"{keys.REDIS_PREFIX}job:{job_id}")
+        assert (record["state"], record["preempted"]) == ("queued", "1")
+        assert client.llen(keys.BROKER_PREFIX + QUEUE) == 1
+
+
+def _job_through(url: str, clip: Path) -> Any:
+    """A completed job, whose poster came as any piece of a file comes."""
+    with closing(Api(url)) as api:
+        done = api.finished(api.upload(clip)["job_id"])
+        assert done["status"] == "completed"
+        whole = api.get(f"/jobs/{done['job_id']}/files/poster.jpg")
+        piece = api.get(f"/jobs/{done['job_id']}/files/poster.jpg", headers={"Range": "bytes=10-19"})
+        assert (piece.status_code, piece.content) == (206, whole.content[10:20])
+        seen = {"If-None-Match": api.get(f"/jobs/{done['job_id']}").headers["ETag"]}
+        assert api.get(f"/jobs/{done['job_id']}", headers=seen).status_code == 304
+    return done
+
+
+def _flower_knows(running: Honcho, job_id: str) -> bool:
+    answer = requests.get(running.flower_url + "/api/tasks", auth=("watcher", "secret"), timeout=10)
+    return any(job_id in task["args"] and task["state"] == "SUCCESS" for task in answer.json().values())
+
+
+def test_without_a_password_for_flower_honcho_ends_with_the_reason(tmp_path: Path, own_redis: RedisServer) -> None:
+    env = {"PATH": os.pathsep.join((str(SCRIPTS), os.environ["PATH"])), "REDIS_URL": own_redis.url}
+    done = subprocess.run(
+        [SCRIPTS / "honcho", "start", "-f", PROCFILE, "flower"],
+        cwd=tmp_path,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 78
+    assert "FLOWER_BASIC_AUTH is missing" in done.stdout
