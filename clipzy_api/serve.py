@@ -53,8 +53,8 @@ def serve(host: str, port: int, settings: Settings) -> int:
     try:
         server.serve()
     finally:
-        admission.keeper.stop()
-        _discard_unfinished(admission)
+        if admission.keeper.stop():  # otherwise the storage hangs, and this would hang with it
+            _discard_unfinished(admission)
         if refusals:
             raise ConfigurationError(refusals)
     return 0

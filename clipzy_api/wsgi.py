@@ -35,7 +35,7 @@ def application() -> EarlyRefusals:
         member = new_member(settings, role="web", name=name, storage_id=storage_id, storage=storage.place)
         return Guard(settings.redis_url, member, member_id=member_id)
 
-    membership = Membership(prove)
+    membership = Membership(prove, storage)
     membership.look()
     app = create_app(
         settings=settings,

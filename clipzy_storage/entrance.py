@@ -14,7 +14,7 @@ from clipzy_storage.errors import ConfigurationError, QueueUnavailable
 from clipzy_storage.guard import Guard, Refused
 from clipzy_storage.keeper import Keeper
 from clipzy_storage.members import new_member, new_member_id
-from clipzy_storage.proof import Prover
+from clipzy_storage.proof import new_prover
 from clipzy_storage.settings import DEFAULT_REDIS_URL, Settings, redacted
 
 log = logging.getLogger(__name__)
@@ -51,20 +51,24 @@ def enter(
     def prove() -> Guard:
         storage_id = storage.prepare()
         member = new_member(settings, role=role, name=name, storage_id=storage_id, storage=storage.place)
-        prover = Prover(settings.redis_url, storage, member_id=member_id) if settings.storage_type == "local" else None
+        prover = new_prover(settings, storage, member_id=member_id)
         return Guard(settings.redis_url, member, member_id=member_id, prover=prover)
 
     keeper = Keeper(prove, on_refused=on_refused)
     try:
         keeper.enter(wait=wait)
     except Refused as refused:
-        storage.retract()
+        _withdraw(keeper, storage)
         raise ConfigurationError([str(refused)]) from refused
     except BaseException:  # told to stop while it waited
-        keeper.stop()
-        storage.retract()
+        _withdraw(keeper, storage)
         raise
     return Admission(name, storage, keeper, member_id)
+
+
+def _withdraw(keeper: Keeper, storage: Storage) -> None:
+    if keeper.stop():  # otherwise the storage hangs, and this would hang with it
+        storage.retract()
 
 
 def _check_redis(settings: Settings) -> None:

@@ -31,6 +31,10 @@ class Refused(Exception):
     """The guard does not admit this process; the text says what was found, why it loses files and what to do."""
 
 
+class OtherStorage(Refused):
+    """The deployment uses another storage than this process."""
+
+
 class NotYet(Exception):
     """The guard cannot decide before ``seconds`` have passed."""
 
@@ -49,8 +53,16 @@ def refusal_by_settings(settings: Settings) -> str | None:
     )
 
 
+def disproof(storage: str, peer: Member, found: str) -> str:
+    """What is to be said where ``peer`` and the process that uses ``storage`` were found not to see the same files."""
+    return (
+        f"The storage {storage} is declared shared, but is not the same for {peer}: {found}. On different storages"
+        f" files go missing: what one writes the other never sees. {THREE_WAYS_OUT}"
+    )
+
+
 class Guard:
-    """One process' membership. All methods but ``__init__`` may raise ``QueueUnavailable``."""
+    """One process' membership. All methods but ``__init__`` and ``retire`` may raise ``QueueUnavailable``."""
 
     def __init__(
         self,
@@ -71,6 +83,7 @@ class Guard:
         self._first_beats_ms: dict[str, int] = {}
         self._prover = prover
         self._prove_at: float | None = None  # not yet tried
+        self._has_settled = False
         self.window_seconds = window_seconds
 
     @property
@@ -101,6 +114,9 @@ class Guard:
         """
         if self._prover is None:
             return
+        if not self._has_settled:
+            self._prover.settle()
+            self._has_settled = True
         self._prover.answer()
         if self._asks and self._prove_at is not None and time.monotonic() >= self._prove_at:
             with suppress(NotYet):
@@ -123,6 +139,11 @@ class Guard:
                 self._give_time(other_id, other, beat_ms=int(rest[2]), now_ms=int(rest[3]))
             raise Refused(self._refusal(verdict, other))
 
+    def retire(self) -> None:
+        """Take away what proofs have left. Raises nothing; not to be called while another thread proves."""
+        if self._prover is not None:
+            self._prover.retire()
+
     def leave(self) -> None:
         """Be counted no more."""
         with redis_client.translated():
@@ -133,7 +154,8 @@ class Guard:
 
         Raises:
             QueueUnavailable: Redis cannot be asked.
-            Refused: Redis does not list this process (yet), or knows another storage.
+            Refused: Redis does not list this process (yet).
+            OtherStorage: Redis knows another storage.
         """
         with redis_client.translated(certain=True):
             pipeline = self._redis.pipeline(transaction=False)
@@ -143,7 +165,7 @@ class Guard:
         if not is_member:
             raise Refused("this process has not been admitted by the guard yet")
         if pinned != self.storage_id:
-            raise Refused("this process' storage is not the one that the deployment uses")
+            raise OtherStorage("this process' storage is not the one that the deployment uses; is the share mounted?")
 
     def members(self) -> list[Member]:
         """Those whose last beat is younger than the window."""
@@ -166,7 +188,7 @@ class Guard:
         try:
             proved = self._prover.ask(elders)
         except Disproved as error:
-            raise Refused(self._disproof(elders[error.peer_id], str(error))) from error
+            raise Refused(disproof(self._member.storage, elders[error.peer_id], str(error))) from error
         if proved is None:
             raise NotYet("waiting for another process to prove that it sees the same files", seconds=0.2)
         first, self._prove_at = self._prove_at is None, time.monotonic() + PROVE_AGAIN_SECONDS
@@ -223,26 +245,23 @@ class Guard:
             return (
                 f"This {ROLES[me.role]}'s storage {me.storage} (id {me.storage_id}) is not the one in use: {other} has"
                 f" id {other.storage_id}. On different storages files go missing: what one writes the other never sees."
-                " Point both at the same one (check STORAGE_TYPE, S3_BUCKET_NAME, LOCAL_STORAGE_PATH and the folder you"
-                f" start in). {THREE_WAYS_OUT}"
+                " Point both at the same one (check STORAGE_TYPE, S3_BUCKET_NAME, LOCAL_STORAGE_PATH, the folder you"
+                f" start in, and whether the share is mounted). {THREE_WAYS_OUT}"
             )
+        declared_by = "neither of them" if me.alone and other.alone else "only one of them"
         return (
-            f"Another worker is already running: {other}. Local storage is not declared shared by both, so they"
+            f"Another worker is already running: {other}. Local storage is declared shared by {declared_by}, so they"
             f" would lose each other's files. {THREE_WAYS_OUT}"
-        )
-
-    def _disproof(self, peer: Member, found: str) -> str:
-        return (
-            f"The storage {self._member.storage} is declared shared, but is not the same for {peer}: {found}. On"
-            f" different storages files go missing: what one writes the other never sees. {THREE_WAYS_OUT}"
         )
 
     def _welcome(self, pinned_before: str) -> None:
         self._first_beats_ms.clear()
         if pinned_before != self.storage_id:
             log.warning(
-                "guard.storage_replaced: Redis knew storage %s, which nobody uses any more; now pinned: %s. Jobs whose"
-                " files lay on the old one cannot be finished.",
+                "guard.storage_replaced: Redis knew storage %s, which nobody uses any more; now pinned: %s (%s). Jobs"
+                " whose files lay on the old one cannot be finished. If it still exists (a share that is not mounted?),"
+                " stop this process, bring it back and start again.",
                 pinned_before,
                 self.storage_id,
+                self._member.storage,
             )

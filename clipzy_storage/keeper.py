@@ -9,7 +9,9 @@ from clipzy_storage.guard import Guard, NotYet, Refused
 
 RETRY_SECONDS = 2.0
 ATTEND_SECONDS = 1.0
-FIRST_TRY_SECONDS = 10.0  # how long a start without waiting is held up by a store that does not answer at all
+FIRST_TRY_SECONDS = 10.0  # after which a storage that does not answer at all is complained of
+STOP_SECONDS = 3.0  # how long the end may be held up by one, for each thread
+NO_ANSWER = "the storage has not answered at all so far; waiting for it. A dead network mount hangs like this."
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +34,8 @@ class Keeper:
         self._first_try = threading.Event()
         self._decided = threading.Event()
         self._stopping = threading.Event()
-        self._beating = threading.Thread(target=self._keep, args=[self._beat], name="guard-keeper", daemon=True)
-        self._attending = threading.Thread(target=self._keep, args=[self._attend], name="guard-proof", daemon=True)
+        self._beating = threading.Thread(target=self._keep_beating, name="guard-keeper", daemon=True)
+        self._attending = threading.Thread(target=self._keep_attending, name="guard-proof", daemon=True)
         self._complaints: dict[str, str] = {}
 
     @property
@@ -50,26 +52,42 @@ class Keeper:
             ConfigurationError: the storage cannot be used as it is set up.
         """
         self._beating.start()
+        if not self._first_try.wait(FIRST_TRY_SECONDS) and self._guard is None:
+            log.warning("guard.no_answer: %s", NO_ANSWER)
         if wait:
             self._decided.wait()
-        else:
-            self._first_try.wait(FIRST_TRY_SECONDS)
         with self._refusing:
             self._is_entered = True
             if self._refusal is not None:
                 raise self._refusal
 
-    def stop(self) -> None:
-        """Stop beating and leave. Where Redis is away the others count us out by themselves."""
+    def stop(self) -> bool:
+        """Stop beating and leave. Where Redis is away the others count us out by themselves.
+
+        False where the storage holds a thread up, and would do the same to whoever touches it now.
+        """
         self._stopping.set()
         for thread in (self._beating, self._attending):
-            if thread.is_alive() and thread is not threading.current_thread():
-                thread.join(timeout=5)
+            if thread.is_alive():
+                thread.join(STOP_SECONDS)
         try:
             if self._guard is not None:
                 self._guard.leave()
         except QueueUnavailable:
             log.info("guard.left_silently: Redis cannot be reached")
+        return not (self._beating.is_alive() or self._attending.is_alive())
+
+    def _keep_beating(self) -> None:
+        self._keep(self._beat)
+        self._first_try.set()
+        self._decided.set()
+        if self._guard is not None and not self._is_member:
+            self._guard.retire()
+
+    def _keep_attending(self) -> None:
+        assert self._guard is not None
+        self._keep(self._attend)
+        self._guard.retire()
 
     def _keep(self, step: Callable[[], float]) -> None:
         pause_seconds = 0.0
@@ -81,8 +99,6 @@ class Keeper:
             except Exception:  # a membership must not end because of what nobody thought of
                 log.exception("guard.failed")
                 pause_seconds = RETRY_SECONDS
-        self._first_try.set()
-        self._decided.set()
 
     def _refuse(self, refusal: Refused | ConfigurationError) -> None:
         with self._refusing:
@@ -109,7 +125,7 @@ class Keeper:
     def _join(self) -> float:
         self._guard = self._guard or self._prove()
         self._guard.join(is_new=not self._is_member)
-        if not self._is_member or self._complaints.pop("guard", ""):
+        if self._complaints.pop("guard", "") or not self._is_member:
             log.info("guard.joined")
         if not self._is_member:
             self._is_member = True

@@ -67,9 +67,14 @@ def open_fresh(redis_url: str, *, prefix: str = keys.REDIS_PREFIX) -> None:
 
 def live_members(redis_url: str, *, prefix: str = keys.REDIS_PREFIX) -> list[Member]:
     """Who is there, for an onlooker that does not join. Raises ``QueueUnavailable``."""
+    return list(live_members_by_id(redis_url, prefix=prefix).values())
+
+
+def live_members_by_id(redis_url: str, *, prefix: str = keys.REDIS_PREFIX) -> dict[str, Member]:
+    """The same, by the ids under which they answer. Raises ``QueueUnavailable``."""
     client = redis_client.connect(redis_url)
     with redis_client.translated(), client:
-        return list(living(client, prefix, window_seconds=WINDOW_SECONDS).values())
+        return living(client, prefix, window_seconds=WINDOW_SECONDS)
 
 
 def pinned_storage_id(redis_url: str, *, prefix: str = keys.REDIS_PREFIX) -> str | None:

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -37,11 +37,13 @@ def free_port() -> int:
 class Process:
     """One `clipzy` command, its output in a file."""
 
-    def __init__(self, *arguments: str, cwd: Path, env: dict[str, str], log: Path) -> None:
+    def __init__(
+        self, *arguments: str, cwd: Path, env: dict[str, str], log: Path, command: Sequence[str] = CLIPZY
+    ) -> None:
         self.log = log
         with log.open("ab") as output:
             self.popen = subprocess.Popen(
-                leashed(*CLIPZY, *arguments),
+                leashed(*command, *arguments),
                 cwd=cwd,
                 env=env,
                 stdin=subprocess.DEVNULL,
@@ -136,6 +138,8 @@ class Api:
 class Stack:
     """Processes that share one folder, one Redis and the settings given."""
 
+    command: Sequence[str] = CLIPZY
+
     def __init__(self, folder: Path, *, redis_url: str | None, **settings: str) -> None:
         self.folder = folder
         self.settings = {"LOG_LEVEL": "INFO"} | settings
@@ -157,7 +161,7 @@ class Stack:
     def run(self, *arguments: str, cwd: Path | None = None, settings: Mapping[str, str] | None = None) -> Process:
         log = self.folder / f"{arguments[0]}-{len(self.processes)}.log"
         env = {"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1", **self.settings, **(settings or {})}
-        process = Process(*arguments, cwd=cwd or self.folder, env=env, log=log)
+        process = Process(*arguments, cwd=cwd or self.folder, env=env, log=log, command=self.command)
         self.processes.append(process)
         return process
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from clipzy_storage.errors import ConfigurationError, QueueUnavailable, StorageE
 from clipzy_storage.settings import Settings, redacted
 
 CHECKS_SECONDS = 60
+PAUSE_SECONDS = 0.2  # between two looks whether another process has answered
 
 
 @dataclass(frozen=True)
@@ -30,12 +32,13 @@ class Failed(Exception):
 
 def doctor(*, as_json: bool) -> int:
     """Print every check; 0 if all are well, otherwise 1."""
-    checks = list(_checks())
+    checks = []
+    for check in _checks():
+        checks.append(check)
+        if not as_json:  # at once: the proof of a mount may take its time
+            click.echo(f"{'ok' if check.ok else 'FAIL':<5} {check.name:<9} {check.detail}")
     if as_json:
         click.echo(json.dumps([asdict(check) for check in checks], indent=1))
-    else:
-        for check in checks:
-            click.echo(f"{'ok' if check.ok else 'FAIL':<5} {check.name:<9} {check.detail}")
     return 0 if all(check.ok for check in checks) else 1
 
 
@@ -66,7 +69,7 @@ class _Examination:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._storage_id = "out of reach"
+        self._storage_id: str | None = None
         self._place = "the storage"
 
     def settings_in_use(self) -> str:
@@ -120,13 +123,44 @@ class _Examination:
 
         if refusal := guard.refusal_by_settings(self._settings):
             raise Failed(refusal)
+        if self._storage_id is None:
+            raise Failed("the storage is out of reach, so it cannot be compared with the one in use.")
         pinned = members.pinned_storage_id(self._settings.redis_url)
         if pinned and pinned != self._storage_id:
             raise Failed(
                 f"Redis belongs to storage {pinned}, but {self._place} is {self._storage_id}:"
                 " files would go missing. Point every process at the same storage."
             )
-        return "the settings allow it" + (f", and the storage is the one in use ({pinned})" if pinned else "")
+        in_use = f", and the storage is the one in use ({pinned})" if pinned else ""
+        return f"the settings allow it{in_use}{self._proof()}"
+
+    def _proof(self) -> str:
+        """Proves a mount that is declared shared as a newcomer would, and leaves nothing behind."""
+        from clipzy_storage import guard, members, proof
+        from clipzy_storage.backends import open_storage
+
+        if self._settings.storage_type != "local" or not self._settings.local_storage_shared:
+            return ""
+        storage = open_storage(self._settings)
+        peers = members.live_members_by_id(self._settings.redis_url)
+        prover = proof.Prover(
+            self._settings.redis_url,
+            storage,
+            member_id=members.new_member_id(),
+            proof_seconds=proof.PROOF_SECONDS,
+        )
+        try:
+            storage.prepare()
+            while (is_proved := prover.ask(peers)) is None:
+                time.sleep(PAUSE_SECONDS)
+        except proof.Disproved as error:
+            raise Failed(guard.disproof(self._place, peers[error.peer_id], str(error))) from error
+        finally:
+            prover.retire()
+            storage.retract()
+        if is_proved:
+            return "; another process sees what is written here"
+        return "; that the mount is shared can be proved only while another process runs and answers"
 
 
 def _media_checks() -> Iterator[Check]:

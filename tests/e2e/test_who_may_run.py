@@ -4,6 +4,7 @@ import shutil
 import signal
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,27 +12,17 @@ import pytest
 
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
 from clipzy_storage import guard, members
+from clipzy_storage.errors import QueueUnavailable
 from clipzy_storage.settings import Settings
 from tests.cli.processes import Watched
-from tests.stack import Process, Stack, commands_below, eventually, free_port
-
-WAYS_OUT = ("run one worker", "LOCAL_STORAGE_SHARED=true", "STORAGE_TYPE=s3")
+from tests.e2e.refusals import WAYS_OUT, refused
+from tests.stack import Stack, commands_below, eventually, free_port
 
 
 @pytest.fixture
 def stack(tmp_path: Path, redis_url: str) -> Iterator[Stack]:
     with Stack(tmp_path / "deployment", redis_url=redis_url) as stack:
         yield stack
-
-
-def refused(process: Process, *texts: str) -> None:
-    """It ended with 78, with one message that says all of this, and without a traceback."""
-    assert process.ends() == 78, process.output()
-    complaint = [line for line in process.output().splitlines() if line.startswith("clipzy: ")]
-    assert len(complaint) == 1, process.output()
-    for text in texts:
-        assert text in complaint[0]
-    assert "Traceback" not in process.output()
 
 
 @pytest.mark.parametrize("command", [["worker"], ["web", "--port", "0"]])
@@ -42,8 +33,8 @@ def test_several_workers_by_settings(stack: Stack, command: list[str]) -> None:
 
 def test_all_wrong_settings_are_named_at_once(stack: Stack) -> None:
     wrong = {"WORKER_COUNT": "many", "MAX_FILE_SIZE_MB": "-1", "LOG_FORMAT": "xml", "STORAGE_TYPE": "ftp"}
-    for command in (["worker"], ["web"], ["up"], ["submit", "x.mp4"]):
-        process = stack.run(*command, settings=wrong)
+    commands = (["worker"], ["web"], ["up"], ["submit", "x.mp4"])
+    for process in [stack.run(*command, settings=wrong) for command in commands]:
         assert process.ends() == 78
         lines = process.output().splitlines()
         for name, value in wrong.items():
@@ -83,8 +74,8 @@ def test_a_front_end_on_another_disk(stack: Stack, tmp_path: Path) -> None:
 
 def test_a_declared_mount_that_is_not_there(stack: Stack, tmp_path: Path) -> None:
     missing = tmp_path / "not-mounted"
-    for command in (["worker"], ["web"]):
-        process = stack.run(*command, settings={"LOCAL_STORAGE_PATH": str(missing), "LOCAL_STORAGE_SHARED": "true"})
+    declared = {"LOCAL_STORAGE_PATH": str(missing), "LOCAL_STORAGE_SHARED": "true"}
+    for process in [stack.run(command, settings=declared) for command in ("worker", "web")]:
         refused(process, f"LOCAL_STORAGE_PATH={missing}")
     assert not missing.exists()
 
@@ -114,6 +105,13 @@ def test_a_worker_that_finds_another_in_its_place_stops(stack: Stack, redis_url:
     refused(first, "Another worker is already running", "other")
 
 
+def is_open_fresh(redis_url: str) -> bool:
+    with suppress(QueueUnavailable):
+        members.open_fresh(redis_url)
+        return True
+    return False
+
+
 def test_without_redis_a_front_end_starts_and_a_worker_waits(tmp_path: Path, clip: Path) -> None:
     # Given a deployment whose Redis is not there yet
     server = EmbeddedRedis(tmp_path / "redis")
@@ -134,8 +132,9 @@ def test_without_redis_a_front_end_starts_and_a_worker_waits(tmp_path: Path, cli
         assert (answer.status_code, answer.json()["code"]) == (503, "QUEUE_UNAVAILABLE")
         assert int(answer.headers["Retry-After"]) >= 1
         assert stack.stored() == []
-        # When Redis comes
+        # When Redis comes, as one that nobody can have been on; otherwise newcomers wait for 30 s
         server.child.start()
+        eventually(lambda: is_open_fresh(url), "a Redis that answers")
         # Then all of it works
         try:
             eventually(lambda: api.is_ready(), "a front end that is ready")
@@ -224,8 +223,11 @@ def test_a_redis_that_can_never_serve_us(stack: Stack, redis_url: str) -> None:
         f"redis://:wrong@{host}/0": "refuses this user and password",
         f"redis://:{password}@{host}/99": "a database that the server does not have",
     }
-    for url, reason in wrong.items():
-        for name in ("REDIS_URL", "CELERY_BROKER_URL"):
-            process = stack.run("worker", settings={name: url})
-            refused(process, f"{name}=redis://", reason)
-            assert password not in process.output()
+    started = [
+        (stack.run("worker", settings={name: url}), name, reason)
+        for url, reason in wrong.items()
+        for name in ("REDIS_URL", "CELERY_BROKER_URL")
+    ]
+    for process, name, reason in started:
+        refused(process, f"{name}=redis://", reason)
+        assert password not in process.output()

@@ -1,42 +1,15 @@
 """Rule 4 on a real Redis and real folders: what is declared shared is proved by a fresh file."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from clipzy_storage import keys
-from clipzy_storage.guard import Guard, NotYet, Refused
+from clipzy_storage.guard import NotYet, Refused
 from clipzy_storage.local import LocalStorage
-from clipzy_storage.members import Member
-from clipzy_storage.process import ProcessIdentity
-from clipzy_storage.proof import Prover
+from tests.protocol.proving import Join, join, probes
 from tests.stack import eventually
-
-Join = Callable[..., Guard]
-
-
-@pytest.fixture
-def new_guard(redis_url: str) -> Join:
-    """A member's guard on a folder, with as short a patience as the test wants."""
-
-    def make(name: str, root: Path, *, proof_seconds: float = 60) -> Guard:
-        storage = LocalStorage(root, shared=True)
-        process = ProcessIdentity.own().as_dict()
-        member = Member(
-            name=name, role="worker", storage_id=storage.prepare(), storage=str(root), alone=False, process=process
-        )
-        prover = Prover(redis_url, storage, member_id=name, proof_seconds=proof_seconds)
-        return Guard(redis_url, member, member_id=name, prover=prover)
-
-    return make
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    (tmp_path / "share").mkdir()
-    return tmp_path / "share"
 
 
 @pytest.fixture
@@ -49,30 +22,21 @@ def copy(root: Path, tmp_path: Path) -> Path:
     return tmp_path / "copy"
 
 
-def join(newcomer: Guard, *members: Guard) -> None:
-    """Let the newcomer join while the members do what their keepers do all the time."""
-
-    def has_joined() -> bool:
-        for member in members:
-            member.attend()
-        try:
-            newcomer.join(is_new=True)
-        except NotYet:
-            return False
-        return True
-
-    eventually(has_joined, "a newcomer's joining")
-
-
-def probes(*roots: Path) -> list[str]:
-    return [path.name for root in roots for path in (root / keys.PROBE).iterdir()]
-
-
 def test_who_is_alone_joins_unproved(new_guard: Join, root: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     new_guard("first", root).join(is_new=True)
     assert "guard.unproved: alone" in caplog.text
     assert probes(root) == []
+
+
+def test_who_has_joined_owns_the_folders_that_it_writes_into(new_guard: Join, root: Path) -> None:
+    # Given a member, alone so far
+    first = new_guard("first", root)
+    join(first)
+    # When it has looked around once
+    first.attend()
+    # Then no newcomer of another user can make the folder of unfinished files, and close it to the first
+    assert (root / keys.INCOMING).is_dir()
 
 
 def test_one_who_sees_the_file_proves_the_newcomer(
