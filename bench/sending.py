@@ -2,10 +2,12 @@
 
 import http.client
 import os
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Self
 
 from tests.stack import descendants
 
@@ -54,6 +56,28 @@ def peak_memory_mib(pid: int) -> float:
     return sum(_peak_kib(one) for one in (pid, *descendants(pid))) / 1024
 
 
+class PeakMemory:
+    """Looks again and again at what a process and all below it have together, what they share counted once."""
+
+    def __init__(self, pid: int) -> None:
+        self.peak_mib = 0.0
+        self._pids = (pid, *descendants(pid))
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._stopping.wait(0.02):
+            self.peak_mib = max(self.peak_mib, sum(map(_proportional_kib, self._pids)) / 1024)
+
+
 def answers(port: int) -> bool:
     """Whether an HTTP server is there."""
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
@@ -88,6 +112,11 @@ def _blocks(source: Path) -> Iterator[bytes]:
     with source.open("rb") as file:
         while block := file.read(BLOCK_BYTES):
             yield block
+
+
+def _proportional_kib(pid: int) -> int:
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return int(next(line.split()[1] for line in rollup.splitlines() if line.startswith("Pss:")))
 
 
 def _peak_kib(pid: int) -> int:

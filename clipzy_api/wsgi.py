@@ -6,6 +6,7 @@ import socket
 
 from clipzy_api.app import create_app
 from clipzy_api.connections import ConnectionWatch
+from clipzy_api.heap import give_back_large_blocks
 from clipzy_api.membership import Membership
 from clipzy_api.queue import Queue
 from clipzy_api.refusal import EarlyRefusals
@@ -25,6 +26,7 @@ def application() -> EarlyRefusals:
     Raises ``ConfigurationError`` where a setting is wrong.
     """
     die_with_parent(os.getppid(), with_signal=signal.SIGTERM)
+    give_back_large_blocks()
     settings = Settings.from_env()
     logs.configure(settings)
     member_id = os.environ[MEMBER_ID]

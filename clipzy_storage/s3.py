@@ -12,17 +12,19 @@ from typing import BinaryIO, Literal
 
 from clipzy_storage import keys
 from clipzy_storage.base import BlobInfo, Incoming, Link
-from clipzy_storage.errors import Damaged, NotFound, StorageError, StorageFull
+from clipzy_storage.errors import BadKey, Damaged, NotFound, StorageError, StorageFull
 from clipzy_storage.keys import folder_of, segments_of
 from clipzy_storage.s3_client import S3Client
-from clipzy_storage.s3_errors import explained
-from clipzy_storage.s3_files import S3Incoming, S3Window
+from clipzy_storage.s3_connection import Timeouts
 from clipzy_storage.s3_identity import ADOPTED, S3Identity
+from clipzy_storage.s3_incoming import S3Incoming
+from clipzy_storage.s3_refusals import explained
+from clipzy_storage.s3_window import S3Window
 from clipzy_storage.served import content_disposition_of, content_type_of
 
-SMALLEST_PART_BYTES = 8 << 20
+SMALLEST_PART_BYTES = 5 << 20
 MOST_PARTS = 9000  # the services take 10,000, all but the last of one size
-PARTS_IN_MEMORY = 6  # on their way, of all files of this process together
+PARTS_IN_MEMORY_BYTES = 20 << 20  # on their way, of all files of this process together; two parts in any case
 COPY_BLOCK_BYTES = 1 << 20
 SCRATCH_RESERVE_BYTES = 256 << 20  # what stays free beside a copy, for what is made from it
 
@@ -45,6 +47,7 @@ class S3Storage:
         presign_expires_seconds: int = 3600,
         largest_file_bytes: int = 0,
         writer: str = "",
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 - it never changes
     ) -> None:
         """Connects at the first call. ``largest_file_bytes`` decides how large the parts of an upload are."""
         self._client = S3Client(
@@ -52,9 +55,10 @@ class S3Storage:
             public_endpoint_url=public_endpoint_url,
             addressing_style=addressing_style,
             presign_expires_seconds=presign_expires_seconds,
+            timeouts=timeouts,
         )
         self._part_bytes = max(SMALLEST_PART_BYTES, -(-largest_file_bytes // MOST_PARTS))
-        self._places = BoundedSemaphore(PARTS_IN_MEMORY)
+        self._places = BoundedSemaphore(max(2, PARTS_IN_MEMORY_BYTES // self._part_bytes))
         self._writer = writer
         self._identity = S3Identity(self._client)
         self.tells_writers_apart = False
@@ -64,12 +68,13 @@ class S3Storage:
         return f"s3://{self._client.bucket} on {self._client.host}"
 
     def prepare(self) -> str:
+        host = self._client.host
         try:
             self.tells_writers_apart = self._identity.prove()
             return self._identity.agree(conditional=self.tells_writers_apart)
         except StorageError as error:
             self.retract()
-            raise explained(error, bucket=self._client.bucket) from error
+            raise explained(error, bucket=self._client.bucket, host=host) from error
 
     def retract(self) -> None:
         with suppress(StorageError):  # out of reach: left to others
@@ -141,8 +146,8 @@ class S3Storage:
     def list(self, prefix: str) -> Iterator[BlobInfo]:
         folder_of(prefix)
         for found in self._client.listed(prefix):
-            if not found["Key"].startswith(f"{keys.INCOMING}/"):
-                yield BlobInfo(found["Key"], found["Size"])
+            with suppress(BadKey):  # unfinished, or nothing of ours
+                yield BlobInfo("/".join(segments_of(found["Key"])), found["Size"])
 
     def sweep_incoming(self, older_than_seconds: float, *, of_writer: str = "") -> int:
         """Abort what was left of multipart uploads, and remove old proofs."""
@@ -151,6 +156,7 @@ class S3Storage:
             if marker["Key"] != ADOPTED:
                 swept += self._abort_marked(marker["Key"])
         if not of_writer:
+            swept += self._abort_unmarked(older_than_seconds)
             for proof in self._client.listed(f"{keys.PROBE}/", older_than_seconds=older_than_seconds):
                 self._client.call("delete_object", Key=proof["Key"])
                 swept += 1
@@ -168,15 +174,39 @@ class S3Storage:
 
     def _abort_marked(self, marker: str) -> int:
         """Abort the multipart uploads of the key that the marker names; how many there were."""
-        try:
-            key = json.loads(self._client.read(marker))["key"]
-        except NotFound:
-            return 0  # its writer has just come to its end
-        unfinished = self._client.unfinished(key)
-        for upload_id in unfinished:
-            self._client.abort(key, upload_id)
+        key = self._marked_key(marker)
+        if key is None:
+            return 0
+        aborted = self._client.abort_all(key)
         self._client.call("delete_object", Key=marker)
-        return len(unfinished)
+        return aborted
+
+    def _abort_unmarked(self, older_than_seconds: float) -> int:
+        """Abort old multipart uploads of keys of ours that no marker names any more; how many there were."""
+        uploads = [
+            found for found in self._client.unfinished(older_than_seconds=older_than_seconds) if _is_ours(found[0])
+        ]
+        if not uploads:
+            return 0
+        marked = {self._marked_key(marker["Key"]) for marker in self._client.listed(f"{keys.INCOMING}/")}
+        strays = [(key, upload_id) for key, upload_id in uploads if key not in marked]
+        for key, upload_id in strays:
+            self._client.abort(key, upload_id)
+        return len(strays)
+
+    def _marked_key(self, marker: str) -> str | None:
+        """The key that a marker stands for; ``None`` where its writer has just come to its end."""
+        if marker == ADOPTED:
+            return None
+        with suppress(NotFound):
+            return str(json.loads(self._client.read(marker))["key"])
+        return None
+
+
+def _is_ours(key: str) -> bool:
+    with suppress(BadKey):
+        return bool(segments_of(key))
+    return False
 
 
 @contextmanager

@@ -1,52 +1,57 @@
-"""One bucket of an S3 service through boto3, and botocore's errors in our own words.
-
-boto3 finds endpoint, region and credentials by itself (environment, profile, role); nothing of that passes through
-our settings. Whatever service answers, requests are signed with SigV4.
-"""
+"""One bucket of an S3 service: requests, and links, with botocore's errors in our own words."""
 
 import os
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-import boto3.session
-from botocore.client import Config
+from clipzy_storage.errors import NotFound, StorageUnavailable
+from clipzy_storage.s3_connection import AWS_CHECKSUM, Connection, Timeouts, connect
+from clipzy_storage.s3_errors import Silent, translated
 
-from clipzy_storage.errors import ConfigurationError, NotFound, StorageUnavailable
-from clipzy_storage.s3_errors import OWN_FAULTS, translated
-
-CONNECT_TIMEOUT_SECONDS = 5
-READ_TIMEOUT_SECONDS = 60
-TRIES = 3  # of each request, by botocore, with pauses in between
+SILENT_SECONDS = 5.0  # how long nobody asks a store that has just let a request run out of time
 CREDENTIALS_MARGIN_SECONDS = 60  # a link ends so long before the credentials that sign it
-DEFAULT_REGION = "us-east-1"  # what services other than AWS take when none is named
 
 
 class S3Client:
-    """Requests to one bucket. Safe for threads, and in a forked process, which connects anew."""
+    """Requests to one bucket. Safe for threads, and in a forked process, which connects anew.
+
+    A request to a store that keeps silent takes as long as ``timeouts`` allow. What would follow it, such as
+    cleaning up, then fails at once instead of taking as long again.
+    """
 
     def __init__(
-        self, bucket: str, *, public_endpoint_url: str | None, addressing_style: str, presign_expires_seconds: int
+        self,
+        bucket: str,
+        *,
+        public_endpoint_url: str | None,
+        addressing_style: str,
+        presign_expires_seconds: int,
+        timeouts: Timeouts,
     ) -> None:
         self.bucket = bucket
         self._public_endpoint_url = public_endpoint_url
         self._addressing_style = addressing_style
         self._presign_expires_seconds = presign_expires_seconds
+        self._timeouts = timeouts
         self._connecting = threading.Lock()
-        self._pid = 0
-        self._session: Any = None
-        self._api: Any = None
-        self._signer: Any = None
+        self._connection: tuple[int, Connection] | None = None
+        self._answered_at = self._silent_until = 0.0
 
     @property
     def host(self) -> str:
-        """The service's host, for messages. Raises ``ConfigurationError``."""
-        self._connect()
-        return str(urlsplit(self._api.meta.endpoint_url).netloc.rpartition("@")[2])
+        """The service's host, for messages. Raises ``ConfigurationError``, ``StorageUnavailable``."""
+        return str(urlsplit(self._connected().api.meta.endpoint_url).netloc.rpartition("@")[2])
+
+    @property
+    def part_checksum(self) -> dict[str, str]:
+        """What a multipart upload has to say at its beginning, so that AWS takes the checksums of its parts."""
+        return {"ChecksumAlgorithm": AWS_CHECKSUM} if self._connected().on_aws else {}
 
     def call(self, operation: str, *, about: str = "", **parameters: Any) -> Any:
         """Do one operation on the bucket; ``about`` is the key that errors name.
@@ -55,9 +60,18 @@ class S3Client:
             ConfigurationError: boto3 finds no region, profile or endpoint that can be used.
             NotFound, AlreadyExists, Conflict, NotSupported, StorageFull, StorageUnavailable: see ``translated``.
         """
-        self._connect()
-        with translated(about or parameters.get("Key", "")):
-            return getattr(self._api, operation)(Bucket=self.bucket, **parameters)
+        api, began_at = self._connected().api, time.monotonic()
+        if began_at < self._silent_until:
+            raise StorageUnavailable("the store did not answer a moment ago")
+        try:
+            with translated(about or parameters.get("Key", "")):
+                answer = getattr(api, operation)(Bucket=self.bucket, **parameters)
+        except Silent:
+            if self._answered_at < began_at:  # nor has it answered anybody else meanwhile
+                self._silent_until = time.monotonic() + SILENT_SECONDS
+            raise
+        self._answered_at = time.monotonic()
+        return answer
 
     def read(self, key: str) -> bytes:
         """All of a small object. Raises what ``call`` raises."""
@@ -74,32 +88,52 @@ class S3Client:
             return False
         return True
 
-    def listed(self, prefix: str, *, older_than_seconds: float | None = None) -> Iterator[dict[str, Any]]:
+    def listed(self, prefix: str, *, older_than_seconds: float = 0) -> Iterator[dict[str, Any]]:
         """Everything under the prefix, in order; of a certain age by the service's own clock."""
         more: dict[str, str] = {}
         while True:
             page = self.call("list_objects_v2", about=prefix, Prefix=prefix, **more)
-            now = _clock_of(page)
-            for found in page.get("Contents", []):
-                age_seconds = (now - found["LastModified"]).total_seconds()
-                if older_than_seconds is None or age_seconds >= older_than_seconds:
-                    yield found
+            yield from _aged(page, page.get("Contents", []), "LastModified", older_than_seconds)
             if not page.get("IsTruncated"):
                 return
             more = {"ContinuationToken": page["NextContinuationToken"]}
 
-    def unfinished(self, key: str) -> list[str]:
-        """Ids of the key's multipart uploads that are under way. Raises what ``call`` raises."""
-        try:
-            uploads = self.call("list_multipart_uploads", about=key, Prefix=key).get("Uploads", [])
-        except NotFound:  # rclone's word for none
-            return []
-        return [upload["UploadId"] for upload in uploads if upload["Key"] == key]
+    def unfinished(self, prefix: str = "", *, older_than_seconds: float = 0) -> Iterator[tuple[str, str]]:
+        """Key and id of every multipart upload that is under way; of a certain age by the service's own clock."""
+        more: dict[str, str] = {}
+        while True:
+            try:
+                page = self.call("list_multipart_uploads", about=prefix, Prefix=prefix, **more)
+            except NotFound:  # rclone's word for none
+                return
+            for upload in _aged(page, page.get("Uploads", []), "Initiated", older_than_seconds):
+                yield upload["Key"], upload["UploadId"]
+            if not page.get("IsTruncated"):
+                return
+            more = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
+
+    def part_bytes(self, key: str, upload_id: str) -> int:
+        """How many bytes the store has of a multipart upload. Raises what ``call`` raises."""
+        size_bytes = 0
+        more: dict[str, Any] = {}
+        while True:
+            page = self.call("list_parts", Key=key, UploadId=upload_id, **more)
+            size_bytes += sum(int(part["Size"]) for part in page.get("Parts", []))
+            if not page.get("IsTruncated"):
+                return size_bytes
+            more = {"PartNumberMarker": page["NextPartNumberMarker"]}
 
     def abort(self, key: str, upload_id: str) -> None:
         """Abort a multipart upload; one that is over already is as good. Raises what ``call`` raises."""
         with suppress(NotFound):
             self.call("abort_multipart_upload", Key=key, UploadId=upload_id)
+
+    def abort_all(self, key: str) -> int:
+        """Abort whatever multipart uploads the key has; how many there were. Raises what ``call`` raises."""
+        found = [upload_id for of_key, upload_id in self.unfinished(key) if of_key == key]
+        for upload_id in found:
+            self.abort(key, upload_id)
+        return len(found)
 
     def signed_url(self, key: str, *, content_disposition: str, content_type: str) -> tuple[str, datetime]:
         """An address that needs no credentials, and when it dies: before the credentials that sign it do.
@@ -107,11 +141,11 @@ class S3Client:
         Raises:
             StorageUnavailable: there are no credentials now, or they are about to die.
         """
-        self._connect()
+        connection = self._connected()
         with translated(key):
-            expires_seconds = self._life_seconds()
+            expires_seconds = self._life_seconds(connection)
             now = datetime.now(UTC).replace(microsecond=0)
-            url = self._signer.generate_presigned_url(
+            url = connection.signer.generate_presigned_url(
                 "get_object",
                 Params={
                     "Bucket": self.bucket,
@@ -123,8 +157,8 @@ class S3Client:
             )
         return url, now + timedelta(seconds=expires_seconds)
 
-    def _life_seconds(self) -> int:
-        credentials = self._session.get_credentials()
+    def _life_seconds(self, connection: Connection) -> int:
+        credentials = connection.session.get_credentials()
         if credentials is None:
             raise StorageUnavailable("there are no credentials for the store")
         credentials.get_frozen_credentials()  # renews those of a role that end soon
@@ -137,64 +171,31 @@ class S3Client:
             raise StorageUnavailable("the credentials for the store end now and were not renewed")
         return min(self._presign_expires_seconds, left_seconds)
 
-    def _connect(self) -> None:
-        if self._pid == os.getpid():
-            return
+    def _connected(self) -> Connection:
+        known = self._connection
+        if known is not None and known[0] == os.getpid():
+            return known[1]
         with self._connecting:
-            if self._pid == os.getpid():
-                return
-            with _complained_of():
-                self._session = boto3.session.Session()
-                self._api = self._client(None)
-                self._signer = self._client(self._public_endpoint_url) if self._public_endpoint_url else self._api
-            self._pid = os.getpid()
-
-    def _client(self, endpoint_url: str | None) -> Any:
-        region = self._session.region_name
-        # Which service it is shows only in a client, and some of its settings depend on that.
-        on_aws = _is_aws(self._session.client("s3", region_name=region or DEFAULT_REGION).meta.endpoint_url)
-        if on_aws and region is None:
-            raise ConfigurationError(
-                ["AWS_DEFAULT_REGION is missing, which AWS needs. Set it to the region of the bucket."]
-            )
-        # A dot in the bucket's name would not fit the certificate of AWS.
-        auto = "virtual" if on_aws and "." not in self.bucket else "path"
-        # Other services stumble over the newer checksums; content is compared by our own sha256 in any case.
-        checksums = "when_supported" if on_aws else "when_required"
-        config = Config(
-            signature_version="s3v4",
-            s3={"addressing_style": auto if self._addressing_style == "auto" else self._addressing_style},
-            request_checksum_calculation=checksums,
-            response_checksum_validation=checksums,
-            connect_timeout=CONNECT_TIMEOUT_SECONDS,
-            read_timeout=READ_TIMEOUT_SECONDS,
-            retries={"mode": "standard", "total_max_attempts": TRIES},
-            max_pool_connections=50,
-        )
-        return self._session.client(
-            "s3", region_name=region or DEFAULT_REGION, endpoint_url=endpoint_url, config=config
-        )
+            if self._connection is None or self._connection[0] != os.getpid():
+                connection = connect(
+                    addressing_style=self._addressing_style,
+                    public_endpoint_url=self._public_endpoint_url,
+                    timeouts=self._timeouts,
+                )
+                self._connection = os.getpid(), connection
+            return self._connection[1]
 
 
-@contextmanager
-def _complained_of() -> Iterator[None]:
-    try:
-        yield
-    except OWN_FAULTS as error:
-        raise ConfigurationError(
-            [f"boto3 cannot be set up: {str(error).rstrip('.')}. Correct its settings."]
-        ) from error
-    except ValueError as error:  # an endpoint that is no URL; the text repeats it, with any password in it
-        problem = "AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL is no address. Set it to http://host:port or https://…."
-        raise ConfigurationError([problem]) from error
+def metadata_of(answer: dict[str, Any]) -> dict[str, str]:
+    """What a writer has noted on the object; services differ in how they write the names."""
+    return {name.lower(): value for name, value in answer.get("Metadata", {}).items()}
 
 
-def _clock_of(answer: dict[str, Any]) -> datetime:
-    """The service's own clock, by which it says when objects were written."""
-    said = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
-    return parsedate_to_datetime(said) if said else datetime.now(UTC)
-
-
-def _is_aws(endpoint_url: str) -> bool:
-    host = urlsplit(endpoint_url).hostname or ""
-    return host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws"))
+def _aged(
+    page: dict[str, Any], found: list[dict[str, Any]], when: str, older_than_seconds: float
+) -> Iterator[dict[str, Any]]:
+    said = page["ResponseMetadata"]["HTTPHeaders"].get("date")
+    now = parsedate_to_datetime(said) if said else datetime.now(UTC)
+    for one in found:
+        if not older_than_seconds or (now - one[when]).total_seconds() >= older_than_seconds:
+            yield one

@@ -4,11 +4,12 @@ import logging
 import re
 import secrets
 import time
+from contextlib import suppress
 
 from clipzy_storage import keys
-from clipzy_storage.errors import AlreadyExists, ConfigurationError, NotFound, StorageUnavailable
+from clipzy_storage.errors import AlreadyExists, ConfigurationError, NotFound, StorageError, StorageUnavailable
 from clipzy_storage.s3_client import S3Client
-from clipzy_storage.s3_errors import NotSupported
+from clipzy_storage.s3_errors import Conflict, NotSupported, error_status
 
 ADOPTED = f"{keys.INCOMING}/adopted"  # there once anybody but its writer relies on the identity
 SETTLE_SECONDS = 1.0  # in which all have written who start together, where the service keeps no conditions
@@ -29,21 +30,34 @@ class S3Identity:
         self._conditional = False
 
     def prove(self) -> bool:
-        """Write, read, list and delete a file; whether a second write of it was refused as asked."""
+        """Do all that will be done, on a file that is removed again; whether its second writing was refused as asked.
+
+        Raises what ``S3Client.call`` raises.
+        """
         key, token = f"{keys.PROBE}/{secrets.token_hex(16)}", secrets.token_bytes(32)
         self._client.call("put_object", Key=key, Body=token)
         try:
-            if self._client.read(key) != token:
-                raise StorageUnavailable("what was written to the store reads back otherwise")
-            if key not in [found["Key"] for found in self._client.listed(key)]:
-                raise StorageUnavailable("what was written to the store is not in its listing")
-            self._client.unfinished(key)
+            self._use(key, token)
             keeps_conditions = self._keeps_conditions(key, token)
-        finally:
-            self._client.call("delete_object", Key=key)
+        except StorageError:
+            with suppress(StorageError):  # the first trouble is the one to tell of
+                self._client.call("delete_object", Key=key)
+            raise
+        self._client.call("delete_object", Key=key)
         if self._client.has(key):
             raise StorageUnavailable("what was deleted from the store is still there")
+        meaning = "yes" if keeps_conditions else "no; a key is looked for before it is written"
+        log.info("storage.conditional_writes: %s", meaning)
         return keeps_conditions
+
+    def _use(self, key: str, token: bytes) -> None:
+        if self._client.read(key) != token:
+            raise StorageUnavailable("what was written to the store reads back otherwise")
+        if key not in [found["Key"] for found in self._client.listed(key)]:
+            raise StorageUnavailable("what was written to the store is not in its listing")
+        self._client.call("create_multipart_upload", Key=key)
+        if not self._client.abort_all(key):
+            raise StorageUnavailable("a multipart upload that was begun is not in the store's listing")
 
     def agree(self, *, conditional: bool) -> str:
         """The identity that whoever came first has written; ``conditional``: the service keeps conditions.
@@ -82,11 +96,13 @@ class S3Identity:
     def _keeps_conditions(self, key: str, token: bytes) -> bool:
         try:
             self._client.call("put_object", Key=key, Body=token, IfNoneMatch="*")
-        except AlreadyExists:
+        except (AlreadyExists, Conflict):
             return True
-        except NotSupported:
-            pass
-        log.info("storage.conditional_writes: no; a key is looked for before it is written")
+        except StorageUnavailable as error:
+            # The same request was taken without the condition, so it is the condition that is refused.
+            if isinstance(error, NotSupported) or error_status(error.__cause__) == 400:
+                return False
+            raise
         return False
 
     def _write(self, identity: bytes) -> bool:

@@ -4,6 +4,7 @@ Each is a process of its own on a free loopback port, with a new bucket for ever
 """
 
 import contextlib
+import functools
 import itertools
 import os
 import shutil
@@ -17,6 +18,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import boto3.session
+import botocore.loaders
+import botocore.session
 import requests
 from botocore.client import Config
 
@@ -26,6 +29,9 @@ from tests.stack import eventually, free_port
 
 ACCESS_KEY, SECRET_KEY = "clipzytest", "clipzysecret"
 _numbers = itertools.count(1)
+
+# Reading boto3's description of S3 takes a quarter of a second; a process of tests does it once.
+botocore.session.create_loader = functools.cache(botocore.loaders.create_loader)
 
 
 @dataclass

@@ -3,44 +3,63 @@
 import hashlib
 import signal
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import requests
 
+from clipzy_api.cli.embedded_redis import EmbeddedRedis
 from clipzy_storage.output import Output
-from tests import s3_servers
+from tests import clips, s3_servers
 from tests.s3_servers import S3Server
-from tests.stack import Stack, eventually, free_port
+from tests.stack import Api, Stack, eventually, free_port
 
 
-@pytest.fixture(params=["moto", "rclone"])
-def server(request: pytest.FixtureRequest) -> S3Server:
+@dataclass(frozen=True)
+class Deployment:
+    """A front end and two workers that share nothing but a bucket and a Redis."""
+
+    stack: Stack
+    api: Api
+    server: S3Server
+    bucket: str
+
+    @property
+    def scratch(self) -> list[Path]:
+        """What jobs have left on the workers' disks."""
+        return list(self.stack.folder.glob("machine-*/work/job_*"))
+
+
+def s3_stack(folder: Path, redis_url: str, server: S3Server, bucket: str, **more: str) -> Stack:
+    settings = {"STORAGE_TYPE": "s3", "S3_BUCKET_NAME": bucket, "WORKER_COUNT": "2", **server.env, **more}
+    return Stack(folder, redis_url=redis_url, **settings)
+
+
+def start_worker(stack: Stack, number: int) -> None:
+    stack.run("worker", settings={"CLIPZY_DATA_DIR": str(stack.folder / f"machine-{number}")})
+
+
+@pytest.fixture(scope="module", params=["moto", "rclone"])
+def deployment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     server: S3Server = request.getfixturevalue(f"{request.param}_server")
-    return server
+    folder, bucket = tmp_path_factory.mktemp("deployment"), server.new_bucket()
+    with EmbeddedRedis(folder / "redis") as url, s3_stack(folder, url, server, bucket) as stack:
+        for number in (1, 2):
+            start_worker(stack, number)
+        api = stack.web()
+        for worker in stack.processes[:2]:
+            worker.says("worker.ready")
+        yield Deployment(stack, api, server, bucket)
 
 
-@pytest.fixture
-def bucket(server: S3Server) -> str:
-    return server.new_bucket()
-
-
-@pytest.fixture
-def stack(tmp_path: Path, redis_url: str, server: S3Server, bucket: str) -> Iterator[Stack]:
-    settings = {"STORAGE_TYPE": "s3", "S3_BUCKET_NAME": bucket, "WORKER_COUNT": "2", **server.env}
-    with Stack(tmp_path / "deployment", redis_url=redis_url, **settings) as stack:
-        yield stack
-
-
-def test_a_video_goes_through_a_bucket(stack: Stack, server: S3Server, bucket: str, clip: Path, tmp_path: Path) -> None:
-    # Given a front end and two workers that share nothing but the bucket
-    api = stack.web()
-    for number in (1, 2):
-        stack.worker(CLIPZY_DATA_DIR=str(tmp_path / f"machine-{number}"))
-    # When four videos are uploaded
-    jobs = [api.finished(api.upload(clip)["job_id"]) for _ in range(4)]
+def test_a_video_goes_through_a_bucket(deployment: Deployment, clip: Path) -> None:
+    # When videos are uploaded to a front end with two workers
+    api, server, bucket = deployment.api, deployment.server, deployment.bucket
+    started = [api.upload(clip)["job_id"] for _ in range(2)]
+    jobs = [api.finished(job_id) for job_id in started]
     # Then all complete, with links that are signed and die
-    assert [job["status"] for job in jobs] == ["completed"] * 4
+    assert [job["status"] for job in jobs] == ["completed"] * 2
     job = jobs[0]
     assert "X-Amz-Signature=" in job["result"]["storage_url"]
     assert job["result"]["expires_at"] > job["finished_at"]
@@ -56,75 +75,107 @@ def test_a_video_goes_through_a_bucket(stack: Stack, server: S3Server, bucket: s
     moved = api.get(f"/jobs/{job['job_id']}/files/poster.jpg", allow_redirects=False)
     assert (moved.status_code, moved.headers["Cache-Control"]) == (302, "no-store")
     assert requests.get(moved.headers["Location"], timeout=30).headers["Content-Type"] == "image/jpeg"
-    # And the front end serves no file itself, and the bucket holds no leftovers
+    # And the front end serves no file itself, and neither the bucket nor any disk holds leftovers
     assert api.get(f"/storage/results/{job['job_id']}/output.json").status_code == 404
     assert server.unfinished(bucket) == []
     assert {key.split("/")[0] for key in server.keys(bucket)} == {".clipzy", "uploads", "jobs", "results"}
-    assert not list(tmp_path.glob("machine-*/work/job_*"))
+    eventually(lambda: not deployment.scratch, "scratch that is empty again")
 
 
-def test_a_stopped_worker_s_job_is_done_by_another(stack: Stack, long_clip: Path, tmp_path: Path) -> None:
-    # Given a worker in the middle of a job
-    api = stack.web()
-    first = stack.worker(CLIPZY_DATA_DIR=str(tmp_path / "machine-1"))
-    job = api.upload(long_clip)
-    api.working(job["job_id"])
-    # When it is killed, and another comes
-    first.send(signal.SIGKILL)
-    stack.worker(CLIPZY_DATA_DIR=str(tmp_path / "machine-2"))
-    # Then the job ends there, by its second attempt
-    job = api.finished(job["job_id"])
-    assert (job["status"], job["attempt"]) == ("completed", 2)
+def test_objects_carry_their_types(deployment: Deployment, clip: Path) -> None:
+    job_id = deployment.api.upload(clip)["job_id"]
+    assert deployment.api.finished(job_id)["status"] == "completed"
+    types = {"mp4": "video/mp4", "json": "application/json", "jpg": "image/jpeg"}
+    for key in deployment.server.keys(deployment.bucket):
+        if key.startswith(("uploads/", "results/", "jobs/done/")):
+            found = deployment.server.client.head_object(Bucket=deployment.bucket, Key=key)
+            assert found["ContentType"] == types[key.rpartition(".")[2]], key
 
 
-def test_another_bucket_is_refused(stack: Stack, server: S3Server, bucket: str) -> None:
-    # Given a deployment on one bucket
-    stack.web()
-    # When a worker comes with another
+def test_a_damaged_upload_is_told_from_a_bad_file(deployment: Deployment, clip: Path) -> None:
+    # Given an upload of which a bit was lost in the store
+    api, client, bucket = deployment.api, deployment.server.client, deployment.bucket
+    video_id = api.upload(clip, to="/videos")["video_id"]
+    damaged = bytearray(clip.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    client.put_object(Bucket=bucket, Key=f"uploads/{video_id}/source.mp4", Body=bytes(damaged))
+    # When a job is made of it, then it fails as our fault, after a second look
+    job = api.finished(api.post("/jobs", json={"video_id": video_id}).json()["job_id"])
+    assert (job["status"], job["error"]["code"]) == ("failed", "PROCESSING_FAILED")
+    assert "not what was uploaded" in job["error"]["message"]
+
+
+def test_other_storages_are_refused(deployment: Deployment) -> None:
+    # When a worker comes with another bucket, and another with a disk
+    stack, server = deployment.stack, deployment.server
     other = server.new_bucket()
-    worker = stack.run("worker", settings={"S3_BUCKET_NAME": other})
-    # Then it stops, and says which is which, and leaves nothing in the wrong one
-    assert worker.ends() == 78
-    assert f"s3://{other} on 127.0.0.1" in worker.output()
-    assert f"s3://{bucket} on 127.0.0.1" in worker.output()
-    assert "S3_BUCKET_NAME" in worker.output()
+    newcomers = [
+        stack.run("worker", settings={"S3_BUCKET_NAME": other}),
+        stack.run("worker", settings={"STORAGE_TYPE": "local", "WORKER_COUNT": "1"}),
+    ]
+    # Then both stop, and say which storage is which, and leave nothing in the wrong one
+    for newcomer, own in zip(newcomers, (f"s3://{other} on 127.0.0.1", str(stack.storage)), strict=True):
+        assert newcomer.ends() == 78
+        assert own in newcomer.output()
+        assert f"s3://{deployment.bucket} on 127.0.0.1" in newcomer.output()
+        assert "is not the one in use" in newcomer.output()
     assert server.keys(other) == []
-
-
-def test_a_disk_is_refused_where_a_bucket_is_in_use(stack: Stack) -> None:
-    stack.web()
-    worker = stack.run("worker", settings={"STORAGE_TYPE": "local", "WORKER_COUNT": "1"})
-    assert worker.ends() == 78
-    assert "is not the one in use" in worker.output()
     assert not stack.storage.exists()
 
 
-def test_a_damaged_upload_is_told_from_a_bad_file(stack: Stack, server: S3Server, bucket: str, clip: Path) -> None:
-    # Given an upload of which a byte was lost in the store
-    api = stack.web()
-    job = api.upload(clip)
-    (key,) = (key for key in server.keys(bucket) if key.endswith("source.mp4"))
-    damaged = bytearray(clip.read_bytes())
-    damaged[len(damaged) // 2] ^= 1
-    server.client.put_object(Bucket=bucket, Key=key, Body=bytes(damaged))
-    # When a worker takes the job
-    stack.worker()
-    # Then it fails as our fault, after a second look
-    job = api.finished(job["job_id"])
-    assert (job["status"], job["error"]["code"]) == ("failed", "PROCESSING_FAILED")
-    assert "not what was uploaded" in job["error"]["message"]
+def test_a_lost_worker_s_job_is_done_by_another(
+    tmp_path: Path, redis_url: str, moto_server: S3Server, clips_folder: Path
+) -> None:
+    # Given a worker in the middle of a job that takes it a second or two
+    clip = clips.cuts_clip(clips_folder, shot_frames=(350, 350, 350), sound=False).path
+    with s3_stack(tmp_path, redis_url, moto_server, moto_server.new_bucket(), JOB_LEASE_SECONDS="2") as stack:
+        start_worker(stack, 1)
+        api = stack.web()
+        job = api.upload(clip)
+        api.working(job["job_id"])
+        # When it is killed, and another comes
+        stack.processes[0].send(signal.SIGKILL)
+        start_worker(stack, 2)
+        # Then the job ends there, by its second attempt
+        job = api.finished(job["job_id"])
+        assert (job["status"], job["attempt"]) == ("completed", 2)
+
+
+WRONG = {
+    "wrong bucket": ({"S3_BUCKET_NAME": "no-such-bucket"}, "there is no such bucket"),
+    "wrong access key": ({"AWS_ACCESS_KEY_ID": "another-one"}, "does not know the access key"),
+    "wrong secret": ({"AWS_SECRET_ACCESS_KEY": "another-one"}, "the secret key is wrong"),
+    "no bucket": ({"S3_BUCKET_NAME": ""}, "S3_BUCKET_NAME is missing, which STORAGE_TYPE=s3 needs"),
+}
+
+
+def test_mistakes_of_operators_end_a_start(tmp_path: Path, redis_url: str, rclone_server: S3Server) -> None:
+    # Given set-ups with one mistake each, on a store that looks at keys
+    bucket = rclone_server.new_bucket()
+    with s3_stack(tmp_path, redis_url, rclone_server, bucket) as stack:
+        commands = (["worker"], ["web", "--port", "0"])
+        for name, (wrong, found) in WRONG.items():
+            # When processes start with it
+            for process in [stack.run(*command, settings=wrong) for command in commands]:
+                # Then each ends with status 78 and one line that names the setting, what was found and what to do
+                assert process.ends() == 78, name
+                (line,) = [line for line in process.output().splitlines() if line.startswith("clipzy: ")]
+                assert line.startswith("clipzy: S3_BUCKET_NAME"), name
+                assert found in line
+                assert " Set " in line or ", or set " in line
+                assert "another-one" not in process.output()
+    assert rclone_server.keys(bucket) == []
 
 
 def test_processes_wait_for_a_store_that_comes_later(tmp_path: Path, redis_url: str, clip: Path) -> None:
     # Given a front end and a worker whose store does not run yet
     port = free_port()
     (tmp_path / "moto").mkdir()
-    env = S3Server("moto", f"http://127.0.0.1:{port}", None).env  # type: ignore[arg-type] # nobody runs there yet
-    settings = {"STORAGE_TYPE": "s3", "S3_BUCKET_NAME": "late-bucket", **env}
-    with Stack(tmp_path / "deployment", redis_url=redis_url, **settings) as stack:
+    absent = S3Server("moto", f"http://127.0.0.1:{port}", None)  # type: ignore[arg-type] # nobody runs there yet
+    with s3_stack(tmp_path / "deployment", redis_url, absent, "late-bucket") as stack:
         api = stack.api(free_port())
         stack.run("web", "--port", api.url.rpartition(":")[2])
-        worker = stack.run("worker").says("storage")
+        worker = stack.run("worker").says(f"late-bucket on 127.0.0.1:{port}: the store cannot be reached")
         # Then the front end lives, is not ready and says why, and refuses uploads
         eventually(api.is_reachable, "a front end that listens")
         assert api.get("/readyz").status_code == 503

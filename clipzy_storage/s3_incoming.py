@@ -1,4 +1,4 @@
-"""One object of a bucket on its way in, and one on its way out."""
+"""One object of a bucket on its way in."""
 
 import hashlib
 import io
@@ -9,19 +9,18 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from threading import BoundedSemaphore
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from clipzy_storage import keys
 from clipzy_storage.base import BlobInfo
 from clipzy_storage.errors import AlreadyExists, NotFound, StorageError, StorageUnavailable
-from clipzy_storage.s3_client import S3Client
-from clipzy_storage.s3_errors import Conflict, NotSupported, translated
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
+from clipzy_storage.s3_client import S3Client, metadata_of
+from clipzy_storage.s3_errors import Conflict, NotSupported
 
 PARTS_AT_ONCE = 4  # of one file
-REOPENINGS = 3  # of a stream that breaks, before it is given up
+MARK_AGAIN_SECONDS = 3600.0  # how often a long upload shows that it goes on
+DIGEST = "clipzy-sha256"  # object metadata, where the digest is known before the object is sent
+
 _CONFLICT_TRIES = 5
 _TOKEN = "clipzy-writer"  # object metadata: tells a writer its own object from another's
 
@@ -48,15 +47,17 @@ class S3Incoming:
         self._client = client
         self._key = key
         self._token = secrets.token_hex(16)
-        self._about: dict[str, Any] = {"ContentType": content_type, "Metadata": {_TOKEN: self._token}}
+        self._content_type = content_type
         self._marker = f"{keys.INCOMING}/{writer}{self._token}.json"
+        self._marked_at: float | None = None
         self._part_bytes = part_bytes
         self._places = places
         self._conditional = conditional
         self._hash = hashlib.sha256()
         self._size_bytes = 0
-        self._buffer = bytearray()
+        self._buffer = io.BytesIO()
         self._upload_id: str | None = None
+        self._has_strays = False
         self._parts: list[Future[dict[str, Any]]] = []
         self._pool: ThreadPoolExecutor | None = None
         self._is_over = False
@@ -75,10 +76,10 @@ class S3Incoming:
         self._size_bytes += len(rest)
         with self._discarded_on_failure():
             while rest:
-                room = self._part_bytes - len(self._buffer)
-                self._buffer += rest[:room]
+                room = self._part_bytes - self._buffer.tell()
+                self._buffer.write(rest[:room])
                 rest = rest[room:]
-                if len(self._buffer) == self._part_bytes:
+                if self._buffer.tell() == self._part_bytes:
                     self._send_part()
 
     def publish(self) -> BlobInfo:
@@ -86,7 +87,7 @@ class S3Incoming:
             if not self._conditional and self._client.has(self._key):
                 raise AlreadyExists(f"{self._key} is stored already")
             if self._upload_id is None:
-                self._once(lambda condition: self._put(condition))
+                self._once(self._put)
             else:
                 self._finish()
         self.discard()
@@ -96,7 +97,7 @@ class S3Incoming:
         if self._is_over:
             return
         self._is_over = True
-        self._buffer = bytearray()
+        self._buffer = io.BytesIO()
         for part in self._parts:
             part.cancel()
         wait(self._parts)
@@ -113,28 +114,49 @@ class S3Incoming:
         for part in self._parts:
             if part.done():
                 part.result()
-        body, self._buffer = self._buffer, bytearray()
+        if self._marked_at is not None and time.monotonic() - self._marked_at > MARK_AGAIN_SECONDS:
+            self._mark()
+        body, self._buffer = self._buffer, io.BytesIO()
         self._places.acquire()
         part = self._pool.submit(self._upload_part, len(self._parts) + 1, body)
         part.add_done_callback(lambda _: self._places.release())
         self._parts.append(part)
 
     def _begin(self) -> None:
+        self._mark()
+        self._has_strays = True  # as long as no answer tells which upload was begun
+        about = {**self._about(), **self._client.part_checksum}
+        answer = self._client.call("create_multipart_upload", Key=self._key, **about)
+        self._upload_id = answer["UploadId"]
+        # A request that botocore had to repeat may have begun one more, of which nobody knows.
+        self._has_strays = answer["ResponseMetadata"].get("RetryAttempts", 0) > 0
+
+    def _mark(self) -> None:
+        self._marked_at = time.monotonic()
         marker = json.dumps({"key": self._key}).encode()
         self._client.call("put_object", Key=self._marker, Body=marker, ContentType="application/json")
-        self._upload_id = self._client.call("create_multipart_upload", Key=self._key, **self._about)["UploadId"]
 
-    def _upload_part(self, number: int, body: bytearray) -> dict[str, Any]:
+    def _upload_part(self, number: int, body: io.BytesIO) -> dict[str, Any]:
+        body.seek(0)
         answer = self._client.call("upload_part", Key=self._key, UploadId=self._upload_id, PartNumber=number, Body=body)
-        return {"PartNumber": number, "ETag": answer["ETag"]}
+        # AWS wants the checksums that botocore added to the parts once more at the end.
+        checksums = {name: value for name, value in answer.items() if name.startswith("Checksum")}
+        return {"PartNumber": number, "ETag": answer["ETag"], **checksums}
 
     def _put(self, condition: dict[str, str]) -> None:
-        self._client.call("put_object", Key=self._key, Body=self._buffer, **self._about, **condition)
+        # A file, since botocore sends one block by block; bytes would all have to go within one timeout.
+        self._buffer.seek(0)
+        about = self._about(**{DIGEST: self.sha256})
+        self._client.call("put_object", Key=self._key, Body=self._buffer, **about, **condition)
+
+    def _about(self, **metadata: str) -> dict[str, Any]:
+        return {"ContentType": self._content_type, "Metadata": {_TOKEN: self._token, **metadata}}
 
     def _finish(self) -> None:
-        if self._buffer:
+        if self._buffer.tell():
             self._send_part()
         parts = {"Parts": [part.result() for part in self._parts]}
+        self._check_parts()
         self._once(
             lambda condition: self._client.call(
                 "complete_multipart_upload",
@@ -145,45 +167,58 @@ class S3Incoming:
             )
         )
         self._upload_id = None
-        stored_bytes = self._client.call("head_object", Key=self._key)["ContentLength"]
+
+    def _check_parts(self) -> None:
+        # Asked of the parts, since some services would read all of the finished object to answer for it.
+        try:
+            stored_bytes = self._client.part_bytes(self._key, str(self._upload_id))
+        except NotFound as error:
+            raise StorageUnavailable(f"the multipart upload of {self._key} is gone") from error
         if stored_bytes != self._size_bytes:
-            self._client.call("delete_object", Key=self._key)
             raise StorageUnavailable("the store kept fewer or more bytes than it was given")
 
     def _once(self, write: Callable[[dict[str, str]], object]) -> None:
         """Write under the condition that the key is free, where the service keeps conditions.
 
-        botocore repeats a request whose answer was lost; then it is our own object that is in the way.
+        Where an answer was lost it is our own object that stands there, or is in the way of a second try.
         """
         condition = {"IfNoneMatch": "*"} if self._conditional else {}
         for pause_seconds in (0.1 * 2**number for number in range(_CONFLICT_TRIES)):
             try:
-                return write(condition)  # type: ignore[return-value]
+                write(condition)
             except Conflict:
                 time.sleep(pause_seconds)
+                continue
             except NotSupported:
                 if not condition:
                     raise
                 condition = {}
                 if self._client.has(self._key):
                     raise AlreadyExists(f"{self._key} is stored already") from None
-            except (AlreadyExists, NotFound):
-                if self._is_ours():
-                    return None
-                raise
+                continue
+            except NotFound as error:
+                if not self._is_ours():
+                    raise StorageUnavailable(f"the multipart upload of {self._key} is gone") from error
+            except (AlreadyExists, StorageUnavailable):
+                if not self._is_ours():
+                    raise
+            return
         raise StorageUnavailable(f"{self._key} is being written by another all the time")
 
     def _is_ours(self) -> bool:
+        """Whether the object that stands under the key is the one that is written here, as far as can be told."""
         try:
             found = self._client.call("head_object", Key=self._key)
-        except NotFound:
+        except StorageError:
             return False
-        return bool(found.get("Metadata", {}).get(_TOKEN) == self._token)
+        return metadata_of(found).get(_TOKEN) == self._token
 
     def _abort(self) -> None:
-        if self._pool is None:
+        if self._marked_at is None:
             return
-        if self._upload_id is not None:
+        if self._has_strays:
+            self._client.abort_all(self._key)
+        elif self._upload_id is not None:
             self._client.abort(self._key, self._upload_id)
         self._client.call("delete_object", Key=self._marker)
 
@@ -194,68 +229,3 @@ class S3Incoming:
         except StorageError:
             self.discard()
             raise
-
-
-class S3Window(io.RawIOBase):
-    """A range of an object as a seekable file. A stream that breaks is opened again where it broke."""
-
-    def __init__(self, client: S3Client, key: str, start: int, length: int | None) -> None:
-        """Raises ``NotFound``, ``StorageUnavailable``."""
-        self._client, self._key, self._start = client, key, start
-        self._position = 0
-        self._stream: Any = None
-        self._reopenings = 0
-        whole = client.call("head_object", Key=key)
-        self._etag = whole["ETag"]
-        rest = max(0, whole["ContentLength"] - start)
-        self._size = rest if length is None else min(rest, length)
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        position = max(0, offset + (0, self._position, self._size)[whence])
-        if position != self._position:
-            self._drop_stream()
-        self._position = position
-        return position
-
-    def readinto(self, buffer: "WriteableBuffer") -> int:
-        room = memoryview(buffer).cast("B")[: max(0, self._size - self._position)]
-        if not room:
-            return 0
-        while True:
-            try:
-                data = self._read(len(room))
-                break
-            except StorageUnavailable:
-                self._drop_stream()
-                self._reopenings += 1
-                if self._reopenings > REOPENINGS:
-                    raise
-        room[: len(data)] = data
-        self._position += len(data)
-        return len(data)
-
-    def close(self) -> None:
-        self._drop_stream()
-        super().close()
-
-    def _read(self, size: int) -> bytes:
-        if self._stream is None:
-            first, last = self._start + self._position, self._start + self._size - 1
-            answer = self._client.call("get_object", Key=self._key, Range=f"bytes={first}-{last}", IfMatch=self._etag)
-            self._stream = answer["Body"]
-        with translated(self._key):
-            data: bytes = self._stream.read(size)
-        if not data:
-            raise StorageUnavailable("the store ended an answer too early")
-        return data
-
-    def _drop_stream(self) -> None:
-        if self._stream is not None:
-            self._stream.close()
-            self._stream = None

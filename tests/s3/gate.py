@@ -1,0 +1,131 @@
+"""Stands before an S3 server and knows its operations: denies, answers or loses those that it is told to."""
+
+import http.client
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Literal, Self
+from urllib.parse import parse_qs, urlsplit
+
+_BY_ID = {"GET": "ListParts", "PUT": "UploadPart", "POST": "CompleteMultipartUpload", "DELETE": "AbortMultipartUpload"}
+_ON_OBJECT = {"PUT": "PutObject", "GET": "GetObject", "HEAD": "HeadObject", "DELETE": "DeleteObject"}
+_ANSWERED_BY_US = {"connection", "date", "server", "transfer-encoding", "content-length"}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What happens to a request: an answer of the gate's own, or, with ``lost``, the server's own never arrives.
+
+    Without a ``code`` the answer is that of a web server which knows nothing of S3.
+    """
+
+    status: int = 403
+    code: str = "AccessDenied"
+    lost: bool = False
+    only: Literal["conditional", "any"] = "any"
+    times: int = 1_000_000
+
+
+@dataclass(frozen=True)
+class Request:
+    operation: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+
+    @property
+    def access_key(self) -> str:
+        return self.headers["Authorization"].partition("Credential=")[2].partition("/")[0]
+
+
+class Gate:
+    """A server on loopback that passes S3 requests on to ``target``; used with ``with``."""
+
+    def __init__(self, target: str) -> None:
+        self.target = urlsplit(target).netloc
+        self.rules: dict[str, Rule] = {}
+        self.seen: list[Request] = []
+        self._broken: dict[str, int] = {}
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"gate": self}))
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=[0.05], daemon=True)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def operations(self) -> set[str]:
+        return {request.operation for request in self.seen}
+
+    def verdict(self, request: Request) -> Rule | None:
+        """The rule that the request meets, if any."""
+        rule = self.rules.get(request.operation)
+        if rule is None or (rule.only == "conditional" and "If-None-Match" not in request.headers):
+            return None
+        met = self._broken[request.operation] = self._broken.get(request.operation, 0) + 1
+        return rule if met <= rule.times else None
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+def operation_of(method: str, path: str) -> str:
+    query = parse_qs(urlsplit(path).query, keep_blank_values=True)
+    if "uploadId" in query:
+        return _BY_ID[method]
+    if "uploads" in query:
+        return "ListMultipartUploads" if method == "GET" else "CreateMultipartUpload"
+    return "ListObjectsV2" if "list-type" in query else _ON_OBJECT[method]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    gate: Gate
+
+    def do_GET(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        request = Request(operation_of(self.command, self.path), self.path, dict(self.headers.items()), body)
+        self.gate.seen.append(request)
+        rule = self.gate.verdict(request)
+        if rule is not None and not rule.lost:
+            text = f"<?xml version='1.0'?><Error><Code>{rule.code}</Code><Message>no</Message></Error>"
+            self._answer(rule.status, [], text.encode() if rule.code else b"<html>no</html>")
+            return
+        status, headers, content = self._ask(body)
+        if rule is None:
+            self._answer(status, headers, content)
+        else:
+            self.close_connection = True
+
+    do_HEAD = do_PUT = do_POST = do_DELETE = do_GET
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+    def _ask(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+        server = http.client.HTTPConnection(self.gate.target, timeout=60)
+        headers = {name: value for name, value in self.headers.items() if name.lower() != "expect"}
+        server.request(self.command, self.path, body=body or None, headers=headers)
+        answer = server.getresponse()
+        content = answer.read()
+        server.close()
+        return answer.status, answer.getheaders(), content
+
+    def _answer(self, status: int, headers: list[tuple[str, str]], content: bytes) -> None:
+        self.send_response(status)
+        lengths = [value for name, value in headers if name.lower() == "content-length" and self.command == "HEAD"]
+        for name, value in headers:
+            if name.lower() not in _ANSWERED_BY_US:
+                self.send_header(name, value)
+        if status != 204:
+            self.send_header("Content-Length", lengths[0] if lengths else str(len(content)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)

@@ -1,0 +1,191 @@
+"""A proxy that does to TCP connections what networks do: it stands before a server and breaks what it is told to."""
+
+import asyncio
+import contextlib
+import fcntl
+import socket
+import struct
+import sys
+import termios
+import threading
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
+
+CHUNK_BYTES = 16 << 10
+BUFFER_BYTES = 64 << 10
+Kind = Literal["pass", "refuse", "silence", "reset", "cut", "flip", "delay"]
+Way = Literal["request", "answer"]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What happens to a connection once ``after_bytes`` of it have passed in the direction ``of``.
+
+    ``silence``: nothing goes on any more, either way. ``reset``: broken off (RST). ``cut``: ended in good order (FIN).
+    ``flip``: one bit is turned over. ``delay``: each chunk comes ``seconds`` late. ``refuse``: nobody listens.
+    """
+
+    kind: Kind = "pass"
+    of: Way = "answer"
+    after_bytes: int = 0
+    seconds: float = 0.0
+    connections: int | None = None  # so many suffer it, those that follow do not; ``None``: all
+
+    def __str__(self) -> str:
+        return f"{self.kind}-{self.of}-{self.after_bytes}-{self.connections or 'all'}"
+
+
+class TcpProxy:
+    """Listens on loopback and passes everything on to ``target``, the URL of a server, until told otherwise.
+
+    Used with ``with``; its methods may be called from any thread.
+    """
+
+    def __init__(self, target: str, *, host: str = "127.0.0.1") -> None:
+        parts = urlsplit(target)
+        self._target = str(parts.hostname), int(parts.port or 80)
+        self._host, self._port = host, 0
+        self._fault, self._left = Fault(), 0
+        self._passages: set[_Passage] = set()
+        self._server: asyncio.Server | None = None
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="tcp-proxy", daemon=True)
+        self.accepted = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://{self._host}:{self._port}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._do(self._listen())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._do(self._close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def suffer(self, fault: Fault) -> None:
+        """Let new connections suffer it. Present ones are ended, so that they are made anew."""
+        self._do(self._change(fault))
+
+    def heal(self) -> None:
+        self.suffer(Fault())
+
+    def fall_silent(self) -> None:
+        """Let nothing through any more, neither on present connections nor on new ones, without ending any."""
+        self._do(self._silence())
+
+    def _do(self, what: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(what, self._loop).result(30)
+
+    async def _listen(self) -> None:
+        listener = socket.create_server((self._host, self._port))
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)  # so that a sender feels a slow line
+        self._server = await asyncio.start_server(self._pass_on, sock=listener)
+        self._port = listener.getsockname()[1]
+
+    async def _change(self, fault: Fault) -> None:
+        self._fault, self._left = fault, -1 if fault.connections is None else fault.connections
+        for passage in self._passages:
+            passage.end()
+        if fault.kind == "refuse" and self._server is not None:
+            self._server.close()
+            self._server = None
+        elif fault.kind != "refuse" and self._server is None:
+            await self._listen()
+
+    async def _silence(self) -> None:
+        self._fault, self._left = Fault("silence"), -1
+        for passage in self._passages:
+            passage.is_silent = True
+
+    async def _close(self) -> None:
+        await self._change(Fault("refuse"))
+        while self._passages:
+            await asyncio.sleep(0.01)
+
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.accepted += 1
+        suffers = self._left != 0
+        self._left -= suffers
+        passage = _Passage(self._fault if suffers else Fault(), reader, writer)
+        self._passages.add(passage)
+        try:
+            with contextlib.suppress(OSError):
+                await passage.run(*self._target)
+        finally:
+            self._passages.discard(passage)
+
+
+class _Passage:
+    """One connection, passed on both ways until either side ends it."""
+
+    def __init__(self, fault: Fault, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.is_silent = False
+        self._fault = fault
+        self._reader, self._writer = reader, writer
+        self._over = asyncio.Event()
+
+    async def run(self, host: str, port: int) -> None:
+        try:
+            answers, requests = await asyncio.open_connection(host, port)
+            pumps = (self._pump("request", self._reader, requests), self._pump("answer", answers, self._writer))
+            tasks = [asyncio.ensure_future(pump) for pump in (*pumps, self._over.wait())]
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            requests.transport.abort()
+        finally:
+            self._writer.close()
+
+    def end(self) -> None:
+        self._over.set()
+
+    async def _pump(self, direction: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        passed_bytes = 0
+        while data := await reader.read(CHUNK_BYTES):
+            data = await self._harmed(direction, data, passed_bytes)
+            writer.write(data)
+            await writer.drain()
+            passed_bytes += len(data)
+            if self._fault.kind == "cut" and direction == self._fault.of and passed_bytes >= self._fault.after_bytes:
+                return
+
+    async def _harmed(self, direction: str, data: bytes, passed_bytes: int) -> bytes:
+        fault, room = self._fault, self._fault.after_bytes - passed_bytes
+        if fault.kind == "silence" and direction == fault.of and room <= 0:
+            self.is_silent = True
+        if self.is_silent:
+            await asyncio.Event().wait()
+        if direction != fault.of or room >= len(data):
+            return data
+        match fault.kind:
+            case "delay":
+                await asyncio.sleep(fault.seconds)
+            case "silence" | "cut":
+                return data[: max(0, room)]
+            case "flip" if room >= 0:
+                return data[:room] + bytes([data[room] ^ 1]) + data[room + 1 :]
+            case "reset":
+                await self._break_off(data[: max(0, room)] if direction == "answer" else b"")
+        return data
+
+    async def _break_off(self, last: bytes) -> None:
+        """Let what came before arrive, which a reset would else overtake."""
+        connection = self._writer.get_extra_info("socket")
+        self._writer.write(last)
+        while self._writer.transport.get_write_buffer_size() or _unsent_bytes(connection):
+            await asyncio.sleep(0.001)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._writer.transport.abort()
+        raise ConnectionResetError
+
+
+def _unsent_bytes(connection: socket.socket) -> int:
+    return int.from_bytes(fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
