@@ -12,6 +12,7 @@ from typing import Any
 os.environ["REMAP_SIGTERM"] = "SIGQUIT"
 
 from celery import Celery, signals
+from celery.exceptions import WorkerTerminate
 
 from clipzy_storage import entrance, logs, settings
 from clipzy_storage.broker import WaitingHints
@@ -86,6 +87,8 @@ def _on_ready(reaper: Reaper, refusals: list[str]) -> None:
         log.info("worker.stopping: a running job is put back into the queue; a second signal stops at once")
         _end_for_certain(refusals)
         celery_stops(number, frame)
+        # The pool is gone by now, and Celery's loop would stumble over that before it sees that it is to end.
+        raise WorkerTerminate(0)
 
     signal.signal(signal.SIGTERM, stop)
     # Ctrl-C means what SIGTERM means: put the job back and stop. Celery's own would wait for it.
