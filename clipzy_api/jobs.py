@@ -93,7 +93,7 @@ def show_job(job_id: str) -> Response:
     job = _find_job(job_id)
     link = _result_link(job)
     answer = jsonify(job.public(link))
-    answer.set_etag(f"{job.job_id}-{job.revision}{period_of(link) if link else ''}", weak=True)
+    answer.set_etag(f"{job.job_id}-{job.revision}{_period(link)}", weak=True)
     answer.headers["Cache-Control"] = "no-cache"
     if not job.status.is_final:
         answer.headers.update(POLL_AFTER)
@@ -216,6 +216,10 @@ def _find_job(job_id: str) -> Job:
 
 def _result_link(job: Job) -> Link | None:
     return link_to(keys.result_index(job.job_id)) if job.status is Status.COMPLETED else None
+
+
+def _period(link: Link | None) -> str:
+    return "" if link is None else period_of(link, life_seconds=services().settings.s3_presign_expires_seconds)
 
 
 def _result_of(job_id: str) -> Manifest:

@@ -1,7 +1,6 @@
 """Addresses as they stand in answers: to this API, and to files in storage."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from clipzy_api.services import services
 from clipzy_storage.base import Link
@@ -18,10 +17,11 @@ def link_to(key: str) -> Link:
     return replace(link, url=absolute(link.url)) if link.url.startswith("/") else link
 
 
-def period_of(link: Link) -> str:
-    """A word that changes with every half of the link's life, so that no cached answer holds a dead one."""
+def period_of(link: Link, *, life_seconds: int) -> str:
+    """A word that changes with every half of a link's life, so that no cached answer holds one that is about to die.
+
+    ``life_seconds`` is what a link gets; where credentials end sooner, the word changes when they are renewed.
+    """
     if link.expires_at is None:
         return ""
-    expires_at_seconds = int(link.expires_at.timestamp())
-    life_seconds = expires_at_seconds - int(datetime.now(UTC).timestamp())
-    return f"-{2 * expires_at_seconds // max(1, life_seconds)}"
+    return f"-{int(link.expires_at.timestamp()) // max(1, life_seconds // 2)}"
