@@ -89,7 +89,12 @@ class ConnectionWatch:
     def _watch(self) -> None:
         while True:
             time.sleep(LOOK_EVERY_SECONDS)
-            if ended := self.look():
+            try:
+                ended = self.look()
+            except OSError as error:  # no descriptor is left to look with: at the next look
+                log.warning("web.not_watching: %s", error.strerror)
+                continue
+            if ended:
                 log.info("web.quiet: ended %d connections on which nothing moved", ended)
 
 
