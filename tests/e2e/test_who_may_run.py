@@ -1,5 +1,6 @@
 """The guard with whole processes: wrong set-ups stop with status 78 and one message, and leave nothing behind."""
 
+import os
 import shutil
 import signal
 import socket
@@ -177,6 +178,19 @@ def test_sigkill_of_a_front_end_leaves_nothing_serving(stack: Stack) -> None:
     assert all(process.has_ended() for process in serving)
     stack.run("web", "--port", api.url.rpartition(":")[2])
     eventually(api.is_ready, "a successor on the same port")
+
+
+def test_a_serving_process_that_hangs_ends_with_its_front_end(stack: Stack) -> None:
+    # Given a front end whose serving process no longer hears what it is told
+    stack.web()
+    web = stack.processes[-1]
+    pids = list(commands_below(web.pid))
+    serving = [Watched(pid) for pid in pids]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    # When the one that was started is killed, then nobody holds its port
+    web.kill()
+    assert all(process.has_ended() for process in serving)
 
 
 def test_an_upload_that_is_under_way_when_the_front_end_stops_leaves_nothing(stack: Stack) -> None:
