@@ -25,7 +25,7 @@ def application() -> EarlyRefusals:
 
     Raises ``ConfigurationError`` where a setting is wrong.
     """
-    # For certain: granian hangs for ever, with the port in its hands, where one SIGTERM comes on the heels of another.
+    # For certain: granian hangs for ever where one SIGTERM comes on the heels of another.
     die_with_parent(os.getppid(), with_signal=signal.SIGKILL)
     give_back_large_blocks()
     settings = Settings.from_env()
