@@ -7,7 +7,7 @@ written once and is invisible until it is complete; a second write of the same k
 import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, Protocol
@@ -19,10 +19,15 @@ RECORD_LIMIT_BYTES = 64 << 20
 
 @dataclass(frozen=True)
 class BlobInfo:
-    """What a listing knows of one complete file."""
+    """What a listing knows of one complete file.
+
+    ``age_seconds`` is told by listings alone: since it was written, by the storage's own clock, as of when the listing
+    began. 0 where the storage does not tell the time, so that nothing counts as old there.
+    """
 
     key: str
     size_bytes: int
+    age_seconds: float = field(default=0.0, compare=False)  # the same file, however often one looks
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,7 @@ class Storage(Protocol):
     """
 
     kind: Literal["local", "s3"]
+    may_show_files_late: bool  # what one machine has written another may see only some time later
 
     @property
     def place(self) -> str:
@@ -139,6 +145,9 @@ class Storage(Protocol):
 
         ``of_writer`` keeps to the files of one writer, as named when its storage was opened.
         """
+
+    def unfinished(self, older_than_seconds: float = 0) -> int:
+        """How many files are on their way in, or were left so, whose writers have shown nothing for so long."""
 
     def free_bytes(self) -> int | None:
         """Room left, or ``None`` where nobody knows."""

@@ -81,6 +81,10 @@ class Job(_Record):
     storage_id: str
     config: dict[str, Any]
     created_at: datetime
+    # Under which Idempotency-Key it was asked for, and whether its video came with the same request.
+    idempotency_key: str | None = None
+    idempotency_fingerprint: str | None = None
+    owns_video: bool = False
     status: Status = Status.QUEUED
     progress_percent: int = 0
     current_stage: str | None = None
@@ -89,6 +93,7 @@ class Job(_Record):
     finished_at: datetime | None = None
     error: JobError | None = None
     revision: int = 0  # grows with every change of the record
+    expired: bool = False  # its result was kept as long as it was to be
 
     def public(self, link: Link | None) -> dict[str, Any]:
         """The job as every answer shows it; ``link`` leads to ``output.json`` once it is completed."""

@@ -15,7 +15,7 @@ from clipzy_storage.base import Storage, put_json, read_bytes
 from clipzy_storage.contract import SCHEMA_VERSION, Job, Video
 from clipzy_storage.errors import AlreadyExists, NotFound, StorageError
 
-_OPEN_JOBS = "jobs/open/"
+_OPEN_JOBS, _DONE_JOBS = "jobs/open/", "jobs/done/"
 
 _Record = TypeVar("_Record", Video, Job)
 
@@ -35,10 +35,27 @@ def write_open_job(storage: Storage, job: Job) -> None:
     put_json(storage, keys.open_job(job.job_id), job.model_dump(mode="json"))
 
 
-def write_done_job(storage: Storage, job: Job) -> None:
-    """Keep the job as it ended. Where it has been kept before, that record stands."""
-    with suppress(AlreadyExists):
+def write_done_job(storage: Storage, job: Job) -> Job:
+    """Keep the job as it ended, and return the record that stands: where it has been kept before, that one."""
+    try:
         put_json(storage, keys.done_job(job.job_id), job.model_dump(mode="json"))
+    except AlreadyExists:
+        return read_done(storage, job.job_id)
+    return job
+
+
+def wish_cancelled(storage: Storage, job_id: str) -> None:
+    """Keep that somebody wants the job cancelled, until its end. Safe to repeat."""
+    with suppress(AlreadyExists):
+        put_json(storage, keys.cancel_wish(job_id), {"schema_version": SCHEMA_VERSION, "job_id": job_id})
+
+
+def is_to_be_cancelled(storage: Storage, job_id: str) -> bool:
+    return storage.exists(keys.cancel_wish(job_id))
+
+
+def remove_wish(storage: Storage, job_id: str) -> None:
+    storage.delete(keys.cancel_wish(job_id))
 
 
 def remove_open_job(storage: Storage, job_id: str) -> bool:
@@ -56,12 +73,14 @@ def read_done(storage: Storage, job_id: str) -> Job:
     return _read(storage, keys.done_job(job_id), Job)
 
 
-def open_job_ids(storage: Storage) -> Iterator[str]:
+def open_job_ids(storage: Storage, *, older_than_seconds: float = 0) -> Iterator[str]:
     """Ids of all jobs with an open record, oldest first; for callers that must get past a damaged one."""
-    for blob in storage.list(_OPEN_JOBS):
-        name = PurePosixPath(blob.key)
-        if name.suffix == ".json" and keys.is_job_id(name.stem):
-            yield name.stem
+    return _ids(storage, _OPEN_JOBS, older_than_seconds)
+
+
+def done_job_ids(storage: Storage) -> Iterator[str]:
+    """Ids of all jobs that have ended, oldest first."""
+    return _ids(storage, _DONE_JOBS, 0)
 
 
 def open_jobs(storage: Storage) -> Iterator[Job]:
@@ -69,6 +88,13 @@ def open_jobs(storage: Storage) -> Iterator[Job]:
     for job_id in open_job_ids(storage):
         with suppress(NotFound):  # it has ended since it was listed
             yield read_open(storage, job_id)
+
+
+def _ids(storage: Storage, folder: str, older_than_seconds: float) -> Iterator[str]:
+    for blob in storage.list(folder):
+        name = PurePosixPath(blob.key)
+        if blob.age_seconds >= older_than_seconds and name.suffix == ".json" and keys.is_job_id(name.stem):
+            yield name.stem
 
 
 def _read(storage: Storage, key: str, kind: type[_Record]) -> _Record:

@@ -62,3 +62,19 @@ class QueueUnavailable(Exception):
 
 class JobNotFound(Exception):
     """No such job, or it belongs to another owner."""
+
+
+class VideoGone(Exception):
+    """The video is being removed, so no job can be had over it any more."""
+
+
+class IdempotencyMismatch(Exception):
+    """The key came with something else before."""
+
+
+class AnsweredBefore(Exception):
+    """The same request came before under this key; ``made_id`` is what it made."""
+
+    def __init__(self, made_id: str) -> None:
+        super().__init__(made_id)
+        self.made_id = made_id

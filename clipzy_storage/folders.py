@@ -19,6 +19,7 @@ _FOLDER = ROOT | os.O_NOFOLLOW
 FULL = {errno.ENOSPC, errno.EDQUOT}
 BLOCKED = {errno.ENOTDIR, errno.ELOOP}  # a file or a symbolic link where a folder should be
 _NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
+MARKER_SUFFIX = ".taken"
 _MARKER_WAIT_SECONDS = 2.0
 
 
@@ -64,12 +65,26 @@ def _sync_folder(folder: int) -> None:
             raise
 
 
-def size_bytes(folder: int, name: str) -> int:
-    """Size of a regular file; anything else counts as missing. Raises ``OSError``."""
+def status_of(folder: int, name: str) -> os.stat_result:
+    """Of a regular file; anything else counts as missing. Raises ``OSError``."""
     status = os.stat(name, dir_fd=folder, follow_symlinks=False)
     if not stat.S_ISREG(status.st_mode):
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-    return status.st_size
+    return status
+
+
+def size_bytes(folder: int, name: str) -> int:
+    """Size of a regular file; anything else counts as missing. Raises ``OSError``."""
+    return status_of(folder, name).st_size
+
+
+def clock(folder: int) -> float:
+    """The time by the clock that dates the files around this folder: a network filesystem's may differ from ours.
+
+    Raises ``OSError`` where the folder may not be touched.
+    """
+    os.utime(folder)
+    return os.fstat(folder).st_mtime
 
 
 def names(folder: int) -> set[str]:
@@ -91,7 +106,7 @@ def link_once(source_folder: int, source: str, folder: int, name: str, key: str)
 
 
 def _rename_once(source_folder: int, source: str, folder: int, name: str, key: str) -> None:
-    marker = hashlib.sha256(key.encode()).hexdigest() + ".taken"
+    marker = hashlib.sha256(key.encode()).hexdigest() + MARKER_SUFFIX
     _take_marker(source_folder, marker)
     try:
         with suppress(FileNotFoundError):
@@ -135,14 +150,21 @@ def removed_in_the_end(folder: int, name: str) -> Iterator[None]:
 
 
 def sweep(folder: int, older_than_seconds: float, *, prefix: str) -> int:
-    os.utime(folder)  # no other clock is compared: a network filesystem's may differ from this machine's
-    now, removed = os.fstat(folder).st_mtime, 0
+    removed = 0
+    for name in untouched(folder, older_than_seconds, prefix=prefix):
+        with suppress(FileNotFoundError, IsADirectoryError):  # removed meanwhile, or nothing of ours
+            os.unlink(name, dir_fd=folder)
+            removed += 1
+    return removed
+
+
+def untouched(folder: int, older_than_seconds: float, *, prefix: str = "") -> Iterator[str]:
+    """Names of files that nobody has written to for so long."""
+    now = clock(folder)
     with os.scandir(folder) as entries:
         for entry in entries:
             if not entry.name.startswith(prefix):
                 continue
-            with suppress(FileNotFoundError, IsADirectoryError):  # removed meanwhile, or nothing of ours
+            with suppress(FileNotFoundError):  # removed meanwhile
                 if now - entry.stat(follow_symlinks=False).st_mtime >= older_than_seconds:
-                    os.unlink(entry.name, dir_fd=folder)
-                    removed += 1
-    return removed
+                    yield entry.name

@@ -73,9 +73,10 @@ class Guard:
         prover: Prover | None = None,
         prefix: str = keys.REDIS_PREFIX,
         window_seconds: float = WINDOW_SECONDS,
+        answer_seconds: float = redis_client.ANSWER_SECONDS,
     ) -> None:
         """``prover`` answers for a local storage, and asks for one that is declared shared."""
-        self._redis = redis_client.connect(redis_url)
+        self._redis = redis_client.connect(redis_url, answer_seconds=answer_seconds)
         self._scripts = redis_client.Scripts(self._redis)
         self._prefix = prefix
         self._member = member

@@ -8,30 +8,18 @@ and the token of its claim no longer opens anything. The transitions themselves 
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Literal, cast
 
 from clipzy_storage import keys, redis_client
-from clipzy_storage.contract import ErrorCode, Job, JobError, Status
-from clipzy_storage.errors import JobNotFound
+from clipzy_storage.contract import ErrorCode, Job, Status
+from clipzy_storage.errors import AnsweredBefore, IdempotencyMismatch, JobNotFound, VideoGone
+from clipzy_storage.job_records import job_of, unchanging_part
+from clipzy_storage.job_scripts import JobScripts
 from clipzy_storage.process import ProcessIdentity
 
 ReleaseReason = Literal["preempted", "transient", "crashed"]
-
-_STATUS = {"running": Status.PROCESSING, "committing": Status.PROCESSING}
-_UNCHANGING = {
-    "schema_version",
-    "owner",
-    "job_id",
-    "video_id",
-    "filename",
-    "source_key",
-    "source_size_bytes",
-    "source_sha256",
-    "source_container",
-    "storage_id",
-    "config",
-}
+Released = Literal["queued", "delayed", "decided", ""]
+Held = Literal["held", "cancel", "lost"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +29,7 @@ class Claim:
     job: Job
     token: str
     nonce: str
+    is_certain: bool = True  # false while storage may know more of the job than this Redis does
 
 
 @dataclass(frozen=True)
@@ -49,9 +38,26 @@ class Decided:
 
     job: Job
     token: str
-    outcome: Literal["completed", "failed"]
     attempt_folder: str
     result_sha256: str
+    was_to_be_cancelled: bool  # somebody asked for it, whatever came of it
+    may_have_leftovers: bool  # other attempts may have written files
+
+
+@dataclass(frozen=True)
+class IdempotencyKey:
+    """What a client calls one request of its own, and a digest of what it sent with it."""
+
+    text: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class CancelRequest:
+    """``decided`` carries the token with which the caller is to conclude the job."""
+
+    verdict: Literal["decided", "requested", "finished", "unknown"]
+    token: str
 
 
 @dataclass(frozen=True)
@@ -69,13 +75,18 @@ class Reaped:
     adopted: list[tuple[str, str]]
 
 
-class JobStore:
+class JobStore(JobScripts):
     """The job records of one Redis. Every method may raise ``QueueUnavailable``."""
 
-    def __init__(self, redis_url: str, *, lease_seconds: int, prefix: str = keys.REDIS_PREFIX) -> None:
-        self._redis = redis_client.connect(redis_url)
-        self._scripts = redis_client.Scripts(self._redis)
-        self._prefix = prefix
+    def __init__(
+        self,
+        redis_url: str,
+        *,
+        lease_seconds: int,
+        prefix: str = keys.REDIS_PREFIX,
+        answer_seconds: float = redis_client.ANSWER_SECONDS,
+    ) -> None:
+        super().__init__(redis_url, prefix=prefix, answer_seconds=answer_seconds)
         self.lease_seconds = lease_seconds
 
     # what a front end asks
@@ -84,16 +95,35 @@ class JobStore:
         with redis_client.translated(certain=True):
             self._redis.ping()
 
-    def submit(self, job: Job) -> Job:
+    def submit(self, job: Job, *, key: IdempotencyKey | None = None) -> Job:
         """Make the record, as ``queued``. The same job a second time changes nothing.
 
         Raises:
+            AnsweredBefore, IdempotencyMismatch: ``key`` was used before; nothing is made.
+            VideoGone: the job's video is being removed.
             QueueUnavailable: ``certain`` where no connection could be had or Redis refused, so that nothing was done.
         """
-        record = job.model_dump_json(include=_UNCHANGING)
         with redis_client.translated(certain=True):
             redis_client.reach(self._redis)
-        return _job(self._run("submit", job.job_id, job.owner, job.storage_id, record))
+        text, fingerprint = (key.text, key.fingerprint) if key else ("", "")
+        record = unchanging_part(job)
+        verdict, *rest = self._run("submit", job.job_id, job.owner, job.storage_id, record, text, fingerprint)
+        if verdict == "gone":
+            raise VideoGone(job.video_id)
+        _check_key(verdict, rest)
+        return job_of(rest[0])
+
+    def remember_video(self, video_id: str, *, owner: str, key: IdempotencyKey) -> None:
+        """Keep for a day what came of this key. Raises as ``submit`` does where it was used before."""
+        with redis_client.translated(certain=True):
+            redis_client.reach(self._redis)
+        verdict, *rest = self._run("remember", owner, key.text, key.fingerprint, video_id)
+        _check_key(verdict, rest)
+
+    def request_cancel(self, job_id: str, *, nonce: str) -> CancelRequest:
+        """Have the job end as cancelled; ``nonce`` tells this request from others."""
+        verdict, token = self._run("cancel", job_id, nonce, self._lease_ms)
+        return CancelRequest(verdict, token)
 
     def get(self, job_id: str, *, owner: str) -> Job:
         """Raises ``JobNotFound``, also where the job belongs to another owner."""
@@ -101,7 +131,17 @@ class JobStore:
             fields: Any = self._redis.hgetall(self._key(job_id))
         if not fields or fields["owner"] != owner:
             raise JobNotFound(job_id)
-        return _job(fields)
+        return job_of(fields)
+
+    def look_up(self, job_id: str, *, owner: str) -> tuple[Job, bool]:
+        """The job, and whether it is certain that it has not ended: false while storage may know more than Redis.
+
+        Raises ``JobNotFound``, also where the job belongs to another owner.
+        """
+        answer = self._run("show", job_id)
+        if not answer or (job := job_of(answer[0])).owner != owner:
+            raise JobNotFound(job_id)
+        return job, bool(answer[1])
 
     def page(self, *, owner: str, status: Status | None, number: int, page_size: int) -> tuple[list[Job], int]:
         """One page, newest first, and how many there are in all."""
@@ -113,7 +153,7 @@ class JobStore:
             pipeline = self._redis.pipeline(transaction=False)
             for job_id in ids:
                 pipeline.hgetall(self._key(job_id))
-            return [_job(fields) for fields in pipeline.execute() if fields], total
+            return [job_of(fields) for fields in pipeline.execute() if fields], total
 
     # what a worker does with one job
 
@@ -124,29 +164,46 @@ class JobStore:
         """
         holder = json.dumps(ProcessIdentity.own().as_dict())
         token, *rest = self._run("claim", job_id, nonce, holder, storage_id, self._lease_ms, stage)
-        return Claim(_job(rest[0]), token, nonce) if token else None
+        return Claim(job_of(rest[0]), token, nonce, bool(rest[1])) if token else None
 
-    def heartbeat(self, claim: Claim, *, percent: int, stage: str) -> bool:
-        """Renew the lease and report; false where the job is no longer ours."""
-        return bool(self._run("heartbeat", claim.job.job_id, claim.token, self._lease_ms, percent, stage))
+    def look(self, claim: Claim) -> Held:
+        """Whether the job is still ours, and whether somebody wants it cancelled."""
+        with redis_client.translated():
+            fields: Any = self._redis.hmget(self._key(claim.job.job_id), "state", "token", "cancel")
+        state, token, cancel = fields
+        if token != claim.token or state not in ("running", "committing"):
+            return "lost"
+        return "cancel" if cancel else "held"
 
-    def release(
-        self, claim: Claim, reason: ReleaseReason, *, message: str = ""
-    ) -> Literal["queued", "delayed", "failed", ""]:
+    def heartbeat(self, claim: Claim, *, percent: int, stage: str) -> Held:
+        """Renew the lease and report; answers what ``look`` does."""
+        return cast(Held, self._run("heartbeat", claim.job.job_id, claim.token, self._lease_ms, percent, stage))
+
+    def release(self, claim: Claim, reason: ReleaseReason, *, message: str = "") -> Released:
         """Give the job back, or fail it with ``message`` where it has been given back too often.
 
-        ``queued`` wants a hint, ``delayed`` gets one from the reaper in its time, ``failed`` is decided and to be
-        concluded by the caller; an empty answer says the job was not ours any more.
+        ``queued`` wants a hint, ``delayed`` gets one from the reaper in its time, ``decided`` is to be concluded by the
+        caller; an empty answer says the job was not ours any more.
         """
-        answer = self._run("release", claim.job.job_id, claim.token, reason, message)
-        return cast(Literal["queued", "delayed", "failed", ""], answer)
+        return cast(Released, self._run("release", claim.job.job_id, claim.token, reason, message))
 
-    def commit(self, claim: Claim, *, attempt_folder: str, result_sha256: str) -> bool:
-        """Make this attempt the one that counts; false where the job is no longer ours."""
-        return bool(self._run("commit", claim.job.job_id, claim.token, attempt_folder, result_sha256))
+    def commit(
+        self, claim: Claim, *, attempt_folder: str, result_sha256: str, attempt: int | None = None
+    ) -> Decided | Literal["cancelled", ""]:
+        """Make a result the one that counts, that of the claimed attempt or of the earlier ``attempt``.
+
+        Otherwise empty where the job is no longer ours, ``cancelled`` where somebody wants it so: then abandon it.
+        """
+        args = (claim.job.job_id, claim.token, attempt_folder, result_sha256, attempt or claim.job.attempt)
+        answer, *rest = self._run("commit", *args)
+        return _decided(rest[0], claim.token) if rest else cast(Literal["cancelled", ""], answer)
+
+    def abandon(self, claim: Claim) -> bool:
+        """Decide that the job is cancelled; false where it is no longer ours."""
+        return bool(self._run("abandon", claim.job.job_id, claim.token))
 
     def fail(self, job_id: str, token: str, code: ErrorCode, message: str) -> bool:
-        """Decide that the job has failed; false where ``token`` does not hold it."""
+        """Decide that the job has failed, or is cancelled where that was wanted; false where ``token`` is not its."""
         return bool(self._run("fail", job_id, token, code.value, message))
 
     def decided(self, job_id: str, token: str) -> Decided | None:
@@ -155,20 +212,13 @@ class JobStore:
             fields: Any = self._redis.hgetall(self._key(job_id))
         if not fields or fields["state"] != "committing" or fields["token"] != token:
             return None
-        outcome = fields["outcome"]
-        progress = 100 if outcome == "completed" else fields["progress"]
-        return Decided(
-            _job(fields | {"state": outcome, "progress": progress}),
-            token,
-            outcome,
-            fields.get("attempt_folder", ""),
-            fields.get("result_sha256", ""),
-        )
+        return _decided(fields, token)
 
-    def finish(self, job_id: str, token: str) -> Job | None:
-        """Make the decided end visible; ``None`` where another holds the job now."""
-        fields = self._run("finish", job_id, token)
-        return _job(fields) if fields else None
+    def finish(self, job: Job, token: str) -> Job | None:
+        """Make the end visible as ``job``, the durable record, has it; ``None`` where another holds the job now."""
+        error = (job.error.code.value, job.error.stage or "", job.error.message) if job.error else ("", "", "")
+        fields = self._run("finish", job.job_id, token, job.status.value, job.attempt, *error)
+        return job_of(fields) if fields else None
 
     # what the reaper does with all of them
 
@@ -204,36 +254,23 @@ class JobStore:
     def _lease_ms(self) -> int:
         return self.lease_seconds * 1000
 
-    def _key(self, job_id: str) -> str:
-        return f"{self._prefix}job:{job_id}"
 
-    def _run(self, script: str, *args: str | int) -> Any:
-        with redis_client.translated():
-            return self._scripts.run(script, prefix=self._prefix, args=list(args))
-
-
-def _job(answer: Any) -> Job:
-    """A record from a hash, given as a mapping or as the flat list that a script answers."""
+def _decided(answer: Any, token: str) -> Decided:
     fields = answer if isinstance(answer, dict) else dict(zip(answer[::2], answer[1::2], strict=True))
-    status = _STATUS.get(fields["state"]) or Status(fields["state"])
-    error = None
-    if status is Status.FAILED:
-        error = JobError(
-            code=fields["error_code"], stage=fields["error_stage"] or None, message=fields["error_message"]
-        )
-    return Job(
-        **json.loads(fields["record"]),
-        created_at=_moment(fields["created_ms"]),
-        status=status,
-        progress_percent=int(fields["progress"]),
-        current_stage=(fields.get("stage") or None) if status is Status.PROCESSING else None,
-        attempt=int(fields["attempt"]),
-        started_at=_moment(fields.get("started_ms")),
-        finished_at=_moment(fields.get("finished_ms")) if status.is_final else None,
-        error=error,
-        revision=int(fields["revision"]),
+    outcome = fields["outcome"]
+    progress = 100 if outcome == "completed" else fields["progress"]
+    return Decided(
+        job_of(fields | {"state": outcome, "progress": progress}),
+        token,
+        fields.get("attempt_folder", ""),
+        fields.get("result_sha256", ""),
+        was_to_be_cancelled="cancel" in fields,
+        may_have_leftovers=fields["attempt"] != "1" or "restored" in fields or outcome != "completed",
     )
 
 
-def _moment(milliseconds: str | None) -> Any:
-    return datetime.fromtimestamp(int(milliseconds) / 1000, UTC) if milliseconds else None
+def _check_key(verdict: str, rest: list[Any]) -> None:
+    if verdict == "mismatch":
+        raise IdempotencyMismatch
+    if verdict == "same":
+        raise AnsweredBefore(str(rest[0]))

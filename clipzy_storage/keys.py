@@ -53,12 +53,22 @@ def done_job(job_id: str) -> str:
     return f"jobs/done/{job_id}.json"
 
 
+def cancel_wish(job_id: str) -> str:
+    """Somebody wants this unfinished job cancelled."""
+    return f"jobs/cancel/{job_id}.json"
+
+
 def result_prefix(job_id: str) -> str:
     return f"results/{job_id}/"
 
 
 def result_index(job_id: str) -> str:
     return f"results/{job_id}/output.json"
+
+
+def expired_result(job_id: str) -> str:
+    """The marker of a result that was kept as long as it was to be; it outlasts it."""
+    return f"results/{job_id}/expired.json"
 
 
 def attempt_prefix(job_id: str, attempt: int, nonce: str) -> str:

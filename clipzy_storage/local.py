@@ -17,7 +17,6 @@ from typing import BinaryIO, Literal
 from clipzy_storage import keys
 from clipzy_storage.base import BlobInfo, Incoming, Link
 from clipzy_storage.errors import (
-    BadKey,
     ConfigurationError,
     NotFound,
     StorageFull,
@@ -26,6 +25,7 @@ from clipzy_storage.errors import (
 from clipzy_storage.folders import (
     BLOCKED,
     FULL,
+    MARKER_SUFFIX,
     READ,
     ROOT,
     descend,
@@ -34,10 +34,12 @@ from clipzy_storage.folders import (
     opened,
     size_bytes,
     sweep,
+    untouched,
 )
 from clipzy_storage.identity import prove, read_identity, take_back, write_identity
 from clipzy_storage.keys import folder_of, segments_of
 from clipzy_storage.local_files import LocalIncoming, Window, translated
+from clipzy_storage.local_listing import time_of, walk
 
 FREE_RESERVE_BYTES = 256 << 20
 
@@ -75,6 +77,7 @@ class LocalStorage:
         """A ``shared`` root is never created. ``free_reserve_bytes`` are kept free for small files."""
         self._root = Path(os.path.abspath(root))
         self._shared = shared
+        self.may_show_files_late = shared
         self._free_reserve_bytes = free_reserve_bytes
         self._writer = writer
         self._identity: bytes | None = None
@@ -201,6 +204,12 @@ class LocalStorage:
                     removed += sweep(folder, older_than_seconds, prefix=of_writer)
         return removed
 
+    def unfinished(self, older_than_seconds: float = 0) -> int:
+        folders = keys.INCOMING.split("/")
+        with suppress(NotFound), translated(keys.INCOMING), self._mounted() as root, descend(root, folders) as folder:
+            return sum(not name.endswith(MARKER_SUFFIX) for name in untouched(folder, older_than_seconds))
+        return 0
+
     @contextmanager
     def _mounted(self) -> Iterator[int]:
         """The root's descriptor, if it has the identity that was proved at start."""
@@ -223,7 +232,7 @@ class LocalStorage:
 
     def _listed(self, prefix: str, folders: Sequence[str]) -> Iterator[BlobInfo]:
         with suppress(NotFound), translated(prefix), self._mounted() as root, descend(root, folders) as folder:
-            yield from _walk(folder, prefix)
+            yield from walk(folder, prefix, now=time_of(root))
 
     def _place(self, incoming: int, name: str, key: str) -> None:
         """Give the finished file ``name`` of the folder ``incoming`` its key, durably. Raises ``OSError``."""
@@ -270,18 +279,3 @@ class LocalStorage:
 
     def _named(self) -> str:
         return f"LOCAL_STORAGE_PATH={self._root}"
-
-
-def _walk(folder: int, prefix: str) -> Iterator[BlobInfo]:
-    """Everything below, in the order of whole keys, for which a folder's name ends in a slash."""
-    with os.scandir(folder) as entries:
-        names = sorted(entry.name + "/" * entry.is_dir(follow_symlinks=False) for entry in entries)
-    for name in names:
-        if name.startswith(".nfs") or f"{prefix}{name}" == f"{keys.INCOMING}/":
-            continue
-        with suppress(FileNotFoundError, NotADirectoryError, BadKey):  # removed meanwhile, or nothing of ours
-            if name.endswith("/"):
-                with descend(folder, [name[:-1]]) as deeper:
-                    yield from _walk(deeper, prefix + name)
-            else:
-                yield BlobInfo(keys.checked(prefix + name), size_bytes(folder, name))

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from clipzy_storage.errors import Damaged
+
 Seconds = Annotated[float, Field(ge=0)]
 
 
@@ -69,6 +71,20 @@ class Output(_Part):
 
     def to_json(self) -> bytes:
         return (self.model_dump_json(indent=1) + "\n").encode()
+
+
+def attempt_folder_of(job_id: str, index: bytes) -> str | None:
+    """The prefix under which the files lie that this ``output.json`` lists; ``None`` where it lists none.
+
+    Raises ``Damaged`` where it is no such document.
+    """
+    try:
+        listed = [str(artifact["key"]) for artifact in json.loads(index)["artifacts"]]
+    except (ValueError, LookupError, TypeError) as error:
+        raise Damaged(f"the output.json of {job_id} cannot be understood") from error
+    start = f"results/{job_id}/attempts/"
+    folders = {start + key.removeprefix(start).split("/")[0] + "/" for key in listed if key.startswith(start)}
+    return folders.pop() if len(folders) == 1 else None
 
 
 def json_schema() -> dict[str, Any]:

@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -27,9 +28,8 @@ class ProcessIdentity:
     start_ticks: str
 
     @classmethod
-    def own(cls) -> Self:
-        pid = os.getpid()
-        return cls(socket.gethostname(), pid, _boot_id(), _pid_namespace(), _start_ticks(pid))
+    def own(cls) -> "ProcessIdentity":
+        return _identity_of(os.getpid())
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
@@ -53,6 +53,11 @@ class ProcessIdentity:
         # After a reboot of this machine the namespace number means nothing, but everything of the old boot is gone;
         # another boot id may as well be another machine of the same name, so it proves nothing.
         return self.boot_id == _boot_id() and self.pid_namespace == _pid_namespace()
+
+
+@cache
+def _identity_of(pid: int) -> ProcessIdentity:
+    return ProcessIdentity(socket.gethostname(), pid, _boot_id(), _pid_namespace(), _start_ticks(pid))
 
 
 def die_with_parent(parent_pid: int, *, with_signal: signal.Signals = signal.SIGKILL) -> None:

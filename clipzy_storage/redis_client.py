@@ -14,18 +14,22 @@ from redis.retry import Retry
 from clipzy_storage.errors import ConfigurationError, QueueUnavailable
 from clipzy_storage.settings import redacted
 
+ANSWER_SECONDS = 5.0
+CONNECT_SECONDS = 2.0
+
 _SCRIPTS = Path(__file__).parent / "scripts"
 
 
-def connect(url: str) -> "Redis":
+def connect(url: str, *, answer_seconds: float = ANSWER_SECONDS) -> "Redis":
     """A client with bounded waits. Connects at the first command; safe for threads and after a fork.
 
-    A command is sent once more when its connection broke: every script of ours may run twice.
+    A command is sent once more when its connection broke: every script of ours may run twice. One that was not answered
+    within ``answer_seconds`` is not, so that a Redis that hangs costs this time once.
     """
     return redis.Redis.from_url(
         url,
-        socket_timeout=5,
-        socket_connect_timeout=2,
+        socket_timeout=answer_seconds,
+        socket_connect_timeout=min(answer_seconds, CONNECT_SECONDS),
         socket_keepalive=True,
         health_check_interval=25,
         max_connections=200,

@@ -37,6 +37,7 @@ class S3Storage:
     """
 
     kind: Literal["local", "s3"] = "s3"
+    may_show_files_late = False
 
     def __init__(
         self,
@@ -147,7 +148,7 @@ class S3Storage:
         folder_of(prefix)
         for found in self._client.listed(prefix):
             with suppress(BadKey):  # unfinished, or nothing of ours
-                yield BlobInfo("/".join(segments_of(found["Key"])), found["Size"])
+                yield BlobInfo("/".join(segments_of(found["Key"])), found["Size"], found["AgeSeconds"])
 
     def sweep_incoming(self, older_than_seconds: float, *, of_writer: str = "") -> int:
         """Abort what was left of multipart uploads, and remove old proofs."""
@@ -161,6 +162,15 @@ class S3Storage:
                 self._client.call("delete_object", Key=proof["Key"])
                 swept += 1
         return swept
+
+    def unfinished(self, older_than_seconds: float = 0) -> int:
+        uploads = self._client.unfinished(older_than_seconds=older_than_seconds)
+        old = [key for key, _ in uploads if _is_ours(key)]
+        if not old or not older_than_seconds:
+            return len(old)
+        markers = list(self._client.listed(f"{keys.INCOMING}/"))  # each is written again as long as its upload grows
+        growing = {self._marked_key(one["Key"]) for one in markers if one["AgeSeconds"] < older_than_seconds}
+        return sum(key not in growing for key in old)
 
     def free_bytes(self) -> int | None:
         return None

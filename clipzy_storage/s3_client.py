@@ -89,7 +89,7 @@ class S3Client:
         return True
 
     def listed(self, prefix: str, *, older_than_seconds: float = 0) -> Iterator[dict[str, Any]]:
-        """Everything under the prefix, in order; of a certain age by the service's own clock."""
+        """Everything under the prefix, in order, of a certain age by the service's own clock: its ``AgeSeconds``."""
         more: dict[str, str] = {}
         while True:
             page = self.call("list_objects_v2", about=prefix, Prefix=prefix, **more)
@@ -194,8 +194,10 @@ def metadata_of(answer: dict[str, Any]) -> dict[str, str]:
 def _aged(
     page: dict[str, Any], found: list[dict[str, Any]], when: str, older_than_seconds: float
 ) -> Iterator[dict[str, Any]]:
+    """Those of a certain age, with it, by the clock that dates them: where the service tells no time, none is old."""
     said = page["ResponseMetadata"]["HTTPHeaders"].get("date")
-    now = parsedate_to_datetime(said) if said else datetime.now(UTC)
+    now = parsedate_to_datetime(said) if said else None
     for one in found:
-        if not older_than_seconds or (now - one[when]).total_seconds() >= older_than_seconds:
-            yield one
+        age_seconds = max(0.0, (now - one[when]).total_seconds()) if now else 0.0
+        if age_seconds >= older_than_seconds:
+            yield one | {"AgeSeconds": age_seconds}

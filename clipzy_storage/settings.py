@@ -18,7 +18,7 @@ DEFAULT_REDIS_URL = "redis://localhost:6379/0"
 EMBEDDED_REDIS_FILE = "redis/server.json"  # under CLIPZY_DATA_DIR, there while `clipzy up` runs its own server
 
 # Settings of the contract that this version cannot honour yet: refused, so that nobody relies on one in vain.
-NOT_YET_SERVED = ("RESULT_TTL_HOURS", "UPLOAD_TTL_HOURS")
+NOT_YET_SERVED: tuple[str, ...] = ()
 
 
 # As a browser sends it: no path, no slash at the end, no capitals, and no default port.
@@ -142,6 +142,29 @@ class Settings(BaseModel):
         le=3600,
         expects="a whole number of seconds from 2 to 3600",
         help="How long a silent worker keeps its job; heartbeats come four times as often.",
+    )
+    result_ttl_hours: int = _setting(
+        "RESULT_TTL_HOURS",
+        "0",
+        ge=0,
+        le=1_000_000,
+        expects="a whole number of hours from 0 to 1000000",
+        help="How long a result is kept after its job's end; 0: for ever.",
+    )
+    upload_ttl_hours: int = _setting(
+        "UPLOAD_TTL_HOURS",
+        "0",
+        ge=0,
+        le=1_000_000,
+        expects="a whole number of hours from 0 to 1000000",
+        help="How long an upload is kept, and longer only while an unfinished job needs it; 0: for ever.",
+    )
+    drain: Literal["requeue", "wait"] = _setting(
+        "CLIPZY_DRAIN",
+        "requeue",
+        expects="requeue or wait",
+        help="What a worker that is told to stop does with its running jobs: requeue puts them back into the queue,"
+        " wait finishes them first.",
     )
     cors_origins: tuple[str, ...] = _setting(
         "CORS_ORIGINS",

@@ -2,27 +2,25 @@
 
 import logging
 import os
-import signal
 import sys
-import threading
-from types import FrameType
 from typing import Any
 
-# Celery reads this when it is imported: SIGTERM then puts running jobs back into the queue instead of waiting for them.
+# Celery reads this when it is imported: SIGTERM to the whole group then leaves the pool's processes to ours.
 os.environ["REMAP_SIGTERM"] = "SIGQUIT"
 
 from celery import Celery, signals
-from celery.exceptions import WorkerTerminate
 
 from clipzy_storage import entrance, logs, settings
 from clipzy_storage.broker import WaitingHints
 from clipzy_storage.errors import ConfigurationError
 from clipzy_storage.settings import Settings
 from clipzy_worker import scratch
+from clipzy_worker.alive import SignOfLife
 from clipzy_worker.app import create_workplace
+from clipzy_worker.janitor import Janitor
 from clipzy_worker.reaper import Reaper
-
-STOP_SECONDS = 8  # more than stopping takes while Redis answers, less than Docker waits before it kills
+from clipzy_worker.stopping import GiveBack, Stopping
+from clipzy_worker.watchdog import STATUS_DEAF, Intake, Watchdog
 
 log = logging.getLogger("clipzy.worker")
 
@@ -43,32 +41,61 @@ def main() -> int:
 def run(config: Settings) -> int:
     """Join, work, leave. Raises ``ConfigurationError``, also later, when the guard refuses."""
     logs.configure(config)
-    # Until Celery takes the signals over, a worker that still waits for Redis ends at once when it is told to.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    stopping = Stopping(config.drain)
+    stopping.end_at_once()  # until Celery runs
     scratch.check(config.work_dir)
+    with SignOfLife(config.data_dir) as alive:
+        watchdog = Watchdog(alive, lease_seconds=config.job_lease_seconds)
+        watchdog.start()
+        try:
+            return _join_and_work(config, stopping, watchdog)
+        finally:
+            watchdog.stop()
+
+
+def _join_and_work(config: Settings, stopping: Stopping, watchdog: Watchdog) -> int:
     refusals: list[str] = []
 
     def stop_refused(message: str) -> None:
         refusals.append(message)
-        os.kill(os.getpid(), signal.SIGTERM)
+        stopping.ask(status=ConfigurationError.EXIT_STATUS, at_once=True)
 
     admission = entrance.enter(config, role="worker", on_refused=stop_refused, wait=True)
     app, place = create_workplace(config, admission.storage, storage_id=admission.keeper.storage_id)
     scratch.sweep(config.work_dir)
-    reaper = Reaper(place, waiting_hints=WaitingHints(config))
-    signals.worker_ready.connect(lambda **_: _on_ready(reaper, refusals), weak=False)
+    waiting_hints = WaitingHints(config)
+    reaper, janitor = Reaper(place, waiting_hints=waiting_hints), Janitor(place)
+    intake = Intake(slots=config.max_concurrent_jobs, waiting_hints=waiting_hints)
+
+    def on_ready(**_: Any) -> None:
+        reaper.start()  # not before: the pool is forked while there are few threads that could hold a lock
+        janitor.start()
+        watchdog.watch(intake.passes_over, give_up=lambda: stopping.ask(status=STATUS_DEAF, at_once=True))
+        log.info("worker.ready")
+
+    signals.worker_ready.connect(on_ready, weak=False)
     try:
-        _work(app, name=admission.name, log_level=config.log_level)
+        _work(app, stopping, name=admission.name, log_level=config.log_level)
     finally:
         reaper.stop()
+        janitor.stop()
         admission.keeper.stop()
         if refusals:
             raise ConfigurationError(refusals)
-    return 0
+    return stopping.status
 
 
-def _work(app: Celery, *, name: str, log_level: str) -> None:
-    worker: Any = app.Worker(
+def _work(app: Celery, stopping: Stopping, *, name: str, log_level: str) -> None:
+    celerys: Any = app.Worker
+
+    class Worker(celerys):  # type: ignore[misc] # celery is not typed here
+        def install_platform_tweaks(self, worker: Any) -> None:
+            """Before its parts are started: whatever they wait for, a signal is heard."""
+            super().install_platform_tweaks(worker)
+            stopping.take_over(worker)
+
+    app.steps["worker"].add(GiveBack)
+    worker = Worker(
         hostname=f"clipzy@{name}",
         pool_cls="prefork",
         loglevel=log_level,
@@ -77,34 +104,6 @@ def _work(app: Celery, *, name: str, log_level: str) -> None:
         without_mingle=True,
     )
     worker.start()
-
-
-def _on_ready(reaper: Reaper, refusals: list[str]) -> None:
-    reaper.start()  # not before: the pool is forked while there are few threads that could hold a lock
-    celery_stops: Any = signal.getsignal(signal.SIGTERM)
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        log.info("worker.stopping: a running job is put back into the queue; a second signal stops at once")
-        _end_for_certain(refusals)
-        celery_stops(number, frame)
-        # The pool is gone by now, and Celery's loop would stumble over that before it sees that it is to end.
-        raise WorkerTerminate(0)
-
-    signal.signal(signal.SIGTERM, stop)
-    # Ctrl-C means what SIGTERM means: put the job back and stop. Celery's own would wait for it.
-    signal.signal(signal.SIGINT, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
-    log.info("worker.ready")
-
-
-def _end_for_certain(refusals: list[str]) -> None:
-    """Without Redis Celery waits for ever to say good-bye to it. Pool and media processes end with this one."""
-
-    def end() -> None:
-        os._exit(ConfigurationError.EXIT_STATUS if refusals else 0)
-
-    last_resort = threading.Timer(STOP_SECONDS, end)
-    last_resort.daemon = True
-    last_resort.start()
 
 
 if __name__ == "__main__":

@@ -10,25 +10,27 @@ from kombu.exceptions import OperationalError
 from clipzy_storage import broker, logs
 from clipzy_storage.base import Storage
 from clipzy_storage.errors import QueueUnavailable, StorageError
+from clipzy_storage.job_upkeep import JobUpkeep
 from clipzy_storage.jobs import JobStore
 from clipzy_storage.settings import Settings
 from clipzy_worker import attempt
-from clipzy_worker.attempt import Workplace
 from clipzy_worker.errors import JobFailed
-
-# Short, so that a stopped worker has put its job back before the tools that stop it (honcho 5 s, Docker 10 s) kill it.
-SOFT_SHUTDOWN_SECONDS = 2
+from clipzy_worker.lease import LeaseKeeper
+from clipzy_worker.workplace import Workplace
 
 
 def create_workplace(settings: Settings, storage: Storage, *, storage_id: str) -> tuple[Celery, Workplace]:
     """The application, ready to be run as a worker in this process, and what its task works with."""
     app = Celery("clipzy", set_as_current=False)
     app.conf.update(broker.celery_settings(settings), **_worker_settings(settings))
+    jobs = JobStore(settings.redis_url, lease_seconds=settings.job_lease_seconds)
     place = Workplace(
         settings=settings,
         storage=storage,
         storage_id=storage_id,
-        jobs=JobStore(settings.redis_url, lease_seconds=settings.job_lease_seconds),
+        jobs=jobs,
+        upkeep=JobUpkeep(settings.redis_url),
+        leases=LeaseKeeper(jobs),
         hint=lambda job_id: _send_hint(app, job_id),
     )
 
@@ -69,7 +71,6 @@ def _worker_settings(settings: Settings) -> dict[str, Any]:
         "task_time_limit": settings.processing_timeout_seconds + 600,  # a backstop; the attempt watches its own clock
         "broker_channel_error_retry": True,  # a demoted replica answers READONLY, which would end the worker
         "worker_cancel_long_running_tasks_on_connection_loss": False,
-        "worker_soft_shutdown_timeout": SOFT_SHUTDOWN_SECONDS,
         "worker_send_task_events": True,
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,

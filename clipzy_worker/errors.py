@@ -15,6 +15,10 @@ class LostJob(Exception):
     """The job is not ours any more: stop, publish nothing, say nothing."""
 
 
+class Cancelled(Exception):
+    """Somebody wants the job no more: stop, and end it as cancelled."""
+
+
 class JobFailed(Exception):
     """The job has failed for good; raised at the end of its task so that Flower shows it as a failure."""
 

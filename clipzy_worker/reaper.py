@@ -10,10 +10,11 @@ import threading
 import time
 from collections.abc import Callable
 
+from clipzy_storage import ending
 from clipzy_storage.errors import QueueUnavailable, StorageError
 from clipzy_storage.jobs import Lease
-from clipzy_worker import publish, scratch
-from clipzy_worker.attempt import Workplace
+from clipzy_worker import scratch
+from clipzy_worker.workplace import Workplace
 
 SWEEP_EVERY_SECONDS = 3600
 UNFINISHED_FOR_SECONDS = 24 * 3600  # an upload that has not grown for so long has no writer any more
@@ -104,8 +105,8 @@ class Reaper:
         decided = self._place.jobs.decided(job_id, token)
         if decided is None:
             return
-        log.warning("reaper.concluding: %s, left behind as %s", job_id, decided.outcome)
+        log.warning("reaper.concluding: %s, left behind as %s", job_id, decided.job.status.value)
         try:
-            publish.conclude(self._place.jobs, self._place.storage, decided)
+            ending.conclude(self._place.jobs, self._place.storage, decided)
         except StorageError as error:
             log.warning("reaper.storage_trouble: %s: %s; tried again later", job_id, error)

@@ -1,8 +1,10 @@
--- ARGV: id, nonce of this claim, holder (JSON), storage id, lease in ms, first stage. Answers {token, record…} or {''}
+-- ARGV: id, nonce of this claim, holder (JSON), storage id, lease in ms, first stage.
+-- Answers {token, record…, whether the records were compared with storage since this server began (1 or 0)} or {''}
 local id, nonce, holder, storage_id, lease_ms = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 local state = get(id, 'state')
+local is_certain = is_current() and 1 or 0
 if state == 'running' and get(id, 'nonce') == nonce then
-  return { get(id, 'token'), whole(id) }
+  return { get(id, 'token'), whole(id), is_certain }
 end
 if state ~= 'queued' or get(id, 'storage_id') ~= storage_id or now < number(id, 'not_before_ms') then
   return { '' }
@@ -15,4 +17,5 @@ set(id, 'nonce', nonce, 'holder', holder, 'stage', ARGV[6])
 redis.call('ZREM', queued_set, id)
 redis.call('ZREM', delayed_set, id)
 redis.call('ZADD', lease_set, now + lease_ms, id)
-return { token, whole(id) }
+log_event(id)
+return { token, whole(id), is_certain }

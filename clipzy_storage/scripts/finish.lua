@@ -1,12 +1,11 @@
--- ARGV: id, token. Makes the decided end visible. Answers the record, or {} where the job is not the caller's.
-local id, token = ARGV[1], ARGV[2]
+-- ARGV: id, token, then the end as the durable record has it: outcome, attempt, error code, stage, message.
+-- Makes it visible. Answers the record, or {} where the job is not the caller's.
+local id, token, outcome, attempt = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 if get(id, 'token') ~= token then return {} end
 if get(id, 'state') == 'committing' then
-  local outcome = get(id, 'outcome')
-  move(id, outcome)
-  set(id, 'stage', '')
-  if outcome == 'completed' then set(id, 'progress', 100) end
-  redis.call('ZREM', lease_set, id)
-  redis.call('HDEL', job_key(id), 'suspect_ms', 'holder')
+  if get(id, 'outcome') ~= outcome then
+    set(id, 'outcome', outcome, 'attempt', attempt, 'error_code', ARGV[5], 'error_stage', ARGV[6], 'error_message', ARGV[7])
+  end
+  end_as(id, outcome)
 end
 return VISIBLE[get(id, 'state')] ~= 'processing' and whole(id) or {}

@@ -6,12 +6,13 @@ local requeued, adopted = {}, {}
 
 local function take(id)
   local state = get(id, 'state')
-  if state == 'running' and redis.call('HINCRBY', job_key(id), 'lost', 1) < MAX_LOST then
+  if state == 'running' and get(id, 'cancel') then
+    decide(id, 'cancelled')
+  elseif state == 'running' and redis.call('HINCRBY', job_key(id), 'lost', 1) < MAX_LOST then
     enqueue(id, 0)
     requeued[#requeued + 1] = id
     return
-  end
-  if state == 'running' then
+  elseif state == 'running' then
     decide_failed(id, 'WORKER_LOST', 'the worker was lost ' .. MAX_LOST .. ' times while it processed this job')
   elseif state ~= 'committing' then
     redis.call('ZREM', lease_set, id)

@@ -1,11 +1,12 @@
--- ARGV: id, owner, storage id, the record's unchanging part as JSON
-local id, owner, storage_id, record = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+-- ARGV: id, owner, storage id, the record's unchanging part as JSON, Idempotency-Key or '', fingerprint of what was sent
+-- Answers {'new', record…}, {'same' or 'mismatch', id of the first job under this key} or {'gone'}: the video was removed.
+local id, owner, storage_id, record, key, fingerprint = unpack(ARGV)
+if redis.call('EXISTS', prefix .. 'video:' .. cjson.decode(record).video_id .. ':gone') == 1 then return { 'gone' } end
+local verdict, first_id = recall(owner, key, fingerprint, id)
+if verdict ~= 'new' then return { verdict, first_id } end
 if redis.call('EXISTS', job_key(id)) == 0 then
-  local order = clock[1] * 1000000 + clock[2]  -- finer than the milliseconds shown, so that listings keep the order
-  redis.call('HSET', job_key(id), 'order', order, 'owner', owner, 'storage_id', storage_id, 'record', record,
-    'state', 'queued', 'created_ms', now, 'attempt', 0, 'progress', 0, 'revision', 1)
-  redis.call('ZADD', list_key(owner), order, id)
-  redis.call('ZADD', list_key(owner, 'queued'), order, id)
-  redis.call('ZADD', queued_set, now, id)
+  -- The order is finer than the milliseconds shown, so that listings keep it.
+  create(id, owner, storage_id, record, clock[1] * 1000000 + clock[2], now, 1)
+  log_event(id)
 end
-return whole(id)
+return { 'new', whole(id) }

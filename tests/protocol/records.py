@@ -36,6 +36,12 @@ def claimed(jobs: JobStore, job_id: str, nonce: str = "n1") -> Claim:
     return claim
 
 
+def finish(jobs: JobStore, job_id: str, token: str) -> Job | None:
+    """Make what was decided visible, as if its durable record had been written."""
+    decided = jobs.decided(job_id, token)
+    return jobs.finish(decided.job if decided else seen(jobs, job_id), token)
+
+
 def seen(jobs: JobStore, job_id: str) -> Job:
     return jobs.get(job_id, owner=EVERYONE)
 

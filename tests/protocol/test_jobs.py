@@ -8,7 +8,7 @@ import pytest
 from clipzy_storage.contract import EVERYONE, ErrorCode, Status
 from clipzy_storage.errors import JobNotFound, QueueUnavailable
 from clipzy_storage.jobs import Claim, JobStore, Lease
-from tests.protocol.records import STORAGE_ID, claimed, new_job, reap_twice, seen, submitted
+from tests.protocol.records import STORAGE_ID, claimed, finish, new_job, reap_twice, seen, submitted
 
 
 def test_a_job_goes_from_submit_to_completed(jobs: JobStore) -> None:
@@ -17,11 +17,11 @@ def test_a_job_goes_from_submit_to_completed(jobs: JobStore) -> None:
     assert (job.status, job.attempt, job.progress_percent) == (Status.QUEUED, 0, 0)
     # When a worker claims it, works, commits and finishes
     claim = claimed(jobs, job.job_id)
-    assert jobs.heartbeat(claim, percent=40, stage="video_analysis")
+    assert jobs.heartbeat(claim, percent=40, stage="video_analysis") == "held"
     halfway = seen(jobs, job.job_id)
     assert jobs.commit(claim, attempt_folder="results/x/", result_sha256="abc")
     committing = seen(jobs, job.job_id)
-    finished = jobs.finish(job.job_id, claim.token)
+    finished = finish(jobs, job.job_id, claim.token)
     # Then each step is seen from outside as the contract says
     assert (halfway.status, halfway.attempt, halfway.progress_percent) == (Status.PROCESSING, 1, 40)
     assert halfway.current_stage == "video_analysis"
@@ -42,7 +42,7 @@ def test_every_change_of_the_record_changes_its_revision(jobs: JobStore) -> None
     jobs.heartbeat(claim, percent=10, stage="video_analysis")
     assert seen(jobs, job.job_id).revision == revisions[-1]
     jobs.commit(claim, attempt_folder="f/", result_sha256="abc")
-    jobs.finish(job.job_id, claim.token)
+    finish(jobs, job.job_id, claim.token)
     revisions.append(seen(jobs, job.job_id).revision)
     assert revisions == sorted(set(revisions))
 
@@ -77,9 +77,9 @@ def test_each_script_may_arrive_twice(jobs: JobStore) -> None:
     assert (first.token, first.job.attempt) == (again.token, again.job.attempt)
     for _ in range(2):
         assert jobs.commit(first, attempt_folder="f/", result_sha256="abc")
-    finished = jobs.finish(job.job_id, first.token)
+    finished = finish(jobs, job.job_id, first.token)
     assert finished is not None
-    assert jobs.finish(job.job_id, first.token) == finished
+    assert finish(jobs, job.job_id, first.token) == finished
     other = submitted(jobs)
     claim = claimed(jobs, other.job_id)
     for _ in range(2):
@@ -97,11 +97,11 @@ def test_a_final_state_never_changes(jobs: JobStore, redis_client: Any) -> None:
     job = submitted(jobs)
     claim = claimed(jobs, job.job_id)
     jobs.fail(claim.job.job_id, claim.token, ErrorCode.INVALID_MEDIA, "no video")
-    failed = jobs.finish(job.job_id, claim.token)
+    failed = finish(jobs, job.job_id, claim.token)
     assert failed is not None
     # When everything is tried on it
     assert jobs.claim(job.job_id, nonce="n2", storage_id=STORAGE_ID) is None
-    assert not jobs.heartbeat(claim, percent=99, stage="x")
+    assert jobs.heartbeat(claim, percent=99, stage="x") == "lost"
     assert jobs.release(claim, "preempted") == ""
     assert not jobs.commit(claim, attempt_folder="f/", result_sha256="abc")
     assert not jobs.fail(claim.job.job_id, claim.token, ErrorCode.JOB_TIMEOUT, "late")

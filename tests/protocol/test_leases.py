@@ -7,7 +7,16 @@ from clipzy_storage import keys
 from clipzy_storage.contract import ErrorCode, Status
 from clipzy_storage.jobs import JobStore
 from clipzy_storage.process import ProcessIdentity
-from tests.protocol.records import STORAGE_ID, claimed, let_delay_pass, let_leases_expire, reap_twice, seen, submitted
+from tests.protocol.records import (
+    STORAGE_ID,
+    claimed,
+    finish,
+    let_delay_pass,
+    let_leases_expire,
+    reap_twice,
+    seen,
+    submitted,
+)
 
 
 def test_a_silent_worker_loses_its_job_at_the_second_look_only(jobs: JobStore, redis_client: Any) -> None:
@@ -20,11 +29,11 @@ def test_a_silent_worker_loses_its_job_at_the_second_look_only(jobs: JobStore, r
     assert reaped.requeued == [job.job_id]
     successor = claimed(jobs, job.job_id, "n2")
     assert successor.job.attempt == 2
-    assert not jobs.heartbeat(zombie, percent=50, stage="video_analysis")
+    assert jobs.heartbeat(zombie, percent=50, stage="video_analysis") == "lost"
     assert not jobs.commit(zombie, attempt_folder="z/", result_sha256="z")
     assert not jobs.fail(zombie.job.job_id, zombie.token, ErrorCode.JOB_TIMEOUT, "z")
     assert jobs.release(zombie, "crashed") == ""
-    assert jobs.finish(job.job_id, zombie.token) is None
+    assert finish(jobs, job.job_id, zombie.token) is None
     assert jobs.commit(successor, attempt_folder="s/", result_sha256="s")
 
 
@@ -33,7 +42,7 @@ def test_a_beat_between_the_two_looks_clears_the_suspicion(jobs: JobStore, redis
     claim = claimed(jobs, job.job_id)
     let_leases_expire(redis_client)
     jobs.reap([], nonce="r1")
-    assert jobs.heartbeat(claim, percent=1, stage="video_analysis")  # late, but nobody had taken over
+    assert jobs.heartbeat(claim, percent=1, stage="video_analysis") == "held"  # late, but nobody had taken over
     let_leases_expire(redis_client)
     assert jobs.reap([], nonce="r2").requeued == []  # the first look of a new silence
     let_leases_expire(redis_client)
@@ -73,8 +82,8 @@ def test_the_third_lost_worker_fails_the_job(jobs: JobStore, redis_client: Any) 
     ((adopted_id, token),) = reap_twice(jobs, redis_client).adopted
     decided = jobs.decided(adopted_id, token)
     assert decided is not None
-    assert decided.outcome == "failed"
-    finished = jobs.finish(job.job_id, token)
+    assert decided.job.status is Status.FAILED
+    finished = finish(jobs, job.job_id, token)
     assert finished is not None
     assert finished.error is not None
     assert (finished.status, finished.error.code) == (Status.FAILED, ErrorCode.WORKER_LOST)
@@ -86,8 +95,8 @@ def test_the_second_crash_fails_the_job(jobs: JobStore) -> None:
     job = submitted(jobs)
     assert jobs.release(claimed(jobs, job.job_id), "crashed", message="crashed twice") == "queued"
     second = claimed(jobs, job.job_id, "n2")
-    assert jobs.release(second, "crashed", message="crashed twice") == "failed"
-    assert jobs.release(second, "crashed", message="crashed twice") == "failed"
+    assert jobs.release(second, "crashed", message="crashed twice") == "decided"
+    assert jobs.release(second, "crashed", message="crashed twice") == "decided"
     decided = jobs.decided(job.job_id, second.token)
     assert decided is not None
     assert decided.job.error is not None
@@ -114,9 +123,13 @@ def test_a_commit_left_behind_is_adopted_not_repeated(jobs: JobStore, redis_clie
     ((job_id, token),) = reaped.adopted
     decided = jobs.decided(job_id, token)
     assert decided is not None
-    assert (decided.outcome, decided.attempt_folder, decided.result_sha256) == ("completed", "results/a/", "abc")
-    assert jobs.finish(job_id, dead.token) is None
-    finished = jobs.finish(job_id, token)
+    assert (decided.job.status, decided.attempt_folder, decided.result_sha256) == (
+        Status.COMPLETED,
+        "results/a/",
+        "abc",
+    )
+    assert finish(jobs, job_id, dead.token) is None
+    finished = finish(jobs, job_id, token)
     assert finished is not None
     assert finished.status is Status.COMPLETED
 
@@ -149,7 +162,7 @@ def test_trouble_that_passes_is_waited_out_for_a_day(jobs: JobStore, redis_clien
     assert set(delays[6:]) == {300}
     # Until it is more than a day old
     redis_client.hincrby(key, "created_ms", -25 * 3600 * 1000)
-    assert jobs.release(claimed(jobs, job.job_id, "last"), "transient", message="too long") == "failed"
+    assert jobs.release(claimed(jobs, job.job_id, "last"), "transient", message="too long") == "decided"
 
 
 def test_a_commit_whose_answer_was_lost_is_known_again_after_its_adoption(jobs: JobStore, redis_client: Any) -> None:
@@ -158,7 +171,7 @@ def test_a_commit_whose_answer_was_lost_is_known_again_after_its_adoption(jobs: 
     cut_off = claimed(jobs, job.job_id)
     jobs.commit(cut_off, attempt_folder="results/a/", result_sha256="abc")
     ((job_id, token),) = reap_twice(jobs, redis_client).adopted
-    jobs.finish(job_id, token)
+    finish(jobs, job_id, token)
     # When it sends its commit again
     # Then it hears that its attempt is the one that counts, and that there is nothing left to do
     assert jobs.commit(cut_off, attempt_folder="results/a/", result_sha256="abc")
@@ -170,7 +183,7 @@ def test_a_commit_whose_files_are_lost_may_fail_as_long_as_nobody_saw_it(jobs: J
     claim = claimed(jobs, job.job_id)
     jobs.commit(claim, attempt_folder="results/a/", result_sha256="abc")
     assert jobs.fail(job.job_id, claim.token, ErrorCode.PROCESSING_FAILED, "lost")
-    finished = jobs.finish(job.job_id, claim.token)
+    finished = finish(jobs, job.job_id, claim.token)
     assert finished is not None
     assert (finished.status, finished.error and finished.error.message) == (Status.FAILED, "lost")
 

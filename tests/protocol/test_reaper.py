@@ -1,21 +1,23 @@
 """The reaper over real Redis and real storage: what dead workers left half done is carried to its end."""
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from clipzy_storage import durable, keys
+from clipzy_storage import durable, ending, keys
 from clipzy_storage.base import put_bytes, read_bytes
 from clipzy_storage.contract import EVERYONE, Job, Status
 from clipzy_storage.errors import QueueUnavailable
+from clipzy_storage.job_upkeep import JobUpkeep
 from clipzy_storage.jobs import Claim, JobStore
 from clipzy_storage.local import LocalStorage
 from clipzy_storage.settings import Settings
-from clipzy_worker import publish
-from clipzy_worker.attempt import Workplace
+from clipzy_worker.lease import LeaseKeeper
 from clipzy_worker.reaper import Reaper
+from clipzy_worker.workplace import Workplace
 from tests.protocol.records import let_leases_expire, new_job
 
 INDEX = b'{"the": "index"}'
@@ -40,7 +42,15 @@ def hints() -> Hints:
 def place(make_settings: Any, storage: LocalStorage, hints: Hints) -> Workplace:
     settings: Settings = make_settings()
     jobs = JobStore(settings.redis_url, lease_seconds=60)
-    return Workplace(settings=settings, storage=storage, storage_id=storage.prepare(), jobs=jobs, hint=hints)
+    return Workplace(
+        settings=settings,
+        storage=storage,
+        storage_id=storage.prepare(),
+        jobs=jobs,
+        upkeep=JobUpkeep(settings.redis_url),
+        leases=LeaseKeeper(jobs),
+        hint=hints,
+    )
 
 
 @pytest.fixture
@@ -114,7 +124,7 @@ def test_publishing_twice_changes_nothing(place: Workplace, reaper: Any) -> None
     # When the reaper takes over, and the worker after all comes back
     reaper()
     reaper()
-    assert publish.conclude(place.jobs, place.storage, decided) is None
+    assert ending.conclude(place.jobs, place.storage, decided) is None
     # Then there is one result
     assert place.jobs.get(job_id, owner=EVERYONE).status is Status.COMPLETED
     assert read_bytes(place.storage, keys.result_index(job_id)) == INDEX
@@ -144,14 +154,17 @@ def test_a_result_that_was_published_stays_though_redis_forgot_it(place: Workpla
     # Given a published result, and a Redis so much older that the job ran once more and was committed anew
     claim = committed(place)
     job_id = claim.job.job_id
-    put_bytes(place.storage, keys.result_index(job_id), b"{}", content_type="application/json")
+    first = keys.attempt_prefix(job_id, 1, "b") + "poster.jpg"
+    published = json.dumps({"artifacts": [{"key": first}]}).encode()
+    for key, content in ((first, b"a picture"), (keys.result_index(job_id), published)):
+        put_bytes(place.storage, key, content, content_type="application/json")
     # When the second one is concluded
     reaper()
     reaper()
     # Then callers see what they may have seen before, and nothing is left of the second
     assert place.jobs.get(job_id, owner=EVERYONE).status is Status.COMPLETED
-    assert read_bytes(place.storage, keys.result_index(job_id)) == b"{}"
-    assert list(place.storage.list(f"results/{job_id}/attempts/")) == []
+    assert read_bytes(place.storage, keys.result_index(job_id)) == published
+    assert [blob.key for blob in place.storage.list(f"results/{job_id}/attempts/")] == [first]
 
 
 def test_jobs_lost_three_times_end_as_failed_and_done(place: Workplace, reaper: Any) -> None:

@@ -1,0 +1,3 @@
+-- ARGV: owner, Idempotency-Key, fingerprint, id of what was made. Answers {'new', 'same' or 'mismatch', id of the first}
+local owner, key, fingerprint, id = unpack(ARGV)
+return { recall(owner, key, fingerprint, id) }

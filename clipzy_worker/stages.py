@@ -1,0 +1,62 @@
+"""Runs the stages of the analysis over one job's footage, each in a media process."""
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from clipzy_storage.contract import Job
+from clipzy_storage.settings import Settings
+from clipzy_worker.errors import MediaCrashed
+from clipzy_worker.media.process import MediaLimits, MediaProcess, MediaRequest
+from clipzy_worker.pipeline import STAGES, Stage, percent_of
+from clipzy_worker.scratch import OUT
+
+MAX_DECODER_THREADS = 16  # each holds pictures of its own in memory, and more bring nothing
+POLL_SECONDS = 0.25
+
+log = logging.getLogger(__name__)
+
+
+def run_stages(
+    settings: Settings, job: Job, source: Path, folder: Path, *, on_progress: Callable[[int, str], object]
+) -> dict[str, Any]:
+    """What the stages found; their files are in ``folder``.
+
+    ``on_progress`` is called again and again with the job's percent and stage, and may raise to end it.
+    """
+    analysis: dict[str, Any] = {"artifacts": [], "timings": {}}
+    for stage in STAGES:
+        for fraction in _run_stage(settings, job, stage, source, folder, analysis):
+            on_progress(percent_of(stage, fraction), stage.name)
+    return analysis
+
+
+def _run_stage(
+    settings: Settings, job: Job, stage: Stage, source: Path, folder: Path, analysis: dict[str, Any]
+) -> Iterator[float]:
+    """Yields how far the stage is, and adds its result to ``analysis`` at the end."""
+    threads = max(1, min(MAX_DECODER_THREADS, _cores() // settings.max_concurrent_jobs))
+    request = MediaRequest(
+        stage=stage.name,
+        source=source,
+        container=job.source_container,
+        out_folder=folder / OUT,
+        decoder_threads=threads,
+        # One more than decodes: the thread that analyses. The wall clock ends an honest job before this does.
+        limits=MediaLimits(cpu_seconds=settings.processing_timeout_seconds * (threads + 1)),
+    )
+    with MediaProcess(request) as media:
+        yield from media.updates(poll_seconds=POLL_SECONDS)
+        try:
+            analysis.update(media.result())
+        except MediaCrashed:
+            if media.stderr_tail:
+                log.warning("media.last_words: %s: %s", job.job_id, media.stderr_tail[-2000:])
+            raise
+
+
+def _cores() -> int:
+    """Those that this process may use, which in a container are fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
