@@ -9,16 +9,21 @@ from flask.json.provider import DefaultJSONProvider
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from clipzy_api import browsers, problems
+from clipzy_api.events import WAIT_SECONDS
+from clipzy_api.events import events as event_views
 from clipzy_api.files import files as file_views
 from clipzy_api.health import health as health_views
+from clipzy_api.job_actions import actions as action_views
 from clipzy_api.jobs import jobs as job_views
 from clipzy_api.manifests import Manifests
 from clipzy_api.membership import Membership
 from clipzy_api.openapi_views import description as description_views
-from clipzy_api.queue import Queue
+from clipzy_api.queue import ANSWER_SECONDS, Queue
 from clipzy_api.services import EXTENSION, Services
 from clipzy_api.videos import videos as video_views
 from clipzy_storage.base import Storage
+from clipzy_storage.job_events import JobEvents
+from clipzy_storage.job_upkeep import JobUpkeep
 from clipzy_storage.jobs import JobStore
 from clipzy_storage.settings import Settings
 
@@ -28,12 +33,27 @@ REQUEST_ID_HEADER = "X-Request-ID"
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
 
 
-def create_app(*, settings: Settings, storage: Storage, jobs: JobStore, queue: Queue, membership: Membership) -> Flask:
+def create_app(
+    *,
+    settings: Settings,
+    storage: Storage,
+    jobs: JobStore,
+    upkeep: JobUpkeep,
+    queue: Queue,
+    membership: Membership,
+) -> Flask:
     """The application, made of ready parts. Connects to nothing. To be served within ``EarlyRefusals``."""
     app = Flask("clipzy_api", static_folder=None)
     app.json = _InOrder(app)
     app.extensions[EXTENSION] = Services(
-        settings=settings, storage=storage, jobs=jobs, queue=queue, membership=membership, manifests=Manifests(storage)
+        settings=settings,
+        storage=storage,
+        jobs=jobs,
+        upkeep=upkeep,
+        events=JobEvents(settings.redis_url, answer_seconds=WAIT_SECONDS + ANSWER_SECONDS),
+        queue=queue,
+        membership=membership,
+        manifests=Manifests(storage),
     )
     app.url_map.merge_slashes = False  # a key with an empty segment is a wrong key, not another spelling of a right one
     problems.register(app)
@@ -52,7 +72,7 @@ class _InOrder(DefaultJSONProvider):
 
 
 def _register_views(app: Flask) -> None:
-    for blueprint in (job_views, video_views):
+    for blueprint in (job_views, action_views, event_views, video_views):
         app.register_blueprint(blueprint, url_prefix=BASE_PATH)
     for blueprint in (file_views, health_views, description_views):
         app.register_blueprint(blueprint)

@@ -12,9 +12,11 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-site",
     "Cache-Control": "no-store",
 }
-MAY_BE_SENT = "Content-Type, If-None-Match, If-Range, Range, X-Request-ID"
-MAY_BE_READ = "Accept-Ranges, Content-Disposition, Content-Range, ETag, Link, Location, Retry-After, X-Request-ID"
-PREFLIGHT_SECONDS = "600"
+MAY_BE_SENT = "Content-Type, Idempotency-Key, If-None-Match, If-Range, Last-Event-ID, Range, X-Request-ID"
+MAY_BE_READ = (
+    "Accept-Ranges, Content-Disposition, Content-Range, ETag, Idempotent-Replayed, Link, Location, Retry-After,"
+    " X-Request-ID"
+)PREFLIGHT_SECONDS = "600"
 
 
 def register(app: Flask, *, origins: Collection[str]) -> None:

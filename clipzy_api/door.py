@@ -63,7 +63,7 @@ def upload_body() -> Iterator[RequestBody]:
         raise file_too_large(
             f"{body.declared_bytes} bytes are declared; a file may have at most {cap_bytes >> 20} MiB."
         )
-    _admit()
+    admit()
     free_bytes = services().storage.free_bytes()
     if free_bytes is not None and body.declared_bytes is not None and body.declared_bytes > free_bytes:
         raise storage_full()
@@ -77,10 +77,26 @@ def json_body() -> dict[str, Any]:
     if body.declared_bytes is None:
         raise ApiError(411, "LENGTH_REQUIRED", detail="A JSON body needs a Content-Length.")
     if body.declared_bytes > JSON_LIMIT_BYTES:
-        raise file_too_large(f"A JSON body may have at most {JSON_LIMIT_BYTES >> 20} MiB.")
-    _admit()
-    with _place():
-        text = _all_of(body)
+        raise _json_too_large()
+    admit()
+    return _object_in(_all_of(body))
+
+
+def refuse_fields() -> None:
+    """Read the body of a call that takes no fields: none at all, an empty one, or an empty JSON object.
+
+    Raises ``ApiError`` 400, 413, 415, 422 or 503: a field would be taken and ignored.
+    """
+    body = request_body()
+    text = _all_of(body) if body.is_unread else b""
+    if not text.strip():
+        return
+    require_media_type(JSON)
+    for name in _object_in(text):
+        raise unserved_field(name, known="nothing")
+
+
+def _object_in(text: bytes) -> dict[str, Any]:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -91,13 +107,25 @@ def json_body() -> dict[str, Any]:
 
 
 def _all_of(body: RequestBody) -> bytes:
-    blocks = list(iter(body.read, b""))
+    with _place():
+        blocks = list(_blocks_of(body))
     if body.is_short:
         raise truncated(f"{body.received_bytes} of the {body.declared_bytes} bytes declared in Content-Length came.")
     return b"".join(blocks)
 
 
-def _admit() -> None:
+def _blocks_of(body: RequestBody) -> Iterator[bytes]:
+    while block := body.read():
+        if max(body.received_bytes, body.declared_bytes or 0) > JSON_LIMIT_BYTES:
+            raise _json_too_large()
+        yield block
+
+
+def _json_too_large() -> ApiError:
+    return file_too_large(f"A JSON body may have at most {JSON_LIMIT_BYTES >> 20} MiB.")
+
+
+def admit() -> None:
     """Ask whether this process may take work now.
 
     Raises ``StorageUnavailable``, ``QueueUnavailable`` or ``ApiError`` 503.

@@ -5,14 +5,14 @@ import re
 from flask import Blueprint, Response, request
 from werkzeug.wsgi import FileWrapper
 
+from clipzy_api.lookup import find_linked_job, why_missing
 from clipzy_api.manifests import PublishedFile
 from clipzy_api.openapi_parts import FILE_ANSWERS, FILE_REQUEST_HEADERS, Call, described
-from clipzy_api.problems import RETRY_AFTER, ApiError
-from clipzy_api.services import owner, services
+from clipzy_api.problems import RETRY_AFTER, ApiError, result_expired
+from clipzy_api.services import services
 from clipzy_storage import keys
 from clipzy_storage.contract import Status
-from clipzy_storage.durable import read_done
-from clipzy_storage.errors import JobNotFound, NotFound, QueueUnavailable
+from clipzy_storage.errors import JobNotFound, NotFound
 from clipzy_storage.served import content_disposition_of, content_type_of
 
 FILE_NOT_FOUND = "FILE_NOT_FOUND"
@@ -28,7 +28,14 @@ files = Blueprint("files", __name__)
     Call(
         summary="Fetch a file by its link",
         answers=FILE_ANSWERS,
-        problems=["NOT_FOUND", FILE_NOT_FOUND, "RANGE_NOT_SATISFIABLE", "STORAGE_UNAVAILABLE", "TOO_MANY_DOWNLOADS"],
+        problems=[
+            "NOT_FOUND",
+            FILE_NOT_FOUND,
+            "RESULT_EXPIRED",
+            "RANGE_NOT_SATISFIABLE",
+            "STORAGE_UNAVAILABLE",
+            "TOO_MANY_DOWNLOADS",
+        ],
         headers=FILE_REQUEST_HEADERS,
     )
 )
@@ -40,32 +47,34 @@ def show_stored(key: str) -> Response:
         raise NotFound(key)  # the store itself serves its files, at the links that it was given
     if top != "results" or not keys.is_job_id(job_id) or not _is_completed(job_id):
         raise NotFound(key)
-    file = services().manifests.of(job_id).by_key(key)
+    try:
+        file = services().manifests.of(job_id).by_key(key)
+    except NotFound:
+        raise why_missing(job_id) from None
     if file is None:
         raise NotFound(key)
-    return send_published(file)
+    return send_published(job_id, file)
 
 
 def _is_completed(job_id: str) -> bool:
-    """Whether the job's record says so; where Redis does not know it or is away, the durable record does."""
+    """Whether the job's record says so. Raises ``ApiError`` 410 where its result is kept no longer."""
     try:
-        job = services().jobs.get(job_id, owner=owner())
-    except (JobNotFound, QueueUnavailable):
-        try:
-            job = read_done(services().storage, job_id)
-        except NotFound:
-            return False
-    return job.status is Status.COMPLETED and job.owner == owner()
+        job = find_linked_job(job_id)
+    except JobNotFound:
+        return False
+    if job.expired:
+        raise result_expired()
+    return job.status is Status.COMPLETED
 
 
-def send_published(file: PublishedFile) -> Response:
-    """The file, or the part of it that was asked for. Raises ``NotFound`` and ``ApiError`` 416 or 503."""
+def send_published(job_id: str, file: PublishedFile) -> Response:
+    """A file of a completed job, or the part of it that was asked for. Raises ``ApiError`` 404, 410, 416 or 503."""
     answer = Response()  # no direct_passthrough: what werkzeug passes through it does not close
     answer.headers.update(_headers(file))
     answer.content_length = file.size_bytes
     answer.set_etag(file.sha256)
     if request.method == "GET":
-        _attach(answer, file)
+        _attach(answer, job_id, file)
     environ = dict(request.environ)
     if not _is_one_part(environ.get("HTTP_RANGE", ""), file.size_bytes):
         environ.pop("HTTP_RANGE", None)
@@ -83,7 +92,7 @@ def _is_one_part(asked: str, size_bytes: int) -> bool:
     return match is not None and not (match["last"] and int(match["last"]) >= size_bytes)
 
 
-def _attach(answer: Response, file: PublishedFile) -> None:
+def _attach(answer: Response, job_id: str, file: PublishedFile) -> None:
     """Let the answer stream the file; its place among the downloads is given back when it is closed."""
     downloads = services().downloads
     if not downloads.take():
@@ -92,6 +101,9 @@ def _attach(answer: Response, file: PublishedFile) -> None:
     answer.call_on_close(downloads.give_back)
     try:
         answer.response = FileWrapper(services().storage.open(file.key), BLOCK_BYTES)
+    except NotFound:
+        answer.close()
+        raise why_missing(job_id) from None
     except BaseException:
         answer.close()
         raise

@@ -1,7 +1,6 @@
 """Jobs: submitting, following, listing them, and what they have made."""
 
-import logging
-from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import urlencode
 
 from flask import Blueprint, Response, jsonify, request, url_for
@@ -9,35 +8,36 @@ from flask import Blueprint, Response, jsonify, request, url_for
 from clipzy_api import openapi_models as models
 from clipzy_api.door import JSON, MULTIPART, json_body, refuse_parameters, require_media_type
 from clipzy_api.files import FILE_NOT_FOUND, send_published
+from clipzy_api.idempotency import over, sent_key
 from clipzy_api.links import absolute, link_to, period_of
+from clipzy_api.lookup import POLL_AFTER, find_job, result_link, settled, why_missing
 from clipzy_api.manifests import Manifest
 from clipzy_api.openapi_parts import (
     CACHE_CONTROL,
     ETAG,
     FILE_ANSWERS,
     FILE_REQUEST_HEADERS,
+    IDEMPOTENCY_KEY,
     IF_NONE_MATCH,
     LOCATION,
     NOT_MODIFIED,
-    POLL_AGAIN,
     POLL_WHILE_UNFINISHED,
+    REPLAYED,
     Answer,
     Call,
     Header,
     described,
 )
 from clipzy_api.paging import Page, requested_page
-from clipzy_api.problems import ApiError, invalid_field, missing_field, unserved_field
+from clipzy_api.problems import ApiError, invalid_field, missing_field, result_expired, unserved_field
 from clipzy_api.services import owner, services
+from clipzy_api.submission import Order, accept, poll_after
 from clipzy_api.undo import Undo
-from clipzy_api.videos import REFUSED_UPLOADS, find_video, take_video
-from clipzy_storage import keys
+from clipzy_api.videos import REFUSED_UPLOADS, content_of, find_video, take_video
 from clipzy_storage.base import Link
 from clipzy_storage.contract import ErrorCode, Job, Status, Video
-from clipzy_storage.durable import write_open_job
-from clipzy_storage.errors import JobNotFound, NotFound, QueueUnavailable
+from clipzy_storage.errors import NotFound
 
-POLL_AFTER = {"Retry-After": "1"}
 UNAVAILABLE = ("QUEUE_UNAVAILABLE", "STORAGE_UNAVAILABLE")
 NO_RESULT = (
     "NOT_FOUND",
@@ -45,11 +45,11 @@ NO_RESULT = (
     "FILE_NOT_FOUND",
     "JOB_NOT_FINISHED",
     "JOB_CANCELLED",
+    "RESULT_EXPIRED",
     *(code.value for code in ErrorCode),
 )
 LINKS = Header("Link", "The pages before and after this one, as `rel=prev` and `rel=next`.", always=False)
 
-log = logging.getLogger(__name__)
 jobs = Blueprint("jobs", __name__)
 
 
@@ -58,19 +58,28 @@ jobs = Blueprint("jobs", __name__)
     Call(
         summary="Submit a job",
         takes={MULTIPART: models.Upload, JSON: models.JobRequest},
-        answers=[Answer(202, "The job, queued.", models.Job, (LOCATION, POLL_AGAIN))],
-        problems=[*REFUSED_UPLOADS, "LENGTH_REQUIRED", "VIDEO_NOT_FOUND"],
+        answers=[Answer(202, "The job.", models.Job, (LOCATION, POLL_WHILE_UNFINISHED, REPLAYED))],
+        problems=[*REFUSED_UPLOADS, "LENGTH_REQUIRED", "VIDEO_NOT_FOUND", "JOB_NOT_FOUND"],
+        headers=[IDEMPOTENCY_KEY],
     )
 )
 def submit_job() -> tuple[Response, int, dict[str, str]]:
-    """Upload a file as a form, or name an earlier upload in JSON. Once answered with 202, the job comes to an end."""
+    """Upload a file as a form, or name an earlier upload in JSON. Once answered with 202, the job comes to an end.
+
+    With an `Idempotency-Key` it may be sent again until there is an answer, which then has the job as it is by now.
+    """
     media_type = require_media_type(MULTIPART, JSON)
     refuse_parameters()
-    with Undo(services().storage) as undo:
-        video = take_video(undo) if media_type == MULTIPART else _named_video()
-        job = _start(video, undo)
-    location = absolute(url_for("jobs.show_job", job_id=job.job_id))
-    return jsonify(job.public(None)), 202, {"Location": location, **POLL_AFTER}
+    key = sent_key()
+
+    def order(undo: Undo) -> Order:
+        if media_type == MULTIPART:
+            video = take_video(undo)
+            return Order(video, over(key, "submit upload", **content_of(video)), {}, has_own_video=True)
+        fields = json_body()
+        return Order(_named_video(fields), over(key, "submit", fields=fields), {})
+
+    return accept(order)
 
 
 @jobs.get("/jobs/<job_id>")
@@ -90,13 +99,12 @@ def show_job(job_id: str) -> Response:
 
     The `ETag` changes with the record and, on S3, with every half life of a link.
     """
-    job = _find_job(job_id)
-    link = _result_link(job)
+    job = find_job(job_id)
+    link = result_link(job)
     answer = jsonify(job.public(link))
-    answer.set_etag(f"{job.job_id}-{job.revision}{_period(link)}", weak=True)
+    answer.set_etag(_version_of(job, link), weak=True)
     answer.headers["Cache-Control"] = "no-cache"
-    if not job.status.is_final:
-        answer.headers.update(POLL_AFTER)
+    answer.headers.update(poll_after(job))
     answer.make_conditional(request.environ)
     return answer
 
@@ -114,7 +122,7 @@ def list_jobs() -> tuple[Response, int, dict[str, str]]:
     """Newest first, by pages."""
     page = requested_page(request.args)
     found, total = services().jobs.page(owner=owner(), status=page.status, number=page.number, page_size=page.page_size)
-    shown = [job.public(_result_link(job)) for job in found]
+    shown = [job.public(result_link(job)) for job in settled(found)]
     body = {"jobs": shown, "total": total, "page": page.number, "page_size": page.page_size}
     return jsonify(body), 200, _links(page, total)
 
@@ -150,13 +158,12 @@ def show_file(job_id: str, name: str) -> Response:
     if file is None:
         raise ApiError(404, FILE_NOT_FOUND, detail="The job's result lists no such file.")
     if services().storage.kind == "local":
-        return send_published(file)
+        return send_published(job_id, file)
     return Response(status=302, headers={"Location": link_to(file.key).url, "Cache-Control": "no-store"})
 
 
-def _named_video() -> Video:
+def _named_video(fields: dict[str, Any]) -> Video:
     """The video that a JSON body asks for. Raises ``ApiError`` 404 or 422."""
-    fields = json_body()
     for name in fields.keys() - {"video_id"}:
         raise unserved_field(name, known="video_id")
     match fields.get("video_id"):
@@ -167,55 +174,11 @@ def _named_video() -> Video:
     raise invalid_field("video_id", expects="the id of an uploaded video, as a string")
 
 
-def _start(video: Video, undo: Undo) -> Job:
-    """Make the job durable, then known, then announced; from the record on it will run.
-
-    Raises:
-        QueueUnavailable: no record was made for certain, or nobody can tell; what was written then stays.
-        StorageFull, StorageUnavailable: no record was made.
-    """
-    job = _new_job(video)
-    undo.remember(keys.open_job(job.job_id))
-    write_open_job(services().storage, job)
-    try:
-        job = services().jobs.submit(job)
-    except QueueUnavailable as error:
-        if not error.certain:
-            undo.keep()  # the job may run after all, and needs its files then
-        raise
-    undo.keep()
-    try:
-        services().queue.publish(job.job_id)
-    except QueueUnavailable as error:
-        log.warning("job.hint_lost: %s; the reaper will send it: %s", job.job_id, error)
-    return job
-
-
-def _new_job(video: Video) -> Job:
-    return Job(
-        owner=owner(),
-        job_id=keys.new_id("job"),
-        video_id=video.video_id,
-        filename=video.filename,
-        source_key=video.key,
-        source_size_bytes=video.size_bytes,
-        source_sha256=video.sha256,
-        source_container=video.container,
-        storage_id=services().membership.guard().storage_id,
-        config={},
-        created_at=datetime.now(UTC),
-    )
-
-
-def _find_job(job_id: str) -> Job:
-    """The one way to a job. Raises ``JobNotFound`` also where it belongs to another owner."""
-    if not keys.is_job_id(job_id):
-        raise JobNotFound(job_id)
-    return services().jobs.get(job_id, owner=owner())
-
-
-def _result_link(job: Job) -> Link | None:
-    return link_to(keys.result_index(job.job_id)) if job.status is Status.COMPLETED else None
+def _version_of(job: Job, link: Link | None) -> str:
+    """A word that changes with the answer."""
+    # A revision alone would not do: what storage knows of an ended job has the number of what Redis showed before.
+    expired = "-expired" if job.expired else ""
+    return f"{job.job_id}-{job.revision}-{job.status.value}{expired}{_period(link)}"
 
 
 def _period(link: Link | None) -> str:
@@ -223,8 +186,8 @@ def _period(link: Link | None) -> str:
 
 
 def _result_of(job_id: str) -> Manifest:
-    """What the job has published. Raises ``ApiError`` 409 where it has not completed, 404 where it is gone."""
-    job = _find_job(job_id)
+    """What the job has published. Raises ``ApiError`` 409 where it has not completed, 410 or 404 where it is gone."""
+    job = find_job(job_id)
     if job.status is Status.CANCELLED:
         raise ApiError(409, "JOB_CANCELLED", detail="The job was cancelled and has no result.")
     if job.error is not None:
@@ -232,10 +195,12 @@ def _result_of(job_id: str) -> Manifest:
     if job.status is not Status.COMPLETED:
         detail = f"The job is {job.status.value}; its result comes when it is completed."
         raise ApiError(409, "JOB_NOT_FINISHED", detail=detail, headers=POLL_AFTER)
+    if job.expired:
+        raise result_expired()
     try:
         return services().manifests.of(job_id)
     except NotFound:
-        raise ApiError(404, FILE_NOT_FOUND, detail="The job's result is no longer in storage.") from None
+        raise why_missing(job_id) from None
 
 
 def _links(page: Page, total: int) -> dict[str, str]:

@@ -4,11 +4,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# A slow body, a slow reader and a refused client that still sends each hold a thread for as long as they like.
-# The rest of the 64 threads that `serve` asks for answers what is quick.
+# A slow body, a slow reader, a refused client that still sends and one that follows a job each hold a thread for as
+# long as they like. The rest answers what is quick.
 BODIES_AT_ONCE = 24
 DOWNLOADS_AT_ONCE = 16
 DRAINS_AT_ONCE = 8
+EVENTS_AT_ONCE = 64
+QUICK_AT_ONCE = 16
+THREADS = BODIES_AT_ONCE + DOWNLOADS_AT_ONCE + DRAINS_AT_ONCE + EVENTS_AT_ONCE + QUICK_AT_ONCE
 
 
 class Share:

@@ -9,6 +9,7 @@ from typing import Any
 
 from clipzy_storage import keys
 from clipzy_storage.base import Storage, read_bytes
+from clipzy_storage.errors import Damaged
 
 REMEMBERED_JOBS = 256
 INDEX_NAME = "output.json"
@@ -45,16 +46,22 @@ class Manifests:
         self._remembered = lru_cache(maxsize=REMEMBERED_JOBS)(self._read)
 
     def of(self, job_id: str) -> Manifest:
-        """Raises ``NotFound`` as long as the job has published nothing."""
+        """Raises ``NotFound`` as long as the job has published nothing, and ``StorageError``.
+
+        What was read once is remembered: whether the result is still kept has to be asked elsewhere, and before.
+        """
         return self._remembered(job_id)
 
     def _read(self, job_id: str) -> Manifest:
         key = keys.result_index(job_id)
         index = read_bytes(self._storage, key)
         own = PublishedFile(key, len(index), hashlib.sha256(index).hexdigest())
-        listed = {
-            artifact["name"]: PublishedFile(artifact["key"], artifact["size_bytes"], artifact["sha256"])
-            for artifact in json.loads(index)["artifacts"]
-            if artifact["key"].startswith(keys.result_prefix(job_id))
-        }
+        try:
+            listed = {
+                artifact["name"]: PublishedFile(artifact["key"], artifact["size_bytes"], artifact["sha256"])
+                for artifact in json.loads(index)["artifacts"]
+                if artifact["key"].startswith(keys.result_prefix(job_id))
+            }
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise Damaged(f"{key} is damaged: it is no index of a result") from error
         return Manifest(index, {**listed, INDEX_NAME: own})

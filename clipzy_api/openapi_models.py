@@ -116,7 +116,7 @@ class Job(_Body):
     started_at: datetime | None
     finished_at: datetime | None
     result: ResultLink | None
-    """Null until completed."""
+    """Null until completed, and again when it has expired."""
     error: JobError | None
     """Null unless failed."""
 

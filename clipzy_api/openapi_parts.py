@@ -9,7 +9,9 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from clipzy_api import idempotency
 from clipzy_api.openapi_models import Problem
+from clipzy_storage.job_events import EVENT_ID
 from clipzy_storage.keys import MAX_KEY_LENGTH
 
 Fragment = dict[str, Any]  # a piece of the document
@@ -102,7 +104,21 @@ REQUEST_ID = Header(
     "X-Request-ID", "The request's own id where it gave a sane one, else a new one; the log has it too."
 )
 LOCATION = Header("Location", "The address of what was made.", schema={"type": "string", "format": "uri-reference"})
-POLL_AGAIN = Header("Retry-After", "Seconds to wait before asking again.", schema=SECONDS)
+IDEMPOTENCY_KEY: Fragment = {
+    "name": idempotency.HEADER,
+    "in": "header",
+    "description": "Your own name for this request, kept for a day: sent again under it, the same request makes nothing"
+    " new and is answered with what was made first.",
+    "schema": {"type": "string", "pattern": f"^{idempotency.PATTERN}$"},
+}
+REPLAYED = Header("Idempotent-Replayed", "`true`, where this was made before, under the same key.", always=False)
+REFUSED_FIELDS = (
+    "TRUNCATED_UPLOAD",
+    "FILE_TOO_LARGE",
+    "UNSUPPORTED_MEDIA_TYPE",
+    "INVALID_FIELD",
+    "TOO_MANY_UPLOADS",
+)  # of a call that takes no fields
 POLL_WHILE_UNFINISHED = Header(
     "Retry-After", "While the job is not finished: seconds to wait before asking again.", always=False, schema=SECONDS
 )
@@ -116,6 +132,17 @@ FILE_REQUEST_HEADERS = (
     IF_NONE_MATCH,
 )
 
+LAST_EVENT_ID = request_header("Last-Event-ID", "The `id` of the last event that is known: what came after it follows.")
+LAST_EVENT_ID["schema"] = {"type": "string", "pattern": f"^{EVENT_ID}$"}
+UNBUFFERED = Header("X-Accel-Buffering", "`no`: a proxy passes each event on as it comes.")
+EVENT_STREAM = {
+    "text/event-stream": {
+        "schema": {"type": "string"},
+        "example": 'id: 1790000000000-0\nevent: status\ndata: {"job_id":"job_…","status":"queued",…}\n\n',
+    }
+}
+
+DELETED = Answer(204, "It is gone.")
 NOT_MODIFIED = Answer(304, "What is known is still true.", headers=(ETAG,))
 _FILE_HEADERS = (
     ETAG,

@@ -93,6 +93,14 @@ def storage_full() -> ApiError:
     return ApiError(507, "STORAGE_FULL", detail="The storage has no room for this. Nothing was kept.")
 
 
+def video_not_found() -> ApiError:
+    return ApiError(404, "VIDEO_NOT_FOUND", detail="There is no such video.")
+
+
+def result_expired() -> ApiError:
+    return ApiError(410, "RESULT_EXPIRED", detail="The job's result was kept for RESULT_TTL_HOURS, and no longer.")
+
+
 def register(app: Flask) -> None:
     """Answer whatever a view raises with a problem."""
     app.register_error_handler(Exception, _answer)
@@ -110,21 +118,42 @@ def _as_api_error(error: Exception) -> ApiError:
             return error
         case HTTPException():
             return _from_framework(error)
+        case errors.StorageError():
+            return _from_storage(error)
         case errors.JobNotFound():
             return ApiError(404, "JOB_NOT_FOUND", detail="There is no such job.")
+        case errors.VideoGone():
+            return video_not_found()
+        case errors.IdempotencyMismatch():
+            detail = "This Idempotency-Key came with something else before. Nothing was made; use a new key."
+            return ApiError(422, "IDEMPOTENCY_MISMATCH", detail=detail)
         case errors.QueueUnavailable():
             log.warning("queue.unavailable: %s", error)
             return queue_unavailable("The job records cannot be reached now. Try again soon.")
+    return _unexpected(error)
+
+
+def _from_storage(error: errors.StorageError) -> ApiError:
+    match error:
+        case errors.NotFound() | errors.BadKey():
+            return ApiError(404, "FILE_NOT_FOUND", detail="There is no such file.")
         case errors.StorageFull():
             log.warning("storage.full: %s", error)
             return storage_full()
         case errors.StorageUnavailable():
             log.warning("storage.unavailable: %s", error)
-            detail = "The storage cannot be reached now. Try again soon."
-            return ApiError(503, "STORAGE_UNAVAILABLE", detail=detail, headers=RETRY_AFTER)
-        case errors.NotFound() | errors.BadKey():
-            return ApiError(404, "FILE_NOT_FOUND", detail="There is no such file.")
-    return _unexpected(error)
+            return _storage_unavailable("The storage cannot be reached now. Try again soon.")
+        case errors.AlreadyExists():
+            return _unexpected(error)
+    # What lies there cannot be understood, or a later version wrote it. That is no fault of this code and none of the
+    # client's: once the operator has set it right, by a backup or an upgrade, the same request succeeds. So it is
+    # answered like a storage that is out of reach, but for this one thing.
+    log.error("storage.damaged: %s", error)
+    return _storage_unavailable("What the storage holds of this cannot be read. The operator's log says which file.")
+
+
+def _storage_unavailable(detail: str) -> ApiError:
+    return ApiError(503, "STORAGE_UNAVAILABLE", detail=detail, headers=RETRY_AFTER)
 
 
 def _from_framework(error: HTTPException) -> ApiError:

@@ -4,9 +4,14 @@ from celery import Celery
 from kombu import Queue as KombuQueue
 from kombu.exceptions import OperationalError
 
+from clipzy_api.limits import THREADS
 from clipzy_storage import broker
 from clipzy_storage.errors import QueueUnavailable
 from clipzy_storage.settings import Settings
+
+# How long Redis may keep a request waiting, each time it is asked. A request asks for up to three things in a row, and
+# is to be answered within 5 s of its last byte.
+ANSWER_SECONDS = 1.5
 
 
 class Queue:
@@ -14,7 +19,15 @@ class Queue:
 
     def __init__(self, settings: Settings) -> None:
         self._celery = Celery("clipzy", set_as_current=False)
-        self._celery.conf.update(broker.celery_settings(settings), task_queues=[KombuQueue(broker.QUEUE)])
+        self._celery.conf.update(
+            broker.celery_settings(settings, answer_seconds=ANSWER_SECONDS),
+            task_queues=[KombuQueue(broker.QUEUE)],
+            # One try: with more of them kombu also connects anew in between, and waits for that as long again. A
+            # connection that broke while it was idle is seen and made anew all the same.
+            task_publish_retry_policy={"max_retries": 0},
+            # With fewer connections than threads some requests wait for their turn, without any limit.
+            broker_pool_limit=THREADS,
+        )
 
     def publish(self, job_id: str) -> None:
         """Send the hint.

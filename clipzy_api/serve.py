@@ -8,16 +8,15 @@ from granian import Granian
 from granian.constants import Interfaces
 from granian.log import LogLevels
 
+from clipzy_api.limits import THREADS
 from clipzy_storage import entrance, logs
 from clipzy_storage.entrance import Admission
 from clipzy_storage.errors import ConfigurationError, StorageError
 from clipzy_storage.settings import Settings
 
-# One process, so that memory stays small; many threads, so that slow uploads leave room for those who poll.
-THREADS = 64
 STOP_SECONDS = 3  # a client that is silent in the middle of its upload cannot hold up the end for longer
 MEMBER_ID = "CLIPZY_MEMBER_ID"  # hands the membership from the main process, which keeps it, to the serving one
-
+PARENT_PID = "CLIPZY_PARENT_PID"  # whom the serving process must not outlive, also where it is gone by then
 
 log = logging.getLogger(__name__)
 
@@ -37,13 +36,14 @@ def serve(host: str, port: int, settings: Settings) -> int:
 
     admission = entrance.enter(settings, role="web", on_refused=stop_refused, wait=False)
     os.environ[MEMBER_ID] = admission.member_id
+    os.environ[PARENT_PID] = str(os.getpid())
     server = Granian(
         "clipzy_api.wsgi:application",
         address=host,
         port=port,
         interface=Interfaces.WSGI,
         factory=True,
-        workers=1,
+        workers=1,  # so that memory stays small
         blocking_threads=THREADS,
         respawn_failed_workers=True,
         workers_kill_timeout=STOP_SECONDS,

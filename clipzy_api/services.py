@@ -5,13 +5,15 @@ from dataclasses import dataclass, field
 from flask import current_app, request
 
 from clipzy_api.body import RequestBody
-from clipzy_api.limits import BODIES_AT_ONCE, DOWNLOADS_AT_ONCE, Share
+from clipzy_api.limits import BODIES_AT_ONCE, DOWNLOADS_AT_ONCE, EVENTS_AT_ONCE, Share
 from clipzy_api.manifests import Manifests
 from clipzy_api.membership import Membership
 from clipzy_api.queue import Queue
 from clipzy_api.refusal import BODY_KEY
 from clipzy_storage.base import Storage
 from clipzy_storage.contract import EVERYONE
+from clipzy_storage.job_events import JobEvents
+from clipzy_storage.job_upkeep import JobUpkeep
 from clipzy_storage.jobs import JobStore
 from clipzy_storage.settings import Settings
 
@@ -23,11 +25,14 @@ class Services:
     settings: Settings
     storage: Storage
     jobs: JobStore
+    upkeep: JobUpkeep
+    events: JobEvents
     queue: Queue
     membership: Membership
     manifests: Manifests
     bodies: Share = field(default_factory=lambda: Share(BODIES_AT_ONCE))
     downloads: Share = field(default_factory=lambda: Share(DOWNLOADS_AT_ONCE))
+    streams: Share = field(default_factory=lambda: Share(EVENTS_AT_ONCE))
 
 
 def services() -> Services:

@@ -1,11 +1,13 @@
 """What a request has written so far, taken back unless the request succeeds."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
 from clipzy_storage.base import Storage
-from clipzy_storage.errors import StorageError
+from clipzy_storage.errors import QueueUnavailable, StorageError
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +26,16 @@ class Undo:
     def keep(self) -> None:
         """What was written so far stays."""
         self._keys.clear()
+
+    @contextmanager
+    def kept_where_redis_may_have_heard(self) -> Iterator[None]:
+        """Around a command to Redis: where its answer was lost, what was written stays, for Redis may know of it."""
+        try:
+            yield
+        except QueueUnavailable as error:
+            if not error.certain:
+                self.keep()
+            raise
 
     def __enter__(self) -> Self:
         return self

@@ -6,19 +6,23 @@ from datetime import UTC, datetime
 from flask import Blueprint, Response, jsonify, request, url_for
 
 from clipzy_api import openapi_models as models
-from clipzy_api.door import MULTIPART, refuse_parameters, require_media_type, upload_body
+from clipzy_api.door import MULTIPART, admit, refuse_fields, refuse_parameters, require_media_type, upload_body
+from clipzy_api.idempotency import REPLAYED, over, sent_key
 from clipzy_api.intake import receive_file
 from clipzy_api.links import absolute
-from clipzy_api.openapi_parts import LOCATION, Answer, Call, described
-from clipzy_api.problems import ApiError, invalid_field
+from clipzy_api.openapi_parts import DELETED, IDEMPOTENCY_KEY, LOCATION, REFUSED_FIELDS, Answer, Call, described
+from clipzy_api.openapi_parts import REPLAYED as REPLAYED_HEADER
+from clipzy_api.problems import RETRY_AFTER, ApiError, invalid_field, video_not_found
 from clipzy_api.services import owner, services
 from clipzy_api.sniff import Container
 from clipzy_api.undo import Undo
 from clipzy_storage import keys
 from clipzy_storage.base import Incoming
 from clipzy_storage.contract import Video
+from clipzy_storage.crash_points import crash_point
 from clipzy_storage.durable import read_video, write_video
-from clipzy_storage.errors import NotFound
+from clipzy_storage.errors import AnsweredBefore, NotFound
+from clipzy_storage.jobs import IdempotencyKey
 
 CONTENT_TYPES = {
     "mp4": "video/mp4",
@@ -35,6 +39,7 @@ REFUSED_UPLOADS = (
     "MISSING_FIELD",
     "INVALID_FIELD",
     "UNSUPPORTED_FORMAT",
+    "IDEMPOTENCY_MISMATCH",
     "QUEUE_UNAVAILABLE",
     "STORAGE_UNAVAILABLE",
     "TOO_MANY_UPLOADS",
@@ -49,19 +54,25 @@ videos = Blueprint("videos", __name__)
     Call(
         summary="Upload a video",
         takes={MULTIPART: models.Upload},
-        answers=[Answer(201, "The video.", models.Video, (LOCATION,))],
-        problems=REFUSED_UPLOADS,
+        answers=[Answer(201, "The video.", models.Video, (LOCATION, REPLAYED_HEADER))],
+        problems=[*REFUSED_UPLOADS, "VIDEO_NOT_FOUND"],
+        headers=[IDEMPOTENCY_KEY],
     )
 )
 def upload_video() -> tuple[Response, int, dict[str, str]]:
     """Without a job; any number of jobs can be submitted for it afterwards."""
     require_media_type(MULTIPART)
     refuse_parameters()
-    with Undo(services().storage) as undo:
-        video = take_video(undo)
-        undo.keep()
+    key, repeated = sent_key(), {}
+    try:
+        with Undo(services().storage) as undo:
+            video = take_video(undo)
+            _remember(video, over(key, "upload", **content_of(video)), undo)
+            undo.keep()
+    except AnsweredBefore as before:
+        video, repeated = find_video(before.made_id), REPLAYED
     location = absolute(url_for("videos.show_video", video_id=video.video_id))
-    return jsonify(video.public()), 201, {"Location": location}
+    return jsonify(video.public()), 201, {"Location": location, **repeated}
 
 
 @videos.get("/videos/<video_id>")
@@ -75,6 +86,37 @@ def upload_video() -> tuple[Response, int, dict[str, str]]:
 def show_video(video_id: str) -> Response:
     """What is known of it."""
     return jsonify(find_video(video_id).public())
+
+
+@videos.delete("/videos/<video_id>")
+@described(
+    Call(
+        summary="Delete an upload",
+        answers=[DELETED],
+        problems=[
+            "NOT_FOUND",
+            "VIDEO_NOT_FOUND",
+            "VIDEO_IN_USE",
+            *REFUSED_FIELDS,
+            "QUEUE_UNAVAILABLE",
+            "STORAGE_UNAVAILABLE",
+        ],
+    )
+)
+def delete_video(video_id: str) -> Response:
+    """Unless a job that is not finished uses it. Finished jobs keep their results."""
+    refuse_parameters()
+    admit()
+    refuse_fields()
+    video = find_video(video_id)
+    # From here on Redis lets no job over it in: one that is just being submitted is refused, or was there before us.
+    if services().upkeep.drop_video(video_id) == "in use":
+        detail = "A job that is not finished uses the video. Wait for its end, or cancel it."
+        raise ApiError(409, "VIDEO_IN_USE", detail=detail, headers=RETRY_AFTER)
+    # The record first: with it the video is gone, and a file without a record is the janitor's.
+    services().storage.delete(keys.video_record(video_id))
+    services().storage.delete(video.key)
+    return Response(status=204)
 
 
 def take_video(undo: Undo) -> Video:
@@ -96,6 +138,7 @@ def take_video(undo: Undo) -> Video:
         file = receive_file(body, boundary=boundary, begin=begin, cap_bytes=cap_bytes)
         undo.remember(keys.upload(video_id, file.container))
         blob = file.incoming.publish()
+    crash_point("upload-stored")
     video = Video(
         owner=owner(),
         video_id=video_id,
@@ -108,7 +151,21 @@ def take_video(undo: Undo) -> Video:
     )
     undo.remember(keys.video_record(video_id))
     write_video(storage, video)
+    crash_point("video-recorded")
     return video
+
+
+def content_of(video: Video) -> dict[str, str | int]:
+    """What a client sent when it uploaded it, for the fingerprint under its ``Idempotency-Key``."""
+    return {"sha256": video.sha256, "size_bytes": video.size_bytes, "filename": video.filename}
+
+
+def _remember(video: Video, key: IdempotencyKey | None, undo: Undo) -> None:
+    """Raises ``AnsweredBefore``, ``IdempotencyMismatch``, ``QueueUnavailable``."""
+    if key is None:
+        return
+    with undo.kept_where_redis_may_have_heard():
+        services().jobs.remember_video(video.video_id, owner=video.owner, key=key)
 
 
 def find_video(video_id: str) -> Video:
@@ -120,7 +177,7 @@ def find_video(video_id: str) -> Video:
                 return video
     except NotFound:
         pass  # answered below like an id that cannot be one
-    raise ApiError(404, "VIDEO_NOT_FOUND", detail="There is no such video.")
+    raise video_not_found()
 
 
 def _boundary() -> bytes:

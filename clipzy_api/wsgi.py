@@ -8,12 +8,13 @@ from clipzy_api.app import create_app
 from clipzy_api.connections import ConnectionWatch
 from clipzy_api.heap import give_back_large_blocks
 from clipzy_api.membership import Membership
-from clipzy_api.queue import Queue
+from clipzy_api.queue import ANSWER_SECONDS, Queue
 from clipzy_api.refusal import EarlyRefusals
-from clipzy_api.serve import MEMBER_ID
+from clipzy_api.serve import MEMBER_ID, PARENT_PID
 from clipzy_storage import logs
 from clipzy_storage.backends import open_storage
 from clipzy_storage.guard import Guard
+from clipzy_storage.job_upkeep import JobUpkeep
 from clipzy_storage.jobs import JobStore
 from clipzy_storage.members import new_member
 from clipzy_storage.process import die_with_parent
@@ -26,7 +27,7 @@ def application() -> EarlyRefusals:
     Raises ``ConfigurationError`` where a setting is wrong.
     """
     # For certain: granian hangs for ever where one SIGTERM comes on the heels of another.
-    die_with_parent(os.getppid(), with_signal=signal.SIGKILL)
+    die_with_parent(int(os.environ[PARENT_PID]), with_signal=signal.SIGKILL)
     give_back_large_blocks()
     settings = Settings.from_env()
     logs.configure(settings)
@@ -36,14 +37,15 @@ def application() -> EarlyRefusals:
     def prove() -> Guard:
         name, storage_id = socket.gethostname(), storage.prepare()
         member = new_member(settings, role="web", name=name, storage_id=storage_id, storage=storage.place)
-        return Guard(settings.redis_url, member, member_id=member_id)
+        return Guard(settings.redis_url, member, member_id=member_id, answer_seconds=ANSWER_SECONDS)
 
     membership = Membership(prove, storage)
     membership.look()
     app = create_app(
         settings=settings,
         storage=storage,
-        jobs=JobStore(settings.redis_url, lease_seconds=settings.job_lease_seconds),
+        jobs=JobStore(settings.redis_url, lease_seconds=settings.job_lease_seconds, answer_seconds=ANSWER_SECONDS),
+        upkeep=JobUpkeep(settings.redis_url, answer_seconds=ANSWER_SECONDS),
         queue=Queue(settings),
         membership=membership,
     )

@@ -119,6 +119,31 @@ def doctor(as_json: bool) -> int:
 
 
 @commands.command()
+def recover() -> int:
+    """Take up every unfinished job after a loss of Redis; status 1 if a record in storage is damaged."""
+    from clipzy_api.cli.recover import recover
+    from clipzy_storage.settings import Settings
+
+    return recover(Settings.from_env())
+
+
+@commands.group()
+def storage() -> None:
+    """Look after the storage."""
+
+
+@storage.command()
+@click.option("--deep", is_flag=True, help="Read every file, and compare its sha256.")
+@_json
+def check(deep: bool, as_json: bool) -> int:
+    """Compare records and files both ways and list what is missing or orphaned; status 1 if anything is."""
+    from clipzy_api.cli.storage_check import storage_check
+    from clipzy_storage.settings import Settings
+
+    return storage_check(Settings.from_env(), deep=deep, as_json=as_json)
+
+
+@commands.command()
 @click.argument("video", type=click.Path(path_type=Path), required=False)
 def demo(video: Path | None) -> int:
     """Run everything once in ./.demo with VIDEO (default: the one that comes with the sources), and stop again."""

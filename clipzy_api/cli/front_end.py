@@ -17,19 +17,22 @@ from clipzy_storage.settings import redacted
 ANSWER_SECONDS = 30
 UPLOAD_ANSWER_SECONDS = 600  # the front end hashes and flushes before it answers
 OUTAGE_SECONDS = 120
+UPLOAD_TRIES = 5
 PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
 PASSING_STATUSES = frozenset({429, 500, 502, 503, 504})
+UPLOAD_AGAIN_STATUSES = PASSING_STATUSES - {500}  # sending a large file again is not for what may never pass
 
 Job = dict[str, Any]
 
 
 class OutOfReach(Exception):
-    """No answer came, or one that says to ask again in ``pause_seconds``."""
+    """No answer came, or one that says to ask again in ``pause_seconds``; perhaps nobody was ``reached`` at all."""
 
-    def __init__(self, cause: str, *, pause_seconds: float = PAUSE_SECONDS) -> None:
+    def __init__(self, cause: str, *, pause_seconds: float = PAUSE_SECONDS, reached: bool = True) -> None:
         super().__init__(cause)
         self.pause_seconds = pause_seconds
+        self.reached = reached
 
 
 @dataclass(frozen=True)
@@ -70,13 +73,34 @@ class FrontEnd:
         return urljoin(f"{self._url}/", link)
 
     def submit(self, form: FileForm) -> Job:
-        """Upload the file of the form as a new job, and return the job."""
-        headers = {"Content-Type": form.content_type, "Content-Length": str(len(form))}
-        try:
-            answer = self._ask("POST", "/api/v1/jobs", headers, timeout_seconds=UPLOAD_ANSWER_SECONDS, body=form)
-        except OutOfReach as error:
-            raise self._nobody_there(error) from error
+        """Upload the file of the form as a new job, and return the job.
+
+        Where the answer is lost, or says to come again, the file is sent again, some times: under its key that makes
+        no second job.
+        """
+        has_reached = False
+        for tries_left in range(UPLOAD_TRIES - 1, -1, -1):
+            try:
+                answer = self._upload(form)
+            except OutOfReach as error:
+                has_reached = has_reached or error.reached
+                if not (has_reached and tries_left):
+                    raise self._nobody_there(error) from error
+                pause_seconds = error.pause_seconds
+            else:
+                if answer.status not in UPLOAD_AGAIN_STATUSES or not tries_left:
+                    break
+                has_reached, pause_seconds = True, answer.pause_seconds
+            time.sleep(pause_seconds)
         return self._job_of(answer)
+
+    def _upload(self, form: FileForm) -> Answer:
+        headers = {
+            "Content-Type": form.content_type,
+            "Content-Length": str(len(form)),
+            "Idempotency-Key": form.key,
+        }
+        return self._ask("POST", "/api/v1/jobs", headers, timeout_seconds=UPLOAD_ANSWER_SECONDS, body=form)
 
     def follow(self, job: Job, *, on_change: Callable[[Job], None], pause_seconds: float | None = None) -> Job:
         """Ask until the job has ended, and return it as it ended. Bridges outages of up to two minutes.
@@ -113,7 +137,10 @@ class FrontEnd:
         secure = self._parts.scheme == "https"
         kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
         connection = kind(self._parts.hostname or "", self._parts.port, timeout=timeout_seconds)
+        reached = False
         try:
+            connection.connect()
+            reached = True
             connection.putrequest(method, self._parts.path + path)
             for name, value in headers.items():
                 connection.putheader(name, value)
@@ -122,7 +149,8 @@ class FrontEnd:
             response = connection.getresponse()
             return Answer(response.status, response.headers, response.read())
         except (OSError, http.client.HTTPException) as error:
-            raise OutOfReach(getattr(error, "strerror", None) or type(error).__name__) from error
+            cause = getattr(error, "strerror", None) or type(error).__name__
+            raise OutOfReach(cause, reached=reached) from error
         finally:
             connection.close()
 

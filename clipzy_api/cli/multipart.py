@@ -13,7 +13,9 @@ CHUNK_BYTES = 1 << 18
 class FileForm:
     """The body of a request: its length is known beforehand, its content never in memory.
 
-    ``on_sent``, if set, is told of every piece of the file how many bytes it had.
+    It may be sent again, from its beginning; ``key`` is the same then, and tells that it is the same.
+    ``on_sent``, if set, is told of every piece of the file how many bytes it had, and when it is sent again, by a
+    number below zero, that what was sent before does not count.
 
     Raises:
         click.ClickException: at once where there is no file to send; while it is read where it became shorter.
@@ -23,7 +25,9 @@ class FileForm:
 
     def __init__(self, path: Path) -> None:
         self.size_bytes = _size_of(path)
+        self.key = secrets.token_urlsafe(24)
         self._path = path
+        self._sent_bytes = 0
         boundary = secrets.token_hex(16)
         self.content_type = f"multipart/form-data; boundary={boundary}"
         self._head = (
@@ -36,6 +40,7 @@ class FileForm:
         return len(self._head) + self.size_bytes + len(self._tail)
 
     def __iter__(self) -> Iterator[bytes]:
+        self._report(-self._sent_bytes)
         yield self._head
         remaining_bytes = self.size_bytes
         with self._path.open("rb") as file:
@@ -45,9 +50,13 @@ class FileForm:
                     raise click.ClickException(f"{self._path} became shorter while it was sent.")
                 remaining_bytes -= len(data)
                 yield data
-                if self.on_sent:
-                    self.on_sent(len(data))
+                self._report(len(data))
         yield self._tail
+
+    def _report(self, sent_bytes: int) -> None:
+        self._sent_bytes += sent_bytes
+        if self.on_sent and sent_bytes:
+            self.on_sent(sent_bytes)
 
 
 def _size_of(path: Path) -> int:

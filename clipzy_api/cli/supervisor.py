@@ -183,6 +183,14 @@ class Supervisor:
                 for child in children:
                     child.kill()
 
+    def drain(self, children: Sequence[Child]) -> None:
+        """Ask all of them to end and wait however long that takes, but no longer than until the next signal to stop."""
+        for child in children:
+            child.terminate()
+        while any(child.is_running() for child in children):
+            if self._signals.wait(None):
+                return
+
     def _tend(self, child: Child) -> int | None:
         """Start the child again when that is due, or plan it when it has ended; how it ended, if it just did."""
         if child in self._due:

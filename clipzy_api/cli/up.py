@@ -38,10 +38,13 @@ def up(host: str, port: int, *, workers: int | None) -> int:
             server = EmbeddedRedis(settings.data_dir)
             env["REDIS_URL"] = stack.enter_context(server)
             supervisor.watch(server.child)
-        return _serve(supervisor, host, port, worker_count=worker_count, env=env)
+        drains = settings.drain == "wait"
+        return _serve(supervisor, host, port, worker_count=worker_count, env=env, drains=drains)
 
 
-def _serve(supervisor: Supervisor, host: str, port: int, *, worker_count: int, env: dict[str, str]) -> int:
+def _serve(
+    supervisor: Supervisor, host: str, port: int, *, worker_count: int, env: dict[str, str], drains: bool
+) -> int:
     clipzy = [sys.executable, "-m", "clipzy_api.cli"]
     web = Child("web", [*clipzy, "web", "--host", host, "--port", str(port)], env=env)
     workers = [Child(f"worker {number}", [*clipzy, "worker"], env=env) for number in range(1, worker_count + 1)]
@@ -53,6 +56,9 @@ def _serve(supervisor: Supervisor, host: str, port: int, *, worker_count: int, e
         if status is None:
             click.echo(f"Clipzy is ready at {url_of(host, port)}")
             status = supervisor.run()
+        if drains and not status:
+            supervisor.stop([web], grace_seconds=STOP_SECONDS)
+            supervisor.drain(workers)  # those that still run are asked again below, which hurries them
         return status or 0
     finally:
         supervisor.stop([web], grace_seconds=STOP_SECONDS)

@@ -12,6 +12,7 @@ from clipzy_api.app import create_app
 from clipzy_api.membership import Membership
 from clipzy_api.queue import Queue
 from clipzy_storage.guard import Guard
+from clipzy_storage.job_upkeep import JobUpkeep
 from clipzy_storage.jobs import JobStore
 from clipzy_storage.local import LocalStorage
 from clipzy_storage.settings import Settings
@@ -32,6 +33,7 @@ def unconnected_app(folder: Path, **settings: str) -> Flask:
         settings=given,
         storage=storage,
         jobs=JobStore(given.redis_url, lease_seconds=60),
+        upkeep=JobUpkeep(given.redis_url),
         queue=Queue(given),
         membership=Membership(prove, storage),
     )

@@ -16,6 +16,7 @@ import requests
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
 from clipzy_api.cli.supervisor import Child
 from clipzy_storage import keys
+from clipzy_storage.job_upkeep import JobUpkeep
 from clipzy_storage.jobs import JobStore
 from clipzy_storage.local import LocalStorage
 from clipzy_storage.process import leashed
@@ -33,6 +34,10 @@ class RedisServer:
     def forget_everything(self) -> None:
         with redis.Redis.from_url(self.url) as client:
             client.flushall()
+
+    def client(self) -> Any:
+        """To be used with ``with``."""
+        return redis.Redis.from_url(self.url, decode_responses=True)
 
     def freeze(self) -> None:
         self._send(signal.SIGSTOP)
@@ -68,6 +73,10 @@ class FrontEnd:
     def api(self) -> str:
         return f"{self.url}/api/v1"
 
+    @property
+    def upkeep(self) -> JobUpkeep:
+        return JobUpkeep(self.redis_url)
+
     def unfinished(self) -> list[str]:
         """Names of uploads that have not been published."""
         folder = self.root / ".clipzy/incoming"
@@ -80,6 +89,12 @@ class FrontEnd:
     def get(self, path: str, **options: Any) -> requests.Response:
         return requests.get(self.url + path, timeout=30, **options)
 
+    def post(self, path: str, **options: Any) -> requests.Response:
+        return requests.post(self.url + path, timeout=30, **options)
+
+    def delete(self, path: str, **options: Any) -> requests.Response:
+        return requests.delete(self.url + path, timeout=30, **options)
+
     def get_as_written(self, path: str) -> requests.Response:
         """The path byte by byte, where a client would tidy up its dots."""
         request = requests.Request("GET", self.url).prepare()
@@ -91,6 +106,27 @@ class FrontEnd:
         """What a loss of Redis does to one job's record."""
         with redis.Redis.from_url(self.redis_url) as client:
             assert client.delete(f"{keys.REDIS_PREFIX}job:{job_id}")
+
+    def forget_whole(self, job_id: str) -> None:
+        """The same, with every listing that it is in."""
+        with redis.Redis.from_url(self.redis_url) as client:
+            for key in client.scan_iter(f"{keys.REDIS_PREFIX}*"):
+                match client.type(key):
+                    case b"zset":
+                        client.zrem(key, job_id)
+                    case b"set":
+                        client.srem(key, job_id)
+        self.forget(job_id)
+
+    def compare_records(self) -> None:
+        """Say that nothing has been lost since Redis was started, as a worker finds out."""
+        self.upkeep.set_current(self.upkeep.server_run())
+
+    @contextmanager
+    def doomed(self, folder: Path, *, at: str) -> "Iterator[FrontEnd]":
+        """Another front end on the same storage and Redis, whose serving process dies at this point of the protocol."""
+        with running_front_end(folder, self.redis_url, storage_path=self.root, CLIPZY_CRASH_AT=at) as other:
+            yield other
 
     def serving_pid(self) -> int:
         """The process that answers, a child of the one that was started."""

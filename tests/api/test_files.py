@@ -15,7 +15,8 @@ from clipzy_storage.base import put_json
 from clipzy_storage.durable import write_done_job
 from tests.api.servers import FrontEnd
 from tests.api.wire import connect, eventually, head
-from tests.api.work import POSTER, claim, complete, submit
+from tests.api.work import POSTER, claim, complete, expire, submit
+from tests.protocol.records import finish
 
 
 @dataclass(frozen=True)
@@ -211,16 +212,65 @@ def test_what_is_published_is_not_shown_before_the_job_is_completed(front_end: F
     # Then nobody sees it
     assert front_end.get(f"/storage/{key}").status_code == 404
     # Until it is
-    assert front_end.jobs.finish(job_id, claimed.token)
+    assert finish(front_end.jobs, job_id, claimed.token)
     assert front_end.get(f"/storage/{key}").status_code == 200
 
 
 def test_links_live_on_where_redis_has_forgotten_the_job(front_end: FrontEnd) -> None:
-    # Given a completed job, recorded as done, of which Redis knows nothing any more
+    # Given a completed job of which Redis knows nothing any more, and one that another owner has
     job_id = submit(front_end)["job_id"]
     job = complete(front_end, job_id)
-    write_done_job(front_end.storage, job)
     front_end.forget(job_id)
-    # Then its result is still served
+    other_id = keys.new_id("job")
+    write_done_job(front_end.storage, job.model_copy(update={"job_id": other_id, "owner": "another"}))
+    put_json(front_end.storage, keys.result_index(other_id), {"artifacts": []})
+    # Then its result is still served, wherever it is asked for
     assert front_end.get(f"/storage/{keys.result_index(job_id)}").status_code == 200
-    assert front_end.get(f"/api/v1/jobs/{job_id}").status_code == 404
+    assert front_end.get(f"/api/v1/jobs/{job_id}/files/poster.jpg").content == POSTER
+    # But not the other's
+    assert front_end.get(f"/storage/{keys.result_index(other_id)}").status_code == 404
+    assert front_end.get(f"/api/v1/jobs/{other_id}/files/output.json").json()["code"] == "JOB_NOT_FOUND"
+
+
+def places_of(job_id: str, poster: str) -> list[str]:
+    """Where the result of a job is to be had."""
+    job = f"/api/v1/jobs/{job_id}"
+    links = [f"/storage/{key}" for key in (keys.result_index(job_id), poster, keys.expired_result(job_id))]
+    return [f"{job}/result", f"{job}/files/poster.jpg", *links]
+
+
+def is_expired_everywhere(front_end: FrontEnd, job_id: str, poster: str) -> bool:
+    answers = [front_end.get(place) for place in places_of(job_id, poster)]
+    return [(answer.status_code, answer.json()["code"]) for answer in answers] == [(410, "RESULT_EXPIRED")] * 5
+
+
+def test_a_result_that_is_kept_no_longer_says_so(front_end: FrontEnd) -> None:
+    """Without a look at the record first, what was read of the result once goes on being answered."""
+    # Given a completed job whose result was asked for
+    job_id = submit(front_end)["job_id"]
+    job = complete(front_end, job_id)
+    poster = keys.attempt_prefix(job_id, job.attempt, "abcd") + "poster.jpg"
+    assert [front_end.get(place).status_code for place in places_of(job_id, poster)] == [200, 200, 200, 200, 404]
+    shown = front_end.get(f"/api/v1/jobs/{job_id}")
+    # When its time is over
+    expire(front_end, job_id)
+    # Then everything says so, and the job shows no result any more
+    assert is_expired_everywhere(front_end, job_id, poster)
+    again = front_end.get(f"/api/v1/jobs/{job_id}", headers={"If-None-Match": shown.headers["ETag"]})
+    assert (again.status_code, again.json()) == (200, shown.json() | {"result": None})
+    # And it stays so where only storage knows the job
+    front_end.forget(job_id)
+    assert is_expired_everywhere(front_end, job_id, poster)
+    assert front_end.get(f"/api/v1/jobs/{job_id}").json() == again.json()
+
+
+def test_an_expiry_that_redis_does_not_know_of_is_found_out(front_end: FrontEnd) -> None:
+    # Given a completed job whose result has expired, in a Redis that was set back to before that
+    job_id = submit(front_end)["job_id"]
+    job = complete(front_end, job_id)
+    poster = keys.attempt_prefix(job_id, job.attempt, "abcd") + "poster.jpg"
+    expire(front_end, job_id, tell_redis=False)
+    assert front_end.get(f"/api/v1/jobs/{job_id}").json()["result"] is not None
+    # When it is asked for, then it is known from then on
+    assert is_expired_everywhere(front_end, job_id, poster)
+    assert front_end.get(f"/api/v1/jobs/{job_id}").json()["result"] is None

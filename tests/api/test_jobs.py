@@ -140,7 +140,7 @@ def test_a_job_that_has_not_changed_is_not_sent_again(front_end: FrontEnd) -> No
 
     # When a worker has reported, then there is
     claimed = claim(front_end, job_id)
-    assert front_end.jobs.heartbeat(claimed, percent=40, stage="video_analysis")
+    assert front_end.jobs.heartbeat(claimed, percent=40, stage="video_analysis") == "held"
     third = front_end.get(f"{JOBS}/{job_id}", headers={"If-None-Match": tag})
     assert third.status_code == 200
     assert third.headers["ETag"] != tag

@@ -1,11 +1,13 @@
 """Errors from every layer have one shape, and every answer carries a request id."""
 
 import pytest
+import redis
 import requests
 
 from clipzy_storage import keys
-from clipzy_storage.base import put_bytes
+from clipzy_storage.base import put_bytes, put_json
 from tests.api.servers import FrontEnd
+from tests.api.work import submit
 
 PROBLEM = "application/problem+json"
 
@@ -56,19 +58,41 @@ def test_every_answer_has_a_request_id(front_end: FrontEnd, path: str) -> None:
     assert replaced not in ("", 'no "spaces"')
 
 
-def test_the_unexpected_shows_a_request_id_and_nothing_else(front_end: FrontEnd) -> None:
-    # Given a video whose record was damaged by hand
-    video_id = keys.new_id("vid")
+def test_a_record_that_cannot_be_understood_is_the_operator_s(front_end: FrontEnd) -> None:
+    # Given a video whose record was damaged by hand, and a job that a later version has written
+    video_id, job_id = keys.new_id("vid"), keys.new_id("job")
     put_bytes(front_end.storage, keys.video_record(video_id), b"\x00 not json", content_type="application/json")
+    put_json(front_end.storage, keys.done_job(job_id), {"schema_version": 99})
+
+    # When they are asked for
+    for path in (f"videos/{video_id}", f"jobs/{job_id}", f"jobs/{job_id}/result"):
+        answer = front_end.get(f"/api/v1/{path}")
+
+        # Then the client may come again, and the log names the file
+        assert (answer.status_code, answer.json()["code"]) == (503, "STORAGE_UNAVAILABLE")
+        assert int(answer.headers["Retry-After"]) > 0
+        assert "json" not in answer.json()["detail"].lower()
+    log = front_end.log.read_text()
+    assert f"storage.damaged: {keys.video_record(video_id)} is damaged" in log
+    assert f"storage.damaged: {keys.done_job(job_id)} has schema version 99" in log
+
+
+def test_the_unexpected_shows_a_request_id_and_nothing_else(front_end: FrontEnd) -> None:
+    # Given a job whose record in Redis was damaged by hand
+    job_id = submit(front_end)["job_id"]
+    with redis.Redis.from_url(front_end.redis_url) as client:
+        client.hset(f"{keys.REDIS_PREFIX}job:{job_id}", "progress", "much")
 
     # When it is asked for
-    answer = front_end.get(f"/api/v1/videos/{video_id}", headers={"X-Request-ID": "damaged-1"})
+    answer = front_end.get(f"/api/v1/jobs/{job_id}", headers={"X-Request-ID": "damaged-1"})
 
     # Then the client learns only how to ask about it, and the log says more
     problem = answer.json()
     assert answer.status_code == 500
     assert (problem["code"], problem["request_id"]) == ("INTERNAL", "damaged-1")
-    assert "json" not in problem["detail"].lower()
+    assert "much" not in problem["detail"]
+    with redis.Redis.from_url(front_end.redis_url) as client:
+        client.hset(f"{keys.REDIS_PREFIX}job:{job_id}", "progress", 0)  # or it would be in the way of listings
     log = front_end.log.read_text()
     assert "Traceback" in log
     assert "damaged-1" in log

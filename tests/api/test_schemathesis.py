@@ -71,6 +71,7 @@ def _filled(front_end: FrontEnd, clip: Path, folder: Path) -> Target:
         no_video = requests.post(front_end.api + "/jobs", files={"file": ("a.mp4", mp4_bytes(1000))}, timeout=30)
         failed = api.finished(no_video.json()["job_id"])
     waiting = api.upload(clip)
+    front_end.compare_records()
     jobs = [done, failed, waiting]
     assert [job["status"] for job in jobs] == ["completed", "failed", "queued"]
     poster = api.get(f"/jobs/{done['job_id']}/result").json()["artifacts"][0]
@@ -91,6 +92,7 @@ def test_schemathesis_finds_nothing(target: Target, tmp_path: Path, examples: in
     config = tmp_path / "schemathesis.toml"
     config.write_text(CONFIG.format(hooks=hooks, jobs=json.dumps(target.jobs), videos=json.dumps(target.videos)))
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "STORED_KEY": target.stored_key}
+    env |= {"TARGET_URL": target.url, "FINISHED_JOB": target.jobs[0]}
 
     # When it has made its requests
     schemathesis = Path(sys.executable).with_name("schemathesis")

@@ -6,10 +6,10 @@ from typing import Any
 
 import requests
 
-from clipzy_storage import keys
-from clipzy_storage.base import put_bytes
+from clipzy_storage import ending, keys
+from clipzy_storage.base import put_bytes, put_json
 from clipzy_storage.contract import ErrorCode, Job
-from clipzy_storage.jobs import Claim
+from clipzy_storage.jobs import Claim, Decided
 from tests.api.forms import mp4_bytes
 from tests.api.servers import FrontEnd
 
@@ -35,6 +35,16 @@ def claim(front_end: FrontEnd, job_id: str) -> Claim:
 def complete(front_end: FrontEnd, job_id: str, *, artifacts: dict[str, bytes] | None = None) -> Job:
     """Publish a result with these files, by name, and a file that it does not list."""
     claimed = claim(front_end, job_id)
+    folder, digest = prepare_result(front_end, claimed, artifacts=artifacts)
+    assert isinstance(front_end.jobs.commit(claimed, attempt_folder=folder, result_sha256=digest), Decided)
+    return conclude(front_end, claimed)
+
+
+def prepare_result(
+    front_end: FrontEnd, claimed: Claim, *, artifacts: dict[str, bytes] | None = None
+) -> tuple[str, str]:
+    """Write all that the attempt has to show; the folder where it lies, and the digest of its index."""
+    job_id = claimed.job.job_id
     folder = keys.attempt_prefix(job_id, claimed.job.attempt, claimed.nonce)
     listed = []
     for name, content in (artifacts or {"poster.jpg": POSTER}).items():
@@ -52,14 +62,30 @@ def complete(front_end: FrontEnd, job_id: str, *, artifacts: dict[str, bytes] | 
         )
     put_bytes(front_end.storage, folder + "unlisted.txt", SECRET, content_type="text/plain")
     index = json.dumps({"schema_version": "1.0", "job_id": job_id, "artifacts": listed}).encode()
-    assert front_end.jobs.commit(claimed, attempt_folder=folder, result_sha256=hashlib.sha256(index).hexdigest())
-    put_bytes(front_end.storage, keys.result_index(job_id), index, content_type="application/json")
-    job = front_end.jobs.finish(job_id, claimed.token)
-    assert job is not None
-    return job
+    put_bytes(front_end.storage, folder + "output.json", index, content_type="application/json")
+    return folder, hashlib.sha256(index).hexdigest()
 
 
 def fail(front_end: FrontEnd, job_id: str, code: ErrorCode, message: str) -> None:
     claimed = claim(front_end, job_id)
     assert front_end.jobs.fail(job_id, claimed.token, code, message)
-    assert front_end.jobs.finish(job_id, claimed.token) is not None
+    conclude(front_end, claimed)
+
+
+def conclude(front_end: FrontEnd, claimed: Claim) -> Job:
+    """Carry out what was decided."""
+    decided = front_end.jobs.decided(claimed.job.job_id, claimed.token)
+    assert decided is not None
+    job = ending.conclude(front_end.jobs, front_end.storage, decided)
+    assert job is not None
+    return job
+
+
+def expire(front_end: FrontEnd, job_id: str, *, tell_redis: bool = True) -> None:
+    """Take a completed job's result away, as the janitor does when it was kept long enough."""
+    put_json(front_end.storage, keys.expired_result(job_id), {"job_id": job_id})
+    if tell_redis:
+        assert front_end.upkeep.expire(job_id)
+    for blob in list(front_end.storage.list(keys.result_prefix(job_id))):
+        if blob.key != keys.expired_result(job_id):
+            front_end.storage.delete(blob.key)

@@ -58,6 +58,64 @@ def test_the_file_arrives_as_it_is_and_the_job_is_printed_alone(video: Path, tmp
     assert not form
 
 
+def test_an_upload_whose_answer_is_lost_is_sent_again_as_the_same(video: Path, tmp_path: Path) -> None:
+    """Without the key each of these uploads would make a job of its own."""
+    # Given a front end that takes the file and loses its answer, is full, goes in the middle, and then answers
+    keys: list[str] = []
+    sizes: list[int] = []
+
+    def lose(exchange: Exchange) -> None:
+        sizes.append(sum(len(data) for data in exchange.body()))
+        exchange.connection.shutdown(socket.SHUT_RDWR)
+
+    def be_full(exchange: Exchange) -> None:
+        exchange.answer(503, {"code": "TOO_MANY_UPLOADS", "detail": "Try again soon."}, Retry_After=SOON)
+        sizes.append(sum(len(data) for data in exchange.body()))
+
+    def go(exchange: Exchange) -> None:
+        sizes.append(len(next(exchange.body())))
+        exchange.connection.shutdown(socket.SHUT_RDWR)
+
+    turns = [lose, be_full, go, accept]
+
+    def respond(exchange: Exchange) -> None:
+        keys.append(exchange.headers["Idempotency-Key"])
+        turns.pop(0)(exchange)
+
+    # When a file is submitted
+    with front_end(respond) as server:
+        ended = clipzy("submit", str(video), "--json", cwd=tmp_path, CLIPZY_URL=server.url)
+
+    # Then it is sent until there is an answer, each time under the same key
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert json.loads(ended.stdout) == JOB
+    assert (len(keys), len(set(keys))) == (4, 1)
+    assert len(keys[0]) >= 32
+    assert sizes[0] > video.stat().st_size
+
+
+def test_an_upload_is_not_sent_for_ever(video: Path, tmp_path: Path) -> None:
+    # Given a front end that never has room, and one that fails for good
+    asked: list[int] = []
+
+    def say(status: int) -> Respond:
+        def respond(exchange: Exchange) -> None:
+            for _ in exchange.body():
+                pass
+            asked.append(status)
+            exchange.answer(status, {"code": f"CODE_{status}", "detail": "No."}, Retry_After=SOON)
+
+        return respond
+
+    # When a file is submitted, then the command gives up after some tries, or at once, and says what it was told
+    for status, times in ((503, 5), (500, 1), (422, 1)):
+        with front_end(say(status)) as server:
+            ended = clipzy("submit", str(video), cwd=tmp_path, CLIPZY_URL=server.url)
+        assert ended.returncode == 1
+        assert ended.stderr.startswith(f"clipzy: CODE_{status}: No.")
+        assert asked.count(status) == times
+
+
 def test_a_job_is_followed_through_outages_to_its_end(video: Path, tmp_path: Path) -> None:
     # Given a front end that is away in several ways while the job runs
     polls: list[Respond] = [

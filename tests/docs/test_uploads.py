@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from clipzy_api import body, connections, door, intake, limits, refusal, serve
+from clipzy_api import body, connections, door, intake, limits, refusal
 
 PAGE = (Path(__file__).parents[2] / "docs/uploads.md").read_text()
 NGINX = (Path(__file__).parents[2] / "compose/nginx.conf.template").read_text()
@@ -14,7 +14,7 @@ SCRIPT = (Path(__file__).parents[2] / "compose/nginx.sh").read_text()
 @pytest.mark.parametrize(
     "said",
     [
-        f"threads {serve.THREADS}",
+        f"threads {limits.THREADS}",
         f"{limits.BODIES_AT_ONCE} bodies, {limits.DOWNLOADS_AT_ONCE} downloads, {limits.DRAINS_AT_ONCE} drains",
         f"blocks of {body.BLOCK_BYTES >> 10} KiB",
         f"{intake.MAX_PARTS} parts, {intake.MAX_HEADER_BYTES >> 10} KiB of headers each",

@@ -1,0 +1,92 @@
+"""`clipzy storage check`: what is missing in the storage, damaged, or left over. Nothing is changed."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+
+import click
+
+from clipzy_storage import inspection_redis, keys, members
+from clipzy_storage.backends import open_storage
+from clipzy_storage.base import Storage, read_bytes
+from clipzy_storage.errors import NotFound, QueueUnavailable, StorageError, StorageUnavailable
+from clipzy_storage.inspection import Finding, Inspection
+from clipzy_storage.job_upkeep import JobUpkeep
+from clipzy_storage.settings import Settings
+
+COMPARED = "compared"
+
+
+def storage_check(settings: Settings, *, deep: bool, as_json: bool) -> int:
+    """Print every finding; 0 if there is none, otherwise 1.
+
+    Raises:
+        ConfigurationError, StorageUnavailable: the storage cannot be looked at.
+    """
+    check = _Check(settings, deep=deep)
+    found = []
+    for finding in check.findings():
+        found.append(finding)
+        if not as_json:  # at once: a large storage takes its time
+            click.echo(f"{finding.kind.value:<8}  {finding.key}  {finding.why}")
+    click.echo(check.as_json(found) if as_json else check.summary(found))
+    return 1 if found else 0
+
+
+class _Check:
+    """One comparison of storage with itself and, where it answers, with Redis."""
+
+    def __init__(self, settings: Settings, *, deep: bool) -> None:
+        self._settings = settings
+        self._storage = open_storage(settings)  # not prepared: that would write, and make a folder that is missing
+        self._storage_id = _identity_of(self._storage)
+        self._inspection = Inspection(self._storage, deep=deep)
+        self._unfinished = 0
+        self._redis = COMPARED
+
+    def findings(self) -> Iterator[Finding]:
+        """Everything that is wrong. What can be said of it all is known afterwards."""
+        yield from self._inspection.findings()
+        self._unfinished = self._storage.unfinished()
+        try:
+            yield from self._compared_with_redis()
+        except QueueUnavailable as error:
+            self._redis = str(error)
+
+    def summary(self, found: list[Finding]) -> str:
+        jobs, uploads = _counted(self._inspection.jobs, "job"), _counted(self._inspection.uploads, "upload")
+        findings = _counted(len(found), "finding") if found else "no findings"
+        unfinished = _counted(self._unfinished, "unfinished file")
+        lines = [f"{findings} in {jobs} and {uploads} in {self._storage.place}; {unfinished}"]
+        if self._redis != COMPARED:
+            lines.append(f"not compared with Redis: {self._redis}")
+        return "\n".join(lines)
+
+    def as_json(self, found: list[Finding]) -> str:
+        whole = {
+            "findings": [asdict(finding) for finding in found],
+            "jobs": self._inspection.jobs,
+            "uploads": self._inspection.uploads,
+            "unfinished": self._unfinished,
+            "redis": self._redis,
+        }
+        return json.dumps(whole, indent=1)
+
+    def _compared_with_redis(self) -> Iterator[Finding]:
+        pinned = members.pinned_storage_id(self._settings.redis_url)
+        if pinned not in (None, self._storage_id):
+            self._redis = f"it belongs to storage {pinned}, and this is {self._storage_id}"
+            return
+        yield from inspection_redis.findings(self._storage, JobUpkeep(self._settings.redis_url))
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" + "s" * (count != 1)
+
+
+def _identity_of(storage: Storage) -> str:
+    try:
+        return read_bytes(storage, keys.STORAGE_ID).decode().strip()
+    except StorageError as error:
+        reason = f"it has no {keys.STORAGE_ID}" if isinstance(error, NotFound) else str(error)
+        raise StorageUnavailable(f"{storage.place} cannot be checked: {reason}") from error

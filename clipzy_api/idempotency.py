@@ -1,0 +1,34 @@
+"""``Idempotency-Key``: a client's own name for one request, under which it may send it again and make nothing twice."""
+
+import hashlib
+import json
+import re
+from typing import Any
+
+from flask import request
+
+from clipzy_api.problems import invalid_field
+from clipzy_storage.jobs import IdempotencyKey
+
+HEADER = "Idempotency-Key"
+REPLAYED = {"Idempotent-Replayed": "true"}
+MAX_LENGTH = 255
+PATTERN = f"[!-~]{{1,{MAX_LENGTH}}}"
+
+_KEY = re.compile(PATTERN)
+
+
+def sent_key() -> str | None:
+    """The key that came with this request. Raises ``ApiError`` 422 where it cannot be one."""
+    text = request.headers.get(HEADER)
+    if text is not None and not _KEY.fullmatch(text):
+        raise invalid_field(HEADER, expects=f"1 to {MAX_LENGTH} visible ASCII characters")
+    return text
+
+
+def over(text: str | None, call: str, **sent: Any) -> IdempotencyKey | None:
+    """The key with a digest of what was sent with it: the call, and all that it depends on."""
+    if text is None:
+        return None
+    canonical = json.dumps({"call": call, **sent}, sort_keys=True, separators=(",", ":"))
+    return IdempotencyKey(text, hashlib.sha256(canonical.encode()).hexdigest())

@@ -1,0 +1,137 @@
+"""`clipzy storage check`: findings, a summary, and an exit status that scripts can rely on."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clipzy_storage import keys
+from clipzy_storage.jobs import JobStore
+from clipzy_storage.local import LocalStorage
+from tests.cli.processes import clipzy
+from tests.leftovers.shelf import AgingBucket, Shelf
+from tests.protocol import proving
+from tests.s3_servers import S3Server
+
+Ended = subprocess.CompletedProcess[str]
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Shelf:
+    return Shelf(LocalStorage(tmp_path / "storage", shared=False))
+
+
+def check(folder: Path, redis_url: str, *options: str, **settings: str) -> Ended:
+    where = {"LOCAL_STORAGE_PATH": str(folder / "storage"), "REDIS_URL": redis_url}
+    return clipzy("storage", "check", *options, cwd=folder, **where | settings)
+
+
+def tree(folder: Path) -> set[str]:
+    return {str(path) for path in folder.rglob("*")}
+
+
+def test_what_is_well_is_said_in_one_line(shelf: Shelf, redis_url: str, tmp_path: Path) -> None:
+    # Given a storage and a Redis that agree
+    shelf.completed_job(job=shelf.new_job(shelf.upload(hours=100)), hours=100)
+    JobStore(redis_url, lease_seconds=60).submit(shelf.open_job(hours=2))
+    before = tree(tmp_path)
+
+    # When it is checked, deeply
+    ended = check(tmp_path, redis_url, "--deep")
+
+    # Then all is well, and no file has come or gone
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout == f"no findings in 2 jobs and 2 uploads in {shelf.storage.place}; 0 unfinished files\n"
+    assert tree(tmp_path) == before
+
+
+def test_findings_are_lines_and_status_one(shelf: Shelf, redis_url: str, tmp_path: Path) -> None:
+    # Given a lost index, a source that nobody knows, and an unfinished job that Redis does not know
+    job = shelf.completed_job(job=shelf.new_job(shelf.upload(hours=100)), hours=100)
+    shelf.storage.delete(keys.result_index(job.job_id))
+    stray = shelf.put(keys.upload(keys.new_id("vid"), "mp4"), hours=100)
+    unknown = shelf.open_job(shelf.upload(hours=100), hours=2)
+    before = tree(tmp_path)
+
+    # When it is checked
+    ended = check(tmp_path, redis_url)
+
+    # Then each is one line
+    assert (ended.returncode, ended.stderr) == (1, "")
+    *lines, summary = ended.stdout.splitlines()
+    assert lines == [
+        f"missing   {keys.result_index(job.job_id)}  the job is completed, and this is the index of its result",
+        f"orphaned  {stray}  there is no video.json beside it",
+        f"unknown   {keys.open_job(unknown.job_id)}  Redis does not know this unfinished job;"
+        " `clipzy recover` takes it up",
+    ]
+    assert summary.startswith("3 findings in 2 jobs and 2 uploads")
+    assert tree(tmp_path) == before
+
+    # And the same as JSON
+    told: Any = json.loads(check(tmp_path, redis_url, "--json").stdout)
+    assert [finding["key"] for finding in told.pop("findings")] == [line.split()[1] for line in lines]
+    assert told == {"jobs": 2, "uploads": 2, "unfinished": 0, "redis": "compared"}
+
+
+def test_without_redis_the_storage_is_checked_alone(shelf: Shelf, tmp_path: Path, free_port: int) -> None:
+    # Given no Redis, and a storage that is well but for an unfinished upload of somebody
+    shelf.open_job(shelf.upload(hours=100), hours=2)
+    nowhere = f"redis://127.0.0.1:{free_port}/0"
+    with shelf.storage.incoming("uploads/vid_1/source.mp4"):
+        # When it is checked, then that half is well, and the other is said not to have been looked at
+        ended = check(tmp_path, nowhere)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    first, second = ended.stdout.splitlines()
+    assert first.endswith("; 1 unfinished file")
+    assert second.startswith("not compared with Redis: Redis cannot be reached")
+
+    # And findings count all the same
+    shelf.wish(keys.new_id("job"), hours=2)
+    ended = check(tmp_path, nowhere, "--json")
+    assert (ended.returncode, len(json.loads(ended.stdout)["findings"])) == (1, 1)
+
+
+def test_a_redis_of_another_storage_is_not_compared(shelf: Shelf, redis_url: str, tmp_path: Path) -> None:
+    # Given a Redis that belongs to another storage
+    shelf.open_job(shelf.upload(hours=100), hours=2)
+    other = LocalStorage(tmp_path / "other", shared=False)
+    proving.join(proving.new_guard(redis_url, "w", other, proof_seconds=60))
+
+    # Then what it knows says nothing of this one
+    ended = check(tmp_path, redis_url)
+    assert ended.returncode == 0
+    assert "not compared with Redis: it belongs to storage" in ended.stdout
+
+
+def test_what_is_no_storage_is_left_alone(redis_url: str, tmp_path: Path) -> None:
+    # When a folder that is not there is checked, and one of somebody else's
+    (tmp_path / "photos").mkdir()
+    for path in (tmp_path / "storage", tmp_path / "photos"):
+        ended = check(tmp_path, redis_url, LOCAL_STORAGE_PATH=str(path))
+
+        # Then that is said, and nothing is made there
+        assert (ended.returncode, ended.stdout) == (1, "")
+        assert ended.stderr.startswith(f"clipzy: {path} cannot be checked: ")
+    assert tree(tmp_path) == {str(tmp_path / "photos")}
+
+
+def test_a_bucket_is_checked(
+    moto_server: S3Server, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a bucket with a damaged record, which counts at any age
+    for name, value in moto_server.env.items():
+        monkeypatch.setenv(name, value)
+    bucket = moto_server.new_bucket()
+    shelf = Shelf(AgingBucket(bucket))
+    shelf.completed_job()
+    damaged = shelf.put(keys.done_job(keys.new_id("job")), b"{")
+
+    # Then it is found
+    settings = {"STORAGE_TYPE": "s3", "S3_BUCKET_NAME": bucket, **moto_server.env}
+    ended = check(tmp_path, redis_url, "--deep", **settings)
+    assert (ended.returncode, ended.stderr) == (1, "")
+    assert ended.stdout.splitlines()[0].startswith(f"damaged   {damaged}  ")
+    assert tree(tmp_path) == set()
