@@ -80,6 +80,10 @@ class TcpProxy:
         """Let nothing through any more, neither on present connections nor on new ones, without ending any."""
         self._do(self._silence())
 
+    def deafen_present(self) -> None:
+        """Let nothing through any more on present connections, without ending any; new ones are as ever."""
+        self._do(self._silence_present())
+
     def _do(self, what: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(what, self._loop).result(30)
 
@@ -101,6 +105,9 @@ class TcpProxy:
 
     async def _silence(self) -> None:
         self._fault, self._left = Fault("silence"), -1
+        await self._silence_present()
+
+    async def _silence_present(self) -> None:
         for passage in self._passages:
             passage.is_silent = True
 

@@ -16,7 +16,7 @@ from clipzy_api.cli import commands
 from clipzy_api.limits import BODIES_AT_ONCE
 from clipzy_api.serve import STOP_SECONDS as WEB_STOP_SECONDS
 from clipzy_storage import settings
-from clipzy_worker.__main__ import STOP_SECONDS as WORKER_STOP_SECONDS
+from clipzy_worker.stopping import STOP_SECONDS as WORKER_STOP_SECONDS
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "compose"
@@ -161,7 +161,7 @@ def test_one_volume_is_the_storage_of_all_and_scratch_belongs_to_each() -> None:
 
 
 def test_the_grace_is_longer_than_anything_takes() -> None:
-    grace_seconds = {name: seconds(SERVICES[name]["stop_grace_period"]) for name in ("web", "worker")}
+    grace_seconds = {name: seconds(filled_in(SERVICES[name]["stop_grace_period"])) for name in ("web", "worker")}
     assert grace_seconds["worker"] > WORKER_STOP_SECONDS
     assert grace_seconds["web"] > WEB_STOP_SECONDS
 

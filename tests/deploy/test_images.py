@@ -4,8 +4,10 @@ import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatch
@@ -20,7 +22,7 @@ from clipzy_api.cli.embedded_redis import find_server
 from clipzy_storage.process import leashed
 from tests.api.servers import FrontEnd
 from tests.s3_servers import S3Server
-from tests.stack import eventually, free_port
+from tests.stack import Stack, eventually, free_port
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "compose"
@@ -98,23 +100,39 @@ def test_the_image_s_health_check_is_true_of_a_front_end(front_end: FrontEnd) ->
     assert status(free_port()) == 1
 
 
-def test_the_worker_s_health_check_sees_a_worker_and_not_itself(tmp_path: Path) -> None:
-    (_, test) = SERVICES["worker"]["healthcheck"]["test"]
-    test = test.replace("/proc/", f"{tmp_path}/")
+def test_the_worker_s_health_check_is_true_of_a_worker_that_moves(tmp_path: Path, redis_url: str) -> None:
+    (_, *command) = SERVICES["worker"]["healthcheck"]["test"]
+    assert command[:2] == ["python", "-m"]
+    with Stack(tmp_path, redis_url=redis_url) as stack:
 
-    def process(number: int, *command: str) -> None:
-        (tmp_path / str(number)).mkdir()
-        (tmp_path / str(number) / "cmdline").write_text("\0".join((*command, "")))
+        def says() -> str:
+            env = {"PATH": os.environ["PATH"], **stack.settings}
+            ask = [sys.executable, *command[1:]]
+            done = subprocess.run(ask, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=30, check=False)
+            assert done.returncode == (1 if done.stderr else 0)
+            return done.stderr
 
-    # Given the processes of a container whose worker has ended
-    process(1, "/sbin/docker-init", "--", "clipzy", "worker")
-    process(2, "/bin/sh", "-c", test)
-    process(3, *shlex.split(test))
-    assert subprocess.run(["sh", "-c", test], check=False).returncode == 1
-
-    # When there is one, as `clipzy worker` starts it, then it is seen
-    process(4, sys.executable, "-m", "clipzy_worker")
-    assert subprocess.run(["sh", "-c", test], check=False).returncode == 0
+        # Given nothing, then no worker is seen; with one that runs, all is well
+        assert "no worker runs from" in says()
+        worker = stack.worker()
+        assert says() == ""
+        # When it moves no more, which its file's age tells
+        worker.send(signal.SIGSTOP)
+        (file,) = (tmp_path / ".clipzy/alive").iterdir()
+        long_ago = time.time() - 3600
+        os.utime(file, (long_ago, long_ago))
+        # Then that is seen, and again when it goes on
+        assert f"no sign of life from process {worker.pid}" in says()
+        worker.send(signal.SIGCONT)
+        eventually(lambda: says() == "", "a sign of life", seconds=30)
+        # And of one that was killed nothing is believed
+        worker.kill()
+        assert "no worker runs from" in says()
+        # And the next takes its file away, and its own when it ends
+        successor = stack.worker()
+        assert [path.name for path in (tmp_path / ".clipzy/alive").iterdir()] == [str(successor.pid)]
+        assert successor.stop() == 0
+        assert not (tmp_path / ".clipzy/alive").exists()
 
 
 @pytest.fixture

@@ -1,0 +1,61 @@
+"""A job is followed through nginx as compose starts it."""
+
+import re
+from contextlib import ExitStack
+
+from clipzy_api.events import BEAT_SECONDS
+from clipzy_api.limits import EVENTS_AT_ONCE
+from tests.api.event_stream import EventStream
+from tests.api.servers import FrontEnd
+from tests.api.wire import eventually
+from tests.api.work import claim, complete, submit
+from tests.nginx import SCRIPT, Nginx
+
+
+def test_events_come_through_nginx_as_they_happen(nginx: Nginx, front_end: FrontEnd) -> None:
+    job_id = submit(front_end)["job_id"]
+    with EventStream(nginx.port, job_id) as stream:
+        # Given a client that has been told of the job as it waits
+        assert (stream.status, stream.headers["Content-Type"]) == (200, "text/event-stream")
+        (first,) = stream.expect()
+        assert first.data["status"] == "queued"
+        # When it is worked on, then each step is told before the next one
+        claimed = claim(front_end, job_id)
+        assert stream.expect()[0].data["status"] == "processing"
+        for percent in (10, 20):
+            front_end.jobs.heartbeat(claimed, percent=percent, stage="video_analysis")
+            assert stream.expect()[0].data["progress_percent"] == percent
+        front_end.jobs.release(claimed, "preempted")
+        complete(front_end, job_id)
+        assert [event.data["status"] for event in stream.rest()] == ["queued", "processing", "completed"]
+    # And who comes back is told the rest, and then that there is none
+    with EventStream(nginx.port, job_id, after=first.event_id) as stream:
+        rest = stream.rest()
+    assert len(rest) == 6
+    with EventStream(nginx.port, job_id, after=rest[-1].event_id) as stream:
+        assert stream.status == 204
+
+
+def test_clients_that_leave_nginx_leave_the_front_end(nginx: Nginx, front_end: FrontEnd) -> None:
+    # Given as many that follow a job through nginx as the front end serves at once
+    job_id = submit(front_end)["job_id"]
+    with ExitStack() as stack:
+        streams = [stack.enter_context(EventStream(nginx.port, job_id)) for _ in range(EVENTS_AT_ONCE)]
+        assert {stream.status for stream in streams} == {200}
+        with EventStream(nginx.port, job_id) as one_more:
+            assert (one_more.status, one_more.headers["Content-Type"]) == (503, "application/problem+json")
+    # When they leave, then another is let in within two beats
+    with ExitStack() as stack:
+        assert eventually(
+            lambda: stack.enter_context(EventStream(nginx.port, job_id)).status == 200,
+            within_seconds=2 * BEAT_SECONDS,
+        )
+
+
+def test_nginx_waits_longer_than_a_stream_is_silent() -> None:
+    template = SCRIPT.with_name("nginx.conf.template").read_text()
+    location = re.search(r"location ~ \S+/events\$ \{\n(.*?)\n {8}\}", template, re.DOTALL)
+    assert location is not None
+    waits_seconds = re.search(r"proxy_read_timeout (\d+)s;", location[1])
+    assert waits_seconds is not None
+    assert int(waits_seconds[1]) > 2 * BEAT_SECONDS

@@ -1,0 +1,152 @@
+"""Redis loses what it knew, or goes back in time, under a whole deployment at work."""
+
+import hashlib
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.chaos.redis_node import RedisNode
+from tests.stack import Api, Process, Stack, eventually, media_process_below
+
+HOST = "127.0.7.1"
+LEASE = {"JOB_LEASE_SECONDS": "2"}
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RedisNode]:
+    node = RedisNode(tmp_path / "redis", host=HOST)
+    node.start()
+    yield node
+    node.stop()
+
+
+@pytest.fixture
+def stack(tmp_path: Path, server: RedisNode) -> Iterator[Stack]:
+    with Stack(tmp_path / "deployment", redis_url=server.direct_url, **LEASE) as stack:
+        yield stack
+
+
+class Past:
+    """A deployment with jobs of every kind, and what callers have seen of them."""
+
+    def __init__(self, stack: Stack, worker: Process, clip: Path, long_clip: Path) -> None:
+        self.stack, self.worker, self.api = stack, worker, stack.web()
+        self.deleted = self.api.finished(self.api.upload(clip)["job_id"])
+        self.completed = self.api.finished(self.api.upload(clip)["job_id"])
+        self.result = self.digest_of(self.completed["job_id"])
+        self.running = self.api.upload(long_clip)["job_id"]
+        media_process_below(worker.pid)
+        self.waiting = self.api.upload(clip)["job_id"]
+        self.cancelled = self.api.upload(clip)["job_id"]
+
+    def go_on(self) -> None:
+        """What happens after the moment to which Redis is set back."""
+        assert self.api.post(f"/jobs/{self.cancelled}/cancel").json()["status"] == "cancelled"
+        assert self.api.http.delete(f"{self.api.url}/api/v1/jobs/{self.deleted['job_id']}").status_code == 204
+
+    def digest_of(self, job_id: str) -> str:
+        index = self.api.get(f"/storage/results/{job_id}/output.json")
+        assert index.status_code == 200
+        return hashlib.sha256(index.content).hexdigest()
+
+    def is_kept(self) -> None:
+        """All that callers were told is so again."""
+        eventually(self.api.is_ready, "a front end that is ready")
+        for job_id in (self.running, self.waiting):
+            assert self.ended(job_id)["status"] == "completed"
+        assert self.ended(self.cancelled)["status"] == "cancelled"
+        assert self.ended(self.completed["job_id"]) == self.completed
+        assert self.digest_of(self.completed["job_id"]) == self.result
+        eventually(lambda: self.shown(self.deleted["job_id"]) is None, "the deleted job to be gone")
+        listed = {job["job_id"] for job in self.api.get("/jobs?page_size=100").json()["jobs"]}
+        assert listed == {self.running, self.waiting, self.cancelled, self.completed["job_id"]}
+        # And nothing was done twice that left a trace
+        for job_id in (self.running, self.waiting):
+            assert len(list((self.stack.storage / "results" / job_id / "attempts").iterdir())) == 1
+        assert list((self.stack.storage / "jobs" / "open").iterdir()) == []
+        assert self.worker.popen.poll() is None
+
+    def shown(self, job_id: str) -> Any:
+        answer = self.api.get(f"/jobs/{job_id}")
+        return answer.json() if answer.status_code == 200 else None
+
+    def ended(self, job_id: str) -> Any:
+        def ask() -> Any:
+            job = self.shown(job_id)
+            return job if job and job["status"] in ("completed", "failed", "cancelled") else None
+
+        return eventually(ask, f"the end of {job_id}")
+
+
+@pytest.fixture
+def past(stack: Stack, clip: Path, long_clip: Path) -> Past:
+    return Past(stack, stack.worker(), clip, long_clip)
+
+
+def empty(server: RedisNode) -> None:
+    server.forget_everything()
+
+
+def replace(server: RedisNode) -> None:
+    server.restart_from_copy()  # none was kept
+
+
+@pytest.mark.parametrize("lose", [empty, replace])
+def test_an_empty_redis(past: Past, server: RedisNode, lose: Callable[[RedisNode], None]) -> None:
+    """Without the rebuild the running and the waiting job stay queued for ever."""
+    past.go_on()
+    lose(server)
+    past.is_kept()
+
+
+def test_a_redis_from_an_old_append_only_file(past: Past, server: RedisNode) -> None:
+    """Without the look into storage after a claim the cancelled job is done, and shown as completed."""
+    # Given a copy of the file from before the jobs ended
+    past.worker.send(signal.SIGSTOP)
+    server.keep_a_copy()
+    past.worker.send(signal.SIGCONT)
+    past.go_on()
+    assert past.ended(past.waiting)["status"] == "completed"
+    results = {job_id: past.digest_of(job_id) for job_id in (past.running, past.waiting)}
+    # When Redis starts from it, and the worker believes it at first
+    server.restart_from_copy()
+    # Then every job is as it ended, and no result has changed
+    past.is_kept()
+    assert {job_id: past.digest_of(job_id) for job_id in results} == results
+
+
+def test_recover_by_hand(stack: Stack, server: RedisNode, clip: Path) -> None:
+    # Given two jobs that wait, no worker, and a Redis that has forgotten them
+    api = stack.web()
+    jobs = [api.upload(clip)["job_id"] for _ in range(2)]
+    server.forget_everything()
+    # When an operator takes them up again, twice
+    first, second = (stack.run("recover") for _ in range(2))
+    # Then the first says which, and the other that there is nothing to do
+    outputs = sorted((one.ends(), one.output()) for one in (first, second))
+    assert [status for status, _ in outputs] == [0, 0]
+    assert sum(output.count("waiting    job_") for _, output in outputs) == 2
+    stack.worker()
+    assert [api.finished(job_id)["status"] for job_id in jobs] == ["completed", "completed"]
+
+
+def test_a_look_up_that_misses_redis_looks_into_storage(stack: Stack, server: RedisNode, clip: Path) -> None:
+    # Given a finished job, a waiting one, and a Redis that knows neither; no worker is there to rebuild it
+    api: Api = stack.web()
+    worker = stack.worker()
+    completed = api.finished(api.upload(clip)["job_id"])
+    worker.stop()
+    waiting = api.upload(clip)["job_id"]
+    server.forget_everything()
+    # Then both are found
+    assert api.job(completed["job_id"]) == completed
+    assert api.get(f"/jobs/{completed['job_id']}/result").status_code == 200
+    assert api.job(waiting)["status"] == "queued"
+    # And what is done to them holds
+    eventually(api.is_ready, "a front end that is ready")
+    assert api.post(f"/jobs/{waiting}/cancel").json()["status"] == "cancelled"
+    assert api.http.delete(f"{api.url}/api/v1/jobs/{completed['job_id']}").status_code == 204
+    assert api.get(f"/jobs/{completed['job_id']}").status_code == 404

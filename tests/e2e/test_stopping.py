@@ -1,0 +1,213 @@
+"""A worker that is told to stop puts its jobs back, whatever it is in the middle of, or finishes them where it may."""
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clipzy_storage import keys
+from clipzy_storage.broker import QUEUE
+from clipzy_worker.stopping import STOP_SECONDS
+from tests.api.servers import running_redis
+from tests.e2e.slow import slow_to
+from tests.stack import Api, Process, Stack, commands_below, descendants, eventually, media_process_below
+
+TAKEN_WITHIN_SECONDS = 5
+# Nobody else's: a lease that runs out, or a hint that is sent again, would take longer than a test may.
+SETTINGS = {"LOCAL_STORAGE_SHARED": "true", "WORKER_COUNT": "2", "JOB_LEASE_SECONDS": "600"}
+
+
+@pytest.fixture
+def stack(tmp_path: Path, redis_url: str) -> Iterator[Stack]:
+    (tmp_path / "deployment/storage").mkdir(parents=True)
+    with Stack(tmp_path / "deployment", redis_url=redis_url, **SETTINGS) as stack:
+        yield stack
+
+
+@pytest.fixture
+def api(stack: Stack) -> Api:
+    return stack.web()
+
+
+def record(client: Any, job_id: str) -> dict[str, str]:
+    found: dict[str, str] = client.hgetall(f"{keys.REDIS_PREFIX}job:{job_id}")
+    return found
+
+
+def is_held_below(client: Any, job_id: str, worker: Process) -> bool:
+    job = record(client, job_id)
+    return job["state"] == "running" and json.loads(job["holder"])["pid"] in descendants(worker.pid)
+
+
+def put_back_and_taken(client: Any, jobs: list[str], stopped: Process, other: Process, below: dict[int, str]) -> None:
+    """From the signal on: the other worker has the jobs in time, uncounted, and of the first nothing is left."""
+    for job_id in jobs:
+        eventually(
+            lambda job_id=job_id: is_held_below(client, job_id, other),  # type: ignore[misc]
+            f"another worker with {job_id}",
+            seconds=TAKEN_WITHIN_SECONDS,
+        )
+    assert stopped.ends() == 0
+    assert [pid for pid in below if Path(f"/proc/{pid}/exe").exists()] == []
+    for job_id in jobs:
+        job = record(client, job_id)
+        assert (job.get("preempted"), job.get("lost"), job.get("crashed"), job["attempt"]) == ("1", None, None, "2")
+    assert "Traceback" not in stopped.output()
+    assert "worker.ended_hard" not in stopped.output()
+
+
+@pytest.mark.parametrize("step", ["claim", *(pytest.param(step, marks=pytest.mark.long) for step in ("copy", "store"))])
+def test_a_job_is_put_back_from_whatever_step_it_is_in(
+    stack: Stack, api: Api, redis_client: Any, clip: Path, step: str
+) -> None:
+    """Without `Interruption` a job that is just being claimed is found by its lease only, and counted as lost."""
+    # Given a worker in the middle of a step, and another that has nothing to do
+    worker, gate = slow_to(stack, step)
+    job_id = api.upload(clip)["job_id"]
+    worker.says(f"slow.{step}")
+    other = stack.worker()
+    below = commands_below(worker.pid)
+    # When it is told to stop, and the step, if it cannot be torn, ends a little later
+    worker.send(signal.SIGTERM)
+    worker.says("worker.interrupted")
+    gate.touch()
+    # Then the other has the job
+    put_back_and_taken(redis_client, [job_id], worker, other, below)
+    assert api.finished(job_id)["status"] == "completed"
+
+
+def test_a_job_that_is_decided_is_finished(stack: Stack, api: Api, clip: Path) -> None:
+    """Without `Interruption` the job stays between its commit and its end until a reaper comes by."""
+    # Given a worker that has just committed a job, and no other
+    worker, gate = slow_to(stack, "commit")
+    job_id = api.upload(clip)["job_id"]
+    worker.says("slow.commit")
+    # When it is told to stop, then the job is completed before it ends
+    worker.send(signal.SIGTERM)
+    worker.says("worker.interrupted")
+    gate.touch()
+    assert worker.ends() == 0
+    assert (api.job(job_id)["status"], api.job(job_id)["attempt"]) == ("completed", 1)
+
+
+def ways_to_stop(worker: Process, way: str) -> None:
+    match way:
+        case "the whole group":  # what honcho does
+            os.killpg(worker.pid, signal.SIGTERM)
+        case "Ctrl-C":  # what a terminal does
+            os.killpg(worker.pid, signal.SIGINT)
+        case "twice":
+            worker.send(signal.SIGTERM)
+            worker.says("worker.stopping")
+            worker.send(signal.SIGTERM)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("way", ["twice", "the whole group", "Ctrl-C"])
+def test_two_jobs_at_once_are_put_back(stack: Stack, api: Api, redis_client: Any, long_clip: Path, way: str) -> None:
+    """Where the pool's processes heed the signals to the group, Celery finds them lost, and says so at length."""
+    # Given a worker in the middle of two jobs, and another that has nothing to do
+    worker = stack.worker(MAX_CONCURRENT_JOBS="2")
+    video_id = api.upload(long_clip, to="/videos")["video_id"]
+    jobs = [api.post("/jobs", json={"video_id": video_id}).json()["job_id"] for _ in range(2)]
+    for job_id in jobs:
+        api.working(job_id)
+    media_process_below(worker.pid)
+    other = stack.worker(MAX_CONCURRENT_JOBS="2")
+    below = commands_below(worker.pid)
+    # When it is told to stop
+    ways_to_stop(worker, way)
+    # Then the other has both, at once where that was wished
+    put_back_and_taken(redis_client, jobs, worker, other, below)
+
+
+def test_with_drain_running_jobs_are_finished_and_no_new_ones_kept(
+    stack: Stack, api: Api, redis_client: Any, clip: Path
+) -> None:
+    """Without `GiveBack` the second message is the worker's own until it has finished the first job."""
+    # Given a worker that finishes its jobs, in the middle of one, with room for another
+    worker, gate = slow_to(stack, "store", MAX_CONCURRENT_JOBS="2", CLIPZY_DRAIN="wait")
+    first = api.upload(clip)["job_id"]
+    worker.says("slow.store")
+    # When it is told to stop in the moment in which one arrives
+    worker.send(signal.SIGSTOP)
+    worker.send(signal.SIGTERM)
+    second = api.post("/jobs", json={"video_id": api.job(first)["video_id"]}).json()["job_id"]
+    worker.send(signal.SIGCONT)
+    # Then another worker does that one, while the first job is finished where it was
+    other = stack.worker()
+    eventually(lambda: record(redis_client, second)["state"] != "queued", "a taker", seconds=TAKEN_WITHIN_SECONDS)
+    assert api.finished(second)["status"] == "completed"
+    other.says(f"job.claimed: {second} attempt 1")
+    assert worker.popen.poll() is None
+    gate.touch()
+    assert worker.ends() == 0
+    assert (api.job(first)["status"], api.job(first)["attempt"]) == ("completed", 1)
+    assert "Traceback" not in worker.output()
+
+
+def test_a_second_signal_ends_the_draining(stack: Stack, api: Api, redis_client: Any, clip: Path) -> None:
+    # Given a worker that finishes its jobs, in the middle of one
+    worker, _ = slow_to(stack, "store", CLIPZY_DRAIN="wait")
+    job_id = api.upload(clip)["job_id"]
+    worker.says("slow.store")
+    # When it is told to stop twice, then the job is back, with a message
+    worker.send(signal.SIGTERM)
+    worker.says("worker.stopping").send(signal.SIGTERM)
+    assert worker.ends() == 0
+    assert (record(redis_client, job_id)["state"], record(redis_client, job_id)["preempted"]) == ("queued", "1")
+    assert redis_client.llen(keys.BROKER_PREFIX + QUEUE) == 1
+    assert "Traceback" not in worker.output()
+
+
+def test_a_drained_worker_ends_though_redis_has_gone(tmp_path: Path, clip: Path) -> None:
+    """Without the limit of `Stopping` it is still saying good-bye to Redis when patience runs out."""
+    with (
+        running_redis(tmp_path / "redis") as server,
+        Stack(tmp_path / "deployment", redis_url=server.url, CLIPZY_DRAIN="wait") as stack,
+    ):
+        # Given a worker that finishes its job, which is its last step
+        api = stack.web()
+        worker, gate = slow_to(stack, "commit")
+        job_id = api.upload(clip)["job_id"]
+        worker.says("slow.commit").send(signal.SIGTERM)
+        worker.says("worker.stopping")
+        gate.touch()
+        # When Redis hangs as soon as the job is completed
+        assert api.finished(job_id)["status"] == "completed"
+        server.freeze()
+        # Then it ends all the same
+        assert worker.popen.wait(STOP_SECONDS + 5) == 0
+
+
+@pytest.mark.long
+def test_clipzy_up_waits_for_workers_that_drain(tmp_path: Path, long_clip: Path) -> None:
+    """Without `drain` of the supervisor a job that takes longer than its patience of 40 s is killed."""
+    with Stack(tmp_path, redis_url=None, CLIPZY_DRAIN="wait", JOB_LEASE_SECONDS="3") as stack:
+
+        def start() -> tuple[Process, Api]:
+            service = stack.run("up", "--port", "0").says("Clipzy is ready at")
+            port = service.output().partition("Clipzy is ready at ")[2].split()[0].rpartition(":")[2]
+            return service, stack.api(int(port))
+
+        # Given a whole service in the middle of a job, while another waits
+        service, api = start()
+        first, second = (api.upload(long_clip)["job_id"] for _ in range(2))
+        api.working(first)
+        # When it is told to stop, then the first is finished before it ends
+        service.send(signal.SIGTERM)
+        assert service.ends() == 0
+        assert [path.stem for path in (stack.storage / "jobs/done").iterdir()] == [first]
+        # When the next is told so twice in the middle of the second, then it ends without having finished that
+        service, api = start()
+        api.working(second)
+        service.send(signal.SIGINT)
+        service.says("worker.stopping")
+        service.send(signal.SIGINT)
+        assert service.ends() == 0
+        assert [path.stem for path in (stack.storage / "jobs/open").iterdir()] == [second]
+        assert "SIGKILL" not in service.output()
