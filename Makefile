@@ -4,7 +4,7 @@ PIP := .venv/bin/python -m pip --quiet --disable-pip-version-check
 COMPILE := .venv/bin/uv pip compile pyproject.toml --group build --universal --generate-hashes \
 	--python-version 3.11 --fork-strategy fewest --no-emit-index-url --quiet --custom-compile-command "make lock"
 
-.PHONY: demo test test-all lint lock vendor bench clean
+.PHONY: demo test test-all chaos lint lock vendor bench clean
 
 demo: $(if $(wildcard .venv/.dev),.venv/.dev,.venv/.demo)
 	.venv/bin/clipzy demo
@@ -14,6 +14,11 @@ test: .venv/.dev
 
 test-all: .venv/.dev
 	.venv/bin/pytest -n auto --maxprocesses 4 --dist loadfile
+
+# Faults without end: `make chaos SECONDS=600 SEED=7 STORAGE=local`; without them a minute each, a new seed, both storages.
+chaos: .venv/.dev
+	.venv/bin/python -m tests.chaos $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED)) \
+		$(if $(STORAGE),--storage $(STORAGE))
 
 lint: .venv/.dev
 	.venv/bin/ruff check

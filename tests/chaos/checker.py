@@ -1,0 +1,87 @@
+"""Compares what was accepted with what is seen after everything has healed and drained. Pure: values in, values out."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from tests.chaos.aftermath import Aftermath
+from tests.chaos.history import Event, only
+from tests.chaos.lapses import changed, doubled, uncancelled
+from tests.chaos.results import Look
+from tests.chaos.watcher import FINAL
+
+REFUSED = 78
+LEGITIMATE_FAILURES = {"WORKER_LOST", "PROCESSING_FAILED"}  # three lost workers, two crashes of the media process
+
+
+@dataclass
+class Verdict:
+    """One line for each job that breaks the promise, by how it does."""
+
+    lost: list[str] = field(default_factory=list)
+    doubled: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    partial: list[str] = field(default_factory=list)
+    orphaned: list[str] = field(default_factory=list)
+    unexpected: list[str] = field(default_factory=list)
+
+    @property
+    def holds(self) -> bool:
+        return not any(vars(self).values())
+
+
+def judge(events: list[Event], after: Aftermath, *, idempotent: bool = True) -> Verdict:
+    """Whether the promise held. ``idempotent`` says that a key repeated finds the first job."""
+    verdict = Verdict()
+    for job_id in dict.fromkeys(event["job_id"] for event in only(events, "accepted")):
+        _judge_end(job_id, after, verdict)
+    verdict.doubled += doubled(events, after, idempotent=idempotent)
+    verdict.changed += changed(events, after)
+    verdict.partial += dict.fromkeys(
+        f"{event['job_id']} at {event['at']} s: {problem}"
+        for event in only(events, "result")
+        for problem in event["problems"] or ([] if event["sha256"] else ["completed without output.json"])
+    )
+    verdict.orphaned += [f"{kind}: {what}" for kind, found in after.orphans.items() for what in found]
+    verdict.changed += uncancelled(events, after)
+    verdict.unexpected += _unexpected(events, after)
+    return verdict
+
+
+def ends(after: Aftermath) -> Counter[str]:
+    """How many jobs ended how; failures by code."""
+    return Counter(
+        f"failed with {job['error']}" if job["status"] == "failed" else job["status"] for job in after.jobs.values()
+    )
+
+
+def _judge_end(job_id: str, after: Aftermath, verdict: Verdict) -> None:
+    job, found = after.jobs.get(job_id), after.looks.get(job_id, Look(None))
+    if job is None:
+        verdict.lost.append(f"{job_id} is not known any more")
+        return
+    if job["status"] not in FINAL:
+        verdict.lost.append(f"{job_id} is still {job['status']}")
+        return
+    if job_id not in after.done:
+        verdict.partial.append(f"{job_id} is {job['status']} without a durable record")
+    elif after.done[job_id] != job["status"]:
+        verdict.changed.append(f"{job_id} is {job['status']}, its durable record says {after.done[job_id]}")
+    if job["status"] != "completed":
+        if found.sha256:
+            verdict.changed.append(f"{job_id} is {job['status']}, yet has a result")
+        return
+    verdict.partial += [f"{job_id}: {problem}" for problem in found.problems]
+    if found.sha256 is None:
+        verdict.partial.append(f"{job_id} is completed without output.json")
+
+
+def _unexpected(events: list[Event], after: Aftermath) -> Iterator[str]:
+    yield from (str(event) for event in only(events, "unexpected"))
+    ended = only(events, "ended")
+    yield from (f"{event['node']} refused at {event['at']} s" for event in ended if event["status"] == REFUSED)
+    missing = Counter(event["job_id"] for event in only(events, "missing"))
+    yield from (f"{job_id} was not found {times} times" for job_id, times in missing.items())
+    for job_id, job in after.jobs.items():
+        if job["status"] == "failed" and job["error"] not in LEGITIMATE_FAILURES:
+            yield f"{job_id} failed with {job['error']}"

@@ -1,0 +1,43 @@
+"""What age alone lets be cleared, cleared as it will be in two days, so that only what nobody ever clears is left."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, cast
+
+from clipzy_storage.base import BlobInfo, Storage
+from clipzy_storage.job_upkeep import JobUpkeep
+from clipzy_storage.leftovers import Leftovers
+from clipzy_storage.settings import Settings
+from clipzy_worker import scratch
+from tests.chaos.deployment import Deployment
+
+TWO_DAYS_SECONDS = 48 * 3600.0
+
+
+class Aged:
+    """A storage as its listings will be in two days."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._storage, name)
+
+    def list(self, prefix: str) -> Iterator[BlobInfo]:
+        for blob in self._storage.list(prefix):
+            yield replace(blob, age_seconds=blob.age_seconds + TWO_DAYS_SECONDS)
+
+
+def clear(deployment: Deployment) -> dict[str, int]:
+    """Do what the janitor and the reaper do now and then; how many things of each kind were removed."""
+    storage = deployment.store.storage
+    settings = Settings.from_env(deployment.store.settings)
+    upkeep = JobUpkeep(deployment.redis.direct_url)
+    removed = {kind.value: count for kind, count in Leftovers(aged(storage), upkeep, settings).sweep().items()}
+    removed["unfinished"] = storage.sweep_incoming(0)  # nobody writes any more
+    removed["scratch"] = sum(scratch.sweep(worker.scratch) for worker in deployment.workers)
+    return removed
+
+
+def aged(storage: Storage) -> Storage:
+    return cast(Storage, Aged(storage))

@@ -1,0 +1,103 @@
+"""A whole deployment that may be harmed: Redis, a store, front ends and workers, with proxies between all of them."""
+
+import itertools
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.chaos.history import History
+from tests.chaos.nodes import Node, Supervisor
+from tests.chaos.redis_node import RedisNode
+from tests.chaos.stores import Store, open_store
+from tests.stack import Api, eventually
+from tests.tcp_proxy import TcpProxy
+
+LEASE_SECONDS = 3
+FRONT_END_PORT = 8000
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What runs. Front ends are at ``urls``, whether they answer or not."""
+
+    folder: Path
+    history: History
+    redis: RedisNode
+    store: Store
+    front_ends: list[Node]
+    workers: list[Node]
+    urls: list[str]
+
+    @property
+    def nodes(self) -> list[Node]:
+        return self.front_ends + self.workers
+
+    @property
+    def scratch(self) -> list[Path]:
+        """What attempts have left on the workers' disks."""
+        return [path for worker in self.workers for path in worker.scratch.glob("job_*")]
+
+    def is_ready(self) -> bool:
+        apis = [Api(url) for url in self.urls]
+        try:
+            return all(api.is_ready() for api in apis) and self._has_workers(apis[0])
+        finally:
+            for api in apis:
+                api.close()
+
+    def _has_workers(self, api: Api) -> bool:
+        return bool(api.get("/readyz").json().get("live_workers") == len(self.workers))
+
+
+class Hosts:
+    """Loopback addresses of one run. Nobody connects from them, so a port of theirs stays free when it is left."""
+
+    def __init__(self) -> None:
+        pid = os.getpid()
+        self._net = f"127.{64 + pid % 128}.{pid // 128 % 250}"
+        self._free = itertools.count(10 * next(_numbers))
+
+    def new(self) -> str:
+        return f"{self._net}.{next(self._free) % 250 + 1}"
+
+
+@contextmanager
+def deployed(folder: Path, history: History, *, storage: str, front_ends: int, workers: int) -> Iterator[Deployment]:
+    """Everything up and ready; stopped at the end, whatever was done to it."""
+    hosts = Hosts()
+    with ExitStack() as stack:
+        redis = RedisNode(folder / "redis", host=hosts.new())
+        stack.callback(redis.stop)
+        redis.start()
+        store = stack.enter_context(open_store(storage, folder))
+        nodes, urls, place = [], [], folder / "nodes"
+        place.mkdir()
+        for name in [f"web-{i + 1}" for i in range(front_ends)] + [f"worker-{i + 1}" for i in range(workers)]:
+            host, role = hosts.new(), name.partition("-")[0]
+            command = [role, "--host", host, "--port", str(FRONT_END_PORT)] if role == "web" else [role]
+            nodes.append(_node(stack, name, command, folder=place, host=host, redis=redis, store=store))
+            if role == "web":
+                urls.append(f"http://{host}:{FRONT_END_PORT}")
+        found = Deployment(folder, history, redis, store, nodes[:front_ends], nodes[front_ends:], urls)
+        stack.enter_context(Supervisor(nodes, history, folder=place))
+        eventually(found.is_ready, "a deployment that is ready")
+        yield found
+
+
+def _node(
+    stack: ExitStack, name: str, command: list[str], *, folder: Path, host: str, redis: RedisNode, store: Store
+) -> Node:
+    targets = {"redis": redis.address} | ({"s3": store.endpoint} if store.endpoint else {})
+    proxies = {about: stack.enter_context(TcpProxy(target, host=host)) for about, target in targets.items()}
+    settings = {
+        **store.settings,
+        "REDIS_URL": redis.url(host, int(proxies["redis"].url.rpartition(":")[2])),
+        "JOB_LEASE_SECONDS": str(LEASE_SECONDS),
+        "CLIPZY_DATA_DIR": str(folder / f"data-{name}"),
+    }
+    if "s3" in proxies:
+        settings["AWS_ENDPOINT_URL_S3"] = proxies["s3"].url
+    return Node(name, command, folder=folder, settings=settings, proxies=proxies)

@@ -1,0 +1,54 @@
+"""Where a deployment keeps its files, seen past all faults by an onlooker of our own."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from clipzy_storage import keys
+from clipzy_storage.base import Storage
+from clipzy_storage.local import LocalStorage
+from clipzy_storage.s3_identity import ADOPTED
+from tests import s3_servers
+from tests.s3_servers import S3Server
+
+
+@dataclass(frozen=True)
+class Store:
+    """One storage: the settings that lead to it, and ``storage``, which leads there undisturbed."""
+
+    settings: dict[str, str]
+    storage: Storage
+    server: S3Server | None = None
+    bucket: str = ""
+
+    @property
+    def endpoint(self) -> str | None:
+        """What proxies stand before, if anything."""
+        return self.server.url if self.server else None
+
+    def unfinished(self) -> list[str]:
+        """Unfinished files and multipart uploads."""
+        if self.server:
+            markers = [key for key in self.server.keys(self.bucket) if key.startswith(f"{keys.INCOMING}/")]
+            return [key for key in markers if key != ADOPTED] + self.server.unfinished(self.bucket)
+        folder = Path(self.settings["LOCAL_STORAGE_PATH"], keys.INCOMING)
+        return [path.name for path in folder.iterdir()] if folder.exists() else []
+
+
+@contextmanager
+def open_store(kind: str, folder: Path) -> Iterator[Store]:
+    """An empty ``local`` or ``s3`` storage, there until the end."""
+    if kind == "local":
+        root = folder / "storage"
+        root.mkdir()
+        local = LocalStorage(root, shared=True)
+        local.prepare()
+        yield Store({"LOCAL_STORAGE_PATH": str(root), "LOCAL_STORAGE_SHARED": "true"}, local)
+        return
+    with s3_servers.running("rclone", folder / "s3") as server:
+        bucket = server.new_bucket()
+        settings = {"STORAGE_TYPE": "s3", "S3_BUCKET_NAME": bucket, **server.env}
+        storage = s3_servers.storage_of(server, bucket)
+        storage.prepare()
+        yield Store(settings, storage, server, bucket)

@@ -1,0 +1,33 @@
+"""The promise under short chaos: on local storage and on S3, half of the general faults each, with all losses of Redis.
+
+``make chaos`` does the same for as long as one likes.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.nemesis import faults_for
+from tests.chaos.run import Plan, run
+from tests.chaos.table import table
+
+GENERAL = sorted(faults_for("local", lose_redis=True))
+ON_S3 = sorted(faults_for("s3", lose_redis=False).keys() - set(GENERAL))
+ON_BOTH = ["worker SIGKILL", "worker SIGSTOP", "pool child SIGKILL"]
+SHORT = Plan("local", seconds=15, seed=7, pause_seconds=0.9, front_ends=1, workers=2, drain_seconds=100)
+PLANS = [
+    replace(SHORT, kinds=frozenset(GENERAL[::2] + ON_BOTH)),
+    replace(SHORT, storage="s3", seed=11, kinds=frozenset(GENERAL[1::2] + ON_S3 + ON_BOTH)),
+]
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("plan", PLANS, ids=[plan.storage for plan in PLANS])
+def test_every_accepted_job_ends_once(plan: Plan, tmp_path: Path, clips_folder: Path) -> None:
+    """Without the reaper jobs of killed workers are lost."""
+    outcome = run(plan, tmp_path, clips_folder=clips_folder)
+    print(table(outcome))  # noqa: T201 - with its seed; shown where it fails
+    assert outcome.verdict.holds
+    assert outcome.accepted >= 5
+    assert set(outcome.faults) == plan.kinds

@@ -1,0 +1,207 @@
+"""The checker finds every way in which the promise can be broken, and finds nothing where it holds.
+
+Histories and storages are made by hand: one job that went well, and then one thing wrong with it.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from clipzy_storage import keys
+from clipzy_storage.base import put_json
+from clipzy_storage.local import LocalStorage
+from clipzy_storage.output import Output
+from tests.chaos.checker import Verdict
+from tests.chaos.history import Event
+from tests.chaos.story import ENDED, FOLDER, JOB, OTHER, VIDEO, Story, event, output, seen
+
+
+@pytest.fixture
+def story(storage: LocalStorage) -> Story:
+    return Story(storage)
+
+
+def broken(verdict: Verdict) -> set[str]:
+    return {name for name, found in vars(verdict).items() if found}
+
+
+def test_a_job_that_went_well_is_found_good(story: Story) -> None:
+    verdict = story.judged()
+    assert verdict.holds, verdict
+
+
+def unknown(story: Story) -> None:
+    del story.jobs[JOB]
+    for key in [blob.key for blob in story.storage.list("results/")]:
+        story.storage.delete(key)
+
+
+def unfinished(story: Story) -> None:
+    story.events = story.events[:-2]
+    story.jobs[JOB] |= {"status": "processing", "finished_at": None}
+
+
+def second_job_of_one_key(story: Story) -> None:
+    story.jobs[OTHER] = ENDED | {"filename": "a.mp4", "status": "failed", "error": "WORKER_LOST"}
+
+
+def job_of_no_key(story: Story) -> None:
+    story.jobs[OTHER] = ENDED | {"filename": "b.mp4", "status": "failed", "error": "WORKER_LOST"}
+
+
+def other_bytes(story: Story) -> None:
+    story.put(keys.result_index(JOB), output(warnings=["new"]))
+
+
+def other_end(story: Story) -> None:
+    story.events.append(seen(4.0, status="failed", error="WORKER_LOST"))
+
+
+def other_end_at_last(story: Story) -> None:
+    story.jobs[JOB] |= {"finished_at": "later"}
+
+
+def fallen_progress(story: Story) -> None:
+    story.events.insert(-2, seen(2.5, status="processing", progress_percent=49, finished_at=None))
+
+
+def other_durable_end(story: Story) -> None:
+    story.done[JOB] = "failed"
+
+
+def result_of_a_cancelled_job(story: Story) -> None:
+    story.events = [*story.events[:4], event(2.0, "cancelling", job_id=JOB)]
+    story.jobs[JOB] |= {"status": "cancelled"}
+    story.done[JOB] = "cancelled"
+
+
+def uncancelled_job(story: Story) -> None:
+    story.events += [event(2.5, "cancelling", job_id=JOB), event(2.6, "cancel", job_id=JOB, status=202)]
+
+
+def missing_picture(story: Story) -> None:
+    story.storage.delete(FOLDER + "poster.jpg")
+
+
+def short_picture(story: Story) -> None:
+    story.put(FOLDER + "poster.jpg", b"jpe")
+
+
+def half_an_index(story: Story) -> None:
+    story.put(keys.result_index(JOB), output()[:-20])
+    story.events.pop()
+
+
+def no_index(story: Story) -> None:
+    story.storage.delete(keys.result_index(JOB))
+
+
+def seen_without_an_index(story: Story) -> None:
+    story.events[-1] |= {"sha256": None}
+
+
+def pictures_of_two_attempts(story: Story) -> None:
+    other = keys.attempt_prefix(JOB, 2, "cd" * 8) + "poster.jpg"
+    first = Output.model_validate_json(output()).artifacts[0]
+    story.put(other, b"jpeg")
+    index = output(artifacts=[first, first.model_copy(update={"key": other})])
+    story.put(keys.result_index(JOB), index)
+    story.events.pop()
+
+
+def no_durable_end(story: Story) -> None:
+    story.done.clear()
+
+
+def open_record(story: Story) -> None:
+    put_json(story.storage, keys.open_job(OTHER), {})
+
+
+def attempt_of_nobody(story: Story) -> None:
+    story.put(keys.attempt_prefix(JOB, 2, "cd" * 8) + "poster.jpg", b"jpeg")
+
+
+def result_of_nobody(story: Story) -> None:
+    story.put(keys.attempt_prefix(OTHER, 1, "cd" * 8) + "poster.jpg", b"jpeg")
+
+
+def upload_without_a_record(story: Story) -> None:
+    story.put(keys.upload(VIDEO, "mp4"), b"mp4")
+
+
+def unfinished_upload(story: Story) -> None:
+    Path(story.storage.place, keys.INCOMING, "0123").write_bytes(b"")
+
+
+SPOILT: dict[str, list[Callable[[Story], None]]] = {
+    "lost": [unknown, unfinished],
+    "doubled": [second_job_of_one_key, job_of_no_key],
+    "changed": [
+        other_bytes,
+        other_end,
+        other_end_at_last,
+        fallen_progress,
+        other_durable_end,
+        result_of_a_cancelled_job,
+        uncancelled_job,
+    ],
+    "partial": [
+        missing_picture,
+        short_picture,
+        half_an_index,
+        no_index,
+        seen_without_an_index,
+        pictures_of_two_attempts,
+        no_durable_end,
+    ],
+    "orphaned": [open_record, attempt_of_nobody, result_of_nobody, upload_without_a_record, unfinished_upload],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil"),
+    [pytest.param(name, spoil, id=f"{name}-{spoil.__name__}") for name, each in SPOILT.items() for spoil in each],
+)
+def test_each_broken_promise_is_found(story: Story, name: str, spoil: Callable[[Story], None]) -> None:
+    spoil(story)
+    assert name in broken(story.judged())
+
+
+def test_a_loss_of_redis_excuses_what_it_must_and_no_more(story: Story) -> None:
+    # Given a loss between two askings, and one while the job was at work
+    story.events.insert(2, event(1.15, "loss", began_at=1.12))
+    story.events[5:5] = [
+        seen(2.3, status="queued", progress_percent=0, finished_at=None),
+        event(2.4, "loss", began_at=2.2),
+    ]
+    # Then a second job of the key and progress that fell are no fault
+    second_job_of_one_key(story)
+    story.done[OTHER] = "failed"
+    assert broken(story.judged()) == set()
+    # But a third job is, and an end that changed
+    story.jobs[keys.new_id("job")] = story.jobs[OTHER]
+    other_end(story)
+    assert broken(story.judged()) == {"doubled", "changed"}
+
+
+def test_without_idempotency_each_asking_may_make_a_job(story: Story) -> None:
+    second_job_of_one_key(story)
+    story.done[OTHER] = "failed"
+    assert story.judged(idempotent=False).holds
+    story.jobs[keys.new_id("job")] = story.jobs[OTHER]
+    assert broken(story.judged(idempotent=False)) == {"doubled"}
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        event(5.0, "ended", node="worker-1", status=78),
+        event(5.0, "unexpected", key="a", found="404 VIDEO_NOT_FOUND"),
+        event(5.0, "missing", job_id=JOB),
+    ],
+    ids=["refused process", "unforeseen answer", "job not found for a time"],
+)
+def test_what_must_not_be_met_on_the_way_is_found(story: Story, found: Event) -> None:
+    story.events.append(found)
+    assert broken(story.judged()) == {"unexpected"}

@@ -1,0 +1,71 @@
+"""Follows every accepted job through the front ends, and its result in the storage, and writes down what changes."""
+
+import random
+import threading
+from typing import Any
+
+from clipzy_storage.base import Storage
+from clipzy_storage.errors import StorageError
+from tests.chaos.clients import Caller
+from tests.chaos.history import History
+from tests.chaos.results import Look, look
+
+FINAL = {"completed", "failed", "cancelled"}
+ROUND_SECONDS = 0.3
+LOOKS_AGAIN = 3  # jobs that have ended, in each round
+
+
+class Watcher(threading.Thread):
+    """Runs until stopped. ``unfinished`` are the accepted jobs that have not been seen to end."""
+
+    def __init__(self, urls: list[str], *, seed: int, storage: Storage, history: History) -> None:
+        super().__init__(name="watcher", daemon=True)
+        self._rng = random.Random(f"{seed}-watcher")
+        self._caller = Caller(urls, self._rng)
+        self._storage, self._history = storage, history
+        self._seen: dict[str, dict[str, Any]] = {}
+        self._found: dict[str, Look] = {}
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self.join()
+        self._caller.close()
+
+    def unfinished(self) -> list[str]:
+        accepted = dict.fromkeys(event["job_id"] for event in self._history.of("accepted"))
+        return [job_id for job_id in accepted if self._seen.get(job_id, {}).get("status") not in FINAL]
+
+    def run(self) -> None:
+        while not self._stopping.wait(ROUND_SECONDS):
+            ended = [job_id for job_id, about in list(self._seen.items()) if about["status"] in FINAL]
+            again = self._rng.sample(ended, min(LOOKS_AGAIN, len(ended)))
+            for job_id in self.unfinished() + again:
+                self._look_at(job_id)
+
+    def _look_at(self, job_id: str) -> None:
+        asked_at = self._history.now()
+        answer = self._caller.ask("GET", f"/jobs/{job_id}")
+        if answer is not None and answer.status_code == 404:
+            self._history.add("missing", job_id=job_id, asked_at=asked_at)
+        if answer is None or answer.status_code != 200:
+            return
+        about = seen(answer.json())
+        if about != self._seen.get(job_id):
+            self._history.add("seen", job_id=job_id, asked_at=asked_at, **about)
+            self._seen[job_id] = about
+        if about["status"] == "completed":
+            try:
+                found = look(self._storage, job_id)
+            except StorageError as error:
+                self._history.add("unexpected", job_id=job_id, found=f"its result cannot be read: {error}")
+                return
+            if found != self._found.get(job_id):
+                self._history.add("result", job_id=job_id, sha256=found.sha256, problems=list(found.problems))
+                self._found[job_id] = found
+
+
+def seen(job: dict[str, Any]) -> dict[str, Any]:
+    """What is remembered of a job."""
+    names = ("status", "progress_percent", "attempt", "finished_at")
+    return {name: job[name] for name in names} | {"error": job["error"] and job["error"]["code"]}
