@@ -1,4 +1,4 @@
-"""The Celery worker that Clipzy is compared with: one task that notes when it began, default settings."""
+"""The Celery worker that Clipzy is compared with: default settings and two small tasks."""
 
 import sys
 import time
@@ -15,6 +15,11 @@ def main(redis_url: str) -> None:
     @app.task(name="bare.note_the_time")
     def note_the_time() -> None:
         client.rpush("bare:started", repr(time.time()))
+
+    @app.task(name="bare.do_nothing")
+    def do_nothing(is_first_or_last: bool) -> None:
+        if is_first_or_last:
+            client.rpush("bare:moments", repr(time.time()))
 
     app.Worker(concurrency=1, pool_cls="prefork", loglevel="ERROR", quiet=True).start()
 

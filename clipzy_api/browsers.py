@@ -16,7 +16,8 @@ MAY_BE_SENT = "Content-Type, Idempotency-Key, If-None-Match, If-Range, Last-Even
 MAY_BE_READ = (
     "Accept-Ranges, Content-Disposition, Content-Range, ETag, Idempotent-Replayed, Link, Location, Retry-After,"
     " X-Request-ID"
-)PREFLIGHT_SECONDS = "600"
+)
+PREFLIGHT_SECONDS = "600"
 
 
 def register(app: Flask, *, origins: Collection[str]) -> None:
