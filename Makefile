@@ -15,7 +15,7 @@ test: .venv/.dev
 test-all: .venv/.dev
 	.venv/bin/pytest -n auto --maxprocesses 4 --dist loadfile
 
-# Faults without end: `make chaos SECONDS=600 SEED=7 STORAGE=local`; without them a minute each, a new seed, both storages.
+# Faults for so long: `make chaos SECONDS=600 SEED=7 STORAGE=local`; by default 600 s, a new seed, and both storages in turn.
 chaos: .venv/.dev
 	.venv/bin/python -m tests.chaos $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED)) \
 		$(if $(STORAGE),--storage $(STORAGE))
