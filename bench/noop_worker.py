@@ -1,0 +1,31 @@
+"""`clipzy worker` with a pipeline that does nothing, so that only the protocol around it is left to measure."""
+
+import sys
+from typing import Any
+
+from clipzy_worker import stages
+from clipzy_worker.__main__ import main
+
+FOUND: dict[str, Any] = {
+    "source": {
+        "container": "mp4",
+        "duration_seconds": 1.0,
+        "width": 16,
+        "height": 16,
+        "frame_rate": 25.0,
+        "video_codec": "h264",
+        "audio_codec": None,
+    },
+    "shots": [],
+    "artifacts": [],
+    "timings": {},
+}
+
+
+def find_nothing(*_: Any, **__: Any) -> dict[str, Any]:
+    return FOUND
+
+
+if __name__ == "__main__":
+    stages.run_stages = find_nothing
+    sys.exit(main())

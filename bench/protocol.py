@@ -1,0 +1,113 @@
+"""Jobs a second through the whole protocol with a pipeline that does nothing, against a bare Celery task."""
+
+import subprocess
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import redis
+from celery import Celery
+
+from clipzy_api.queue import Queue
+from clipzy_storage import durable, keys
+from clipzy_storage.base import put_bytes
+from clipzy_storage.contract import EVERYONE, Job, Status
+from clipzy_storage.jobs import JobStore
+from clipzy_storage.local import LocalStorage
+from clipzy_storage.process import leashed
+from clipzy_storage.settings import Settings
+from tests.stack import Stack, eventually
+
+JOBS = 500
+AIM = 0.5
+MOMENTS = "bare:moments"
+NOOP_WORKER = (sys.executable, str(Path(__file__).with_name("noop_worker.py")))
+
+
+class NoopStack(Stack):
+    command = NOOP_WORKER
+
+
+def compare(folder: Path, *, redis_url: str) -> bool:
+    """Measure and print; whether the aim was reached in memory."""
+    bare = _bare_per_second(redis_url)
+    with tempfile.TemporaryDirectory(prefix="clipzy-bench-", dir="/dev/shm") as memory:
+        in_memory = _clipzy_per_second(Path(memory), redis_url=redis_url)
+    on_disk = _clipzy_per_second(folder, redis_url=redis_url)
+    print(f"\n{JOBS} jobs that do nothing, one at a time:")
+    print(f"  bare Celery task                        {bare:6.0f} a second")
+    print(f"  Clipzy, records and results in memory   {in_memory:6.0f} a second, {1000 / in_memory:.1f} ms each")
+    print(f"  Clipzy, on this disk, with its fsyncs   {on_disk:6.0f} a second, {1000 / on_disk:.1f} ms each")
+    print(f"  ratio in memory {in_memory / bare:.2f} (aim: {AIM}), on disk {on_disk / bare:.2f}")
+    return in_memory / bare >= AIM
+
+
+def _clipzy_per_second(folder: Path, *, redis_url: str) -> float:
+    """All jobs wait before the worker starts; measured from the first claim to the last end, by Redis' clock."""
+    storage = LocalStorage(folder / "storage", shared=False)
+    jobs = JobStore(redis_url, lease_seconds=60)
+    storage_id, queue = _alone(redis_url, storage), Queue(Settings.from_env({"REDIS_URL": redis_url}))
+    source = put_bytes(storage, keys.upload(keys.new_id("vid"), "mp4"), b"x", content_type="video/mp4")
+    made = []
+    for _ in range(JOBS):
+        job = _new_job(source.key, storage_id)
+        durable.write_open_job(storage, job)
+        made.append(jobs.submit(job).job_id)
+    for job_id in made:
+        queue.publish(job_id)
+    with NoopStack(folder, redis_url=redis_url) as stack:
+        stack.run("worker")
+        eventually(lambda: _completed(jobs) == JOBS, "all jobs", seconds=120)
+        ended = [jobs.get(job_id, owner=EVERYONE) for job_id in made]
+    first = min(job.started_at for job in ended if job.started_at)
+    last = max(job.finished_at for job in ended if job.finished_at)
+    return JOBS / (last - first).total_seconds()
+
+
+def _bare_per_second(redis_url: str) -> float:
+    app: Any = Celery("bare", broker=redis_url, set_as_current=False)
+    app.conf.update(task_ignore_result=True, broker_transport_options={"global_keyprefix": "bare:mq:"})
+    for number in range(JOBS):
+        app.send_task("bare.do_nothing", args=[number in (0, JOBS - 1)])
+    with redis.Redis.from_url(redis_url) as client:
+        command = leashed(sys.executable, "-m", "bench.bare_celery", redis_url)
+        worker = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            eventually(lambda: client.llen(MOMENTS) == 2, "all bare tasks", seconds=120)
+            first, last = (float(moment) for moment in client.lrange(MOMENTS, 0, -1))
+            client.delete(MOMENTS)
+        finally:
+            worker.terminate()
+            worker.wait()
+    return JOBS / (last - first)
+
+
+def _alone(redis_url: str, storage: LocalStorage) -> str:
+    """Begin with an empty Redis on which the next worker waits for nobody."""
+    from clipzy_storage import members
+
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushall()
+    members.open_fresh(redis_url)
+    return storage.prepare()
+
+
+def _completed(jobs: JobStore) -> int:
+    return jobs.page(owner=EVERYONE, status=Status.COMPLETED, number=1, page_size=1)[1]
+
+
+def _new_job(source_key: str, storage_id: str) -> Job:
+    return Job(
+        job_id=keys.new_id("job"),
+        video_id=source_key.split("/")[1],
+        filename="nothing.mp4",
+        source_key=source_key,
+        source_size_bytes=1,
+        source_sha256="0" * 64,
+        source_container="mp4",
+        storage_id=storage_id,
+        config={},
+        created_at=datetime.now(UTC),
+    )
