@@ -41,7 +41,9 @@ def ready() -> Response:
         "storage": _check("storage", services().membership.check_storage),
         "guard": _check("guard", lambda: services().membership.guard().admit()),
     }
-    members: dict[str, Any] = {**parts, "live_workers": _live_workers()}
+    # Not asked of a Redis that has just kept us waiting in vain.
+    live_workers = _live_workers() if parts["redis"] == "ok" else None
+    members: dict[str, Any] = {**parts, "live_workers": live_workers}
     failed = [name for name, state in parts.items() if state != "ok"]
     if not failed:
         return jsonify(status="ok", **members)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from clipzy_storage.contract import Job, JobError, Status
+from clipzy_storage.errors import Damaged
 
 UNCHANGING = {
     "schema_version",
@@ -31,8 +32,18 @@ def unchanging_part(job: Job) -> str:
 
 
 def job_of(answer: Any) -> Job:
-    """A record from a hash, given as a mapping or as the flat list that a script answers."""
+    """A record from a hash, given as a mapping or as the flat list that a script answers.
+
+    Raises ``Damaged`` where it cannot be understood.
+    """
     fields = answer if isinstance(answer, dict) else dict(zip(answer[::2], answer[1::2], strict=True))
+    try:
+        return _job(fields)
+    except (KeyError, ValueError) as error:
+        raise Damaged(f"the record of {_name_of(fields)} in Redis cannot be understood") from error
+
+
+def _job(fields: Any) -> Job:
     status = _STATUS.get(fields["state"]) or Status(fields["state"])
     error = None
     if status is Status.FAILED:
@@ -52,6 +63,13 @@ def job_of(answer: Any) -> Job:
         revision=int(fields["revision"]),
         expired="expired" in fields,
     )
+
+
+def _name_of(fields: Any) -> str:
+    try:
+        return str(json.loads(fields["record"])["job_id"])
+    except (KeyError, ValueError, TypeError):
+        return "a job"
 
 
 def milliseconds(moment: datetime | None) -> int | str:

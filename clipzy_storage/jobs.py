@@ -6,13 +6,15 @@ and the token of its claim no longer opens anything. The transitions themselves 
 """
 
 import json
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Literal, cast
 
 from clipzy_storage import keys, redis_client
-from clipzy_storage.contract import ErrorCode, Job, Status
-from clipzy_storage.errors import AnsweredBefore, IdempotencyMismatch, JobNotFound, VideoGone
+from clipzy_storage.contract import SCHEMA_VERSION, ErrorCode, Job, Status
+from clipzy_storage.errors import AnsweredBefore, Damaged, IdempotencyMismatch, JobNotFound, VideoGone
 from clipzy_storage.job_records import job_of, unchanging_part
 from clipzy_storage.job_scripts import JobScripts
 from clipzy_storage.process import ProcessIdentity
@@ -20,6 +22,8 @@ from clipzy_storage.process import ProcessIdentity
 ReleaseReason = Literal["preempted", "transient", "crashed"]
 Released = Literal["queued", "delayed", "decided", ""]
 Held = Literal["held", "cancel", "lost"]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,7 @@ class Claim:
     token: str
     nonce: str
     is_certain: bool = True  # false while storage may know more of the job than this Redis does
+    age: timedelta = timedelta()  # since the job was made, by Redis' clock
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,7 @@ class JobStore(JobScripts):
         """Make the record, as ``queued``. The same job a second time changes nothing.
 
         Raises:
-            AnsweredBefore, IdempotencyMismatch: ``key`` was used before; nothing is made.
+            AnsweredBefore, Damaged, IdempotencyMismatch: ``key`` was used before; nothing is made.
             VideoGone: the job's video is being removed.
             QueueUnavailable: ``certain`` where no connection could be had or Redis refused, so that nothing was done.
         """
@@ -153,7 +158,7 @@ class JobStore(JobScripts):
             pipeline = self._redis.pipeline(transaction=False)
             for job_id in ids:
                 pipeline.hgetall(self._key(job_id))
-            return [job_of(fields) for fields in pipeline.execute() if fields], total
+            return list(_understood(pipeline.execute())), total
 
     # what a worker does with one job
 
@@ -163,8 +168,11 @@ class JobStore(JobScripts):
         ``stage`` is where the work on it begins.
         """
         holder = json.dumps(ProcessIdentity.own().as_dict())
-        token, *rest = self._run("claim", job_id, nonce, holder, storage_id, self._lease_ms, stage)
-        return Claim(job_of(rest[0]), token, nonce, bool(rest[1])) if token else None
+        args = (job_id, nonce, holder, storage_id, self._lease_ms, stage, SCHEMA_VERSION)
+        token, *rest = self._run("claim", *args)
+        if not token:
+            return None
+        return Claim(job_of(rest[0]), token, nonce, bool(rest[1]), timedelta(milliseconds=int(rest[2])))
 
     def look(self, claim: Claim) -> Held:
         """Whether the job is still ours, and whether somebody wants it cancelled."""
@@ -253,6 +261,16 @@ class JobStore(JobScripts):
     @property
     def _lease_ms(self) -> int:
         return self.lease_seconds * 1000
+
+
+def _understood(records: Iterable[Any]) -> Iterator[Job]:
+    """A record that cannot be understood must not hide the others."""
+    for fields in records:
+        try:
+            if fields:
+                yield job_of(fields)
+        except Damaged as error:
+            log.error("record.damaged: %s", error)
 
 
 def _decided(answer: Any, token: str) -> Decided:

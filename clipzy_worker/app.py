@@ -13,7 +13,7 @@ from clipzy_storage.errors import QueueUnavailable, StorageError
 from clipzy_storage.job_upkeep import JobUpkeep
 from clipzy_storage.jobs import JobStore
 from clipzy_storage.settings import Settings
-from clipzy_worker import attempt
+from clipzy_worker import attempt, inbox
 from clipzy_worker.errors import JobFailed
 from clipzy_worker.lease import LeaseKeeper
 from clipzy_worker.workplace import Workplace
@@ -21,6 +21,7 @@ from clipzy_worker.workplace import Workplace
 
 def create_workplace(settings: Settings, storage: Storage, *, storage_id: str) -> tuple[Celery, Workplace]:
     """The application, ready to be run as a worker in this process, and what its task works with."""
+    inbox.install()
     app = Celery("clipzy", set_as_current=False)
     app.conf.update(broker.celery_settings(settings), **_worker_settings(settings))
     jobs = JobStore(settings.redis_url, lease_seconds=settings.job_lease_seconds)

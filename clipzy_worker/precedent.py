@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from clipzy_storage import durable, keys
 from clipzy_storage.base import read_bytes
@@ -34,7 +34,7 @@ class Result:
 
 def is_old(claim: Claim) -> bool:
     """Whether everything that was written for the job at its beginning must be visible by now."""
-    return datetime.now(UTC) - claim.job.created_at > LATE_FILES
+    return claim.age > LATE_FILES
 
 
 def earlier_result(place: Workplace, claim: Claim) -> Result | None:

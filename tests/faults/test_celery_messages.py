@@ -1,0 +1,169 @@
+"""Messages that get lost, that nobody knows how to take, or that somebody has forged: jobs end all the same."""
+
+import base64
+import json
+import os
+import pickle
+import signal
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clipzy_storage import keys
+from clipzy_storage.broker import PROCESS_JOB, QUEUE
+from tests.faults.redis_deployment import HINTS, UNACKED, Deployment, running_deployment
+from tests.stack import eventually
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    with running_deployment(tmp_path_factory.mktemp("messages"), JOB_LEASE_SECONDS="2") as deployment:
+        yield deployment
+
+
+def message(body: bytes, *, task: Any = PROCESS_JOB, content_type: str = "application/json", **more: Any) -> str:
+    """As Celery puts it into the list."""
+    task_id = str(uuid.uuid4())
+    return json.dumps(
+        {
+            "body": base64.b64encode(body).decode(),
+            "content-encoding": "utf-8",
+            "content-type": content_type,
+            "headers": {"lang": "py", "task": task, "id": task_id, "root_id": task_id, "retries": 0},
+            "properties": {
+                "correlation_id": task_id,
+                "delivery_mode": 2,
+                "delivery_info": {"exchange": "", "routing_key": QUEUE},
+                "priority": 0,
+                "body_encoding": "base64",
+                "delivery_tag": str(uuid.uuid4()),
+            },
+            **more,
+        }
+    )
+
+
+def call(*args: Any, **kwargs: Any) -> bytes:
+    return json.dumps([args, kwargs, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}]).encode()
+
+
+class RunsCode:
+    """What makes a file when it is unpickled."""
+
+    def __init__(self, canary: Path) -> None:
+        self._canary = canary
+
+    def __reduce__(self) -> Any:
+        return os.mkdir, (str(self._canary),)
+
+
+def test_a_message_that_dies_with_its_worker(shared: Deployment, clip: Path) -> None:
+    """Without the reaper's look for stale hints the job waits for ever."""
+    # Given a worker that waits for messages and is frozen
+    worker = shared.worker()
+
+    def lost() -> str:
+        """A job whose message went to the frozen worker; empty where Redis had given up on that one before."""
+        eventually(lambda: shared.redis.waiting_clients() == 1, "a worker that waits")
+        worker.send(signal.SIGSTOP)
+        (job_id,) = shared.submit(clip)
+        if shared.redis.waiting_hints() == 0:
+            return job_id
+        worker.send(signal.SIGCONT)
+        shared.api.finished(job_id)
+        return ""
+
+    # When a job comes, and the worker is killed with its message in the socket
+    job_id = eventually(lost, "a message on its way")
+    worker.kill()
+    # Then Redis knows nothing of the message any more
+    assert shared.redis.client.exists(HINTS, UNACKED) == 0
+    assert shared.api.job(job_id)["status"] == "queued"
+    # But the job is done
+    successor = shared.worker()
+    assert shared.attempts_of([job_id]) == [("completed", 1)]
+    assert f"reaper.hinted: {job_id}" in successor.output()
+
+
+def test_messages_and_records_of_another_version(shared: Deployment, clip: Path) -> None:
+    """Without the reaper's look for stale hints the first of these jobs waits for ever."""
+    # Given a worker that has no place free, and jobs that wait
+    worker, client = shared.worker(), shared.redis.client
+    held = shared.held_jobs(clip, count=2)
+    renamed, grown, old = waiting = shared.submit(clip, count=3)
+    # Of which one is announced under a name that this version does not know
+    others = [json.loads(client.rpop(HINTS)) for _ in waiting]
+    others[0]["headers"]["task"] = "clipzy.process_job_better"
+    client.lpush(HINTS, *(json.dumps(hint) for hint in others))
+    # And two have records with more in them than it knows, and with less
+    change_record(client, grown, colour="blue")
+    change_record(client, old, schema_version=0)
+    # When it comes to them
+    shared.let_go()
+    # Then all are done, and the log names what was not understood
+    assert shared.attempts_of([*held, *waiting]) == [("completed", 1)] * 5
+    assert "clipzy.process_job_better" in worker.output()
+    assert f"reaper.hinted: {renamed}" in worker.output()
+
+
+def change_record(client: Any, job_id: str, **changes: Any) -> None:
+    key = f"{keys.REDIS_PREFIX}job:{job_id}"
+    client.hset(key, "record", json.dumps(json.loads(client.hget(key, "record")) | changes))
+
+
+FORGED = {
+    "text": "garbage",
+    "no-utf-8": b"\xff\xfe\x00garbage",
+    "10-MB": b"\0" * 10_000_000,
+    "number": "1",
+    "list": "[[[]]]",
+    "null": "null",
+    "object": "{}",
+    "no-properties": json.dumps({"body": "", "headers": {}}),
+    "body-no-json": message(b"{" * 1000),
+    "body-number": message(b"1"),
+    "body-10-MB": message(call("j" * 10_000_000)),
+    "unknown-encoding": message(call("x"), **{"content-encoding": "rot13"}),
+    "unknown-task": message(call("x"), task="clipzy.delete_everything"),
+    "built-in-task": message(call([1], [2]), task="celery.map"),
+    "task-no-text": message(call("x"), task={"a": 1}),
+    "no-arguments": message(call()),
+    "many-arguments": message(call("x", "y")),
+    "keyword": message(call(job="x")),
+    "id-number": message(call(1)),
+    "id-list": message(call(["x"])),
+    "id-object": message(call({"x": 1})),
+    "id-null": message(call(None)),
+    "id-empty": message(call("")),
+    "id-path": message(call("../../../../etc/passwd")),
+    "id-line": message(call("x\r\nFLUSHALL\r\n")),
+    "id-nul": message(call("x\0y")),
+    "id-glob": message(call("*")),
+    "id-surrogate": message(json.dumps([["\ud800"], {}, {}]).encode()),
+    "id-unknown": message(call(keys.new_id("job"))),
+}
+
+
+def test_forged_messages(shared: Deployment, clip: Path, tmp_path: Path) -> None:
+    """Without the worker's own look at each message the first of these ends it."""
+    worker, canary = shared.worker(), tmp_path / "canary"
+    claims, known = shared.claims(), set(shared.redis.client.keys(keys.REDIS_PREFIX + "*"))
+    # Given a list full of what nobody of us has sent
+    pickled = pickle.dumps(((RunsCode(canary),), {}, {}))
+    forged = [*FORGED.values(), message(pickled, content_type="application/x-python-serialize")]
+    for one in forged:
+        shared.redis.client.lpush(HINTS, one)
+    # When a job comes after all of that
+    (job_id,) = shared.submit(clip)
+    # Then it is done by the same worker
+    assert shared.attempts_of([job_id]) == [("completed", 1)]
+    assert worker.popen.poll() is None
+    assert shared.redis.client.exists(HINTS, UNACKED) == 0
+    # And nothing came of the rest: no code was run, no job was begun, no record was made
+    assert not canary.exists()
+    assert shared.claims() == claims + 1
+    made = set(shared.redis.client.keys(keys.REDIS_PREFIX + "*")) - known
+    assert [key for key in made if "job:" in key and job_id not in key] == []

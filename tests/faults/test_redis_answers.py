@@ -1,0 +1,202 @@
+"""Whatever Redis does, a front end answers within five seconds of the last byte that it was sent, and keeps nothing."""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+
+from clipzy_api.limits import BODIES_AT_ONCE
+from clipzy_api.queue import Queue
+from clipzy_storage.errors import QueueUnavailable
+from clipzy_storage.settings import Settings
+from tests.api.forms import mp4_bytes, video_form
+from tests.api.servers import FrontEnd, running_front_end
+from tests.api.wire import Answer, answer_on, connect, eventually, head
+from tests.faults.redis_deployment import FaultyRedis, faulty_redis
+from tests.tcp_proxy import Fault
+
+JOBS = "/api/v1/jobs"
+LIMIT_SECONDS = 5.0
+Trouble = Callable[[FaultyRedis], AbstractContextManager[None]]
+
+
+@pytest.fixture(scope="module")
+def redis_behind_proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultyRedis]:
+    with faulty_redis(tmp_path_factory.mktemp("answers")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def front_end(tmp_path_factory: pytest.TempPathFactory, redis_behind_proxy: FaultyRedis) -> Iterator[FrontEnd]:
+    with running_front_end(tmp_path_factory.mktemp("web"), redis_behind_proxy.url) as running:
+        yield running
+
+
+@contextmanager
+def frozen(found: FaultyRedis) -> Iterator[None]:
+    found.server.freeze()
+    try:
+        yield
+    finally:
+        found.server.thaw()
+
+
+@contextmanager
+def silent(found: FaultyRedis) -> Iterator[None]:
+    found.proxy.fall_silent()
+    try:
+        yield
+    finally:
+        found.proxy.heal()
+
+
+@contextmanager
+def out_of_reach(found: FaultyRedis) -> Iterator[None]:
+    found.proxy.suffer(Fault("refuse"))
+    try:
+        yield
+    finally:
+        found.proxy.heal()
+
+
+@contextmanager
+def reset(found: FaultyRedis) -> Iterator[None]:
+    found.proxy.suffer(Fault("reset"))
+    try:
+        yield
+    finally:
+        found.proxy.heal()
+
+
+@contextmanager
+def full(found: FaultyRedis) -> Iterator[None]:
+    found.client.config_set("maxmemory", 1)
+    try:
+        yield
+    finally:
+        found.client.config_set("maxmemory", 0)
+
+
+@contextmanager
+def demoted(found: FaultyRedis) -> Iterator[None]:
+    found.client.replicaof("127.0.0.1", "1")
+    try:
+        yield
+    finally:
+        found.client.replicaof("NO", "ONE")
+
+
+def timed_answer(port: int, *sent: bytes, before_last: Callable[[], object] = lambda: None) -> tuple[Answer, float]:
+    """The answer, and how long it took from the last byte on."""
+    with connect(port) as connection:
+        for piece in sent[:-1]:
+            connection.sendall(piece)
+        before_last()
+        connection.sendall(sent[-1])
+        began_at = time.monotonic()
+        return answer_on(connection), time.monotonic() - began_at
+
+
+def upload(front_end: FrontEnd) -> tuple[Answer, float]:
+    body = video_form(mp4_bytes(1000))
+    return timed_answer(front_end.port, head(JOBS, length=len(body)) + body)
+
+
+def poll(front_end: FrontEnd, job_id: str) -> tuple[Answer, float]:
+    return timed_answer(front_end.port, head(f"{JOBS}/{job_id}", method="GET"))
+
+
+def assert_refused(answered: tuple[Answer, float]) -> None:
+    answer, seconds = answered
+    assert (answer.status, answer.json()["code"]) == (503, "QUEUE_UNAVAILABLE")
+    assert int(answer.headers["retry-after"]) > 0
+    assert seconds < LIMIT_SECONDS
+
+
+@pytest.mark.parametrize("trouble", [frozen, silent, out_of_reach, reset, full, demoted], ids=lambda way: way.__name__)
+def test_a_submit_is_told_in_time_to_come_again(
+    front_end: FrontEnd, redis_behind_proxy: FaultyRedis, trouble: Trouble
+) -> None:
+    """With five seconds for each answer, as a worker has, a Redis that hangs is too slow; without ``Undo`` a full one
+    leaves files behind."""
+    # Given a front end that has taken a job
+    answer, _ = upload(front_end)
+    assert answer.status == 202
+    job_id, stored = answer.json()["job_id"], front_end.stored()
+    # When Redis is in trouble
+    with trouble(redis_behind_proxy):
+        # Then an upload is refused in time, and leaves nothing
+        assert_refused(upload(front_end))
+        assert front_end.stored() == stored
+        # And whoever asks for the job is told about it, or told to come again
+        answer, seconds = poll(front_end, job_id)
+        assert answer.status == (200 if trouble in (full, demoted) else 503)
+        assert seconds < LIMIT_SECONDS
+    # And afterwards all is as before
+    assert poll(front_end, job_id)[0].status == 200
+    assert eventually(lambda: upload(front_end)[0].status == 202)
+
+
+def test_a_redis_that_falls_silent_after_it_let_an_upload_in(
+    front_end: FrontEnd, redis_behind_proxy: FaultyRedis
+) -> None:
+    """With five seconds for each answer, as a worker has, this is too slow."""
+    # Given an upload that was let in
+    body = video_form(mp4_bytes(1 << 20))
+    first, rest = head(JOBS, length=len(body)) + body[:600_000], body[600_000:]
+
+    def fall_silent() -> None:
+        assert eventually(lambda: front_end.unfinished() != [])
+        redis_behind_proxy.proxy.fall_silent()
+
+    # When Redis falls silent before the last byte, then the answer comes in time all the same
+    try:
+        assert_refused(timed_answer(front_end.port, first, rest, before_last=fall_silent))
+    finally:
+        redis_behind_proxy.proxy.heal()
+
+
+def test_a_silent_broker_costs_the_hint_and_not_the_job(
+    tmp_path: Path, front_end: FrontEnd, redis_behind_proxy: FaultyRedis
+) -> None:
+    """With the three tries that workers have this takes more than five seconds."""
+    # Given a front end whose broker is another server than that of the records, at least in its address
+    found = redis_behind_proxy
+    broker, records = {"CELERY_BROKER_URL": found.url}, found.server.url
+    with running_front_end(tmp_path / "web", records, storage_path=front_end.root, **broker) as announcing:
+        assert upload(announcing)[0].status == 202
+        hints = found.waiting_hints()
+        assert hints > 0
+        # When the broker hangs between the record of a job and its hint
+        with silent(found):
+            answer, seconds = upload(announcing)
+        # Then the job is taken in time, though it was not announced
+        assert answer.status == 202
+        assert seconds < LIMIT_SECONDS
+        assert found.waiting_hints() == hints
+        # And once it is back, a connection that broke meanwhile costs nothing
+        assert upload(announcing)[0].status == 202
+        found.cut_all()
+        assert upload(announcing)[0].status == 202
+        assert found.waiting_hints() == hints + 2
+
+
+def test_those_who_announce_at_once_do_not_wait_for_each_other(redis_behind_proxy: FaultyRedis) -> None:
+    """With Celery's ten connections the last of these waits for those before it."""
+    # Given a broker that has fallen silent
+    queue = Queue(Settings.from_env({"REDIS_URL": redis_behind_proxy.url}))
+
+    def announce(_: int) -> float:
+        began_at = time.monotonic()
+        with pytest.raises(QueueUnavailable):
+            queue.publish("job_of_nobody")
+        return time.monotonic() - began_at
+
+    # When more uploads end at once than may be received at once
+    with silent(redis_behind_proxy), ThreadPoolExecutor(2 * BODIES_AT_ONCE) as requests:
+        waits = list(requests.map(announce, range(2 * BODIES_AT_ONCE)))
+    # Then none of them is kept for longer than one alone
+    assert max(waits) < LIMIT_SECONDS
