@@ -51,6 +51,23 @@ class Counts(NamedTuple):
         )
 
 
+class _Seen(NamedTuple):
+    """A connection as it was when it last moved, and as it was last seen."""
+
+    moved: Counts
+    moved_at: float
+    latest: Counts
+    is_answered: bool  # the last that happened on it was an answer of ours
+
+    def then(self, counts: Counts, now: float) -> "_Seen":
+        is_answered = self.is_answered
+        if counts.sent_bytes != self.latest.sent_bytes or counts.received_bytes != self.latest.received_bytes:
+            is_answered = counts.sent_bytes != self.latest.sent_bytes
+        if counts.has_moved_since(self.moved):
+            return _Seen(counts, now, counts, is_answered)
+        return _Seen(self.moved, self.moved_at, counts, is_answered)
+
+
 class ConnectionWatch:
     """Looks at the connections to the ports that this process listens on."""
 
@@ -59,7 +76,7 @@ class ConnectionWatch:
         self._is_late = is_late
         self._quiet_seconds = quiet_seconds
         self._ports: set[int] = set()
-        self._seen: dict[int, tuple[Counts, float]] = {}  # and since when they are so
+        self._seen: dict[int, _Seen] = {}
 
     def start(self) -> None:
         """Go on looking for as long as the process lives."""
@@ -76,14 +93,13 @@ class ConnectionWatch:
                 if _is_listening(connection) or connection.getsockname()[1] not in self._ports:
                     continue
                 counts, now = Counts.of(connection), time.monotonic()
-                last, since = before.get(descriptor, (counts, now))
-                if counts.has_moved_since(last):
-                    last, since = counts, now
-                if may_end and now - since >= self._quiet_seconds:
-                    connection.shutdown(socket.SHUT_RD)
+                seen = before.get(descriptor, _Seen(counts, now, counts, is_answered=False)).then(counts, now)
+                if may_end and now - seen.moved_at >= self._quiet_seconds:
+                    # A sender is still answered. Who waits to send again must not be: what it sends now may be lost.
+                    connection.shutdown(socket.SHUT_RDWR if seen.is_answered else socket.SHUT_RD)
                     ended += 1
                 else:
-                    self._seen[descriptor] = last, since
+                    self._seen[descriptor] = seen
         return ended
 
     def _watch(self) -> None:

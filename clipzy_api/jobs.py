@@ -75,7 +75,7 @@ def submit_job() -> tuple[Response, int, dict[str, str]]:
     def order(undo: Undo) -> Order:
         if media_type == MULTIPART:
             video = take_video(undo)
-            return Order(video, over(key, "submit upload", **content_of(video)), {}, has_own_video=True)
+            return Order(video, over(key, "submit upload", **content_of(video)), {})
         fields = json_body()
         return Order(_named_video(fields), over(key, "submit", fields=fields), {})
 

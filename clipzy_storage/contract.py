@@ -81,10 +81,9 @@ class Job(_Record):
     storage_id: str
     config: dict[str, Any]
     created_at: datetime
-    # Under which Idempotency-Key it was asked for, and whether its video came with the same request.
-    idempotency_key: str | None = None
+    idempotency_key: str | None = None  # under which it was asked for, and a digest of what was sent with it
     idempotency_fingerprint: str | None = None
-    owns_video: bool = False
+    front_end: dict[str, Any] | None = None  # the process that took the request, as it writes the open record
     status: Status = Status.QUEUED
     progress_percent: int = 0
     current_stage: str | None = None

@@ -6,14 +6,17 @@ first end stands.
 
 import hashlib
 import logging
+from contextlib import suppress
 
 from clipzy_storage import durable, keys
 from clipzy_storage.base import Storage, put_bytes, read_bytes
 from clipzy_storage.contract import ErrorCode, Job, Status
 from clipzy_storage.crash_points import crash_point
-from clipzy_storage.errors import AlreadyExists, NotFound, StorageError
+from clipzy_storage.errors import AlreadyExists, Damaged, NotFound, StorageError
 from clipzy_storage.jobs import Decided, JobStore
 from clipzy_storage.output import attempt_folder_of
+
+READINGS = 3  # of bytes that a digest is known of: some may have been lost on the way
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +96,7 @@ def _publish_index(storage: Storage, decided: Decided, index: bytes | None) -> b
     try:
         put_bytes(storage, key, index or _committed_index(storage, decided), content_type="application/json")
     except AlreadyExists:
-        if hashlib.sha256(read_bytes(storage, key)).hexdigest() != decided.result_sha256:
+        if _intact(storage, key, decided.result_sha256) is None:
             log.warning("job.result_kept: %s was published before", key)
             return False
     return True
@@ -103,10 +106,17 @@ def _committed_index(storage: Storage, decided: Decided) -> bytes:
     if storage.exists(keys.result_index(decided.job.job_id)):
         raise AlreadyExists(keys.result_index(decided.job.job_id))
     path = f"{decided.attempt_folder}output.json"
-    try:
-        index = read_bytes(storage, path)
-    except NotFound as error:
-        raise LostResult(f"{path} is gone") from error
-    if hashlib.sha256(index).hexdigest() != decided.result_sha256:
-        raise LostResult(f"{path} is not what was committed")
+    index = _intact(storage, path, decided.result_sha256)
+    if index is None:
+        raise LostResult(f"{path} is gone, or is not what was committed")
     return index
+
+
+def _intact(storage: Storage, key: str, sha256: str) -> bytes | None:
+    """The file, if it is what its digest says; ``None`` also where it is gone."""
+    for _ in range(READINGS):
+        with suppress(NotFound, Damaged):
+            data = read_bytes(storage, key)
+            if hashlib.sha256(data).hexdigest() == sha256:
+                return data
+    return None

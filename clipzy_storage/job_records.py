@@ -21,7 +21,6 @@ UNCHANGING = {
     "config",
     "idempotency_key",
     "idempotency_fingerprint",
-    "owns_video",
 }
 _STATUS = {"running": Status.PROCESSING, "committing": Status.PROCESSING}
 

@@ -13,7 +13,7 @@ from clipzy_storage.jobs import Claim
 
 _BATCH = 500
 
-Restored = Literal["restored", "ended", "known", "void"]
+Restored = Literal["restored", "ended", "known"]
 Forgotten = Literal["forgotten", "unknown", "kept"]
 
 
@@ -82,16 +82,12 @@ class JobUpkeep(JobScripts):
                 there = pipeline.execute()
             yield from (job_id for job_id, is_known in zip(some, there, strict=True) if not is_known)
 
-    def restore(self, job: Job, *, may_be_void: bool = False) -> Restored:
-        """Make Redis know the job as its durable record has it: as waiting, or as ended.
-
-        With ``may_be_void`` it is not made known where another job was accepted under its Idempotency-Key: to be said
-        only while nothing that Redis was told can be missing.
-        """
+    def restore(self, job: Job) -> Restored:
+        """Make Redis know the job as its durable record has it: as waiting, or as ended."""
         error = (job.error.code.value, job.error.stage or "", job.error.message) if job.error else ("", "", "")
         moments = (milliseconds(job.started_at), milliseconds(job.finished_at))
         args: list[str | int] = [job.job_id, job.owner, job.storage_id, unchanging_part(job)]
-        args += [milliseconds(job.created_at), int(may_be_void), job.status.value]
+        args += [milliseconds(job.created_at), job.status.value]
         if job.status.is_final:
             args += [job.attempt, job.progress_percent, *moments, *error, int(job.expired)]
         return cast(Restored, self._run("restore", *args))

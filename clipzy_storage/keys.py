@@ -1,5 +1,6 @@
 """Every key in storage and in Redis, and the ids they are made of. Pure: nothing here touches either."""
 
+import hashlib
 import os
 import re
 import time
@@ -24,7 +25,16 @@ BROKER_PREFIX = "clipzy:mq:"
 
 def new_id(prefix: str) -> str:
     """``job_…`` or ``vid_…``: 48 bits of milliseconds, so that ids sort by age, then 80 random bits."""
-    number = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
+    return _id(prefix, (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big"))
+
+
+def job_id_under(owner: str, key: str, *, storage_id: str) -> str:
+    """The one id of the job that is asked for under this Idempotency-Key; no stranger to the storage can tell it."""
+    digest = hashlib.sha256("\n".join((storage_id, owner, key)).encode()).digest()
+    return _id("job", int.from_bytes(digest[:16], "big"))
+
+
+def _id(prefix: str, number: int) -> str:
     return f"{prefix}_" + "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
 
 

@@ -70,6 +70,7 @@ class LocalStorage:
 
     kind: Literal["local", "s3"] = "local"
     tells_writers_apart = True
+    may_show_files_late = True  # it may be another machine's, declared or not
 
     def __init__(
         self, root: Path, *, shared: bool, free_reserve_bytes: int = FREE_RESERVE_BYTES, writer: str = ""
@@ -77,7 +78,6 @@ class LocalStorage:
         """A ``shared`` root is never created. ``free_reserve_bytes`` are kept free for small files."""
         self._root = Path(os.path.abspath(root))
         self._shared = shared
-        self.may_show_files_late = shared
         self._free_reserve_bytes = free_reserve_bytes
         self._writer = writer
         self._identity: bytes | None = None

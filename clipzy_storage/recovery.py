@@ -34,7 +34,6 @@ class Report:
     """What a comparison found and did, by job id."""
 
     waiting: list[str] = field(default_factory=list)  # unfinished, now in the queue again
-    void: list[str] = field(default_factory=list)  # never accepted: what was asked for came again, and that was
     cancelled: list[str] = field(default_factory=list)  # unfinished, and somebody had wanted them cancelled
     ended: list[str] = field(default_factory=list)  # finished, now known in Redis again
     forgotten: list[str] = field(default_factory=list)  # deleted, and still known in Redis
@@ -60,8 +59,7 @@ class Recovery:
     def reconcile_open(self) -> Report:
         """Take up every unfinished job that Redis does not know, but those that may just be coming in."""
         report = Report()
-        is_current = self._upkeep.is_current()
-        self._take_up_open(report, older_than_seconds=IN_FLIGHT_SECONDS, may_be_void=is_current)
+        self._take_up_open(report, older_than_seconds=IN_FLIGHT_SECONDS)
         return report
 
     def rebuild(self) -> Report:
@@ -72,7 +70,7 @@ class Recovery:
         run_id = self._upkeep.server_run()
         report = Report()
         unfinished, ended = self._upkeep.unfinished_ids(), self._upkeep.ended_ids()
-        self._take_up_open(report, older_than_seconds=0, may_be_void=False)
+        self._take_up_open(report, older_than_seconds=0)
         ended_in_storage = set(durable.done_job_ids(self._storage))
         _each(ended_in_storage - ended, lambda job_id: self._restore_ended(job_id, report))
         _each(ended - ended_in_storage, lambda job_id: self._forget_deleted(job_id, report, while_it_is="final"))
@@ -81,24 +79,21 @@ class Recovery:
             self._upkeep.set_current(run_id)
         return report
 
-    def _take_up_open(self, report: Report, *, older_than_seconds: float, may_be_void: bool) -> None:
+    def _take_up_open(self, report: Report, *, older_than_seconds: float) -> None:
         def take_up(job_id: str) -> None:
             with suppress(NotFound), _noting_damage(job_id, report):  # not found: it has ended since it was listed
-                self._take_up(durable.read_open(self._storage, job_id), report, may_be_void=may_be_void)
+                self._take_up(durable.read_open(self._storage, job_id), report)
 
         ids = durable.open_job_ids(self._storage, older_than_seconds=older_than_seconds)
         _each(self._upkeep.unknown(ids), take_up)
 
-    def _take_up(self, job: Job, report: Report, *, may_be_void: bool) -> None:
+    def _take_up(self, job: Job, report: Report) -> None:
         job_id = job.job_id
         if self._storage.exists(keys.done_job(job_id)):
             self._restore_ended(job_id, report)
             durable.remove_open_job(self._storage, job_id)
             return
-        if self._upkeep.restore(job, may_be_void=may_be_void) == "void":
-            self._drop_void(job)
-            report.void.append(job_id)
-            return
+        self._upkeep.restore(job)
         crash_point("job-restored")
         if not self._storage.exists(keys.open_job(job_id)):  # it ended, or was deleted, while we looked
             self._upkeep.forget(job_id, while_it_is="queued")
@@ -108,13 +103,6 @@ class Recovery:
         else:
             log.warning("recovery.waiting: %s, which Redis did not know", job_id)
             report.waiting.append(job_id)
-
-    def _drop_void(self, job: Job) -> None:
-        log.warning("recovery.void: %s was never accepted, and another was in its place", job.job_id)
-        durable.remove_open_job(self._storage, job.job_id)
-        if job.owns_video and self._upkeep.drop_video(job.video_id) == "dropped":
-            for key in (keys.video_record(job.video_id), job.source_key):
-                self._storage.delete(key)
 
     def _cancel(self, job_id: str) -> None:
         log.warning("recovery.cancelled: %s, as was wanted before Redis forgot it", job_id)

@@ -10,12 +10,25 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from clipzy_storage.errors import NotFound, StorageUnavailable
+from clipzy_storage.errors import AlreadyExists, NotFound, StorageUnavailable
 from clipzy_storage.s3_connection import AWS_CHECKSUM, Connection, Timeouts, connect
 from clipzy_storage.s3_errors import Silent, translated
 
 SILENT_SECONDS = 5.0  # how long nobody asks a store that has just let a request run out of time
 CREDENTIALS_MARGIN_SECONDS = 60  # a link ends so long before the credentials that sign it
+
+_CONDITIONS = {"IfMatch", "IfNoneMatch"}
+
+
+class Answer(dict[str, Any]):
+    """What the store answered. An answer that was cut on its way may seem whole to botocore, and lack what it told."""
+
+    def tells(self, name: str) -> None:
+        """Raise ``StorageUnavailable`` where it does not: for names that every service tells, whatever it has found."""
+        self[name]
+
+    def __missing__(self, name: str) -> Any:
+        raise StorageUnavailable(f"the store's answer lacks its {name}; it was cut, or is none of S3")
 
 
 class S3Client:
@@ -53,12 +66,13 @@ class S3Client:
         """What a multipart upload has to say at its beginning, so that AWS takes the checksums of its parts."""
         return {"ChecksumAlgorithm": AWS_CHECKSUM} if self._connected().on_aws else {}
 
-    def call(self, operation: str, *, about: str = "", **parameters: Any) -> Any:
+    def call(self, operation: str, *, about: str = "", **parameters: Any) -> Answer:
         """Do one operation on the bucket; ``about`` is the key that errors name.
 
         Raises:
             ConfigurationError: boto3 finds no region, profile or endpoint that can be used.
-            NotFound, AlreadyExists, Conflict, NotSupported, StorageFull, StorageUnavailable: see ``translated``.
+            AlreadyExists: a condition that ``parameters`` made was not met.
+            NotFound, Conflict, NotSupported, StorageFull, StorageUnavailable: see ``translated``.
         """
         api, began_at = self._connected().api, time.monotonic()
         if began_at < self._silent_until:
@@ -70,14 +84,20 @@ class S3Client:
             if self._answered_at < began_at:  # nor has it answered anybody else meanwhile
                 self._silent_until = time.monotonic() + SILENT_SECONDS
             raise
+        except AlreadyExists as error:
+            if not _CONDITIONS & parameters.keys():
+                raise StorageUnavailable("the store speaks of a condition that was not made") from error
+            raise
         self._answered_at = time.monotonic()
-        return answer
+        return Answer(answer)
 
     def read(self, key: str) -> bytes:
         """All of a small object. Raises what ``call`` raises."""
-        body = self.call("get_object", Key=key)["Body"]
-        with translated(key), body:
+        answer = self.call("get_object", Key=key)
+        with translated(key), answer["Body"] as body:
             data: bytes = body.read()
+        if len(data) != answer["ContentLength"]:
+            raise StorageUnavailable(f"the store's answer for {key} ended too early")
         return data
 
     def has(self, key: str) -> bool:
@@ -93,6 +113,7 @@ class S3Client:
         more: dict[str, str] = {}
         while True:
             page = self.call("list_objects_v2", about=prefix, Prefix=prefix, **more)
+            page.tells("Name")
             yield from _aged(page, page.get("Contents", []), "LastModified", older_than_seconds)
             if not page.get("IsTruncated"):
                 return
@@ -106,6 +127,7 @@ class S3Client:
                 page = self.call("list_multipart_uploads", about=prefix, Prefix=prefix, **more)
             except NotFound:  # rclone's word for none
                 return
+            page.tells("Bucket")
             for upload in _aged(page, page.get("Uploads", []), "Initiated", older_than_seconds):
                 yield upload["Key"], upload["UploadId"]
             if not page.get("IsTruncated"):
@@ -118,6 +140,7 @@ class S3Client:
         more: dict[str, Any] = {}
         while True:
             page = self.call("list_parts", Key=key, UploadId=upload_id, **more)
+            page.tells("Bucket")
             size_bytes += sum(int(part["Size"]) for part in page.get("Parts", []))
             if not page.get("IsTruncated"):
                 return size_bytes

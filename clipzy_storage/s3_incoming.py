@@ -164,7 +164,7 @@ class S3Incoming:
                 UploadId=self._upload_id,
                 MultipartUpload=parts,
                 **condition,
-            )
+            )["ETag"]
         )
         self._upload_id = None
 
@@ -199,11 +199,18 @@ class S3Incoming:
             except NotFound as error:
                 if not self._is_ours():
                     raise StorageUnavailable(f"the multipart upload of {self._key} is gone") from error
-            except (AlreadyExists, StorageUnavailable):
-                if not self._is_ours():
-                    raise
+            except (AlreadyExists, StorageUnavailable) as error:
+                self._settle(error)
             return
         raise StorageUnavailable(f"{self._key} is being written by another all the time")
+
+    def _settle(self, error: AlreadyExists | StorageUnavailable) -> None:
+        """Raise ``error``, unless it is our own object that stands there, or nothing does where there should be one."""
+        if self._is_ours():
+            return
+        if isinstance(error, AlreadyExists) and not self._client.has(self._key):
+            raise StorageUnavailable(f"the store says that {self._key} is there, and it is not") from error
+        raise error
 
     def _is_ours(self) -> bool:
         """Whether the object that stands under the key is the one that is written here, as far as can be told."""

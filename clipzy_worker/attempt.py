@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 from clipzy_storage import ending, keys
@@ -17,12 +18,17 @@ from clipzy_worker import precedent, publish, stages
 from clipzy_worker.errors import Cancelled, InvalidMedia, JobFailed, LostJob, MediaCrashed
 from clipzy_worker.interruption import Interruption
 from clipzy_worker.lease import HeldLease
+from clipzy_worker.media.comparison import Comparison
 from clipzy_worker.precedent import Result
 from clipzy_worker.scratch import OUT, attempt_folder
 from clipzy_worker.workplace import Workplace
 
 PATIENCE_SECONDS = 600  # how long a finished attempt waits for Redis to come back
 FIRST_STAGE = "video_analysis"
+NOT_SEEN = (
+    "the uploaded file is not in the worker's storage, or not all of it: it was removed, or worker and front end do not"
+    " share one storage"
+)
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -74,9 +80,9 @@ def _work(place: Workplace, claim: Claim, lease: HeldLease, interruption: Interr
         return _fail(place, claim, ErrorCode.JOB_TIMEOUT, f"the job took longer than {limit} seconds")
     except NotFound as error:
         if precedent.is_old(claim):
-            return _fail(place, claim, ErrorCode.PROCESSING_FAILED, "the uploaded file is gone from storage")
+            return _fail(place, claim, ErrorCode.PROCESSING_FAILED, NOT_SEEN)
         log.warning("job.file_not_seen_yet: %s: %s", claim.job.job_id, error)
-        return _release(place, claim, "transient", "the uploaded file is gone from storage")
+        return _release(place, claim, "transient", NOT_SEEN)
     except Damaged as error:
         log.error("job.source_damaged: %s: %s", claim.job.job_id, error)
         return _release(place, claim, "crashed", "the stored upload is not what was uploaded; upload it again")
@@ -110,14 +116,39 @@ def _analyse(place: Workplace, claim: Claim, lease: HeldLease, interruption: Int
         go_on()
 
     with attempt_folder(place.settings.work_dir, f"{job.job_id}-{job.attempt}-{claim.nonce}") as folder:
-        source = place.storage.local_copy(job.source_key, folder, sha256=job.source_sha256, on_progress=go_on)
+        source = _source(place, claim, folder, on_progress=go_on)
         crash_point("source-copied")
-        analysis = stages.run_stages(place.settings, job, source, folder, on_progress=report)
+        with _undamaged(source, claim, folder, on_progress=go_on):
+            analysis = stages.run_stages(place.settings, job, source, folder, on_progress=report)
         index = publish.store_attempt(
             place.storage, job, folder / OUT, prefix=prefix, analysis=analysis, on_progress=go_on
         )
     crash_point("attempt-stored")
     return Result(job.attempt, prefix, index)
+
+
+def _source(place: Workplace, claim: Claim, folder: Path, *, on_progress: Callable[[], object]) -> Path:
+    """The footage as a file. Raises ``NotFound`` also where only some of it is there yet."""
+    job = claim.job
+    found_bytes = place.storage.info(job.source_key).size_bytes
+    if found_bytes != job.source_size_bytes:
+        raise NotFound(f"{job.source_key} has {found_bytes} of its {job.source_size_bytes} bytes")
+    return place.storage.local_copy(job.source_key, folder, sha256=job.source_sha256, on_progress=on_progress)
+
+
+@contextmanager
+def _undamaged(source: Path, claim: Claim, folder: Path, *, on_progress: Callable[[], object]) -> Iterator[None]:
+    """What is said of the footage in here counts only if the footage is what was uploaded. Raises ``Damaged``."""
+    if source.parent == folder:  # a copy, compared when it was made
+        yield
+        return
+    with Comparison(source, sha256=claim.job.source_sha256) as comparison:
+        try:
+            yield
+        except InvalidMedia:
+            comparison.check(on_progress=on_progress)
+            raise
+        comparison.check(on_progress=on_progress)
 
 
 def _commit(place: Workplace, claim: Claim, result: Result) -> str:

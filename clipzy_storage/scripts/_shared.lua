@@ -136,16 +136,17 @@ local function forget(id)
   redis.call('DEL', job_key(id), events_key(id))
 end
 
--- Who first sent this Idempotency-Key, with what, and what came of it. Answers 'new', 'same' or 'mismatch', and the id.
+-- Who first sent this Idempotency-Key, with what, and what came of it. Answers 'new', 'same' or 'mismatch', the id, and
+-- whether the key itself is new.
 local function recall(owner, key, fingerprint, id)
-  if key == '' then return 'new', id end
+  if key == '' then return 'new', id, true end
   local answer_key = prefix .. 'idem:' .. owner .. ':' .. key
-  redis.call('SET', answer_key, fingerprint .. ' ' .. id, 'NX', 'EX', KEEP_ANSWERS_SECONDS)
+  local is_new = redis.call('SET', answer_key, fingerprint .. ' ' .. id, 'NX', 'EX', KEEP_ANSWERS_SECONDS)
   local first = redis.call('GET', answer_key)
   local separator = string.find(first, ' ', 1, true)
   local first_id = string.sub(first, separator + 1)
-  if first_id == id then return 'new', id end
-  return string.sub(first, 1, separator - 1) == fingerprint and 'same' or 'mismatch', first_id
+  if string.sub(first, 1, separator - 1) ~= fingerprint then return 'mismatch', first_id, false end
+  return first_id == id and 'new' or 'same', first_id, is_new and true or false
 end
 
 -- Whether the records were compared with storage since this server began; otherwise storage may know more than they do.

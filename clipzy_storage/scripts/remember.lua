@@ -1,3 +1,4 @@
 -- ARGV: owner, Idempotency-Key, fingerprint, id of what was made. Answers {'new', 'same' or 'mismatch', id of the first}
 local owner, key, fingerprint, id = unpack(ARGV)
-return { recall(owner, key, fingerprint, id) }
+local verdict, first_id = recall(owner, key, fingerprint, id)
+return { verdict, first_id }

@@ -5,9 +5,10 @@ import os
 import sys
 from typing import Any
 
+from clipzy_storage.errors import StorageUnavailable
 from clipzy_worker.errors import InvalidMedia
 from clipzy_worker.media.confine import confine, follow_parent
-from clipzy_worker.media.messages import OUT_OF_SPACE
+from clipzy_worker.media.messages import OUT_OF_SPACE, SOURCE_LOST
 from clipzy_worker.media.report import Report
 from clipzy_worker.media.request import MediaRequest
 
@@ -23,6 +24,9 @@ def main() -> int:
         report.result(_run(request, report))
     except InvalidMedia as error:
         report.invalid_media(str(error))
+    except StorageUnavailable:
+        report.crashed(SOURCE_LOST)
+        return _FAILED
     except MemoryError:
         report.crashed("ran out of memory")
         return _FAILED

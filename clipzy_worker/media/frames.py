@@ -24,7 +24,7 @@ class Decoding:
     Raises:
         InvalidMedia: the pictures go on past the longest duration that is allowed.
         MemoryError: there is not enough of it for the pictures.
-        OSError: the file could not be read on.
+        StorageUnavailable: the file could not be read on.
     """
 
     def __init__(self, source: Source, *, limits: MediaLimits, size_bytes: int) -> None:

@@ -4,7 +4,9 @@ import json
 import math
 from typing import Any
 
-OUT_OF_SPACE = "ran out of disk space"  # the one crash that is no crash: it may pass
+# The two crashes that are none: they may pass.
+OUT_OF_SPACE = "ran out of disk space"
+SOURCE_LOST = "could not read the video from storage"
 
 _MAX_LINE_BYTES = 32 << 20
 _MAX_TOTAL_BYTES = 64 << 20

@@ -13,10 +13,10 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import IO, Any, Self
 
-from clipzy_storage.errors import StorageFull
+from clipzy_storage.errors import StorageFull, StorageUnavailable
 from clipzy_worker.errors import InvalidMedia, MediaCrashed
 from clipzy_worker.media.artifacts import check_artifacts
-from clipzy_worker.media.messages import OUT_OF_SPACE, Messages, ProtocolError
+from clipzy_worker.media.messages import OUT_OF_SPACE, SOURCE_LOST, Messages, ProtocolError
 from clipzy_worker.media.request import MediaLimits, MediaRequest
 
 __all__ = ["MediaLimits", "MediaProcess", "MediaRequest"]
@@ -96,6 +96,7 @@ class MediaProcess:
         Raises:
             InvalidMedia: the file is at fault; the text says how, for its owner.
             StorageFull: there was no room in the out folder.
+            StorageUnavailable: the file could not be opened or read, whatever is in it.
             MediaCrashed: the child died, ran into a limit, or did not keep to the protocol.
         """
         status = self._reap()
@@ -103,6 +104,8 @@ class MediaProcess:
             raise InvalidMedia(self._messages.invalid_media)
         if self._messages.crashed == OUT_OF_SPACE:
             raise StorageFull(f"The media process {OUT_OF_SPACE}.")
+        if self._messages.crashed == SOURCE_LOST:
+            raise StorageUnavailable(f"The media process {SOURCE_LOST}.")
         if self._broken or self._messages.crashed:
             raise MediaCrashed(f"The media process {self._broken or self._messages.crashed}.")
         if status != 0:

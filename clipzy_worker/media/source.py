@@ -12,6 +12,7 @@ import av.error
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from clipzy_storage.errors import StorageUnavailable
 from clipzy_worker.errors import InvalidMedia
 from clipzy_worker.media.request import MediaLimits, MediaRequest
 
@@ -63,7 +64,7 @@ def open_source(request: MediaRequest) -> Iterator[Source]:
 
     Raises:
         InvalidMedia: it is not that container, has no video track, or claims more than the limits allow.
-        OSError: it cannot be read at all.
+        StorageUnavailable: it cannot be read at all.
     """
     with _open(request.source, request.container) as container:
         if len(container.streams) > request.limits.max_streams:
@@ -85,11 +86,29 @@ def too_long(limits: MediaLimits) -> str:
     return f"The video is longer than {limits.max_duration_seconds / 3600:g} hours, which is the most."
 
 
+def size_bytes_of(path: Path) -> int:
+    """Raises ``StorageUnavailable``."""
+    with _storage_errors():
+        return path.stat().st_size
+
+
 def check_readable(path: Path) -> None:
-    """Read all of the file: FFmpeg says "input/output error" of damaged files too. Raises ``OSError`` for true ones."""
-    with path.open("rb") as stream:
+    """Read all of the file: FFmpeg says "input/output error" of damaged files too.
+
+    Raises:
+        StorageUnavailable: it is a true one, or the file is gone.
+    """
+    with _storage_errors(), path.open("rb") as stream:
         while stream.read(_READ_BYTES):
             pass
+
+
+@contextlib.contextmanager
+def _storage_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageUnavailable(f"the file cannot be read: {error.strerror}") from error
 
 
 def _open(path: Path, container: str) -> av.container.InputContainer:
@@ -109,8 +128,8 @@ def _open(path: Path, container: str) -> av.container.InputContainer:
         )
     except av.error.FFmpegError as error:
         # Lack of memory is no excuse here: no honest header needs much, and a damaged one may claim any size.
-        if isinstance(error, OSError):
-            check_readable(path)
+        # Nor is what FFmpeg says of the cause: for some demuxers the file just ends where it cannot be read.
+        check_readable(path)
         raise InvalidMedia(_UNREADABLE.format(container=container)) from error
 
 

@@ -19,7 +19,7 @@ from clipzy_worker.media.frames import Decoding
 from clipzy_worker.media.picture import Geometry, Painter, quarter_turns
 from clipzy_worker.media.report import Report
 from clipzy_worker.media.request import MediaRequest
-from clipzy_worker.media.source import Source, open_source
+from clipzy_worker.media.source import Source, open_source, size_bytes_of
 
 _SMALL_PIXELS = 320 * 180
 _DECIMALS = 6
@@ -30,11 +30,12 @@ def analyse_video(request: MediaRequest, report: Report) -> dict[str, Any]:
 
     Raises:
         InvalidMedia: there is no video in it, none that can be decoded, or more of it than is accepted.
+        StorageUnavailable: the file cannot be read, whatever is in it.
         OSError: a still could not be written.
     """
     cv2.setNumThreads(1)
     with open_source(request) as source:
-        size_bytes = request.source.stat().st_size
+        size_bytes = size_bytes_of(request.source)
         decoding = Decoding(source, limits=request.limits, size_bytes=size_bytes)
         watch = _Watch(source, request)
         started_at = time.perf_counter()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from clipzy_storage.errors import StorageUnavailable
 from clipzy_worker.errors import InvalidMedia
 from tests import clips
 from tests.clips import Clip
@@ -99,5 +100,5 @@ def test_sound_alone_is_no_video(clips_folder: Path, analyse: Analyse) -> None:
 
 def test_a_file_that_is_gone_is_not_called_damaged(tmp_path: Path, analyse: Analyse) -> None:
     # Given no file; When it is analysed, Then that is an error of the system and not the owner's
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(StorageUnavailable):
         analyse(tmp_path / "gone.mp4")

@@ -1,5 +1,6 @@
 """Stands before an S3 server and knows its operations: denies, answers or loses those that it is told to."""
 
+import contextlib
 import http.client
 import threading
 from collections.abc import Mapping
@@ -110,13 +111,11 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def _ask(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
-        server = http.client.HTTPConnection(self.gate.target, timeout=60)
         headers = {name: value for name, value in self.headers.items() if name.lower() != "expect"}
-        server.request(self.command, self.path, body=body or None, headers=headers)
-        answer = server.getresponse()
-        content = answer.read()
-        server.close()
-        return answer.status, answer.getheaders(), content
+        with contextlib.closing(http.client.HTTPConnection(self.gate.target, timeout=60)) as server:
+            server.request(self.command, self.path, body=body or None, headers=headers)
+            answer = server.getresponse()
+            return answer.status, answer.getheaders(), answer.read()
 
     def _answer(self, status: int, headers: list[tuple[str, str]], content: bytes) -> None:
         self.send_response(status)

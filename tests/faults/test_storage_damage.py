@@ -1,0 +1,116 @@
+"""Bytes that change in storage or on the way: noticed by their digest, and never taken for the client's fault."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from clipzy_storage import durable, ending, keys
+from clipzy_storage.base import Storage, put_bytes
+from clipzy_storage.contract import EVERYONE, Status
+from clipzy_storage.jobs import Decided, JobStore
+from clipzy_storage.local import LocalStorage
+from tests import s3_servers
+from tests.faults.storage_deployment import Deployment, attempts_of, on_s3, padded
+from tests.protocol.records import new_job
+from tests.s3_servers import S3Server
+from tests.tcp_proxy import Fault, TcpProxy
+
+INDEX = b'{"the": "index"}'
+
+
+def flipped(data: bytes, at: int) -> bytes:
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+
+
+def test_a_flipped_byte_in_a_local_upload_is_noticed_whatever_the_decoder_makes_of_it(
+    tmp_path: Path, redis_url: str, clip: Path
+) -> None:
+    """Without the comparison one job completes over the wrong pictures, and the other is called invalid media."""
+    content = clip.read_bytes()
+    places = {"in the pictures": len(content) // 2, "in the header": content.index(b"moov")}
+    with Deployment(tmp_path, redis_url=redis_url) as stack:
+        api, worker = stack.web(), stack.worker()
+        for name, at in places.items():
+            # Given an upload of which one bit has changed on the disk
+            video_id = api.upload(clip, to="/videos")["video_id"]
+            (stack.storage / "uploads" / video_id / "source.mp4").write_bytes(flipped(content, at))
+            # When a job is made of it, then it fails as our fault, after a second look
+            job = api.finished(api.post("/jobs", json={"video_id": video_id}).json()["job_id"])
+            assert (job["status"], job["error"]["code"]) == ("failed", "PROCESSING_FAILED"), name
+            assert "not what was uploaded" in job["error"]["message"]
+            assert attempts_of(worker, job["job_id"]) == 2
+        # And nothing was made of them, and a sound one completes
+        assert [key for key in stack.stored() if key.startswith("results/")] == []
+        assert api.finished(api.upload(clip)["job_id"])["attempt"] == 1
+
+
+def test_a_byte_flipped_on_the_way_to_the_worker_costs_an_attempt(
+    tmp_path: Path, redis_url: str, rclone_server: S3Server, clip: Path
+) -> None:
+    """Without the comparison the job completes over another file than was uploaded, and nobody knows."""
+    bucket = rclone_server.new_bucket()
+    large = padded(clip, tmp_path / "large.mp4", mib=6)  # in parts, of which no digest stands beside the object
+    with (
+        TcpProxy(rclone_server.url) as network,
+        on_s3(tmp_path / "deployment", redis_url, rclone_server, bucket) as stack,
+    ):
+        api = stack.web()
+        worker = stack.worker(AWS_ENDPOINT_URL_S3=network.url)
+        # Given a network that flips one bit in the middle of each connection: the first attempt meets it, and as
+        # rclone keeps connections open, the second does not
+        network.suffer(Fault("flip", "answer", 3 << 20))
+        # When a job is done over it, then the bit is noticed, and the next attempt completes
+        job = api.finished(api.upload(large)["job_id"])
+        worker.says(f"job.source_damaged: {job['job_id']}")
+        assert (job["status"], job["attempt"]) == ("completed", 2)
+        assert worker.popen.poll() is None
+
+
+@pytest.fixture(params=["local", "moto", "rclone"])
+def damage(request: pytest.FixtureRequest, storage: LocalStorage) -> tuple[Storage, Callable[[str], None]]:
+    """A storage, and how a byte is changed in it behind its back, all that was noted beside it staying as it is."""
+    if request.param == "local":
+
+        def on_disk(key: str) -> None:
+            path = Path(storage.place) / key
+            path.write_bytes(flipped(path.read_bytes(), 5))
+
+        return storage, on_disk
+    server: S3Server = request.getfixturevalue(f"{request.param}_server")
+    bucket = server.new_bucket()
+    on_bucket = s3_servers.storage_of(server, bucket)
+    on_bucket.prepare()
+
+    def in_bucket(key: str) -> None:
+        found = server.client.get_object(Bucket=bucket, Key=key)
+        body = flipped(found["Body"].read(), 5)
+        server.client.put_object(Bucket=bucket, Key=key, Body=body, Metadata=found["Metadata"])
+
+    return on_bucket, in_bucket
+
+
+def test_a_committed_index_that_changes_before_it_is_published_fails_the_job(
+    damage: tuple[Storage, Callable[[str], None]], redis_url: str
+) -> None:
+    """Without the comparison it is published; where a bucket notices it, the job would else be concluded for ever."""
+    storage, flip = damage
+    jobs, job = JobStore(redis_url, lease_seconds=60), new_job(storage_id="a")
+    # Given a job whose attempt is committed, and whose index then changes in storage
+    durable.write_open_job(storage, job)
+    jobs.submit(job)
+    claim = jobs.claim(job.job_id, nonce="a", storage_id="a")
+    assert claim is not None
+    folder = keys.attempt_prefix(job.job_id, 1, "a")
+    put_bytes(storage, folder + "output.json", INDEX, content_type="application/json")
+    decided = jobs.commit(claim, attempt_folder=folder, result_sha256=hashlib.sha256(INDEX).hexdigest())
+    assert isinstance(decided, Decided)
+    flip(folder + "output.json")
+    # When it is concluded
+    ending.conclude(jobs, storage, decided)
+    # Then it has failed by our fault, and nobody sees the wrong bytes
+    failed = jobs.get(job.job_id, owner=EVERYONE)
+    assert failed.error is not None
+    assert (failed.status, failed.error.code) == (Status.FAILED, "PROCESSING_FAILED")
+    assert not storage.exists(keys.result_index(job.job_id))

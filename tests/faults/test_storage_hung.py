@@ -1,0 +1,82 @@
+"""A store that keeps silent: leases are kept, nobody takes the job twice, and what needs no storage is answered."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+import requests
+
+from clipzy_storage import keys
+from tests.faults.storage_deployment import attempts_of, on_s3, padded
+from tests.s3_servers import S3Server
+from tests.stack import eventually
+from tests.tcp_proxy import Fault, TcpProxy
+
+LEASE_SECONDS = 2
+
+
+@pytest.mark.long
+def test_a_worker_whose_store_keeps_silent_keeps_its_job(
+    tmp_path: Path, redis_url: str, redis_client: Any, moto_server: S3Server, clip: Path
+) -> None:
+    """Without a thread that beats, the second worker takes the job."""
+    large, bucket = padded(clip, tmp_path / "large.mp4", mib=8), moto_server.new_bucket()
+    with (
+        TcpProxy(moto_server.url) as line,
+        on_s3(tmp_path / "deployment", redis_url, moto_server, bucket) as stack,
+    ):
+        api = stack.web()
+        worker = stack.worker(AWS_ENDPOINT_URL_S3=line.url)
+        # Given a worker whose store falls silent in the middle of a source, and another that would have the job
+        line.suffer(Fault("silence", "answer", after_bytes=1 << 20))
+        job_id = api.upload(large)["job_id"]
+        work = tmp_path / "deployment" / ".clipzy" / "work"
+        eventually(lambda: any(path.stat().st_size for path in work.glob("*/source")), "a source that is on its way")
+        second = stack.worker(CLIPZY_DATA_DIR=str(tmp_path / "second"))
+        # When a silent holder would have lost its job for long
+        silent_since = lease_ends_ms(redis_client, job_id)
+        eventually(
+            lambda: lease_ends_ms(redis_client, job_id) > silent_since + 4000 * LEASE_SECONDS, "a lease held for long"
+        )
+        # Then it still has it, and ends it when the store speaks again
+        assert (api.job(job_id)["status"], api.job(job_id)["attempt"]) == ("processing", 1)
+        line.heal()
+        job = api.finished(job_id)
+        assert (job["status"], job["attempt"]) == ("completed", 1)
+        assert (attempts_of(worker, job_id), attempts_of(second, job_id)) == (1, 0)
+
+
+def lease_ends_ms(client: redis.Redis, job_id: str) -> float:
+    score: Any = client.zscore(f"{keys.REDIS_PREFIX}jobs:leases", job_id)
+    return float(score or 0)
+
+
+@pytest.mark.long
+def test_a_front_end_whose_store_keeps_silent_answers_what_it_can(
+    tmp_path: Path, redis_url: str, moto_server: S3Server, clip: Path
+) -> None:
+    with (
+        TcpProxy(moto_server.url) as line,
+        on_s3(tmp_path, redis_url, moto_server, moto_server.new_bucket()) as stack,
+    ):
+        stack.settings["AWS_ENDPOINT_URL_S3"] = line.url
+        api = stack.web()
+        job_id = api.upload(clip)["job_id"]
+        # Given a store that has fallen silent, and an upload on its way
+        line.fall_silent()
+        began_at = time.monotonic()
+        with clip.open("rb") as stream:
+            refused = requests.post(f"{api.url}/api/v1/jobs", files={"file": stream}, timeout=110)
+        # Then it is told to come again, in bounded time
+        assert (refused.status_code, refused.json()["code"]) == (503, "STORAGE_UNAVAILABLE")
+        assert time.monotonic() - began_at < 90
+        # And who asks for nothing of the store gets an answer at once
+        for path in ("/healthz", f"/jobs/{job_id}", "/jobs"):
+            assert api.get(path, timeout=3).ok
+        assert api.get("/readyz", timeout=10).json()["storage"] == "unavailable"
+        # And when it speaks again all goes on
+        line.heal()
+        eventually(api.is_ready, "a front end that is ready")
+        assert api.upload(clip)["status"] == "queued"

@@ -1,0 +1,61 @@
+"""A worker that sees what the front end writes only later, as over a network filesystem that remembers what was there.
+
+Worker and front end work on two folders with one identity, and the test carries files from one to the other when it
+is time: so what the worker does not see is really not there.
+"""
+
+import shutil
+import signal
+from pathlib import Path
+
+from tests.faults.storage_deployment import FIRST_DELAY_SECONDS, Deployment, moments
+from tests.stack import eventually
+
+LATE_FILES_SECONDS = 8  # less than the first delay: whoever is not seen at the second look is given up
+
+
+def carry(key: str, source: Path, target: Path, *, size_bytes: int | None = None) -> None:
+    """Let a file appear, whole or cut, in one step."""
+    (target / key).parent.mkdir(parents=True, exist_ok=True)
+    unfinished = target / ".clipzy" / key.replace("/", "-")
+    unfinished.write_bytes((source / key).read_bytes()[:size_bytes])
+    unfinished.rename(target / key)
+
+
+def test_files_that_appear_late_are_waited_for_and_those_that_never_do_are_named(
+    tmp_path: Path, redis_url: str, clip: Path
+) -> None:
+    """Without the look at its size the second job is called invalid media."""
+    here, there = tmp_path / "here", tmp_path / "there"
+    with Deployment(tmp_path, redis_url=redis_url, LOCAL_STORAGE_PATH=str(here)) as stack:
+        api = stack.web()
+        carry(".clipzy/storage-id", here, there)
+        worker = stack.impaired_worker(f"late_files={LATE_FILES_SECONDS}", LOCAL_STORAGE_PATH=str(there))
+        worker.says("janitor.rebuilt").send(signal.SIGSTOP)
+        # Given an upload that the worker does not see, one of which it sees the half, and one that it never sees
+        jobs = {name: api.upload(clip) for name in ("unseen", "cut", "lost")}
+        keys = {name: f"uploads/{job['video_id']}/source.mp4" for name, job in jobs.items()}
+        carry(keys["cut"], here, there, size_bytes=clip.stat().st_size // 2)
+        # When it looks for them, then it waits for all three
+        worker.send(signal.SIGCONT)
+        for job in jobs.values():
+            worker.says(f"job.file_not_seen_yet: {job['job_id']}")
+        # And completes what has appeared when it looks again
+        for name in ("unseen", "cut"):
+            carry(keys[name], here, there)
+        for name in ("unseen", "cut"):
+            job = api.finished(jobs[name]["job_id"])
+            assert (job["status"], job["attempt"], job["error"]) == ("completed", 2, None), name
+            first, second = moments(worker, f"job.claimed: {job['job_id']}")
+            assert (second - first).total_seconds() >= FIRST_DELAY_SECONDS - 0.5
+        # And fails, after as long as a file may stay unseen, what has not; and says what may be wrong
+        job = api.finished(jobs["lost"]["job_id"])
+        assert (job["status"], job["error"]["code"]) == ("failed", "PROCESSING_FAILED")
+        assert "do not share one storage" in job["error"]["message"]
+        assert str(tmp_path) not in job["error"]["message"]
+        # And what it wrote the front end sees late in its turn
+        job_id = jobs["cut"]["job_id"]
+        assert api.get(f"/jobs/{job_id}/result").status_code == 404
+        shutil.copytree(there / "results", here / "results")
+        assert api.get(f"/jobs/{job_id}/result").json()["attempt"] == 2
+        eventually(lambda: list((tmp_path / ".clipzy" / "work").iterdir()) == [], "scratch that is empty")

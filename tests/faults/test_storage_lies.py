@@ -1,0 +1,84 @@
+"""A store that says a key is taken though nothing is there: that is trouble, and no proof that another wrote it."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from clipzy_storage.base import put_bytes, read_bytes
+from clipzy_storage.errors import AlreadyExists, Damaged, StorageUnavailable
+from clipzy_storage.s3 import S3Storage
+from tests import s3_servers
+from tests.faults.storage_gate import CUT, HALF, PAGE, OddGate
+from tests.s3.gate import Rule
+from tests.s3.uploads import KEY as UPLOADED
+from tests.s3.uploads import upload
+from tests.s3_servers import S3Server
+
+KEY = "results/job_1/output.json"
+
+
+@pytest.fixture
+def gate(moto_server: S3Server) -> Iterator[OddGate]:
+    with OddGate(moto_server.url) as gate:
+        yield gate
+
+
+@pytest.fixture
+def storage(moto_server: S3Server, gate: OddGate, monkeypatch: pytest.MonkeyPatch) -> S3Storage:
+    bucket = moto_server.new_bucket()
+    s3_servers.storage_of(moto_server, bucket)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", gate.url)
+    storage = S3Storage(bucket)
+    storage.prepare()
+    return storage
+
+
+def test_a_key_that_is_said_to_be_taken_is_looked_for(storage: S3Storage, gate: OddGate) -> None:
+    """Without the look a job was completed without a result, since another seemed to have published it."""
+    # Given a store that answers 412 where no key is taken
+    gate.rules["PutObject"] = Rule(412, "PreconditionFailed")
+    # When one is written, then that is trouble that may pass
+    with pytest.raises(StorageUnavailable, match="is there, and it is not"):
+        put_bytes(storage, KEY, b"mine", content_type="application/json")
+    # And so it is where no condition was made, as for the marker of a large one
+    with pytest.raises(StorageUnavailable, match="a condition that was not made"):
+        upload(storage)
+    # And where one is taken, it is said to be
+    gate.rules.clear()
+    put_bytes(storage, KEY, b"first", content_type="application/json")
+    with pytest.raises(AlreadyExists):
+        put_bytes(storage, KEY, b"second", content_type="application/json")
+    assert read_bytes(storage, KEY) == b"first"
+
+
+USES: dict[str, Callable[[S3Storage], object]] = {
+    "CreateMultipartUpload": upload,
+    "UploadPart": upload,
+    "ListParts": upload,
+    "HeadObject": lambda storage: storage.info(KEY),
+    "GetObject": lambda storage: read_bytes(storage, KEY),
+    "ListObjectsV2": lambda storage: list(storage.list("results/")),
+    "ListMultipartUploads": lambda storage: storage.sweep_incoming(3600),
+}
+
+
+@pytest.mark.parametrize("operation", USES)
+def test_an_answer_without_what_it_should_tell_is_trouble(storage: S3Storage, gate: OddGate, operation: str) -> None:
+    """Without the look an empty listing passes for an empty bucket, and the front end answers with 500."""
+    put_bytes(storage, KEY, b"first", content_type="application/json")
+    for odd in (CUT, HALF) if operation == "HeadObject" else (CUT, HALF, PAGE):  # of a page's head nothing shows it
+        # Given a store of which nothing but a status comes, or something that is no answer
+        gate.rules[operation] = odd
+        # When it is relied upon, then that is trouble that may pass, or damage that is noticed
+        with pytest.raises((StorageUnavailable, Damaged)):
+            USES[operation](storage)
+
+
+def test_the_cut_answer_to_the_end_of_an_upload_does_not_hide_that_it_is_there(
+    storage: S3Storage, gate: OddGate
+) -> None:
+    gate.rules["CompleteMultipartUpload"] = CUT
+    # When nothing was completed, then that is not taken for success
+    with pytest.raises(StorageUnavailable):
+        upload(storage)
+    assert not storage.exists(UPLOADED)

@@ -1,0 +1,52 @@
+"""A source that cannot be read, though nothing is wrong with what is in it: that may pass, and is nobody's crash."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from clipzy_storage.errors import Damaged, StorageUnavailable
+from clipzy_worker.media.comparison import Comparison
+from clipzy_worker.media.process import MediaProcess, MediaRequest
+
+UNREADABLE = {
+    "gone with its mount": "gone.mp4",
+    "an input/output error": "/proc/self/mem",  # what a process has at address 0 cannot be read: EIO
+}
+
+
+@pytest.mark.parametrize("case", UNREADABLE)
+def test_a_source_that_cannot_be_read_is_trouble_with_storage(case: str, tmp_path: Path) -> None:
+    """Without the difference the media process has crashed, or the file is called invalid media."""
+    request = MediaRequest("video_analysis", tmp_path / UNREADABLE[case], "mp4", tmp_path)
+    with MediaProcess(request) as media:
+        for _ in media.updates():
+            pass
+        with pytest.raises(StorageUnavailable, match="could not read the video from storage") as trouble:
+            media.result()
+    assert str(tmp_path) not in str(trouble.value)
+
+
+def test_a_comparison_tells_what_is_damaged_from_what_cannot_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "source.mp4"
+    path.write_bytes(bytes(3_000_000))
+    for file, error in ((path, Damaged), (tmp_path / "gone.mp4", StorageUnavailable), (tmp_path, StorageUnavailable)):
+        with Comparison(file, sha256="0" * 64) as comparison, pytest.raises(error) as trouble:
+            comparison.check()
+        assert str(tmp_path) not in str(trouble.value)
+
+
+def test_a_comparison_can_be_ended_while_storage_hangs(tmp_path: Path) -> None:
+    # Given a file that gives no byte and does not end
+    class Enough(Exception):
+        pass
+
+    def give_up() -> None:
+        raise Enough
+
+    # When whoever waits has waited enough, then waiting ends
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    with Comparison(fifo, sha256="") as comparison, pytest.raises(Enough):
+        comparison.check(on_progress=give_up)
+    fifo.open("wb").close()  # lets the thread go

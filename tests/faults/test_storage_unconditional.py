@@ -1,0 +1,67 @@
+"""A bucket whose server ignores conditions: the job protocol alone keeps a result from being written twice."""
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import clips
+from tests.e2e.test_lost_workers import pool_child_below
+from tests.faults.storage_deployment import on_s3
+from tests.s3_servers import S3Server
+from tests.stack import eventually
+
+
+def result_of(server: S3Server, bucket: str, job_id: str) -> tuple[bytes, Any]:
+    """The published index, and when it was written."""
+    found = server.client.get_object(Bucket=bucket, Key=f"results/{job_id}/output.json")
+    return found["Body"].read(), found["LastModified"]
+
+
+def attempts_in(server: S3Server, bucket: str, job_id: str) -> list[str]:
+    """The numbers of the attempts of which anything is left."""
+    prefix = f"results/{job_id}/attempts/"
+    return sorted({key[len(prefix) :].partition("-")[0] for key in server.keys(bucket) if key.startswith(prefix)})
+
+
+@pytest.mark.long
+def test_a_zombie_and_a_crash_leave_one_result_that_never_changes(
+    tmp_path: Path, redis_url: str, rclone_server: S3Server, clip: Path, clips_folder: Path
+) -> None:
+    """Without the token in the commit the zombie's attempt counts, too."""
+    server, bucket = rclone_server, rclone_server.new_bucket()
+    with on_s3(tmp_path, redis_url, server, bucket) as stack:
+        api = stack.web()
+        crash_at = tmp_path / "crash-at"
+        crash_at.write_text("done-recorded")
+        first = stack.worker(CLIPZY_CRASH_AT=f"@{crash_at}")
+        # Given a worker whose process dies between publishing a result and saying so
+        crashed = api.upload(clip)["job_id"]
+        eventually(lambda: not crash_at.exists(), "the death of a process")
+        published = result_of(server, bucket, crashed)
+        assert api.job(crashed)["status"] == "processing"
+        # Then another carries the job to its end, and what was published stays as it is
+        job = api.finished(crashed)
+        assert (job["status"], job["attempt"]) == ("completed", 1)
+        assert result_of(server, bucket, crashed) == published
+        assert attempts_in(server, bucket, crashed) == ["1"]
+        # Given a worker that is frozen in the middle of a job, until another has done it
+        job_id = api.upload(clips.cuts_clip(clips_folder, shot_frames=(350, 350, 350), sound=False).path)["job_id"]
+        api.working(job_id)
+        frozen = pool_child_below(first.pid)
+        os.kill(frozen, signal.SIGSTOP)
+        try:
+            stack.worker()
+            job = api.finished(job_id)
+            published = result_of(server, bucket, job_id)
+        finally:
+            os.kill(frozen, signal.SIGCONT)
+        # When it wakes up, then it clears its own away, and the result stays as it is
+        first.says(f"job.lost: {job_id}")
+        assert (job["status"], job["attempt"]) == ("completed", 2)
+        assert result_of(server, bucket, job_id) == published
+        eventually(lambda: attempts_in(server, bucket, job_id) == ["2"], "a zombie that has cleared up")
+        assert first.popen.poll() is None
+        assert api.job(job_id) | {"result": None} == job | {"result": None}
