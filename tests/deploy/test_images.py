@@ -100,6 +100,7 @@ def test_the_image_s_health_check_is_true_of_a_front_end(front_end: FrontEnd) ->
     assert status(free_port()) == 1
 
 
+@pytest.mark.long
 def test_the_worker_s_health_check_is_true_of_a_worker_that_moves(tmp_path: Path, redis_url: str) -> None:
     (_, *command) = SERVICES["worker"]["healthcheck"]["test"]
     assert command[:2] == ["python", "-m"]

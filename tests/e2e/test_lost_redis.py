@@ -96,7 +96,7 @@ def replace(server: RedisNode) -> None:
     server.restart_from_copy()  # none was kept
 
 
-@pytest.mark.parametrize("lose", [empty, replace])
+@pytest.mark.parametrize("lose", [empty, pytest.param(replace, marks=pytest.mark.long)])
 def test_an_empty_redis(past: Past, server: RedisNode, lose: Callable[[RedisNode], None]) -> None:
     """Without the rebuild the running and the waiting job stay queued for ever."""
     past.go_on()

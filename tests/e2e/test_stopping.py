@@ -150,6 +150,7 @@ def test_with_drain_running_jobs_are_finished_and_no_new_ones_kept(
     assert "Traceback" not in worker.output()
 
 
+@pytest.mark.long
 def test_a_second_signal_ends_the_draining(stack: Stack, api: Api, redis_client: Any, clip: Path) -> None:
     # Given a worker that finishes its jobs, in the middle of one
     worker, _ = slow_to(stack, "store", CLIPZY_DRAIN="wait")
@@ -164,6 +165,7 @@ def test_a_second_signal_ends_the_draining(stack: Stack, api: Api, redis_client:
     assert "Traceback" not in worker.output()
 
 
+@pytest.mark.long
 def test_a_drained_worker_ends_though_redis_has_gone(tmp_path: Path, clip: Path) -> None:
     """Without the limit of `Stopping` it is still saying good-bye to Redis when patience runs out."""
     with (

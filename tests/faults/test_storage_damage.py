@@ -46,6 +46,7 @@ def test_a_flipped_byte_in_a_local_upload_is_noticed_whatever_the_decoder_makes_
         assert api.finished(api.upload(clip)["job_id"])["attempt"] == 1
 
 
+@pytest.mark.long
 def test_a_byte_flipped_on_the_way_to_the_worker_costs_an_attempt(
     tmp_path: Path, redis_url: str, rclone_server: S3Server, clip: Path
 ) -> None:

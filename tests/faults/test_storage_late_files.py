@@ -8,6 +8,8 @@ import shutil
 import signal
 from pathlib import Path
 
+import pytest
+
 from tests.faults.storage_deployment import FIRST_DELAY_SECONDS, Deployment, moments
 from tests.stack import eventually
 
@@ -22,6 +24,7 @@ def carry(key: str, source: Path, target: Path, *, size_bytes: int | None = None
     unfinished.rename(target / key)
 
 
+@pytest.mark.long
 def test_files_that_appear_late_are_waited_for_and_those_that_never_do_are_named(
     tmp_path: Path, redis_url: str, clip: Path
 ) -> None:
