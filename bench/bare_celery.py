@@ -7,7 +7,7 @@ import redis
 from celery import Celery
 
 
-def main(redis_url: str) -> None:
+def main(redis_url: str, slots: int = 1) -> None:
     app = Celery("bare", broker=redis_url)
     app.conf.update(task_ignore_result=True, broker_transport_options={"global_keyprefix": "bare:mq:"})
     client = redis.Redis.from_url(redis_url)
@@ -21,8 +21,8 @@ def main(redis_url: str) -> None:
         if is_first_or_last:
             client.rpush("bare:moments", repr(time.time()))
 
-    app.Worker(concurrency=1, pool_cls="prefork", loglevel="ERROR", quiet=True).start()
+    app.Worker(concurrency=slots, pool_cls="prefork", loglevel="ERROR", quiet=True).start()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], *map(int, sys.argv[2:]))

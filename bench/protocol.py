@@ -20,7 +20,8 @@ from clipzy_storage.process import leashed
 from clipzy_storage.settings import Settings
 from tests.stack import Stack, eventually
 
-JOBS = 500
+JOBS = 1000
+SLOTS = 2  # pool processes of each worker, one for each core of a small machine
 AIM = 0.5
 MOMENTS = "bare:moments"
 NOOP_WORKER = (sys.executable, str(Path(__file__).with_name("noop_worker.py")))
@@ -36,7 +37,7 @@ def compare(folder: Path, *, redis_url: str) -> bool:
     with tempfile.TemporaryDirectory(prefix="clipzy-bench-", dir="/dev/shm") as memory:
         in_memory = _clipzy_per_second(Path(memory), redis_url=redis_url)
     on_disk = _clipzy_per_second(folder, redis_url=redis_url)
-    print(f"\n{JOBS} jobs that do nothing, one at a time:")
+    print(f"\n{JOBS} jobs that do nothing, {SLOTS} at a time:")
     print(f"  bare Celery task                        {bare:6.0f} a second")
     print(f"  Clipzy, records and results in memory   {in_memory:6.0f} a second, {1000 / in_memory:.1f} ms each")
     print(f"  Clipzy, on this disk, with its fsyncs   {on_disk:6.0f} a second, {1000 / on_disk:.1f} ms each")
@@ -57,7 +58,7 @@ def _clipzy_per_second(folder: Path, *, redis_url: str) -> float:
         made.append(jobs.submit(job).job_id)
     for job_id in made:
         queue.publish(job_id)
-    with NoopStack(folder, redis_url=redis_url) as stack:
+    with NoopStack(folder, redis_url=redis_url, MAX_CONCURRENT_JOBS=str(SLOTS)) as stack:
         stack.run("worker")
         eventually(lambda: _completed(jobs) == JOBS, "all jobs", seconds=120)
         ended = [jobs.get(job_id, owner=EVERYONE) for job_id in made]
@@ -72,7 +73,7 @@ def _bare_per_second(redis_url: str) -> float:
     for number in range(JOBS):
         app.send_task("bare.do_nothing", args=[number in (0, JOBS - 1)])
     with redis.Redis.from_url(redis_url) as client:
-        command = leashed(sys.executable, "-m", "bench.bare_celery", redis_url)
+        command = leashed(sys.executable, "-m", "bench.bare_celery", redis_url, str(SLOTS))
         worker = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             eventually(lambda: client.llen(MOMENTS) == 2, "all bare tasks", seconds=120)

@@ -29,6 +29,7 @@ class SignOfLife:
 
     def __init__(self, data_dir: Path) -> None:
         self._path = data_dir / FOLDER / str(os.getpid())
+        self._made = [folder for folder in self._path.parents if not folder.exists()]
         self._has_complained = False
         self._writing = threading.Lock()
         self._is_over = False
@@ -46,7 +47,8 @@ class SignOfLife:
         with self._writing, suppress(OSError):
             self._is_over = True
             self._path.unlink(missing_ok=True)
-            self._path.parent.rmdir()  # unless others are there
+            for folder in self._made or [self._path.parent]:
+                folder.rmdir()  # unless others are there
 
     def give(self) -> None:
         """Show that this process runs."""

@@ -78,10 +78,12 @@ def test_a_record_that_cannot_be_understood_is_the_operator_s(front_end: FrontEn
 
 
 def test_the_unexpected_shows_a_request_id_and_nothing_else(front_end: FrontEnd) -> None:
-    # Given a job whose record in Redis was damaged by hand
+    # Given a record in Redis that is of another kind than anything we write
     job_id = submit(front_end)["job_id"]
+    key = f"{keys.REDIS_PREFIX}job:{job_id}"
     with redis.Redis.from_url(front_end.redis_url) as client:
-        client.hset(f"{keys.REDIS_PREFIX}job:{job_id}", "progress", "much")
+        record = client.hget(key, "record")
+        client.hset(key, "record", "[1, 2]")
 
     # When it is asked for
     answer = front_end.get(f"/api/v1/jobs/{job_id}", headers={"X-Request-ID": "damaged-1"})
@@ -90,9 +92,9 @@ def test_the_unexpected_shows_a_request_id_and_nothing_else(front_end: FrontEnd)
     problem = answer.json()
     assert answer.status_code == 500
     assert (problem["code"], problem["request_id"]) == ("INTERNAL", "damaged-1")
-    assert "much" not in problem["detail"]
+    assert "[1, 2]" not in problem["detail"]
     with redis.Redis.from_url(front_end.redis_url) as client:
-        client.hset(f"{keys.REDIS_PREFIX}job:{job_id}", "progress", 0)  # or it would be in the way of listings
+        client.hset(key, "record", record)  # or it would be in the way of listings
     log = front_end.log.read_text()
     assert "Traceback" in log
     assert "damaged-1" in log

@@ -16,7 +16,7 @@ from clipzy_storage import crash_points
 from clipzy_storage.settings import embedded_redis_url
 from tests.stack import Api, Process, Stack, eventually, media_process_below
 
-QUICK = {"job-opened", "job-submitted", "claimed", "committed", "published", "done-recorded"}
+QUICK = {"job-opened", "job-submitted", "committed", "done-recorded"}
 
 
 def points(names: tuple[str, ...]) -> list[Any]:

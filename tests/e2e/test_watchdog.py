@@ -31,6 +31,7 @@ def broker_behind(proxy_for: str) -> Iterator[tuple[TcpProxy, str]]:
         yield proxy, parts._replace(netloc=f"{parts.netloc.rpartition('@')[0]}@127.0.0.1:{port}").geturl()
 
 
+@pytest.mark.long
 def test_a_deaf_worker_puts_its_job_back_and_ends(
     tmp_path: Path, redis_url: str, redis_client: Any, clip: Path
 ) -> None:
