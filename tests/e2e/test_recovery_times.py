@@ -1,0 +1,47 @@
+"""How long the job of a killed worker waits for the next, at default settings: a promise of docs/reliability.md."""
+
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.missing import missing
+from tests.stack import CLIPZY, Stack, eventually
+
+ELSEWHERE = ("unshare", "--uts", "sh", "-c", 'hostname elsewhere && exec "$@"', "sh")
+SHARED = {"LOCAL_STORAGE_SHARED": "true"}
+
+
+class OtherMachine(Stack):
+    """Processes that say they run on another machine, so that nobody here can see whether they still do."""
+
+    command: Sequence[str] = (*ELSEWHERE, *CLIPZY)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(("kind", "limit_seconds"), [(Stack, 30), (OtherMachine, 120)], ids=["same", "other"])
+def test_a_killed_worker_s_job_is_taken_up_in_time(
+    tmp_path: Path, redis_url: str, long_clip: Path, kind: type[Stack], limit_seconds: float
+) -> None:
+    """Without the reaper's look at gone processes the first takes as long as the second."""
+    if subprocess.run([*ELSEWHERE, "true"], capture_output=True, check=False).returncode != 0:
+        missing("needs a host name of its own")
+    folder = tmp_path / "deployment"
+    (folder / "storage").mkdir(parents=True)
+    with Stack(folder, redis_url=redis_url, **SHARED) as here, kind(folder, redis_url=redis_url, **SHARED) as there:
+        api = here.web()
+        # Given a worker in the middle of a job, and another that waits
+        doomed = there.worker()
+        job_id = api.upload(long_clip)["job_id"]
+        api.working(job_id)
+        here.worker()
+        # When the first is killed
+        doomed.kill()
+        killed_at = time.monotonic()
+        # Then the other has its job in time
+        eventually(lambda: api.job(job_id)["attempt"] == 2, "the second attempt", seconds=limit_seconds)
+        print(f"taken up after {time.monotonic() - killed_at:.0f} s")  # noqa: T201 - for docs/reliability.md
+        assert api.finished(job_id)["status"] == "completed"
