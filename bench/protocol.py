@@ -1,5 +1,6 @@
 """Jobs a second through the whole protocol with a pipeline that does nothing, against a bare Celery task."""
 
+import hashlib
 import subprocess
 import sys
 import tempfile
@@ -106,7 +107,7 @@ def _new_job(source_key: str, storage_id: str) -> Job:
         filename="nothing.mp4",
         source_key=source_key,
         source_size_bytes=1,
-        source_sha256="0" * 64,
+        source_sha256=hashlib.sha256(b"x").hexdigest(),
         source_container="mp4",
         storage_id=storage_id,
         config={},
