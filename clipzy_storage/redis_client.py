@@ -1,7 +1,7 @@
 """How Clipzy reaches Redis, and how Redis' errors are told apart."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from clipzy_storage.settings import redacted
 ANSWER_SECONDS = 5.0
 CONNECT_SECONDS = 2.0
 
+_TRIES = 3
 _SCRIPTS = Path(__file__).parent / "scripts"
 
 
@@ -71,8 +72,7 @@ def check_server(name: str, url: str) -> None:
     """
     wrong = f"{name}={redacted(url)}"
     try:
-        with connect(url) as client:
-            info: Any = client.info("cluster")
+        info = _cluster_info(url)
     except redis.AuthenticationError as error:
         reason = "wants a password" if "HELLO" in str(error) else "refuses this user and password"
         raise ConfigurationError([f"{wrong} {reason}. Put the right ones into it."]) from error
@@ -86,6 +86,15 @@ def check_server(name: str, url: str) -> None:
         raise QueueUnavailable(f"Redis cannot be reached ({type(error).__name__})", certain=True) from error
     if info.get("cluster_enabled"):
         raise ConfigurationError([f"{wrong} is a Redis Cluster, which is not supported. Use a single server."])
+
+
+def _cluster_info(url: str) -> Any:
+    """Asks more than once, since what is no Redis may close the connection before its answer is read."""
+    for _ in range(_TRIES - 1):
+        with suppress(redis.ConnectionError), connect(url) as client:
+            return client.info("cluster")
+    with connect(url) as client:
+        return client.info("cluster")
 
 
 class Scripts:

@@ -104,6 +104,7 @@ def test_an_empty_redis(past: Past, server: RedisNode, lose: Callable[[RedisNode
     past.is_kept()
 
 
+@pytest.mark.long
 def test_a_redis_from_an_old_append_only_file(past: Past, server: RedisNode) -> None:
     """Without the look into storage after a claim the cancelled job is done, and shown as completed."""
     # Given a copy of the file from before the jobs ended

@@ -14,6 +14,7 @@ from clipzy_storage.output import Output
 from tests import clips, s3_servers
 from tests.s3_servers import S3Server
 from tests.stack import Api, Stack, eventually, free_port
+from tests.tcp_proxy import Fault, TcpProxy
 
 
 @dataclass(frozen=True)
@@ -169,13 +170,21 @@ def test_mistakes_of_operators_end_a_start(tmp_path: Path, redis_url: str, rclon
 
 def test_processes_wait_for_a_store_that_comes_later(tmp_path: Path, redis_url: str, clip: Path) -> None:
     # Given a front end and a worker whose store does not run yet
-    port = free_port()
-    (tmp_path / "moto").mkdir()
-    absent = S3Server("moto", f"http://127.0.0.1:{port}", None)  # type: ignore[arg-type] # nobody runs there yet
+    with s3_servers.running("moto", tmp_path / "moto") as server, TcpProxy(server.url) as line:
+        server.client.create_bucket(Bucket="late-bucket")
+        address = line.url
+        line.suffer(Fault("refuse"))
+        waits_and_goes_on(tmp_path, redis_url, clip, line, address)
+
+
+def waits_and_goes_on(tmp_path: Path, redis_url: str, clip: Path, line: TcpProxy, address: str) -> None:
+    absent = S3Server("moto", address, None)  # type: ignore[arg-type] # of no concern here
     with s3_stack(tmp_path / "deployment", redis_url, absent, "late-bucket") as stack:
         api = stack.api(free_port())
         stack.run("web", "--port", api.url.rpartition(":")[2])
-        worker = stack.run("worker").says(f"late-bucket on 127.0.0.1:{port}: the store cannot be reached")
+        worker = stack.run("worker").says(
+            f"late-bucket on {address.removeprefix('http://')}: the store cannot be reached"
+        )
         # Then the front end lives, is not ready and says why, and refuses uploads
         eventually(api.is_reachable, "a front end that listens")
         assert api.get("/readyz").status_code == 503
@@ -184,10 +193,9 @@ def test_processes_wait_for_a_store_that_comes_later(tmp_path: Path, redis_url: 
             refused = api.post("/jobs", files={"file": stream})
         assert (refused.status_code, refused.json()["code"]) == (503, "STORAGE_UNAVAILABLE")
         # When the store comes, then both go on by themselves
-        with s3_servers.running("moto", tmp_path / "moto", port=port) as server:
-            server.client.create_bucket(Bucket="late-bucket")
-            eventually(api.is_ready, "a front end that is ready")
-            worker.says("worker.ready")
-            assert api.finished(api.upload(clip)["job_id"])["status"] == "completed"
-            for process in reversed(stack.processes):
-                assert process.stop() == 0
+        line.heal()
+        eventually(api.is_ready, "a front end that is ready")
+        worker.says("worker.ready")
+        assert api.finished(api.upload(clip)["job_id"])["status"] == "completed"
+        for process in reversed(stack.processes):
+            assert process.stop() == 0

@@ -125,6 +125,7 @@ def test_two_jobs_at_once_are_put_back(stack: Stack, api: Api, redis_client: Any
     put_back_and_taken(redis_client, jobs, worker, other, below)
 
 
+@pytest.mark.long
 def test_with_drain_running_jobs_are_finished_and_no_new_ones_kept(
     stack: Stack, api: Api, redis_client: Any, clip: Path
 ) -> None:
