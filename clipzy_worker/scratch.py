@@ -18,6 +18,7 @@ OWNERLESS_FOR_SECONDS = 3600
 OUT = "out"
 
 _OWNER = "owner.json"
+_TRIES = 20  # against other workers that are refused, and take back the folders that they made
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,12 @@ def attempt_folder(work_dir: Path, name: str, *, needed_bytes: int = FREE_BYTES_
     folder = work_dir / name
     try:
         with _translated():
-            _make(work_dir, folder, needed_bytes)
+            for _ in range(_TRIES):
+                with suppress(FileNotFoundError):
+                    _make(work_dir, folder, needed_bytes)
+                    break
+            else:
+                _make(work_dir, folder, needed_bytes)
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)

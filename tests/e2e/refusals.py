@@ -11,6 +11,6 @@ def refused(process: Process, *texts: str) -> str:
     complaint = [line for line in process.output().splitlines() if line.startswith("clipzy: ")]
     assert len(complaint) == 1, process.output()
     for text in texts:
-        assert text in complaint[0]
+        assert text in complaint[0], complaint[0]
     assert "Traceback" not in process.output()
     return complaint[0]
