@@ -174,16 +174,9 @@ def _key_of(job: Job) -> IdempotencyKey:
 
 
 def _new_job(order: Order) -> Job:
-    video = order.video
-    return Job(
+    return Job.over(
+        order.video,
         owner=owner(),
-        job_id=keys.new_id("job"),
-        video_id=video.video_id,
-        filename=video.filename,
-        source_key=video.key,
-        source_size_bytes=video.size_bytes,
-        source_sha256=video.sha256,
-        source_container=video.container,
         storage_id=services().membership.guard().storage_id,
         config=order.config,
         created_at=datetime.now(UTC),

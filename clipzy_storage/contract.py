@@ -2,10 +2,11 @@
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from clipzy_storage import keys
 from clipzy_storage.base import Link
 
 SCHEMA_VERSION = 1
@@ -93,6 +94,21 @@ class Job(_Record):
     error: JobError | None = None
     revision: int = 0  # grows with every change of the record
     expired: bool = False  # its result was kept as long as it was to be
+
+    @classmethod
+    def over(cls, video: Video, **fields: Any) -> Self:
+        """A new job over this video: ``storage_id``, ``created_at``, and whichever others are not their defaults."""
+        about = {
+            "job_id": keys.new_id("job"),
+            "video_id": video.video_id,
+            "filename": video.filename,
+            "source_key": video.key,
+            "source_size_bytes": video.size_bytes,
+            "source_sha256": video.sha256,
+            "source_container": video.container,
+            "config": {},
+        }
+        return cls(**about | fields)
 
     def public(self, link: Link | None) -> dict[str, Any]:
         """The job as every answer shows it; ``link`` leads to ``output.json`` once it is completed."""

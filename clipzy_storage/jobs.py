@@ -132,11 +132,7 @@ class JobStore(JobScripts):
 
     def get(self, job_id: str, *, owner: str) -> Job:
         """Raises ``JobNotFound``, also where the job belongs to another owner."""
-        with redis_client.translated():
-            fields: Any = self._redis.hgetall(self._key(job_id))
-        if not fields or fields["owner"] != owner:
-            raise JobNotFound(job_id)
-        return job_of(fields)
+        return self.look_up(job_id, owner=owner)[0]
 
     def look_up(self, job_id: str, *, owner: str) -> tuple[Job, bool]:
         """The job, and whether it is certain that it has not ended: false while storage may know more than Redis.
@@ -241,11 +237,6 @@ class JobStore(JobScripts):
         for job_id, (token, holder) in zip(ids, rows, strict=True):
             if token:
                 yield Lease(job_id, token, ProcessIdentity.from_dict(json.loads(holder)) if holder else None)
-
-    def may_reap(self, *, seconds: float) -> bool:
-        """Whether the caller is the one to do the next pass; true for one caller in so many seconds."""
-        with redis_client.translated():
-            return bool(self._redis.set(f"{self._prefix}reaper", "1", nx=True, px=max(int(seconds * 900), 1)))
 
     def reap(self, gone: Iterable[Lease], *, nonce: str, expired_too: bool = True) -> Reaped:
         """Take jobs from holders that are ``gone``, and from those silent for a lease and half a lease of grace."""

@@ -18,6 +18,8 @@ from clipzy_worker.errors import JobFailed
 from clipzy_worker.lease import LeaseKeeper
 from clipzy_worker.workplace import Workplace
 
+log = logging.getLogger(__name__)
+
 
 def create_workplace(settings: Settings, storage: Storage, *, storage_id: str) -> tuple[Celery, Workplace]:
     """The application, ready to be run as a worker in this process, and what its task works with."""
@@ -57,7 +59,7 @@ def _send_hint(app: Celery, job_id: str) -> None:
     try:
         app.send_task(broker.PROCESS_JOB, args=[job_id], queue=broker.QUEUE)
     except (OperationalError, OSError) as error:
-        raise QueueUnavailable(f"the broker cannot be reached ({type(error).__name__})", certain=False) from error
+        log.warning("job.hint_lost: %s (%s); the reaper sends it again", job_id, type(error).__name__)
 
 
 def _worker_settings(settings: Settings) -> dict[str, Any]:

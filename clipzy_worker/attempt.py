@@ -184,7 +184,7 @@ def _release(place: Workplace, claim: Claim, reason: ReleaseReason, message: str
     if answer == "decided":
         return _conclude(place, claim)
     if answer == "queued":
-        _hint(place, claim.job.job_id)
+        place.hint(claim.job.job_id)
     return f"released: {reason}"
 
 
@@ -223,14 +223,7 @@ def _preempt(place: Workplace, claim: Claim) -> None:
     if answer == "queued":
         log.info("job.released: %s, since this worker stops", claim.job.job_id)
         ending.discard_attempt(place.storage, _prefix(claim))
-        _hint(place, claim.job.job_id)
-
-
-def _hint(place: Workplace, job_id: str) -> None:
-    try:
-        place.hint(job_id)
-    except QueueUnavailable as error:
-        log.warning("job.hint_lost: %s (%s); the reaper sends it again", job_id, error)
+        place.hint(claim.job.job_id)
 
 
 def _insist(ask: Callable[[], T]) -> T:

@@ -4,12 +4,11 @@ Runs in every worker; for each kind of work a key in Redis lets one at a time do
 """
 
 import logging
-import threading
 from collections.abc import Callable
 
-from clipzy_storage.errors import QueueUnavailable, StorageError
 from clipzy_storage.leftovers import Leftovers
 from clipzy_storage.recovery import IN_FLIGHT_SECONDS, KEEP_FINISHED, Recovery, Report
+from clipzy_worker.rounds import Rounds
 from clipzy_worker.workplace import Workplace
 
 REBUILD_AGAIN_SECONDS = 10  # where the one who rebuilt has died over it, or is slow: two at once do no harm
@@ -19,33 +18,14 @@ CLEAR_EVERY_SECONDS = 3600
 log = logging.getLogger(__name__)
 
 
-class Janitor:
+class Janitor(Rounds):
     """A thread that looks after the records of all jobs until it is stopped."""
 
     def __init__(self, place: Workplace) -> None:
+        super().__init__("janitor", interval_seconds=place.jobs.lease_seconds / 6)
         self._place = place
         self._recovery = Recovery(place.jobs, place.upkeep, place.storage)
         self._leftovers = Leftovers(place.storage, place.upkeep, place.settings)
-        self._interval_seconds = place.jobs.lease_seconds / 6
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="janitor", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stopping.set()
-
-    def _run(self) -> None:
-        while not self._stopping.wait(self._interval_seconds):
-            try:
-                self.look()
-            except QueueUnavailable as error:
-                log.warning("janitor.redis_away: %s", error)
-            except StorageError as error:
-                log.warning("janitor.storage_trouble: %s; tried again later", error)
-            except Exception:  # the thread must outlive whatever one record holds in store
-                log.exception("janitor.failed")
 
     def look(self) -> None:
         """Do what is due. Raises ``QueueUnavailable``, ``StorageError``."""
@@ -64,10 +44,7 @@ class Janitor:
         report = compare()
         log.info("janitor.%s: %s", done, report)
         for job_id in report.waiting:
-            try:
-                self._place.hint(job_id)
-            except QueueUnavailable as error:
-                log.warning("janitor.not_hinted: %s: %s; the reaper does it", job_id, error)
+            self._place.hint(job_id)
 
     def _clear(self) -> None:
         while self._place.upkeep.prune(older_than_seconds=KEEP_FINISHED.total_seconds()):

@@ -6,7 +6,6 @@ sixth of it, and a silent worker is given a lease and half a lease more.
 
 import logging
 import os
-import threading
 import time
 from collections.abc import Callable
 
@@ -14,6 +13,7 @@ from clipzy_storage import ending
 from clipzy_storage.errors import QueueUnavailable, StorageError
 from clipzy_storage.jobs import Lease
 from clipzy_worker import scratch
+from clipzy_worker.rounds import Rounds
 from clipzy_worker.workplace import Workplace
 
 SWEEP_EVERY_SECONDS = 3600
@@ -22,38 +22,28 @@ UNFINISHED_FOR_SECONDS = 24 * 3600  # an upload that has not grown for so long h
 log = logging.getLogger(__name__)
 
 
-class Reaper:
+class Reaper(Rounds):
     """A thread that looks after the jobs of all workers until it is stopped."""
 
     def __init__(self, place: Workplace, *, waiting_hints: Callable[[], int]) -> None:
+        super().__init__("reaper", interval_seconds=place.jobs.lease_seconds / 6)
         self._place = place
         self._waiting_hints = waiting_hints
-        self._interval_seconds = place.jobs.lease_seconds / 6
         self._has_redis_since: float | None = None
         self._swept_at = -float(SWEEP_EVERY_SECONDS)
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="reaper", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stopping.set()
-
-    def _run(self) -> None:
-        while not self._stopping.wait(self._interval_seconds):
-            try:
-                self.look()
-            except QueueUnavailable as error:
-                self._has_redis_since = None
-                log.warning("reaper.redis_away: %s", error)
-            except Exception:  # the thread must outlive whatever one job holds in store
-                log.exception("reaper.failed")
 
     def look(self) -> None:
         """One pass. Raises ``QueueUnavailable``."""
+        try:
+            self._look()
+        except QueueUnavailable:
+            self._has_redis_since = None
+            raise
+
+    def _look(self) -> None:
         jobs = self._place.jobs
-        if not jobs.may_reap(seconds=self._interval_seconds):
+        # A little less than the pause, or who had the last turn would miss the next one by a hair.
+        if not self._place.upkeep.take_turn("reaper", seconds=self._interval_seconds * 0.9):
             return
         self._has_redis_since = self._has_redis_since or time.monotonic()
         gone = [lease for lease in jobs.leases() if lease.holder is not None and lease.holder.is_gone()]
@@ -70,13 +60,7 @@ class Reaper:
             return
         for job_id in self._place.jobs.stale(queue_is_empty=waiting == 0):
             log.info("reaper.hinted: %s", job_id)
-            self._hint(job_id)
-
-    def _hint(self, job_id: str) -> None:
-        try:
             self._place.hint(job_id)
-        except QueueUnavailable as error:
-            log.warning("reaper.not_hinted: %s: %s; tried again later", job_id, error)
 
     def _sweep(self) -> None:
         self._swept_at = time.monotonic()
@@ -97,7 +81,7 @@ class Reaper:
         reaped = self._place.jobs.reap(gone, nonce=os.urandom(8).hex(), expired_too=expired_too)
         for job_id in reaped.requeued:
             log.warning("reaper.requeued: %s, its worker is lost", job_id)
-            self._hint(job_id)
+            self._place.hint(job_id)
         for job_id, token in reaped.adopted:
             self._conclude(job_id, token)
 

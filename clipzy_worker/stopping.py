@@ -96,7 +96,7 @@ class Stopping:
             request._already_cancelled = True  # which Celery would else log as a failure, with a traceback
         for pid in self._children():
             self._worker.pool.terminate_job(pid, INTERRUPTION)
-            log.info("worker.interrupted: process %d puts its job back", pid)
+            log.info("worker.interrupted: process %d, which puts back the job it may have", pid)
 
     def _children(self) -> list[int]:
         pool = getattr(self._worker.pool, "_pool", None)  # None again when all have been joined

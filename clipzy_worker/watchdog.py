@@ -5,7 +5,6 @@ while it has room for one and takes none. Looks are counted and not time, so tha
 """
 
 import logging
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +13,7 @@ from celery.worker import state
 
 from clipzy_storage.errors import QueueUnavailable
 from clipzy_worker.alive import SignOfLife
+from clipzy_worker.rounds import Rounds
 
 LOOKS = 12  # in two leases
 LEAST_INTERVAL_SECONDS = 0.5  # a connection that is made anew takes a while, however short the lease
@@ -45,38 +45,23 @@ class Intake:
         self._taken += 1
 
 
-class Watchdog:
+class Watchdog(Rounds):
     """A thread that gives the sign of life at every look and, once it watches, calls ``give_up`` of a deaf worker."""
 
     def __init__(self, alive: SignOfLife, *, lease_seconds: int) -> None:
+        super().__init__("watchdog", interval_seconds=max(lease_seconds * 2 / LOOKS, LEAST_INTERVAL_SECONDS))
         self._alive = alive
-        self._interval_seconds = max(lease_seconds * 2 / LOOKS, LEAST_INTERVAL_SECONDS)
         self._passes_over: Callable[[], bool] = lambda: False
         self._give_up: Callable[[], None] = lambda: None
         self._passed_over = 0
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
 
     def watch(self, passes_over: Callable[[], bool], *, give_up: Callable[[], None]) -> None:
         """Call ``give_up`` once ``passes_over`` was true at so many looks running."""
         self._give_up, self._passes_over = give_up, passes_over
 
-    def stop(self) -> None:
-        self._stopping.set()
-
-    def _run(self) -> None:
-        while not self._stopping.wait(self._interval_seconds):
-            self._alive.give()  # first: a look may be held up by Redis
-            try:
-                self.look()
-            except Exception:  # the sign of life must not end because of what nobody thought of
-                log.exception("watchdog.failed")
-
     def look(self) -> None:
         """One look."""
+        self._alive.give()  # first: the rest may be held up by Redis
         try:
             self._passed_over = self._passed_over + 1 if self._passes_over() else 0
         except QueueUnavailable:  # then nobody can take anything; the reaper's thread says so

@@ -18,4 +18,4 @@ class Workplace:
     jobs: JobStore
     upkeep: JobUpkeep
     leases: LeaseKeeper
-    hint: Callable[[str], None]  # tells the workers that a job waits; may raise QueueUnavailable
+    hint: Callable[[str], None]  # tells the workers that a job waits; where that fails the reaper does it later

@@ -26,19 +26,7 @@ def _video() -> Video:
 
 
 def _job() -> Job:
-    video = _video()
-    return Job(
-        job_id=keys.new_id("job"),
-        video_id=video.video_id,
-        filename=video.filename,
-        source_key=video.key,
-        source_size_bytes=video.size_bytes,
-        source_sha256=video.sha256,
-        source_container=video.container,
-        storage_id="f" * 32,
-        config={},
-        created_at=NOW,
-    )
+    return Job.over(_video(), storage_id="f" * 32, created_at=NOW)
 
 
 def test_a_video_comes_back_as_it_was(storage: Storage) -> None:

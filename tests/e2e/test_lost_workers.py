@@ -19,11 +19,6 @@ def stack(tmp_path: Path, redis_url: str) -> Iterator[Stack]:
         yield stack
 
 
-@pytest.fixture
-def api(stack: Stack) -> Api:
-    return stack.web()
-
-
 def one_result(stack: Stack, api: Api, job_id: str, *, attempt: int) -> None:
     """The job is completed by this attempt, and only what it wrote is left."""
     job = api.finished(job_id)

@@ -3,27 +3,14 @@
 import hashlib
 import json
 import signal
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import pytest
 import redis
 
 from clipzy_storage.output import Output
 from tests.stack import Api, Stack, eventually
-
-
-@pytest.fixture
-def stack(tmp_path: Path, redis_url: str) -> Iterator[Stack]:
-    with Stack(tmp_path / "deployment", redis_url=redis_url) as stack:
-        yield stack
-
-
-@pytest.fixture
-def api(stack: Stack) -> Api:
-    return stack.web()
 
 
 def test_a_video_goes_through_the_whole_system(stack: Stack, api: Api, clip: Path) -> None:

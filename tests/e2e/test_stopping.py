@@ -28,11 +28,6 @@ def stack(tmp_path: Path, redis_url: str) -> Iterator[Stack]:
         yield stack
 
 
-@pytest.fixture
-def api(stack: Stack) -> Api:
-    return stack.web()
-
-
 def record(client: Any, job_id: str) -> dict[str, str]:
     found: dict[str, str] = client.hgetall(f"{keys.REDIS_PREFIX}job:{job_id}")
     return found

@@ -1,23 +1,9 @@
 """Jobs that somebody ends before they are done: the caller by cancelling, the operator by a time limit."""
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import pytest
-
 from tests.stack import Api, Stack, commands_below, eventually, media_process_below
-
-
-@pytest.fixture
-def stack(tmp_path: Path, redis_url: str) -> Iterator[Stack]:
-    with Stack(tmp_path / "deployment", redis_url=redis_url) as stack:
-        yield stack
-
-
-@pytest.fixture
-def api(stack: Stack) -> Api:
-    return stack.web()
 
 
 def media_processes(pid: int) -> list[int]:

@@ -80,19 +80,7 @@ class Shelf:
         return job
 
     def new_job(self, video: Video | None = None) -> Job:
-        video = video or self.upload()
-        return Job(
-            job_id=keys.new_id("job"),
-            video_id=video.video_id,
-            filename=video.filename,
-            source_key=video.key,
-            source_size_bytes=video.size_bytes,
-            source_sha256=video.sha256,
-            source_container=video.container,
-            storage_id=self.storage_id,
-            config={},
-            created_at=NOW,
-        )
+        return Job.over(video or self.upload(), storage_id=self.storage_id, created_at=NOW)
 
     def done_job(self, status: Status, *, hours: float = 0, job: Job | None = None) -> Job:
         """An ended job's durable record."""

@@ -60,7 +60,7 @@ def reaper(place: Workplace, redis_client: Any) -> Any:
     looking._has_redis_since = 0.001
 
     def look() -> None:
-        redis_client.delete(f"{keys.REDIS_PREFIX}reaper")
+        redis_client.delete(f"{keys.REDIS_PREFIX}turn:reaper")
         let_leases_expire(redis_client)
         looking.look()
 
@@ -180,12 +180,12 @@ def test_jobs_lost_three_times_end_as_failed_and_done(place: Workplace, reaper: 
 
 
 def test_one_reaper_at_a_time(place: Workplace, redis_client: Any) -> None:
-    redis_client.delete(f"{keys.REDIS_PREFIX}reaper")
-    assert place.jobs.may_reap(seconds=10)
-    assert not place.jobs.may_reap(seconds=10)
+    redis_client.delete(f"{keys.REDIS_PREFIX}turn:reaper")
+    assert place.upkeep.take_turn("reaper", seconds=10)
+    assert not place.upkeep.take_turn("reaper", seconds=10)
 
 
 def test_a_reaper_without_redis_says_so() -> None:
-    away = JobStore("redis://127.0.0.1:1/0", lease_seconds=60)
+    away = JobUpkeep("redis://127.0.0.1:1/0")
     with pytest.raises(QueueUnavailable):
-        away.may_reap(seconds=10)
+        away.take_turn("reaper", seconds=10)
