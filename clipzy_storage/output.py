@@ -5,20 +5,20 @@ It may grow; a name once here stays. Links are never stored in it, since they di
 
 import json
 import sys
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from clipzy_storage.errors import Damaged
+from clipzy_storage.measurements import Audio, Color, Grade, Motion, Part, Seconds, ShotMotion
+from clipzy_storage.style_dna import StyleDna
 
-Seconds = Annotated[float, Field(ge=0)]
+ArtifactKind = Literal[
+    "poster", "thumbnail", "sprite", "sprite_map", "contact_sheet", "waveform", "waveform_picture", "curves"
+]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Source(_Part):
+class Source(Part):
     """Facts about the upload. Width and height are as displayed: rotation and pixel shape applied."""
 
     filename: str
@@ -33,28 +33,30 @@ class Source(_Part):
     audio_codec: str | None
 
 
-class Shot(_Part):
+class Shot(Part):
     """From the first frame of one view to the first of the next; ``transition`` is how it begins."""
 
     index: int = Field(ge=0)
     start_seconds: Seconds
     end_seconds: Seconds
     transition: Literal["start", "cut", "fade", "dissolve"]
+    motion: ShotMotion | None = None
+    color: Grade | None = None
 
 
-class Artifact(_Part):
+class Artifact(Part):
     """One file that the job wrote."""
 
     name: str
     key: str
-    kind: Literal["poster", "thumbnail"]
+    kind: ArtifactKind
     content_type: str
     size_bytes: int = Field(ge=0)
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     shot: int | None = Field(default=None, description="The shot that a thumbnail shows.")
 
 
-class Output(_Part):
+class Output(Part):
     """The whole document."""
 
     schema_version: Literal["1.0"] = "1.0"
@@ -64,7 +66,11 @@ class Output(_Part):
     created_at: str
     source: Source
     shots: list[Shot]
-    clips: list[dict[str, Any]] = []
+    audio: Audio | None = Field(default=None, description="Null without an audio track, or where it was not asked for.")
+    motion: Motion | None = None
+    color: Color | None = None
+    style: StyleDna | None = None
+    clips: list[dict[str, Any]] = Field(default=[])
     artifacts: list[Artifact]
     warnings: list[str] = Field(default=[], description="What was odd about the file, for its owner.")
     timings: dict[str, float] = Field(description="Seconds each stage took, and each part of it.")

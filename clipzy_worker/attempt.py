@@ -19,12 +19,13 @@ from clipzy_worker.errors import Cancelled, InvalidMedia, JobFailed, LostJob, Me
 from clipzy_worker.interruption import Interruption
 from clipzy_worker.lease import HeldLease
 from clipzy_worker.media.comparison import Comparison
+from clipzy_worker.pipeline import STAGES
 from clipzy_worker.precedent import Result
 from clipzy_worker.scratch import OUT, attempt_folder
 from clipzy_worker.workplace import Workplace
 
 PATIENCE_SECONDS = 600  # how long a finished attempt waits for Redis to come back
-FIRST_STAGE = "video_analysis"
+FIRST_STAGE = STAGES[0].name
 NOT_SEEN = (
     "the uploaded file is not in the worker's storage, or not all of it: it was removed, or worker and front end do not"
     " share one storage"

@@ -64,7 +64,7 @@ def _analysed(folder: Path) -> str:
     film = folder / "film.mp4"
     made = ["-f", "lavfi", "-i", "testsrc2=size=64x64:rate=25:duration=1", "-pix_fmt", "yuv420p", str(film)]
     subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", *made], check=True, timeout=RUN_SECONDS)
-    with MediaProcess(MediaRequest("video_analysis", film, "mp4", folder)) as media:
+    with MediaProcess(MediaRequest(film, "mp4", folder)) as media:
         for _ in media.updates():
             pass
         source = media.result()["source"]

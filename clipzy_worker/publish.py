@@ -42,6 +42,7 @@ def store_attempt(
             **analysis["source"],
         },
         shots=analysis["shots"],
+        **{part: analysis.get(part) for part in ("audio", "motion", "color", "style")},
         artifacts=artifacts,
         warnings=analysis.get("warnings", []),
         timings=analysis["timings"],

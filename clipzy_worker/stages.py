@@ -1,16 +1,17 @@
-"""Runs the stages of the analysis over one job's footage, each in a media process."""
+"""Runs the stages of the analysis over one job's footage, in a media process."""
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from clipzy_storage.contract import Job
+from clipzy_storage.job_config import JobConfig
 from clipzy_storage.settings import Settings
 from clipzy_worker.errors import MediaCrashed
 from clipzy_worker.media.process import MediaLimits, MediaProcess, MediaRequest
-from clipzy_worker.pipeline import STAGES, Stage, percent_of
+from clipzy_worker.pipeline import percent_of
 from clipzy_worker.scratch import OUT
 
 MAX_DECODER_THREADS = 16  # each holds pictures of its own in memory, and more bring nothing
@@ -26,35 +27,28 @@ def run_stages(
 
     ``on_progress`` is called again and again with the job's percent and stage, and may raise to end it.
     """
-    analysis: dict[str, Any] = {"artifacts": [], "timings": {}}
-    for stage in STAGES:
-        for fraction in _run_stage(settings, job, stage, source, folder, analysis):
-            on_progress(percent_of(stage, fraction), stage.name)
-    return analysis
-
-
-def _run_stage(
-    settings: Settings, job: Job, stage: Stage, source: Path, folder: Path, analysis: dict[str, Any]
-) -> Iterator[float]:
-    """Yields how far the stage is, and adds its result to ``analysis`` at the end."""
-    threads = max(1, min(MAX_DECODER_THREADS, _cores() // settings.max_concurrent_jobs))
-    request = MediaRequest(
-        stage=stage.name,
-        source=source,
-        container=job.source_container,
-        out_folder=folder / OUT,
-        decoder_threads=threads,
-        # One more than decodes: the thread that analyses. The wall clock ends an honest job before this does.
-        limits=MediaLimits(cpu_seconds=settings.processing_timeout_seconds * (threads + 1)),
-    )
-    with MediaProcess(request) as media:
-        yield from media.updates(poll_seconds=POLL_SECONDS)
+    with MediaProcess(_request(settings, job, source, folder)) as media:
+        for fraction in media.updates(poll_seconds=POLL_SECONDS):
+            on_progress(percent_of(fraction), media.stage)
         try:
-            analysis.update(media.result())
+            return media.result()
         except MediaCrashed:
             if media.stderr_tail:
                 log.warning("media.last_words: %s: %s", job.job_id, media.stderr_tail[-2000:])
             raise
+
+
+def _request(settings: Settings, job: Job, source: Path, folder: Path) -> MediaRequest:
+    threads = max(1, min(MAX_DECODER_THREADS, _cores() // settings.max_concurrent_jobs))
+    return MediaRequest(
+        source=source,
+        container=job.source_container,
+        out_folder=folder / OUT,
+        config=JobConfig.model_validate(job.config),
+        decoder_threads=threads,
+        # One more than decodes: the thread that analyses. The wall clock ends an honest job before this does.
+        limits=MediaLimits(cpu_seconds=settings.processing_timeout_seconds * (threads + 1)),
+    )
 
 
 def _cores() -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import cv2
@@ -10,36 +11,68 @@ from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8]
 Glimpse = NDArray[np.float32]
+Samples = NDArray[np.float32]
+
+SAMPLE_RATE_HZ = 16_000  # of the sound that listeners hear
 
 _GLIMPSE_SIZE = (16, 9)
+_SMALL_PIXELS = 160 * 90
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture of the film, made small for measuring; levels are 0 to 255.
+    """One picture of the film, made small for measuring, upright and with square pixels; levels are 0 to 255.
 
-    ``pixels`` is BGR as stored (not turned), about 320x180; ``mean`` and ``spread`` (standard deviation) are of its
-    brightness. ``glimpse`` is the picture in 432 numbers, in which noise and small motion vanish.
-    ``show`` paints the full picture, upright, at a width and height.
+    ``pixels`` is BGR, about 320x180; ``small`` the same at about 160x90. ``mean`` and ``spread`` (standard deviation)
+    are of its brightness. ``show`` paints the full picture at a width and height.
     """
 
     index: int
     seconds: float
     pixels: Pixels
-    luma: Pixels
-    mean: float
-    spread: float
-    glimpse: Glimpse
     show: Callable[[tuple[int, int]], Pixels]
+
+    @cached_property
+    def small(self) -> Pixels:
+        height, width = self.pixels.shape[:2]
+        scale = min(1.0, (_SMALL_PIXELS / (width * height)) ** 0.5)
+        size = max(8, round(width * scale)), max(8, round(height * scale))
+        return np.asarray(cv2.resize(self.pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+    @cached_property
+    def luma(self) -> Pixels:
+        return np.asarray(cv2.cvtColor(self.pixels, cv2.COLOR_BGR2GRAY), dtype=np.uint8)
+
+    @cached_property
+    def small_luma(self) -> Pixels:
+        return np.asarray(cv2.cvtColor(self.small, cv2.COLOR_BGR2GRAY), dtype=np.uint8)
+
+    @cached_property
+    def glimpse(self) -> Glimpse:
+        """The picture in 432 numbers, in which noise and small motion vanish."""
+        return np.asarray(cv2.resize(self.small, _GLIMPSE_SIZE, interpolation=cv2.INTER_AREA), dtype=np.float32).ravel()
+
+    @property
+    def mean(self) -> float:
+        return self._levels[0]
+
+    @property
+    def spread(self) -> float:
+        return self._levels[1]
 
     @property
     def is_blank(self) -> bool:
         """Nearly all black or all white, as in the middle of a fade."""
         return self.spread < 8 and (self.mean < 28 or self.mean > 227)
 
+    @cached_property
+    def _levels(self) -> tuple[float, float]:
+        mean, spread = cv2.meanStdDev(self.small_luma)
+        return float(mean[0, 0]), float(spread[0, 0])
+
 
 class Analyser(Protocol):
-    """Listens to every frame in order, then to the end. Memory must not grow with the number of frames."""
+    """Watches every frame in order, then the end. Memory must not grow with the number of frames."""
 
     def process(self, frame: Frame) -> None: ...
 
@@ -47,11 +80,25 @@ class Analyser(Protocol):
         """There are no more frames; the last one ends at ``end_seconds``."""
 
 
-def make_frame(index: int, seconds: float, pixels: Pixels, show: Callable[[tuple[int, int]], Pixels]) -> Frame:
-    luma = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY), dtype=np.uint8)
-    mean, spread = cv2.meanStdDev(luma)
-    glimpse = cv2.resize(pixels, _GLIMPSE_SIZE, interpolation=cv2.INTER_AREA).astype(np.float32).ravel()
-    return Frame(index, seconds, pixels, luma, float(mean[0, 0]), float(spread[0, 0]), glimpse, show)
+@dataclass(frozen=True)
+class Block:
+    """A piece of the sound, mixed to one channel: float32 from -1 to 1, at ``SAMPLE_RATE_HZ``.
+
+    ``seconds`` is when its first sample sounds, on the clock of the pictures, and may lie before 0.
+    """
+
+    seconds: float
+    samples: Samples
+
+
+class Listener(Protocol):
+    """Hears all of the sound in order, in blocks of any length, then the end. Memory as for an ``Analyser``,
+    but for a few numbers a second."""
+
+    def process(self, block: Block) -> None: ...
+
+    def finish(self, end_seconds: float) -> None:
+        """There is no more sound; the film ends at ``end_seconds``."""
 
 
 def distance(one: Glimpse, other: Glimpse) -> float:

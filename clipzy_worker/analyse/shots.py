@@ -25,14 +25,15 @@ class Shot:
 class Shots:
     """An analyser. ``settled`` grows at its end as shots become certain, and holds all of them after ``finish``.
 
-    They follow each other without gaps, begin at 0 and end with the film.
+    They follow each other without gaps, begin at 0 and end with the film. No boundary will be found any more before
+    ``settled_until``.
     """
 
     def __init__(self) -> None:
         self.settled: list[Shot] = []
         self._detectors: tuple[Detector, ...] = (CutDetector(), FadeDetector(), DissolveDetector())
         self._recent: list[Boundary] = []  # in doubt, or near enough to overrule one that is
-        self._settled_until = 0.0
+        self.settled_until = 0.0
         self._open = Boundary(0.0, "start", 0.0, 0.0)
 
     def process(self, frame: Frame) -> None:
@@ -48,13 +49,13 @@ class Shots:
         self._close(end_seconds)
 
     def _settle(self, *, until_seconds: float) -> None:
-        if until_seconds <= self._settled_until:
+        if until_seconds <= self.settled_until:
             return
         for boundary in sorted(self._recent, key=lambda boundary: boundary.seconds):
-            if self._settled_until < boundary.seconds <= until_seconds and self._counts(boundary):
+            if self.settled_until < boundary.seconds <= until_seconds and self._counts(boundary):
                 self._close(boundary.seconds)
                 self._open = boundary
-        self._settled_until = until_seconds
+        self.settled_until = until_seconds
         self._recent = [boundary for boundary in self._recent if boundary.last > until_seconds - LAG_SECONDS]
 
     def _counts(self, boundary: Boundary) -> bool:

@@ -47,10 +47,9 @@ def _own_stdout() -> Any:
 
 def _run(request: MediaRequest, report: Report) -> dict[str, Any]:
     # Imported here: the media libraries load only after the process has been confined.
-    from clipzy_worker.media.video_analysis import analyse_video
+    from clipzy_worker.media.analysis import analyse
 
-    stages = {"video_analysis": analyse_video}
-    return stages[request.stage](request, report)
+    return analyse(request, report)
 
 
 if __name__ == "__main__":

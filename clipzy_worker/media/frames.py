@@ -1,22 +1,27 @@
-"""One decode pass over a video track: every picture once, in order, with its time."""
+"""One pass over a file: every picture once, in order, with its time; the sound is heard on the way."""
 
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import cast
 
 import av.error
+from av.audio.stream import AudioStream
 from av.packet import Packet
+from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from clipzy_worker.errors import InvalidMedia
 from clipzy_worker.media.request import MediaLimits
+from clipzy_worker.media.sound import Sound
 from clipzy_worker.media.source import Source, check_readable, too_long
 
 _FALLBACK_RATE = Fraction(25)
 
 
 class Decoding:
-    """Iterates over ``(seconds, frame)``; seconds are exact, begin at 0 and always rise.
+    """Iterates over ``(seconds, frame)``; seconds are exact, begin at 0 and always rise. Packets of the sound that come
+    between are given to ``sound``.
 
     Damage is skipped where decoding can go on: ``damaged_packets`` and ``cut_short`` say what happened.
     ``fraction`` says how far it has come, from 0 to 1.
@@ -27,8 +32,9 @@ class Decoding:
         StorageUnavailable: the file could not be read on.
     """
 
-    def __init__(self, source: Source, *, limits: MediaLimits, size_bytes: int) -> None:
+    def __init__(self, source: Source, *, limits: MediaLimits, size_bytes: int, sound: Sound | None) -> None:
         self._source = source
+        self._sound = sound
         self._limits = limits
         self._size_bytes = max(size_bytes, 1)
         self._first: Fraction | None = None
@@ -55,14 +61,20 @@ class Decoding:
 
     def _packets(self) -> Iterator["Packet[VideoStream] | None"]:
         try:
-            for packet in self._source.container.demux(self._source.video):
+            for packet in self._source.container.demux(self._tracks()):
                 self._position_bytes = max(self._position_bytes, packet.pos or 0)
-                yield packet
+                if self._sound is None or packet.stream is self._source.video:
+                    yield cast("Packet[VideoStream]", packet)
+                elif packet.size:  # the empty one at the end is the sound's own business
+                    self._sound.take(cast("Packet[AudioStream]", packet))
         except av.error.FFmpegError as error:
             if isinstance(error, OSError):
                 check_readable(self._source.path)
             self.cut_short = True
             yield None  # so that the decoder gives what it still holds
+
+    def _tracks(self) -> list[Stream]:
+        return [self._source.video, *([self._sound.stream] if self._sound else [])]
 
     def _decoded(self, packet: "Packet[VideoStream] | None") -> list[VideoFrame]:
         try:

@@ -4,6 +4,8 @@ import json
 import math
 from typing import Any
 
+from clipzy_worker.pipeline import STAGES
+
 # The two crashes that are none: they may pass.
 OUT_OF_SPACE = "ran out of disk space"
 SOURCE_LOST = "could not read the video from storage"
@@ -11,6 +13,7 @@ SOURCE_LOST = "could not read the video from storage"
 _MAX_LINE_BYTES = 32 << 20
 _MAX_TOTAL_BYTES = 64 << 20
 _MAX_TEXT_LENGTH = 300
+_STAGES = {stage.name for stage in STAGES}
 
 
 class ProtocolError(Exception):
@@ -21,7 +24,8 @@ class Messages:
     """Collects a child's stdout and knows the newest of each kind of message."""
 
     def __init__(self) -> None:
-        self.fraction = 0.0  # from 0 to 1, never falls
+        self.fraction = 0.0  # of all stages, from 0 to 1, never falls
+        self.stage = STAGES[0].name
         self.result: dict[str, Any] | None = None
         self.invalid_media: str | None = None
         self.crashed: str | None = None
@@ -42,7 +46,10 @@ class Messages:
 
     def _take(self, line: bytes) -> None:
         match _parsed(line):
-            case {"progress": float() | int() as fraction} if math.isfinite(fraction):
+            case {"progress": float() | int() as fraction, "stage": str() as stage} if (
+                math.isfinite(fraction) and stage in _STAGES
+            ):
+                self.stage = stage
                 self.fraction = max(self.fraction, min(float(fraction), 1.0))
             case {"result": dict() as result}:
                 self.result, self.fraction = result, 1.0

@@ -32,6 +32,12 @@ class Geometry:
         width, height = max(1, round(self.stored_width * self.pixel_aspect)), self.stored_height
         return (height, width) if self.quarter_turns % 2 else (width, height)
 
+    def reduced(self, pixels: int) -> tuple[int, int]:
+        """The shown size, reduced to about so many pixels, whatever its shape; never enlarged."""
+        width, height = self.shown_size
+        scale = min(1.0, (pixels / (width * height)) ** 0.5)
+        return max(8, round(width * scale)), max(8, round(height * scale))
+
     def fitted(self, *, width: int | None = None, side: int | None = None) -> tuple[int, int]:
         """The shown size, reduced to this width or to this largest side; never enlarged."""
         shown = self.shown_size
@@ -64,10 +70,10 @@ class Painter:
         )
         return np.asarray(scaled.to_ndarray(), dtype=np.uint8)
 
-    def shown(self, frame: VideoFrame, size: tuple[int, int], geometry: Geometry) -> Pixels:
+    def shown(self, frame: VideoFrame, size: tuple[int, int], geometry: Geometry, *, fast: bool = False) -> Pixels:
         """The picture as a viewer sees it, at ``size`` (width, height) after turning."""
         stored_size = (size[1], size[0]) if geometry.quarter_turns % 2 else size
-        return np.ascontiguousarray(np.rot90(self.stored(frame, stored_size), geometry.quarter_turns))
+        return np.ascontiguousarray(np.rot90(self.stored(frame, stored_size, fast=fast), geometry.quarter_turns))
 
 
 def write_jpeg(path: Path, pixels: Pixels) -> None:

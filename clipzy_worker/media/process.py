@@ -33,7 +33,7 @@ _SPOKEN_REASONS = {
 
 
 class MediaProcess:
-    """One stage in a child process with a session of its own. To be used once, with ``with``.
+    """The analysis of one file in a child process with a session of its own. To be used once, with ``with``.
 
     However the block is left, the whole process group is killed, the child is reaped and the pipes are closed.
 
@@ -68,6 +68,11 @@ class MediaProcess:
         return self._running().pid
 
     @property
+    def stage(self) -> str:
+        """Which stage of the pipeline is under way."""
+        return self._messages.stage
+
+    @property
     def stderr_tail(self) -> str:
         """The last of what the child wrote to stderr, for the log only: it may hold paths of this machine."""
         return self._stderr.decode(errors="replace")
@@ -91,7 +96,7 @@ class MediaProcess:
                 yield self._messages.fraction
 
     def result(self) -> dict[str, Any]:
-        """What the stage found. To be asked when ``updates`` has ended: a child that still runs is killed.
+        """What was found. To be asked when ``updates`` has ended: a child that still runs is killed.
 
         Raises:
             InvalidMedia: the file is at fault; the text says how, for its owner.

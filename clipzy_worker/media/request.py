@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Self
 
+from clipzy_storage.job_config import JobConfig
+
 
 @dataclass(frozen=True)
 class MediaLimits:
@@ -23,19 +25,19 @@ class MediaLimits:
 
 @dataclass(frozen=True)
 class MediaRequest:
-    """One stage over one file. ``container`` is what was recognised in the bytes: mp4, mov, avi, mkv or webm."""
+    """The analysis of one file. ``container`` is what was recognised in the bytes: mp4, mov, avi, mkv or webm."""
 
-    stage: str
     source: Path
     container: str
     out_folder: Path
+    config: JobConfig = field(default_factory=JobConfig)
     decoder_threads: int = 1
     limits: MediaLimits = field(default_factory=MediaLimits)
 
     def to_json(self) -> str:
         """With absolute paths, since the child works in another folder."""
         paths = {"source": os.path.abspath(self.source), "out_folder": os.path.abspath(self.out_folder)}
-        return json.dumps(asdict(self) | paths)
+        return json.dumps(asdict(self) | paths | {"config": self.config.model_dump(mode="json")})
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -43,5 +45,6 @@ class MediaRequest:
         values = json.loads(text)
         values["source"] = Path(values["source"])
         values["out_folder"] = Path(values["out_folder"])
+        values["config"] = JobConfig.model_validate(values["config"])
         values["limits"] = MediaLimits(**values["limits"])
         return cls(**values)

@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 import av.container
 import av.error
+from av.audio.stream import AudioStream
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
@@ -34,7 +35,7 @@ class Source:
     name: str  # mp4, mov, avi, mkv or webm
     container: av.container.InputContainer
     video: VideoStream
-    audio_codec: str | None
+    audio: AudioStream | None  # the first that can be decoded
 
     @property
     def declared_seconds(self) -> float | None:
@@ -46,6 +47,18 @@ class Source:
     @property
     def declared_rate(self) -> Fraction | None:
         return self.video.guessed_rate or self.video.average_rate
+
+    @property
+    def origin(self) -> Fraction:
+        """The stamp of the first picture, in seconds of the container's own clock."""
+        start = self.video.start_time
+        return start * Fraction(self.video.time_base) if start is not None and self.video.time_base else Fraction(0)
+
+    @property
+    def audio_codec(self) -> str | None:
+        for stream in self.container.streams.audio:
+            return stream.codec_context.codec.canonical_name if stream.codec_context else "unknown"
+        return None
 
     @property
     def video_codec(self) -> str:
@@ -76,7 +89,7 @@ def open_source(request: MediaRequest) -> Iterator[Source]:
         video.codec_context.thread_type = "FRAME"
         video.codec_context.thread_count = request.decoder_threads
         video.codec_context.options = {"max_pixels": str(request.limits.max_pixels)}
-        source = Source(request.source, request.container, container, video, _audio_codec(container))
+        source = Source(request.source, request.container, container, video, _audio_track(container))
         if (source.declared_seconds or 0) > request.limits.max_duration_seconds:
             raise InvalidMedia(too_long(request.limits))
         yield source
@@ -159,7 +172,8 @@ def _check_claims(video: VideoStream, limits: MediaLimits) -> None:
         )
 
 
-def _audio_codec(container: av.container.InputContainer) -> str | None:
+def _audio_track(container: av.container.InputContainer) -> AudioStream | None:
     for stream in container.streams.audio:
-        return stream.codec_context.codec.canonical_name if stream.codec_context else "unknown"
+        if stream.codec_context and stream.codec_context.name in _AUDIO_DECODERS:
+            return stream
     return None

@@ -18,7 +18,7 @@ UNREADABLE = {
 @pytest.mark.parametrize("case", UNREADABLE)
 def test_a_source_that_cannot_be_read_is_trouble_with_storage(case: str, tmp_path: Path) -> None:
     """Without the difference the media process has crashed, or the file is called invalid media."""
-    request = MediaRequest("video_analysis", tmp_path / UNREADABLE[case], "mp4", tmp_path)
+    request = MediaRequest(tmp_path / UNREADABLE[case], "mp4", tmp_path)
     with MediaProcess(request) as media:
         for _ in media.updates():
             pass

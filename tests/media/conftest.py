@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from clipzy_worker.media.analysis import analyse as analyse_file
 from clipzy_worker.media.report import Report
 from clipzy_worker.media.request import MediaRequest
-from clipzy_worker.media.video_analysis import analyse_video
 
 Analyse = Callable[[Path], dict[str, Any]]
 
@@ -24,7 +24,7 @@ def analyse(tmp_path: Path) -> Analyse:
     """Runs the stage in this process: what it finds does not depend on where it runs, and starting one takes time."""
 
     def run(path: Path) -> dict[str, Any]:
-        request = MediaRequest("video_analysis", path, path.suffix[1:], tmp_path)
-        return analyse_video(request, Report(io.BytesIO()))
+        request = MediaRequest(path, path.suffix[1:], tmp_path)
+        return analyse_file(request, Report(io.BytesIO()))
 
     return run

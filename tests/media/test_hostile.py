@@ -41,7 +41,7 @@ def analysed(request: MediaRequest) -> dict[str, object]:
 
 def request_for(path: Path, out_folder: Path, *, container: str = "mp4") -> MediaRequest:
     out_folder.mkdir(exist_ok=True)
-    return MediaRequest("video_analysis", path, container, out_folder)
+    return MediaRequest(path, container, out_folder)
 
 
 @pytest.mark.parametrize("container", ["mp4", "mkv"])

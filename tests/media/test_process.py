@@ -29,12 +29,12 @@ BROKEN = {
 
 @pytest.fixture
 def request_(tmp_path: Path, clips_folder: Path) -> MediaRequest:
-    return MediaRequest("video_analysis", clips.cuts_clip(clips_folder).path, "mp4", tmp_path)
+    return MediaRequest(clips.cuts_clip(clips_folder).path, "mp4", tmp_path)
 
 
 @pytest.fixture
 def long_request(tmp_path: Path, clips_folder: Path) -> MediaRequest:
-    return MediaRequest("video_analysis", clips.long_clip(clips_folder).path, "mp4", tmp_path)
+    return MediaRequest(clips.long_clip(clips_folder).path, "mp4", tmp_path)
 
 
 def python(script: str) -> tuple[str, ...]:
@@ -125,7 +125,7 @@ def test_only_the_end_of_stderr_is_kept(request_: MediaRequest) -> None:
 
 def test_progress_never_falls_and_comes_without_news(request_: MediaRequest) -> None:
     # Given a child that goes back and then says nothing for ever
-    script = "import signal\nfor f in (0.5, 0.2, 7): print('{\"progress\": %s}' % f, flush=True)\nsignal.pause()"
+    script = 'import signal\nfor f in (0.5, 0.2, 7): print(\'{"progress": %s, "stage": "video_analysis"}\' % f, flush=True)\nsignal.pause()'
 
     # When it is followed until all is said, and then for three updates more
     with MediaProcess(request_, command=python(script)) as media:
@@ -142,7 +142,7 @@ def test_nothing_remains_however_the_block_is_left(error: type[BaseException] | 
     script = (
         "import subprocess, signal\n"
         "subprocess.Popen(['sleep', '1000'])\n"
-        "print('{\"progress\": 1}', flush=True)\n"
+        'print(\'{"progress": 1, "stage": "video_analysis"}\', flush=True)\n'
         "signal.pause()\n"
     )
     files_before = open_descriptors()
