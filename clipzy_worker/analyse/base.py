@@ -24,13 +24,15 @@ class Frame:
     """One picture of the film, made small for measuring, upright and with square pixels; levels are 0 to 255.
 
     ``pixels`` is BGR, about 320x180; ``small`` the same at about 160x90. ``mean`` and ``spread`` (standard deviation)
-    are of its brightness. ``show`` paints the full picture at a width and height.
+    are of its brightness. ``show`` paints the full picture at a width and height. A key picture is coded without
+    any other.
     """
 
     index: int
     seconds: float
     pixels: Pixels
     show: Callable[[tuple[int, int]], Pixels]
+    is_key: bool = False
 
     @cached_property
     def small(self) -> Pixels:

@@ -1,22 +1,45 @@
 """The look of each shot and of the film: grade, dominant colours, black bars."""
 
+import math
 from typing import Any
 
 from clipzy_worker.analyse.base import Frame
+from clipzy_worker.analyse.grade import GradeSum, grade_of, measured
+from clipzy_worker.analyse.letterbox import Letterbox
+from clipzy_worker.analyse.per_shot import PerShot
 from clipzy_worker.analyse.shots import Shots
-from clipzy_worker.media.picture import Geometry
+
+_SAMPLE_EVERY_SECONDS = 0.25
 
 
 class Colors:
-    """An analyser, to be asked after ``shots``. After ``finish``, ``of_shots`` has a ``Grade`` for each shot."""
+    """An analyser, to be asked after ``shots``. Looks at four pictures a second, at those with something to see.
 
-    def __init__(self, shots: Shots, geometry: Geometry) -> None:
+    After ``finish``, ``of_shots`` has a ``Grade`` for each shot and ``of_film`` the ``Color`` of the whole; ``None``
+    where all of it is blank.
+    """
+
+    def __init__(self, shots: Shots, shown_size: tuple[int, int]) -> None:
         self.of_shots: list[dict[str, Any] | None] = []
         self.of_film: dict[str, Any] | None = None
-        self._shots = shots
-        self._geometry = geometry
+        self._sums = PerShot(shots, GradeSum)
+        self._film = GradeSum()
+        self._letterbox = Letterbox(shown_size)
+        self._sampled_at = -math.inf
 
-    def process(self, frame: Frame) -> None: ...
+    def process(self, frame: Frame) -> None:
+        if frame.seconds - self._sampled_at >= _SAMPLE_EVERY_SECONDS and not frame.is_blank:
+            self._sampled_at = frame.seconds
+            self._letterbox.process(frame)
+            self._sums.add(frame.seconds, measured(self._letterbox.active(frame.small)[::2, ::2]))
+        self._take_settled_shots()
 
     def finish(self, end_seconds: float) -> None:  # noqa: ARG002 - of the protocol
-        self.of_shots = [None for _ in self._shots.settled]
+        self._take_settled_shots()
+        grade = grade_of(self._film)
+        self.of_film = grade and grade | {"letterbox": self._letterbox.bars()}
+
+    def _take_settled_shots(self) -> None:
+        for shot, total in self._sums.settled():
+            self.of_shots.append(grade_of(total))
+            self._film.add(shot.start_seconds, total)

@@ -47,9 +47,10 @@ def analyse(request: MediaRequest, report: Report) -> dict[str, Any]:
         with clock.charged(MOTION_ANALYSIS.name):
             watch.finish(end_seconds)
         report.progress(STYLE_EXTRACTION, 0.0)
-        result = watch.result(decoding) | {
+        result = watch.result(decoding)
+        result |= {
             "audio": audio,
-            "artifacts": watch.artifacts + (sound.artifacts if sound else []),
+            "artifacts": result["artifacts"] + (sound.artifacts if sound else []),
             "warnings": _warnings(source, decoding, sound),
         }
         if "style" in request.config.analyses:

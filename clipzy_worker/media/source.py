@@ -72,8 +72,10 @@ class Source:
 
 
 @contextlib.contextmanager
-def open_source(request: MediaRequest) -> Iterator[Source]:
+def open_source(request: MediaRequest, *, hasty: bool = True) -> Iterator[Source]:
     """Open the request's file with nothing but the demuxer of its container and the decoders that are allowed.
+
+    A ``hasty`` decoder leaves out the loop filter, a sixth of its work, which pictures made small do not miss.
 
     Raises:
         InvalidMedia: it is not that container, has no video track, or claims more than the limits allow.
@@ -88,7 +90,10 @@ def open_source(request: MediaRequest) -> Iterator[Source]:
         _check_claims(video, request.limits)
         video.codec_context.thread_type = "FRAME"
         video.codec_context.thread_count = request.decoder_threads
-        video.codec_context.options = {"max_pixels": str(request.limits.max_pixels)}
+        video.codec_context.options = {
+            "max_pixels": str(request.limits.max_pixels),
+            "skip_loop_filter": "all" if hasty else "default",
+        }
         source = Source(request.source, request.container, container, video, _audio_track(container))
         if (source.declared_seconds or 0) > request.limits.max_duration_seconds:
             raise InvalidMedia(too_long(request.limits))

@@ -1,0 +1,43 @@
+"""Dominant colours: the heaviest places of a coarse CIELAB histogram, each with all that looks like it."""
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+_STEPS = 16  # of each axis, of 256 levels
+BINS = _STEPS**3
+_MOST = 5
+_MIN_SHARE = 0.03
+_MIN_BIN_SHARE = 0.0005
+_ALIKE = 24.0  # distance in CIELAB (8-bit axes, L* counted at 255/100) within which colours are one
+
+
+def bins_of(lab: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """The histogram bin of each pixel; shape (n, 3) to (n,)."""
+    coarse = (lab >> 4).astype(np.int64)
+    return np.asarray(coarse[:, 0] * _STEPS * _STEPS + coarse[:, 1] * _STEPS + coarse[:, 2], dtype=np.int64)
+
+
+def dominant_colors(counts: NDArray[np.int64]) -> list[dict[str, Any]]:
+    """At most five colours as ``DominantColor``, heaviest first; those below 3 % of the pixels are left out."""
+    places = np.flatnonzero(counts > _MIN_BIN_SHARE * counts.sum())
+    weights = counts[places] / counts.sum()
+    centres = (np.stack(np.unravel_index(places, (_STEPS,) * 3), axis=1) * 16 + 8).astype(np.float64)
+    alike = np.linalg.norm(centres[:, None] - centres[None], axis=2) <= _ALIKE
+    found: list[dict[str, Any]] = []
+    while weights.max(initial=0.0) > 0 and len(found) < _MOST:
+        one = alike[int((alike @ weights).argmax())]
+        share = float(weights[one].sum())
+        if share < _MIN_SHARE:
+            break
+        found.append({"hex": _hex(weights[one] @ centres[one] / share), "share": round(share, 3)})
+        weights = np.where(one, 0.0, weights)
+    return found
+
+
+def _hex(lab: NDArray[np.float64]) -> str:
+    pixel = np.round(lab).astype(np.uint8).reshape(1, 1, 3)
+    blue, green, red = (int(level) for level in cv2.cvtColor(pixel, cv2.COLOR_Lab2BGR)[0, 0])
+    return f"#{red:02x}{green:02x}{blue:02x}"

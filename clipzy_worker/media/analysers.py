@@ -1,0 +1,34 @@
+"""Who watches the pictures of one film, in which order."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from clipzy_storage.job_config import JobConfig
+from clipzy_worker.analyse.base import Analyser
+from clipzy_worker.analyse.color import Colors
+from clipzy_worker.analyse.motion import Motions
+from clipzy_worker.analyse.poster import Poster
+from clipzy_worker.analyse.shots import Shots
+from clipzy_worker.analyse.sprites import Sprites
+from clipzy_worker.analyse.thumbnails import Thumbnails, thumbnails
+from clipzy_worker.media.picture import Geometry
+
+POSTER_SIDE = 1280
+
+
+class Analysers:
+    """Those that ``config`` asks for; the others are ``None``."""
+
+    def __init__(self, config: JobConfig, geometry: Geometry, out_folder: Path) -> None:
+        self.shots = Shots()
+        self.poster = Poster(geometry.fitted(side=POSTER_SIDE))
+        self.thumbnails: Thumbnails | None = thumbnails(
+            config.thumbnails, shots=self.shots, geometry=geometry, out_folder=out_folder
+        )
+        self.sprites = Sprites(out_folder) if config.sprites else None
+        self.motions = Motions(self.shots) if "motion" in config.analyses else None
+        self.colors = Colors(self.shots, geometry.shown_size) if "color" in config.analyses else None
+
+    def in_order(self) -> Iterator[tuple[str, Analyser]]:
+        """The shots first: others ask for them."""
+        yield from ((name, analyser) for name, analyser in vars(self).items() if analyser is not None)
