@@ -39,6 +39,13 @@ def ffmpeg(*arguments: str) -> None:
     subprocess.run(command, check=True, capture_output=True, text=True)
 
 
+def raw_picture(graph: str, *, width: int, height: int) -> bytes:
+    """The first picture of a filter graph as it is drawn: blue, green, red, 8 bits each."""
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-nostdin", "-f", "lavfi", "-i", graph]
+    command += ["-frames:v", "1", "-vf", f"scale={width}:{height}", "-pix_fmt", "bgr24", "-f", "rawvideo", "-"]
+    return subprocess.run(command, check=True, capture_output=True).stdout
+
+
 def cuts_clip(
     folder: Path,
     *,

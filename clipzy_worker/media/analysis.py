@@ -6,6 +6,7 @@ import cv2
 
 from clipzy_worker.media.clock import Clock
 from clipzy_worker.media.frames import Decoding
+from clipzy_worker.media.oddities import is_damaged, warnings_about
 from clipzy_worker.media.report import Report
 from clipzy_worker.media.request import MediaRequest
 from clipzy_worker.media.sound import Sound
@@ -29,33 +30,23 @@ def analyse(request: MediaRequest, report: Report) -> dict[str, Any]:
         sound = _sound(source, request, clock)
         decoding = Decoding(source, limits=request.limits, size_bytes=size_bytes_of(request.source), sound=sound)
         watch = Watch(source, request, clock)
-        with clock.charged(VIDEO_ANALYSIS.name):
+        with clock.charged(VIDEO_ANALYSIS.name, rest_to="decode"):
             for seconds, decoded in decoding:
                 watch.process(seconds, decoded)
                 report.progress(VIDEO_ANALYSIS, decoding.fraction)
-            end_seconds = float(decoding.end_seconds)
-            watch.finish_shots(end_seconds)
-        whole = clock.spent[VIDEO_ANALYSIS.name]
-        clock.spent["decode"] = whole - sum(spent for name, spent in clock.spent.items() if name != VIDEO_ANALYSIS.name)
+            watch.finish_shots(float(decoding.end_seconds))
         report.progress(AUDIO_ANALYSIS, 0.0)
-        audio = None
-        if sound is not None:
-            with clock.charged(AUDIO_ANALYSIS.name):
-                sound.finish(end_seconds)
-                audio = sound.result()
+        audio = _heard(sound, float(decoding.end_seconds), clock)
         report.progress(MOTION_ANALYSIS, 0.0)
         with clock.charged(MOTION_ANALYSIS.name):
-            watch.finish(end_seconds)
-        report.progress(STYLE_EXTRACTION, 0.0)
-        result = watch.result(decoding)
-        result |= {
-            "audio": audio,
-            "artifacts": result["artifacts"] + (sound.artifacts if sound else []),
-            "warnings": _warnings(source, decoding, sound),
-        }
-        if "style" in request.config.analyses:
-            with clock.charged(STYLE_EXTRACTION.name):
-                result["style"] = extract(result)
+            watch.finish(float(decoding.end_seconds))
+        result = watch.result(decoding) | {"audio": audio, "warnings": warnings_about(source, decoding, sound)}
+        result["artifacts"] += sound.artifacts if sound else []
+        damaged = is_damaged(decoding, sound)
+    report.progress(STYLE_EXTRACTION, 0.0)
+    if "style" in request.config.analyses:
+        with clock.charged(STYLE_EXTRACTION.name):
+            result["style"] = extract(result, damaged=damaged)
     return result | {"timings": {name: round(spent, 3) for name, spent in clock.spent.items()}}
 
 
@@ -65,17 +56,9 @@ def _sound(source: Source, request: MediaRequest, clock: Clock) -> Sound | None:
     return Sound(source.audio, origin=source.origin, clock=clock, request=request)
 
 
-def _warnings(source: Source, decoding: Decoding, sound: Sound | None) -> list[str]:
-    found = []
-    end_seconds, declared = float(decoding.end_seconds), source.declared_seconds
-    if declared is None:
-        found.append("The file does not say how long it is; its pictures were counted.")
-    elif abs(declared - end_seconds) > max(0.5, 0.02 * end_seconds):
-        found.append(f"The file claims {declared:.2f} seconds; its pictures last {end_seconds:.2f}.")
-    if decoding.damaged_packets:
-        found.append(f"{decoding.damaged_packets} damaged pieces could not be decoded and were left out.")
-    if sound is not None and sound.damaged_packets:
-        found.append(f"{sound.damaged_packets} damaged pieces of the sound could not be decoded and were left out.")
-    if decoding.cut_short:
-        found.append("The file ends in the middle; what is there was used.")
-    return found
+def _heard(sound: Sound | None, end_seconds: float, clock: Clock) -> dict[str, Any] | None:
+    if sound is None:
+        return None
+    with clock.charged(AUDIO_ANALYSIS.name):
+        sound.finish(end_seconds)
+        return sound.result()

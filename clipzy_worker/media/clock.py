@@ -13,9 +13,13 @@ class Clock:
         self.spent: defaultdict[str, float] = defaultdict(float)
 
     @contextmanager
-    def charged(self, name: str) -> Iterator[None]:
-        started_at = time.perf_counter()
+    def charged(self, name: str, *, rest_to: str | None = None) -> Iterator[None]:
+        """Charge the block's time to ``name``, and what of it was charged to no other name in it to ``rest_to`` too."""
+        before, started_at = sum(self.spent.values()), time.perf_counter()
         try:
             yield
         finally:
-            self.spent[name] += time.perf_counter() - started_at
+            seconds = time.perf_counter() - started_at
+            if rest_to is not None:
+                self.spent[rest_to] += seconds - (sum(self.spent.values()) - before)
+            self.spent[name] += seconds

@@ -10,6 +10,8 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
+from clipzy_worker.media.hdr import as_shown
+
 Pixels = NDArray[np.uint8]
 
 _JPEG_QUALITY = 85
@@ -58,17 +60,23 @@ class Painter:
         self._scaler = VideoReformatter()
 
     def stored(self, frame: VideoFrame, size: tuple[int, int], *, fast: bool = False) -> Pixels:
-        """The picture as it is stored, scaled to ``size`` (width, height): BGR, shape (height, width, 3)."""
+        """The picture as it is stored, scaled to ``size`` (width, height): BGR, shape (height, width, 3).
+
+        High dynamic range is made ordinary; the two fields of an interlaced picture are blended.
+        """
+        height = min(size[1], frame.height // 2) if frame.interlaced_frame else size[1]
         scaled = self._scaler.reformat(
             frame,
             width=size[0],
-            height=size[1],
+            height=max(1, height),
             format="bgr24",
             src_colorspace=_colorspace(frame),
             interpolation=Interpolation.FAST_BILINEAR if fast else Interpolation.AREA,
             threads=1,
         )
-        return np.asarray(scaled.to_ndarray(), dtype=np.uint8)
+        pixels = np.asarray(scaled.to_ndarray(), dtype=np.uint8)
+        pixels = as_shown(pixels, transfer=frame.color_trc, primaries=frame.color_primaries)
+        return pixels if pixels.shape[0] == size[1] else np.asarray(cv2.resize(pixels, size), dtype=np.uint8)
 
     def shown(self, frame: VideoFrame, size: tuple[int, int], geometry: Geometry, *, fast: bool = False) -> Pixels:
         """The picture as a viewer sees it, at ``size`` (width, height) after turning."""

@@ -1,6 +1,7 @@
 """Opening a file that nobody vouches for: allow-lists first, then what it claims, and only then its pictures."""
 
 import contextlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -10,21 +11,21 @@ import av
 import av.container
 import av.error
 from av.audio.stream import AudioStream
-from av.stream import Disposition
+from av.packet import Packet
+from av.stream import Stream
 from av.video.stream import VideoStream
 
 from clipzy_storage.errors import StorageUnavailable
 from clipzy_worker.errors import InvalidMedia
+from clipzy_worker.media.bounds import PacketBounds
+from clipzy_worker.media.claims import AUDIO_DECODERS, DEMUXERS, VIDEO_DECODERS, audio_track, threads_for, video_track
 from clipzy_worker.media.request import MediaLimits, MediaRequest
 
-_DEMUXERS = {"mp4": "mov", "mov": "mov", "avi": "avi", "mkv": "matroska", "webm": "matroska"}
-_VIDEO_DECODERS = ("h264", "hevc", "vp8", "vp9", "libdav1d", "av1", "mpeg4", "mpeg2video", "mjpeg", "prores")
-_AUDIO_DECODERS = (
-    *("aac", "mp3", "mp3float", "ac3", "eac3", "opus", "vorbis", "flac", "alac"),
-    *("pcm_u8", "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_f32le", "pcm_alaw", "pcm_mulaw"),
-)
 _READ_BYTES = 1 << 20
 _UNREADABLE = "The file cannot be read as {container}: it is damaged, incomplete or something else."
+_TOO_LARGE_A_HEADER = (
+    "The file cannot be read as {container}: it claims more tracks or larger tables than any video has."
+)
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,16 @@ class Source:
     container: av.container.InputContainer
     video: VideoStream
     audio: AudioStream | None  # the first that can be decoded
+    limits: MediaLimits
+
+    def packets(self, tracks: list[Stream]) -> "Iterator[Packet[Stream]]":
+        """Every packet of these tracks as they lie in the file, and an empty one for each at the end.
+
+        Raises:
+            InvalidMedia: there are more of them than any film may have.
+            FFmpegError: the file cannot be read on.
+        """
+        return PacketBounds(self.video, self.limits).checked(self.container.demux(tracks))
 
     @property
     def declared_seconds(self) -> float | None:
@@ -61,6 +72,10 @@ class Source:
         return None
 
     @property
+    def audio_tracks(self) -> int:
+        return len(self.container.streams.audio)
+
+    @property
     def video_codec(self) -> str:
         return self.video.codec_context.codec.canonical_name
 
@@ -82,19 +97,15 @@ def open_source(request: MediaRequest, *, hasty: bool = True) -> Iterator[Source
         StorageUnavailable: it cannot be read at all.
     """
     with _open(request.source, request.container) as container:
-        if len(container.streams) > request.limits.max_streams:
-            raise InvalidMedia(
-                f"The file has {len(container.streams)} tracks; {request.limits.max_streams} is the most."
-            )
-        video = _video_track(container)
-        _check_claims(video, request.limits)
+        video = video_track(container, request.limits)
         video.codec_context.thread_type = "FRAME"
-        video.codec_context.thread_count = request.decoder_threads
+        video.codec_context.thread_count = threads_for(video, request.decoder_threads)
         video.codec_context.options = {
             "max_pixels": str(request.limits.max_pixels),
             "skip_loop_filter": "all" if hasty else "default",
         }
-        source = Source(request.source, request.container, container, video, _audio_track(container))
+        audio = audio_track(container, request.limits)
+        source = Source(request.source, request.container, container, video, audio, request.limits)
         if (source.declared_seconds or 0) > request.limits.max_duration_seconds:
             raise InvalidMedia(too_long(request.limits))
         yield source
@@ -129,56 +140,37 @@ def _storage_errors() -> Iterator[None]:
         raise StorageUnavailable(f"the file cannot be read: {error.strerror}") from error
 
 
-def _open(path: Path, container: str) -> av.container.InputContainer:
-    demuxer = _DEMUXERS[container]
+@contextlib.contextmanager
+def _open(path: Path, container: str) -> Iterator[av.container.InputContainer]:
+    with _storage_errors():
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        return av.open(
-            f"file:{path}",
-            format=demuxer,
-            options={
-                "format_whitelist": demuxer,
-                "protocol_whitelist": "file",
-                "codec_whitelist": ",".join((*_VIDEO_DECODERS, *_AUDIO_DECODERS)),
-                "probesize": "50000000",
-                "analyzeduration": "30000000",
-            },
-            metadata_errors="replace",
-        )
+        # FFmpeg keeps a copy of the descriptor. It learns no path, and may open nothing by any name.
+        opened = _opened(descriptor, container)
     except av.error.FFmpegError as error:
         # Lack of memory is no excuse here: no honest header needs much, and a damaged one may claim any size.
         # Nor is what FFmpeg says of the cause: for some demuxers the file just ends where it cannot be read.
         check_readable(path)
-        raise InvalidMedia(_UNREADABLE.format(container=container)) from error
+        text = _TOO_LARGE_A_HEADER if isinstance(error, MemoryError) else _UNREADABLE
+        raise InvalidMedia(text.format(container=container)) from error
+    finally:
+        os.close(descriptor)
+    with opened:
+        yield opened
 
 
-def _video_track(container: av.container.InputContainer) -> VideoStream:
-    for stream in container.streams.video:
-        if not stream.disposition & Disposition.attached_pic:  # the cover of a record is no film
-            return stream
-    raise InvalidMedia("The file has no video track.")
-
-
-def _check_claims(video: VideoStream, limits: MediaLimits) -> None:
-    # PyAV opens decoders of its own, which FFmpeg's codec_whitelist does not bind: so the name is looked at here.
-    name = video.codec_context.name if video.codec_context else "an unknown codec"
-    if name not in _VIDEO_DECODERS:
-        raise InvalidMedia(f"The video is coded as {name}, which is not accepted. Convert it to H.264 and try again.")
-    width, height = video.codec_context.width, video.codec_context.height
-    if width <= 0 or height <= 0:
-        raise InvalidMedia("The video track has no picture size: the file is damaged or incomplete.")
-    if max(width, height) > limits.max_side or width * height > limits.max_pixels:
-        raise InvalidMedia(
-            f"The picture is {width}x{height}; at most {limits.max_side} a side and"
-            f" {limits.max_pixels / 1e6:g} million pixels are accepted."
-        )
-    if video.average_rate and round(video.average_rate) > limits.max_frame_rate:
-        raise InvalidMedia(
-            f"The video claims {float(video.average_rate):g} frames a second; {limits.max_frame_rate} is the most."
-        )
-
-
-def _audio_track(container: av.container.InputContainer) -> AudioStream | None:
-    for stream in container.streams.audio:
-        if stream.codec_context and stream.codec_context.name in _AUDIO_DECODERS:
-            return stream
-    return None
+def _opened(descriptor: int, container: str) -> av.container.InputContainer:
+    demuxer = DEMUXERS[container]
+    return av.open(
+        "fd:",
+        format=demuxer,
+        options={
+            "fd": str(descriptor),
+            "format_whitelist": demuxer,
+            "protocol_whitelist": "fd",
+            "codec_whitelist": ",".join((*VIDEO_DECODERS, *AUDIO_DECODERS)),
+            "probesize": "50000000",
+            "analyzeduration": "30000000",
+        },
+        metadata_errors="replace",
+    )
