@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipzy_worker.analyse.base import Pixels
-from clipzy_worker.analyse.palette import BINS, bins_of, dominant_colors
+from clipzy_worker.analyse.palette import BINS, colors_of, dominant_colors
 
 ORDINARY_CHROMA = 16.0
-ORDINARY_SPREAD = 60.0  # L* between the 5th and the 95th percentile
+CHROMA_OF_NOISE = 2.0  # what coding and rounding leave of it in a grey picture
+ORDINARY_SPREAD = 22.0  # standard deviation of L*
 ORDINARY_HIGHLIGHTS = 85.0  # L* of the 98th percentile
 ORDINARY_SHADOWS = 8.0  # L* of the 2nd percentile
 CAST_SCALE = 20.0  # of the mean a* or b* that makes a strong cast: 76 of 100
@@ -28,7 +29,9 @@ class GradeSum:
     """Adds up pictures (BGR). Of fixed size, however many there are."""
 
     levels: NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, np.int64))  # of L*, in steps of 100/255
-    colors: NDArray[np.int64] = field(default_factory=lambda: np.zeros(BINS, np.int64))
+    colors: NDArray[np.float64] = field(
+        default_factory=lambda: np.zeros((4, BINS))
+    )  # as ``palette.colors_of`` has them
     chroma: float = 0.0  # sums over all pixels
     cast_a: float = 0.0
     cast_b: float = 0.0
@@ -47,7 +50,7 @@ def measured(pixels: Pixels) -> GradeSum:
     weight = 1 / (1 + np.square(chroma / _GREY_CHROMA))
     return GradeSum(
         levels=np.bincount(lab[:, 0], minlength=256),
-        colors=np.bincount(bins_of(lab), minlength=BINS),
+        colors=colors_of(lab),
         chroma=float(chroma.sum()),
         cast_a=float(weight @ a),
         cast_b=float(weight @ b),
@@ -60,15 +63,17 @@ def grade_of(total: GradeSum) -> dict[str, Any] | None:
     count = int(total.levels.sum())
     if count == 0:
         return None
-    darkest, dark, bright, brightest = (_percentile(total.levels, share) for share in (0.02, 0.05, 0.95, 0.98))
+    steps = np.arange(256) / 2.55
+    mean = float(total.levels @ steps) / count
+    spread = math.sqrt(float(total.levels @ np.square(steps - mean)) / count)
     return {
-        "brightness": _rounded(float(total.levels @ np.arange(256)) / count / 2.55),
+        "brightness": _rounded(mean),
         "temperature": _rounded(_cast(total.cast_b / total.cast_weight)),
         "tint": _rounded(_cast(total.cast_a / total.cast_weight)),
-        "saturation": _rounded(_against(total.chroma / count, ORDINARY_CHROMA)),
-        "contrast": _rounded(_against(bright - dark, ORDINARY_SPREAD)),
-        "highlights": _rounded(_level(brightest, ORDINARY_HIGHLIGHTS)),
-        "shadows": _rounded(_level(darkest, ORDINARY_SHADOWS)),
+        "saturation": _rounded(_against(total.chroma / count - CHROMA_OF_NOISE, ORDINARY_CHROMA)),
+        "contrast": _rounded(_against(spread, ORDINARY_SPREAD)),
+        "highlights": _rounded(_level(_percentile(total.levels, 0.98), ORDINARY_HIGHLIGHTS)),
+        "shadows": _rounded(_level(_percentile(total.levels, 0.02), ORDINARY_SHADOWS)),
         "dominant": dominant_colors(total.colors),
     }
 

@@ -14,17 +14,20 @@ _MIN_BIN_SHARE = 0.0005
 _ALIKE = 24.0  # distance in CIELAB (8-bit axes, L* counted at 255/100) within which colours are one
 
 
-def bins_of(lab: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """The histogram bin of each pixel; shape (n, 3) to (n,)."""
+def colors_of(lab: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """For each bin how many of the pixels (n, 3) are in it, and the sums of their three channels; shape (4, BINS)."""
     coarse = (lab >> 4).astype(np.int64)
-    return np.asarray(coarse[:, 0] * _STEPS * _STEPS + coarse[:, 1] * _STEPS + coarse[:, 2], dtype=np.int64)
+    bins = coarse[:, 0] * _STEPS * _STEPS + coarse[:, 1] * _STEPS + coarse[:, 2]
+    sums = [np.bincount(bins, lab[:, channel], minlength=BINS) for channel in range(3)]
+    return np.stack([np.bincount(bins, minlength=BINS), *sums])
 
 
-def dominant_colors(counts: NDArray[np.int64]) -> list[dict[str, Any]]:
-    """At most five colours as ``DominantColor``, heaviest first; those below 3 % of the pixels are left out."""
+def dominant_colors(colors: NDArray[np.float64]) -> list[dict[str, Any]]:
+    """At most five as ``DominantColor``, heaviest first; those below 3 % of the pixels are left out."""
+    counts = colors[0]
     places = np.flatnonzero(counts > _MIN_BIN_SHARE * counts.sum())
     weights = counts[places] / counts.sum()
-    centres = (np.stack(np.unravel_index(places, (_STEPS,) * 3), axis=1) * 16 + 8).astype(np.float64)
+    centres = (colors[1:, places] / counts[places]).T
     alike = np.linalg.norm(centres[:, None] - centres[None], axis=2) <= _ALIKE
     found: list[dict[str, Any]] = []
     while weights.max(initial=0.0) > 0 and len(found) < _MOST:

@@ -1,0 +1,134 @@
+"""The whole analysis of a film against decoding it alone, and against a command that finds cuts only."""
+
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import imageio_ffmpeg
+
+from clipzy_worker.media.process import MediaProcess, MediaRequest
+from tests import clips
+
+ROUNDS = 3
+AIM_CPU, AIM_WALL = 1.1, 1.0
+AIM_MEMORY_MIB = 1024
+FILM_SECONDS = 120
+FOOTAGE = Path(__file__).parents[1] / "tests/footage"
+
+
+@dataclass(frozen=True)
+class Cost:
+    cpu_seconds: float
+    wall_seconds: float
+
+
+def compare(folder: Path) -> bool:
+    """Measure and print; whether the aims were reached."""
+    film = _film(folder / "film.mp4", "1920:1080", seconds=FILM_SECONDS)
+    ours, decode, cuts = [], [], []
+    for _ in range(ROUNDS):  # in turns, so that a busy moment of the machine strikes all
+        decode.append(
+            _cost_of_command(imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-nostdin", "-i", str(film), *_NULL)
+        )
+        ours.append(_cost_of_analysis(film, folder / "out"))
+        cuts.append(_cost_of_command(*_SCENEDETECT, "--input", str(film), "--output", str(folder), "detect-adaptive"))
+    about = f"{film.stat().st_size >> 20} MiB, median of {ROUNDS}, {os.cpu_count()} cores"
+    print(f"\n{FILM_SECONDS} s of 1080p H.264 with sound ({about}):")
+    for name, costs in (
+        ("ffmpeg decode to null", decode),
+        ("scenedetect detect-adaptive", cuts),
+        ("whole analysis", ours),
+    ):
+        print(f"  {name:28} CPU {_cpu(costs):6.1f} s   wall {_wall(costs):6.1f} s")
+    cpu, wall = _cpu(ours) / _cpu(decode), _wall(ours) / _wall(cuts)
+    print(f"  CPU of the analysis to that of decoding     {cpu:.2f} (aim: at most {AIM_CPU}, then 1.0)")
+    print(f"  wall of the analysis to that of scenedetect {wall:.2f} (aim: under {AIM_WALL:g})")
+    return (cpu <= AIM_CPU and wall < AIM_WALL) & _measure_memory(folder)
+
+
+def _measure_memory(folder: Path) -> bool:
+    peaks = []
+    for seconds in (10, 40):
+        film = _film(folder / f"4k-{seconds}.mp4", "3840:2160", seconds=seconds)
+        peaks.append(_peak_mib(film, folder / "out"))
+        print(f"  memory of the analysis of {seconds} s at 4K: {peaks[-1]:.0f} MiB (aim: under {AIM_MEMORY_MIB})")
+    return max(peaks) < AIM_MEMORY_MIB
+
+
+_NULL = ("-f", "null", "-")
+_SCENEDETECT = (sys.executable, "-m", "scenedetect", "--quiet")
+
+
+def _film(path: Path, size: str, *, seconds: int) -> Path:
+    """Real footage, joined and enlarged, with music made for it."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        listing = path.with_suffix(".txt")
+        listing.write_text("".join(f"file '{clip}'\n" for clip in sorted(FOOTAGE.glob("*.mp4"))) * 5)
+        tone = f"aevalsrc='0.3*sin(220*2*PI*t)*exp(-4*mod(t,0.5))+0.05*random(0)':duration={seconds}:s=48000"
+        clips.ffmpeg(
+            *("-f", "concat", "-safe", "0", "-i", str(listing), "-f", "lavfi", "-i", tone, "-t", str(seconds)),
+            *("-vf", f"scale={size}:flags=lanczos,noise=alls=4:allf=t,setsar=1,fps=24,format=yuv420p"),
+            *("-c:v", "libx264", "-preset", "veryfast", "-crf", "21", "-c:a", "aac", "-shortest", str(path)),
+        )
+    return path
+
+
+def _request(film: Path, out_folder: Path) -> MediaRequest:
+    out_folder.mkdir(exist_ok=True)
+    return MediaRequest(film, "mp4", out_folder, decoder_threads=os.cpu_count() or 1)
+
+
+def _cost_of_analysis(film: Path, out_folder: Path) -> Cost:
+    with _Measured() as measured, MediaProcess(_request(film, out_folder)) as media:
+        for _ in media.updates():
+            pass
+        media.result()
+    return measured.cost
+
+
+def _peak_mib(film: Path, out_folder: Path) -> float:
+    peak_kib = 0
+    with MediaProcess(_request(film, out_folder)) as media:
+        for _ in media.updates(poll_seconds=0.05):
+            status = Path(f"/proc/{media.pid}/status").read_text()
+            peak_kib = max([peak_kib, *(int(line.split()[1]) for line in status.splitlines() if "VmHWM" in line)])
+        media.result()
+    return peak_kib / 1024
+
+
+def _cost_of_command(*command: str) -> Cost:
+    with _Measured() as measured:
+        subprocess.run(command, check=True, capture_output=True)
+    return measured.cost
+
+
+class _Measured:
+    """The CPU time of the children that ended in the block, and the wall clock."""
+
+    cost: Cost
+
+    def __enter__(self) -> "_Measured":
+        self._cpu, self._wall = _children_cpu(), time.monotonic()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.cost = Cost(_children_cpu() - self._cpu, time.monotonic() - self._wall)
+
+
+def _children_cpu() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _cpu(costs: list[Cost]) -> float:
+    return statistics.median(cost.cpu_seconds for cost in costs)
+
+
+def _wall(costs: list[Cost]) -> float:
+    return statistics.median(cost.wall_seconds for cost in costs)
