@@ -28,7 +28,7 @@ FADE_SECONDS = 0.6
 # A soft chord that changes with the scenes, under a beat of 120 a minute.
 SOUND = (
     "aevalsrc='0.10*(sin(2*PI*f0*t)+sin(2*PI*f0*1.25*t)+sin(2*PI*f0*1.5*t))*(0.7+0.3*sin(2*PI*0.5*t))"
-    "+0.5*sin(2*PI*(50+60*exp(-30*mod(t,0.5)))*t)*exp(-9*mod(t,0.5))':s=44100:d={duration}"
+    "+0.5*sin(2*PI*(50*mod(t,0.5)+2*(1-exp(-30*mod(t,0.5)))))*exp(-9*mod(t,0.5))':s=44100:d={duration}"
 ).replace("f0", "(220*pow(2,-mod(floor(t/2.7),4)/6))")
 
 

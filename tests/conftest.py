@@ -1,5 +1,9 @@
 """What most tests stand on: a real Redis, an empty storage, settings for both."""
 
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as media processes have it; numpy reads it when it is imported
+
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any

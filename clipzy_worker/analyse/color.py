@@ -10,6 +10,7 @@ from clipzy_worker.analyse.per_shot import PerShot
 from clipzy_worker.analyse.shots import Shots
 
 _SAMPLE_EVERY_SECONDS = 0.25
+_LOOK_FOR_BARS_EVERY_SECONDS = 1.0
 
 
 class Colors:
@@ -25,12 +26,14 @@ class Colors:
         self._sums = PerShot(shots, GradeSum)
         self._film = GradeSum()
         self._letterbox = Letterbox(shown_size)
-        self._sampled_at = -math.inf
+        self._sampled_at = self._looked_for_bars_at = -math.inf
 
     def process(self, frame: Frame) -> None:
         if frame.seconds - self._sampled_at >= _SAMPLE_EVERY_SECONDS and not frame.is_blank:
             self._sampled_at = frame.seconds
-            self._letterbox.process(frame)
+            if frame.seconds - self._looked_for_bars_at >= _LOOK_FOR_BARS_EVERY_SECONDS:
+                self._looked_for_bars_at = frame.seconds
+                self._letterbox.process(frame)
             self._sums.add(frame.seconds, measured(self._letterbox.active(frame.small)[::2, ::2]))
         self._take_settled_shots()
 

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import cv2
+import numpy as np
+
 from clipzy_storage.job_config import ThumbnailOptions
 from clipzy_worker.analyse.base import Analyser, Frame, Pixels
 from clipzy_worker.analyse.shots import LAG_SECONDS, Shot, Shots
@@ -12,6 +15,7 @@ from clipzy_worker.media.picture import Geometry, write_jpeg
 
 MAX_THUMBNAILS = 500
 _SAMPLE_EVERY_SECONDS = 0.25  # shorter than any shot
+_PAINT_EVERY = 2  # samples: a full picture costs as much as all measuring of its frame
 _KEPT_OF_LONG_SHOTS = 16
 
 
@@ -36,9 +40,7 @@ class Thumbnails(Analyser, Protocol):
     def written(self) -> list[Thumbnail]: ...
 
 
-def thumbnails(
-    options: ThumbnailOptions, *, shots: Shots, geometry: Geometry, out_folder: Path
-) -> Thumbnails | None:
+def thumbnails(options: ThumbnailOptions, *, shots: Shots, geometry: Geometry, out_folder: Path) -> Thumbnails | None:
     """The analyser for these options, to be asked after ``shots``; ``None`` where none are wanted."""
     album = _Album(out_folder)
     size = geometry.fitted(width=options.width)
@@ -82,6 +84,7 @@ class _Album:
 class _Candidate:
     seconds: float
     is_blank: bool
+    is_rough: bool  # for the shots that are over before the next full picture
     pixels: Pixels
 
 
@@ -95,6 +98,7 @@ class ShotThumbnails:
         self._shots, self._album, self._size = shots, album, size
         self._candidates: list[_Candidate] = []
         self._sampled_at = -math.inf
+        self._samples = 0
         self._shots_seen = 0
 
     @property
@@ -104,12 +108,18 @@ class ShotThumbnails:
     def process(self, frame: Frame) -> None:
         if frame.seconds - self._sampled_at >= _SAMPLE_EVERY_SECONDS:
             self._sampled_at = frame.seconds
-            self._candidates.append(_Candidate(frame.seconds, frame.is_blank, frame.show(self._size)))
+            self._candidates.append(self._candidate(frame))
             self._thin_out(before_seconds=frame.seconds - LAG_SECONDS)
         self._take_settled_shots()
 
     def finish(self, end_seconds: float) -> None:  # noqa: ARG002 - of the protocol
         self._take_settled_shots()
+
+    def _candidate(self, frame: Frame) -> _Candidate:
+        is_rough = self._samples % _PAINT_EVERY != 0
+        self._samples += 1
+        pixels = np.asarray(cv2.resize(frame.pixels, self._size), np.uint8) if is_rough else frame.show(self._size)
+        return _Candidate(frame.seconds, frame.is_blank, is_rough, pixels)
 
     def _thin_out(self, *, before_seconds: float) -> None:
         settled = [candidate for candidate in self._candidates if candidate.seconds < before_seconds]
@@ -126,7 +136,7 @@ class ShotThumbnails:
 
     def _write(self, shot: Shot, candidates: list[_Candidate]) -> None:
         middle = (shot.start_seconds + shot.end_seconds) / 2
-        best = min(candidates, key=lambda one: (one.is_blank, abs(one.seconds - middle)))
+        best = min(candidates, key=lambda one: (one.is_blank, one.is_rough, abs(one.seconds - middle)))
         self._album.write(
             Thumbnail(shot.index, f"shots/{shot.index:04}.jpg", best.seconds, shot=shot.index), best.pixels
         )

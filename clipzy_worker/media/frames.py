@@ -17,6 +17,7 @@ from clipzy_worker.media.sound import Sound
 from clipzy_worker.media.source import Source, check_readable, too_long
 
 _FALLBACK_RATE = Fraction(25)
+_MAX_EARLY_PACKETS = 2000  # of sound before the first picture: some 40 s; then the header is believed
 
 
 class Decoding:
@@ -38,6 +39,7 @@ class Decoding:
         self._limits = limits
         self._size_bytes = max(size_bytes, 1)
         self._first: Fraction | None = None
+        self._early: list[Packet[AudioStream]] = []
         self._last: Fraction | None = None
         self._position_bytes = 0
         self._step = 1 / Fraction(source.video.guessed_rate or _FALLBACK_RATE)
@@ -52,6 +54,8 @@ class Decoding:
                 if self.end_seconds > self._limits.max_duration_seconds:
                     raise InvalidMedia(too_long(self._limits))
                 yield seconds, frame
+        if self._sound is not None:
+            self._let_hear(self._sound)
 
     @property
     def fraction(self) -> float:
@@ -66,12 +70,23 @@ class Decoding:
                 if self._sound is None or packet.stream is self._source.video:
                     yield cast("Packet[VideoStream]", packet)
                 elif packet.size:  # the empty one at the end is the sound's own business
-                    self._sound.take(cast("Packet[AudioStream]", packet))
+                    self._early.append(cast("Packet[AudioStream]", packet))
+                    self._let_hear(self._sound)
         except av.error.FFmpegError as error:
             if isinstance(error, OSError):
                 check_readable(self._source.path)
             self.cut_short = True
             yield None  # so that the decoder gives what it still holds
+
+    def _let_hear(self, sound: Sound) -> None:
+        """Packets wait until it is known when the film begins: with the first picture that can be decoded."""
+        if self._first is None and len(self._early) < _MAX_EARLY_PACKETS:
+            return
+        if self._first is not None:
+            sound.begins_at(self._first)
+        for packet in self._early:
+            sound.take(packet)
+        self._early.clear()
 
     def _tracks(self) -> list[Stream]:
         return [self._source.video, *([self._sound.stream] if self._sound else [])]

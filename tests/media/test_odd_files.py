@@ -124,6 +124,23 @@ def test_a_file_that_breaks_off_is_used_and_the_warning_says_so(
     assert any("claims 4.00 seconds" in warning for warning in found["warnings"])
 
 
+def test_the_sound_keeps_to_the_pictures_where_the_first_are_lost(tmp_path: Path, analyse: Analyse) -> None:
+    """With the stamp that the header gives for the beginning the silence would last 4 s."""
+    # Given a film of 6 s that is silent for 4, whose pictures of the first two seconds are not there
+    whole, path = tmp_path / "whole.mkv", tmp_path / "rest.mkv"
+    tone = "aevalsrc='if(gt(t,4),0.5*sin(440*2*PI*t),0)':d=6:s=48000"
+    pictures = ["-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=6", "-f", "lavfi", "-i", tone]
+    clips.ffmpeg(*pictures, "-c:v", "libx264", "-g", "50", "-c:a", "aac", str(whole))
+    clips.ffmpeg("-i", str(whole), "-c", "copy", "-bsf:v", "noise=drop='lt(pts*tb,1.99)'", str(path))
+
+    # When it is analysed
+    found = analyse(path)
+
+    # Then the silence is as long as it is beside the pictures that are left
+    assert found["source"]["duration_seconds"] == pytest.approx(4, abs=0.05)
+    assert found["audio"]["silences"] == [{"start_seconds": 0.0, "end_seconds": pytest.approx(2, abs=0.05)}]
+
+
 def bars(width: int, height: int) -> Any:
     """How they look: drawn by ffmpeg without any coding."""
     raw = clips.raw_picture(BARS, width=width, height=height)
