@@ -12,6 +12,7 @@ from clipzy_worker.analyse.pace import Pace
 from clipzy_worker.errors import InvalidMedia
 from clipzy_worker.media.analysers import Analysers
 from clipzy_worker.media.clock import Clock
+from clipzy_worker.media.curves import write_curves
 from clipzy_worker.media.frames import Decoding
 from clipzy_worker.media.picture import Geometry, Painter, quarter_turns
 from clipzy_worker.media.request import MediaRequest
@@ -55,6 +56,7 @@ class Watch:
                     analyser.finish(end_seconds)
         with self._clock.charged("stills"):
             self._artifacts = write_stills(self._watching(), self._request)
+            self._artifacts += write_curves(self._watching(), self._request)
 
     def result(self, decoding: Decoding) -> dict[str, Any]:
         """Everything of ``output.json`` that is seen."""
