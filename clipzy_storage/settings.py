@@ -166,6 +166,13 @@ class Settings(BaseModel):
         help="What a worker that is told to stop does with its running jobs: requeue puts them back into the queue,"
         " wait finishes them first.",
     )
+    sandbox: Literal["required", "best-effort", "off"] = _setting(
+        "CLIPZY_SANDBOX",
+        "best-effort",
+        expects="required, best-effort or off",
+        help="The walls around the process that decodes footage: no network, no other file, few system calls. required:"
+        " a worker does not start where it lacks one; best-effort: it says so in its log; see docs/media-safety.md.",
+    )
     cors_origins: tuple[str, ...] = _setting(
         "CORS_ORIGINS",
         None,

@@ -18,6 +18,7 @@ from clipzy_worker import scratch
 from clipzy_worker.alive import SignOfLife
 from clipzy_worker.app import create_workplace
 from clipzy_worker.janitor import Janitor
+from clipzy_worker.media import readiness
 from clipzy_worker.reaper import Reaper
 from clipzy_worker.stopping import GiveBack, Stopping
 from clipzy_worker.watchdog import STATUS_DEAF, Intake, Watchdog
@@ -44,6 +45,7 @@ def run(config: Settings) -> int:
     stopping = Stopping(config.drain)
     stopping.end_at_once()  # until Celery runs
     scratch.check(config.work_dir)
+    readiness.check(config)
     with SignOfLife(config.data_dir) as alive:
         watchdog = Watchdog(alive, lease_seconds=config.job_lease_seconds)
         watchdog.start()

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,15 +11,20 @@ from clipzy_storage.errors import ConfigurationError
 from clipzy_storage.settings import Settings
 from clipzy_worker import scratch
 from clipzy_worker.errors import InvalidMedia, MediaCrashed
+from clipzy_worker.media import readiness
 from clipzy_worker.media.process import MediaProcess, MediaRequest
 
-FLOOR = (8, 1, 2)  # the first FFmpeg without CVE-2026-8461
 RUN_SECONDS = 20
 
 
 def report() -> dict[str, dict[str, Any]]:
     """Every check by name, each with ``ok`` and a ``detail`` that holds the remedy where it is not."""
-    return {"ffmpeg": _checked(_ffmpeg), "decoder": _checked(_decoder), "scratch": _checked(_scratch)}
+    return {
+        "ffmpeg": _checked(_ffmpeg),
+        "decoder": _checked(_decoder),
+        "sandbox": _checked(_sandbox),
+        "scratch": _checked(_scratch),
+    }
 
 
 def _checked(check: Callable[[], str]) -> dict[str, Any]:
@@ -29,7 +33,7 @@ def _checked(check: Callable[[], str]) -> dict[str, Any]:
     except ConfigurationError as error:
         return {"ok": False, "detail": str(error)}
     except (ImportError, RuntimeError, OSError, subprocess.SubprocessError, InvalidMedia, MediaCrashed) as error:
-        return {"ok": False, "detail": f"{error}. Reinstall the requirements of the worker."}
+        return {"ok": False, "detail": f"{str(error).rstrip('.')}. Reinstall the requirements of the worker."}
 
 
 def _ffmpeg() -> str:
@@ -50,12 +54,11 @@ def _decoder() -> str:
     """The decoder library is new enough, and a media process can read a film that ffmpeg has just made."""
     import av
 
-    version = av.ffmpeg_version_info
-    if _numbers(version) < FLOOR:
-        raise RuntimeError(f"PyAV {av.__version__} brings FFmpeg {version}, older than {'.'.join(map(str, FLOOR))}")
+    if outdated := readiness.probe().outdated:
+        raise RuntimeError(outdated)
     with tempfile.TemporaryDirectory(prefix="clipzy-doctor-") as name:
         found = _analysed(Path(name))
-    return f"PyAV {av.__version__} with FFmpeg {version}, in a process of its own: {found}"
+    return f"PyAV {av.__version__} with FFmpeg {av.ffmpeg_version_info}, in a process of its own: {found}"
 
 
 def _analysed(folder: Path) -> str:
@@ -64,11 +67,22 @@ def _analysed(folder: Path) -> str:
     film = folder / "film.mp4"
     made = ["-f", "lavfi", "-i", "testsrc2=size=64x64:rate=25:duration=1", "-pix_fmt", "yuv420p", str(film)]
     subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", *made], check=True, timeout=RUN_SECONDS)
-    with MediaProcess(MediaRequest(film, "mp4", folder)) as media:
+    with MediaProcess(MediaRequest(film, "mp4", folder, sandbox=Settings.from_env().sandbox)) as media:
         for _ in media.updates():
             pass
         source = media.result()["source"]
     return f"{source['video_codec']} read"
+
+
+def _sandbox() -> str:
+    """What stands around a media process here."""
+    mode, found = Settings.from_env().sandbox, readiness.probe()
+    if mode == "off":
+        return "off: footage is decoded with the rights of the worker; CLIPZY_SANDBOX=best-effort encloses it"
+    if mode == "required" and found.missing:
+        raise ConfigurationError([readiness.refusal(found)])
+    lacks = "".join(f"; lacks {name} ({reason})" for name, reason in found.missing.items())
+    return f"{mode}: walled off are {', '.join(found.walls) or 'none'}{lacks}"
 
 
 def _scratch() -> str:
@@ -76,12 +90,6 @@ def _scratch() -> str:
     work_dir = Settings.from_env().work_dir
     scratch.check(work_dir)
     return f"{work_dir} can be written"
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    """``n8.1.2-1-g0`` as ``(8, 1, 2)``; a version that is no number is a build of the day, newer than any."""
-    digits = version.lstrip("n").partition("-")[0].split(".")
-    return tuple(int(part) for part in digits) if all(part.isdigit() for part in digits) else (sys.maxsize,)
 
 
 if __name__ == "__main__":

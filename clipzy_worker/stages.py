@@ -34,7 +34,8 @@ def run_stages(
             return media.result()
         except MediaCrashed:
             if media.stderr_tail:
-                log.warning("media.last_words: %s: %s", job.job_id, media.stderr_tail[-2000:])
+                last_words = media.stderr_tail[-2000:].replace("\n", " | ")  # one line, so that it can forge none
+                log.warning("media.last_words: %s: %s", job.job_id, last_words)
             raise
 
 
@@ -46,6 +47,7 @@ def _request(settings: Settings, job: Job, source: Path, folder: Path) -> MediaR
         out_folder=folder / OUT,
         config=JobConfig.model_validate(job.config),
         decoder_threads=threads,
+        sandbox=settings.sandbox,
         # One more than decodes: the thread that analyses. The wall clock ends an honest job before this does.
         limits=MediaLimits(cpu_seconds=settings.processing_timeout_seconds * (threads + 1)),
     )

@@ -9,7 +9,7 @@ from clipzy_worker.analyse.base import Frame, Pixels
 
 _SAMPLE_EVERY_SECONDS = 0.5
 _BETTER = 1.03  # a draft costs a full picture: it is made anew only where that pays
-_IN_BETWEEN = 0.8  # of the merit of a key picture, which is coded without loss from others
+_IN_BETWEEN = 0.7  # of the merit of a key picture, which is coded without loss from others
 
 
 @dataclass(frozen=True)

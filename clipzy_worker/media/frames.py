@@ -65,7 +65,7 @@ class Decoding:
 
     def _packets(self) -> Iterator["Packet[VideoStream] | None"]:
         try:
-            for packet in self._source.container.demux(self._tracks()):
+            for packet in self._source.packets(self._tracks()):
                 self._position_bytes = max(self._position_bytes, packet.pos or 0)
                 if self._sound is None or packet.stream is self._source.video:
                     yield cast("Packet[VideoStream]", packet)

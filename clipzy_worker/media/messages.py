@@ -9,6 +9,7 @@ from clipzy_worker.pipeline import STAGES
 # The two crashes that are none: they may pass.
 OUT_OF_SPACE = "ran out of disk space"
 SOURCE_LOST = "could not read the video from storage"
+OUT_OF_MEMORY = "ran out of memory"
 
 _MAX_LINE_BYTES = 32 << 20
 _MAX_TOTAL_BYTES = 64 << 20
@@ -54,9 +55,9 @@ class Messages:
             case {"result": dict() as result}:
                 self.result, self.fraction = result, 1.0
             case {"invalid_media": str() as text}:
-                self.invalid_media = _printable(text)
+                self.invalid_media = printable(text)
             case {"crashed": str() as text}:
-                self.crashed = _printable(text)
+                self.crashed = printable(text)
             case _:
                 raise ProtocolError("said something that is not of the protocol")
 
@@ -68,5 +69,6 @@ def _parsed(line: bytes) -> Any:
         raise ProtocolError("said something that is not of the protocol") from error
 
 
-def _printable(text: str) -> str:
-    return "".join(letter for letter in text[:_MAX_TEXT_LENGTH] if letter.isprintable())
+def printable(text: str, *, length: int = _MAX_TEXT_LENGTH) -> str:
+    """At most so many letters of it, without what moves a cursor, ends a line or turns the direction of writing."""
+    return "".join(letter for letter in text[:length] if letter.isprintable())

@@ -16,12 +16,14 @@ from typing import IO, Any, Self
 from clipzy_storage.errors import StorageFull, StorageUnavailable
 from clipzy_worker.errors import InvalidMedia, MediaCrashed
 from clipzy_worker.media.artifacts import check_artifacts
-from clipzy_worker.media.messages import OUT_OF_SPACE, SOURCE_LOST, Messages, ProtocolError
+from clipzy_worker.media.gauges import Gauges, output_excess
+from clipzy_worker.media.messages import OUT_OF_SPACE, SOURCE_LOST, Messages, ProtocolError, printable
 from clipzy_worker.media.request import MediaLimits, MediaRequest
 
 __all__ = ["MediaLimits", "MediaProcess", "MediaRequest"]
 
 STDERR_KEPT_BYTES = 64 << 10
+_STDERR_LINE_LENGTH = 64 << 10
 _READ_BYTES = 64 << 10
 _EXIT_STEP_SECONDS = 0.02  # between the closing of its pipes and the end of a child
 _LIBRARY_PATHS = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
@@ -29,6 +31,7 @@ _SPOKEN_REASONS = {
     signal.SIGXCPU: "ran out of CPU time",
     signal.SIGXFSZ: "wrote too large a file",
     signal.SIGKILL: "was killed, perhaps for lack of memory or CPU time",
+    signal.SIGSYS: "made a system call that it may not make",
 }
 
 
@@ -74,8 +77,12 @@ class MediaProcess:
 
     @property
     def stderr_tail(self) -> str:
-        """The last of what the child wrote to stderr, for the log only: it may hold paths of this machine."""
-        return self._stderr.decode(errors="replace")
+        """The last of what the child wrote to stderr, for the log only: it may hold paths of this machine.
+
+        Lines that a terminal or a reader of logs can take: a file may have had a say in them.
+        """
+        lines = self._stderr.decode(errors="replace").splitlines()
+        return "\n".join(printable(line, length=_STDERR_LINE_LENGTH) for line in lines)
 
     def updates(self, *, poll_seconds: float = 0.25) -> Iterator[float]:
         """Progress from 0 to 1, never falling, at least every ``poll_seconds``; ends when the child has ended.
@@ -83,6 +90,7 @@ class MediaProcess:
         It yields also when nothing new came, so that the caller can look at its clock, and break or raise.
         """
         process = self._running()
+        gauges = Gauges(process.pid, self._request.out_folder, self._request.limits)
         with selectors.DefaultSelector() as selector:
             for stream in (process.stdout, process.stderr):
                 selector.register(_pipe(stream), selectors.EVENT_READ)
@@ -93,6 +101,7 @@ class MediaProcess:
                     self._read(key, selector)
                 if exited and not ready:
                     return  # whatever may still hold the pipes open is not the child, and will be killed
+                self._broken = self._broken or gauges.excess()
                 yield self._messages.fraction
 
     def result(self) -> dict[str, Any]:
@@ -117,6 +126,8 @@ class MediaProcess:
             raise MediaCrashed(f"The media process {_spoken(status)}.")
         if self._messages.result is None:
             raise MediaCrashed("The media process ended without a result.")
+        if excess := output_excess(self._request.out_folder, self._request.limits):
+            raise MediaCrashed(f"The media process {excess}.")
         try:
             check_artifacts(self._messages.result, self._request.out_folder)
         except ValueError as error:
@@ -130,7 +141,7 @@ class MediaProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=self._request.out_folder,
-            env=_clean_environment(),
+            env=clean_environment(),
             start_new_session=True,
             close_fds=True,
         )
@@ -188,7 +199,7 @@ class MediaProcess:
         return self._process
 
 
-def _clean_environment() -> dict[str, str]:
+def clean_environment() -> dict[str, str]:
     """Nothing of the parent's: no address, no key, no proxy. One thread each for libraries that would start many."""
     return {
         "PATH": os.defpath,

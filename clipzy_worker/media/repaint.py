@@ -1,6 +1,5 @@
 """Paints one picture anew with all of the decoder's care, which the pass over the film spares itself."""
 
-import dataclasses
 from fractions import Fraction
 
 import av.error
@@ -11,7 +10,7 @@ from clipzy_worker.media.picture import Geometry, Painter, quarter_turns
 from clipzy_worker.media.request import MediaRequest
 from clipzy_worker.media.source import Source, open_source
 
-_MOST_PICTURES = 300  # to decode from the key picture before it
+_MOST_PICTURES = 50  # to decode from the key picture before it: for one still, no more
 _TOLERANCE = Fraction(1, 1000)
 
 
@@ -21,7 +20,7 @@ def repainted(request: MediaRequest, seconds: float, size: tuple[int, int]) -> P
     Raises ``StorageUnavailable`` where the file cannot be read any more.
     """
     try:
-        with open_source(dataclasses.replace(request, decoder_threads=1), hasty=False) as source:
+        with open_source(request, hasty=False) as source:
             return _painted(source, source.origin + Fraction(seconds).limit_denominator(1_000_000), size)
     except (av.error.FFmpegError, InvalidMedia):
         return None

@@ -4,23 +4,32 @@ import json
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from clipzy_storage.job_config import JobConfig
+
+Sandbox = Literal["required", "best-effort", "off"]
 
 
 @dataclass(frozen=True)
 class MediaLimits:
-    """What a file may claim, and what working on it may take."""
+    """What a file may claim, and what working on it may take. ``docs/media-safety.md`` has the same as a table."""
 
     cpu_seconds: int = 4 * 3600
-    memory_bytes: int = 4 << 30  # of address space
-    output_bytes: int = 256 << 20  # of any one file
+    memory_bytes: int = 4 << 30  # of address space, most of which is never touched
+    resident_bytes: int = 2 << 30  # what is really in use
+    threads: int = 256
+    file_bytes: int = 256 << 20  # of any one file that is written
+    output_bytes: int = 1 << 30  # of all files together
+    output_files: int = 100_000
     max_pixels: int = 36_000_000
     max_side: int = 8192
     max_frame_rate: int = 240
     max_duration_seconds: int = 12 * 3600
-    max_streams: int = 16
+    max_streams: int = 32  # of pictures and sound
+    max_other_streams: int = 256  # subtitles, fonts and data, which are never read
+    max_sample_rate: int = 384_000
+    max_channels: int = 32
 
 
 @dataclass(frozen=True)
@@ -32,6 +41,7 @@ class MediaRequest:
     out_folder: Path
     config: JobConfig = field(default_factory=JobConfig)
     decoder_threads: int = 1
+    sandbox: Sandbox = "best-effort"
     limits: MediaLimits = field(default_factory=MediaLimits)
 
     def to_json(self) -> str:

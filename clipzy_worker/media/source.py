@@ -22,6 +22,7 @@ from clipzy_worker.media.claims import AUDIO_DECODERS, DEMUXERS, VIDEO_DECODERS,
 from clipzy_worker.media.request import MediaLimits, MediaRequest
 
 _READ_BYTES = 1 << 20
+_ALIGNED_PIXELS = 128  # decoders count the padding of a picture, too
 _UNREADABLE = "The file cannot be read as {container}: it is damaged, incomplete or something else."
 _TOO_LARGE_A_HEADER = (
     "The file cannot be read as {container}: it claims more tracks or larger tables than any video has."
@@ -101,7 +102,7 @@ def open_source(request: MediaRequest, *, hasty: bool = True) -> Iterator[Source
         video.codec_context.thread_type = "FRAME"
         video.codec_context.thread_count = threads_for(video, request.decoder_threads)
         video.codec_context.options = {
-            "max_pixels": str(request.limits.max_pixels),
+            "max_pixels": str(request.limits.max_pixels + _ALIGNED_PIXELS * request.limits.max_side),
             "skip_loop_filter": "all" if hasty else "default",
         }
         audio = audio_track(container, request.limits)

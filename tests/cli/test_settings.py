@@ -74,6 +74,7 @@ def test_the_doctor_names_what_is_wrong(tmp_path: Path, free_port: int) -> None:
         "storage": True,
         "ffmpeg": True,
         "decoder": True,
+        "sandbox": True,
         "scratch": True,
         "workers": False,
         "guard": False,

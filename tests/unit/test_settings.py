@@ -26,7 +26,7 @@ def test_the_defaults_are_the_contract_s(tmp_path: Path, monkeypatch: pytest.Mon
     assert (settings.max_concurrent_jobs, settings.processing_timeout_seconds) == (1, 3600)
     assert (settings.result_ttl_hours, settings.upload_ttl_hours) == (0, 0)
     assert (settings.job_lease_seconds, settings.clipzy_url) == (60, "http://127.0.0.1:8000")
-    assert (settings.log_level, settings.log_format) == ("INFO", "text")
+    assert (settings.log_level, settings.log_format, settings.sandbox) == ("INFO", "text", "best-effort")
 
 
 @pytest.mark.parametrize(
@@ -55,6 +55,7 @@ def test_the_defaults_are_the_contract_s(tmp_path: Path, monkeypatch: pytest.Mon
         ("RESULT_TTL_HOURS", "-1"),
         ("RESULT_TTL_HOURS", "0.5"),
         ("UPLOAD_TTL_HOURS", "7d"),
+        ("CLIPZY_SANDBOX", "on"),
         ("CORS_ORIGINS", "*"),
         ("CORS_ORIGINS", "app.example.com"),
         ("CORS_ORIGINS", "https://app.example.com/"),

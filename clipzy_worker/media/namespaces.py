@@ -1,0 +1,66 @@
+"""A network of its own with nothing in it, and none of the powers of root."""
+
+import ctypes
+import errno
+import os
+import sys
+from pathlib import Path
+
+_NEW_IPC, _NEW_USER, _NEW_NETWORK = 0x08000000, 0x10000000, 0x40000000
+_CAPABILITIES_VERSION_3 = 0x20080522
+_DAC_OVERRIDE, _DAC_READ_SEARCH, _SYS_ADMIN = 1, 2, 21
+
+
+class _Header(ctypes.Structure):
+    _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
+
+
+class _Capabilities(ctypes.Structure):
+    _fields_ = (("effective", ctypes.c_uint32), ("permitted", ctypes.c_uint32), ("inheritable", ctypes.c_uint32))
+
+
+def leave_network() -> bool:
+    """Move into a network namespace with no address in it; to be called before there are threads.
+
+    Returns whether that took a user namespace as well, in which limits count this process alone.
+
+    Raises:
+        OSError: this user may not, which in containers is usual.
+    """
+    if sys.platform != "linux":
+        raise OSError("namespaces are of Linux")
+    # Root keeps its user: in a namespace of its own it could no longer read what belongs to others.
+    needs_user = not _may_administer() or not _unshared(_NEW_NETWORK | _NEW_IPC)
+    if needs_user and not _unshared(_NEW_USER | _NEW_NETWORK | _NEW_IPC):
+        reason = ctypes.get_errno()  # that of the limit on namespaces would speak of a full disk
+        raise OSError(reason, "no namespaces are left" if reason == errno.ENOSPC else os.strerror(reason))
+    return needs_user
+
+
+def drop_capabilities() -> None:
+    """Keep none but the two by which root opens files: where it may go is for Landlock to say. Raises ``OSError``."""
+    kept = _own_capabilities() & (1 << _DAC_OVERRIDE | 1 << _DAC_READ_SEARCH)
+    header = _Header(_CAPABILITIES_VERSION_3, 0)
+    words = (_Capabilities * 2)(_Capabilities(kept, kept, 0), _Capabilities(0, 0, 0))
+    if _libc().capset(ctypes.byref(header), words) != 0:
+        raise OSError(ctypes.get_errno(), "capset")
+
+
+def _may_administer() -> bool:
+    return bool(_own_capabilities() >> _SYS_ADMIN & 1)
+
+
+def _own_capabilities() -> int:
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return 0
+    return int(status.partition("CapEff:")[2].split()[0], 16)
+
+
+def _unshared(what: int) -> bool:
+    return int(_libc().unshare(ctypes.c_int(what))) == 0
+
+
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)

@@ -1,0 +1,86 @@
+"""Whether this machine may look at footage of strangers, found out once, before a worker takes its first job."""
+
+import compileall
+import json
+import logging
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from clipzy_storage.errors import ConfigurationError
+from clipzy_storage.settings import Settings
+from clipzy_worker.media.process import clean_environment
+from clipzy_worker.media.sandbox import CALLS, FILES, NETWORK, WALLS
+
+PROBE_SECONDS = 60
+
+_REMEDIES = {
+    NETWORK: "allow user namespaces to this user",
+    FILES: "use Linux 5.13 or newer with Landlock switched on",
+    CALLS: "use a kernel with seccomp filters on x86-64 or arm64",
+}
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """``outdated`` says what is too old, if anything is; ``missing`` has a reason for every wall that cannot be had."""
+
+    outdated: str | None
+    missing: dict[str, str]
+
+    @property
+    def walls(self) -> list[str]:
+        return [name for name in WALLS if name not in self.missing]
+
+
+def check(settings: Settings) -> None:
+    """Say in the log, once, what the sandbox lacks here.
+
+    Raises:
+        ConfigurationError: the media libraries are missing or too old, or the sandbox is required and lacks something.
+    """
+    _compile_own_code()
+    found = probe()
+    if found.outdated:
+        raise ConfigurationError([f"{found.outdated}. Reinstall the requirements of the worker."])
+    if settings.sandbox == "off":
+        log.warning("sandbox.off: footage is decoded with the rights of this worker, as CLIPZY_SANDBOX says")
+        return
+    if found.missing and settings.sandbox == "required":
+        raise ConfigurationError([refusal(found)])
+    for name, reason in found.missing.items():
+        log.warning("sandbox.lacks: %s (%s); to have it, %s", name, reason, _REMEDIES[name])
+
+
+def probe() -> Readiness:
+    """Raises ``ConfigurationError`` where the media libraries cannot even be loaded."""
+    command = [sys.executable, "-I", "-m", "clipzy_worker.media.probe"]
+    try:
+        answer = subprocess.run(
+            command, capture_output=True, text=True, check=True, timeout=PROBE_SECONDS, env=clean_environment()
+        )
+        return Readiness(**json.loads(answer.stdout))
+    except subprocess.CalledProcessError as error:
+        last_words = (error.stderr.strip().splitlines() or ["no reason given"])[-1]
+        problem = f"The media libraries cannot be loaded ({last_words}). Reinstall the requirements of the worker."
+        raise ConfigurationError([problem]) from error
+    except (subprocess.TimeoutExpired, ValueError, TypeError) as error:
+        raise ConfigurationError([f"The media process cannot be tried out ({type(error).__name__})."]) from error
+
+
+def refusal(found: Readiness) -> str:
+    """Why this machine cannot have what ``required`` asks for, and what to do."""
+    lacks = ", ".join(f"{name} ({reason})" for name, reason in found.missing.items())
+    remedies = " and ".join(_REMEDIES[name] for name in found.missing)
+    return (
+        f"CLIPZY_SANDBOX=required cannot be had here: it lacks {lacks}. To have it, {remedies};"
+        " or set it to best-effort."
+    )
+
+
+def _compile_own_code() -> None:
+    """A media process may write nothing but results, so it would compile our code again for every job."""
+    compileall.compile_dir(Path(__file__).parents[1], quiet=2)

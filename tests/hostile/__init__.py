@@ -1,0 +1,1 @@
+"""Files made to hurt, and those who watch what they reach."""
