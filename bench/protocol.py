@@ -119,6 +119,6 @@ def _new_job(source_key: str, storage_id: str) -> Job:
         source_sha256=hashlib.sha256(b"x").hexdigest(),
         source_container="mp4",
         storage_id=storage_id,
-        config={},
+        config={"reuse": False},
         created_at=datetime.now(UTC),
     )

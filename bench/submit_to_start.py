@@ -50,7 +50,12 @@ def compare(folder: Path, *, redis_url: str) -> bool:
 
 def _clipzy_ms(api: Api, connection: http.client.HTTPConnection, video_id: str) -> float:
     begun = time.time()
-    connection.request("POST", "/api/v1/jobs", json.dumps({"video_id": video_id}), {"Content-Type": "application/json"})
+    connection.request(
+        "POST",
+        "/api/v1/jobs",
+        json.dumps({"video_id": video_id, "config": {"reuse": False}}),
+        {"Content-Type": "application/json"},
+    )
     job_id = json.loads(connection.getresponse().read())["job_id"]
     started = datetime.fromisoformat(api.finished(job_id)["started_at"])
     return (started.timestamp() - begun) * 1000

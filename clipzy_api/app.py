@@ -9,6 +9,7 @@ from flask.json.provider import DefaultJSONProvider
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from clipzy_api import browsers, problems
+from clipzy_api.at_once import AtOnce
 from clipzy_api.events import WAIT_SECONDS
 from clipzy_api.events import events as event_views
 from clipzy_api.files import files as file_views
@@ -52,6 +53,7 @@ def create_app(
         upkeep=upkeep,
         events=JobEvents(settings.redis_url, answer_seconds=WAIT_SECONDS + ANSWER_SECONDS),
         queue=queue,
+        at_once=AtOnce(jobs, storage, queue),
         membership=membership,
         manifests=Manifests(storage),
     )

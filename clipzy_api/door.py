@@ -1,6 +1,5 @@
 """What is asked before the first byte of a body is read, in this order, so that a refusal costs nothing."""
 
-import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +7,7 @@ from typing import Any
 
 from flask import request
 
+from clipzy_api import strict_json
 from clipzy_api.body import RequestBody
 from clipzy_api.intake import FRAMING_LIMIT_BYTES
 from clipzy_api.problems import (
@@ -98,9 +98,9 @@ def refuse_fields() -> None:
 
 def _object_in(text: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise invalid_field("body", expects="well-formed JSON") from error
+        value = strict_json.parse(text)
+    except ValueError as error:
+        raise invalid_field("body", expects=f"well-formed JSON ({error})") from error
     if not isinstance(value, dict):
         raise invalid_field("body", expects="a JSON object")
     return value

@@ -1,18 +1,24 @@
-"""Takes one uploaded file out of a multipart body and into storage, as it comes: no spool, no second copy."""
+"""Takes one uploaded file out of a multipart body and into storage, as it comes: no spool, no second copy.
+
+Beside it a job's `config` may come, before or after it.
+"""
 
 import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import Data, Field, File, MultipartDecoder, NeedData, State
 
+from clipzy_api import options
 from clipzy_api.body import BLOCK_BYTES, RequestBody
 from clipzy_api.problems import ApiError, file_too_large, invalid_field, missing_field, truncated, unserved_field
 from clipzy_api.sniff import SNIFF_BYTES, Container, container_of
 from clipzy_storage.base import Incoming
+from clipzy_storage.job_config import MAX_CONFIG_BYTES
 
 FRAMING_LIMIT_BYTES = 1 << 20  # boundaries and part headers around the file, and whatever follows the last boundary
 MAX_PARTS = 20
@@ -21,6 +27,7 @@ MAX_FILENAME_LENGTH = 255
 
 _BACKSLASH = re.compile(r'\\(["\\]?)')
 _FILE_EXPECTS = "one part with a file name and the video's bytes"
+_CONFIG_EXPECTS = "one part with a JSON object"
 
 
 @dataclass(frozen=True)
@@ -30,20 +37,26 @@ class ReceivedFile:
     filename: str
     container: Container
     incoming: Incoming
+    config: dict[str, Any]
 
 
 def receive_file(
-    body: RequestBody, *, boundary: bytes, begin: Callable[[Container], Incoming], cap_bytes: int
+    body: RequestBody,
+    *,
+    boundary: bytes,
+    begin: Callable[[Container], Incoming],
+    cap_bytes: int,
+    takes_config: bool = False,
 ) -> ReceivedFile:
     """Read the body to its end and write the part named ``file`` into what ``begin`` gives.
 
-    It is asked once, as soon as the first bytes show what the file is.
+    It is asked once, as soon as the first bytes show what the file is. A ``config`` is judged as soon as it is whole.
 
     Raises:
         ApiError: the upload is refused, in the contract's words. What was begun is then to be discarded.
         StorageFull, StorageUnavailable: from ``begin`` and what it gave.
     """
-    form = _UploadForm(boundary, begin=begin, cap_bytes=cap_bytes)
+    form = _UploadForm(boundary, begin=begin, cap_bytes=cap_bytes, takes_config=takes_config)
     while block := body.read():
         form.feed(block)
     if body.is_short:
@@ -57,12 +70,18 @@ def receive_file(
 class _UploadForm:
     """One form with one file in it, fed block by block."""
 
-    def __init__(self, boundary: bytes, *, begin: Callable[[Container], Incoming], cap_bytes: int) -> None:
+    def __init__(
+        self, boundary: bytes, *, begin: Callable[[Container], Incoming], cap_bytes: int, takes_config: bool
+    ) -> None:
         # A block may be cut anywhere, so that a whole header and a whole block can wait in the decoder together.
         self._decoder = MultipartDecoder(boundary, BLOCK_BYTES + MAX_HEADER_BYTES, max_parts=MAX_PARTS)
         self._delimiter = b"--" + boundary
         self._begin_file = begin
         self._cap_bytes = cap_bytes
+        self._fields = ("file", options.NAME) if takes_config else ("file",)
+        self._part = ""  # the one that is coming
+        self._config_text: bytearray | None = None
+        self._config: dict[str, Any] = {}
         self._filename: str | None = None
         self._head = bytearray()  # what came of the file before it was known what it is
         self._container: Container | None = None
@@ -84,12 +103,13 @@ class _UploadForm:
             raise truncated("The form does not end in its final boundary. Nothing was kept; send it again.")
         if self._filename is None or self._into is None or self._container is None:
             raise missing_field("file", expects=_FILE_EXPECTS)
-        return ReceivedFile(self._filename, self._container, self._into)
+        return ReceivedFile(self._filename, self._container, self._into, self._config)
 
     def _is_inside_the_file(self, block: bytes) -> bool:
         """Whether the block is file and nothing else, so that it need not be copied through the decoder."""
         decoder = self._decoder
-        if decoder.state is not State.DATA or decoder.buffer or self._delimiter in block:
+        is_within = self._part == "file" and decoder.state is State.DATA and not decoder.buffer
+        if not is_within or self._delimiter in block:
             return False
         tail = block[-len(self._delimiter) - 2 :]
         line_end = max(tail.rfind(b"\r"), tail.rfind(b"\n"))
@@ -103,8 +123,10 @@ class _UploadForm:
                 match event:
                     case Field() | File():
                         self._begin(event)
-                    case Data():
+                    case Data() if self._part == "file":
                         self._take(event.data, is_last=not event.more_data)
+                    case Data():
+                        self._take_config(event.data, is_last=not event.more_data)
                 if self._decoder.state is State.EPILOGUE:
                     break
         except RequestEntityTooLarge:
@@ -115,11 +137,28 @@ class _UploadForm:
         self._count_framing(len(block) - (self._file_bytes - before_bytes))
 
     def _begin(self, part: Field | File) -> None:
-        if part.name != "file":
-            raise unserved_field(str(part.name or ""), known="file")
+        if part.name not in self._fields:
+            raise unserved_field(str(part.name or ""), known=", ".join(self._fields))
+        self._part = part.name
+        if part.name == options.NAME:
+            self._begin_config()
+            return
         if self._filename is not None or isinstance(part, Field):
             raise invalid_field("file", expects=_FILE_EXPECTS)
         self._filename = clean_filename(_filename_of(part))
+
+    def _begin_config(self) -> None:
+        if self._config_text is not None:
+            raise invalid_field(options.NAME, expects=_CONFIG_EXPECTS)
+        self._config_text = bytearray()
+
+    def _take_config(self, data: bytes, *, is_last: bool) -> None:
+        assert self._config_text is not None
+        self._config_text += data
+        if len(self._config_text) > MAX_CONFIG_BYTES:
+            raise options.config_too_long()
+        if is_last:
+            self._config = options.read_config(bytes(self._config_text))
 
     def _take(self, data: bytes, *, is_last: bool) -> None:
         self._file_bytes += len(data)

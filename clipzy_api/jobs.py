@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 from flask import Blueprint, Response, jsonify, request, url_for
 
 from clipzy_api import openapi_models as models
+from clipzy_api import options
 from clipzy_api.door import JSON, MULTIPART, json_body, refuse_parameters, require_media_type
 from clipzy_api.files import FILE_NOT_FOUND, send_published
 from clipzy_api.idempotency import over, sent_key
@@ -57,7 +58,7 @@ jobs = Blueprint("jobs", __name__)
 @described(
     Call(
         summary="Submit a job",
-        takes={MULTIPART: models.Upload, JSON: models.JobRequest},
+        takes={MULTIPART: models.JobUpload, JSON: models.JobRequest},
         answers=[Answer(202, "The job.", models.Job, (LOCATION, POLL_WHILE_UNFINISHED, REPLAYED))],
         problems=[*REFUSED_UPLOADS, "LENGTH_REQUIRED", "VIDEO_NOT_FOUND", "JOB_NOT_FOUND"],
         headers=[IDEMPOTENCY_KEY],
@@ -65,6 +66,8 @@ jobs = Blueprint("jobs", __name__)
 )
 def submit_job() -> tuple[Response, int, dict[str, str]]:
     """Upload a file as a form, or name an earlier upload in JSON. Once answered with 202, the job comes to an end.
+
+    Where an earlier job has found the same already, it is completed in the answer, unless `config.reuse` is false.
 
     With an `Idempotency-Key` it may be sent again until there is an answer, which then has the job as it is by now.
     """
@@ -74,10 +77,12 @@ def submit_job() -> tuple[Response, int, dict[str, str]]:
 
     def order(undo: Undo) -> Order:
         if media_type == MULTIPART:
-            video = take_video(undo)
-            return Order(video, over(key, "submit upload", **content_of(video)), {})
+            video, config = take_video(undo, takes_config=True)
+            asked = {"config": config} if config else {}
+            return Order(video, over(key, "submit upload", **content_of(video), **asked), config)
         fields = json_body()
-        return Order(_named_video(fields), over(key, "submit", fields=fields), {})
+        video, config = _asked_for(fields)
+        return Order(video, over(key, "submit", fields=fields), config)
 
     return accept(order)
 
@@ -162,11 +167,17 @@ def show_file(job_id: str, name: str) -> Response:
     return Response(status=302, headers={"Location": link_to(file.key).url, "Cache-Control": "no-store"})
 
 
-def _named_video(fields: dict[str, Any]) -> Video:
-    """The video that a JSON body asks for. Raises ``ApiError`` 404 or 422."""
-    for name in fields.keys() - {"video_id"}:
-        raise unserved_field(name, known="video_id")
-    match fields.get("video_id"):
+def _asked_for(fields: dict[str, Any]) -> tuple[Video, dict[str, Any]]:
+    """The video and the ``config`` that a JSON body asks for. Raises ``ApiError`` 404 or 422."""
+    for name in fields.keys() - models.JobRequest.model_fields.keys():
+        raise unserved_field(name, known=", ".join(models.JobRequest.model_fields))
+    config = options.checked_config(fields.get(options.NAME, {}))
+    return _named_video(fields.get("video_id")), config
+
+
+def _named_video(named: Any) -> Video:
+    """Raises ``ApiError`` 404 or 422."""
+    match named:
         case None | "":
             raise missing_field("video_id", expects="the id of an uploaded video")
         case str(video_id):

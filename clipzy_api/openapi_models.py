@@ -8,6 +8,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from clipzy_api.paging import MAX_PAGE, MAX_PAGE_SIZE
 from clipzy_storage import contract, output
+from clipzy_storage.job_config import JobConfig
 
 _JOB_ID, _VIDEO_ID = "job_01m81bjpv79tb3zakvwp78vdzw", "vid_01m81bjpv3rgjp4c18v8p81aj2"
 JobId = Annotated[str, Field(pattern="^job_[0-9a-hjkmnp-tv-z]{26}$", examples=[_JOB_ID])]
@@ -35,10 +36,20 @@ class Upload(_Request):
     """The video: mp4, mov, avi, mkv or webm, recognised by its content. The part needs a file name."""
 
 
+class JobUpload(_Request):
+    """A form with one file and, before or after it, what to do with it."""
+
+    file: bytes
+    """The video: mp4, mov, avi, mkv or webm, recognised by its content. The part needs a file name."""
+    config: JobConfig = JobConfig()
+    """As JSON text of at most 16 KiB."""
+
+
 class JobRequest(_Request):
     """A job on a video that was uploaded before."""
 
     video_id: VideoId
+    config: JobConfig = JobConfig()
 
 
 class JobsQuery(_Request):
@@ -112,6 +123,7 @@ class Job(_Body):
     attempt: int = Field(ge=0)
     """Tries of a worker so far; 0 while the job waits for its first."""
     config: dict[str, Any]
+    """What was given, and nothing more: what is not in it has its default."""
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None

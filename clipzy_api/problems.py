@@ -16,7 +16,7 @@ CONTENT_TYPE = "application/problem+json"
 RETRY_AFTER = {"Retry-After": "5"}
 
 log = logging.getLogger(__name__)
-_LATER_FIELDS = {"config", "template_video_id", "webhook_url"}
+_LATER_FIELDS = {"template_video_id", "webhook_url"}
 _FRAMEWORK_CODES = {  # where these are silent the code is the status's name, which differs between Python versions
     404: "NOT_FOUND",
     405: "METHOD_NOT_ALLOWED",

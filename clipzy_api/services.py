@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from flask import current_app, request
 
+from clipzy_api.at_once import AtOnce
 from clipzy_api.body import RequestBody
 from clipzy_api.limits import BODIES_AT_ONCE, DOWNLOADS_AT_ONCE, EVENTS_AT_ONCE, Share
 from clipzy_api.manifests import Manifests
@@ -28,6 +29,7 @@ class Services:
     upkeep: JobUpkeep
     events: JobEvents
     queue: Queue
+    at_once: AtOnce
     membership: Membership
     manifests: Manifests
     bodies: Share = field(default_factory=lambda: Share(BODIES_AT_ONCE))

@@ -1,4 +1,4 @@
-"""How a job is made of a video: durable, then known, then announced; under an ``Idempotency-Key`` at most once."""
+"""How a job is made of a video: durable, then known, then ended at once or announced; at most one under a key."""
 
 import logging
 import time
@@ -72,7 +72,7 @@ def poll_after(job: Job) -> dict[str, str]:
 
 
 def _start(order: Order, undo: Undo) -> Job:
-    """Make the job durable, then known, then announced; from the record on it will run.
+    """Make the job durable, then known, then ended or announced; from the record on it will come to its end.
 
     Raises:
         QueueUnavailable: no record was made for certain, or nobody can tell; what was written then stays.
@@ -88,6 +88,8 @@ def _start(order: Order, undo: Undo) -> Job:
         job = services().jobs.submit(job, key=order.key)
     undo.keep()
     crash_point("job-submitted")
+    if ended := services().at_once.end(job):
+        return ended
     try:
         services().queue.publish(job.job_id)
     except QueueUnavailable as error:

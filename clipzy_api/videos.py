@@ -2,6 +2,7 @@
 
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from typing import Any
 
 from flask import Blueprint, Response, jsonify, request, url_for
 
@@ -66,7 +67,7 @@ def upload_video() -> tuple[Response, int, dict[str, str]]:
     key, repeated = sent_key(), {}
     try:
         with Undo(services().storage) as undo:
-            video = take_video(undo)
+            video, _ = take_video(undo)
             _remember(video, over(key, "upload", **content_of(video)), undo)
             undo.keep()
     except AnsweredBefore as before:
@@ -119,8 +120,10 @@ def delete_video(video_id: str) -> Response:
     return Response(status=204)
 
 
-def take_video(undo: Undo) -> Video:
+def take_video(undo: Undo, *, takes_config: bool = False) -> tuple[Video, dict[str, Any]]:
     """Store the file of this multipart request and the record of it; ``undo`` knows of both.
+
+    Returns its record and the ``config`` that came with it, where one may.
 
     Raises:
         ApiError: the upload is refused; nothing of it is left.
@@ -135,7 +138,7 @@ def take_video(undo: Undo) -> Video:
             return stack.enter_context(storage.incoming(key, content_type=CONTENT_TYPES[container]))
 
         cap_bytes = services().settings.max_file_size_bytes
-        file = receive_file(body, boundary=boundary, begin=begin, cap_bytes=cap_bytes)
+        file = receive_file(body, boundary=boundary, begin=begin, cap_bytes=cap_bytes, takes_config=takes_config)
         undo.remember(keys.upload(video_id, file.container))
         blob = file.incoming.publish()
     crash_point("upload-stored")
@@ -152,7 +155,7 @@ def take_video(undo: Undo) -> Video:
     undo.remember(keys.video_record(video_id))
     write_video(storage, video)
     crash_point("video-recorded")
-    return video
+    return video, file.config
 
 
 def content_of(video: Video) -> dict[str, str | int]:

@@ -12,9 +12,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, Protocol
 
-from clipzy_storage.errors import StorageError
+from clipzy_storage.errors import Damaged, StorageError
 
 RECORD_LIMIT_BYTES = 64 << 20
+COPY_BLOCK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,19 @@ class Storage(Protocol):
             Damaged: the copy is not what was stored.
         """
 
+    def copy(self, key: str, to: str, *, sha256: str) -> BlobInfo:
+        """Write what lies under ``key`` under ``to`` as well, a file of its own, as whole and durable as any.
+
+        ``sha256`` is what was stored under ``key``. A storage that copies by itself may go by what it was told of that
+        when the file was written, and refuses ``to`` only where it was taken some moments before; so it is to be a key
+        that nobody else writes. May raise ``StorageFull``.
+
+        Raises:
+            NotFound: nothing is under ``key``.
+            AlreadyExists: ``to`` is taken.
+            Damaged: the file is not what was stored; nothing was written.
+        """
+
     def info(self, key: str) -> BlobInfo:
         """Size of the file. Raises ``NotFound``."""
 
@@ -154,6 +168,18 @@ class Storage(Protocol):
 
     def link(self, key: str) -> Link:
         """Where a client finds the file; made anew for every answer and never stored."""
+
+
+def copy_through(
+    storage: Storage, key: str, to: str, *, sha256: str, content_type: str = "application/octet-stream"
+) -> BlobInfo:
+    """``Storage.copy`` by reading and writing, for a storage that cannot do it by itself."""
+    with storage.open(key) as stream, storage.incoming(to, content_type=content_type) as incoming:
+        while block := stream.read(COPY_BLOCK_BYTES):
+            incoming.write(block)
+        if incoming.sha256 != sha256:
+            raise Damaged(f"{key} is not what was stored: its sha256 is {incoming.sha256}")
+        return incoming.publish()
 
 
 def put_bytes(storage: Storage, key: str, data: bytes, *, content_type: str) -> BlobInfo:

@@ -94,6 +94,7 @@ class Job(_Record):
     error: JobError | None = None
     revision: int = 0  # grows with every change of the record
     expired: bool = False  # its result was kept as long as it was to be
+    pipeline_version: str | None = None  # under which its result was made
 
     @classmethod
     def over(cls, video: Video, **fields: Any) -> Self:

@@ -61,6 +61,7 @@ def _job(fields: Any) -> Job:
         error=error,
         revision=int(fields["revision"]),
         expired="expired" in fields,
+        pipeline_version=(fields.get("pipeline_version") or None) if status is Status.COMPLETED else None,
     )
 
 

@@ -10,6 +10,7 @@ from clipzy_storage.errors import QueueUnavailable
 from clipzy_storage.job_records import milliseconds, unchanging_part
 from clipzy_storage.job_scripts import JobScripts
 from clipzy_storage.jobs import Claim
+from clipzy_storage.recipe import recipe_of_result
 
 _BATCH = 500
 
@@ -90,6 +91,7 @@ class JobUpkeep(JobScripts):
         args += [milliseconds(job.created_at), job.status.value]
         if job.status.is_final:
             args += [job.attempt, job.progress_percent, *moments, *error, int(job.expired)]
+            args += [recipe_of_result(job), job.pipeline_version or ""]
         return cast(Restored, self._run("restore", *args))
 
     def forget(self, job_id: str, *, while_it_is: Literal["final", "queued"]) -> Forgotten:

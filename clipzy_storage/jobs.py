@@ -17,7 +17,9 @@ from clipzy_storage.contract import SCHEMA_VERSION, ErrorCode, Job, Status
 from clipzy_storage.errors import AnsweredBefore, Damaged, IdempotencyMismatch, JobNotFound, VideoGone
 from clipzy_storage.job_records import job_of, unchanging_part
 from clipzy_storage.job_scripts import JobScripts
+from clipzy_storage.output import PIPELINE_VERSION
 from clipzy_storage.process import ProcessIdentity
+from clipzy_storage.recipe import recipe_of_result
 
 ReleaseReason = Literal["preempted", "transient", "crashed"]
 Released = Literal["queued", "delayed", "decided", ""]
@@ -192,14 +194,20 @@ class JobStore(JobScripts):
         return cast(Released, self._run("release", claim.job.job_id, claim.token, reason, message))
 
     def commit(
-        self, claim: Claim, *, attempt_folder: str, result_sha256: str, attempt: int | None = None
+        self,
+        claim: Claim,
+        *,
+        attempt_folder: str,
+        result_sha256: str,
+        attempt: int | None = None,
+        pipeline_version: str = PIPELINE_VERSION,
     ) -> Decided | Literal["cancelled", ""]:
         """Make a result the one that counts, that of the claimed attempt or of the earlier ``attempt``.
 
         Otherwise empty where the job is no longer ours, ``cancelled`` where somebody wants it so: then abandon it.
         """
-        args = (claim.job.job_id, claim.token, attempt_folder, result_sha256, attempt or claim.job.attempt)
-        answer, *rest = self._run("commit", *args)
+        result = (attempt_folder, result_sha256, attempt or claim.job.attempt, pipeline_version)
+        answer, *rest = self._run("commit", claim.job.job_id, claim.token, *result)
         return _decided(rest[0], claim.token) if rest else cast(Literal["cancelled", ""], answer)
 
     def abandon(self, claim: Claim) -> bool:
@@ -221,8 +229,18 @@ class JobStore(JobScripts):
     def finish(self, job: Job, token: str) -> Job | None:
         """Make the end visible as ``job``, the durable record, has it; ``None`` where another holds the job now."""
         error = (job.error.code.value, job.error.stage or "", job.error.message) if job.error else ("", "", "")
-        fields = self._run("finish", job.job_id, token, job.status.value, job.attempt, *error)
+        offered = (recipe_of_result(job), job.pipeline_version or "")
+        fields = self._run("finish", job.job_id, token, job.status.value, job.attempt, *error, *offered)
         return job_of(fields) if fields else None
+
+    def alike(self, recipe: str) -> list[str]:
+        """Ids of finished jobs of this recipe, newest first: some of those that Redis knows, if any.
+
+        Their results are to be looked at before they are given to another: storage may know better.
+        """
+        with redis_client.translated():
+            ids: Any = self._redis.zrevrange(f"{self._prefix}recipe:{recipe}", 0, -1)
+        return list(ids)
 
     # what the reaper does with all of them
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from clipzy_storage import keys
-from clipzy_storage.base import BlobInfo, Incoming, Link
+from clipzy_storage.base import BlobInfo, Incoming, Link, copy_through
 from clipzy_storage.errors import (
     ConfigurationError,
     NotFound,
@@ -158,6 +158,10 @@ class LocalStorage:
     ) -> Path:
         self.info(key)
         return self._root / key
+
+    def copy(self, key: str, to: str, *, sha256: str) -> BlobInfo:
+        """By reading and writing: with a hard link, what damages the file would damage it under both keys."""
+        return copy_through(self, key, to, sha256=sha256)
 
     def info(self, key: str) -> BlobInfo:
         with self._parent(key) as (folder, name):

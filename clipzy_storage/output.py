@@ -13,6 +13,8 @@ from clipzy_storage.errors import Damaged
 from clipzy_storage.measurements import Audio, Color, Grade, Motion, Part, Seconds, ShotMotion
 from clipzy_storage.style_dna import StyleDna
 
+PIPELINE_VERSION = "1"  # to be raised whenever the same footage and options may have another result than before
+
 ArtifactKind = Literal[
     "poster", "thumbnail", "sprite", "sprite_map", "contact_sheet", "waveform", "waveform_picture", "curves"
 ]
@@ -40,6 +42,7 @@ class Shot(Part):
     start_seconds: Seconds
     end_seconds: Seconds
     transition: Literal["start", "cut", "fade", "dissolve"]
+    transition_seconds: Seconds = Field(default=0, description="How long the fade or dissolve takes; 0 for a cut.")
     motion: ShotMotion | None = None
     color: Grade | None = None
 
@@ -54,6 +57,7 @@ class Artifact(Part):
     size_bytes: int = Field(ge=0)
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     shot: int | None = Field(default=None, description="The shot that a thumbnail shows.")
+    time_seconds: Seconds | None = Field(default=None, description="The moment that a thumbnail shows.")
 
 
 class Output(Part):
@@ -64,6 +68,13 @@ class Output(Part):
     video_id: str
     attempt: int = Field(ge=1)
     created_at: str
+    pipeline_version: str = Field(
+        default=PIPELINE_VERSION, description="Results of the same version, footage and options are the same."
+    )
+    reused_from: str | None = Field(
+        default=None,
+        description="The job that analysed the footage, whose timings these are; null: this one.",
+    )
     source: Source
     shots: list[Shot]
     audio: Audio | None = Field(default=None, description="Null without an audio track, or where it was not asked for.")

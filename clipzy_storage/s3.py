@@ -11,13 +11,22 @@ from threading import BoundedSemaphore
 from typing import BinaryIO, Literal
 
 from clipzy_storage import keys
-from clipzy_storage.base import BlobInfo, Incoming, Link
-from clipzy_storage.errors import BadKey, Damaged, NotFound, StorageError, StorageFull
+from clipzy_storage.base import BlobInfo, Incoming, Link, copy_through
+from clipzy_storage.errors import (
+    AlreadyExists,
+    BadKey,
+    Damaged,
+    NotFound,
+    StorageError,
+    StorageFull,
+    StorageUnavailable,
+)
 from clipzy_storage.keys import folder_of, segments_of
-from clipzy_storage.s3_client import S3Client
+from clipzy_storage.s3_client import S3Client, metadata_of
 from clipzy_storage.s3_connection import Timeouts
+from clipzy_storage.s3_errors import NotSupported
 from clipzy_storage.s3_identity import ADOPTED, S3Identity
-from clipzy_storage.s3_incoming import S3Incoming
+from clipzy_storage.s3_incoming import DIGEST, S3Incoming
 from clipzy_storage.s3_refusals import explained
 from clipzy_storage.s3_window import S3Window
 from clipzy_storage.served import content_disposition_of, content_type_of
@@ -130,6 +139,20 @@ class S3Storage:
             raise Damaged(f"{key} is not what was stored: its sha256 is {digest.hexdigest()}")
         return copy
 
+    def copy(self, key: str, to: str, *, sha256: str) -> BlobInfo:
+        """Within the store, where the digest was noted when the object was written; that is, in one piece."""
+        segments_of(key)
+        if self.exists(to):
+            raise AlreadyExists(f"{to} is stored already")
+        found = self._client.call("head_object", Key=key)
+        noted = metadata_of(found).get(DIGEST)
+        if noted is not None and noted != sha256:
+            raise Damaged(f"{key} is not what was stored: its sha256 was {noted}")
+        if noted is not None:
+            with suppress(NotSupported):
+                return self._copy_within(key, to, size_bytes=found["ContentLength"])
+        return copy_through(self, key, to, sha256=sha256, content_type=found["ContentType"])
+
     def info(self, key: str) -> BlobInfo:
         segments_of(key)
         return BlobInfo(key, self._client.call("head_object", Key=key)["ContentLength"])
@@ -181,6 +204,15 @@ class S3Storage:
             key, content_type=content_type_of(key), content_disposition=content_disposition_of(key)
         )
         return Link(url, expires_at)
+
+    def _copy_within(self, key: str, to: str, *, size_bytes: int) -> BlobInfo:
+        """Have the store copy the object, with what was noted on it. Raises ``NotSupported``."""
+        source = {"Bucket": self._client.bucket, "Key": key}
+        self._client.call("copy_object", Key=to, CopySource=source).tells("CopyObjectResult")
+        copied = self.info(to)
+        if copied.size_bytes != size_bytes:
+            raise StorageUnavailable("the store kept fewer or more bytes than it was to copy")
+        return copied
 
     def _abort_marked(self, marker: str) -> int:
         """Abort the multipart uploads of the key that the marker names; how many there were."""

@@ -73,7 +73,11 @@ def _work(place: Workplace, claim: Claim, lease: HeldLease, interruption: Interr
     """Analyse and settle; every way in which the footage, the store or we ourselves can fail ends here."""
     try:
         with interruption.allowed():
-            result = precedent.earlier_result(place, claim) or _analyse(place, claim, lease, interruption)
+            result = (
+                precedent.earlier_result(place, claim)
+                or _reuse(place, claim, lease, interruption)
+                or _analyse(place, claim, lease, interruption)
+            )
     except InvalidMedia as error:
         return _fail(place, claim, ErrorCode.INVALID_MEDIA, str(error))
     except DeadlinePassed:
@@ -99,6 +103,14 @@ def _work(place: Workplace, claim: Claim, lease: HeldLease, interruption: Interr
         log.exception("job.internal_error: %s", claim.job.job_id)
         return _release(place, claim, "crashed", "an internal error, twice; the worker's log tells more")
     return _commit(place, claim, result)
+
+
+def _reuse(place: Workplace, claim: Claim, lease: HeldLease, interruption: Interruption) -> Result | None:
+    def go_on() -> None:
+        interruption.check()
+        lease.check()
+
+    return precedent.reused_result(place, claim, prefix=_prefix(claim), on_progress=go_on)
 
 
 def _analyse(place: Workplace, claim: Claim, lease: HeldLease, interruption: Interruption) -> Result:
@@ -154,7 +166,7 @@ def _undamaged(source: Path, claim: Claim, folder: Path, *, on_progress: Callabl
 
 def _commit(place: Workplace, claim: Claim, result: Result) -> str:
     commit = partial(place.jobs.commit, claim, attempt_folder=result.folder, result_sha256=result.sha256)
-    decided = _insist(lambda: commit(attempt=result.attempt))
+    decided = _insist(lambda: commit(attempt=result.attempt, pipeline_version=result.pipeline_version))
     if decided == "cancelled":
         return _abandon(place, claim)
     if not decided:

@@ -1,16 +1,20 @@
-"""What storage already knows of a claimed job's end, where Redis has forgotten it or was set back to before it."""
+"""What storage has for a claimed job already: its own end, which Redis has forgotten, or what another job found.
+
+Redis may also have been set back to before that end.
+"""
 
 import hashlib
 import json
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from clipzy_storage import durable, keys
+from clipzy_storage import durable, ending, keys, reuse
 from clipzy_storage.base import read_bytes
-from clipzy_storage.errors import Damaged, NotFound
+from clipzy_storage.errors import Damaged, NotFound, QueueUnavailable, StorageError
 from clipzy_storage.jobs import Claim
-from clipzy_storage.output import attempt_folder_of
+from clipzy_storage.output import PIPELINE_VERSION, attempt_folder_of
 from clipzy_worker.errors import LostJob
 from clipzy_worker.workplace import Workplace
 
@@ -26,6 +30,7 @@ class Result:
     attempt: int
     folder: str
     index: bytes
+    pipeline_version: str = PIPELINE_VERSION
 
     @property
     def sha256(self) -> str:
@@ -64,11 +69,31 @@ def earlier_result(place: Workplace, claim: Claim) -> Result | None:
     except NotFound:
         return None
     log.warning("job.published_before: %s, which Redis had forgotten", job_id)
-    return Result(_attempt_in(index), attempt_folder_of(job_id, index) or "", index)
+    return _published(job_id, index)
 
 
-def _attempt_in(index: bytes) -> int:
+def reused_result(place: Workplace, claim: Claim, *, prefix: str, on_progress: Callable[[], object]) -> Result | None:
+    """A copy under ``prefix`` of what an earlier job has found in the same footage; ``None``: there is work to do.
+
+    Raises what ``on_progress`` raises.
+    """
     try:
-        return int(json.loads(index)["attempt"])
+        earlier = reuse.find_earlier(place.jobs, place.storage, claim.job)
+        if earlier is None:
+            return None
+        index = reuse.copy_result(place.storage, earlier, claim.job, prefix=prefix, on_progress=on_progress)
+    except (StorageError, QueueUnavailable) as error:  # whatever it is, the footage is at hand
+        log.warning("reuse.failed: %s: %s", claim.job.job_id, error)
+        ending.discard_attempt(place.storage, prefix)
+        return None
+    log.info("job.reused: %s has the result of %s", claim.job.job_id, earlier.job_id)
+    return Result(claim.job.attempt, prefix, index)
+
+
+def _published(job_id: str, index: bytes) -> Result:
+    try:
+        output = json.loads(index)
+        attempt, pipeline_version = int(output["attempt"]), str(output.get("pipeline_version", ""))
     except (ValueError, LookupError, TypeError) as error:
         raise Damaged("a published output.json cannot be understood") from error
+    return Result(attempt, attempt_folder_of(job_id, index) or "", index, pipeline_version)

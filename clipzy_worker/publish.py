@@ -42,13 +42,18 @@ def store_attempt(
             **analysis["source"],
         },
         shots=analysis["shots"],
-        **{part: analysis.get(part) for part in ("audio", "motion", "color", "style")},
+        **{part: analysis.get(part) for part in ("audio", "motion", "color")},
+        style=_dated(analysis.get("style"), job),
         artifacts=artifacts,
         warnings=analysis.get("warnings", []),
         timings=analysis["timings"],
     ).to_json()
     put_bytes(storage, prefix + "output.json", output, content_type="application/json")
     return output
+
+
+def _dated(style: dict[str, Any] | None, job: Job) -> dict[str, Any] | None:
+    return style and style | {"created_at": rfc3339(job.created_at)}
 
 
 def _store_artifact(
@@ -73,4 +78,5 @@ def _store_artifact(
         size_bytes=size_bytes,
         sha256=sha256,
         shot=about.get("shot"),
+        time_seconds=about.get("time_seconds"),
     )

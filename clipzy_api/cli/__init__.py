@@ -98,15 +98,27 @@ def flower(host: str, port: int) -> None:
 @commands.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--wait", is_flag=True, help="Follow the job to its end; status 0 only if it completed.")
+@click.option("--config", default="", metavar="JSON", help="What the job is to do, as docs/api.md has it.")
 @_json
-def submit(file: Path, wait: bool, as_json: bool) -> int:
+def submit(file: Path, wait: bool, config: str, as_json: bool) -> int:
     """Upload FILE to the front end at CLIPZY_URL and print its job."""
     from clipzy_api.cli.submit import submit
     from clipzy_storage.settings import Settings
 
     # Ends at once: a KeyboardInterrupt can get lost where it strikes in a destructor, and nothing here needs an end.
     signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
-    return submit(Settings.from_env().clipzy_url, file, wait=wait, as_json=as_json)
+    return submit(Settings.from_env().clipzy_url, file, wait=wait, as_json=as_json, config=config)
+
+
+@commands.command()
+@click.argument("job_id")
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Where to.  [default: JOB_ID.svg]")
+def plot(job_id: str, output: Path | None) -> int:
+    """Draw the timeline of a completed job: shots, motion, loudness, beats."""
+    from clipzy_api.cli.plot import plot
+    from clipzy_storage.settings import Settings
+
+    return plot(Settings.from_env().clipzy_url, job_id, output)
 
 
 @commands.command()

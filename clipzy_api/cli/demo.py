@@ -38,7 +38,7 @@ def demo(video: Path | None) -> int:
     with service(folder) as url:
         click.echo(f"Clipzy is ready at {url}")
         front_end = FrontEnd(url)
-        job = _followed(front_end, upload(front_end, video))
+        job = _followed(front_end, upload(front_end, video, config=json.dumps({"reuse": False})))
     click.echo(f"\n{described(job)}\n")
     if job["status"] != "completed":
         click.echo(f"The log is in {folder / 'up.log'}.", err=True)

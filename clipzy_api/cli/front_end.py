@@ -4,10 +4,11 @@ import http.client
 import json
 import select
 import time
+import urllib.request
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 import click
 
@@ -124,6 +125,24 @@ class FrontEnd:
                 time.sleep(pause_seconds or answer.pause_seconds)
         return job
 
+    def result(self, job_id: str) -> dict[str, Any]:
+        """The ``output.json`` of a completed job."""
+        return self._json(f"/api/v1/jobs/{quote(job_id, safe='')}/result")
+
+    def json_file(self, job_id: str, name: str) -> dict[str, Any]:
+        """One of its artifacts, wherever it lies."""
+        return self._json(f"/api/v1/jobs/{quote(job_id, safe='')}/files/{name}")
+
+    def _json(self, path: str) -> dict[str, Any]:
+        try:
+            answer = self._ask("GET", path, {}, timeout_seconds=ANSWER_SECONDS)
+            found = _followed(answer.headers["Location"]) if answer.status == 302 else answer
+        except OutOfReach as error:
+            raise self._nobody_there(error) from error
+        if found.status != 200:
+            raise click.ClickException(self._refusal(found))
+        return found.json()
+
     def _poll(self, job_id: str, etag: str | None) -> Answer:
         headers = {"If-None-Match": etag} if etag else {}
         answer = self._ask("GET", f"/api/v1/jobs/{job_id}", headers, timeout_seconds=ANSWER_SECONDS)
@@ -177,6 +196,15 @@ class FrontEnd:
             f"no front end can be reached at CLIPZY_URL={redacted(self._url)} ({error})."
             " Start one with `clipzy up`, or set CLIPZY_URL."
         )
+
+
+def _followed(link: str) -> Answer:
+    """What lies at a link to the store. Raises ``OutOfReach``."""
+    try:
+        with urllib.request.urlopen(link, timeout=ANSWER_SECONDS) as response:
+            return Answer(response.status, response.headers, response.read())
+    except OSError as error:
+        raise OutOfReach(f"nor the file in its store: {getattr(error, 'reason', error)}") from error
 
 
 def _send(connection: http.client.HTTPConnection, body: Iterable[bytes]) -> None:

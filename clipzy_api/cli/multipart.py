@@ -1,4 +1,4 @@
-"""A multipart form with one file in it, read while it is sent."""
+"""A multipart form with one file in it, read while it is sent, and a job's `config` before it."""
 
 import os
 import secrets
@@ -23,17 +23,16 @@ class FileForm:
 
     on_sent: Callable[[int], None] | None = None
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, config: str = "") -> None:
         self.size_bytes = _size_of(path)
         self.key = secrets.token_urlsafe(24)
         self._path = path
         self._sent_bytes = 0
         boundary = secrets.token_hex(16)
         self.content_type = f"multipart/form-data; boundary={boundary}"
-        self._head = (
-            f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{_quoted(path.name)}"\r\n'
-            "Content-Type: application/octet-stream\r\n\r\n"
-        ).encode("utf-8", "replace")
+        options = _part(boundary, 'name="config"') + f"{config}\r\n" if config else ""
+        file = _part(boundary, f'name="file"; filename="{_quoted(path.name)}"', "application/octet-stream")
+        self._head = (options + file).encode("utf-8", "replace")
         self._tail = f"\r\n--{boundary}--\r\n".encode()
 
     def __len__(self) -> int:
@@ -71,6 +70,12 @@ def _size_of(path: Path) -> int:
     if not size_bytes:
         raise click.ClickException(f"{path} is empty.")
     return size_bytes
+
+
+def _part(boundary: str, about: str, content_type: str = "") -> str:
+    """How a part begins, up to its content."""
+    of_type = f"Content-Type: {content_type}\r\n" if content_type else ""
+    return f"--{boundary}\r\nContent-Disposition: form-data; {about}\r\n{of_type}\r\n"
 
 
 def _quoted(name: str) -> str:

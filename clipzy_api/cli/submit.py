@@ -12,23 +12,23 @@ from clipzy_api.cli.front_end import FrontEnd, Job
 from clipzy_api.cli.multipart import FileForm
 
 
-def submit(url: str, file: Path, *, wait: bool, as_json: bool) -> int:
+def submit(url: str, file: Path, *, wait: bool, as_json: bool, config: str = "") -> int:
     """Upload the file and print its job; 0 when it was accepted, with ``wait`` only when it completed.
 
     Raises:
         click.ClickException: there is no such file, or the front end refuses it or cannot be reached.
     """
     front_end = FrontEnd(url)
-    job = upload(front_end, file)
+    job = upload(front_end, file, config=config)
     if wait:
         job = follow(front_end, job)
     click.echo(json.dumps(job, ensure_ascii=False, indent=1) if as_json else described(job, link=front_end.absolute))
     return 0 if not wait or job["status"] == "completed" else 1
 
 
-def upload(front_end: FrontEnd, file: Path) -> Job:
-    """Upload the file with a progress bar. Raises ``click.ClickException``."""
-    form = FileForm(file)
+def upload(front_end: FrontEnd, file: Path, *, config: str = "") -> Job:
+    """Upload the file with a progress bar; ``config`` is JSON text. Raises ``click.ClickException``."""
+    form = FileForm(file, config=config)
     with _bar("uploading", length=form.size_bytes) as bar:
         form.on_sent = bar.update
         return front_end.submit(form)

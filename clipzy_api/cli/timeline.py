@@ -11,7 +11,7 @@ _BANDS = {"bass": "#d9534f", "mid": "#e0b341", "treble": "#5fb3d4"}
 _PAPER, _INK, _FAINT, _CURVE, _FILL = "#14171c", "#d6d9de", "#3a414c", "#7fd1ae", "#2b6e58"
 _LOUDEST_LUFS, _QUIETEST_LUFS = 0.0, -50.0
 _MOST_POINTS = 1200
-_MOVES = {
+_MOVES: dict[str, dict[str | None, str]] = {
     "pan": {"left": "←", "right": "→"},
     "tilt": {"up": "↑", "down": "↓"},
     "zoom": {"in": "⊕", "out": "⊖"},
@@ -157,7 +157,7 @@ def _share(lufs: float | None) -> float:
 
 def _move(shot: dict[str, Any]) -> str:
     camera = (shot.get("motion") or {}).get("camera") or {}
-    return _MOVES.get(camera.get("movement", ""), {}).get(camera.get("direction"), "")
+    return _MOVES.get(camera.get("movement", ""), {}).get(camera.get("direction")) or ""
 
 
 def _clock(seconds: float) -> str:

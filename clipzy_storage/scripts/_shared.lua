@@ -12,6 +12,7 @@ local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
 local MAX_LOST, MAX_CRASHED, MAX_PREEMPTED = 3, 2, 20
+local MAX_ALIKE = 8
 local MAX_EVENTS, KEEP_EVENTS_SECONDS, KEEP_ANSWERS_SECONDS = 500, 24 * 3600, 24 * 3600
 local FIRST_DELAY_MS, LONGEST_DELAY_MS, LONGEST_TROUBLE_MS = 10 * 1000, 300 * 1000, 24 * 3600 * 1000
 local VISIBLE = { queued = 'queued', running = 'processing', committing = 'processing',
@@ -105,6 +106,23 @@ local function decide_failed(id, code, message)
   decide(id, 'failed', 'error_code', code, 'error_stage', get(id, 'stage') or '', 'error_message', message)
 end
 
+-- Finished jobs are known by what their results are made of, so that others which ask for the same can be given them.
+-- The latest are kept: they will be there for longest.
+local function recipe_key(recipe) return prefix .. 'recipe:' .. recipe end
+
+local function offer(id, recipe, pipeline_version)
+  if pipeline_version ~= '' then redis.call('HSET', job_key(id), 'pipeline_version', pipeline_version) end
+  if recipe == '' then return end
+  redis.call('HSET', job_key(id), 'recipe', recipe)
+  redis.call('ZADD', recipe_key(recipe), number(id, 'finished_ms'), id)
+  redis.call('ZREMRANGEBYRANK', recipe_key(recipe), 0, -MAX_ALIKE - 1)
+end
+
+local function withdraw(id)
+  local recipe = get(id, 'recipe')
+  if recipe then redis.call('ZREM', recipe_key(recipe), id) end
+end
+
 -- What was decided becomes visible, and the job leaves everything that unfinished ones are listed in.
 local function end_as(id, outcome)
   move(id, outcome)
@@ -129,6 +147,7 @@ end
 
 local function forget(id)
   local owner = get(id, 'owner')
+  withdraw(id)
   redis.call('ZREM', list_key(owner), id)
   redis.call('ZREM', list_key(owner, VISIBLE[get(id, 'state')]), id)
   for _, listing in ipairs({ queued_set, delayed_set, lease_set, ended_set }) do redis.call('ZREM', listing, id) end

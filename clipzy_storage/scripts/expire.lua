@@ -2,4 +2,5 @@
 local id = ARGV[1]
 if not is_final(get(id, 'state')) then return 0 end
 if not get(id, 'expired') then set(id, 'expired', 1) end
+withdraw(id)
 return 1

@@ -1,7 +1,7 @@
 -- What storage knows of a job that Redis has lost, or knows only as it was before.
 -- ARGV: id, owner, storage id, the unchanging part as JSON, created in ms, state: queued or a final one. With a final one
 --       also: attempt, percent, started in ms or '', finished in ms, error code, stage and message, whether its result has
---       expired (1 or 0).
+--       expired (1 or 0); what its result is made of, or '', and the version of the pipeline.
 -- Answers 'restored', 'ended' where Redis thought it unfinished, or 'known'.
 local id, owner, storage_id, record, created_ms, state = unpack(ARGV)
 local before = get(id, 'state')
@@ -21,6 +21,7 @@ if state ~= 'queued' then
   if ARGV[9] ~= '' then set(id, 'started_ms', ARGV[9]) end
   if ARGV[14] == '1' then set(id, 'expired', 1) end
   end_as(id, state)  -- whoever is just concluding it, with the same record, finds it concluded
+  offer(id, ARGV[15], ARGV[16])
   if not before then redis.call('DEL', events_key(id)) end  -- nobody has followed this record
 else
   log_event(id)

@@ -93,7 +93,8 @@ def test_only_what_is_served_is_described(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
 
     assert list(schemas["Upload"]["properties"]) == ["file"]
-    assert list(schemas["JobRequest"]["properties"]) == ["video_id"]
+    assert list(schemas["JobUpload"]["properties"]) == ["file", "config"]
+    assert list(schemas["JobRequest"]["properties"]) == ["video_id", "config"]
     bodies = document["paths"][JOBS]["post"]["requestBody"]["content"]
     assert set(bodies) == {"multipart/form-data", "application/json"}
 

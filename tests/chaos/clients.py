@@ -1,5 +1,6 @@
 """Callers who upload and submit until they have their 202, whatever the answers before it were."""
 
+import json
 import random
 import threading
 import time
@@ -14,6 +15,7 @@ from tests.chaos.history import History
 
 ANSWER_SECONDS = 20.0
 CHANCE_OF_JSON, CHANCE_OF_CANCEL, CHANCE_OF_SLOWNESS = 0.25, 0.12, 0.4
+WORK = {"reuse": False}  # the clips are few, and their jobs are to be worked on
 ASK_AGAIN = {409, 425, 429}  # another request under the same key is still under way
 
 
@@ -38,8 +40,9 @@ class Caller:
 class Body:
     """One file in a form, which may take its time, so that much can happen between its beginning and its end."""
 
-    def __init__(self, name: str, path: Path, *, seconds: float) -> None:
-        self._data, self.content_type = encode_multipart_formdata({"file": (name, path.read_bytes())})
+    def __init__(self, name: str, path: Path, *, seconds: float, config: dict[str, Any] | None = None) -> None:
+        fields: dict[str, Any] = {"config": json.dumps(config)} if config else {}
+        self._data, self.content_type = encode_multipart_formdata(fields | {"file": (name, path.read_bytes())})
         self._seconds = seconds
 
     def __len__(self) -> int:
@@ -95,13 +98,14 @@ class Client(threading.Thread):
         key = f"{self.name}-{self._count}"
         clip = self._rng.choice(self._clips)
         slowness_seconds = self._rng.uniform(0.5, 3) if self._rng.random() < CHANCE_OF_SLOWNESS else 0.0
-        body = Body(f"{key}.mp4", clip, seconds=slowness_seconds)
+        is_json = self._rng.random() < CHANCE_OF_JSON
+        body = Body(f"{key}.mp4", clip, seconds=slowness_seconds, config=None if is_json else WORK)
         upload: dict[str, Any] = {"data": body, "headers": {"Content-Type": body.content_type}}
-        if self._rng.random() >= CHANCE_OF_JSON:
+        if not is_json:
             job = self._insist("/jobs", key, 202, **upload)
         else:
             video = self._insist("/videos", key, 201, **upload)
-            job = video and self._insist("/jobs", key, 202, json={"video_id": video["video_id"]})
+            job = video and self._insist("/jobs", key, 202, json={"video_id": video["video_id"], "config": WORK})
         if job:
             self._history.add("accepted", key=key, job_id=job["job_id"])
             if self._rng.random() < CHANCE_OF_CANCEL:

@@ -1,17 +1,22 @@
 """docs/api.md names every call and every code, and what it shows is what happens."""
 
+import json
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from clipzy_api.openapi_problems import CODES
+from clipzy_storage.job_config import MAX_CONFIG_BYTES, JobConfig
 from tests.api.description import routes_of, unconnected_app
 from tests.missing import missing
 from tests.stack import Stack
 
+CONFIG = JobConfig.model_json_schema()
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/api.md").read_text()
 
@@ -28,6 +33,35 @@ def test_every_code_is_there(name: str) -> None:
 
     assert len(rows) == 1
     assert str(CODES[name].status) in rows[0].split("|")[1]
+
+
+def options_of(schema: dict[str, Any], path: str = "config") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every option that has none below it, by its path."""
+    for name, option in schema["properties"].items():
+        if "$ref" in option:
+            yield from options_of(CONFIG["$defs"][option["$ref"].rpartition("/")[2]], f"{path}.{name}")
+        else:
+            yield f"{path}.{name}", option
+
+
+OPTIONS = dict(options_of(CONFIG))
+
+
+@pytest.mark.parametrize("path", OPTIONS)
+def test_every_option_is_there_with_its_default_and_its_bounds(path: str) -> None:
+    option = OPTIONS[path]
+    (row,) = [line for line in PAGE.splitlines() if line.startswith(f"| `{path}` |")]
+    _, _, default, may_be, says, _ = row.split("|")
+    assert default.strip() == f"`{json.dumps(option['default'])}`"
+    for bound in ("minimum", "maximum"):
+        assert bound not in option or f"`{option[bound]:g}`" in may_be
+    for word in option.get("enum", []):
+        assert f'`"{word}"`' in may_be
+    assert says.strip()
+
+
+def test_the_longest_config_is_there() -> None:
+    assert f"at most {MAX_CONFIG_BYTES >> 10} KiB" in PAGE
 
 
 def test_the_commands_do_what_is_shown(tmp_path: Path, redis_url: str) -> None:

@@ -59,7 +59,7 @@ def test_only_what_is_asked_for_is_done(stack: Stack, api: Api) -> None:
 
     # When next to nothing is asked for
     config = {"analyses": [], "thumbnails": {"per": "none"}, "sprites": False, "reuse": False}
-    answer = api.post("/jobs", files={"file": DEMO.open("rb")}, data={"config": json.dumps(config)})
+    answer = api.post("/jobs", files={"file": ("demo.mp4", DEMO.read_bytes())}, data={"config": json.dumps(config)})
     job_id = api.finished(answer.json()["job_id"])["job_id"]
 
     # Then there is next to nothing: the shots and a poster

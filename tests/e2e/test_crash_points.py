@@ -1,6 +1,7 @@
 """A process dies at each step of the protocol, once; whatever was accepted still ends once, with one result."""
 
 import contextlib
+import json
 import os
 import signal
 import uuid
@@ -56,8 +57,9 @@ class Deployment:
         (answer,) = eventually(ask, f"an answer to {method} {path}")  # in a list, since a 404 counts as false
         return answer
 
-    def submit(self, clip: Path) -> Any:
-        answer = self.insist("POST", "/jobs", files={"file": ("a.mp4", clip.read_bytes())})
+    def submit(self, clip: Path, *, reuse: bool = False) -> Any:
+        config = {"config": json.dumps({"reuse": reuse})}
+        answer = self.insist("POST", "/jobs", files={"file": ("a.mp4", clip.read_bytes())}, data=config)
         assert answer.status_code == 202, answer.text
         return answer.json()
 

@@ -10,7 +10,10 @@ from typing import Any
 import redis
 
 from clipzy_storage.output import Output
+from clipzy_worker.pipeline import STAGES
 from tests.stack import Api, Stack, eventually
+
+STAGE_NAMES = [stage.name for stage in STAGES]
 
 
 def test_a_video_goes_through_the_whole_system(stack: Stack, api: Api, clip: Path) -> None:
@@ -36,11 +39,11 @@ def test_a_video_goes_through_the_whole_system(stack: Stack, api: Api, clip: Pat
     assert [shot.transition for shot in output.shots][:2] == ["start", "cut"]
     # And every artifact can be fetched, by both ways, as listed
     result = api.get(f"/jobs/{job['job_id']}/result").json()
-    assert {artifact.kind for artifact in output.artifacts} == {"poster", "thumbnail"}
+    assert {"poster", "thumbnail"} <= {artifact.kind for artifact in output.artifacts}
     for artifact, linked in zip(output.artifacts, result["artifacts"], strict=True):
         for content in (api.get(linked["storage_url"]), api.get(f"/jobs/{job['job_id']}/files/{artifact.name}")):
             assert content.status_code == 200
-            assert content.headers["Content-Type"] == artifact.content_type
+            assert content.headers["Content-Type"].removesuffix("; charset=utf-8") == artifact.content_type
             assert (len(content.content), hashlib.sha256(content.content).hexdigest()) == (
                 artifact.size_bytes,
                 artifact.sha256,
@@ -98,7 +101,7 @@ def test_progress_moves_inside_the_stage_and_never_falls(stack: Stack, api: Api,
     assert percents == sorted(percents)
     assert len(set(percents) - {0, 100}) >= 3
     for job in seen:
-        assert (job["current_stage"] == "video_analysis") == (job["status"] == "processing")
+        assert (job["current_stage"] in STAGE_NAMES) == (job["status"] == "processing")
         assert (job["progress_percent"] == 100) == (job["status"] == "completed")
 
 

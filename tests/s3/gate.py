@@ -92,7 +92,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        request = Request(operation_of(self.command, self.path), self.path, dict(self.headers.items()), body)
+        operation = "CopyObject" if "x-amz-copy-source" in self.headers else operation_of(self.command, self.path)
+        request = Request(operation, self.path, dict(self.headers.items()), body)
         self.gate.seen.append(request)
         rule = self.gate.verdict(request)
         if rule is not None and not rule.lost:

@@ -1,5 +1,6 @@
 """The policy of the documents names just what Clipzy asks of a store: more would be a risk, less a refusal."""
 
+import hashlib
 import json
 import os
 import re
@@ -17,6 +18,7 @@ from tests.s3.gate import Gate
 STORAGE_PAGE = Path(__file__).parents[2] / "docs/storage.md"
 RIGHTS = {
     "PutObject": "s3:PutObject",
+    "CopyObject": "s3:PutObject",  # and s3:GetObject, of what it copies
     "CreateMultipartUpload": "s3:PutObject",
     "UploadPart": "s3:PutObject",
     "CompleteMultipartUpload": "s3:PutObject",
@@ -44,6 +46,7 @@ def test_the_documented_policy_is_just_what_is_used(open_storage: OpenStorage, g
     storage.prepare()
     storage.check()
     put_bytes(storage, "results/job_1/output.json", b"{}", content_type="application/json")
+    storage.copy("results/job_1/output.json", "results/job_2/output.json", sha256=hashlib.sha256(b"{}").hexdigest())
     put_bytes(storage, "uploads/vid_1/source.mp4", content, content_type="video/mp4")
     with pytest.raises(AlreadyExists):
         put_bytes(storage, "uploads/vid_1/source.mp4", content, content_type="video/mp4")

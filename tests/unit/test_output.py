@@ -7,12 +7,14 @@ import jsonschema
 import pytest
 from pydantic import ValidationError
 
-from clipzy_storage.output import Output, json_schema
+from clipzy_storage.output import PIPELINE_VERSION, Output, json_schema
 
 PUBLISHED = Path(__file__).parents[2] / "docs" / "output.schema.json"
 
 EXAMPLE = {
     "schema_version": "1.0",
+    "pipeline_version": PIPELINE_VERSION,
+    "reused_from": None,
     "job_id": "job_x",
     "video_id": "vid_x",
     "attempt": 1,
@@ -29,7 +31,21 @@ EXAMPLE = {
         "video_codec": "h264",
         "audio_codec": None,
     },
-    "shots": [{"index": 0, "start_seconds": 0.0, "end_seconds": 2.4, "transition": "start"}],
+    "shots": [
+        {
+            "index": 0,
+            "start_seconds": 0.0,
+            "end_seconds": 2.4,
+            "transition": "start",
+            "transition_seconds": 0.0,
+            "motion": None,
+            "color": None,
+        }
+    ],
+    "audio": None,
+    "motion": None,
+    "color": None,
+    "style": None,
     "clips": [],
     "artifacts": [
         {
@@ -40,6 +56,7 @@ EXAMPLE = {
             "size_bytes": 1,
             "sha256": "0" * 64,
             "shot": None,
+            "time_seconds": None,
         }
     ],
     "warnings": [],

@@ -1,0 +1,467 @@
+"""A job that asks for what an earlier one has found is completed in its 202; where that fails it waits as any other."""
+
+import json
+import os
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from clipzy_api import at_once
+from clipzy_api.at_once import AtOnce
+from clipzy_api.limits import REUSES_AT_ONCE
+from clipzy_storage import ending, keys
+from clipzy_storage.base import BlobInfo, Storage
+from clipzy_storage.contract import EVERYONE, ErrorCode, Job, Status
+from clipzy_storage.errors import QueueUnavailable, StorageUnavailable
+from clipzy_storage.job_upkeep import JobUpkeep
+from clipzy_storage.jobs import JobStore
+from clipzy_storage.local import LocalStorage
+from clipzy_storage.recovery import Recovery
+from tests.api.forms import mp4_bytes
+from tests.api.servers import FrontEnd, RedisServer
+from tests.api.wire import eventually
+from tests.api.work import expire, fail
+from tests.contract.backends import Backend
+from tests.protocol.finished import PICTURES, accepted, complete, completed, files_of, found_in, result_of
+from tests.s3_servers import S3Server
+
+JOBS = "/api/v1/jobs"
+
+
+def submit(front_end: FrontEnd, content: bytes, *, config: Any = None, name: str = "holiday.mp4") -> Any:
+    """The job, as it is answered."""
+    data = {} if config is None else {"config": json.dumps(config)}
+    answer = front_end.post(JOBS, files={"file": (name, content)}, data=data)
+    assert answer.status_code == 202, answer.text
+    assert ("Retry-After" in answer.headers) == (answer.json()["status"] == "queued")
+    return answer.json()
+
+
+def finish(front_end: FrontEnd, job: Any) -> None:
+    front_end.storage.prepare()
+    complete(front_end.jobs, front_end.storage, front_end.jobs.get(job["job_id"], owner=EVERYONE))
+
+
+@pytest.fixture
+def content() -> bytes:
+    return mp4_bytes(5000)
+
+
+@pytest.fixture
+def first(front_end: FrontEnd, content: bytes) -> Any:
+    """A job over ``content`` that a worker has completed."""
+    job = submit(front_end, content)
+    assert job["status"] == "queued"
+    finish(front_end, job)
+    return job
+
+
+def test_the_same_again_is_completed_in_its_answer(front_end: FrontEnd, content: bytes, first: Any) -> None:
+    # When the same bytes come again, under another name
+    job = submit(front_end, content, name="beach.mp4")
+    # Then the answer has the job as it ended
+    assert (job["status"], job["progress_percent"], job["attempt"], job["error"]) == ("completed", 100, 1, None)
+    assert job["created_at"] <= job["started_at"] <= job["finished_at"]
+    assert front_end.get(f"{JOBS}/{job['job_id']}").json() == job
+    # And its result is its own, says what the first one says and whose it was
+    result = front_end.get(f"{JOBS}/{job['job_id']}/result").json()
+    assert (result["job_id"], result["reused_from"]) == (job["job_id"], first["job_id"])
+    assert result["source"]["filename"] == "beach.mp4"
+    assert found_in(result_of(front_end.storage, job["job_id"])) == found_in(
+        result_of(front_end.storage, first["job_id"])
+    )
+    for name, data in PICTURES.items():
+        assert front_end.get(f"{JOBS}/{job['job_id']}/files/{name}").content == data
+    # And it went the way of every job
+    assert {key.split("/")[0] + "/" + key.split("/")[1] for key in files_of(front_end.storage, job["job_id"])} == {
+        "jobs/done",
+        f"results/{job['job_id']}",
+    }
+    told = front_end.get(f"{JOBS}/{job['job_id']}/events").text
+    assert [json.loads(line[6:])["status"] for line in told.splitlines() if line.startswith("data: ")] == [
+        "queued",
+        "processing",
+        "completed",
+    ]
+
+
+def test_an_upload_of_before_and_a_retry_are_answered_alike(front_end: FrontEnd, content: bytes) -> None:
+    # Given a video, and a job over it that was cancelled before another one found something
+    cancelled = submit(front_end, content)
+    assert front_end.post(f"{JOBS}/{cancelled['job_id']}/cancel").json()["status"] == "cancelled"
+    finish(front_end, submit(front_end, content))
+    # When it is asked for in JSON, and by trying again
+    named = front_end.post(JOBS, json={"video_id": cancelled["video_id"]})
+    again = front_end.post(f"{JOBS}/{cancelled['job_id']}/retry")
+    # Then both are completed
+    assert [answer.json()["status"] for answer in (named, again)] == ["completed", "completed"]
+
+
+@pytest.mark.parametrize(
+    "config",
+    [{"reuse": True}, {"sprites": True}, {"analyses": ["style", "motion", "color", "audio", "style"]}],
+    ids=str,
+)
+@pytest.mark.usefixtures("first")
+def test_what_is_asked_for_in_other_words_is_the_same(
+    front_end: FrontEnd, content: bytes, config: dict[str, Any]
+) -> None:
+    assert submit(front_end, content, config=config)["status"] == "completed"
+
+
+@pytest.mark.parametrize(
+    "config", [{"reuse": False}, {"sprites": False}, {"analyses": ["audio"]}, {"thumbnails": {"width": 100}}], ids=str
+)
+@pytest.mark.usefixtures("first")
+def test_anything_else_waits_for_a_worker(front_end: FrontEnd, content: bytes, config: dict[str, Any]) -> None:
+    job = submit(front_end, content, config=config)
+    assert (job["status"], job["attempt"]) == ("queued", 0)
+    assert submit(front_end, content[:-1])["status"] == "queued"
+    # And once it was worked on, it is what the next can have
+    finish(front_end, job)
+    other = submit(front_end, content, config=config | {"reuse": True})
+    assert result_of(front_end.storage, other["job_id"])["reused_from"] == job["job_id"]
+
+
+def test_each_job_keeps_its_own_when_others_are_deleted(front_end: FrontEnd, content: bytes, first: Any) -> None:
+    # Given a job that was given the result of another
+    second = submit(front_end, content)
+    # When the other is deleted
+    assert front_end.delete(f"{JOBS}/{first['job_id']}").status_code == 204
+    # Then the second has all of it, and a third is given it
+    assert len(result_of(front_end.storage, second["job_id"])["artifacts"]) == len(PICTURES)
+    third = submit(front_end, content)
+    assert third["status"] == "completed"
+    assert result_of(front_end.storage, third["job_id"])["reused_from"] == first["job_id"]
+    # And when all are, the next waits for a worker
+    for job in (second, third):
+        assert front_end.delete(f"{JOBS}/{job['job_id']}").status_code == 204
+    assert submit(front_end, content)["status"] == "queued"
+
+
+@pytest.mark.parametrize("tell_redis", [True, False])
+def test_an_expired_result_is_given_to_nobody(
+    front_end: FrontEnd, content: bytes, first: Any, tell_redis: bool
+) -> None:
+    expire(front_end, first["job_id"], tell_redis=tell_redis)
+    job = submit(front_end, content)
+    assert (job["status"], job["attempt"]) == ("queued", 0)
+    assert files_of(front_end.storage, job["job_id"]) == [keys.open_job(job["job_id"])]
+
+
+def test_a_failure_is_given_to_nobody(front_end: FrontEnd, content: bytes) -> None:
+    fail(front_end, submit(front_end, content)["job_id"], ErrorCode.INVALID_MEDIA, "no video in it")
+    assert submit(front_end, content)["status"] == "queued"
+
+
+def test_a_damaged_picture_is_given_to_nobody(front_end: FrontEnd, content: bytes, first: Any) -> None:
+    # Given a result of which a file on the disk has changed
+    damaged = front_end.root / result_of(front_end.storage, first["job_id"])["artifacts"][3]["key"]
+    damaged.chmod(0o644)
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"?")
+    # When the same comes again
+    job = submit(front_end, content)
+    # Then it waits for a worker, and nothing of the try is left
+    assert job["status"] == "queued"
+    assert files_of(front_end.storage, job["job_id"]) == [keys.open_job(job["job_id"])]
+    assert front_end.get(f"{JOBS}/{job['job_id']}").json()["status"] == "queued"
+    assert front_end.unfinished() == []
+
+
+def test_many_at_once_have_one_end_each(front_end: FrontEnd, content: bytes, first: Any) -> None:
+    # When the same comes many times at once, under keys of their own and twice under each
+    names = [uuid.uuid4().hex for _ in range(8)] * 2
+
+    def send(key: str) -> requests.Response:
+        files = {"file": ("holiday.mp4", content)}
+        while (answer := front_end.post(JOBS, files=files, headers={"Idempotency-Key": key})).status_code == 503:
+            time.sleep(0.1)
+        return answer
+
+    with ThreadPoolExecutor(len(names)) as pool:
+        jobs = [answer.json() for answer in pool.map(send, names)]
+    # Then each key has one job, and every one that was not left to the workers has its whole result
+    ids = {job["job_id"] for job in jobs}
+    assert len(ids) == 8
+    ended = [job_id for job_id in ids if front_end.get(f"{JOBS}/{job_id}").json()["status"] == "completed"]
+    assert ended
+    for job_id in ended:
+        assert result_of(front_end.storage, job_id)["reused_from"] == first["job_id"]
+        (folder,) = {key.split("/")[3] for key in files_of(front_end.storage, job_id) if "/attempts/" in key}
+        assert folder.startswith("1-")
+
+
+LONG = {name: pytest.param(name, marks=pytest.mark.long) for name in ("claimed", "committed", "done-recorded")}
+
+
+@pytest.mark.usefixtures("first")
+@pytest.mark.parametrize("at", [LONG["claimed"], "attempt-stored", LONG["committed"], LONG["done-recorded"]])
+def test_a_front_end_that_dies_over_it_loses_nothing(
+    tmp_path: Path, front_end: FrontEnd, content: bytes, at: str
+) -> None:
+    # Given a front end that dies while it gives a job an earlier result
+    key = {"Idempotency-Key": uuid.uuid4().hex}
+    files = {"file": ("holiday.mp4", content)}
+    with front_end.doomed(tmp_path / "doomed", at=at) as doomed, pytest.raises(requests.ConnectionError):
+        doomed.post(JOBS, files=files, headers=key)
+    # When the client repeats itself to another
+    job = front_end.post(JOBS, files=files, headers=key)
+    # Then it finds the one job, which is held by nobody alive
+    assert (job.status_code, job.headers["Idempotent-Replayed"]) == (202, "true")
+    job_id = job.json()["job_id"]
+    assert job.json()["status"] == ("completed" if at == "done-recorded" and job.json()["result"] else "processing")
+    # And whoever looks after such jobs brings it to its end, once
+    gone = [lease for lease in front_end.jobs.leases() if lease.holder is not None and lease.holder.is_gone()]
+    reaped = front_end.jobs.reap(gone, nonce=uuid.uuid4().hex)
+    for adopted, token in reaped.adopted:
+        decided = front_end.jobs.decided(adopted, token)
+        assert decided
+        assert ending.conclude(front_end.jobs, front_end.storage, decided)
+    if at in ("claimed", "attempt-stored"):
+        assert reaped.requeued == [job_id]
+        complete(front_end.jobs, front_end.storage, front_end.jobs.get(job_id, owner=EVERYONE))
+    ended = front_end.get(f"{JOBS}/{job_id}").json()
+    assert (ended["status"], ended["attempt"]) == ("completed", 2 if reaped.requeued else 1)
+    # And its result is whole, with nothing of the first try beside it
+    result = result_of(front_end.storage, job_id)
+    folder = result["artifacts"][0]["key"].rpartition("/")[0]
+    attempts = [key for key in files_of(front_end.storage, job_id) if "/attempts/" in key]
+    assert all(key.startswith(folder) for key in attempts)
+
+
+@pytest.mark.long
+def test_a_redis_that_was_lost_knows_it_again(own_front_end: FrontEnd, own_redis: RedisServer, content: bytes) -> None:
+    # Given a completed job, which Redis has lost
+    own_front_end.compare_records()
+    job = submit(own_front_end, content)
+    finish(own_front_end, job)
+    own_redis.forget_everything()
+    assert eventually(lambda: own_front_end.get("/readyz").status_code == 200, within_seconds=60)
+    assert submit(own_front_end, content)["status"] == "queued"
+    # When it has been compared with storage
+    Recovery(own_front_end.jobs, own_front_end.upkeep, own_front_end.storage).rebuild()
+    # Then its result is given to others
+    other = submit(own_front_end, content)
+    assert result_of(own_front_end.storage, other["job_id"])["reused_from"] == job["job_id"]
+
+
+# In one process, so that what goes wrong goes wrong at a certain step
+
+
+class Hints:
+    """Keeps what would be sent to the broker."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+
+    def publish(self, job_id: str) -> None:
+        self.sent.append(job_id)
+
+
+@pytest.fixture
+def jobs(redis_server: Any) -> JobStore:
+    redis_server.forget_everything()
+    return JobStore(redis_server.url, lease_seconds=60)
+
+
+@pytest.fixture
+def hints() -> Hints:
+    return Hints()
+
+
+@pytest.fixture
+def answering(jobs: JobStore, storage: LocalStorage, hints: Hints) -> AtOnce:
+    return AtOnce(jobs, storage, hints)  # type: ignore[arg-type]
+
+
+def now(jobs: JobStore, job: Job) -> Job:
+    return jobs.get(job.job_id, owner=EVERYONE)
+
+
+@pytest.mark.parametrize("server", [pytest.param("moto_server", marks=pytest.mark.long), "rclone_server"])
+def test_a_bucket_copies_within_itself(
+    jobs: JobStore, hints: Hints, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, server: str
+) -> None:
+    monkeypatch.setattr(at_once, "PATIENCE_SECONDS", 60)  # what it takes is the test server's affair
+    # Given a result in a bucket, with a file that was uploaded in parts
+    s3: S3Server = request.getfixturevalue(server)
+    for name, value in s3.env.items():
+        monkeypatch.setenv(name, value)
+    storage = Backend(kind="s3", place=s3.new_bucket(), env=s3.env).open()
+    storage.prepare()
+    pictures = PICTURES | {"sprites.jpg": os.urandom(6 << 20)}
+    first = completed(jobs, storage, pictures=pictures)
+    # When the same is asked for
+    job = accepted(jobs, storage)
+    ended = AtOnce(jobs, storage, hints).end(job)  # type: ignore[arg-type]
+    # Then it is there at once, whole, and stays when the first is gone
+    assert ended
+    assert ended.status is Status.COMPLETED
+    for key in files_of(storage, first.job_id):
+        storage.delete(key)
+    assert len(result_of(storage, job.job_id)["artifacts"]) == len(pictures)
+    assert storage.unfinished() == 0
+
+
+class Interfering:
+    """A storage in which something happens when the first file is copied."""
+
+    def __init__(self, storage: Storage, event: Callable[[], object]) -> None:
+        self._storage, self._event, self._lock = storage, event, threading.Lock()
+        self._has_happened = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._storage, name)
+
+    def copy(self, key: str, to: str, *, sha256: str) -> BlobInfo:
+        with self._lock:
+            if not self._has_happened:
+                self._has_happened = True
+                self._event()
+        return self._storage.copy(key, to, sha256=sha256)
+
+
+def interfered(
+    jobs: JobStore, storage: LocalStorage, hints: Hints, event: Callable[[Job], object]
+) -> tuple[Job, Job | None]:
+    """A job that could have an earlier result, and what is answered where ``event`` happens over it."""
+    completed(jobs, storage)
+    job = accepted(jobs, storage)
+    interfering: Any = Interfering(storage, lambda: event(job))
+    return job, AtOnce(jobs, interfering, hints).end(job)  # type: ignore[arg-type]
+
+
+def test_a_slow_storage_keeps_nobody_waiting(
+    jobs: JobStore, storage: LocalStorage, hints: Hints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a storage that takes longer over a copy than a caller waits
+    monkeypatch.setattr(at_once, "PATIENCE_SECONDS", 0.3)
+    goes_on = threading.Event()
+    began = time.monotonic()
+    # When the same is asked for
+    job, ended = interfered(jobs, storage, hints, lambda _: goes_on.wait(20))
+    # Then the caller is told in time that the job is not ended
+    assert ended is None
+    assert time.monotonic() - began < 3
+    # And once the storage goes on, the job is given back for the workers, who are told of it, and nothing is left of it
+    goes_on.set()
+    assert eventually(lambda: now(jobs, job).status is Status.QUEUED)
+    assert eventually(lambda: hints.sent == [job.job_id])
+    assert eventually(lambda: files_of(storage, job.job_id) == [keys.open_job(job.job_id)])
+
+
+def test_a_job_that_is_cancelled_meanwhile_ends_as_cancelled(
+    jobs: JobStore, storage: LocalStorage, hints: Hints
+) -> None:
+    job, ended = interfered(jobs, storage, hints, lambda job: jobs.request_cancel(job.job_id, nonce="c"))
+    assert ended
+    assert ended.status is now(jobs, job).status is Status.CANCELLED
+    assert files_of(storage, job.job_id) == [keys.done_job(job.job_id)]
+
+
+def test_a_job_that_was_taken_away_is_anothers(jobs: JobStore, storage: LocalStorage, hints: Hints) -> None:
+    """Without the token at the commit, a front end that was frozen would end a job that another works on."""
+
+    # Given a front end that is frozen for so long that the job is given to another
+    def take_away(job: Job) -> None:
+        jobs.reap(list(jobs.leases()), nonce="r")
+        assert jobs.claim(job.job_id, nonce="w", storage_id=job.storage_id)
+
+    job, ended = interfered(jobs, storage, hints, take_away)
+    # Then it leaves the job alone
+    assert ended is None
+    assert (now(jobs, job).status, now(jobs, job).attempt) == (Status.PROCESSING, 2)
+    assert files_of(storage, job.job_id) == [keys.open_job(job.job_id)]
+
+
+def test_trouble_with_storage_leaves_the_job_to_the_workers(
+    jobs: JobStore, storage: LocalStorage, hints: Hints
+) -> None:
+    def fail(_: Job) -> None:
+        raise StorageUnavailable("no copies today")
+
+    job, ended = interfered(jobs, storage, hints, fail)
+    assert ended is None
+    assert now(jobs, job).status is Status.QUEUED
+    assert hints.sent == [job.job_id]
+    assert files_of(storage, job.job_id) == [keys.open_job(job.job_id)]
+
+
+def test_a_commit_whose_answer_was_lost_is_asked_again(
+    jobs: JobStore, storage: LocalStorage, answering: AtOnce, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a Redis whose answer to the commit is lost
+    commit = jobs.commit
+    lost: list[Any] = []
+
+    def lose_once(*args: Any, **more: Any) -> Any:
+        answer = commit(*args, **more)
+        if not lost:
+            lost.append(answer)
+            raise QueueUnavailable("away", certain=False)
+        return answer
+
+    completed(jobs, storage)
+    job = accepted(jobs, storage)
+    monkeypatch.setattr(jobs, "commit", lose_once)
+    # Then the job is ended all the same
+    ended = answering.end(job)
+    assert ended
+    assert ended.status is Status.COMPLETED
+    result_of(storage, job.job_id)
+
+
+def test_a_job_that_a_worker_has_taken_is_left_to_it(jobs: JobStore, storage: LocalStorage, answering: AtOnce) -> None:
+    completed(jobs, storage)
+    job = accepted(jobs, storage)
+    assert jobs.claim(job.job_id, nonce="w", storage_id=job.storage_id)
+    assert answering.end(job) is None
+    assert now(jobs, job).status is Status.PROCESSING
+
+
+def test_a_result_of_very_many_files_is_left_to_a_worker(
+    jobs: JobStore, storage: LocalStorage, answering: AtOnce, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(at_once, "MOST_ARTIFACTS", len(PICTURES) - 1)
+    completed(jobs, storage)
+    job = accepted(jobs, storage)
+    assert answering.end(job) is None
+    assert (now(jobs, job).status, now(jobs, job).attempt) == (Status.QUEUED, 0)
+
+
+def test_not_too_many_are_ended_at_once(jobs: JobStore, storage: LocalStorage, answering: AtOnce) -> None:
+    completed(jobs, storage)
+    for _ in range(REUSES_AT_ONCE):
+        assert answering.places.take()
+    job = accepted(jobs, storage)
+    assert answering.end(job) is None
+    answering.places.give_back()
+    assert answering.end(job)
+    assert eventually(answering.places.take)
+
+
+def test_where_redis_is_away_nothing_is_lost(storage: LocalStorage, answering: AtOnce, jobs: JobStore) -> None:
+    completed(jobs, storage)
+    job = accepted(jobs, storage)
+    away = JobStore("redis://127.0.0.1:1/0", lease_seconds=60)
+    assert AtOnce(away, storage, answering.queue).end(job) is None
+    assert now(jobs, job).status is Status.QUEUED
+
+
+def test_a_forgotten_record_is_no_reason_to_fail(
+    jobs: JobStore, storage: LocalStorage, answering: AtOnce, redis_server: Any
+) -> None:
+    """Redis is set back to before the job, right after it was submitted."""
+    first = completed(jobs, storage)
+    job = accepted(jobs, storage)
+    redis_server.forget_everything()
+    JobUpkeep(redis_server.url).restore(first)
+    assert answering.end(job) is None
+    assert files_of(storage, job.job_id) == [keys.open_job(job.job_id)]
