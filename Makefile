@@ -9,11 +9,12 @@ COMPILE := .venv/bin/uv pip compile pyproject.toml --group build --universal --g
 demo: $(if $(wildcard .venv/.dev),.venv/.dev,.venv/.demo)
 	.venv/bin/clipzy demo
 
+# Three at once, also on two cores: most tests wait for processes of their own.
 test: .venv/.dev
-	.venv/bin/pytest -n auto --maxprocesses 4 --dist loadfile -m "not long"
+	.venv/bin/pytest -n 3 --dist loadfile -m "not long"
 
 test-all: .venv/.dev
-	.venv/bin/pytest -n auto --maxprocesses 4 --dist loadfile
+	.venv/bin/pytest -n 3 --dist loadfile
 
 # Faults for so long: `make chaos SECONDS=600 SEED=7 STORAGE=local`; by default 600 s, a new seed, and both storages in turn.
 chaos: .venv/.dev

@@ -106,9 +106,12 @@ class Api:
         return self.http.get(self._address(path), **{"timeout": 30, **more})
 
     def post(self, path: str, *, reuse: bool = False, **more: Any) -> requests.Response:
-        """Jobs are really worked on unless ``reuse`` lets them have the result of an earlier one."""
+        """Jobs are really worked on unless ``reuse`` lets them have the result of an earlier one.
+
+        Nor is more analysed than shots unless the ``config`` names it: most tests are about the way of a job.
+        """
         if path == "/jobs" and not reuse:
-            more = with_config(more, {"reuse": False})
+            more = with_config(more, {"reuse": False, "analyses": [], "sprites": False})
         return self.http.post(self._address(path), timeout=60, **more)
 
     def is_reachable(self) -> bool:

@@ -20,7 +20,7 @@ class Analysers:
     """Those that ``config`` asks for; the others are ``None``."""
 
     def __init__(self, config: JobConfig, geometry: Geometry, out_folder: Path) -> None:
-        self.shots = Shots()
+        self.shots = Shots(config.shots)
         self.poster = Poster(geometry.fitted(side=POSTER_SIDE))
         self.thumbnails: Thumbnails | None = thumbnails(
             config.thumbnails, shots=self.shots, geometry=geometry, out_folder=out_folder

@@ -35,7 +35,7 @@ class PacketBounds:
                 self._count_picture(packet)
             else:
                 self._pieces_of_sound += 1
-                if self._pieces_of_sound > most_sound or self._is_too_late(packet):
+                if self._pieces_of_sound > most_sound:
                     raise InvalidMedia("The sound of the file is longer than any video that is accepted.")
             yield packet
 
@@ -56,10 +56,3 @@ class PacketBounds:
         self._first_tick = tick if self._first_tick is None else self._first_tick
         elapsed_seconds = (tick - self._first_tick) * self._seconds_per_tick
         return min(max(elapsed_seconds, 0.0), float(self._limits.max_duration_seconds))
-
-    def _is_too_late(self, packet: AnyPacket) -> bool:
-        if packet.pts is None or not packet.time_base:
-            return False
-        start = packet.stream.start_time or 0
-        late_seconds = float((packet.pts - start) * packet.time_base)
-        return late_seconds > self._limits.max_duration_seconds + _LEEWAY_SECONDS

@@ -11,7 +11,7 @@ def ranked_transitions(shots: list[dict[str, Any]]) -> tuple[dict[str, Any] | No
     durations: dict[str, list[float]] = {}
     for shot in shots:
         if shot["transition"] != "start":
-            durations.setdefault(shot["transition"], []).append(shot.get("transition_seconds", 0.0))
+            durations.setdefault(shot["transition"], []).append(shot["transition_seconds"])
     ranked = sorted(durations, key=lambda kind: (-len(durations[kind]), _ORDER.index(kind)))
     styles = [{"type": kind, "duration_ms": round(median(durations[kind]) * 1000)} for kind in ranked]
     first, second, *_ = [*styles, None, None]

@@ -64,6 +64,7 @@ def test_slow_clients_of_a_front_end_hold_up_nobody(front_end: FrontEnd) -> None
         assert_others_are_served(front_end.url, job_id)
 
 
+@pytest.mark.long
 def test_slow_clients_behind_nginx_are_closed_within_a_minute(front_end: FrontEnd, generous_nginx: Nginx) -> None:
     # Given many slow clients
     job_id = submit(front_end)["job_id"]

@@ -70,7 +70,7 @@ def test_a_video_goes_through_a_bucket(deployment: Deployment, clip: Path) -> No
     result = api.get(f"/jobs/{job['job_id']}/result").json()
     for artifact, linked in zip(output.artifacts, result["artifacts"], strict=True):
         content = requests.get(linked["storage_url"], timeout=30)
-        assert content.headers["Content-Type"] == artifact.content_type
+        assert content.headers["Content-Type"].removesuffix("; charset=utf-8") == artifact.content_type
         assert hashlib.sha256(content.content).hexdigest() == artifact.sha256
     # And so does the link that does not rot
     moved = api.get(f"/jobs/{job['job_id']}/files/poster.jpg", allow_redirects=False)
@@ -86,11 +86,12 @@ def test_a_video_goes_through_a_bucket(deployment: Deployment, clip: Path) -> No
 def test_objects_carry_their_types(deployment: Deployment, clip: Path) -> None:
     job_id = deployment.api.upload(clip)["job_id"]
     assert deployment.api.finished(job_id)["status"] == "completed"
-    types = {"mp4": "video/mp4", "json": "application/json", "jpg": "image/jpeg"}
+    types = {"mp4": "video/mp4", "json": "application/json", "jpg": "image/jpeg", "png": "image/png"}
+    types |= {"vtt": "text/vtt"}
     for key in deployment.server.keys(deployment.bucket):
         if key.startswith(("uploads/", "results/", "jobs/done/")):
             found = deployment.server.client.head_object(Bucket=deployment.bucket, Key=key)
-            assert found["ContentType"] == types[key.rpartition(".")[2]], key
+            assert found["ContentType"].removesuffix("; charset=utf-8") == types[key.rpartition(".")[2]], key
 
 
 def test_a_damaged_upload_is_told_from_a_bad_file(deployment: Deployment, clip: Path) -> None:

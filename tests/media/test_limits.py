@@ -122,6 +122,7 @@ def test_what_takes_too_much_is_stopped(limits: MediaLimits, reason: str, tmp_pa
         analysed(request)
 
 
+@pytest.mark.long
 def test_want_of_memory_is_not_called_damage(tmp_path: Path, clips_folder: Path) -> None:
     # Given large pictures, many decoder threads, and less memory than they need
     path = clips_folder / "large.mp4"

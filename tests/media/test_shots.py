@@ -1,13 +1,23 @@
 """Shots against clips whose boundaries are known."""
 
+import io
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from tests import clips
+from clipzy_storage.job_config import JobConfig, ShotOptions
+from clipzy_worker.analyse.base import Frame, Pixels
+from clipzy_worker.analyse.shots import Shots
+from clipzy_worker.media.analysis import analyse as analyse_file
+from clipzy_worker.media.report import Report
+from clipzy_worker.media.request import MediaRequest
+from tests import clips, joins
 from tests.clips import Clip
+from tests.joins import Join, Piece
 from tests.media.conftest import Analyse
 
 Make = Callable[[Path], Clip]
@@ -17,7 +27,9 @@ CUTS: dict[str, Make] = {
     "short shots": lambda folder: clips.cuts_clip(folder, shot_frames=(12, 10, 14, 9, 30)),
     "NTSC": lambda folder: clips.cuts_clip(folder, rate="30000/1001"),
     "3 a second": lambda folder: clips.cuts_clip(folder, rate="3", shot_frames=(9, 9), sound=False),
+    "10 a second": lambda folder: clips.cuts_clip(folder, rate="10", shot_frames=(10, 15, 9), sound=False),
     "60 a second": lambda folder: clips.cuts_clip(folder, rate="60"),
+    "240 a second": lambda folder: clips.cuts_clip(folder, rate="240", shot_frames=(100, 140, 90), sound=False),
     "WebM, VP9": lambda folder: clips.cuts_clip(folder, suffix="webm", codec="libvpx-vp9"),
     "AVI": lambda folder: clips.cuts_clip(folder, suffix="avi"),
     "stream without an index": clips.endless_clip,
@@ -70,6 +82,23 @@ def test_finds_gradual_transitions(name: str, clips_folder: Path, analyse: Analy
     # Then there are two shots, which part near the transition's middle
     assert [shot["transition"] for shot in shots] == ["start", clip.boundaries[0][1]]
     assert shots[1]["start_seconds"] == pytest.approx(clip.boundaries[0][0], abs=0.21)
+
+
+@pytest.mark.parametrize(
+    ("make", "seconds"),
+    [(clips.cuts_clip, 0.0), (clips.fade_clip, 1.4), (clips.dissolve_clip, 1.0)],
+    ids=["cuts", "fade", "dissolve"],
+)
+def test_a_transition_has_its_length(make: Make, seconds: float, clips_folder: Path, analyse: Analyse) -> None:
+    # Given a clip with a transition of known length
+    clip = make(clips_folder)
+
+    # When it is analysed
+    first, *others = analyse(clip.path)["shots"]
+
+    # Then the shots after it say how long it took, and the first has none
+    assert first["transition_seconds"] == 0
+    assert [shot["transition_seconds"] for shot in others] == pytest.approx([seconds] * len(others), rel=0.25)
 
 
 @pytest.mark.parametrize("name", ONE_SHOT)
@@ -126,6 +155,81 @@ def test_the_demo_video_shows_what_its_readme_says(analyse: Analyse) -> None:
         (10.8, "cut"),
     ]
     assert path.stat().st_size <= 400 << 10
+
+
+@pytest.mark.parametrize(
+    ("options", "starts"),
+    [
+        (ShotOptions(), [0.0, 1.4]),
+        (ShotOptions(min_seconds=0), [0.0, 1.2, 1.4]),
+        (ShotOptions(min_seconds=1.3), [0.0, 1.4]),
+        (ShotOptions(min_seconds=1.5), [0.0]),
+    ],
+    ids=["as it is", "no shot is too short", "the last is long enough", "the last is not long enough"],
+)
+def test_a_shot_that_is_too_short_is_part_of_the_one_before(
+    options: ShotOptions, starts: list[float], clips_folder: Path, tmp_path: Path
+) -> None:
+    # Given a shot of 0.2 s between two longer ones
+    clip = clips.cuts_clip(clips_folder, shot_frames=(30, 5, 35), sound=False)
+
+    # When it is analysed with a least length
+    found = _analysed_with(options, clip.path, tmp_path)
+
+    # Then what is shorter belongs to the shot before it
+    assert found == pytest.approx(starts, abs=0.001)
+
+
+def test_a_cut_amid_motion_takes_more_sensitivity(tmp_path: Path) -> None:
+    # Given a cut between two views of a camera that shakes
+    shaken = [Piece("coffee", 24, camera="shake"), Piece("china", 24, camera="shake")]
+    film = joins.film(tmp_path / "shaken.mp4", shaken, Join())
+
+    # When it is analysed as it is by default and with the least sensitivity
+    found = [_analysed_with(ShotOptions(sensitivity=by), film.path, tmp_path) for by in (3, 20)]
+
+    # Then it is found by the first alone
+    assert found == [[0.0, 1.0], [0.0]]
+
+
+@pytest.mark.parametrize("film", ["still", "black", "dark", "cuts"])
+def test_memory_and_delay_do_not_grow_with_the_film(film: str) -> None:
+    # Given hours of one picture, or of a cut each second
+    shots, sizes, delays = Shots(ShotOptions()), [], []
+
+    # When they run by
+    for index in range(1200):
+        shots.process(_painted(film, index))
+        delays.append(index / 4 - shots.settled_until)
+        if index in (599, 1199):
+            shots.settled.clear()
+            sizes.append(len(pickle.dumps(shots)))
+
+    # Then what is kept does not grow, and what is settled follows a few seconds behind
+    assert sizes[1] <= 1.05 * sizes[0] < 2e6
+    assert max(delays) < 10
+
+
+def _analysed_with(options: ShotOptions, path: Path, folder: Path) -> list[float]:
+    request = MediaRequest(path, path.suffix[1:], folder, config=JobConfig(analyses=(), shots=options))
+    return [shot["start_seconds"] for shot in analyse_file(request, Report(io.BytesIO()))["shots"]]
+
+
+def _unused(_size: tuple[int, int]) -> Pixels:
+    raise NotImplementedError
+
+
+def _painted(film: str, index: int) -> Frame:
+    """Four a second; but for the cuts, a scene of 2 s and then one that lasts."""
+    scene, level, spread = {
+        "still": (0, 90, 60),
+        "black": (0, 0, 0),
+        "dark": (0, 14, 10),
+        "cuts": (index // 4 % 2, 60 + 90 * (index // 4 % 2), 60),
+    }[film if index >= 8 else "cuts"]
+    pattern = np.random.default_rng(scene).integers(0, spread + 1, (18, 32, 3))
+    pixels = np.repeat(np.repeat(level + pattern, 5, 0), 5, 1).astype(np.uint8)
+    return Frame(index, index / 4, pixels, _unused)
 
 
 def _timeless(result: dict[str, Any]) -> dict[str, Any]:
