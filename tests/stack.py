@@ -110,8 +110,8 @@ class Api:
 
         Nor is more analysed than shots unless the ``config`` names it: most tests are about the way of a job.
         """
-        if path == "/jobs" and not reuse:
-            more = with_config(more, {"reuse": False, "analyses": [], "sprites": False})
+        if path == "/jobs":
+            more = with_config(more, {"reuse": reuse, "analyses": [], "sprites": False})
         return self.http.post(self._address(path), timeout=60, **more)
 
     def is_reachable(self) -> bool:

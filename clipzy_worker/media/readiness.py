@@ -14,6 +14,7 @@ from clipzy_worker.media.process import clean_environment
 from clipzy_worker.media.sandbox import CALLS, FILES, NETWORK, WALLS
 
 PROBE_SECONDS = 60
+PROBE_TRIES = 3  # one that was killed, for want of memory or by accident, has found out nothing
 
 _REMEDIES = {
     NETWORK: "allow user namespaces to this user",
@@ -57,18 +58,28 @@ def check(settings: Settings) -> None:
 
 def probe() -> Readiness:
     """Raises ``ConfigurationError`` where the media libraries cannot even be loaded."""
-    command = [sys.executable, "-I", "-m", "clipzy_worker.media.probe"]
     try:
-        answer = subprocess.run(
-            command, capture_output=True, text=True, check=True, timeout=PROBE_SECONDS, env=clean_environment()
-        )
-        return Readiness(**json.loads(answer.stdout))
+        return Readiness(**json.loads(_answer()))
     except subprocess.CalledProcessError as error:
         last_words = (error.stderr.strip().splitlines() or ["no reason given"])[-1]
         problem = f"The media libraries cannot be loaded ({last_words}). Reinstall the requirements of the worker."
         raise ConfigurationError([problem]) from error
     except (subprocess.TimeoutExpired, ValueError, TypeError) as error:
         raise ConfigurationError([f"The media process cannot be tried out ({type(error).__name__})."]) from error
+
+
+def _answer() -> str:
+    """Raises ``CalledProcessError``, ``TimeoutExpired``."""
+    command = [sys.executable, "-I", "-m", "clipzy_worker.media.probe"]
+    for _ in range(PROBE_TRIES):
+        answer = subprocess.run(
+            command, capture_output=True, text=True, timeout=PROBE_SECONDS, env=clean_environment(), check=False
+        )
+        if answer.returncode >= 0:
+            break
+        log.warning("sandbox.probe_killed: signal %d", -answer.returncode)
+    answer.check_returncode()
+    return answer.stdout
 
 
 def refusal(found: Readiness) -> str:

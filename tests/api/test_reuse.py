@@ -266,9 +266,8 @@ class Hints:
 
 
 @pytest.fixture
-def jobs(redis_server: Any) -> JobStore:
-    redis_server.forget_everything()
-    return JobStore(redis_server.url, lease_seconds=60)
+def jobs(own_redis: RedisServer) -> JobStore:
+    return JobStore(own_redis.url, lease_seconds=60)
 
 
 @pytest.fixture
@@ -456,12 +455,12 @@ def test_where_redis_is_away_nothing_is_lost(storage: LocalStorage, answering: A
 
 
 def test_a_forgotten_record_is_no_reason_to_fail(
-    jobs: JobStore, storage: LocalStorage, answering: AtOnce, redis_server: Any
+    jobs: JobStore, storage: LocalStorage, answering: AtOnce, own_redis: RedisServer
 ) -> None:
     """Redis is set back to before the job, right after it was submitted."""
     first = completed(jobs, storage)
     job = accepted(jobs, storage)
-    redis_server.forget_everything()
-    JobUpkeep(redis_server.url).restore(first)
+    own_redis.forget_everything()
+    JobUpkeep(own_redis.url).restore(first)
     assert answering.end(job) is None
     assert files_of(storage, job.job_id) == [keys.open_job(job.job_id)]

@@ -46,4 +46,4 @@ class Scene:
 def media_processes(node: Node) -> list[int]:
     if node.status() is not None:
         return []
-    return [pid for pid, line in commands_below(node.pid).items() if "-m clipzy_worker.media" in line]
+    return [pid for pid, line in commands_below(node.pid).items() if "-m clipzy_worker.media " in line]
