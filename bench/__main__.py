@@ -5,7 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import eight_uploads, protocol, slow_clients, submit_to_start, upload, upload_s3
+from bench import analysis, eight_uploads, protocol, slow_clients, submit_to_start, upload, upload_s3
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
 
 
@@ -15,6 +15,7 @@ def main() -> int:
         folder = Path(name)
         with EmbeddedRedis(folder / "redis") as redis_url:
             reached = [
+                analysis.compare(folder / "analysis"),
                 protocol.compare(folder / "protocol", redis_url=redis_url),
                 submit_to_start.compare(folder / "start", redis_url=redis_url),
                 upload.compare(folder / "upload", redis_url=redis_url),

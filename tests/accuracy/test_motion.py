@@ -43,6 +43,7 @@ def test_is_nothing_where_the_picture_stands_still(coffee: Pixels, tmp_path: Pat
     assert motion["zoom_percent"] == 0
 
 
+@pytest.mark.long
 def test_grows_with_speed_and_has_room_above(coffee: Pixels, tmp_path: Path, analyse: Analyse) -> None:
     # Given the same pan, ever quicker
     films = [write(tmp_path / f"{speed}.mp4", coffee, Film(pan(speed))) for speed in (2, 12, 100)]
@@ -105,6 +106,7 @@ def test_does_not_take_a_flash_for_movement(coffee: Pixels, tmp_path: Path, anal
     assert shot["motion"]["camera"]["movement"] == "static"
 
 
+@pytest.mark.long
 def test_says_for_how_long_the_camera_zooms(coffee: Pixels, tmp_path: Path, analyse: Analyse) -> None:
     # Given a camera that zooms in for two of six seconds, rests, and pans
     zooming, panning = zoom(12), pan(10)

@@ -114,6 +114,7 @@ def test_a_killed_service_leaves_nothing_running(tmp_path: Path) -> None:
         assert all(process.has_ended() for process in processes)
 
 
+@pytest.mark.long
 def test_a_killed_worker_is_replaced(video: Path, tmp_path: Path) -> None:
     with service(tmp_path) as running:
         # Given the main process of the only worker

@@ -136,6 +136,7 @@ def test_recover_by_hand(stack: Stack, server: RedisNode, clip: Path) -> None:
     assert [api.finished(job_id)["status"] for job_id in jobs] == ["completed", "completed"]
 
 
+@pytest.mark.long
 def test_a_look_up_that_misses_redis_looks_into_storage(stack: Stack, server: RedisNode, clip: Path) -> None:
     # Given a finished job, a waiting one, and a Redis that knows neither; no worker is there to rebuild it
     api: Api = stack.web()

@@ -125,6 +125,7 @@ def test_other_storages_are_refused(deployment: Deployment) -> None:
     assert not stack.storage.exists()
 
 
+@pytest.mark.long
 def test_a_lost_worker_s_job_is_done_by_another(
     tmp_path: Path, redis_url: str, moto_server: S3Server, clips_folder: Path
 ) -> None:
