@@ -127,8 +127,7 @@ class _Attempt:
         return None
 
     def _give_back(self, claim: Claim, prefix: str) -> Job | None:
-        message = "workers were stopped too often under this job"
-        answer = self._insist(lambda: self._jobs.release(claim, "preempted", message=message))
+        answer = self._insist(lambda: self._jobs.release(claim, "preempted", message=ending.STOPPED_TOO_OFTEN))
         ending.discard_attempt(self._storage, prefix)
         if answer == "decided":
             return self._conclude(claim)
@@ -143,11 +142,4 @@ class _Attempt:
 
     def _insist(self, ask: Callable[[], T]) -> T:
         """Ask Redis until it answers, as long as the job may still be ours. Raises ``QueueUnavailable``."""
-        give_up_at = time.monotonic() + self._jobs.lease_seconds
-        while True:
-            try:
-                return ask()
-            except QueueUnavailable:
-                if time.monotonic() > give_up_at:
-                    raise
-                time.sleep(0.5)
+        return ending.insist(ask, patience_seconds=self._jobs.lease_seconds)

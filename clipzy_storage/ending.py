@@ -6,18 +6,25 @@ first end stands.
 
 import hashlib
 import logging
+import time
+from collections.abc import Callable
 from contextlib import suppress
+from typing import TypeVar
 
 from clipzy_storage import durable, keys
 from clipzy_storage.base import Storage, put_bytes, read_bytes
 from clipzy_storage.contract import ErrorCode, Job, Status
 from clipzy_storage.crash_points import crash_point
-from clipzy_storage.errors import AlreadyExists, Damaged, NotFound, StorageError
+from clipzy_storage.errors import AlreadyExists, Damaged, NotFound, QueueUnavailable, StorageError
 from clipzy_storage.jobs import Decided, JobStore
 from clipzy_storage.output import attempt_folder_of
 
+STOPPED_TOO_OFTEN = "workers were stopped too often under this job"
 READINGS = 3  # of bytes that a digest is known of: some may have been lost on the way
 
+_PAUSE_SECONDS = 1.0  # between two questions to a Redis that is away
+
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
@@ -53,6 +60,18 @@ def conclude(jobs: JobStore, storage: Storage, decided: Decided, *, index: bytes
             clear_attempts(storage, standing, decided)
         log.info("job.%s: %s attempt %d", finished.status.value, job.job_id, finished.attempt)
     return finished
+
+
+def insist(ask: Callable[[], T], *, patience_seconds: float) -> T:
+    """Ask Redis until it answers: an end that is ready is worth waiting. Raises ``QueueUnavailable`` after so long."""
+    give_up_at = time.monotonic() + patience_seconds
+    while True:
+        try:
+            return ask()
+        except QueueUnavailable:
+            if time.monotonic() > give_up_at:
+                raise
+            time.sleep(_PAUSE_SECONDS)
 
 
 def clear_attempts(storage: Storage, ended: Job, decided: Decided) -> None:

@@ -15,7 +15,8 @@ from clipzy_storage.guard import Guard, Refused
 from clipzy_storage.keeper import Keeper
 from clipzy_storage.members import new_member, new_member_id
 from clipzy_storage.proof import new_prover
-from clipzy_storage.settings import DEFAULT_REDIS_URL, Settings, redacted
+from clipzy_storage.settings import DEFAULT_REDIS_URL, Settings
+from clipzy_storage.urls import redacted
 
 log = logging.getLogger(__name__)
 

@@ -82,16 +82,21 @@ class DominantColor(Part):
     share: Share
 
 
-class Grade(Part):
-    """The look of a stretch of film, without its black bars; 0 is ordinary footage."""
+class ColorGrade(Part):
+    """0 is ordinary footage."""
 
-    brightness: Percent
     temperature: Balance
     tint: Balance
     saturation: Balance
     contrast: Balance
     highlights: Balance
     shadows: Balance
+
+
+class Grade(ColorGrade):
+    """The look of a stretch of film, without its black bars."""
+
+    brightness: Percent
     dominant: list[DominantColor]
 
 

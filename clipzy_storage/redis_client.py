@@ -12,7 +12,7 @@ from redis.client import Redis
 from redis.retry import Retry
 
 from clipzy_storage.errors import ConfigurationError, QueueUnavailable
-from clipzy_storage.settings import redacted
+from clipzy_storage.urls import redacted
 
 ANSWER_SECONDS = 5.0
 CONNECT_SECONDS = 2.0

@@ -2,27 +2,19 @@
 
 import json
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
-from urllib.parse import urlsplit
 
 import dotenv
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 
 from clipzy_storage.errors import ConfigurationError
+from clipzy_storage.urls import is_origin, is_url, redacted
 
 DEFAULT_REDIS_URL = "redis://localhost:6379/0"
 EMBEDDED_REDIS_FILE = "redis/server.json"  # under CLIPZY_DATA_DIR, there while `clipzy up` runs its own server
-
-# Settings of the contract that this version cannot honour yet: refused, so that nobody relies on one in vain.
-NOT_YET_SERVED: tuple[str, ...] = ()
-
-
-# As a browser sends it: no path, no slash at the end, no capitals, and no default port.
-_ORIGIN = re.compile(r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 
 
 def _setting(name: str, default: Any, *, expects: str, help: str, **bounds: Any) -> Any:
@@ -227,7 +219,7 @@ class Settings(BaseModel):
     @classmethod
     def _is_redis(cls, url: str | None, info: Any) -> str | None:
         schemes = {"redis", "rediss"} | ({"unix"} if info.field_name == "redis_url" else set())
-        if url is not None and not _is_url(url, schemes):
+        if url is not None and not is_url(url, schemes):
             raise ValueError("not the URL of a Redis server")
         return url
 
@@ -236,7 +228,7 @@ class Settings(BaseModel):
     def _is_http(cls, url: str | None) -> str | None:
         if url is None:
             return None
-        if not _is_url(url, {"http", "https"}) or "?" in url or "#" in url:
+        if not is_url(url, {"http", "https"}) or "?" in url or "#" in url:
             raise ValueError("not the base of an address")
         return url.rstrip("/")
 
@@ -244,7 +236,7 @@ class Settings(BaseModel):
     @classmethod
     def _are_origins(cls, text: Any) -> Any:
         origins = [origin.strip() for origin in (text or "").split(",") if origin.strip()]
-        if not all(_ORIGIN.fullmatch(origin) for origin in origins):
+        if not all(is_origin(origin) for origin in origins):
             raise ValueError("not a list of origins")
         return tuple(origins)
 
@@ -270,12 +262,7 @@ class Settings(BaseModel):
         """
         environ = os.environ if environ is None else environ
         given = {name: environ[name].strip() for name in names() if environ.get(name, "").strip()}
-        problems = [
-            f"{name}={redacted(environ[name])} cannot be honoured by this version. Remove it."
-            for name in NOT_YET_SERVED
-            if environ.get(name, "").strip() not in ("", "0")
-        ]
-        settings = None
+        problems, settings = [], None
         try:
             settings = cls.model_validate(given)
         except ValidationError as error:
@@ -333,31 +320,8 @@ def embedded_redis_url(data_dir: Path) -> str | None:
         return None
 
 
-def redacted(url: str) -> str:
-    """The URL without user, password and query, for logs and messages; any of them may be a secret."""
-    if "://" not in url:
-        return "***" if "@" in url else url
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "***"
-    netloc = f"***@{parts.netloc.rpartition('@')[2]}" if "@" in parts.netloc else parts.netloc
-    return f"{parts.scheme}://{netloc}{parts.path}" + ("?***" if parts.query else "")
-
-
 def _complaint(name: Any, given: Mapping[str, str]) -> str:
     extra = fields()[str(name)].json_schema_extra
     expects = extra["expects"] if isinstance(extra, dict) else ""
     value = redacted(given.get(name, "")) if "URL" in str(name) else given.get(name, "")
     return f"{name}={value} is wrong. Set it to {expects}, or leave it out for its default."
-
-
-def _is_url(text: str, schemes: set[str]) -> bool:
-    try:
-        parts = urlsplit(text)
-        parts.port  # noqa: B018 - raises where the port is no number
-    except ValueError:
-        return False
-    if parts.scheme.startswith("redis") and not re.fullmatch(r"/?[0-9]*", parts.path):
-        return False
-    return parts.scheme in schemes and bool(parts.netloc or (parts.scheme == "unix" and parts.path))

@@ -4,16 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from clipzy_storage.measurements import Balance, Part, Percent, Share
-
-
-class ColorGrade(Part):
-    temperature: Balance
-    tint: Balance
-    saturation: Balance
-    contrast: Balance
-    highlights: Balance
-    shadows: Balance
+from clipzy_storage.measurements import ColorGrade, Part, Percent, Share
 
 
 class AudioStyle(Part):

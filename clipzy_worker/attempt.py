@@ -227,9 +227,8 @@ def _release_on_shutdown(place: Workplace, claim: Claim) -> Iterator[None]:
 
 
 def _preempt(place: Workplace, claim: Claim) -> None:
-    message = "workers were stopped too often under this job"
     try:
-        answer = place.jobs.release(claim, "preempted", message=message)
+        answer = place.jobs.release(claim, "preempted", message=ending.STOPPED_TOO_OFTEN)
     except QueueUnavailable as error:
         log.warning("job.not_released: %s (%s); its lease will run out", claim.job.job_id, error)
         return
@@ -241,14 +240,7 @@ def _preempt(place: Workplace, claim: Claim) -> None:
 
 def _insist(ask: Callable[[], T]) -> T:
     """Ask Redis until it answers, for as long as a finished attempt is worth it. Raises ``QueueUnavailable``."""
-    give_up_at = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        try:
-            return ask()
-        except QueueUnavailable:
-            if time.monotonic() > give_up_at:
-                raise
-            time.sleep(1)
+    return ending.insist(ask, patience_seconds=PATIENCE_SECONDS)
 
 
 def _prefix(claim: Claim) -> str:

@@ -68,7 +68,7 @@ def service(folder: Path) -> Iterator[str]:
 
 def demo_environment(folder: Path) -> dict[str, str]:
     """The environment for a demo: no setting of the user's counts, be it in the environment or in ``.env``."""
-    unset = dict.fromkeys((*settings.names(), *settings.NOT_YET_SERVED), "")
+    unset = dict.fromkeys(settings.names(), "")
     own = {"CLIPZY_DATA_DIR": str(folder / "data"), "LOCAL_STORAGE_PATH": str(folder / "storage")}
     return {**os.environ, **unset, **own, "PYTHONUNBUFFERED": "1"}
 

@@ -11,7 +11,8 @@ from typing import Any
 import click
 
 from clipzy_storage.errors import ConfigurationError, QueueUnavailable, StorageError
-from clipzy_storage.settings import Settings, redacted
+from clipzy_storage.settings import Settings
+from clipzy_storage.urls import redacted
 
 CHECKS_SECONDS = 60
 PAUSE_SECONDS = 0.2  # between two looks whether another process has answered

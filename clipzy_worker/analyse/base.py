@@ -37,8 +37,7 @@ class Frame:
     @cached_property
     def small(self) -> Pixels:
         height, width = self.pixels.shape[:2]
-        scale = min(1.0, (_SMALL_PIXELS / (width * height)) ** 0.5)
-        size = max(8, round(width * scale)), max(8, round(height * scale))
+        size = reduced_size(width, height, pixels=_SMALL_PIXELS)
         return np.asarray(cv2.resize(self.pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
     @cached_property
@@ -101,6 +100,12 @@ class Listener(Protocol):
 
     def finish(self, end_seconds: float) -> None:
         """There is no more sound; the film ends at ``end_seconds``."""
+
+
+def reduced_size(width: int, height: int, *, pixels: int) -> tuple[int, int]:
+    """Width and height of about so many pixels in the same shape; not larger, and at least 8 a side."""
+    scale = min(1.0, (pixels / (width * height)) ** 0.5)
+    return max(8, round(width * scale)), max(8, round(height * scale))
 
 
 def distance(one: Glimpse, other: Glimpse) -> float:

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 
 from clipzy_worker.analyse.base import Pixels
+from clipzy_worker.analyse.jpeg import write_jpeg
 from clipzy_worker.analyse.thumbnails import Thumbnail
-from clipzy_worker.media.picture import write_jpeg
 
 _COLUMNS, _MAX_ROWS = 5, 8
 _TILE = (240, 180)  # the largest; pictures keep their shape in it

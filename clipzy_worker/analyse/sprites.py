@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from clipzy_worker.analyse.base import Frame, Pixels
-from clipzy_worker.media.picture import write_jpeg
+from clipzy_worker.analyse.jpeg import write_jpeg
 
 SHEET = "sprites.jpg"
 MAP = "sprites.vtt"

@@ -10,8 +10,8 @@ import numpy as np
 
 from clipzy_storage.job_config import ThumbnailOptions
 from clipzy_worker.analyse.base import Analyser, Frame, Pixels
+from clipzy_worker.analyse.jpeg import write_jpeg
 from clipzy_worker.analyse.shots import LAG_SECONDS, Shot, Shots
-from clipzy_worker.media.picture import Geometry, write_jpeg
 
 MAX_THUMBNAILS = 500
 _SAMPLE_EVERY_SECONDS = 0.25  # shorter than any shot
@@ -40,10 +40,12 @@ class Thumbnails(Analyser, Protocol):
     def written(self) -> list[Thumbnail]: ...
 
 
-def thumbnails(options: ThumbnailOptions, *, shots: Shots, geometry: Geometry, out_folder: Path) -> Thumbnails | None:
-    """The analyser for these options, to be asked after ``shots``; ``None`` where none are wanted."""
+def thumbnails(
+    options: ThumbnailOptions, *, shots: Shots, size: tuple[int, int], out_folder: Path
+) -> Thumbnails | None:
+    """The analyser for these options, to be asked after ``shots``; ``None`` where none are wanted. ``size`` is width
+    and height."""
     album = _Album(out_folder)
-    size = geometry.fitted(width=options.width)
     match options.per:
         case "shot":
             return ShotThumbnails(shots, album, size)

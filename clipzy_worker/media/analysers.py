@@ -23,7 +23,10 @@ class Analysers:
         self.shots = Shots(config.shots)
         self.poster = Poster(geometry.fitted(side=POSTER_SIDE))
         self.thumbnails: Thumbnails | None = thumbnails(
-            config.thumbnails, shots=self.shots, geometry=geometry, out_folder=out_folder
+            config.thumbnails,
+            shots=self.shots,
+            size=geometry.fitted(width=config.thumbnails.width),
+            out_folder=out_folder,
         )
         self.sprites = Sprites(out_folder) if config.sprites else None
         self.motions = Motions(self.shots) if "motion" in config.analyses else None

@@ -2,19 +2,15 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 
 import cv2
 import numpy as np
 from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
-from numpy.typing import NDArray
 
+from clipzy_worker.analyse.base import Pixels, reduced_size
 from clipzy_worker.media.hdr import as_shown
 
-Pixels = NDArray[np.uint8]
-
-_JPEG_QUALITY = 85
 _HD_HEIGHT = 720
 _UNSPECIFIED_COLORSPACE = 2
 
@@ -36,9 +32,7 @@ class Geometry:
 
     def reduced(self, pixels: int) -> tuple[int, int]:
         """The shown size, reduced to about so many pixels, whatever its shape; never enlarged."""
-        width, height = self.shown_size
-        scale = min(1.0, (pixels / (width * height)) ** 0.5)
-        return max(8, round(width * scale)), max(8, round(height * scale))
+        return reduced_size(*self.shown_size, pixels=pixels)
 
     def fitted(self, *, width: int | None = None, side: int | None = None) -> tuple[int, int]:
         """The shown size, reduced to this width or to this largest side; never enlarged."""
@@ -82,12 +76,6 @@ class Painter:
         """The picture as a viewer sees it, at ``size`` (width, height) after turning."""
         stored_size = (size[1], size[0]) if geometry.quarter_turns % 2 else size
         return np.ascontiguousarray(np.rot90(self.stored(frame, stored_size, fast=fast), geometry.quarter_turns))
-
-
-def write_jpeg(path: Path, pixels: Pixels) -> None:
-    """Raises ``OSError`` where the file cannot be written."""
-    _done, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-    path.write_bytes(data.tobytes())
 
 
 def _colorspace(frame: VideoFrame) -> int | None:

@@ -3,9 +3,9 @@
 from typing import Any
 
 from clipzy_worker.analyse.contact_sheet import write_contact_sheet
+from clipzy_worker.analyse.jpeg import write_jpeg
 from clipzy_worker.analyse.poster import Draft
 from clipzy_worker.media.analysers import Analysers
-from clipzy_worker.media.picture import write_jpeg
 from clipzy_worker.media.repaint import repainted
 from clipzy_worker.media.request import MediaRequest
 

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from clipzy_storage.measurements import ColorGrade
 from clipzy_worker.style.confidence import extraction_confidence
 from clipzy_worker.style.sync import beat_sync
 from clipzy_worker.style.transitions import ranked_transitions
@@ -12,8 +13,6 @@ UNCOMPRESSED_RANGE_LU = 20.0  # of film and concert sound as it was mixed for a 
 NAMED_SHAPES = {"16:9": 16 / 9, "9:16": 9 / 16, "1:1": 1.0, "4:3": 4 / 3, "21:9": 64 / 27}
 SHAPE_TOLERANCE = 0.015  # 2.39:1, 2.35:1 and 64:27 are all sold as 21:9; 1.375:1 is not 4:3
 
-_GRADES = ("temperature", "tint", "saturation", "contrast", "highlights", "shadows")
-
 
 def extract(measured: dict[str, Any], *, damaged: bool) -> dict[str, Any]:
     """The ``style`` of ``output.json`` from its other parts, but for ``created_at``, which is the job's."""
@@ -22,7 +21,7 @@ def extract(measured: dict[str, Any], *, damaged: bool) -> dict[str, Any]:
     cuts = [shot["start_seconds"] for shot in shots if shot["transition"] != "start"]
     primary, secondary = ranked_transitions(shots)
     return {
-        "color_grade": color and {name: color[name] for name in _GRADES},
+        "color_grade": color and {name: color[name] for name in ColorGrade.model_fields},
         "aspect_ratio": aspect_ratio(source["width"], source["height"]),
         "frame_rate": source["frame_rate"],
         "audio_style": audio_style(audio),

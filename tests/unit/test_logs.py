@@ -3,7 +3,8 @@
 import pytest
 
 from clipzy_storage.logs import blotted
-from clipzy_storage.settings import Settings, redacted
+from clipzy_storage.settings import Settings
+from clipzy_storage.urls import redacted
 
 SECRET = "s3cr3t"
 
