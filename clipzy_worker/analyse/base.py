@@ -1,5 +1,6 @@
 """What analysers hear and what they promise."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -110,4 +111,4 @@ def reduced_size(width: int, height: int, *, pixels: int) -> tuple[int, int]:
 
 def distance(one: Glimpse, other: Glimpse) -> float:
     """Root mean square difference of two glimpses, in levels."""
-    return float(np.sqrt(np.mean(np.square(one - other))))
+    return cv2.norm(one, other, cv2.NORM_L2) / math.sqrt(one.size)
