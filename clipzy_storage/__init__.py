@@ -1,4 +1,5 @@
-"""What front end and worker share: settings, storage, job records and the guard.
+"""Shared by front ends and workers: settings, data models, storage backends, the job protocol, the guard, maintenance.
 
-Nothing is imported here: the smallest of our processes, the leash in ``process.py``, starts in a tenth of the time so.
+Imports neither ``clipzy_api`` nor ``clipzy_worker``, and no web, queue or media library. Nothing is imported here, so
+that the smallest of our processes, ``process.py``, starts in a tenth of the time.
 """

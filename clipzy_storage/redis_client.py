@@ -5,14 +5,13 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
-
 import redis
 from redis.backoff import NoBackoff
 from redis.client import Redis
 from redis.retry import Retry
-
 from clipzy_storage.errors import ConfigurationError, QueueUnavailable
-from clipzy_storage.urls import redacted
+from clipzy_storage.config.urls import redacted
+from clipzy_storage import keys
 
 ANSWER_SECONDS = 5.0
 CONNECT_SECONDS = 2.0
@@ -114,3 +113,25 @@ class Scripts:
 @cache
 def _source(name: str) -> str:
     return (_SCRIPTS / "_shared.lua").read_text() + (_SCRIPTS / f"{name}.lua").read_text()
+
+
+class JobScripts:
+    """One Redis, the prefix of our keys in it, and our scripts. Every method may raise ``QueueUnavailable``."""
+
+    def __init__(
+        self,
+        redis_url: str,
+        *,
+        prefix: str = keys.REDIS_PREFIX,
+        answer_seconds: float = ANSWER_SECONDS,
+    ) -> None:
+        self._redis = connect(redis_url, answer_seconds=answer_seconds)
+        self._scripts = Scripts(self._redis)
+        self._prefix = prefix
+
+    def _key(self, job_id: str) -> str:
+        return f"{self._prefix}job:{job_id}"
+
+    def _run(self, script: str, *args: str | int) -> Any:
+        with translated():
+            return self._scripts.run(script, prefix=self._prefix, args=list(args))

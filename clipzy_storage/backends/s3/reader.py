@@ -1,0 +1,107 @@
+"""One object of a bucket on its way out."""
+
+import hashlib
+import io
+from typing import TYPE_CHECKING, Any
+
+from clipzy_storage.errors import AlreadyExists, Damaged, StorageUnavailable
+from clipzy_storage.backends.s3.client import S3Client, metadata_of
+from clipzy_storage.backends.s3.errors import translated
+from clipzy_storage.backends.s3.writer import DIGEST
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+BLOCK_BYTES = 128 << 10  # what is lost, at most, where a stream breaks
+REOPENINGS = 3  # of a stream that brings less than a block, before it is given up
+
+
+class S3Window(io.RawIOBase):
+    """A range of an object as a seekable file. A stream that breaks is opened again where it broke.
+
+    An object that carries its digest is compared with it where it is read in one go from its first byte to its last.
+    """
+
+    def __init__(self, client: S3Client, key: str, start: int, length: int | None) -> None:
+        """Raises ``NotFound``, ``StorageUnavailable``."""
+        self._client, self._key, self._start = client, key, start
+        self._position = 0
+        self._stream: Any = None
+        self._failures, self._broke_at = 0, 0
+        whole = client.call("head_object", Key=key)
+        self._etag = whole["ETag"]
+        rest = max(0, whole["ContentLength"] - start)
+        self._size = rest if length is None else min(rest, length)
+        is_whole = self._size == whole["ContentLength"]
+        self._sha256 = metadata_of(whole).get(DIGEST) if is_whole else None
+        self._hash = hashlib.sha256()
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        position = max(0, offset + (0, self._position, self._size)[whence])
+        if position != self._position:
+            self._drop_stream()
+            self._sha256 = None
+        self._position = position
+        return position
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        """Raises ``StorageUnavailable``, and ``Damaged`` where the bytes are not those that were stored."""
+        room = memoryview(buffer).cast("B")[: min(BLOCK_BYTES, max(0, self._size - self._position))]
+        if not room:
+            return 0
+        data = self._next(len(room))
+        room[: len(data)] = data
+        self._position += len(data)
+        if self._sha256 is not None:
+            self._compare(data)
+        return len(data)
+
+    def close(self) -> None:
+        self._drop_stream()
+        super().close()
+
+    def _next(self, size: int) -> bytes:
+        while True:
+            try:
+                return self._read(size)
+            except StorageUnavailable:
+                self._drop_stream()
+                if abs(self._position - self._broke_at) >= BLOCK_BYTES:
+                    self._failures, self._broke_at = 0, self._position
+                self._failures += 1
+                if self._failures > REOPENINGS:
+                    raise
+
+    def _read(self, size: int) -> bytes:
+        if self._stream is None:
+            first, last = self._start + self._position, self._start + self._size - 1
+            try:
+                answer = self._client.call(
+                    "get_object", Key=self._key, Range=f"bytes={first}-{last}", IfMatch=self._etag
+                )
+            except AlreadyExists as error:  # another than the one that was opened
+                raise Damaged(f"{self._key} was replaced while it was read") from error
+            self._stream = answer["Body"]
+            if answer["ContentLength"] != last - first + 1:
+                raise StorageUnavailable("the store answers with another part of the file than was asked for")
+        with translated(self._key):
+            data: bytes = self._stream.read(size)
+        if not data:
+            raise StorageUnavailable("the store ended an answer too early")
+        return data
+
+    def _compare(self, data: bytes) -> None:
+        self._hash.update(data)
+        if self._position == self._size and self._hash.hexdigest() != self._sha256:
+            raise Damaged(f"{self._key} is not what was stored: its sha256 is {self._hash.hexdigest()}")
+
+    def _drop_stream(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None

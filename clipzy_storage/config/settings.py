@@ -1,0 +1,327 @@
+"""Every setting, in one table: name, default, bounds and help. ``.env.example`` is checked against it."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import dotenv
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic.fields import FieldInfo
+
+from clipzy_storage.errors import ConfigurationError
+from clipzy_storage.config.urls import is_origin, is_url, redacted
+
+DEFAULT_REDIS_URL = "redis://localhost:6379/0"
+EMBEDDED_REDIS_FILE = "redis/server.json"  # under CLIPZY_DATA_DIR, there while `clipzy up` runs its own server
+
+
+def _setting(name: str, default: Any, *, expects: str, help: str, **bounds: Any) -> Any:
+    return Field(
+        default, alias=name, description=help, json_schema_extra={"expects": expects}, repr="URL" not in name, **bounds
+    )
+
+
+class Settings(BaseModel):
+    """The settings of one process. Build it with ``from_env``; tests may pass fields by their environment names."""
+
+    model_config = ConfigDict(frozen=True, validate_default=True)
+
+    storage_type: Literal["local", "s3"] = _setting(
+        "STORAGE_TYPE", "local", expects="local or s3", help="Where uploads and results live: local or s3."
+    )
+    local_storage_path: Path = _setting(
+        "LOCAL_STORAGE_PATH",
+        "./storage",
+        expects="the path of a folder",
+        help="The storage folder; created if missing, but not when declared shared.",
+    )
+    local_storage_shared: bool = _setting(
+        "LOCAL_STORAGE_SHARED",
+        "false",
+        expects="true or false",
+        help="Declares that LOCAL_STORAGE_PATH is one filesystem mounted by every worker and front end.",
+    )
+    worker_count: int = _setting(
+        "WORKER_COUNT",
+        "1",
+        ge=1,
+        le=1000,
+        expects="a whole number from 1 to 1000",
+        help="How many workers the deployment runs; more than 1 needs a shared storage.",
+    )
+    s3_bucket_name: str | None = _setting(
+        "S3_BUCKET_NAME",
+        None,
+        pattern=r"^[A-Za-z0-9._-]{3,255}$",
+        expects="the name of a bucket",
+        help="The bucket; needed for s3. Endpoint, region and keys are boto3's own settings, see docs/storage.md.",
+    )
+    s3_public_endpoint_url: str | None = _setting(
+        "S3_PUBLIC_ENDPOINT_URL",
+        None,
+        expects="http://host:port or https://…",
+        help="The host in links to the store, where clients reach it by another name than the workers do.",
+    )
+    s3_presign_expires_seconds: int = _setting(
+        "S3_PRESIGN_EXPIRES_SECONDS",
+        "3600",
+        ge=1,
+        le=604_800,
+        expects="a whole number of seconds from 1 to 604800",
+        help="Life of a link to the store; never longer than that of the credentials that sign it.",
+    )
+    s3_addressing_style: Literal["auto", "virtual", "path"] = _setting(
+        "S3_ADDRESSING_STYLE",
+        "auto",
+        expects="auto, virtual or path",
+        help="auto: the bucket in the host name on AWS, in the path on a custom endpoint.",
+    )
+    max_file_size_mb: int = _setting(
+        "MAX_FILE_SIZE_MB",
+        "2000",
+        ge=1,
+        le=1_000_000,
+        expects="a whole number of MiB from 1 to 1000000",
+        help="The cap on an upload, in MiB.",
+    )
+    redis_url: str = _setting(
+        "REDIS_URL",
+        DEFAULT_REDIS_URL,
+        expects="redis://[user:password@]host:port/db, rediss://… or unix://…",
+        help="Job records and, unless CELERY_BROKER_URL is set, the Celery broker."
+        " Unset: the server that `clipzy up` runs from CLIPZY_DATA_DIR, else the default.",
+    )
+    celery_broker_url: str | None = _setting(
+        "CELERY_BROKER_URL",
+        None,
+        expects="redis://[user:password@]host:port/db or rediss://…",
+        help="Another Redis for the Celery broker; unset: the same as REDIS_URL.",
+    )
+    data_dir: Path = _setting(
+        "CLIPZY_DATA_DIR",
+        "./.clipzy",
+        expects="the path of a folder",
+        help="This machine's own data: embedded Redis, its password, scratch. Never on the shared mount.",
+    )
+    work_dir: Path = _setting(
+        "WORK_DIR",
+        "",
+        expects="the path of a folder",
+        help="Scratch for jobs. Default: CLIPZY_DATA_DIR/work.",
+    )
+    max_concurrent_jobs: int = _setting(
+        "MAX_CONCURRENT_JOBS",
+        "1",
+        ge=1,
+        le=256,
+        expects="a whole number from 1 to 256",
+        help="Jobs one worker runs at a time; decoder threads are shared among them.",
+    )
+    processing_timeout_seconds: int = _setting(
+        "PROCESSING_TIMEOUT_SECONDS",
+        "3600",
+        ge=1,
+        le=604_800,
+        expects="a whole number of seconds from 1 to 604800",
+        help="Wall clock of one attempt; past it the job fails with JOB_TIMEOUT.",
+    )
+    job_lease_seconds: int = _setting(
+        "JOB_LEASE_SECONDS",
+        "60",
+        ge=2,
+        le=3600,
+        expects="a whole number of seconds from 2 to 3600",
+        help="How long a silent worker keeps its job; heartbeats come four times as often.",
+    )
+    result_ttl_hours: int = _setting(
+        "RESULT_TTL_HOURS",
+        "0",
+        ge=0,
+        le=1_000_000,
+        expects="a whole number of hours from 0 to 1000000",
+        help="How long a result is kept after its job's end; 0: for ever.",
+    )
+    upload_ttl_hours: int = _setting(
+        "UPLOAD_TTL_HOURS",
+        "0",
+        ge=0,
+        le=1_000_000,
+        expects="a whole number of hours from 0 to 1000000",
+        help="How long an upload is kept, and longer only while an unfinished job needs it; 0: for ever.",
+    )
+    drain: Literal["requeue", "wait"] = _setting(
+        "CLIPZY_DRAIN",
+        "requeue",
+        expects="requeue or wait",
+        help="What a worker that is told to stop does with its running jobs: requeue puts them back into the queue,"
+        " wait finishes them first.",
+    )
+    sandbox: Literal["required", "best-effort", "off"] = _setting(
+        "CLIPZY_SANDBOX",
+        "best-effort",
+        expects="required, best-effort or off",
+        help="The walls around the process that decodes footage: no network, no other file, few system calls. required:"
+        " a worker does not start where it lacks one; best-effort: it says so in its log; see docs/media-safety.md.",
+    )
+    cors_origins: tuple[str, ...] = _setting(
+        "CORS_ORIGINS",
+        None,
+        expects="origins such as https://app.example.com, separated by commas",
+        help="Pages of these exact origins may call the API from a browser; separated by commas.",
+    )
+    trusted_proxies: int = _setting(
+        "TRUSTED_PROXIES",
+        "0",
+        ge=0,
+        le=10,
+        expects="a whole number of proxies from 0 to 10",
+        help="How many proxies stand before the front end, whose X-Forwarded headers are believed.",
+    )
+    public_url: str | None = _setting(
+        "PUBLIC_URL",
+        None,
+        expects="http://host or https://host/path",
+        help="The base for absolute links; unset: links to the API are relative.",
+    )
+    clipzy_url: str = _setting(
+        "CLIPZY_URL",
+        "http://127.0.0.1:8000",
+        expects="http://host:port or https://…",
+        help="Where `clipzy submit` finds the front end.",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _setting(
+        "LOG_LEVEL", "INFO", expects="DEBUG, INFO, WARNING or ERROR", help="The least severe lines that are logged."
+    )
+    log_format: Literal["text", "json"] = _setting(
+        "LOG_FORMAT", "text", expects="text or json", help="json: one JSON object a line."
+    )
+
+    @field_validator("local_storage_path", "data_dir")
+    @classmethod
+    def _absolute(cls, path: Path) -> Path:
+        return Path(os.path.abspath(path))
+
+    @field_validator("work_dir")
+    @classmethod
+    def _beside_data(cls, path: Path, info: Any) -> Path:
+        if path == Path() and "data_dir" in info.data:
+            return Path(info.data["data_dir"]) / "work"
+        return Path(os.path.abspath(path))
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _in_capitals(cls, level: Any) -> Any:
+        return level.upper() if isinstance(level, str) else level
+
+    @field_validator("redis_url", "celery_broker_url")
+    @classmethod
+    def _is_redis(cls, url: str | None, info: Any) -> str | None:
+        schemes = {"redis", "rediss"} | ({"unix"} if info.field_name == "redis_url" else set())
+        if url is not None and not is_url(url, schemes):
+            raise ValueError("not the URL of a Redis server")
+        return url
+
+    @field_validator("clipzy_url", "public_url", "s3_public_endpoint_url")
+    @classmethod
+    def _is_http(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        if not is_url(url, {"http", "https"}) or "?" in url or "#" in url:
+            raise ValueError("not the base of an address")
+        return url.rstrip("/")
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _are_origins(cls, text: Any) -> Any:
+        origins = [origin.strip() for origin in (text or "").split(",") if origin.strip()]
+        if not all(is_origin(origin) for origin in origins):
+            raise ValueError("not a list of origins")
+        return tuple(origins)
+
+    @property
+    def max_file_size_bytes(self) -> int:
+        return self.max_file_size_mb << 20
+
+    @property
+    def broker_url(self) -> str:
+        return self.celery_broker_url or self.redis_url
+
+    def redis_urls(self) -> dict[str, str]:
+        """Every Redis that is in use, by the setting that names it."""
+        broker = {"CELERY_BROKER_URL": self.celery_broker_url} if self.celery_broker_url else {}
+        return {"REDIS_URL": self.redis_url, **broker}
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
+        """Settings from the environment; a variable that is set to nothing counts as unset.
+
+        Raises:
+            ConfigurationError: one line for every wrong variable, naming it, its value and the remedy.
+        """
+        environ = os.environ if environ is None else environ
+        given = {name: environ[name].strip() for name in names() if environ.get(name, "").strip()}
+        problems, settings = [], None
+        try:
+            settings = cls.model_validate(given)
+        except ValidationError as error:
+            problems += [_complaint(fault["loc"][0], given) for fault in error.errors()]
+        if settings is not None:
+            problems += settings._contradictions()
+        if problems or settings is None:
+            raise ConfigurationError(problems)
+        if "REDIS_URL" not in given and (embedded := embedded_redis_url(settings.data_dir)):
+            settings = settings.model_copy(update={"redis_url": embedded})
+        return settings
+
+    def _contradictions(self) -> list[str]:
+        """Settings that are each allowed but not together."""
+        found = []
+        if self.storage_type == "s3" and self.s3_bucket_name is None:
+            found.append("S3_BUCKET_NAME is missing, which STORAGE_TYPE=s3 needs. Set it to the name of a bucket.")
+        is_shared = self.storage_type == "local" and self.local_storage_shared
+        if is_shared and self.data_dir.is_relative_to(self.local_storage_path):
+            found.append(
+                f"CLIPZY_DATA_DIR={self.data_dir} lies on the shared storage {self.local_storage_path}, where other"
+                " machines would take it for their own. Set it to a folder of this machine."
+            )
+        return found
+
+
+def load_dotenv() -> None:
+    """Bring the working directory's ``.env`` into the environment without overriding it, so that boto3 sees it too.
+
+    Raises:
+        ConfigurationError: there is one, and it cannot be read.
+    """
+    path = Path.cwd() / ".env"
+    try:
+        dotenv.load_dotenv(path, override=False)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise ConfigurationError([f"{path} cannot be read: {reason}. Make it readable, or remove it."]) from error
+
+
+def fields() -> dict[str, FieldInfo]:
+    """Every setting by the name of its environment variable, in the order in which people read them."""
+    return {str(field.alias): field for field in Settings.model_fields.values()}
+
+
+def names() -> tuple[str, ...]:
+    return tuple(fields())
+
+
+def embedded_redis_url(data_dir: Path) -> str | None:
+    """The address of the server that `clipzy up` runs from this data directory, while it runs."""
+    try:
+        return str(json.loads((data_dir / EMBEDDED_REDIS_FILE).read_text())["url"])
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _complaint(name: Any, given: Mapping[str, str]) -> str:
+    extra = fields()[str(name)].json_schema_extra
+    expects = extra["expects"] if isinstance(extra, dict) else ""
+    value = redacted(given.get(name, "")) if "URL" in str(name) else given.get(name, "")
+    return f"{name}={value} is wrong. Set it to {expects}, or leave it out for its default."

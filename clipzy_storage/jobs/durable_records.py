@@ -1,0 +1,110 @@
+"""The records that outlive Redis: a video beside its file, and a job from before it is accepted until after its end.
+
+They are what says which files of the storage are garbage. All functions may raise ``StorageUnavailable``; those that
+write may also raise ``StorageFull``.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import PurePosixPath
+from typing import TypeVar
+
+from clipzy_storage import keys
+from clipzy_storage.backends.base import Storage, put_json, read_bytes
+from clipzy_storage.models.records import SCHEMA_VERSION, Job, Video
+from clipzy_storage.errors import AlreadyExists, NotFound, StorageError
+
+_OPEN_JOBS, _DONE_JOBS = "jobs/open/", "jobs/done/"
+
+_Record = TypeVar("_Record", Video, Job)
+
+
+def write_video(storage: Storage, video: Video) -> None:
+    """Raises ``AlreadyExists``."""
+    put_json(storage, keys.video_record(video.video_id), video.model_dump(mode="json"))
+
+
+def read_video(storage: Storage, video_id: str) -> Video:
+    """Raises ``NotFound``, or ``StorageError`` where the record cannot be understood."""
+    return _read(storage, keys.video_record(video_id), Video)
+
+
+def write_open_job(storage: Storage, job: Job) -> None:
+    """Raises ``AlreadyExists``."""
+    put_json(storage, keys.open_job(job.job_id), job.model_dump(mode="json"))
+
+
+def write_done_job(storage: Storage, job: Job) -> Job:
+    """Keep the job as it ended, and return the record that stands: where it has been kept before, that one."""
+    try:
+        put_json(storage, keys.done_job(job.job_id), job.model_dump(mode="json"))
+    except AlreadyExists:
+        return read_done(storage, job.job_id)
+    return job
+
+
+def wish_cancelled(storage: Storage, job_id: str) -> None:
+    """Keep that somebody wants the job cancelled, until its end. Safe to repeat."""
+    with suppress(AlreadyExists):
+        put_json(storage, keys.cancel_wish(job_id), {"schema_version": SCHEMA_VERSION, "job_id": job_id})
+
+
+def is_to_be_cancelled(storage: Storage, job_id: str) -> bool:
+    return storage.exists(keys.cancel_wish(job_id))
+
+
+def remove_wish(storage: Storage, job_id: str) -> None:
+    storage.delete(keys.cancel_wish(job_id))
+
+
+def remove_open_job(storage: Storage, job_id: str) -> bool:
+    """False if there was none."""
+    return storage.delete(keys.open_job(job_id))
+
+
+def read_open(storage: Storage, job_id: str) -> Job:
+    """Raises ``NotFound``, or ``StorageError`` where the record cannot be understood."""
+    return _read(storage, keys.open_job(job_id), Job)
+
+
+def read_done(storage: Storage, job_id: str) -> Job:
+    """Raises ``NotFound``, or ``StorageError`` where the record cannot be understood."""
+    return _read(storage, keys.done_job(job_id), Job)
+
+
+def open_job_ids(storage: Storage, *, older_than_seconds: float = 0) -> Iterator[str]:
+    """Ids of all jobs with an open record, oldest first; for callers that must get past a damaged one."""
+    return _ids(storage, _OPEN_JOBS, older_than_seconds)
+
+
+def done_job_ids(storage: Storage) -> Iterator[str]:
+    """Ids of all jobs that have ended, oldest first."""
+    return _ids(storage, _DONE_JOBS, 0)
+
+
+def open_jobs(storage: Storage) -> Iterator[Job]:
+    """All open jobs, oldest first. Raises ``StorageError`` at a record that cannot be understood."""
+    for job_id in open_job_ids(storage):
+        with suppress(NotFound):  # it has ended since it was listed
+            yield read_open(storage, job_id)
+
+
+def _ids(storage: Storage, folder: str, older_than_seconds: float) -> Iterator[str]:
+    for blob in storage.list(folder):
+        name = PurePosixPath(blob.key)
+        if blob.age_seconds >= older_than_seconds and name.suffix == ".json" and keys.is_job_id(name.stem):
+            yield name.stem
+
+
+def _read(storage: Storage, key: str, kind: type[_Record]) -> _Record:
+    try:
+        values = json.loads(read_bytes(storage, key))
+        version = values["schema_version"]
+        if version > SCHEMA_VERSION:
+            raise StorageError(
+                f"{key} has schema version {version}, and this Clipzy reads up to {SCHEMA_VERSION}: upgrade it"
+            )
+        return kind.model_validate(values)
+    except (ValueError, LookupError, TypeError) as error:
+        raise StorageError(f"{key} is damaged: it is no record of a {kind.__name__.lower()}") from error

@@ -1,0 +1,133 @@
+"""What storage shows of each job and each upload, gathered from its listings in one pass and without reading a file.
+
+Records come and go while a listing runs. So whoever acts on what it showed looks at that one job or upload again.
+"""
+
+import heapq
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import groupby
+from operator import itemgetter
+
+from clipzy_storage import keys
+from clipzy_storage.backends.base import BlobInfo, Storage
+from clipzy_storage.errors import NotFound
+
+_FOLDERS_OF_JOBS = ("jobs/open/", "jobs/done/", "jobs/cancel/", "results/")
+_UPLOADS = "uploads/"
+
+
+@dataclass(frozen=True)
+class JobFiles:
+    """The records of one job, and what lies in the folder of its result."""
+
+    job_id: str
+    open: BlobInfo | None
+    done: BlobInfo | None
+    wish: BlobInfo | None  # to have it cancelled
+    results: tuple[BlobInfo, ...]
+
+    @property
+    def is_known(self) -> bool:
+        return self.open is not None or self.done is not None
+
+    @property
+    def index(self) -> BlobInfo | None:
+        return self._result(keys.result_index(self.job_id))
+
+    @property
+    def expiry_marker(self) -> BlobInfo | None:
+        return self._result(keys.expired_result(self.job_id))
+
+    @property
+    def unmarked(self) -> tuple[BlobInfo, ...]:
+        """The result without the marker that outlasts it."""
+        return tuple(blob for blob in self.results if blob != self.expiry_marker)
+
+    @cached_property
+    def attempts(self) -> dict[str, list[BlobInfo]]:
+        """The files of every attempt, by the prefix under which they lie."""
+        found: dict[str, list[BlobInfo]] = {}
+        start = f"{keys.result_prefix(self.job_id)}attempts/"
+        for blob in self.results:
+            folder, slash, _ = blob.key.removeprefix(start).partition("/")
+            if blob.key.startswith(start) and slash:
+                found.setdefault(f"{start}{folder}/", []).append(blob)
+        return found
+
+    def _result(self, key: str) -> BlobInfo | None:
+        return next((blob for blob in self.results if blob.key == key), None)
+
+
+@dataclass(frozen=True)
+class UploadFiles:
+    """One upload's record, and what lies beside it."""
+
+    video_id: str
+    record: BlobInfo | None
+    others: tuple[BlobInfo, ...]
+
+
+def youngest_seconds(blobs: Iterable[BlobInfo]) -> float:
+    """The age of the last of them."""
+    return min((blob.age_seconds for blob in blobs), default=0.0)
+
+
+def all_jobs(storage: Storage) -> Iterator[JobFiles]:
+    """Every job of which there is a record or a result, by age. Holds the files of one job at a time in memory."""
+    listings = [_by_job(storage.list(folder)) for folder in _FOLDERS_OF_JOBS]
+    for job_id, found in groupby(heapq.merge(*listings, key=itemgetter(0)), key=itemgetter(0)):
+        blobs = {blob.key: blob for _, blob in found}
+        open_, done, wish = (blobs.pop(key, None) for key in _record_keys(job_id))
+        yield JobFiles(job_id, open_, done, wish, tuple(blobs.values()))
+
+
+def job_again(storage: Storage, seen: JobFiles) -> JobFiles:
+    """The same job as it is now. A record is as old as it was seen to be, or new.
+
+    The records are looked for in the order in which a job goes through them, so that one that ends is not missed.
+    """
+    open_, done, wish = (
+        _again(storage, key, before)
+        for key, before in zip(_record_keys(seen.job_id), (seen.open, seen.done, seen.wish), strict=True)
+    )
+    return JobFiles(seen.job_id, open_, done, wish, tuple(storage.list(keys.result_prefix(seen.job_id))))
+
+
+def all_uploads(storage: Storage) -> Iterator[UploadFiles]:
+    """Every upload of which there is anything, by age."""
+    for video_id, found in groupby(storage.list(_UPLOADS), key=lambda blob: blob.key.split("/")[1]):
+        if keys.is_video_id(video_id):
+            yield _upload(video_id, found)
+
+
+def upload_again(storage: Storage, video_id: str) -> UploadFiles:
+    """The upload as it is now."""
+    return _upload(video_id, storage.list(f"{_UPLOADS}{video_id}/"))
+
+
+def _upload(video_id: str, found: Iterable[BlobInfo]) -> UploadFiles:
+    blobs = {blob.key: blob for blob in found}
+    record = blobs.pop(keys.video_record(video_id), None)
+    return UploadFiles(video_id, record, tuple(blobs.values()))
+
+
+def _record_keys(job_id: str) -> tuple[str, str, str]:
+    return keys.open_job(job_id), keys.done_job(job_id), keys.cancel_wish(job_id)
+
+
+def _again(storage: Storage, key: str, before: BlobInfo | None) -> BlobInfo | None:
+    with suppress(NotFound):
+        return replace(storage.info(key), age_seconds=before.age_seconds if before else 0.0)
+    return None
+
+
+def _by_job(blobs: Iterable[BlobInfo]) -> Iterator[tuple[str, BlobInfo]]:
+    """With the id of the job that each belongs to; what belongs to none is nothing of ours."""
+    for blob in blobs:
+        top, second, *_, last = blob.key.split("/")
+        job_id = second if top == "results" else last.removesuffix(".json")
+        if keys.is_job_id(job_id):
+            yield job_id, blob

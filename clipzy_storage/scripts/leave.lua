@@ -1,5 +1,0 @@
--- ARGV: member id
-redis.call('HDEL', prefix .. 'guard:members', ARGV[1])
-redis.call('ZREM', prefix .. 'guard:beats', ARGV[1])
-redis.call('ZREM', prefix .. 'guard:joined', ARGV[1])
-return 1
