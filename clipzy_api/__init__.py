@@ -1,1 +1,4 @@
-"""The HTTP front end: takes uploads into storage, keeps the record of each job, answers from it."""
+"""The HTTP front end and the ``clipzy`` command.
+
+May import ``clipzy_storage``; never ``clipzy_worker`` or a media library.
+"""

@@ -8,25 +8,26 @@ from flask import Flask, Response, g, request
 from flask.json.provider import DefaultJSONProvider
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from clipzy_api import browsers, problems
-from clipzy_api.at_once import AtOnce
-from clipzy_api.events import WAIT_SECONDS
-from clipzy_api.events import events as event_views
-from clipzy_api.files import files as file_views
-from clipzy_api.health import health as health_views
-from clipzy_api.job_actions import actions as action_views
-from clipzy_api.jobs import jobs as job_views
-from clipzy_api.manifests import Manifests
+from clipzy_api import security_headers
+from clipzy_api import problems
+from clipzy_api.cache_hits import AtOnce
+from clipzy_api.views.events import WAIT_SECONDS
+from clipzy_api.views.events import events as event_views
+from clipzy_api.views.files import files as file_views
+from clipzy_api.views.health import health as health_views
+from clipzy_api.views.job_actions import actions as action_views
+from clipzy_api.views.jobs import jobs as job_views
+from clipzy_api.result_manifests import Manifests
 from clipzy_api.membership import Membership
-from clipzy_api.openapi_views import description as description_views
-from clipzy_api.queue import ANSWER_SECONDS, Queue
+from clipzy_api.views.docs import description as description_views
+from clipzy_api.task_queue import ANSWER_SECONDS, Queue
 from clipzy_api.services import EXTENSION, Services
-from clipzy_api.videos import videos as video_views
-from clipzy_storage.base import Storage
-from clipzy_storage.job_events import JobEvents
-from clipzy_storage.job_upkeep import JobUpkeep
-from clipzy_storage.jobs import JobStore
-from clipzy_storage.settings import Settings
+from clipzy_api.views.videos import videos as video_views
+from clipzy_storage.backends.base import Storage
+from clipzy_storage.jobs.events import JobEvents
+from clipzy_storage.jobs.admin import JobUpkeep
+from clipzy_storage.jobs.store import JobStore
+from clipzy_storage.config.settings import Settings
 
 BASE_PATH = "/api/v1"
 REQUEST_ID_HEADER = "X-Request-ID"
@@ -60,7 +61,7 @@ def create_app(
     app.url_map.merge_slashes = False  # a key with an empty segment is a wrong key, not another spelling of a right one
     problems.register(app)
     _number_requests(app)
-    browsers.register(app, origins=settings.cors_origins)
+    security_headers.register(app, origins=settings.cors_origins)
     _register_views(app)
     if proxies := settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)  # type: ignore[method-assign]

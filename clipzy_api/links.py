@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from clipzy_api.services import services
-from clipzy_storage.base import Link
+from clipzy_storage.backends.base import Link
 
 
 def absolute(path: str) -> str:

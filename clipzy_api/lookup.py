@@ -7,9 +7,10 @@ from contextlib import suppress
 from clipzy_api.links import link_to
 from clipzy_api.problems import ApiError, result_expired
 from clipzy_api.services import owner, services
-from clipzy_storage import durable, keys
-from clipzy_storage.base import Link, Storage
-from clipzy_storage.contract import Job, Status
+from clipzy_storage.jobs.store import durable_records
+from clipzy_storage import keys
+from clipzy_storage.backends.base import Link, Storage
+from clipzy_storage.models.records import Job, Status
 from clipzy_storage.errors import JobNotFound, NotFound, QueueUnavailable
 
 POLL_AFTER = {"Retry-After": "1"}
@@ -51,7 +52,7 @@ def find_linked_job(job_id: str) -> Job:
 def _ended_or(job: Job) -> Job:
     """An end that a caller may have seen never changes, whatever Redis was set back to."""
     try:
-        return _read(durable.read_done, job.job_id)
+        return _read(durable_records.read_done, job.job_id)
     except NotFound:
         return job
 
@@ -59,7 +60,7 @@ def _ended_or(job: Job) -> Job:
 def _stored_job(job_id: str) -> Job:
     """Ended, or waiting as long as it is open."""
     # Looked for twice: a job that ends between two looks has its done record before its open one goes.
-    for read in (durable.read_done, durable.read_open, durable.read_done):
+    for read in (durable_records.read_done, durable_records.read_open, durable_records.read_done):
         with suppress(NotFound):
             return _read(read, job_id)
     raise JobNotFound(job_id)

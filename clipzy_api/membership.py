@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 
-from clipzy_storage.base import Storage
+from clipzy_storage.backends.base import Storage
 from clipzy_storage.errors import ConfigurationError, QueueUnavailable, StorageError, StorageUnavailable
-from clipzy_storage.guard import Guard, OtherStorage, Refused
+from clipzy_storage.guard.guard import Guard, OtherStorage, Refused
 
 RETRY_SECONDS = 2.0
 PATIENCE_SECONDS = 5.0  # how long a request waits for another that proves the storage

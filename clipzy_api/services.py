@@ -4,19 +4,19 @@ from dataclasses import dataclass, field
 
 from flask import current_app, request
 
-from clipzy_api.at_once import AtOnce
-from clipzy_api.body import RequestBody
-from clipzy_api.limits import BODIES_AT_ONCE, DOWNLOADS_AT_ONCE, EVENTS_AT_ONCE, Share
-from clipzy_api.manifests import Manifests
+from clipzy_api.cache_hits import AtOnce
+from clipzy_api.inputs.request_body import RequestBody
+from clipzy_api.concurrency_limits import BODIES_AT_ONCE, DOWNLOADS_AT_ONCE, EVENTS_AT_ONCE, Share
+from clipzy_api.result_manifests import Manifests
 from clipzy_api.membership import Membership
-from clipzy_api.queue import Queue
-from clipzy_api.refusal import BODY_KEY
-from clipzy_storage.base import Storage
-from clipzy_storage.contract import EVERYONE
-from clipzy_storage.job_events import JobEvents
-from clipzy_storage.job_upkeep import JobUpkeep
-from clipzy_storage.jobs import JobStore
-from clipzy_storage.settings import Settings
+from clipzy_api.task_queue import Queue
+from clipzy_api.server.lingering_close import BODY_KEY
+from clipzy_storage.backends.base import Storage
+from clipzy_storage.models.records import EVERYONE
+from clipzy_storage.jobs.events import JobEvents
+from clipzy_storage.jobs.admin import JobUpkeep
+from clipzy_storage.jobs.store import JobStore
+from clipzy_storage.config.settings import Settings
 
 EXTENSION = "clipzy"
 

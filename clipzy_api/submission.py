@@ -10,14 +10,15 @@ from typing import Any, NoReturn
 
 from flask import Response, jsonify, url_for
 
-from clipzy_api.idempotency import REPLAYED
+from clipzy_api.inputs.idempotency import REPLAYED
 from clipzy_api.links import absolute
 from clipzy_api.lookup import POLL_AFTER, find_job, result_link
 from clipzy_api.services import owner, services
-from clipzy_api.undo import Undo
-from clipzy_storage import durable, keys
-from clipzy_storage.contract import Job, Video
-from clipzy_storage.crash_points import crash_point
+from clipzy_api.rollback import Undo
+from clipzy_storage.jobs.store import durable_records
+from clipzy_storage import keys
+from clipzy_storage.models.records import Job, Video
+from clipzy_storage.failpoints import crash_point
 from clipzy_storage.errors import (
     AlreadyExists,
     AnsweredBefore,
@@ -27,7 +28,7 @@ from clipzy_storage.errors import (
     QueueUnavailable,
     StorageError,
 )
-from clipzy_storage.jobs import IdempotencyKey
+from clipzy_storage.jobs.store import IdempotencyKey
 from clipzy_storage.process import ProcessIdentity
 
 KEEP_ANSWERS = timedelta(hours=24)
@@ -114,7 +115,7 @@ def _under_its_key(job: Job) -> Job:
 
 
 def _recorded(job_id: str) -> Job | None:
-    for read in (durable.read_done, durable.read_open):
+    for read in (durable_records.read_done, durable_records.read_open):
         with suppress(NotFound):
             return read(services().storage, job_id)
     return None
@@ -124,12 +125,12 @@ def _open(job: Job, undo: Undo) -> None:
     """Write the durable record. Raises ``StorageError``, and as ``_refuse_repeated`` does."""
     storage, key = services().storage, keys.open_job(job.job_id)
     try:
-        durable.write_open_job(storage, job)
+        durable_records.write_open_job(storage, job)
     except AlreadyExists:
         _refuse_repeated(job, _recorded(job.job_id))
     except StorageError:
         with suppress(StorageError):  # a failed write may have written it after all, and so may another request
-            if durable.read_open(storage, job.job_id) == job:
+            if durable_records.read_open(storage, job.job_id) == job:
                 undo.remember(key)
         raise
     undo.remember(key)

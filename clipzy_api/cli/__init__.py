@@ -54,7 +54,7 @@ def _complain(problem: str) -> None:
 @click.version_option(package_name="clipzy", message="%(prog)s %(version)s")
 def commands() -> None:
     """Self-hosted video jobs: upload footage, let workers analyse it, follow the job, get links."""
-    from clipzy_storage.settings import load_dotenv
+    from clipzy_storage.config.settings import load_dotenv
 
     load_dotenv()
 
@@ -75,8 +75,8 @@ def up(host: str, port: int, workers: int | None) -> int:
 @_port
 def web(host: str, port: int) -> int:
     """Run one front end."""
-    from clipzy_api.serve import serve
-    from clipzy_storage.settings import Settings
+    from clipzy_api.server.run import serve
+    from clipzy_storage.config.settings import Settings
 
     return serve(host, port, Settings.from_env())
 
@@ -103,7 +103,7 @@ def flower(host: str, port: int) -> None:
 def submit(file: Path, wait: bool, config: str, as_json: bool) -> int:
     """Upload FILE to the front end at CLIPZY_URL and print its job."""
     from clipzy_api.cli.submit import submit
-    from clipzy_storage.settings import Settings
+    from clipzy_storage.config.settings import Settings
 
     # Ends at once: a KeyboardInterrupt can get lost where it strikes in a destructor, and nothing here needs an end.
     signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
@@ -116,7 +116,7 @@ def submit(file: Path, wait: bool, config: str, as_json: bool) -> int:
 def plot(job_id: str, output: Path | None) -> int:
     """Draw the timeline of a completed job: shots, motion, loudness, beats."""
     from clipzy_api.cli.plot import plot
-    from clipzy_storage.settings import Settings
+    from clipzy_storage.config.settings import Settings
 
     return plot(Settings.from_env().clipzy_url, job_id, output)
 
@@ -134,7 +134,7 @@ def doctor(as_json: bool) -> int:
 def recover() -> int:
     """Take up every unfinished job after a loss of Redis; status 1 if a record in storage is damaged."""
     from clipzy_api.cli.recover import recover
-    from clipzy_storage.settings import Settings
+    from clipzy_storage.config.settings import Settings
 
     return recover(Settings.from_env())
 
@@ -150,7 +150,7 @@ def storage() -> None:
 def check(deep: bool, as_json: bool) -> int:
     """Compare records and files both ways and list what is missing or orphaned; status 1 if anything is."""
     from clipzy_api.cli.storage_check import storage_check
-    from clipzy_storage.settings import Settings
+    from clipzy_storage.config.settings import Settings
 
     return storage_check(Settings.from_env(), deep=deep, as_json=as_json)
 

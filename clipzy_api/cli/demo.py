@@ -12,10 +12,11 @@ from typing import Any
 
 import click
 
-from clipzy_api.cli.front_end import FrontEnd, Job
+from clipzy_api.cli.client import FrontEnd, Job
 from clipzy_api.cli.submit import described, follow, upload
 from clipzy_api.cli.supervisor import Child
-from clipzy_storage import keys, settings
+from clipzy_storage import keys
+from clipzy_storage.config import settings
 
 READY_SECONDS = 120
 LOOK_EVERY_SECONDS = 0.1  # it is our own front end, and there is something to see

@@ -11,8 +11,8 @@ from typing import Any
 import click
 
 from clipzy_storage.errors import ConfigurationError, QueueUnavailable, StorageError
-from clipzy_storage.settings import Settings
-from clipzy_storage.urls import redacted
+from clipzy_storage.config.settings import Settings
+from clipzy_storage.config.urls import redacted
 
 CHECKS_SECONDS = 60
 PAUSE_SECONDS = 0.2  # between two looks whether another process has answered
@@ -110,7 +110,7 @@ class _Examination:
         return f"{self._place} can be written, read and deleted{room}"
 
     def workers(self) -> str:
-        from clipzy_storage.members import live_members
+        from clipzy_storage.guard.members import live_members
 
         members = live_members(self._settings.redis_url)
         workers = [str(member) for member in members if member.role == "worker"]
@@ -120,7 +120,8 @@ class _Examination:
 
     def guard(self) -> str:
         """Whether the settings allow what is asked for, and the storage is the one that Redis belongs to."""
-        from clipzy_storage import guard, members
+        from clipzy_storage.guard.guard import guard
+        from clipzy_storage.guard.guard import members
 
         if refusal := guard.refusal_by_settings(self._settings):
             raise Failed(refusal)
@@ -137,24 +138,26 @@ class _Examination:
 
     def _proof(self) -> str:
         """Proves a mount that is declared shared as a newcomer would, and leaves nothing behind."""
-        from clipzy_storage import guard, members, proof
+        from clipzy_storage.guard.guard import guard
+        from clipzy_storage.guard.guard import members
+        from clipzy_storage.guard.guard import mount_verifier
         from clipzy_storage.backends import open_storage
 
         if self._settings.storage_type != "local" or not self._settings.local_storage_shared:
             return ""
         storage = open_storage(self._settings)
         peers = members.live_members_by_id(self._settings.redis_url)
-        prover = proof.Prover(
+        prover = mount_verifier.Prover(
             self._settings.redis_url,
             storage,
             member_id=members.new_member_id(),
-            proof_seconds=proof.PROOF_SECONDS,
+            proof_seconds=mount_verifier.PROOF_SECONDS,
         )
         try:
             storage.prepare()
             while (is_proved := prover.ask(peers)) is None:
                 time.sleep(PAUSE_SECONDS)
-        except proof.Disproved as error:
+        except mount_verifier.Disproved as error:
             raise Failed(guard.disproof(self._place, peers[error.peer_id], str(error))) from error
         finally:
             prover.retire()
@@ -166,7 +169,7 @@ class _Examination:
 
 def _media_checks() -> Iterator[Check]:
     """What the worker's side says of its media tools, asked by command since only it may load them."""
-    command = [sys.executable, "-m", "clipzy_worker.checks"]
+    command = [sys.executable, "-m", "clipzy_worker.doctor"]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=CHECKS_SECONDS)
         checks = json.loads(answer.stdout)

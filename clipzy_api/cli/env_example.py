@@ -2,7 +2,7 @@
 
 import textwrap
 
-from clipzy_storage import settings
+from clipzy_storage.config import settings
 
 _HEAD = """\
 # Every setting of Clipzy with its default. Copy this file to .env and take away the # before what you change.

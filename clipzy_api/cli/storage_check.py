@@ -6,13 +6,15 @@ from dataclasses import asdict
 
 import click
 
-from clipzy_storage import inspection_redis, keys, members
+from clipzy_storage.maintenance import consistency_check
+from clipzy_storage import keys
+from clipzy_storage.guard.guard import members
 from clipzy_storage.backends import open_storage
-from clipzy_storage.base import Storage, read_bytes
+from clipzy_storage.backends.base import Storage, read_bytes
 from clipzy_storage.errors import NotFound, QueueUnavailable, StorageError, StorageUnavailable
-from clipzy_storage.inspection import Finding, Inspection
-from clipzy_storage.job_upkeep import JobUpkeep
-from clipzy_storage.settings import Settings
+from clipzy_storage.maintenance.consistency_check import Finding, Inspection
+from clipzy_storage.jobs.admin import JobUpkeep
+from clipzy_storage.config.settings import Settings
 
 COMPARED = "compared"
 
@@ -77,7 +79,7 @@ class _Check:
         if pinned not in (None, self._storage_id):
             self._redis = f"it belongs to storage {pinned}, and this is {self._storage_id}"
             return
-        yield from inspection_redis.findings(self._storage, JobUpkeep(self._settings.redis_url))
+        yield from consistency_check.findings(self._storage, JobUpkeep(self._settings.redis_url))
 
 
 def _counted(count: int, what: str) -> str:

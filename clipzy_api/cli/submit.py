@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from clipzy_api.cli.front_end import FrontEnd, Job
-from clipzy_api.cli.multipart import FileForm
+from clipzy_api.cli.client import FrontEnd, Job
+from clipzy_api.cli.upload_form import FileForm
 
 
 def submit(url: str, file: Path, *, wait: bool, as_json: bool, config: str = "") -> int:

@@ -13,12 +13,12 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import Data, Field, File, MultipartDecoder, NeedData, State
 
-from clipzy_api import options
-from clipzy_api.body import BLOCK_BYTES, RequestBody
+from clipzy_api.inputs import job_config
+from clipzy_api.inputs.request_body import BLOCK_BYTES, RequestBody
 from clipzy_api.problems import ApiError, file_too_large, invalid_field, missing_field, truncated, unserved_field
-from clipzy_api.sniff import SNIFF_BYTES, Container, container_of
-from clipzy_storage.base import Incoming
-from clipzy_storage.job_config import MAX_CONFIG_BYTES
+from clipzy_api.inputs.container_sniffing import SNIFF_BYTES, Container, container_of
+from clipzy_storage.backends.base import Incoming
+from clipzy_storage.models.job_config import MAX_CONFIG_BYTES
 
 FRAMING_LIMIT_BYTES = 1 << 20  # boundaries and part headers around the file, and whatever follows the last boundary
 MAX_PARTS = 20
@@ -78,7 +78,7 @@ class _UploadForm:
         self._delimiter = b"--" + boundary
         self._begin_file = begin
         self._cap_bytes = cap_bytes
-        self._fields = ("file", options.NAME) if takes_config else ("file",)
+        self._fields = ("file", job_config.NAME) if takes_config else ("file",)
         self._part = ""  # the one that is coming
         self._config_text: bytearray | None = None
         self._config: dict[str, Any] = {}
@@ -140,7 +140,7 @@ class _UploadForm:
         if part.name not in self._fields:
             raise unserved_field(str(part.name or ""), known=", ".join(self._fields))
         self._part = part.name
-        if part.name == options.NAME:
+        if part.name == job_config.NAME:
             self._begin_config()
             return
         if self._filename is not None or isinstance(part, Field):
@@ -149,16 +149,16 @@ class _UploadForm:
 
     def _begin_config(self) -> None:
         if self._config_text is not None:
-            raise invalid_field(options.NAME, expects=_CONFIG_EXPECTS)
+            raise invalid_field(job_config.NAME, expects=_CONFIG_EXPECTS)
         self._config_text = bytearray()
 
     def _take_config(self, data: bytes, *, is_last: bool) -> None:
         assert self._config_text is not None
         self._config_text += data
         if len(self._config_text) > MAX_CONFIG_BYTES:
-            raise options.config_too_long()
+            raise job_config.config_too_long()
         if is_last:
-            self._config = options.read_config(bytes(self._config_text))
+            self._config = job_config.read_config(bytes(self._config_text))
 
     def _take(self, data: bytes, *, is_last: bool) -> None:
         self._file_bytes += len(data)

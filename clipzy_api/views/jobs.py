@@ -5,15 +5,15 @@ from urllib.parse import urlencode
 
 from flask import Blueprint, Response, jsonify, request, url_for
 
-from clipzy_api import openapi_models as models
-from clipzy_api import options
-from clipzy_api.door import JSON, MULTIPART, json_body, refuse_parameters, require_media_type
-from clipzy_api.files import FILE_NOT_FOUND, send_published
-from clipzy_api.idempotency import over, sent_key
+from clipzy_api import schemas as models
+from clipzy_api.inputs import job_config
+from clipzy_api.inputs.preconditions import JSON, MULTIPART, json_body, refuse_parameters, require_media_type
+from clipzy_api.views.files import FILE_NOT_FOUND, send_published
+from clipzy_api.inputs.idempotency import over, sent_key
 from clipzy_api.links import absolute, link_to, period_of
 from clipzy_api.lookup import POLL_AFTER, find_job, result_link, settled, why_missing
-from clipzy_api.manifests import Manifest
-from clipzy_api.openapi_parts import (
+from clipzy_api.result_manifests import Manifest
+from clipzy_api.openapi.operations import (
     CACHE_CONTROL,
     ETAG,
     FILE_ANSWERS,
@@ -29,14 +29,14 @@ from clipzy_api.openapi_parts import (
     Header,
     described,
 )
-from clipzy_api.paging import Page, requested_page
+from clipzy_api.inputs.pagination import Page, requested_page
 from clipzy_api.problems import ApiError, invalid_field, missing_field, result_expired, unserved_field
 from clipzy_api.services import owner, services
 from clipzy_api.submission import Order, accept, poll_after
-from clipzy_api.undo import Undo
-from clipzy_api.videos import REFUSED_UPLOADS, content_of, find_video, take_video
-from clipzy_storage.base import Link
-from clipzy_storage.contract import ErrorCode, Job, Status, Video
+from clipzy_api.rollback import Undo
+from clipzy_api.views.videos import REFUSED_UPLOADS, content_of, find_video, take_video
+from clipzy_storage.backends.base import Link
+from clipzy_storage.models.records import ErrorCode, Job, Status, Video
 from clipzy_storage.errors import NotFound
 
 UNAVAILABLE = ("QUEUE_UNAVAILABLE", "STORAGE_UNAVAILABLE")
@@ -171,7 +171,7 @@ def _asked_for(fields: dict[str, Any]) -> tuple[Video, dict[str, Any]]:
     """The video and the ``config`` that a JSON body asks for. Raises ``ApiError`` 404 or 422."""
     for name in fields.keys() - models.JobRequest.model_fields.keys():
         raise unserved_field(name, known=", ".join(models.JobRequest.model_fields))
-    config = options.checked_config(fields.get(options.NAME, {}))
+    config = job_config.checked_config(fields.get(job_config.NAME, {}))
     return _named_video(fields.get("video_id")), config
 
 

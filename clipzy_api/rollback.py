@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
-from clipzy_storage.base import Storage
+from clipzy_storage.backends.base import Storage
 from clipzy_storage.errors import QueueUnavailable, StorageError
 
 log = logging.getLogger(__name__)

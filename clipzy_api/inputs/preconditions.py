@@ -7,9 +7,9 @@ from typing import Any
 
 from flask import request
 
-from clipzy_api import strict_json
-from clipzy_api.body import RequestBody
-from clipzy_api.intake import FRAMING_LIMIT_BYTES
+from clipzy_api.inputs import strict_json
+from clipzy_api.inputs.request_body import RequestBody
+from clipzy_api.inputs.multipart import FRAMING_LIMIT_BYTES
 from clipzy_api.problems import (
     RETRY_AFTER,
     ApiError,
@@ -21,7 +21,7 @@ from clipzy_api.problems import (
     unserved_field,
 )
 from clipzy_api.services import request_body, services
-from clipzy_storage.guard import Refused
+from clipzy_storage.guard.guard import Refused
 
 JSON_LIMIT_BYTES = 1 << 20
 MULTIPART = "multipart/form-data"

@@ -12,8 +12,8 @@ from urllib.parse import quote, urljoin, urlsplit
 
 import click
 
-from clipzy_api.cli.multipart import FileForm
-from clipzy_storage.urls import redacted
+from clipzy_api.cli.upload_form import FileForm
+from clipzy_storage.config.urls import redacted
 
 ANSWER_SECONDS = 30
 UPLOAD_ANSWER_SECONDS = 600  # the front end hashes and flushes before it answers

@@ -8,11 +8,12 @@ from granian import Granian
 from granian.constants import Interfaces
 from granian.log import LogLevels
 
-from clipzy_api.limits import THREADS
-from clipzy_storage import entrance, logs
-from clipzy_storage.entrance import Admission
+from clipzy_api.concurrency_limits import THREADS
+from clipzy_storage.guard.guard import startup
+from clipzy_storage.config import logs
+from clipzy_storage.guard.startup import Admission
 from clipzy_storage.errors import ConfigurationError, StorageError
-from clipzy_storage.settings import Settings
+from clipzy_storage.config.settings import Settings
 
 STOP_SECONDS = 3  # a client that is silent in the middle of its upload cannot hold up the end for longer
 MEMBER_ID = "CLIPZY_MEMBER_ID"  # hands the membership from the main process, which keeps it, to the serving one
@@ -34,11 +35,11 @@ def serve(host: str, port: int, settings: Settings) -> int:
         refusals.append(message)
         os.kill(os.getpid(), signal.SIGTERM)
 
-    admission = entrance.enter(settings, role="web", on_refused=stop_refused, wait=False)
+    admission = startup.enter(settings, role="web", on_refused=stop_refused, wait=False)
     os.environ[MEMBER_ID] = admission.member_id
     os.environ[PARENT_PID] = str(os.getpid())
     server = Granian(
-        "clipzy_api.wsgi:application",
+        "clipzy_api.server.wsgi:application",
         address=host,
         port=port,
         interface=Interfaces.WSGI,

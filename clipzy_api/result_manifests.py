@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from clipzy_storage import keys
-from clipzy_storage.base import Storage, read_bytes
+from clipzy_storage.backends.base import Storage, read_bytes
 from clipzy_storage.errors import Damaged
 
 REMEMBERED_JOBS = 256

@@ -7,9 +7,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from clipzy_api import strict_json
+from clipzy_api.inputs import strict_json
 from clipzy_api.problems import ApiError
-from clipzy_storage.job_config import MAX_CONFIG_BYTES, JobConfig
+from clipzy_storage.models.job_config import MAX_CONFIG_BYTES, JobConfig
 
 NAME = "config"
 MAX_SHOWN = 80  # characters of what a client sent

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from clipzy_api import idempotency
-from clipzy_api.openapi_models import Problem
-from clipzy_storage.job_events import EVENT_ID
+from clipzy_api.inputs import idempotency
+from clipzy_api.schemas import Problem
+from clipzy_storage.jobs.events import EVENT_ID
 from clipzy_storage.keys import MAX_KEY_LENGTH
 
 Fragment = dict[str, Any]  # a piece of the document

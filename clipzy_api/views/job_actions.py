@@ -5,11 +5,11 @@ import os
 
 from flask import Blueprint, Response, jsonify
 
-from clipzy_api import openapi_models as models
-from clipzy_api.door import admit, refuse_fields, refuse_parameters
-from clipzy_api.idempotency import over, sent_key
+from clipzy_api import schemas as models
+from clipzy_api.inputs.preconditions import admit, refuse_fields, refuse_parameters
+from clipzy_api.inputs.idempotency import over, sent_key
 from clipzy_api.lookup import POLL_AFTER, find_job, result_link
-from clipzy_api.openapi_parts import (
+from clipzy_api.openapi.operations import (
     DELETED,
     IDEMPOTENCY_KEY,
     LOCATION,
@@ -23,11 +23,13 @@ from clipzy_api.openapi_parts import (
 from clipzy_api.problems import ApiError
 from clipzy_api.services import services
 from clipzy_api.submission import Order, accept, poll_after
-from clipzy_api.undo import Undo
-from clipzy_api.videos import find_video
-from clipzy_storage import durable, ending, keys
-from clipzy_storage.contract import Job, Status
-from clipzy_storage.crash_points import crash_point
+from clipzy_api.rollback import Undo
+from clipzy_api.views.videos import find_video
+from clipzy_storage.jobs.store import durable_records
+from clipzy_storage.jobs.store import completion
+from clipzy_storage import keys
+from clipzy_storage.models.records import Job, Status
+from clipzy_storage.failpoints import crash_point
 from clipzy_storage.errors import NotFound, QueueUnavailable, StorageError
 
 UNAVAILABLE = ("QUEUE_UNAVAILABLE", "STORAGE_UNAVAILABLE", "STORAGE_FULL")
@@ -118,7 +120,7 @@ def _cancel(job_id: str) -> None:
     """Have the job end as cancelled. Raises ``ApiError`` 409 where it has its end already, and ``JobNotFound``."""
     storage, nonce = services().storage, os.urandom(8).hex()
     # Before Redis hears of it, so that a Redis that is lost afterwards does not take the wish with it.
-    durable.wish_cancelled(storage, job_id)
+    durable_records.wish_cancelled(storage, job_id)
     crash_point("cancel-wished")
     asked = services().jobs.request_cancel(job_id, nonce=nonce)
     if asked.verdict == "unknown":
@@ -140,7 +142,7 @@ def _cancel(job_id: str) -> None:
 def _make_known(job_id: str) -> None:
     """Tell Redis of a job that only storage knows as open."""
     try:
-        services().upkeep.restore(durable.read_open(services().storage, job_id))
+        services().upkeep.restore(durable_records.read_open(services().storage, job_id))
     except NotFound:
         log.info("cancel.too_late: %s has ended or was deleted meanwhile", job_id)
 
@@ -151,7 +153,7 @@ def _conclude(job_id: str, token: str) -> Job | None:
     jobs, storage = services().jobs, services().storage
     try:
         decided = jobs.decided(job_id, token)
-        return ending.conclude(jobs, storage, decided) if decided else None
+        return completion.conclude(jobs, storage, decided) if decided else None
     except (StorageError, QueueUnavailable) as error:
         log.warning("cancel.left_to_the_reaper: %s: %s", job_id, error)
         return None
@@ -159,7 +161,7 @@ def _conclude(job_id: str, token: str) -> Job | None:
 
 def _drop_wish(job_id: str) -> None:
     try:
-        durable.remove_wish(services().storage, job_id)
+        durable_records.remove_wish(services().storage, job_id)
     except StorageError as error:
         log.warning("wish.left_behind: %s: %s", job_id, error)
 
@@ -182,7 +184,7 @@ def _delete(job_id: str) -> None:
     finished, so that whoever deletes it again comes by here once more.
     """
     storage = services().storage
-    durable.remove_open_job(storage, job_id)
+    durable_records.remove_open_job(storage, job_id)
     crash_point("open-deleted")
     storage.delete(keys.done_job(job_id))
     crash_point("done-deleted")

@@ -11,8 +11,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from werkzeug.routing import Rule
 
-from clipzy_api.openapi_models import Problem
-from clipzy_api.openapi_parts import (
+from clipzy_api.schemas import Problem
+from clipzy_api.openapi.operations import (
     JSON,
     REQUEST_ID,
     Answer,
@@ -23,7 +23,7 @@ from clipzy_api.openapi_parts import (
     description_of,
     path_parameter,
 )
-from clipzy_api.openapi_problems import CODES, PROBLEM_HEADERS, examples_of
+from clipzy_api.problems import CODES, PROBLEM_HEADERS, examples_of
 from clipzy_api.problems import CONTENT_TYPE as PROBLEM_JSON
 
 INTRODUCTION = """\

@@ -6,9 +6,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
-from clipzy_api.paging import MAX_PAGE, MAX_PAGE_SIZE
-from clipzy_storage import contract, output
-from clipzy_storage.job_config import JobConfig
+from clipzy_api.inputs.pagination import MAX_PAGE, MAX_PAGE_SIZE
+from clipzy_storage.models import records
+from clipzy_storage.models import output
+from clipzy_storage.models.job_config import JobConfig
 
 _JOB_ID, _VIDEO_ID = "job_01m81bjpv79tb3zakvwp78vdzw", "vid_01m81bjpv3rgjp4c18v8p81aj2"
 JobId = Annotated[str, Field(pattern="^job_[0-9a-hjkmnp-tv-z]{26}$", examples=[_JOB_ID])]
@@ -55,7 +56,7 @@ class JobRequest(_Request):
 class JobsQuery(_Request):
     """What to list."""
 
-    status: contract.Status | SkipJsonSchema[None] = Field(default=None, json_schema_extra=_left_out)
+    status: records.Status | SkipJsonSchema[None] = Field(default=None, json_schema_extra=_left_out)
     """Only jobs of this status."""
     page: int = Field(default=1, ge=1, le=MAX_PAGE)
     page_size: int = Field(default=20, ge=1, le=MAX_PAGE_SIZE)
@@ -84,7 +85,7 @@ class ResultLink(_Body):
 class JobError(_Body):
     """Why a job failed."""
 
-    code: contract.ErrorCode
+    code: records.ErrorCode
     stage: str | None
     message: str
 
@@ -114,7 +115,7 @@ class Job(_Body):
     job_id: JobId
     video_id: VideoId
     filename: str
-    status: contract.Status
+    status: records.Status
     """`completed`, `failed` and `cancelled` never change again."""
     progress_percent: int = Field(ge=0, le=100)
     """Never falls; 100 only when completed."""

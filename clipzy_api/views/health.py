@@ -6,13 +6,13 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify
 
-from clipzy_api import openapi_models as models
-from clipzy_api.openapi_parts import Answer, Call, described
+from clipzy_api import schemas as models
+from clipzy_api.openapi.operations import Answer, Call, described
 from clipzy_api.problems import RETRY_AFTER, ApiError
 from clipzy_api.services import services
 from clipzy_storage.errors import QueueUnavailable, StorageError
-from clipzy_storage.guard import Refused
-from clipzy_storage.members import live_members
+from clipzy_storage.guard.guard import Refused
+from clipzy_storage.guard.members import live_members
 
 log = logging.getLogger(__name__)
 health = Blueprint("health", __name__)

@@ -3,23 +3,21 @@
 import os
 import signal
 import socket
-
 from clipzy_api.app import create_app
-from clipzy_api.connections import ConnectionWatch
-from clipzy_api.heap import give_back_large_blocks
+from clipzy_api.server.idle_connections import ConnectionWatch
 from clipzy_api.membership import Membership
-from clipzy_api.queue import ANSWER_SECONDS, Queue
-from clipzy_api.refusal import EarlyRefusals
-from clipzy_api.serve import MEMBER_ID, PARENT_PID
-from clipzy_storage import logs
+from clipzy_api.task_queue import ANSWER_SECONDS, Queue
+from clipzy_api.server.lingering_close import EarlyRefusals
+from clipzy_api.server.run import MEMBER_ID, PARENT_PID
+from clipzy_storage.config import logs
 from clipzy_storage.backends import open_storage
-from clipzy_storage.guard import Guard
-from clipzy_storage.job_upkeep import JobUpkeep
-from clipzy_storage.jobs import JobStore
-from clipzy_storage.members import new_member
+from clipzy_storage.guard.guard import Guard
+from clipzy_storage.jobs.admin import JobUpkeep
+from clipzy_storage.jobs.store import JobStore
+from clipzy_storage.guard.members import new_member
 from clipzy_storage.process import die_with_parent
-from clipzy_storage.settings import Settings
-
+from clipzy_storage.config.settings import Settings
+import ctypes
 
 def application() -> EarlyRefusals:
     """The front end of this environment, as the member that ``serve`` has made it.
@@ -52,3 +50,20 @@ def application() -> EarlyRefusals:
     door = EarlyRefusals(app)
     ConnectionWatch(is_late=door.is_late).start()
     return door
+
+
+LARGE_BYTES = 1 << 20  # more than a block of a body, which would be slower to take anew each time
+HEAPS = 2
+
+_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # of glibc's malloc.h
+
+
+def give_back_large_blocks() -> None:
+    """Have large blocks go back to the system as soon as they are freed, and threads share heaps.
+
+    Otherwise glibc keeps what was freed, in a heap for each few threads. Other C libraries are left as they are.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, LARGE_BYTES)
+        mallopt(_M_ARENA_MAX, HEAPS)

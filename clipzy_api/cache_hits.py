@@ -17,15 +17,17 @@ from functools import partial
 from hashlib import sha256
 from typing import TypeVar
 
-from clipzy_api.limits import REUSES_AT_ONCE, Share
-from clipzy_api.queue import Queue
-from clipzy_storage import ending, keys, reuse
-from clipzy_storage.base import Storage
-from clipzy_storage.contract import Job
-from clipzy_storage.crash_points import crash_point
+from clipzy_api.concurrency_limits import REUSES_AT_ONCE, Share
+from clipzy_api.task_queue import Queue
+from clipzy_storage.jobs.store import completion
+from clipzy_storage import keys
+from clipzy_storage.jobs.store import result_cache
+from clipzy_storage.backends.base import Storage
+from clipzy_storage.models.records import Job
+from clipzy_storage.failpoints import crash_point
 from clipzy_storage.errors import QueueUnavailable, StorageError
-from clipzy_storage.jobs import Claim, Decided, JobStore
-from clipzy_storage.reuse import Earlier
+from clipzy_storage.jobs.store import Claim, Decided, JobStore
+from clipzy_storage.jobs.result_cache import Earlier
 
 PATIENCE_SECONDS = 2.0  # of a caller
 MOST_ARTIFACTS = 300  # of a result that is copied here; a larger one is left to a worker
@@ -52,7 +54,7 @@ class AtOnce:
 
         Then they are to be told of it. Raises nothing.
         """
-        if not reuse.is_wanted(job) or not self.places.take():
+        if not result_cache.is_wanted(job) or not self.places.take():
             return None
         attempt = _Attempt(self.jobs, self.storage, self.queue, job)
 
@@ -88,7 +90,7 @@ class _Attempt:
             self.is_over.set()
 
     def _earlier(self) -> Earlier | None:
-        earlier = reuse.find_earlier(self._jobs, self._storage, self._job)
+        earlier = result_cache.find_earlier(self._jobs, self._storage, self._job)
         if earlier and len(earlier.output.artifacts) > MOST_ARTIFACTS:
             return None
         return earlier if time.monotonic() < self._deadline else None
@@ -102,7 +104,7 @@ class _Attempt:
         crash_point("claimed")
         prefix = keys.attempt_prefix(claim.job.job_id, claim.job.attempt, nonce)
         try:
-            index = reuse.copy_result(
+            index = result_cache.copy_result(
                 self._storage, earlier, claim.job, prefix=prefix, on_progress=self._check_the_time
             )
         except (StorageError, _TooSlow) as error:
@@ -120,15 +122,15 @@ class _Attempt:
         if isinstance(answer, Decided):
             crash_point("committed")
             log.info("job.reused: %s", claim.job.job_id)
-            return ending.conclude(self._jobs, self._storage, answer, index=index)
+            return completion.conclude(self._jobs, self._storage, answer, index=index)
         if answer == "cancelled" and self._insist(lambda: self._jobs.abandon(claim)):
             return self._conclude(claim)
-        ending.discard_attempt(self._storage, prefix)
+        completion.discard_attempt(self._storage, prefix)
         return None
 
     def _give_back(self, claim: Claim, prefix: str) -> Job | None:
-        answer = self._insist(lambda: self._jobs.release(claim, "preempted", message=ending.STOPPED_TOO_OFTEN))
-        ending.discard_attempt(self._storage, prefix)
+        answer = self._insist(lambda: self._jobs.release(claim, "preempted", message=completion.STOPPED_TOO_OFTEN))
+        completion.discard_attempt(self._storage, prefix)
         if answer == "decided":
             return self._conclude(claim)
         if answer == "queued":
@@ -138,8 +140,8 @@ class _Attempt:
 
     def _conclude(self, claim: Claim) -> Job | None:
         decided = self._jobs.decided(claim.job.job_id, claim.token)
-        return ending.conclude(self._jobs, self._storage, decided) if decided else None
+        return completion.conclude(self._jobs, self._storage, decided) if decided else None
 
     def _insist(self, ask: Callable[[], T]) -> T:
         """Ask Redis until it answers, as long as the job may still be ours. Raises ``QueueUnavailable``."""
-        return ending.insist(ask, patience_seconds=self._jobs.lease_seconds)
+        return completion.insist(ask, patience_seconds=self._jobs.lease_seconds)

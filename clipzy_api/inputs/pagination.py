@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from werkzeug.datastructures import MultiDict
 
 from clipzy_api.problems import invalid_field, unserved_field
-from clipzy_storage.contract import Status
+from clipzy_storage.models.records import Status
 
 MAX_PAGE_SIZE = 100
 MAX_PAGE = 1_000_000_000

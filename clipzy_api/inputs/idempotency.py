@@ -8,7 +8,7 @@ from typing import Any
 from flask import request
 
 from clipzy_api.problems import invalid_field
-from clipzy_storage.jobs import IdempotencyKey
+from clipzy_storage.jobs.store import IdempotencyKey
 
 HEADER = "Idempotency-Key"
 REPLAYED = {"Idempotent-Replayed": "true"}

@@ -8,8 +8,8 @@ when those that listen afterwards had their chance.
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from clipzy_api.body import RequestBody
-from clipzy_api.limits import DRAINS_AT_ONCE, Share
+from clipzy_api.inputs.request_body import RequestBody
+from clipzy_api.concurrency_limits import DRAINS_AT_ONCE, Share
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

@@ -5,8 +5,8 @@ from importlib.resources import files
 from flask import Blueprint, Response, current_app, jsonify, request
 from werkzeug.exceptions import NotFound
 
-from clipzy_api.openapi import describe
-from clipzy_api.openapi_parts import ETAG, IF_NONE_MATCH, JSON, NOT_MODIFIED, Answer, Call, Header, described
+from clipzy_api.openapi.document import describe
+from clipzy_api.openapi.operations import ETAG, IF_NONE_MATCH, JSON, NOT_MODIFIED, Answer, Call, Header, described
 from clipzy_api.services import services
 
 STATIC = files("clipzy_api") / "static"
