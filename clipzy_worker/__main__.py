@@ -10,18 +10,20 @@ os.environ["REMAP_SIGTERM"] = "SIGQUIT"
 
 from celery import Celery, signals
 
-from clipzy_storage import entrance, logs, settings
-from clipzy_storage.broker import WaitingHints
+from clipzy_storage.guard.guard import startup
+from clipzy_storage.config import logs
+from clipzy_storage.config import settings
+from clipzy_storage.celery_config import WaitingHints
 from clipzy_storage.errors import ConfigurationError
-from clipzy_storage.settings import Settings
-from clipzy_worker import scratch
-from clipzy_worker.alive import SignOfLife
-from clipzy_worker.app import create_workplace
-from clipzy_worker.janitor import Janitor
-from clipzy_worker.media import readiness
-from clipzy_worker.reaper import Reaper
-from clipzy_worker.stopping import GiveBack, Stopping
-from clipzy_worker.watchdog import STATUS_DEAF, Intake, Watchdog
+from clipzy_storage.config.settings import Settings
+from clipzy_worker.processing import scratch
+from clipzy_worker.runtime.liveness import SignOfLife
+from clipzy_worker.runtime.app import create_workplace
+from clipzy_worker.runtime.janitor import Janitor
+from clipzy_worker.sandbox import readiness
+from clipzy_worker.runtime.reaper import Reaper
+from clipzy_worker.runtime.shutdown import GiveBack, Stopping
+from clipzy_worker.runtime.watchdog import STATUS_DEAF, Intake, Watchdog
 
 log = logging.getLogger("clipzy.worker")
 
@@ -62,7 +64,7 @@ def _join_and_work(config: Settings, stopping: Stopping, watchdog: Watchdog) -> 
         refusals.append(message)
         stopping.ask(status=ConfigurationError.EXIT_STATUS, at_once=True)
 
-    admission = entrance.enter(config, role="worker", on_refused=stop_refused, wait=True)
+    admission = startup.enter(config, role="worker", on_refused=stop_refused, wait=True)
     app, place = create_workplace(config, admission.storage, storage_id=admission.keeper.storage_id)
     scratch.sweep(config.work_dir)
     waiting_hints = WaitingHints(config)

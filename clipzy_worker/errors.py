@@ -1,6 +1,6 @@
 """How work on a job can end other than well. The texts are shown to clients: no path, no traceback, no footage."""
 
-from clipzy_storage.contract import ErrorCode
+from clipzy_storage.models.records import ErrorCode
 
 
 class InvalidMedia(Exception):

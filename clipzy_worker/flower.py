@@ -10,9 +10,11 @@ from typing import Any
 from celery import Celery
 from kombu import Queue
 
-from clipzy_storage import broker, logs, settings
+from clipzy_storage import celery_config
+from clipzy_storage.config import logs
+from clipzy_storage.config import settings
 from clipzy_storage.errors import ConfigurationError
-from clipzy_storage.settings import Settings
+from clipzy_storage.config.settings import Settings
 
 # Flower's own name for it. Its other variables are not read: for a service that is called "flower" orchestrators set
 # FLOWER_PORT to what is no port, and nothing may switch reading only off.
@@ -104,7 +106,7 @@ def _options(host: str, port: int, logins: list[str]) -> dict[str, Any]:
 def _celery(config: Settings) -> Celery:
     """The broker as front end and workers see it."""
     app = Celery("clipzy", set_as_current=False)
-    app.conf.update(broker.celery_settings(config), task_queues=[Queue(broker.QUEUE)])
+    app.conf.update(celery_config.celery_settings(config), task_queues=[Queue(celery_config.QUEUE)])
     return app
 
 

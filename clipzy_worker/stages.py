@@ -1,58 +1,32 @@
-"""Runs the stages of the analysis over one job's footage, in a media process."""
+"""The ordered stages of a job, and how far along it is. All run in one media process, since they share one decode."""
 
-import logging
-import os
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
-from clipzy_storage.contract import Job
-from clipzy_storage.job_config import JobConfig
-from clipzy_storage.settings import Settings
-from clipzy_worker.errors import MediaCrashed
-from clipzy_worker.media.process import MediaLimits, MediaProcess, MediaRequest
-from clipzy_worker.pipeline import percent_of
-from clipzy_worker.scratch import OUT
-
-MAX_DECODER_THREADS = 16  # each holds pictures of its own in memory, and more bring nothing
-POLL_SECONDS = 0.25
-
-log = logging.getLogger(__name__)
+PUBLISHING_PERCENT = 98  # what the stages together reach; the rest is writing the results
 
 
-def run_stages(
-    settings: Settings, job: Job, source: Path, folder: Path, *, on_progress: Callable[[int, str], object]
-) -> dict[str, Any]:
-    """What the stages found; their files are in ``folder``.
+@dataclass(frozen=True)
+class Stage:
+    """One step over the footage. ``weight`` is its usual share of the time, relative to the others."""
 
-    ``on_progress`` is called again and again with the job's percent and stage, and may raise to end it.
-    """
-    with MediaProcess(_request(settings, job, source, folder)) as media:
-        for fraction in media.updates(poll_seconds=POLL_SECONDS):
-            on_progress(percent_of(fraction), media.stage)
-        try:
-            return media.result()
-        except MediaCrashed:
-            if media.stderr_tail:
-                last_words = media.stderr_tail[-2000:].replace("\n", " | ")  # one line, so that it can forge none
-                log.warning("media.last_words: %s: %s", job.job_id, last_words)
-            raise
+    name: str
+    weight: int
 
 
-def _request(settings: Settings, job: Job, source: Path, folder: Path) -> MediaRequest:
-    threads = max(1, min(MAX_DECODER_THREADS, _cores() // settings.max_concurrent_jobs))
-    return MediaRequest(
-        source=source,
-        container=job.source_container,
-        out_folder=folder / OUT,
-        config=JobConfig.model_validate(job.config),
-        decoder_threads=threads,
-        sandbox=settings.sandbox,
-        # One more than decodes: the thread that analyses. The wall clock ends an honest job before this does.
-        limits=MediaLimits(cpu_seconds=settings.processing_timeout_seconds * (threads + 1)),
-    )
+VIDEO_ANALYSIS = Stage("video_analysis", weight=95)  # the decode, with whatever watches and listens
+AUDIO_ANALYSIS = Stage("audio_analysis", weight=3)
+MOTION_ANALYSIS = Stage("motion_analysis", weight=1)
+STYLE_EXTRACTION = Stage("style_extraction", weight=1)
+STAGES = (VIDEO_ANALYSIS, AUDIO_ANALYSIS, MOTION_ANALYSIS, STYLE_EXTRACTION)
 
 
-def _cores() -> int:
-    """Those that this process may use, which in a container are fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def fraction_of(stage: Stage, fraction: float, *, stages: tuple[Stage, ...] = STAGES) -> float:
+    """How much of all stages is done (0 to 1) when ``stage`` is done to ``fraction`` (0 to 1)."""
+    before = sum(other.weight for other in stages[: stages.index(stage)])
+    done = before + stage.weight * min(max(fraction, 0.0), 1.0)
+    return done / sum(other.weight for other in stages)
+
+
+def percent_of(fraction: float) -> int:
+    """Whole percent of the job when so much of all stages is done."""
+    return int(PUBLISHING_PERCENT * min(max(fraction, 0.0), 1.0))

@@ -1,0 +1,84 @@
+"""The sound as it was recorded, every channel of it, cut along a fixed grid of the film's clock."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clipzy_worker.analysers.base import Samples
+
+HOPS_PER_SECOND = 100
+
+Levels = NDArray[np.float32]
+
+
+def first_sample(hop: int, rate_hz: int) -> int:
+    """Where a hop begins, in samples from the beginning of the film; also where there is no whole number in a hop."""
+    return (hop * rate_hz + HOPS_PER_SECOND // 2) // HOPS_PER_SECOND
+
+
+def hop_of(sample: int, rate_hz: int) -> int:
+    """The hop in which a sample lies."""
+    hop = sample * HOPS_PER_SECOND // rate_hz
+    while first_sample(hop, rate_hz) > sample:
+        hop -= 1
+    while first_sample(hop + 1, rate_hz) <= sample:
+        hop += 1
+    return hop
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some whole hops of 10 ms. Hop 0 begins with the first picture; sound from before it has negative ones.
+
+    ``samples`` is (channels, samples), float32, full scale 1; ``channels`` are FFmpeg's names (FL, FR, FC, LFE, …).
+    What is measured of each hop is (channels, hops).
+    """
+
+    first_hop: int
+    hops: int
+    rate_hz: int
+    channels: tuple[str, ...]
+    samples: Samples
+
+    @property
+    def end_hop(self) -> int:
+        return self.first_hop + self.hops
+
+    @cached_property
+    def starts(self) -> NDArray[np.int64]:
+        """Index of the first sample of each hop."""
+        hops = np.arange(self.first_hop, self.end_hop)
+        begins = (hops * self.rate_hz + HOPS_PER_SECOND // 2) // HOPS_PER_SECOND  # as in first_sample
+        return np.asarray(begins - begins[0], np.int64)
+
+    @cached_property
+    def low(self) -> Levels:
+        return self.reduced(np.minimum, self.samples)
+
+    @cached_property
+    def high(self) -> Levels:
+        return self.reduced(np.maximum, self.samples)
+
+    @cached_property
+    def power(self) -> Levels:
+        """Mean square."""
+        return self.mean_square(self.samples)
+
+    def mean_square(self, samples: Samples) -> Levels:
+        """Of each hop of other samples of the same length, as of those that a filter gave for this chunk."""
+        lengths = np.diff(self.starts, append=samples.shape[1])
+        return np.asarray(self.reduced(np.add, np.square(samples)) / lengths, np.float32)
+
+    def reduced(self, by: np.ufunc, samples: Samples) -> Levels:
+        if self.rate_hz % HOPS_PER_SECOND == 0:  # much faster, and nearly always so
+            return np.asarray(by.reduce(samples.reshape(len(samples), self.hops, -1), axis=2), np.float32)
+        return np.asarray(by.reduceat(samples, self.starts, axis=1), np.float32)
+
+
+class Hearer(Protocol):
+    """Hears every chunk in order; hops that are left out between two were silent. Memory as for an ``Analyser``."""
+
+    def hear(self, chunk: Chunk) -> None: ...

@@ -1,0 +1,84 @@
+"""A sheet of small pictures at even steps, and the WebVTT map by which players find them under their seek bar."""
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from clipzy_worker.analysers.base import Frame, Pixels
+from clipzy_worker.analysers.images.jpeg import write_jpeg
+
+SHEET = "sprites.jpg"
+MAP = "sprites.vtt"
+MAX_TILES = 200
+_FIRST_STEP_SECONDS = 1.0
+_COLUMNS = 10
+
+
+class Sprites:
+    """An analyser; ``artifacts`` lists its two files after ``finish``. Raises ``OSError``.
+
+    One tile a second, or every two, four, … where the film is so long that there would be over 200.
+    """
+
+    def __init__(self, out_folder: Path) -> None:
+        self.artifacts: list[dict[str, Any]] = []
+        self._out_folder = out_folder
+        self._step_seconds = _FIRST_STEP_SECONDS
+        self._tiles: list[Pixels] = []
+
+    def process(self, frame: Frame) -> None:
+        while frame.seconds >= len(self._tiles) * self._step_seconds:
+            self._tiles.append(frame.small)  # again where the film has no picture for a step
+            if len(self._tiles) > MAX_TILES:
+                self._tiles = self._tiles[::2]
+                self._step_seconds *= 2
+
+    def finish(self, end_seconds: float) -> None:
+        if not self._tiles:
+            return
+        write_jpeg(self._out_folder / SHEET, _sheet(self._tiles))
+        (self._out_folder / MAP).write_text(
+            web_vtt(len(self._tiles), self._tile_size(), step_seconds=self._step_seconds, end_seconds=end_seconds)
+        )
+        self.artifacts = [
+            {"file": SHEET, "kind": "sprite", "content_type": "image/jpeg"},
+            {"file": MAP, "kind": "sprite_map", "content_type": "text/vtt"},
+        ]
+
+    def _tile_size(self) -> tuple[int, int]:
+        height, width = self._tiles[0].shape[:2]
+        return width, height
+
+
+def web_vtt(count: int, size: tuple[int, int], *, step_seconds: float, end_seconds: float) -> str:
+    """One cue a tile: from when to when it stands for the film, and where on the sheet it lies."""
+    width, height = size
+    cues = ["WEBVTT\n"]
+    for index in range(count):
+        start = index * step_seconds
+        end = end_seconds if index == count - 1 else start + step_seconds
+        if end > start:
+            x, y = index % _COLUMNS * width, index // _COLUMNS * height
+            cues.append(f"{_stamp(start)} --> {_stamp(end)}\n{SHEET}#xywh={x},{y},{width},{height}\n")
+    return "\n".join(cues)
+
+
+def _sheet(tiles: list[Pixels]) -> Pixels:
+    height, width = tiles[0].shape[:2]
+    rows = -(-len(tiles) // _COLUMNS)
+    sheet = np.zeros((rows * height, min(len(tiles), _COLUMNS) * width, 3), np.uint8)
+    for index, tile in enumerate(tiles):
+        y, x = index // _COLUMNS * height, index % _COLUMNS * width
+        sheet[y : y + height, x : x + width] = (
+            tile if tile.shape == tiles[0].shape else cv2.resize(tile, (width, height))
+        )
+    return sheet
+
+
+def _stamp(seconds: float) -> str:
+    milliseconds = round(seconds * 1000)
+    hours, rest = divmod(milliseconds, 3_600_000)
+    minutes, rest = divmod(rest, 60_000)
+    return f"{hours:02}:{minutes:02}:{rest // 1000:02}.{rest % 1000:03}"

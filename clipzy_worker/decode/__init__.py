@@ -1,0 +1,4 @@
+"""Footage to arrays: opening untrusted files, frames, audio.
+
+Imports PyAV; may import ``analysers`` for the shapes that it fills.
+"""

@@ -1,0 +1,177 @@
+"""Opening a file that nobody vouches for: allow-lists first, then what it claims, and only then its pictures."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import av.container
+import av.error
+from av.audio.stream import AudioStream
+from av.packet import Packet
+from av.stream import Stream
+from av.video.stream import VideoStream
+
+from clipzy_storage.errors import StorageUnavailable
+from clipzy_worker.errors import InvalidMedia
+from clipzy_worker.decode.input_limits import PacketBounds
+from clipzy_worker.decode.input_limits import AUDIO_DECODERS, DEMUXERS, VIDEO_DECODERS, audio_track, threads_for, video_track
+from clipzy_worker.sandbox.request import MediaLimits, MediaRequest
+
+_READ_BYTES = 1 << 20
+_ALIGNED_PIXELS = 128  # decoders count the padding of a picture, too
+_UNREADABLE = "The file cannot be read as {container}: it is damaged, incomplete or something else."
+_TOO_LARGE_A_HEADER = (
+    "The file cannot be read as {container}: it claims more tracks or larger tables than any video has."
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """An opened file whose claims have been checked; its video track is ready to decode."""
+
+    path: Path
+    name: str  # mp4, mov, avi, mkv or webm
+    container: av.container.InputContainer
+    video: VideoStream
+    audio: AudioStream | None  # the first that can be decoded
+    limits: MediaLimits
+
+    def packets(self, tracks: list[Stream]) -> "Iterator[Packet[Stream]]":
+        """Every packet of these tracks as they lie in the file, and an empty one for each at the end.
+
+        Raises:
+            InvalidMedia: there are more of them than any film may have.
+            FFmpegError: the file cannot be read on.
+        """
+        return PacketBounds(self.video, self.limits).checked(self.container.demux(tracks))
+
+    @property
+    def declared_seconds(self) -> float | None:
+        """How long the header says the pictures last, if it says so."""
+        if self.video.duration and self.video.time_base:
+            return float(self.video.duration * self.video.time_base)
+        return self.container.duration / av.time_base if self.container.duration else None
+
+    @property
+    def declared_rate(self) -> Fraction | None:
+        return self.video.guessed_rate or self.video.average_rate
+
+    @property
+    def origin(self) -> Fraction:
+        """The stamp of the first picture, in seconds of the container's own clock."""
+        start = self.video.start_time
+        return start * Fraction(self.video.time_base) if start is not None and self.video.time_base else Fraction(0)
+
+    @property
+    def audio_codec(self) -> str | None:
+        for stream in self.container.streams.audio:
+            return stream.codec_context.codec.canonical_name if stream.codec_context else "unknown"
+        return None
+
+    @property
+    def audio_tracks(self) -> int:
+        return len(self.container.streams.audio)
+
+    @property
+    def video_codec(self) -> str:
+        return self.video.codec_context.codec.canonical_name
+
+    @property
+    def pixel_aspect(self) -> Fraction:
+        """Width of a pixel over its height; 1 where the file does not say or says something absurd."""
+        aspect = self.video.sample_aspect_ratio
+        return aspect if aspect and Fraction(1, 10) <= aspect <= 10 else Fraction(1)
+
+
+@contextlib.contextmanager
+def open_source(request: MediaRequest, *, hasty: bool = True) -> Iterator[Source]:
+    """Open the request's file with nothing but the demuxer of its container and the decoders that are allowed.
+
+    A ``hasty`` decoder leaves out the loop filter, a sixth of its work, which pictures made small do not miss.
+
+    Raises:
+        InvalidMedia: it is not that container, has no video track, or claims more than the limits allow.
+        StorageUnavailable: it cannot be read at all.
+    """
+    with _open(request.source, request.container) as container:
+        video = video_track(container, request.limits)
+        video.codec_context.thread_type = "FRAME"
+        video.codec_context.thread_count = threads_for(video, request.decoder_threads)
+        video.codec_context.options = {
+            "max_pixels": str(request.limits.max_pixels + _ALIGNED_PIXELS * request.limits.max_side),
+            "skip_loop_filter": "all" if hasty else "default",
+        }
+        audio = audio_track(container, request.limits)
+        source = Source(request.source, request.container, container, video, audio, request.limits)
+        if (source.declared_seconds or 0) > request.limits.max_duration_seconds:
+            raise InvalidMedia(too_long(request.limits))
+        yield source
+
+
+def too_long(limits: MediaLimits) -> str:
+    return f"The video is longer than {limits.max_duration_seconds / 3600:g} hours, which is the most."
+
+
+def size_bytes_of(path: Path) -> int:
+    """Raises ``StorageUnavailable``."""
+    with _storage_errors():
+        return path.stat().st_size
+
+
+def check_readable(path: Path) -> None:
+    """Read all of the file: FFmpeg says "input/output error" of damaged files too.
+
+    Raises:
+        StorageUnavailable: it is a true one, or the file is gone.
+    """
+    with _storage_errors(), path.open("rb") as stream:
+        while stream.read(_READ_BYTES):
+            pass
+
+
+@contextlib.contextmanager
+def _storage_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageUnavailable(f"the file cannot be read: {error.strerror}") from error
+
+
+@contextlib.contextmanager
+def _open(path: Path, container: str) -> Iterator[av.container.InputContainer]:
+    with _storage_errors():
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        # FFmpeg keeps a copy of the descriptor. It learns no path, and may open nothing by any name.
+        opened = _opened(descriptor, container)
+    except av.error.FFmpegError as error:
+        # Lack of memory is no excuse here: no honest header needs much, and a damaged one may claim any size.
+        # Nor is what FFmpeg says of the cause: for some demuxers the file just ends where it cannot be read.
+        check_readable(path)
+        text = _TOO_LARGE_A_HEADER if isinstance(error, MemoryError) else _UNREADABLE
+        raise InvalidMedia(text.format(container=container)) from error
+    finally:
+        os.close(descriptor)
+    with opened:
+        yield opened
+
+
+def _opened(descriptor: int, container: str) -> av.container.InputContainer:
+    demuxer = DEMUXERS[container]
+    return av.open(
+        "fd:",
+        format=demuxer,
+        options={
+            "fd": str(descriptor),
+            "format_whitelist": demuxer,
+            "protocol_whitelist": "fd",
+            "codec_whitelist": ",".join((*VIDEO_DECODERS, *AUDIO_DECODERS)),
+            "probesize": "50000000",
+            "analyzeduration": "30000000",
+        },
+        metadata_errors="replace",
+    )

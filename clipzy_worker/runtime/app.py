@@ -1,0 +1,82 @@
+"""The Celery application of a worker and its one task."""
+
+import logging
+from typing import Any
+
+from celery import Celery, signals
+from kombu import Queue
+from kombu.exceptions import OperationalError
+
+from clipzy_storage import celery_config
+from clipzy_storage.config import logs
+from clipzy_storage.backends.base import Storage
+from clipzy_storage.errors import QueueUnavailable, StorageError
+from clipzy_storage.jobs.admin import JobUpkeep
+from clipzy_storage.jobs.store import JobStore
+from clipzy_storage.config.settings import Settings
+from clipzy_worker.processing import attempt
+from clipzy_worker.runtime import transport
+from clipzy_worker.errors import JobFailed
+from clipzy_worker.processing.lease import LeaseKeeper
+from clipzy_worker.processing.context import Workplace
+
+log = logging.getLogger(__name__)
+
+
+def create_workplace(settings: Settings, storage: Storage, *, storage_id: str) -> tuple[Celery, Workplace]:
+    """The application, ready to be run as a worker in this process, and what its task works with."""
+    transport.install()
+    app = Celery("clipzy", set_as_current=False)
+    app.conf.update(celery_config.celery_settings(settings), **_worker_settings(settings))
+    jobs = JobStore(settings.redis_url, lease_seconds=settings.job_lease_seconds)
+    place = Workplace(
+        settings=settings,
+        storage=storage,
+        storage_id=storage_id,
+        jobs=jobs,
+        upkeep=JobUpkeep(settings.redis_url),
+        leases=LeaseKeeper(jobs),
+        hint=lambda job_id: _send_hint(app, job_id),
+    )
+
+    @app.task(name=celery_config.PROCESS_JOB, throws=(JobFailed, QueueUnavailable, StorageError))
+    def process_job(job_id: str) -> str:
+        """Look at one job. Fails, so that Flower shows it, when the job ends as failed."""
+        return attempt.run(place, job_id)
+
+    # Celery would put its own handlers over ours.
+    signals.setup_logging.connect(lambda **_: logs.configure(settings), weak=False)
+    logging.getLogger("celery.app.trace").addFilter(_without_trace_of_the_expected)
+    return app, place
+
+
+def _without_trace_of_the_expected(record: logging.LogRecord) -> bool:
+    """A failed job is logged in one line: what is wrong with a file is not to be found in our code."""
+    if record.levelno <= logging.INFO:
+        record.exc_info = None
+    return True
+
+
+def _send_hint(app: Celery, job_id: str) -> None:
+    try:
+        app.send_task(celery_config.PROCESS_JOB, args=[job_id], queue=celery_config.QUEUE)
+    except (OperationalError, OSError) as error:
+        log.warning("job.hint_lost: %s (%s); the reaper sends it again", job_id, type(error).__name__)
+
+
+def _worker_settings(settings: Settings) -> dict[str, Any]:
+    return {
+        "task_queues": [Queue(celery_config.QUEUE)],
+        # Early acknowledgement: with acks_late a reset connection starts a second copy at once, and a Redis that is
+        # away for a moment ends the worker. What a lost worker was doing is found by its lease instead.
+        "task_acks_late": False,
+        "worker_prefetch_multiplier": 1,
+        "worker_disable_prefetch": True,  # the backlog stays in Redis for workers that are free
+        "worker_concurrency": settings.max_concurrent_jobs,
+        "task_time_limit": settings.processing_timeout_seconds + 600,  # a backstop; the attempt watches its own clock
+        "broker_channel_error_retry": True,  # a demoted replica answers READONLY, which would end the worker
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "worker_send_task_events": True,
+        "worker_hijack_root_logger": False,
+        "worker_redirect_stdouts": False,
+    }

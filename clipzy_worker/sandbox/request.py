@@ -1,0 +1,60 @@
+"""What the parent asks of a media process. Pure: both sides import it, and it imports nothing of media."""
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal, Self
+
+from clipzy_storage.models.job_config import JobConfig
+
+Sandbox = Literal["required", "best-effort", "off"]
+
+
+@dataclass(frozen=True)
+class MediaLimits:
+    """What a file may claim, and what working on it may take. ``docs/media-safety.md`` has the same as a table."""
+
+    cpu_seconds: int = 4 * 3600
+    memory_bytes: int = 4 << 30  # of address space, most of which is never touched
+    resident_bytes: int = 2 << 30  # what is really in use
+    threads: int = 256
+    file_bytes: int = 256 << 20  # of any one file that is written
+    output_bytes: int = 1 << 30  # of all files together
+    output_files: int = 100_000
+    max_pixels: int = 36_000_000
+    max_side: int = 8192
+    max_frame_rate: int = 240
+    max_duration_seconds: int = 12 * 3600
+    max_streams: int = 32  # of pictures and sound
+    max_other_streams: int = 256  # subtitles, fonts and data, which are never read
+    max_sample_rate: int = 384_000
+    max_channels: int = 32
+
+
+@dataclass(frozen=True)
+class MediaRequest:
+    """The analysis of one file. ``container`` is what was recognised in the bytes: mp4, mov, avi, mkv or webm."""
+
+    source: Path
+    container: str
+    out_folder: Path
+    config: JobConfig = field(default_factory=JobConfig)
+    decoder_threads: int = 1
+    sandbox: Sandbox = "best-effort"
+    limits: MediaLimits = field(default_factory=MediaLimits)
+
+    def to_json(self) -> str:
+        """With absolute paths, since the child works in another folder."""
+        paths = {"source": os.path.abspath(self.source), "out_folder": os.path.abspath(self.out_folder)}
+        return json.dumps(asdict(self) | paths | {"config": self.config.model_dump(mode="json")})
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Raises ``ValueError``, ``KeyError`` or ``TypeError`` where the text is not what ``to_json`` wrote."""
+        values = json.loads(text)
+        values["source"] = Path(values["source"])
+        values["out_folder"] = Path(values["out_folder"])
+        values["config"] = JobConfig.model_validate(values["config"])
+        values["limits"] = MediaLimits(**values["limits"])
+        return cls(**values)
