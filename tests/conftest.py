@@ -12,11 +12,12 @@ import pytest
 import redis
 
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
-from clipzy_storage import members
-from clipzy_storage.local import LocalStorage
-from clipzy_storage.settings import Settings
-from tests import clips, s3_servers
-from tests.s3_servers import S3Server
+from clipzy_storage.guard.guard import members
+from clipzy_storage.backends.local.storage import LocalStorage
+from clipzy_storage.config.settings import Settings
+from tests.support.media import clips
+from tests.support import s3_servers
+from tests.support.s3_servers import S3Server
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from scenedetect import (
     open_video,
 )
 
-from tests.joins import Truth
+from tests.support.media.joined_films import Truth
 
 DETECTORS: tuple[type[SceneDetector], ...] = (
     *(AdaptiveDetector, ContentDetector, HashDetector, HistogramDetector, ThresholdDetector),

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests import moves
-from tests.media.conftest import Analyse
-from tests.moves import Film, pan, shake, steady, still, tilt, write, zoom
+from tests.support.media import camera_moves
+from tests.sandbox.conftest import Analyse
+from tests.support.media.camera_moves import Film, pan, shake, steady, still, tilt, write, zoom
 
 FOOTAGE = Path(__file__).parents[1] / "footage"
 DEMO = Path(__file__).parents[2] / "demo" / "demo.mp4"
@@ -152,7 +152,7 @@ def test_says_nothing_where_nothing_can_be_followed(
     colour: tuple[int, int, int], noise_levels: float, tmp_path: Path, analyse: Analyse
 ) -> None:
     # Given a film that shows one colour, with or without noise
-    flat = moves.plain(colour)
+    flat = camera_moves.plain(colour)
     path = write(tmp_path / "flat.mp4", flat, Film(steady(), noise_levels=noise_levels, crf=28))
 
     # When it is analysed

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.sounds import RATE_HZ, Wave, audio_of, film, joined, silence, tapered, tone
+from tests.support.media.sounds import RATE_HZ, Wave, audio_of, film, joined, silence, tapered, tone
 
 STEREO = "stereo"
 LU = 0.1  # of tolerance

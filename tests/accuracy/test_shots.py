@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from clipzy_storage.job_config import JobConfig, ThumbnailOptions
-from clipzy_worker.media.analysis import analyse
-from clipzy_worker.media.report import Report
-from clipzy_worker.media.request import MediaRequest
-from tests.accuracy import shot_sets
+from clipzy_storage.models.job_config import JobConfig, ThumbnailOptions
+from clipzy_worker.analysis.run import analyse
+from clipzy_worker.sandbox.protocol import Report
+from clipzy_worker.sandbox.request import MediaRequest
+from tests.support.media import shot_sets
 from tests.accuracy.shot_score import Found, Score, scenedetect, score
-from tests.joins import FOOTAGE, Film, Truth
+from tests.support.media.joined_films import FOOTAGE, Film, Truth
 
 Films = Callable[[str], Film]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clipzy_storage.job_config import SilenceOptions
-from tests.sounds import Wave, film, joined, measured, silence, tone
+from clipzy_storage.models.job_config import SilenceOptions
+from tests.support.media.sounds import Wave, film, joined, measured, silence, tone
 
 EDGE_SECONDS = 0.0105  # a hop, and the rounding of stamps
 _SINE_DB = 3.01  # by which the root mean square of a sine lies below its peak

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from clipzy_worker.analyse.voice import Voice
-from tests.accuracy.songs import SONGS
-from tests.music import Sound, heard_by, noise, play, tone
-from tests.speech import FRAME_SECONDS, Spoken, conversation, over
+from clipzy_worker.analysers.audio.speech import Voice
+from tests.support.media.songs import SONGS
+from tests.support.media.music import Sound, heard_by, noise, play, tone
+from tests.support.media.speech import FRAME_SECONDS, Spoken, conversation, over
 
 BACKGROUNDS: dict[str, Callable[[], Sound]] = {
     **{

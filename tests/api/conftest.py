@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.api.servers import FrontEnd, RedisServer, running_front_end, running_redis
+from tests.support.servers import FrontEnd, RedisServer, running_front_end, running_redis
 
 
 @pytest.fixture(scope="session")

@@ -6,14 +6,16 @@ from typing import Any
 import pytest
 import requests
 
-from clipzy_storage import durable, ending, keys
-from clipzy_storage.contract import ErrorCode
-from clipzy_storage.jobs import Decided
-from clipzy_storage.recovery import Recovery
-from tests.api.servers import FrontEnd, RedisServer
-from tests.api.wire import eventually, exchange, head
-from tests.api.work import claim, complete, conclude, fail, prepare_result, submit
-from tests.protocol.records import reap_twice
+from clipzy_storage.jobs.store import durable_records
+from clipzy_storage.jobs.store import completion
+from clipzy_storage import keys
+from clipzy_storage.models.records import ErrorCode
+from clipzy_storage.jobs.store import Decided
+from clipzy_storage.maintenance.recovery import Recovery
+from tests.support.servers import FrontEnd, RedisServer
+from tests.support.wire import eventually, exchange, head
+from tests.support.work import claim, complete, conclude, fail, prepare_result, submit
+from tests.support.records import reap_twice
 
 JOBS = "/api/v1/jobs"
 
@@ -156,7 +158,7 @@ def test_a_cancelled_job_stays_so_whatever_is_lost(own_front_end: FrontEnd, own_
         ((job_id, token),) = reap_twice(own_front_end.jobs, client).adopted
     decided = own_front_end.jobs.decided(job_id, token)
     assert decided is not None
-    ending.conclude(own_front_end.jobs, own_front_end.storage, decided)
+    completion.conclude(own_front_end.jobs, own_front_end.storage, decided)
     assert own_front_end.get(f"{JOBS}/{second}").json()["status"] == "cancelled"
     assert records_of(own_front_end, second) == {"done"}
 
@@ -217,7 +219,7 @@ def test_the_wish_of_a_crashed_front_end_outlives_it(tmp_path: Path, front_end: 
     with front_end.doomed(tmp_path / "doomed", at="cancel-wished") as doomed, pytest.raises(requests.ConnectionError):
         cancel(doomed, job_id)
     assert records_of(front_end, job_id) == {"open", "cancel"}
-    assert durable.is_to_be_cancelled(front_end.storage, job_id)
+    assert durable_records.is_to_be_cancelled(front_end.storage, job_id)
 
     # When the caller asks again elsewhere, then it is as if nothing had been
     assert cancel(front_end, job_id).json()["status"] == "cancelled"

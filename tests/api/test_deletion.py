@@ -6,10 +6,10 @@ import pytest
 import requests
 
 from clipzy_storage import keys
-from clipzy_storage.recovery import Recovery
-from tests.api.forms import mp4_bytes
-from tests.api.servers import FrontEnd
-from tests.api.work import claim, complete, submit
+from clipzy_storage.maintenance.recovery import Recovery
+from tests.support.forms import mp4_bytes
+from tests.support.servers import FrontEnd
+from tests.support.work import claim, complete, submit
 
 JOBS, VIDEOS = "/api/v1/jobs", "/api/v1/videos"
 

@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 import requests
 
-from clipzy_api.limits import BODIES_AT_ONCE
-from clipzy_storage import durable, keys
-from clipzy_storage.recovery import Recovery
-from tests.api.forms import CONTENT_TYPE, mp4_bytes, video_form
-from tests.api.servers import FrontEnd, RedisServer
-from tests.api.wire import answer_on, connect, eventually, exchange, head
-from tests.api.work import complete, submit
+from clipzy_api.concurrency_limits import BODIES_AT_ONCE
+from clipzy_storage.jobs.store import durable_records
+from clipzy_storage import keys
+from clipzy_storage.maintenance.recovery import Recovery
+from tests.support.forms import CONTENT_TYPE, mp4_bytes, video_form
+from tests.support.servers import FrontEnd, RedisServer
+from tests.support.wire import answer_on, connect, eventually, exchange, head
+from tests.support.work import complete, submit
 
 JOBS, VIDEOS = "/api/v1/jobs", "/api/v1/videos"
 REPLAYED = "Idempotent-Replayed"
@@ -183,7 +184,7 @@ def test_a_lost_answer_is_got_by_asking_again(own_front_end: FrontEnd, own_redis
         assert answer_on(connection).status == 503
     own_redis.thaw()
     assert eventually(lambda: own_front_end.get("/readyz").ok)
-    (job_id,) = set(durable.open_job_ids(own_front_end.storage)) - {first}
+    (job_id,) = set(durable_records.open_job_ids(own_front_end.storage)) - {first}
 
     # Then asking again finds the job that was made
     again = sender(own_front_end, JOBS, key="lost")(**upload(content))
@@ -217,7 +218,7 @@ def test_a_crashed_front_end_leaves_the_key_to_the_next(tmp_path: Path, front_en
     """Without the key, a caller whose front end died after the submission has two jobs."""
     # Given a caller whose front end dies in the middle of a submission
     content, key = mp4_bytes(100_000), uuid.uuid4().hex
-    before = set(durable.open_job_ids(front_end.storage))
+    before = set(durable_records.open_job_ids(front_end.storage))
     with front_end.doomed(tmp_path / "doomed", at=point) as doomed, pytest.raises(requests.ConnectionError):
         sender(doomed, JOBS, key=key)(**upload(content))
 
@@ -225,12 +226,12 @@ def test_a_crashed_front_end_leaves_the_key_to_the_next(tmp_path: Path, front_en
     again = sender(front_end, JOBS, key=key)(**upload(content))
 
     # And what it has left is looked at once it is old enough
-    for job_id in set(durable.open_job_ids(front_end.storage)) - before:
+    for job_id in set(durable_records.open_job_ids(front_end.storage)) - before:
         os.utime(front_end.root / keys.open_job(job_id), (0, 0))
     front_end.compare_records()
     Recovery(front_end.jobs, front_end.upkeep, front_end.storage).reconcile_open()
 
     # Then there is one job, the first if it was made
     assert again.status_code == 202
-    assert set(durable.open_job_ids(front_end.storage)) - before == {again.json()["job_id"]}
+    assert set(durable_records.open_job_ids(front_end.storage)) - before == {again.json()["job_id"]}
     assert (REPLAYED in again.headers) == (point in ("job-opened", "job-submitted", "hint-sent"))

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 import requests
 
-from clipzy_storage import durable, keys
-from clipzy_storage.contract import ErrorCode, Status
-from tests.api.forms import mp4_bytes, video_form
-from tests.api.servers import FrontEnd, RedisServer, running_front_end
-from tests.api.wire import eventually, exchange, head
-from tests.api.work import POSTER, claim, complete, fail, submit
+from clipzy_storage.jobs.store import durable_records
+from clipzy_storage import keys
+from clipzy_storage.models.records import ErrorCode, Status
+from tests.support.forms import mp4_bytes, video_form
+from tests.support.servers import FrontEnd, RedisServer, running_front_end
+from tests.support.wire import eventually, exchange, head
+from tests.support.work import POSTER, claim, complete, fail, submit
 
 JOBS = "/api/v1/jobs"
 FIELDS = [
@@ -54,7 +55,7 @@ def test_a_file_becomes_a_job(front_end: FrontEnd) -> None:
 
     # And it can be followed, under a record that outlives Redis, of the file that was sent
     assert front_end.get(answer.headers["Location"]).json() == job
-    record = durable.read_open(front_end.storage, job["job_id"])
+    record = durable_records.read_open(front_end.storage, job["job_id"])
     video = front_end.get(f"/api/v1/videos/{job['video_id']}").json()
     assert record.source_key == keys.upload(job["video_id"], "mp4")
     assert (record.source_size_bytes, record.source_sha256) == (len(content), video["sha256"])

@@ -1,9 +1,10 @@
 """Jobs of which Redis knows nothing, or not enough: storage does."""
 
-from clipzy_storage import durable, keys
-from clipzy_storage.contract import ErrorCode
-from tests.api.servers import FrontEnd
-from tests.api.work import claim, complete, fail, submit
+from clipzy_storage.jobs.store import durable_records
+from clipzy_storage import keys
+from clipzy_storage.models.records import ErrorCode
+from tests.support.servers import FrontEnd
+from tests.support.work import claim, complete, fail, submit
 
 JOBS = "/api/v1/jobs"
 
@@ -33,8 +34,8 @@ def test_a_job_that_redis_does_not_know_is_looked_for_in_storage(front_end: Fron
 
     # And none is shown that another owner has
     other_id = keys.new_id("job")
-    mine = durable.read_open(front_end.storage, waiting["job_id"])
-    durable.write_open_job(front_end.storage, mine.model_copy(update={"job_id": other_id, "owner": "another"}))
+    mine = durable_records.read_open(front_end.storage, waiting["job_id"])
+    durable_records.write_open_job(front_end.storage, mine.model_copy(update={"job_id": other_id, "owner": "another"}))
     assert front_end.get(f"{JOBS}/{other_id}").json()["code"] == "JOB_NOT_FOUND"
 
 
@@ -49,7 +50,7 @@ def test_an_end_that_only_storage_knows_is_news(front_end: FrontEnd) -> None:
     # When its end is recorded, and Redis is lost before it is visible
     decided = front_end.jobs.decided(job_id, claimed.token)
     assert decided is not None
-    durable.write_done_job(front_end.storage, decided.job)
+    durable_records.write_done_job(front_end.storage, decided.job)
     front_end.forget(job_id)
 
     # Then the caller learns of it

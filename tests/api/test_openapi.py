@@ -15,14 +15,14 @@ import requests
 from flask import Flask
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from clipzy_api import openapi_models as models
+from clipzy_api import schemas as models
 from clipzy_api import problems
-from clipzy_api.openapi_problems import CODES
-from clipzy_storage.contract import ErrorCode
-from tests.api.description import assert_described, codes_of, routes_of, served_by, unconnected_app
-from tests.api.forms import CONTENT_TYPE, mp4_bytes
-from tests.api.servers import FrontEnd, RedisServer
-from tests.api.work import claim, complete, fail, submit
+from clipzy_api.problems import CODES
+from clipzy_storage.models.records import ErrorCode
+from tests.support.openapi import assert_described, codes_of, routes_of, served_by, unconnected_app
+from tests.support.forms import CONTENT_TYPE, mp4_bytes
+from tests.support.servers import FrontEnd, RedisServer
+from tests.support.work import claim, complete, fail, submit
 
 ROOT = Path(__file__).parents[2]
 VIEWER = ROOT / "clipzy_api/static/swagger-ui"

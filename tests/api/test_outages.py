@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import requests
 
-from clipzy_storage import durable
-from tests.api.forms import mp4_bytes, video_form
-from tests.api.servers import FrontEnd, RedisServer, running_front_end
-from tests.api.wire import answer_on, connect, eventually, exchange, head
-from tests.api.work import submit
-from tests.missing import missing
+from clipzy_storage.jobs.store import durable_records
+from tests.support.forms import mp4_bytes, video_form
+from tests.support.servers import FrontEnd, RedisServer, running_front_end
+from tests.support.wire import answer_on, connect, eventually, exchange, head
+from tests.support.work import submit
+from tests.support.requirements import missing
 
 VIDEOS, JOBS = "/api/v1/videos", "/api/v1/jobs"
 PROBLEM = "application/problem+json"
@@ -108,8 +108,8 @@ def test_where_redis_may_have_heard_the_files_stay(own_front_end: FrontEnd, own_
     assert (answer.status, answer.json()["code"]) == (503, "QUEUE_UNAVAILABLE")
 
     # Then what the job needs is still there, for it may run after all
-    job_id = (set(durable.open_job_ids(own_front_end.storage)) - {first["job_id"]}).pop()
-    assert own_front_end.storage.exists(durable.read_open(own_front_end.storage, job_id).source_key)
+    job_id = (set(durable_records.open_job_ids(own_front_end.storage)) - {first["job_id"]}).pop()
+    assert own_front_end.storage.exists(durable_records.read_open(own_front_end.storage, job_id).source_key)
 
     # And it does: once Redis wakes it knows the job
     own_redis.thaw()

@@ -5,9 +5,9 @@ import redis
 import requests
 
 from clipzy_storage import keys
-from clipzy_storage.base import put_bytes, put_json
-from tests.api.servers import FrontEnd
-from tests.api.work import submit
+from clipzy_storage.backends.base import put_bytes, put_json
+from tests.support.servers import FrontEnd
+from tests.support.work import submit
 
 PROBLEM = "application/problem+json"
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from clipzy_storage.contract import ErrorCode
-from tests.api.servers import FrontEnd
-from tests.api.work import claim, complete, fail, submit
+from clipzy_storage.models.records import ErrorCode
+from tests.support.servers import FrontEnd
+from tests.support.work import claim, complete, fail, submit
 
 JOBS = "/api/v1/jobs"
 

@@ -10,14 +10,15 @@ from typing import Any
 import pytest
 import requests
 
-from clipzy_storage import ending, keys
-from clipzy_storage.contract import EVERYONE, ErrorCode
-from clipzy_storage.recovery import Recovery
-from tests.api.forms import mp4_bytes
-from tests.api.servers import FrontEnd, RedisServer
-from tests.api.wire import eventually
-from tests.api.work import expire, fail
-from tests.protocol.finished import PICTURES, complete, files_of, found_in, result_of
+from clipzy_storage.jobs.store import completion
+from clipzy_storage import keys
+from clipzy_storage.models.records import EVERYONE, ErrorCode
+from clipzy_storage.maintenance.recovery import Recovery
+from tests.support.forms import mp4_bytes
+from tests.support.servers import FrontEnd, RedisServer
+from tests.support.wire import eventually
+from tests.support.work import expire, fail
+from tests.support.finished_jobs import PICTURES, complete, files_of, found_in, result_of
 
 JOBS = "/api/v1/jobs"
 
@@ -210,7 +211,7 @@ def test_a_front_end_that_dies_over_it_loses_nothing(
     for adopted, token in reaped.adopted:
         decided = front_end.jobs.decided(adopted, token)
         assert decided
-        assert ending.conclude(front_end.jobs, front_end.storage, decided)
+        assert completion.conclude(front_end.jobs, front_end.storage, decided)
     if at in ("claimed", "attempt-stored"):
         assert reaped.requeued == [job_id]
         complete(front_end.jobs, front_end.storage, front_end.jobs.get(job_id, owner=EVERYONE))

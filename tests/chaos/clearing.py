@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, cast
 
-from clipzy_storage.base import BlobInfo, Storage
-from clipzy_storage.job_upkeep import JobUpkeep
-from clipzy_storage.leftovers import Leftovers
-from clipzy_storage.settings import Settings
-from clipzy_worker import scratch
+from clipzy_storage.backends.base import BlobInfo, Storage
+from clipzy_storage.jobs.admin import JobUpkeep
+from clipzy_storage.maintenance.garbage_collector import Leftovers
+from clipzy_storage.config.settings import Settings
+from clipzy_worker.processing import scratch
 from tests.chaos.deployment import Deployment
 
 TWO_DAYS_SECONDS = 48 * 3600.0

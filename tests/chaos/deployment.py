@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.chaos.history import History
-from tests.chaos.nodes import Node, Supervisor
-from tests.chaos.redis_node import RedisNode
+from tests.support.nodes import Node, Supervisor
+from tests.support.redis_node import RedisNode
 from tests.chaos.stores import Store, open_store
-from tests.stack import Api, eventually
-from tests.tcp_proxy import TcpProxy
+from tests.support.deployment import Api, eventually
+from tests.support.tcp_proxy import TcpProxy
 
 LEASE_SECONDS = 3
 FRONT_END_PORT = 8000

@@ -5,7 +5,7 @@ import signal
 from collections.abc import Callable
 
 from tests.chaos.deployment import LEASE_SECONDS
-from tests.chaos.nodes import Frozen
+from tests.support.nodes import Frozen
 from tests.chaos.scene import Harm, Scene, media_processes
 
 Fault = Callable[[Scene], Harm | None]

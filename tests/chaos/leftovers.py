@@ -4,8 +4,9 @@ import json
 from contextlib import suppress
 from typing import Any
 
-from clipzy_storage import durable, keys
-from clipzy_storage.base import Storage, read_bytes
+from clipzy_storage.jobs.store import durable_records
+from clipzy_storage import keys
+from clipzy_storage.backends.base import Storage, read_bytes
 from clipzy_storage.errors import NotFound
 from tests.chaos.aftermath import Aftermath
 from tests.chaos.clearing import clear
@@ -13,7 +14,7 @@ from tests.chaos.deployment import Deployment
 from tests.chaos.results import Look, look
 from tests.chaos.stores import Store
 from tests.chaos.watcher import seen
-from tests.stack import Api
+from tests.support.deployment import Api
 
 PAGE_SIZE = 100
 
@@ -54,7 +55,7 @@ def orphans_in(store: Store, looks: dict[str, Look]) -> dict[str, list[str]]:
     """Files of the storage that belong to nothing."""
     storage = store.storage
     found = {
-        "open record": list(durable.open_job_ids(storage)),
+        "open record": list(durable_records.open_job_ids(storage)),
         "wish to cancel": [blob.key for blob in storage.list("jobs/cancel/")],
         "result": [blob.key for blob in storage.list("results/") if not _is_of_a_result(blob.key, looks)],
         "upload without a record": _unrecorded_uploads(storage),
@@ -77,5 +78,5 @@ def _unrecorded_uploads(storage: Storage) -> list[str]:
 
 def _has_record(storage: Storage, video_id: str) -> bool:
     with suppress(NotFound):
-        return bool(durable.read_video(storage, video_id))
+        return bool(durable_records.read_video(storage, video_id))
     return False

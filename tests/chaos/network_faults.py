@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 from tests.chaos.faults import Fault
-from tests.chaos.nodes import Node
+from tests.support.nodes import Node
 from tests.chaos.scene import Harm, Scene
-from tests.tcp_proxy import Fault as Trouble
-from tests.tcp_proxy import TcpProxy, Way
+from tests.support.tcp_proxy import Fault as Trouble
+from tests.support.tcp_proxy import TcpProxy, Way
 
 
 def reset(scene: Scene, to: str) -> Harm | None:

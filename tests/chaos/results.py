@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from clipzy_storage import keys
-from clipzy_storage.base import Storage, read_bytes
+from clipzy_storage.backends.base import Storage, read_bytes
 from clipzy_storage.errors import NotFound
-from clipzy_storage.output import Artifact, Output
+from clipzy_storage.models.output import Artifact, Output
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import requests
 
-from tests import clips
+from tests.support.media import clips
 from tests.chaos.aftermath import Aftermath
 from tests.chaos.checker import Verdict, judge
 from tests.chaos.clients import Client
@@ -18,7 +18,7 @@ from tests.chaos.history import History
 from tests.chaos.leftovers import aftermath, listed
 from tests.chaos.nemesis import Nemesis, faults_for
 from tests.chaos.watcher import FINAL, Watcher
-from tests.stack import Api, eventually
+from tests.support.deployment import Api, eventually
 
 SHOTS = ((12, 13), (60, 60), (200, 200, 200), (500, 500))  # frames: work of 0.3 to 3 s
 MOST_UNFINISHED = 6

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clipzy_storage import keys
-from clipzy_storage.base import Storage
-from clipzy_storage.local import LocalStorage
-from clipzy_storage.s3_identity import ADOPTED
-from tests import s3_servers
-from tests.s3_servers import S3Server
+from clipzy_storage.backends.base import Storage
+from clipzy_storage.backends.local.storage import LocalStorage
+from clipzy_storage.backends.s3.identity import ADOPTED
+from tests.support import s3_servers
+from tests.support.s3_servers import S3Server
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ import hashlib
 from typing import Any
 
 from clipzy_storage import keys
-from clipzy_storage.base import put_bytes
-from clipzy_storage.local import LocalStorage
-from clipzy_storage.output import Artifact, Output, Source
+from clipzy_storage.backends.base import put_bytes
+from clipzy_storage.backends.local.storage import LocalStorage
+from clipzy_storage.models.output import Artifact, Output, Source
 from tests.chaos.aftermath import Aftermath
 from tests.chaos.checker import Verdict, judge
 from tests.chaos.history import Event

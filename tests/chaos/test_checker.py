@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from clipzy_storage import keys
-from clipzy_storage.base import put_json
-from clipzy_storage.local import LocalStorage
-from clipzy_storage.output import Output
+from clipzy_storage.backends.base import put_json
+from clipzy_storage.backends.local.storage import LocalStorage
+from clipzy_storage.models.output import Output
 from tests.chaos.checker import Verdict
 from tests.chaos.history import Event
 from tests.chaos.story import ENDED, FOLDER, JOB, OTHER, VIDEO, Story, event, output, seen

@@ -4,7 +4,7 @@ import random
 import threading
 from typing import Any
 
-from clipzy_storage.base import Storage
+from clipzy_storage.backends.base import Storage
 from clipzy_storage.errors import StorageError
 from tests.chaos.clients import Caller
 from tests.chaos.history import History

@@ -15,8 +15,8 @@ import redis
 from clipzy_api.cli import embedded_redis
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
 from clipzy_storage.errors import ConfigurationError
-from clipzy_storage.settings import EMBEDDED_REDIS_FILE, embedded_redis_url
-from tests.cli.processes import Watched, environment
+from clipzy_storage.config.settings import EMBEDDED_REDIS_FILE, embedded_redis_url
+from tests.support.processes import Watched, environment
 
 OWNER = """
 import signal, sys

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 from clipzy_api.cli.env_example import env_example
-from clipzy_storage.settings import names
-from tests.cli.processes import clipzy
+from clipzy_storage.config.settings import names
+from tests.support.processes import clipzy
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from clipzy_storage import keys
-from clipzy_storage.jobs import JobStore
-from clipzy_storage.local import LocalStorage
-from tests.cli.processes import clipzy
-from tests.leftovers.shelf import AgingBucket, Shelf
-from tests.protocol import proving
-from tests.s3_servers import S3Server
+from clipzy_storage.jobs.store import JobStore
+from clipzy_storage.backends.local.storage import LocalStorage
+from tests.support.processes import clipzy
+from tests.support.aged_storage import AgingBucket, Shelf
+from tests.support import guards
+from tests.support.s3_servers import S3Server
 
 Ended = subprocess.CompletedProcess[str]
 
@@ -98,7 +98,7 @@ def test_a_redis_of_another_storage_is_not_compared(shelf: Shelf, redis_url: str
     # Given a Redis that belongs to another storage
     shelf.open_job(shelf.upload(hours=100), hours=2)
     other = LocalStorage(tmp_path / "other", shared=False)
-    proving.join(proving.new_guard(redis_url, "w", other, proof_seconds=60))
+    guards.join(guards.new_guard(redis_url, "w", other, proof_seconds=60))
 
     # Then what it knows says nothing of this one
     ended = check(tmp_path, redis_url)

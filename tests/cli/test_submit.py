@@ -13,8 +13,8 @@ from threading import Event
 import pytest
 from werkzeug.formparser import parse_form_data
 
-from tests.cli.front_end import COMPLETED, FAILED, JOB, RUNNING, Exchange, Respond, accept, front_end
-from tests.cli.processes import CLIPZY, PATIENCE_SECONDS, clipzy, environment
+from tests.cli.scripted_server import COMPLETED, FAILED, JOB, RUNNING, Exchange, Respond, accept, front_end
+from tests.support.processes import CLIPZY, PATIENCE_SECONDS, clipzy, environment
 
 SOON = "0.1"
 

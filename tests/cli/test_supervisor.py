@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from clipzy_api.cli.supervisor import Child, next_delay
-from tests.cli.processes import Watched, environment
+from tests.support.processes import Watched, environment
 
 ROOT = Path(__file__).parents[2]
 

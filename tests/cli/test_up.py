@@ -11,7 +11,7 @@ from pathlib import Path
 import imageio_ffmpeg
 import pytest
 
-from tests.cli.processes import CLIPZY, Watched, clipzy, environment
+from tests.support.processes import CLIPZY, Watched, clipzy, environment
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.api.servers import FrontEnd, RedisServer, running_front_end, running_redis
-from tests.nginx import Nginx, running_nginx
+from tests.support.servers import FrontEnd, RedisServer, running_front_end, running_redis
+from tests.support.nginx import Nginx, running_nginx
 
 CAP_MB = 1
 

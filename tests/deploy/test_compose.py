@@ -13,10 +13,10 @@ import pytest
 import yaml
 
 from clipzy_api.cli import commands
-from clipzy_api.limits import BODIES_AT_ONCE
-from clipzy_api.serve import STOP_SECONDS as WEB_STOP_SECONDS
-from clipzy_storage import settings
-from clipzy_worker.stopping import STOP_SECONDS as WORKER_STOP_SECONDS
+from clipzy_api.concurrency_limits import BODIES_AT_ONCE
+from clipzy_api.server.run import STOP_SECONDS as WEB_STOP_SECONDS
+from clipzy_storage.config import settings
+from clipzy_worker.runtime.shutdown import STOP_SECONDS as WORKER_STOP_SECONDS
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "compose"

@@ -12,10 +12,10 @@ import pytest
 import redis
 import requests
 
-from clipzy_storage.broker import PROCESS_JOB
-from tests.api.forms import mp4_bytes
-from tests.api.servers import RedisServer
-from tests.stack import CLIPZY, Process, Stack, eventually, free_port
+from clipzy_storage.celery_config import PROCESS_JOB
+from tests.support.forms import mp4_bytes
+from tests.support.servers import RedisServer
+from tests.support.deployment import CLIPZY, Process, Stack, eventually, free_port
 
 LOGIN = ("watcher", "kW9-secret:with-colon")
 REDIS_PASSWORD = "rP7-secret"

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.api.forms import CLOSING, form, mp4_bytes, part, video_form
-from tests.api.servers import FrontEnd, RedisServer, running_front_end
-from tests.api.wire import answer_on, connect, eventually, exchange, head
-from tests.nginx import running_nginx
+from tests.support.forms import CLOSING, form, mp4_bytes, part, video_form
+from tests.support.servers import FrontEnd, RedisServer, running_front_end
+from tests.support.wire import answer_on, connect, eventually, exchange, head
+from tests.support.nginx import running_nginx
 
 VIDEOS = "/api/v1/videos"
 CAP_MB = 32

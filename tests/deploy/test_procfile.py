@@ -13,11 +13,11 @@ import redis
 import requests
 
 from clipzy_storage import keys
-from clipzy_storage.broker import QUEUE
+from clipzy_storage.celery_config import QUEUE
 from clipzy_storage.process import leashed
-from tests.api.servers import RedisServer
-from tests.nginx import running_nginx
-from tests.stack import Api, eventually, free_port, media_process_below
+from tests.support.servers import RedisServer
+from tests.support.nginx import running_nginx
+from tests.support.deployment import Api, eventually, free_port, media_process_below
 
 PROCFILE = Path(__file__).parents[2] / "Procfile"
 SCRIPTS = Path(sys.executable).parent

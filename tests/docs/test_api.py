@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from clipzy_api.openapi_problems import CODES
-from clipzy_storage.job_config import MAX_CONFIG_BYTES, JobConfig
-from tests.api.description import routes_of, unconnected_app
-from tests.missing import missing
-from tests.stack import Stack
+from clipzy_api.problems import CODES
+from clipzy_storage.models.job_config import MAX_CONFIG_BYTES, JobConfig
+from tests.support.openapi import routes_of, unconnected_app
+from tests.support.requirements import missing
+from tests.support.deployment import Stack
 
 CONFIG = JobConfig.model_json_schema()
 ROOT = Path(__file__).parents[2]

@@ -5,8 +5,8 @@ from typing import Any, get_args
 
 import pytest
 
-from clipzy_storage.output import PIPELINE_VERSION, ArtifactKind, json_schema
-from clipzy_storage.style_dna import StyleDna
+from clipzy_storage.models.output import PIPELINE_VERSION, ArtifactKind, json_schema
+from clipzy_storage.models.style_dna import StyleDna
 
 DOCS = Path(__file__).parents[2] / "docs"
 PIPELINE, STYLE = (DOCS / "pipeline.md").read_text(), (DOCS / "style-dna.md").read_text()

@@ -6,7 +6,14 @@ from types import ModuleType
 
 import pytest
 
-from clipzy_storage import entrance, guard, keeper, local, proof, s3_connection, s3_refusals, settings
+from clipzy_storage.guard.guard import startup
+from clipzy_storage.guard.guard import guard
+from clipzy_storage.guard.guard import heartbeat
+from clipzy_storage.backends.local import storage
+from clipzy_storage.guard.guard import mount_verifier
+from clipzy_storage.backends.s3 import session
+from clipzy_storage.backends.s3 import errors
+from clipzy_storage.config import settings
 
 PAGE = (Path(__file__).parents[2] / "docs/storage.md").read_text()
 ONE_LINE = " ".join(PAGE.split())
@@ -16,26 +23,26 @@ GUARD_PHRASES = {
     "Another worker is already running": guard,
     "is not the one in use": guard,
     "is declared shared, but is not the same for": guard,
-    "may not read": proof,
-    "is no address": s3_connection,
-    "AWS_DEFAULT_REGION is missing": s3_connection,
-    "boto3 cannot be set up": s3_connection,
-    "credentials for the store cannot be had now": s3_connection,
-    "there is no such bucket": s3_refusals,
-    "the store does not know the access key": s3_refusals,
-    "the secret key is wrong": s3_refusals,
-    "the session token is wrong": s3_refusals,
-    "has expired": s3_refusals,
-    "this machine's clock is": s3_refusals,
-    "lies in another region": s3_refusals,
-    "the store denies": s3_refusals,
-    "which Clipzy needs": s3_refusals,
-    "its TLS certificate cannot be trusted": s3_refusals,
-    "no credentials were found": s3_refusals,
-    "what answers is no S3 service": s3_refusals,
-    "that is no name of a bucket": s3_refusals,
-    "holds a damaged": local,
-    "cannot be made there": local,
+    "may not read": mount_verifier,
+    "is no address": session,
+    "AWS_DEFAULT_REGION is missing": session,
+    "boto3 cannot be set up": session,
+    "credentials for the store cannot be had now": session,
+    "there is no such bucket": errors,
+    "the store does not know the access key": errors,
+    "the secret key is wrong": errors,
+    "the session token is wrong": errors,
+    "has expired": errors,
+    "this machine's clock is": errors,
+    "lies in another region": errors,
+    "the store denies": errors,
+    "which Clipzy needs": errors,
+    "its TLS certificate cannot be trusted": errors,
+    "no credentials were found": errors,
+    "what answers is no S3 service": errors,
+    "that is no name of a bucket": errors,
+    "holds a damaged": storage,
+    "cannot be made there": storage,
 }
 
 
@@ -55,7 +62,7 @@ def test_every_message_is_there_as_it_is_said(phrase: str) -> None:
     assert phrase in source_of(GUARD_PHRASES[phrase])
 
 
-@pytest.mark.parametrize("phrase", sorted({found for found, _ in local._REFUSALS.values()}))
+@pytest.mark.parametrize("phrase", sorted({found for found, _ in storage._REFUSALS.values()}))
 def test_every_refusal_of_a_folder_is_there(phrase: str) -> None:
     assert f"`{phrase}`" in PAGE
 
@@ -63,7 +70,7 @@ def test_every_refusal_of_a_folder_is_there(phrase: str) -> None:
 def test_every_line_of_the_guard_s_log_is_there() -> None:
     said = {
         line
-        for module in (guard, keeper, proof, entrance)
+        for module in (guard, heartbeat, mount_verifier, startup)
         for line in re.findall(r"guard\.\w+(?=: )", source_of(module))
     }
     # What is not said in trouble, or is followed by the refusal itself, explains itself.
@@ -73,7 +80,7 @@ def test_every_line_of_the_guard_s_log_is_there() -> None:
 
 
 def test_the_numbers_are_those_of_the_code() -> None:
-    timeouts = s3_connection.Timeouts()
+    timeouts = session.Timeouts()
     assert (
         f"{timeouts.connect_seconds:.0f} s for a connection and {timeouts.read_seconds:.0f} s for an answer" in ONE_LINE
     )

@@ -4,7 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from clipzy_api import body, connections, door, intake, limits, refusal
+from clipzy_api.inputs import request_body
+from clipzy_api.server import idle_connections
+from clipzy_api.inputs import preconditions
+from clipzy_api.inputs import multipart
+from clipzy_api import concurrency_limits
+from clipzy_api.server import lingering_close
 
 PAGE = (Path(__file__).parents[2] / "docs/uploads.md").read_text()
 NGINX = (Path(__file__).parents[2] / "compose/nginx.conf.template").read_text()

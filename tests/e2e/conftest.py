@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.stack import Api, Stack
+from tests.support.deployment import Api, Stack
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from xml.etree import ElementTree
 import jsonschema
 import pytest
 
-from clipzy_storage.output import Output
-from tests.stack import Api, Stack
+from clipzy_storage.models.output import Output
+from tests.support.deployment import Api, Stack
 
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "demo" / "demo.mp4"

@@ -13,9 +13,9 @@ import pytest
 import redis
 import requests
 
-from clipzy_storage import crash_points
-from clipzy_storage.settings import embedded_redis_url
-from tests.stack import Api, Process, Stack, eventually, media_process_below
+from clipzy_storage import failpoints
+from clipzy_storage.config.settings import embedded_redis_url
+from tests.support.deployment import Api, Process, Stack, eventually, media_process_below
 
 QUICK = {"job-opened", "job-submitted", "committed", "done-recorded"}
 
@@ -80,7 +80,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
         yield Deployment(stack)
 
 
-@pytest.mark.parametrize("name", points(crash_points.FRONT_END))
+@pytest.mark.parametrize("name", points(failpoints.FRONT_END))
 def test_a_front_end_that_dies(deployment: Deployment, clip: Path, name: str) -> None:
     """Without the Idempotency-Key in the submit script the client that repeats itself has two jobs."""
     # Given jobs that are known already
@@ -96,7 +96,7 @@ def test_a_front_end_that_dies(deployment: Deployment, clip: Path, name: str) ->
 
 
 @pytest.mark.parametrize(
-    "name", points(tuple(one for one in crash_points.WORKER if one not in ("released", "abandoned")))
+    "name", points(tuple(one for one in failpoints.WORKER if one not in ("released", "abandoned")))
 )
 def test_a_worker_that_dies(deployment: Deployment, clip: Path, name: str) -> None:
     """Without the reaper the job stays processing for ever."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
-from tests.stack import Api, Stack, commands_below, eventually, media_process_below
+from tests.support.deployment import Api, Stack, commands_below, eventually, media_process_below
 
 LEASE = {"JOB_LEASE_SECONDS": "2"}
 

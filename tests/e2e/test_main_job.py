@@ -9,9 +9,9 @@ from typing import Any
 
 import redis
 
-from clipzy_storage.output import Output
-from clipzy_worker.pipeline import STAGES
-from tests.stack import Api, Stack, eventually
+from clipzy_storage.models.output import Output
+from clipzy_worker.stages import STAGES
+from tests.support.deployment import Api, Stack, eventually
 
 STAGE_NAMES = [stage.name for stage in STAGES]
 
@@ -119,8 +119,8 @@ def test_a_message_for_a_job_that_is_done_or_unknown_changes_nothing(
     stack: Stack, api: Api, redis_url: str, clip: Path
 ) -> None:
     # Given a completed job
-    from clipzy_api.queue import Queue
-    from clipzy_storage.settings import Settings
+    from clipzy_api.task_queue import Queue
+    from clipzy_storage.config.settings import Settings
 
     stack.worker()
     before = api.finished(api.upload(clip)["job_id"])

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from clipzy_storage import crash_points
+from clipzy_storage import failpoints
 from tests.e2e.test_crash_points import Deployment
-from tests.protocol.finished import found_in
-from tests.stack import Api, Stack, eventually
+from tests.support.finished_jobs import found_in
+from tests.support.deployment import Api, Stack, eventually
 
 # Where a front end that gives a job an earlier result may die, in the order in which it comes by.
 POINTS = ("claimed", "artifact-stored", "attempt-stored", "committed", "published", "done-recorded", "finished")
@@ -54,7 +54,7 @@ def test_the_same_footage_is_analysed_once(deployment: Deployment, clip: Path) -
 @pytest.mark.parametrize("at", points())
 def test_who_dies_over_it_loses_nothing(deployment: Deployment, clip: Path, at: str) -> None:
     """Without the lease of a front end its job would stay processing for ever."""
-    assert at in crash_points.WORKER
+    assert at in failpoints.WORKER
     # Given a result, and a front end that will die while it gives it to another job
     deployment.ended(deployment.submit(clip)["job_id"])
     deployment.die_at(at)

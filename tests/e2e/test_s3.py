@@ -10,11 +10,12 @@ import pytest
 import requests
 
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
-from clipzy_storage.output import Output
-from tests import clips, s3_servers
-from tests.s3_servers import S3Server
-from tests.stack import Api, Stack, eventually, free_port
-from tests.tcp_proxy import Fault, TcpProxy
+from clipzy_storage.models.output import Output
+from tests.support.media import clips
+from tests.support import s3_servers
+from tests.support.s3_servers import S3Server
+from tests.support.deployment import Api, Stack, eventually, free_port
+from tests.support.tcp_proxy import Fault, TcpProxy
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,11 @@
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from tests.stack import Api, Stack, commands_below, eventually, media_process_below
+from tests.support.deployment import Api, Stack, commands_below, eventually, media_process_below
 
 
 def media_processes(pid: int) -> list[int]:
-    return [child for child, line in commands_below(pid).items() if "clipzy_worker.media" in line]
+    return [child for child, line in commands_below(pid).items() if "clipzy_worker.sandbox" in line]
 
 
 def test_a_cancelled_job_leaves_nothing(stack: Stack, api: Api, long_clip: Path, clip: Path) -> None:

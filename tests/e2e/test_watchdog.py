@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 import pytest
 
 from clipzy_storage import keys
-from clipzy_worker.watchdog import LEAST_INTERVAL_SECONDS, LOOKS, STATUS_DEAF
-from tests.api.servers import RedisServer, running_redis
-from tests.e2e.slow import slow_to
-from tests.stack import Stack, eventually
-from tests.tcp_proxy import TcpProxy
+from clipzy_worker.runtime.watchdog import LEAST_INTERVAL_SECONDS, LOOKS, STATUS_DEAF
+from tests.support.servers import RedisServer, running_redis
+from tests.support.slow import slow_to
+from tests.support.deployment import Stack, eventually
+from tests.support.tcp_proxy import TcpProxy
 
 LEASE = {"JOB_LEASE_SECONDS": "2"}
 WINDOW_SECONDS = LOOKS * LEAST_INTERVAL_SECONDS

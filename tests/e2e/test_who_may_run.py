@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
-from clipzy_storage import guard, members
+from clipzy_storage.guard.guard import guard
+from clipzy_storage.guard.guard import members
 from clipzy_storage.errors import QueueUnavailable
-from clipzy_storage.settings import Settings
-from tests.cli.processes import Watched
-from tests.e2e.refusals import WAYS_OUT, refused
-from tests.stack import Stack, commands_below, eventually, free_port
+from clipzy_storage.config.settings import Settings
+from tests.support.processes import Watched
+from tests.support.refusals import WAYS_OUT, refused
+from tests.support.deployment import Stack, commands_below, eventually, free_port
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.faults import redis_clock
-from tests.faults.redis_deployment import Deployment, running_deployment
+from tests.support import wrong_clock
+from tests.support.redis_deployment import Deployment, running_deployment
 
 HOUR_SECONDS = 3600
 LEASE_SECONDS = 2
@@ -25,8 +25,8 @@ def deployment(tmp_path: Path) -> Iterator[Deployment]:
 def test_clocks_that_are_an_hour_off(deployment: Deployment, clip: Path, tmp_path: Path) -> None:
     """With leases that run by the workers' own clocks the first job is taken from its worker while it is at work."""
     stack = deployment.stack
-    slow = redis_clock.environment(tmp_path / "slow", seconds=-HOUR_SECONDS)
-    fast = redis_clock.environment(tmp_path / "fast", seconds=HOUR_SECONDS)
+    slow = wrong_clock.environment(tmp_path / "slow", seconds=-HOUR_SECONDS)
+    fast = wrong_clock.environment(tmp_path / "fast", seconds=HOUR_SECONDS)
     # Given front ends and workers whose clocks are an hour slow and an hour fast, and a job at work with the slow one
     fronts = [stack.web(**slow), stack.web(**fast)]
     deployment.workers.append(stack.worker(LOCAL_STORAGE_SHARED="true", **slow))

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from clipzy_storage import keys
-from clipzy_storage.broker import PROCESS_JOB, QUEUE
-from tests.faults.redis_deployment import HINTS, UNACKED, Deployment, running_deployment
-from tests.stack import eventually
+from clipzy_storage.celery_config import PROCESS_JOB, QUEUE
+from tests.support.redis_deployment import HINTS, UNACKED, Deployment, running_deployment
+from tests.support.deployment import eventually
 
 
 @pytest.fixture(scope="module")

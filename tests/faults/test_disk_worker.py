@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.storage_deployment import (
+from tests.support.storage_deployment import (
     FIRST_DELAY_SECONDS,
     Deployment,
     attempts_of,
@@ -18,9 +18,9 @@ from tests.faults.storage_deployment import (
     padded,
     small_disk,
 )
-from tests.s3_servers import S3Server
-from tests.stack import Process, eventually, media_process_below
-from tests.tcp_proxy import Fault, TcpProxy
+from tests.support.s3_servers import S3Server
+from tests.support.deployment import Process, eventually, media_process_below
+from tests.support.tcp_proxy import Fault, TcpProxy
 
 SLOWLY = Fault("delay", "answer", seconds=0.01)
 

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from clipzy_api.limits import BODIES_AT_ONCE
-from clipzy_api.queue import Queue
+from clipzy_api.concurrency_limits import BODIES_AT_ONCE
+from clipzy_api.task_queue import Queue
 from clipzy_storage.errors import QueueUnavailable
-from clipzy_storage.settings import Settings
-from tests.api.forms import mp4_bytes, video_form
-from tests.api.servers import FrontEnd, running_front_end
-from tests.api.wire import Answer, answer_on, connect, eventually, head
-from tests.faults.redis_deployment import FaultyRedis, faulty_redis
-from tests.tcp_proxy import Fault
+from clipzy_storage.config.settings import Settings
+from tests.support.forms import mp4_bytes, video_form
+from tests.support.servers import FrontEnd, running_front_end
+from tests.support.wire import Answer, answer_on, connect, eventually, head
+from tests.support.redis_deployment import FaultyRedis, faulty_redis
+from tests.support.tcp_proxy import Fault
 
 JOBS = "/api/v1/jobs"
 LIMIT_SECONDS = 5.0

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.redis_deployment import Deployment, running_deployment
-from tests.stack import eventually
-from tests.tcp_proxy import Fault
+from tests.support.redis_deployment import Deployment, running_deployment
+from tests.support.deployment import eventually
+from tests.support.tcp_proxy import Fault
 
 LEASE_SECONDS = 2
 OUTAGE_SECONDS = 4  # longer than a lease and its grace; how long it lasts is the fault itself, so that is slept for

@@ -6,16 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from clipzy_storage import durable, ending, keys
-from clipzy_storage.base import Storage, put_bytes
-from clipzy_storage.contract import EVERYONE, Status
-from clipzy_storage.jobs import Decided, JobStore
-from clipzy_storage.local import LocalStorage
-from tests import s3_servers
-from tests.faults.storage_deployment import Deployment, attempts_of, on_s3, padded
-from tests.protocol.records import new_job
-from tests.s3_servers import S3Server
-from tests.tcp_proxy import Fault, TcpProxy
+from clipzy_storage.jobs.store import durable_records
+from clipzy_storage.jobs.store import completion
+from clipzy_storage import keys
+from clipzy_storage.backends.base import Storage, put_bytes
+from clipzy_storage.models.records import EVERYONE, Status
+from clipzy_storage.jobs.store import Decided, JobStore
+from clipzy_storage.backends.local.storage import LocalStorage
+from tests.support import s3_servers
+from tests.support.storage_deployment import Deployment, attempts_of, on_s3, padded
+from tests.support.records import new_job
+from tests.support.s3_servers import S3Server
+from tests.support.tcp_proxy import Fault, TcpProxy
 
 INDEX = b'{"the": "index"}'
 
@@ -99,7 +101,7 @@ def test_a_committed_index_that_changes_before_it_is_published_fails_the_job(
     storage, flip = damage
     jobs, job = JobStore(redis_url, lease_seconds=60), new_job(storage_id="a")
     # Given a job whose attempt is committed, and whose index then changes in storage
-    durable.write_open_job(storage, job)
+    durable_records.write_open_job(storage, job)
     jobs.submit(job)
     claim = jobs.claim(job.job_id, nonce="a", storage_id="a")
     assert claim is not None
@@ -109,7 +111,7 @@ def test_a_committed_index_that_changes_before_it_is_published_fails_the_job(
     assert isinstance(decided, Decided)
     flip(folder + "output.json")
     # When it is concluded
-    ending.conclude(jobs, storage, decided)
+    completion.conclude(jobs, storage, decided)
     # Then it has failed by our fault, and nobody sees the wrong bytes
     failed = jobs.get(job.job_id, owner=EVERYONE)
     assert failed.error is not None

@@ -4,15 +4,15 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from clipzy_storage.base import put_bytes, read_bytes
+from clipzy_storage.backends.base import put_bytes, read_bytes
 from clipzy_storage.errors import AlreadyExists, Damaged, StorageUnavailable
-from clipzy_storage.s3 import S3Storage
-from tests import s3_servers
-from tests.faults.storage_gate import CUT, HALF, PAGE, OddGate
-from tests.s3.gate import Rule
-from tests.s3.uploads import KEY as UPLOADED
-from tests.s3.uploads import upload
-from tests.s3_servers import S3Server
+from clipzy_storage.backends.s3.storage import S3Storage
+from tests.support import s3_servers
+from tests.support.storage_gate import CUT, HALF, PAGE, OddGate
+from tests.support.s3_proxy import Rule
+from tests.storage.s3.uploads import KEY as UPLOADED
+from tests.storage.s3.uploads import upload
+from tests.support.s3_servers import S3Server
 
 KEY = "results/job_1/output.json"
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from clipzy_storage.errors import Damaged, StorageUnavailable
-from clipzy_worker.media.comparison import Comparison
-from clipzy_worker.media.process import MediaProcess, MediaRequest
+from clipzy_worker.processing.integrity import Comparison
+from clipzy_worker.sandbox.process import MediaProcess, MediaRequest
 
 UNREADABLE = {
     "gone with its mount": "gone.mp4",

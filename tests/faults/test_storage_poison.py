@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests import clips
-from tests.faults.storage_deployment import Deployment, attempts_of
-from tests.stack import descendants
+from tests.support.media import clips
+from tests.support.storage_deployment import Deployment, attempts_of
+from tests.support.deployment import descendants
 
 
 @contextlib.contextmanager
@@ -39,7 +39,7 @@ def killer_of(worker_pid: int, source: str) -> Iterator[list[int]]:
 
 def files_of(pid: int) -> list[Path]:
     command = Path(f"/proc/{pid}/cmdline").read_bytes()
-    return list(Path(f"/proc/{pid}/fd").iterdir()) if b"clipzy_worker.media" in command else []
+    return list(Path(f"/proc/{pid}/fd").iterdir()) if b"clipzy_worker.sandbox" in command else []
 
 
 @pytest.mark.long

@@ -1,0 +1,73 @@
+"""The picture of a job's timeline."""
+
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from clipzy_api.cli.plot import WIDTH, timeline
+
+SVG = "{http://www.w3.org/2000/svg}"
+BEATS = [{"time_seconds": i / 2, "confidence": 0.8, "band": "bass"} for i in range(20)]
+CURVES: dict[str, Any] = {
+    "motion": {"step_seconds": 0.5, "intensity": [10.0 + i for i in range(20)]},
+    "loudness": {"step_seconds": 0.1, "momentary_lufs": [None] * 3 + [-23.0] * 97},
+}
+
+
+def output(**more: Any) -> dict[str, Any]:
+    shot = {"index": 0, "start_seconds": 0.0, "end_seconds": 4.0, "transition": "start", "motion": None, "color": None}
+    colored = {"dominant": [{"hex": "#aa3322", "share": 0.7}, {"hex": "#112233", "share": 0.2}]}
+    panned = {"intensity": 50.0, "camera": {"movement": "pan", "direction": "left", "speed_percent_per_second": 9.0}}
+    second = {"index": 1, "start_seconds": 4.0, "end_seconds": 10.0, "transition": "fade"}
+    audio = {
+        "integrated_lufs": -23.0,
+        "tempo_bpm": 120.0,
+        "beats": BEATS,
+        "speech": [{"start_seconds": 1.0, "end_seconds": 2.0}],
+        "silences": [],
+    }
+    source = {"filename": "film.mp4", "width": 640, "height": 360, "frame_rate": 25.0, "duration_seconds": 10.0}
+    whole = {"source": source, "shots": [shot, second | {"motion": panned, "color": colored}], "audio": audio}
+    return whole | more
+
+
+def texts(svg: str) -> list[str]:
+    return [text.text or "" for text in ElementTree.fromstring(svg).iter(f"{SVG}text")]
+
+
+def test_everything_that_was_measured_has_its_lane() -> None:
+    # Given a job with everything, When its timeline is drawn
+    svg = timeline(output(), **CURVES)
+
+    # Then each lane is there, each beat, the colours and the camera's way
+    assert {"shots", "motion", "loudness", "speech", "silence", "beats", "←"} <= set(texts(svg))
+    assert svg.count("#d9534f") == len(BEATS)
+    assert "#aa3322" in svg
+    # and nothing lies outside the picture
+    xs = [float(line.get("x1", 0)) for line in ElementTree.fromstring(svg).iter(f"{SVG}line")]
+    assert min(xs) >= 0
+    assert max(xs) <= WIDTH
+
+
+@pytest.mark.parametrize("missing", ["audio", "curves"])
+def test_what_was_not_measured_is_left_out(missing: str) -> None:
+    svg = (
+        timeline(output(audio=None), motion=None, loudness=None)
+        if missing == "audio"
+        else timeline(output(), motion=None, loudness=None)
+    )
+    assert "motion" not in texts(svg)
+    assert ("beats" in texts(svg)) == (missing == "curves")
+
+
+def test_a_file_name_is_text_and_nothing_else() -> None:
+    # Given a name that would be a script in a page, with a line break and a terminal's escape in it
+    name = "<script>alert(1)</script>\n\x1b[31m&quot;.mp4"
+    source = output()["source"] | {"filename": name}
+
+    # When the timeline is drawn, Then it is shown, and does nothing
+    svg = timeline(output(source=source), **CURVES)
+    assert "<script>alert(1)</script>[31m&quot;.mp4" in texts(svg)
+    assert "<script" not in svg
+    assert "\x1b" not in svg

@@ -1,1 +1,0 @@
-"""Files made to hurt, and those who watch what they reach."""

@@ -1,0 +1,193 @@
+"""Limits: each stops what it is for, with a reason, and stands in the docs; want of memory is not called damage."""
+
+import dataclasses
+import json
+import re
+import sys
+from dataclasses import fields, replace
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from clipzy_worker.errors import InvalidMedia, MediaCrashed
+from clipzy_worker.sandbox.output_checks import output_excess
+from clipzy_worker.sandbox.process import MediaLimits, MediaProcess, MediaRequest
+from clipzy_worker.decode.source import open_source
+from tests.support.media import clips
+
+DOCS = Path(__file__).parents[2] / "docs" / "media-safety.md"
+
+CLAIMS = {
+    "million pixels": MediaLimits(max_pixels=10_000),
+    "a side": MediaLimits(max_side=200),
+    "frames a second": MediaLimits(max_frame_rate=20),
+    "longer than": MediaLimits(max_duration_seconds=2),
+    "tracks of pictures and sound": MediaLimits(max_streams=1),
+    "samples a second": MediaLimits(max_sample_rate=8000),
+    "channels": MediaLimits(max_channels=0),
+}
+
+
+def analysed(request: MediaRequest) -> dict[str, object]:
+    request.out_folder.mkdir(exist_ok=True)
+    with MediaProcess(request) as media:
+        for _fraction in media.updates(poll_seconds=0.1):
+            pass
+        return media.result()
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_what_claims_too_much_is_refused(name: str, tmp_path: Path, clips_folder: Path) -> None:
+    # Given a clip and a limit below what it claims
+    request = MediaRequest(clips.cuts_clip(clips_folder).path, "mp4", tmp_path, limits=CLAIMS[name])
+
+    # When it is opened, Then the text names what is too much, before a picture was made
+    with pytest.raises(InvalidMedia, match=name), open_source(request):
+        pass
+
+
+def test_tracks_that_are_never_read_have_a_limit_of_their_own(tmp_path: Path, clips_folder: Path) -> None:
+    # Given a film with fonts in it, as films with subtitles have them
+    path, font = tmp_path / "fonts.mkv", tmp_path / "a.ttf"
+    font.write_bytes(b"font")
+    attached = [
+        part
+        for number in range(20)
+        for part in ("-attach", str(font), f"-metadata:s:{number + 2}", "mimetype=font/ttf")
+    ]
+    clips.ffmpeg("-i", str(clips.cuts_clip(clips_folder).path), "-map", "0", *attached, "-c", "copy", str(path))
+    request = MediaRequest(path, "mkv", tmp_path, limits=MediaLimits(max_streams=2))
+
+    # When it is opened, Then they are no obstacle, unless there are more than any film has
+    with open_source(request) as source:
+        assert len(source.container.streams) == 22
+    tighter = replace(request, limits=MediaLimits(max_other_streams=10))
+    with pytest.raises(InvalidMedia, match="20 tracks beside"), open_source(tighter):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("limits", "text"),
+    [
+        (MediaLimits(max_frame_rate=1), r"pictures in \d"),
+        (MediaLimits(max_duration_seconds=0), "sound of the file is longer"),
+    ],
+)
+def test_what_there_is_too_much_of_is_noticed_on_the_way(
+    limits: MediaLimits, text: str, tmp_path: Path, clips_folder: Path
+) -> None:
+    # Given a film whose header was believed, and that goes on
+    request = MediaRequest(clips.cuts_clip(clips_folder).path, "mp4", tmp_path)
+    if "sound" in text:
+        path = tmp_path / "long-sound.mkv"
+        sound = ("-f", "lavfi", "-i", "sine=duration=15", "-map", "0:v", "-map", "1:a", "-c:v", "copy", "-c:a", "flac")
+        clips.ffmpeg("-i", str(clips.one_frame_clip(clips_folder).path), *sound, str(path))
+        request = MediaRequest(path, "mkv", tmp_path)
+
+    # When its packets are read, Then they end where no film has more
+    with open_source(request) as opened:
+        source = replace(opened, limits=limits)
+        tracks = [source.video, *([source.audio] if source.audio else [])]
+        with pytest.raises(InvalidMedia, match=text):
+            for _packet in source.packets(tracks):
+                pass
+
+
+def test_honest_packets_all_come_through(tmp_path: Path, clips_folder: Path) -> None:
+    with open_source(MediaRequest(clips.cuts_clip(clips_folder).path, "mp4", tmp_path)) as source:
+        packets = list(source.packets([source.video]))
+    assert len(packets) == 100 + 1  # the empty one at the end
+    assert packets[-2].pts is not None
+    assert Fraction(packets[-2].time_base or 0) > 0
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [
+        (MediaLimits(cpu_seconds=1), "ran out of CPU time"),
+        (MediaLimits(file_bytes=1000), "wrote too large a file"),
+        (MediaLimits(output_bytes=1000), "wrote more than it may"),
+        (MediaLimits(output_files=1), "wrote more files than it may"),
+        (MediaLimits(memory_bytes=64 << 20), "media process"),
+        (MediaLimits(resident_bytes=64 << 20), "used more memory than it may"),
+    ],
+)
+def test_what_takes_too_much_is_stopped(limits: MediaLimits, reason: str, tmp_path: Path, clips_folder: Path) -> None:
+    # Given a clip that takes more than this to analyse
+    request = MediaRequest(clips.long_clip(clips_folder, seconds=6).path, "mp4", tmp_path / "out", limits=limits)
+
+    # When it is analysed, Then that is a crash with a reason, not the file's fault
+    with pytest.raises(MediaCrashed, match=reason):
+        analysed(request)
+
+
+@pytest.mark.long
+def test_want_of_memory_is_not_called_damage(tmp_path: Path, clips_folder: Path) -> None:
+    # Given large pictures, many decoder threads, and less memory than they need
+    path = clips_folder / "large.mp4"
+    large = "testsrc2=size=6000x6000:rate=12:duration=0.7"
+    quick = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p")
+    clips.ffmpeg("-f", "lavfi", "-i", large, *quick, str(path))
+    limits = MediaLimits(memory_bytes=760 << 20)
+    request = MediaRequest(path, "mp4", tmp_path / "out", decoder_threads=16, limits=limits)
+
+    # When it is analysed, Then that is our fault, and said so
+    with pytest.raises(MediaCrashed, match="ran out of memory"):
+        analysed(request)
+
+    # And with as much as a job has, the largest picture that is accepted is no trouble
+    assert analysed(replace(request, limits=MediaLimits()))["warnings"] == []
+
+
+def test_a_link_is_not_followed_when_files_are_counted(tmp_path: Path) -> None:
+    # Given a folder with files in folders, and a link to something large
+    (tmp_path / "large").write_bytes(bytes(10_000))
+    (tmp_path / "out" / "thumbs").mkdir(parents=True)
+    (tmp_path / "out" / "thumbs" / "1.jpg").write_bytes(bytes(600))
+    (tmp_path / "out" / "poster.jpg").write_bytes(bytes(600))
+    (tmp_path / "out" / "link").symlink_to(tmp_path / "large")
+
+    # When it is measured, Then all that lies in it counts, and only that
+    assert output_excess(tmp_path / "out", MediaLimits(output_bytes=1300)) is None
+    assert output_excess(tmp_path / "out", MediaLimits(output_bytes=1100)) == "wrote more than it may"
+    assert output_excess(tmp_path / "out", MediaLimits(output_files=3)) == "wrote more files than it may"
+
+
+@pytest.mark.parametrize(("width", "height", "threads"), [(1920, 1080, 16), (3840, 2160, 8), (7680, 4320, 2)])
+def test_large_pictures_have_fewer_threads(width: int, height: int, threads: int, tmp_path: Path) -> None:
+    # Given one picture of this size
+    path = tmp_path / "one.mkv"
+    picture = f"color=size={width}x{height}:rate=1:duration=1"
+    clips.ffmpeg("-f", "lavfi", "-i", picture, "-c:v", "mjpeg", "-pix_fmt", "yuvj420p", str(path))
+
+    # When sixteen threads are offered, Then it takes as many as leave a job of 4K under 1 GiB
+    with open_source(MediaRequest(path, "mkv", tmp_path, decoder_threads=16)) as source:
+        assert source.video.codec_context.thread_count == threads
+
+
+def test_the_log_has_no_commands_for_terminals(tmp_path: Path, clips_folder: Path) -> None:
+    # Given a child that writes what a terminal would obey, as a file may have it do
+    script = "import sys\nsys.stderr.write('one\\x1b[2J\\x07\\u202e\\ntwo\\r\\n')\nraise SystemExit(1)"
+    request = MediaRequest(clips.cuts_clip(clips_folder).path, "mp4", tmp_path)
+    with MediaProcess(request, command=(sys.executable, "-I", "-c", script)) as media:
+        for _fraction in media.updates():
+            pass
+
+    # Then only the letters are left, line by line
+    assert media.stderr_tail == "one[2J\ntwo"
+
+
+def test_a_request_is_the_same_after_its_way_through_the_pipe(tmp_path: Path) -> None:
+    request = MediaRequest(tmp_path / "a", "mp4", tmp_path, limits=MediaLimits(threads=7), sandbox="off")
+    assert MediaRequest.from_json(request.to_json()) == request
+    assert json.loads(request.to_json())["sandbox"] == "off"
+
+
+def test_the_docs_have_every_limit() -> None:
+    # Given the table of the docs; When it is held against the limits, Then each is there with its number
+    rows = dict(re.findall(r"^\| `(\w+)` \| ([\d,]+) \|", DOCS.read_text(), flags=re.MULTILINE))
+    assert {name: int(number.replace(",", "")) for name, number in rows.items()} == {
+        field.name: field.default for field in fields(MediaLimits)
+    }
+    assert dataclasses.asdict(MediaLimits()).keys() == rows.keys()

@@ -1,0 +1,214 @@
+"""The media process and its parent: nothing stays behind, and nothing the child does harms the parent."""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from clipzy_worker.errors import InvalidMedia, MediaCrashed
+from clipzy_worker.sandbox.process import STDERR_KEPT_BYTES, MediaProcess, MediaRequest
+from tests.support.media import clips
+
+BROKEN = {
+    "garbage": ("print('no message at all')", "not of the protocol"),
+    "a wrong message": ('print(\'{"progress": "soon"}\')', "not of the protocol"),
+    "a nested bomb": ("print('[' * 100000)", "not of the protocol"),
+    "a flood": ("import sys\nwhile True: sys.stdout.write('x' * 65536)", "said more than it may"),
+    "an early end": ("raise SystemExit(0)", "without a result"),
+    "an error": ("raise SystemExit(3)", "ended with status 3"),
+    "a result, then a crash": ("import os\nprint('{\"result\": {}}', flush=True)\nos.abort()", "died of SIGABRT"),
+    "a kill": ("import os\nos.kill(os.getpid(), 9)", "was killed"),
+    "closed pipes": ("import os\nos.close(1)\nos.close(2)\nos._exit(4)", "ended with status 4"),
+    "a stranger's file": ('print(\'{"result": {"artifacts": [{"file": "../secret.jpg"}]}}\')', "not a file"),
+}
+
+
+@pytest.fixture
+def request_(tmp_path: Path, clips_folder: Path) -> MediaRequest:
+    return MediaRequest(clips.cuts_clip(clips_folder).path, "mp4", tmp_path)
+
+
+@pytest.fixture
+def long_request(tmp_path: Path, clips_folder: Path) -> MediaRequest:
+    return MediaRequest(clips.long_clip(clips_folder).path, "mp4", tmp_path)
+
+
+def python(script: str) -> tuple[str, ...]:
+    return (sys.executable, "-I", "-c", script)
+
+
+def followed(media: MediaProcess) -> list[float]:
+    return list(media.updates())
+
+
+def wait_until_at_work(media: MediaProcess) -> None:
+    """Until it has begun to decode."""
+    next(fraction for fraction in media.updates() if fraction > 0)
+
+
+def open_descriptors() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def session_members(session: int) -> list[int]:
+    stats = (stat.read_text() for stat in Path("/proc").glob("[0-9]*/stat") if stat.exists())
+    fields = (stat.rpartition(")")[2].split() for stat in stats)
+    return [int(field[3]) for field in fields if int(field[3]) == session and field[0] not in "ZX"]
+
+
+def test_runs_a_stage_to_its_result(request_: MediaRequest) -> None:
+    # Given a clip
+    with MediaProcess(request_) as media:
+        # When the process is followed to its end
+        fractions = followed(media)
+        result = media.result()
+
+    # Then progress never fell, and the result and its files are there
+    assert fractions == sorted(fractions)
+    assert 0 <= fractions[0] <= fractions[-1] == 1
+    assert [shot["transition"] for shot in result["shots"]] == ["start", "cut", "cut"]
+    assert all((request_.out_folder / one["file"]).stat().st_size > 0 for one in result["artifacts"])
+
+
+def test_the_parent_loads_no_media_library() -> None:
+    # Given a fresh interpreter; When it imports the parent's side
+    script = "import sys, clipzy_worker.sandbox.process; print({'av', 'cv2', 'numpy', 'scenedetect'} & set(sys.modules))"
+    loaded = subprocess.run(python(script), capture_output=True, text=True, check=True).stdout
+
+    # Then no library is there that a file could attack
+    assert loaded == "set()\n"
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_child_gone_wrong_is_a_crash(name: str, request_: MediaRequest) -> None:
+    # Given a child that does not do what it should
+    script, reason = BROKEN[name]
+
+    # When it is followed, Then that is a crash with a short reason
+    with MediaProcess(request_, command=python(script)) as media:
+        followed(media)
+        with pytest.raises(MediaCrashed, match=reason):
+            media.result()
+
+
+def test_what_the_child_says_of_the_file_is_cut_and_printable(request_: MediaRequest) -> None:
+    # Given a child that says more than a person wants to read
+    script = "import json\nprint(json.dumps({'invalid_media': 'bad\\x1b[31m\\n' + 'x' * 9999}))"
+
+    # When it is asked
+    with MediaProcess(request_, command=python(script)) as media:
+        followed(media)
+        with pytest.raises(InvalidMedia) as caught:
+            media.result()
+
+    # Then the text is short and safe to print
+    assert str(caught.value).startswith("bad[31mxxx")
+    assert len(str(caught.value)) <= 300
+
+
+def test_only_the_end_of_stderr_is_kept(request_: MediaRequest) -> None:
+    # Given a child that complains at length
+    script = "import sys\nsys.stderr.write('x' * 300_000 + 'the end')\nraise SystemExit(1)"
+
+    # When it is followed
+    with MediaProcess(request_, command=python(script)) as media:
+        followed(media)
+
+    # Then the last of it is there for the log
+    assert media.stderr_tail.endswith("the end")
+    assert len(media.stderr_tail) <= STDERR_KEPT_BYTES
+
+
+def test_progress_never_falls_and_comes_without_news(request_: MediaRequest) -> None:
+    # Given a child that goes back and then says nothing for ever
+    said = '{"progress": %s, "stage": "video_analysis"}'
+    script = f"import signal\nfor f in (0.5, 0.2, 7): print('{said}' % f, flush=True)\nsignal.pause()"
+
+    # When it is followed until all is said, and then for three updates more
+    with MediaProcess(request_, command=python(script)) as media:
+        updates = media.updates(poll_seconds=0.01)
+        seen = [next(fraction for fraction in updates if fraction == 1.0), *(next(updates) for _ in range(3))]
+
+    # Then it stays where it was, and the caller had its turn each time
+    assert seen == [1.0] * 4
+
+
+@pytest.mark.parametrize("error", [None, RuntimeError, SystemExit, KeyboardInterrupt])
+def test_nothing_remains_however_the_block_is_left(error: type[BaseException] | None, request_: MediaRequest) -> None:
+    # Given a child with a child of its own, which both would stay for ever
+    script = (
+        "import subprocess, signal\n"
+        "subprocess.Popen(['sleep', '1000'])\n"
+        'print(\'{"progress": 1, "stage": "video_analysis"}\', flush=True)\n'
+        "signal.pause()\n"
+    )
+    files_before = open_descriptors()
+
+    # When the block is left in the middle
+    media = MediaProcess(request_, command=python(script))
+    try:
+        with media:
+            session = media.pid
+            next(fraction for fraction in media.updates() if fraction == 1)
+            assert len(session_members(session)) == 2
+            if error:
+                raise error
+    except (RuntimeError, SystemExit, KeyboardInterrupt):
+        assert error is not None
+
+    # Then the whole group is gone, the child is reaped and the pipes are closed
+    while session_members(session):
+        os.sched_yield()  # the kernel has been told; pytest's own timeout bounds the wait
+    with pytest.raises(ChildProcessError):
+        os.waitpid(session, os.WNOHANG)
+    assert open_descriptors() == files_before
+
+
+def test_the_child_dies_with_its_parent(long_request: MediaRequest) -> None:
+    # Given a parent whose media process is at work, held fast so that it cannot end by itself
+    script = (
+        "import os, pathlib, signal, sys\n"
+        "from clipzy_worker.sandbox.process import MediaProcess, MediaRequest\n"
+        "with MediaProcess(MediaRequest.from_json(sys.argv[1])) as media:\n"
+        "    next(fraction for fraction in media.updates() if fraction > 0)\n"
+        "    os.kill(media.pid, signal.SIGSTOP)\n"
+        "    print(media.pid, flush=True)\n"
+        "    signal.pause()\n"
+    )
+    with subprocess.Popen([*python(script), long_request.to_json()], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        child = os.pidfd_open(int(parent.stdout.readline()))
+
+        # When the parent is killed
+        parent.kill()
+
+    # Then the child ends too: only then its descriptor becomes readable
+    assert select.select([child], [], [], 30)[0] == [child]
+    os.close(child)
+
+
+def test_the_child_is_confined_and_knows_no_secret(long_request: MediaRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a parent whose environment holds secrets
+    for name in ("REDIS_URL", "AWS_SECRET_ACCESS_KEY", "PYTHONPATH"):
+        monkeypatch.setenv(name, "s3cr3t")
+
+    # When its media process is at work
+    with MediaProcess(long_request) as media:
+        wait_until_at_work(media)
+        os.kill(media.pid, signal.SIGSTOP)
+        proc = Path(f"/proc/{media.pid}")
+        environment, limits, status = ((proc / name).read_text() for name in ("environ", "limits", "status"))
+        opened = [str(link.readlink()) for link in (proc / "fd").iterdir()]
+
+        # Then it has none of them, no new privileges, limits of its own, and only its own files open
+        assert "s3cr3t" not in environment
+        assert "NoNewPrivs:\t1" in status
+        assert "Umask:\t0077" in status
+        assert all(f"Max {what}" in limits for what in ("cpu time", "address space"))
+        assert f"{long_request.limits.memory_bytes}" in limits
+        assert [name for name in opened if name.startswith("/")] == [str(long_request.source)]
+        assert os.getsid(media.pid) == media.pid

@@ -1,0 +1,91 @@
+"""What is found out before a worker takes its first job: which walls there are, and whether the libraries are new."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from clipzy_storage.errors import ConfigurationError
+from clipzy_storage.config.settings import Settings
+from clipzy_worker.sandbox import readiness
+from clipzy_worker.sandbox import probe
+from clipzy_worker.sandbox.readiness import Readiness
+from tests.support.hostile.no_namespaces import without_namespaces
+
+LACKING = Readiness(None, {"network": "Operation not permitted"})
+
+
+def test_a_worker_that_must_have_the_walls_does_not_start_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a machine that lacks one
+    monkeypatch.setattr(readiness, "probe", lambda: LACKING)
+
+    # When it is required, Then that is one line with the reason and two ways out
+    with pytest.raises(ConfigurationError) as caught:
+        readiness.check(Settings.from_env({"CLIPZY_SANDBOX": "required"}))
+    (line,) = caught.value.problems
+    assert "network (Operation not permitted)" in line
+    assert "allow user namespaces" in line
+    assert "best-effort" in line
+
+
+@pytest.mark.parametrize(
+    ("mode", "found", "words"),
+    [
+        ("best-effort", LACKING, "sandbox.lacks: network"),
+        ("off", LACKING, "sandbox.off"),
+        ("best-effort", Readiness(None, {}), ""),
+    ],
+)
+def test_what_is_lacking_is_said_once(
+    mode: str, found: Readiness, words: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(readiness, "probe", lambda: found)
+    readiness.check(Settings.from_env({"CLIPZY_SANDBOX": mode}))
+    assert [record.levelname for record in caplog.records] == (["WARNING"] if words else [])
+    assert words in caplog.text
+
+
+@pytest.mark.parametrize("mode", ["required", "best-effort", "off"])
+def test_old_libraries_are_refused_in_every_mode(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness, "probe", lambda: Readiness("PyAV 17.0.0 is older than 18.1", {}))
+    with pytest.raises(ConfigurationError, match="Reinstall"):
+        readiness.check(Settings.from_env({"CLIPZY_SANDBOX": mode}))
+
+
+@pytest.mark.parametrize(
+    ("pyav", "ffmpeg", "libavcodec", "complaint"),
+    [
+        ("18.1.0", "8.1.2", (62, 28, 102), None),
+        ("18.1.0", "8.1.2-1ubuntu1", (62, 28, 102), None),
+        ("19.0.0", "n9.0.2-17-g2a57", (63, 1, 100), None),
+        ("18.1.0", "N-121000-gabcdef", (63, 1, 100), None),
+        ("18.1.0rc1", "8.1.2", (62, 28, 102), None),
+        ("18.0.1", "8.1.2", (62, 28, 102), "PyAV 18.0.1 is older than 18.1"),
+        ("18.1.0", "8.1.1", (62, 28, 101), "FFmpeg 8.1.1"),
+        ("18.1.0", "7.1", (61, 19, 100), "FFmpeg 7.1"),
+        ("18.1.0", "N-99999-gabcdef", (61, 3, 100), "libavcodec 61.3.100"),
+    ],
+)
+def test_versions_have_floors(pyav: str, ffmpeg: str, libavcodec: tuple[int, ...], complaint: str | None) -> None:
+    said = probe.complaint(pyav=pyav, ffmpeg=ffmpeg, libavcodec=libavcodec)
+    assert (said is None) if complaint is None else (said is not None and complaint in said)
+
+
+def test_a_worker_without_namespaces_does_not_start_where_they_are_required(tmp_path: Path) -> None:
+    # Given a machine that gives out no namespaces; When a worker starts there that must have all walls
+    ended = subprocess.run(
+        [*without_namespaces(), sys.executable, "-m", "clipzy_worker"],
+        cwd=tmp_path,
+        env=os.environ | {"CLIPZY_SANDBOX": "required", "REDIS_URL": "redis://127.0.0.1:1/0"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+
+    # Then it says so in one line, and leaves nothing behind
+    assert (ended.returncode, len(ended.stderr.splitlines())) == (78, 1)
+    assert "CLIPZY_SANDBOX=required cannot be had here: it lacks network (no namespaces are left)" in ended.stderr
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,57 @@
+"""How a test, or another process of it, opens the storage under test; and what the racing processes do."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+
+from clipzy_storage.backends.base import Storage
+from clipzy_storage.errors import AlreadyExists
+from clipzy_storage.backends.local.storage import LocalStorage
+from clipzy_storage.backends.s3.storage import S3Storage
+
+RACERS = 4
+RACE_TIMEOUT_SECONDS = 60
+
+_meeting_points: list[Barrier] = []
+
+
+@dataclass(frozen=True)
+class Backend:
+    """One storage. Every ``open`` gives another object that sees the same files, in whichever process."""
+
+    kind: str
+    place: str
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    def open(self) -> Storage:
+        if self.kind == "local":
+            return LocalStorage(Path(self.place), shared=False, free_reserve_bytes=0)
+        os.environ.update(self.env)
+        return S3Storage(self.place)
+
+
+def meet_at(barrier: Barrier) -> None:
+    """Tell a new process where it waits for the others."""
+    _meeting_points.append(barrier)
+
+
+def prepare_together(backend: Backend) -> str:
+    storage = backend.open()
+    _meeting_points[0].wait(RACE_TIMEOUT_SECONDS)
+    return storage.prepare()
+
+
+def publish_together(backend: Backend, key: str, content: bytes) -> bool:
+    """Whether this process won the key."""
+    storage = backend.open()
+    storage.prepare()
+    with storage.incoming(key) as incoming:
+        incoming.write(content)
+        _meeting_points[0].wait(RACE_TIMEOUT_SECONDS)
+        try:
+            incoming.publish()
+        except AlreadyExists:
+            return False
+    return True

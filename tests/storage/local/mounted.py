@@ -1,0 +1,106 @@
+"""Scenes that need a filesystem of their own. Each runs in a process that has its own mounts, which end with it.
+
+Run as ``unshare … python -m tests.storage.local.mounted SCENE FOLDER``; a scene that fails ends with a traceback.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from clipzy_storage.backends.base import put_bytes, read_bytes
+from clipzy_storage.errors import ConfigurationError, StorageFull, StorageUnavailable
+from clipzy_storage.backends.local.storage import LocalStorage
+
+KEY = "uploads/vid_1/source.mp4"
+
+
+def full_disk(root: Path) -> None:
+    # Given a storage of 2 MiB
+    _mount("-t", "tmpfs", "-o", "size=2m", "none", root)
+    storage = LocalStorage(root, shared=True, free_reserve_bytes=0)
+    storage.prepare()
+
+    # When a file does not fit
+    with storage.incoming(KEY) as incoming:
+        incoming.write(b"x" * 1_000_000)
+        with pytest.raises(StorageFull) as refusal:
+            incoming.write(b"x" * 2_000_000)
+
+        # Then it is gone at once, and so are its bytes
+        assert list((root / ".clipzy/incoming").iterdir()) == []
+    assert str(root) not in str(refusal.value)
+    assert not storage.exists(KEY)
+
+    # And what fits is stored
+    _put(storage, b"x" * 1_000_000)
+    assert len(read_bytes(storage, KEY)) == 1_000_000
+
+
+def no_room_for_the_proof(root: Path) -> None:
+    # Given a full filesystem
+    _mount("-t", "tmpfs", "-o", "size=64k", "none", root)
+    (root / "others").write_bytes(b"x" * 65_536)
+
+    # When a storage starts on it
+    message = _refusal(root)
+
+    # Then it is refused for that, and leaves nothing
+    assert "no room" in message
+    assert [path.name for path in root.iterdir()] == ["others"]
+
+
+def read_only(root: Path) -> None:
+    # Given a mount that cannot be written
+    _mount("--bind", root, root)
+    _mount("-o", "remount,bind,ro", root)
+
+    # Then a storage is refused for that
+    assert "read-only" in _refusal(root)
+
+
+def vanished(root: Path) -> None:
+    # Given a storage on a mount, with a file in it and another under way
+    _mount("-t", "tmpfs", "none", root)
+    storage = LocalStorage(root, shared=True, free_reserve_bytes=0)
+    storage.prepare()
+    _put(storage, b"x")
+    with storage.incoming("uploads/vid_2/source.mp4") as incoming:
+        incoming.write(b"y")
+
+        # When the mount goes
+        subprocess.run(["umount", "--lazy", root], check=True)
+
+        # Then the file under way is not published
+        with pytest.raises(StorageUnavailable):
+            incoming.publish()
+
+    # And nothing is written into the hole, nor said to be missing
+    with pytest.raises(StorageUnavailable):
+        _put(storage, b"z")
+    with pytest.raises(StorageUnavailable):
+        storage.exists(KEY)
+    assert list(root.iterdir()) == []
+
+
+def _put(storage: LocalStorage, data: bytes) -> None:
+    put_bytes(storage, KEY, data, content_type="video/mp4")
+
+
+def _refusal(root: Path) -> str:
+    with pytest.raises(ConfigurationError) as refusal:
+        LocalStorage(root, shared=True).prepare()
+    (line,) = refusal.value.problems
+    assert f"LOCAL_STORAGE_PATH={root}" in line
+    return line
+
+
+def _mount(*arguments: str | Path) -> None:
+    subprocess.run(["mount", *arguments], check=True)
+
+
+SCENES = {scene.__name__: scene for scene in (full_disk, no_room_for_the_proof, read_only, vanished)}
+
+if __name__ == "__main__":
+    SCENES[sys.argv[1]](Path(sys.argv[2]))

@@ -1,0 +1,163 @@
+"""Credentials come from boto3's own chain; those of a role are used, renewed, and never outlived by a link."""
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import requests
+
+from clipzy_storage.backends.base import Link, put_bytes, read_bytes
+from clipzy_storage.errors import ConfigurationError, StorageUnavailable
+from clipzy_storage.backends.s3.storage import SMALLEST_PART_BYTES
+from tests.storage.s3.conftest import OpenStorage
+from tests.support.s3_proxy import Gate
+from tests.support.credentials_endpoint import Role
+from tests.support.s3_servers import S3Server
+from tests.support.deployment import Stack
+
+KEY = "results/job_1/output.json"
+on_moto = pytest.mark.parametrize("server", ["moto"], indirect=True)  # the server has no part in it
+
+
+@pytest.fixture
+def role(environment: pytest.MonkeyPatch) -> Iterator[Role]:
+    """A role of this process, which has no keys."""
+    with Role() as role:
+        role.take_over(environment)
+        yield role
+
+
+def life_seconds(link: Link) -> int:
+    """How long the link says of itself that it lives."""
+    return int(parse_qs(urlsplit(link.url).query)["X-Amz-Expires"][0])
+
+
+def signed_by(link: Link) -> str:
+    return parse_qs(urlsplit(link.url).query)["X-Amz-Security-Token"][0]
+
+
+@pytest.mark.usefixtures("role")
+def test_a_role_is_enough_for_everything(open_storage: OpenStorage, gate: Gate) -> None:
+    # Given a process without keys, and a role
+    assert not {name for name in os.environ if name.startswith("AWS_") and "KEY" in name}
+    storage = open_storage(gate.url)
+
+    # When the storage is proved, written in one request and in parts, read and listed
+    storage.prepare()
+    content = os.urandom(SMALLEST_PART_BYTES + 1)
+    for key in (KEY, "uploads/vid_1/source.mp4"):
+        put_bytes(storage, key, content[:: 1 if key != KEY else 1000], content_type="application/json")
+    assert read_bytes(storage, "uploads/vid_1/source.mp4") == content
+    assert [blob.key for blob in storage.list("results/")] == [KEY]
+
+    # Then every request is signed with the role's credentials, and so are links, which work
+    assert {request.headers["X-Amz-Security-Token"] for request in gate.seen} == {"token-1"}
+    assert "CompleteMultipartUpload" in gate.operations()
+    link = storage.link(KEY)
+    assert signed_by(link) == "token-1"
+    assert requests.get(link.url, timeout=30).content == content[::1000]
+    assert storage.delete(KEY)
+
+
+@on_moto
+def test_credentials_are_renewed_when_they_end(open_storage: OpenStorage, role: Role, gate: Gate) -> None:
+    # Given credentials that are about to end
+    role.life_seconds = 30
+    storage = open_storage(gate.url)
+    storage.prepare()
+
+    # When requests follow, and longer-lived ones are given
+    role.life_seconds = 6 * 3600
+    storage.check()
+    storage.check()
+
+    # Then these are used, and are asked for once
+    tokens = [request.headers["X-Amz-Security-Token"] for request in gate.seen]
+    assert tokens[-1] == f"token-{role.asked}" != tokens[0]
+    asked = role.asked
+    storage.check()
+    assert role.asked == asked
+
+
+@on_moto
+def test_a_link_ends_before_the_credentials_that_sign_it(open_storage: OpenStorage, role: Role) -> None:
+    # Given credentials that end in five minutes, and links that are to live for an hour
+    role.life_seconds = 300
+    storage = open_storage(presign_expires_seconds=3600)
+
+    # When links are made
+    first, second = storage.link(KEY), storage.link(KEY)
+
+    # Then they die a minute before the credentials, by the address itself and by what clients are told
+    for link in (first, second):
+        assert 200 < life_seconds(link) <= 240
+        assert link.expires_at is not None
+        left_seconds = (link.expires_at - datetime.now(UTC)).total_seconds()
+        assert life_seconds(link) - 5 < left_seconds <= life_seconds(link)
+
+    # And each is signed anew
+    assert signed_by(first) != signed_by(second)
+
+
+@on_moto
+@pytest.mark.usefixtures("role")
+def test_a_link_of_lasting_credentials_lives_as_long_as_was_set(open_storage: OpenStorage) -> None:
+    assert life_seconds(open_storage(presign_expires_seconds=3600).link(KEY)) == 3600
+
+
+@on_moto
+def test_there_is_no_link_that_would_be_dead_at_once(open_storage: OpenStorage, role: Role) -> None:
+    role.life_seconds = 59
+    with pytest.raises(StorageUnavailable, match="end now"):
+        open_storage().link(KEY)
+
+
+@on_moto
+def test_a_role_that_cannot_be_had_now_is_waited_for(open_storage: OpenStorage, role: Role) -> None:
+    # Given an endpoint that gives no credentials
+    role.away = True
+    storage = open_storage()
+
+    # When the storage is used, then that may pass, and is no mistake of the operator's
+    with pytest.raises(StorageUnavailable, match="credentials"):
+        storage.prepare()
+
+    # When it gives some that end at once, and is away again
+    role.away, role.life_seconds = False, 1
+    storage.prepare()
+    role.away = True
+    with pytest.raises(StorageUnavailable):
+        storage.check()
+
+    # Then all goes on when it is back
+    role.away, role.life_seconds = False, 3600
+    storage.check()
+
+
+@on_moto
+@pytest.mark.usefixtures("role")
+def test_no_credentials_at_all_are_a_mistake(open_storage: OpenStorage, environment: pytest.MonkeyPatch) -> None:
+    environment.delenv("AWS_CONTAINER_CREDENTIALS_FULL_URI")
+    storage = open_storage()
+    with pytest.raises(ConfigurationError, match=r"no credentials were found. Set AWS_ACCESS_KEY_ID"):
+        storage.prepare()
+
+
+@pytest.mark.parametrize("server", ["rclone"], indirect=True)  # it looks at keys
+def test_keys_of_the_env_file_reach_boto3(server: S3Server, bucket: str, tmp_path: Path, redis_url: str) -> None:
+    # Given a folder with an .env file that holds everything, keys included
+    settings = {"STORAGE_TYPE": "s3", "S3_BUCKET_NAME": bucket, **server.env}
+    (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+    with Stack(tmp_path / "logs", redis_url=redis_url) as stack:
+        # When a command is started there, and another in an environment that says otherwise
+        doctor = stack.run("doctor", cwd=tmp_path)
+        wrong = stack.run("doctor", cwd=tmp_path, settings={"AWS_SECRET_ACCESS_KEY": "another-one"})
+        doctor.ends()
+        wrong.ends()
+        # Then the file is used, and the environment goes before it
+        assert f"s3://{bucket} on {server.url[7:]} can be written" in doctor.output()
+        assert "the secret key is wrong" in wrong.output()
+        assert "another-one" not in wrong.output()

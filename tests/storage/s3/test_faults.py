@@ -1,0 +1,185 @@
+"""Uploads into a bucket over a network that breaks: whole or not there, and nothing left over."""
+
+import pytest
+
+from clipzy_storage import keys
+from clipzy_storage.backends.s3 import writer
+from clipzy_storage.backends.base import put_bytes, put_json, read_bytes
+from clipzy_storage.errors import StorageFull, StorageUnavailable
+from clipzy_storage.backends.s3.session import Timeouts
+from tests.storage.s3.conftest import IMPATIENT, SHORT, OpenStorage
+from tests.support.s3_proxy import Gate, Rule
+from tests.storage.s3.uploads import CONTENT, KEY, PART_BYTES, assert_nothing_left, stored, upload
+from tests.support.s3_servers import S3Server
+from tests.support.tcp_proxy import Fault, Kind, TcpProxy, Way
+
+pytestmark = pytest.mark.usefixtures("small_parts")
+
+LITTLE = CONTENT[:100_000]
+ENDINGS: list[tuple[Kind, Way, int]] = [
+    ("reset", "request", 0),
+    ("reset", "request", 60_000),
+    *((kind, "answer", at) for kind in ("reset", "cut") for at in (0, 30)),
+]
+CASES = [
+    *((Fault(kind, of, at, connections=1), content) for kind, of, at in ENDINGS for content in (CONTENT, LITTLE)),
+    *((Fault(kind, of, at), LITTLE) for kind, of, at in ENDINGS),
+    (Fault("refuse"), LITTLE),
+    (Fault("reset", "request", PART_BYTES + 300_000, connections=1), CONTENT),
+    (Fault("reset", "request", PART_BYTES + 300_000), CONTENT),
+    (Fault("silence", "request", 300_000), CONTENT),
+    (Fault("delay", "answer", seconds=0.01), CONTENT),
+]
+
+on_moto = pytest.mark.parametrize("server", ["moto"], indirect=True)
+
+
+@pytest.mark.parametrize(
+    ("fault", "content"), CASES, ids=[f"{fault}-{len(content) >> 10}KiB" for fault, content in CASES]
+)
+def test_an_upload_is_whole_or_not_there(
+    open_storage: OpenStorage, server: S3Server, bucket: str, fault: Fault, content: bytes
+) -> None:
+    with TcpProxy(server.url) as network:
+        # Given a storage, and a network that is about to break
+        storage = open_storage(network.url, timeouts=IMPATIENT if fault.kind == "silence" else SHORT)
+        storage.prepare()
+        network.suffer(fault)
+
+        # When something is uploaded
+        try:
+            upload(storage, content)
+            published = True
+        except (StorageUnavailable, StorageFull):
+            published = False
+
+        # Then it is whole, or it is an error; and never something else
+        network.heal()
+        assert stored(server, bucket) in ([content] if published else [None, content])
+        assert published or fault.connections is None
+
+        # And what could not be cleared away meanwhile is swept, and the storage works again at once
+        if not published:
+            open_storage(network.url).sweep_incoming(0)
+        assert_nothing_left(server, bucket)
+        put_json(open_storage(network.url), "jobs/open/x.json", {})
+
+
+@pytest.mark.parametrize(
+    ("content", "operation"),
+    [
+        (LITTLE, "PutObject"),
+        *((CONTENT, step) for step in ("PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload")),
+    ],
+    ids=lambda value: value if isinstance(value, str) else f"{len(value) >> 10}KiB",
+)
+def test_a_lost_answer_leaves_nothing_behind(
+    open_storage: OpenStorage, gate: Gate, server: S3Server, bucket: str, operation: str, content: bytes
+) -> None:
+    # Given a server that does what it is asked, and one answer that never arrives
+    storage = open_storage(gate.url)
+    storage.prepare()
+    gate.rules[operation] = Rule(lost=True, times=1)
+
+    # When something is uploaded, then the upload is whole, with nothing beside it
+    upload(storage, content)
+    assert stored(server, bucket) == content
+    assert_nothing_left(server, bucket)
+
+
+@pytest.mark.parametrize("operation", ["CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"])
+def test_a_failed_upload_is_aborted(
+    open_storage: OpenStorage, gate: Gate, server: S3Server, bucket: str, operation: str
+) -> None:
+    # Given a server that does not go on at some point
+    storage = open_storage(gate.url)
+    storage.prepare()
+    gate.rules[operation] = Rule(500, "InternalError")
+
+    # When something is uploaded, then it fails and leaves nothing
+    with pytest.raises(StorageUnavailable):
+        upload(storage)
+    assert stored(server, bucket) is None
+    assert_nothing_left(server, bucket)
+
+
+def test_an_answer_lost_for_good_is_not_taken_for_a_failure(
+    open_storage: OpenStorage, gate: Gate, server: S3Server, bucket: str
+) -> None:
+    # Given a server whose answers to the last step never arrive
+    storage = open_storage(gate.url)
+    storage.prepare()
+    gate.rules["CompleteMultipartUpload"] = gate.rules["PutObject"] = Rule(lost=True)
+
+    # When small and large files are uploaded, then they are there and it is known
+    put_bytes(storage, "jobs/open/x.json", b"{}", content_type="application/json")
+    gate.rules.pop("PutObject")
+    upload(storage)
+    assert stored(server, bucket) == CONTENT
+    assert_nothing_left(server, bucket)
+
+
+@on_moto
+def test_a_slow_line_is_not_a_broken_one(open_storage: OpenStorage, server: S3Server, bucket: str) -> None:
+    # Given a line on which a part takes several times as long as a silence is borne
+    with TcpProxy(server.url) as line:
+        storage = open_storage(line.url, timeouts=Timeouts(connect_seconds=0.3, read_seconds=10, tries=1))
+        storage.prepare()
+        line.suffer(Fault("delay", "request", seconds=0.01))
+
+        # When something is uploaded, then it arrives
+        upload(storage)
+    assert stored(server, bucket) == CONTENT
+
+
+@on_moto
+def test_a_silent_store_is_given_up_in_bounded_time(open_storage: OpenStorage, server: S3Server) -> None:
+    # Given an upload under way, whose store falls silent
+    with TcpProxy(server.url) as network:
+        storage = open_storage(network.url, timeouts=IMPATIENT)
+        storage.prepare()
+        with storage.incoming(KEY) as incoming:
+            incoming.write(CONTENT[:PART_BYTES])
+            network.fall_silent()
+            passed = network.accepted
+
+            # When it goes on, and its request is then undone
+            with pytest.raises(StorageUnavailable):
+                incoming.write(CONTENT * 20)
+            with pytest.raises(StorageUnavailable, match="a moment ago"):
+                storage.delete(KEY)
+
+        # Then nobody has tried more often than was allowed for one request of each part
+        assert network.accepted - passed <= 2 * (writer.PARTS_AT_ONCE + 1)
+
+
+@on_moto
+@pytest.mark.parametrize("operation", ["PutObject", "GetObject", "HeadObject", "ListObjectsV2", "DeleteObject"])
+def test_odd_answers_of_the_store_are_its_unavailability(open_storage: OpenStorage, gate: Gate, operation: str) -> None:
+    # Given a store that is in use
+    storage = open_storage(gate.url)
+    storage.prepare()
+    put_json(storage, "jobs/open/y.json", {})
+
+    def use() -> None:
+        put_json(storage, f"jobs/open/{keys.new_id('job')}.json", {})
+        read_bytes(storage, "jobs/open/y.json")
+        list(storage.list("jobs/"))
+        storage.delete("jobs/open/y.json")
+
+    for status, code in ((418, "Teapot"), (501, "Odd"), (409, "Odd"), (400, "Odd"), (405, "")):
+        # When it answers one kind of request with what nobody expects
+        gate.rules[operation] = Rule(status, code)
+        # Then that is trouble with the storage, whatever the answer was
+        with pytest.raises(StorageUnavailable):
+            use()
+
+
+@on_moto
+def test_a_full_store_is_called_full(open_storage: OpenStorage, gate: Gate) -> None:
+    storage = open_storage(gate.url)
+    storage.prepare()
+    for status, code in ((507, "InsufficientStorage"), (403, "QuotaExceeded")):
+        gate.rules["PutObject"] = Rule(status, code)
+        with pytest.raises(StorageFull):
+            put_json(storage, "jobs/open/x.json", {})

@@ -1,0 +1,115 @@
+"""Every storage: listings tell how old files are, by the storage's own clock; and what is unfinished is counted."""
+
+import os
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+
+import pytest
+
+from clipzy_storage.backends.local import reader
+from clipzy_storage.backends.base import BlobInfo, Storage, put_bytes
+from clipzy_storage.backends.local.storage import LocalStorage
+from tests.support.s3_proxy import Gate
+from tests.support.s3_servers import S3Server, storage_of
+from tests.support.deployment import eventually
+
+KEY = "results/job_1/output.json"
+HOUR_SECONDS = 3600
+
+
+def _put(storage: Storage, key: str = KEY) -> BlobInfo:
+    return put_bytes(storage, key, b"x", content_type="application/octet-stream")
+
+
+def _age(storage: Storage, key: str = KEY) -> float:
+    return next(blob.age_seconds for blob in storage.list("results/") if blob.key == key)
+
+
+def test_a_listing_tells_how_old_a_file_is(storage: Storage) -> None:
+    # Given a new file
+    published = _put(storage)
+
+    # Then it is young and grows older, and nobody but a listing tells
+    first = _age(storage)
+    assert 0 <= first < 60
+    eventually(lambda: _age(storage) >= first + 1, "a file that has grown older by a second")
+    assert published.age_seconds == storage.info(KEY).age_seconds == 0
+
+    # And it counts as the same file at any age
+    assert next(storage.list("results/")) == published
+
+
+def test_each_file_has_its_own_age(storage: Storage) -> None:
+    # Given a file that is a second older than another
+    _put(storage)
+    eventually(lambda: _age(storage) >= 1, "a file of a second")
+    _put(storage, "results/job_2/output.json")
+
+    # Then the listing says so, from whichever folder it begins
+    assert _age(storage) > _age(storage, "results/job_2/output.json") + 0.5
+    assert next(storage.list("results/job_1/")).age_seconds >= 1
+
+
+def test_unfinished_files_are_counted(storage: Storage) -> None:
+    # Given a file that is there, and one under way that has grown large
+    _put(storage)
+    assert storage.unfinished() == 0
+    with storage.incoming("uploads/vid_1/source.mp4") as incoming:
+        incoming.write(bytes(6 << 20))
+
+        # Then that one is counted, and not among those that nobody has written to for long
+        assert (storage.unfinished(), storage.unfinished(HOUR_SECONDS)) == (1, 0)
+
+    # And it is not any more once it is given up
+    assert storage.unfinished() == 0
+
+
+def test_a_file_is_as_old_as_the_folder_s_clock_says(tmp_path: Path) -> None:
+    # Given files that were written, by the clock of the filesystem, two hours ago and in two hours
+    storage = LocalStorage(tmp_path, shared=False)
+    storage.prepare()
+    ahead = "results/job_2/output.json"
+    for key, hours in ((KEY, -2), (ahead, 2)):
+        _put(storage, key)
+        written_at = (tmp_path / key).stat().st_mtime
+        os.utime(tmp_path / key, (written_at, written_at + hours * HOUR_SECONDS))
+
+    # Then the one is so old, and the other is not old at all
+    assert 2 * HOUR_SECONDS <= _age(storage) < 2 * HOUR_SECONDS + 60
+    assert _age(storage, ahead) == 0
+
+
+def test_nothing_is_old_in_a_folder_that_tells_no_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given an old file in a folder that may not be touched; what the system says is put on, since root may touch all
+    storage = LocalStorage(tmp_path, shared=False)
+    storage.prepare()
+    _put(storage)
+    os.utime(tmp_path / KEY, (0, 0))
+
+    def refuse(folder: int) -> float:
+        raise PermissionError(folder)
+
+    monkeypatch.setattr(reader, "clock", refuse)
+
+    # Then it is listed, and has no age
+    assert _age(storage) == 0
+
+
+@pytest.mark.parametrize("hours", [2, None])
+def test_an_object_is_as_old_as_the_service_s_answer_says(
+    moto_server: S3Server, monkeypatch: pytest.MonkeyPatch, hours: int | None
+) -> None:
+    # Given an object, and a service whose clock is two hours ahead of this machine's, or that tells no time
+    for name in moto_server.env:
+        monkeypatch.setenv(name, "")  # put back in the end
+    bucket = moto_server.new_bucket()
+    with Gate(moto_server.url) as gate:
+        said = format_datetime(datetime.now(UTC) + timedelta(hours=hours), usegmt=True) if hours else ""
+        monkeypatch.setattr(gate._server.RequestHandlerClass, "date_time_string", lambda *_: said)
+        storage = storage_of(moto_server, bucket)
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", gate.url)
+        _put(storage)
+
+        # Then it is two hours old, or has no age
+        assert (hours or 0) * HOUR_SECONDS <= _age(storage) + 1 < (hours or 0) * HOUR_SECONDS + 60

@@ -1,0 +1,191 @@
+"""Every storage: files are written once, whole, and are invisible until then."""
+
+import hashlib
+import threading
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from clipzy_storage import keys
+from clipzy_storage.backends.base import BlobInfo, Incoming, Storage, put_bytes, put_json, read_bytes
+from clipzy_storage.errors import AlreadyExists, BadKey
+from tests.storage.backends import RACERS, Backend, publish_together
+
+KEY = "uploads/vid_1/source.mp4"
+
+BAD_KEYS = {
+    "empty": "",
+    "no folder": "uploads",
+    "only a folder": "uploads/",
+    "another top folder": "secrets/x",
+    "parent": "uploads/../x",
+    "parent at the end": "uploads/..",
+    "dot": "uploads/./x",
+    "absolute": "/uploads/x",
+    "double slash": "uploads//x",
+    "backslash": "uploads\\x",
+    "nul": "uploads/x\0",
+    "newline": "uploads/x\n",
+    "space": "uploads/a b",
+    "unicode": "uploads/é",
+    "surrogate": "uploads/\udc80",
+    "percent": "uploads/%2e%2e",
+    "long segment": "uploads/" + "a" * 101,
+    "long key": "uploads/" + "/".join(["a" * 90] * 5),
+    "unfinished file": f"{keys.INCOMING}/x",
+}
+
+
+def _put(storage: Storage, key: str, data: bytes) -> BlobInfo:
+    return put_bytes(storage, key, data, content_type="application/octet-stream")
+
+
+def test_a_published_file_is_there_with_its_size_and_hash(storage: Storage) -> None:
+    # Given a file that arrives in blocks of every type that holds bytes
+    with storage.incoming(KEY, content_type="video/mp4") as incoming:
+        incoming.write(b"one ")
+        incoming.write(bytearray(b"two "))
+        incoming.write(memoryview(b"three"))
+
+        # When it is published
+        blob = incoming.publish()
+
+    # Then both sides know the same file
+    assert blob == storage.info(KEY) == BlobInfo(KEY, 13)
+    assert (incoming.size_bytes, incoming.sha256) == (13, hashlib.sha256(b"one two three").hexdigest())
+    assert read_bytes(storage, KEY) == b"one two three"
+
+
+@pytest.mark.parametrize("size_bytes", [0, 1, 65_536, 9 << 20])
+def test_files_of_all_sizes_come_back_as_they_were(storage: Storage, size_bytes: int) -> None:
+    # Given content that shows a block out of place
+    content = b"".join(number.to_bytes(4, "big") for number in range(size_bytes // 4 + 1))[:size_bytes]
+
+    # When it is stored
+    _put(storage, KEY, content)
+
+    # Then it is read back byte for byte
+    assert storage.info(KEY).size_bytes == size_bytes
+    assert read_bytes(storage, KEY) == content
+
+
+def test_nothing_is_visible_before_it_is_published(storage: Storage) -> None:
+    # Given a file under way
+    with storage.incoming(KEY) as incoming:
+        incoming.write(b"x" * 1000)
+
+        # Then nobody sees it
+        assert not storage.exists(KEY)
+        assert list(storage.list("uploads/")) == []
+        assert list(storage.list(".clipzy/")) == [storage.info(keys.STORAGE_ID)]
+
+
+@pytest.mark.parametrize("ending", ["discarded", "forgotten", "failed"])
+def test_what_is_not_published_leaves_nothing(storage: Storage, ending: str) -> None:
+    # Given a file under way
+    def upload(incoming: Incoming) -> None:
+        incoming.write(b"x" * 1000)
+
+        # When it ends in one of the ways that are no end
+        if ending == "discarded":
+            incoming.discard()
+            incoming.discard()
+        if ending == "failed":
+            raise ConnectionResetError
+
+    try:
+        with storage.incoming(KEY) as incoming:
+            upload(incoming)
+    except ConnectionResetError:
+        assert ending == "failed"
+
+    # Then nothing of it is there, and the key is free
+    assert not storage.exists(KEY)
+    assert _put(storage, KEY, b"y").size_bytes == 1
+
+
+def test_discarding_after_publishing_changes_nothing(storage: Storage) -> None:
+    # Given a published file
+    with storage.incoming(KEY) as incoming:
+        incoming.write(b"x")
+        incoming.publish()
+
+        # When it is discarded nevertheless
+        incoming.discard()
+
+    # Then it stays
+    assert read_bytes(storage, KEY) == b"x"
+
+
+def test_a_key_is_written_once(storage: Storage) -> None:
+    # Given a stored file
+    _put(storage, KEY, b"first")
+
+    # When another is published under its key
+    with pytest.raises(AlreadyExists):
+        _put(storage, KEY, b"second")
+
+    # Then the first one stands, alone
+    assert read_bytes(storage, KEY) == b"first"
+    assert list(storage.list("uploads/")) == [BlobInfo(KEY, 5)]
+
+
+def test_of_many_threads_one_wins_a_key(backend_with_races: Backend) -> None:
+    # Given eight threads that have each written something of their own
+    storage = backend_with_races.open()
+    storage.prepare()
+    assert storage.tells_writers_apart
+    barrier = threading.Barrier(8)
+
+    def publish(number: int) -> bool:
+        with storage.incoming(KEY) as incoming:
+            incoming.write(bytes([number]) * 100_000)
+            barrier.wait(30)
+            try:
+                incoming.publish()
+            except AlreadyExists:
+                return False
+        return True
+
+    # When they publish it under one key at the same moment
+    with ThreadPoolExecutor(8) as pool:
+        won = list(pool.map(publish, range(8)))
+
+    # Then one of them did, and all of its bytes are there
+    assert won.count(True) == 1
+    assert read_bytes(storage, KEY) == bytes([won.index(True)]) * 100_000
+
+
+def test_of_many_processes_one_wins_a_key(backend_with_races: Backend, processes: ProcessPoolExecutor) -> None:
+    # Given processes that have each written something of their own
+    contents = [bytes([number]) * 100_000 for number in range(RACERS)]
+
+    # When they publish it under one key at the same moment
+    races = [processes.submit(publish_together, backend_with_races, KEY, content) for content in contents]
+    won = [race.result() for race in races]
+
+    # Then one of them did, and all of its bytes are there
+    storage = backend_with_races.open()
+    storage.prepare()
+    assert won.count(True) == 1
+    assert read_bytes(storage, KEY) == contents[won.index(True)]
+
+
+@pytest.mark.parametrize("key", BAD_KEYS.values(), ids=BAD_KEYS.keys())
+def test_bad_keys_are_refused_everywhere(storage: Storage, key: str, tmp_path: Path) -> None:
+    with pytest.raises(BadKey), storage.incoming(key):
+        pass
+    for ask in (storage.open, storage.info, storage.exists, storage.delete, storage.link):
+        with pytest.raises(BadKey):
+            ask(key)
+    with pytest.raises(BadKey):
+        storage.local_copy(key, tmp_path, sha256="")
+
+
+def test_json_is_stored_as_text_that_people_can_read(storage: Storage) -> None:
+    # When a record is stored
+    put_json(storage, "jobs/open/x.json", {"name": "Zoë", "n": [1]})
+
+    # Then it is plain UTF-8
+    assert read_bytes(storage, "jobs/open/x.json").decode() == '{\n "name": "Zoë",\n "n": [\n  1\n ]\n}\n'

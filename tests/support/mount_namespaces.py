@@ -1,0 +1,126 @@
+"""Machines of a deployment on one machine: each node has mounts of its own, and shares network, disk and Redis.
+
+What one node mounts on a path another does not see; so a declared path can be another filesystem for each.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.support.requirements import missing
+from tests.support.deployment import CLIPZY, Process, Stack
+
+_PATIENCE = str(Path(__file__).with_name("patience.py"))
+# Two users that both can read this checkout, wherever it lies. The first is bound by the permissions of files like any
+# ordinary user, the second is not, but what it writes belongs to it.
+BOUND = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
+STRANGER_ID = 65534
+STRANGER = (
+    "setpriv",
+    f"--reuid={STRANGER_ID}",
+    f"--regid={STRANGER_ID}",
+    "--clear-groups",
+    "--inh-caps=+dac_override",
+    "--ambient-caps=+dac_override",
+)
+
+_AS_ROOT = os.geteuid() == 0
+
+
+def need_namespaces() -> None:
+    """End the test where this user may have no mounts of its own."""
+    if subprocess.run([*_unshare(), "true"], check=False, capture_output=True).returncode != 0:
+        missing("needs mount namespaces")
+
+
+def need_users() -> None:
+    """End the test where processes cannot be another user's."""
+    if not _AS_ROOT:
+        missing("needs root, to be several users")
+
+
+class Node(Stack):
+    """Processes in a mount namespace of their own, which all use the path ``share`` as storage that is declared shared.
+
+    ``patience_seconds`` is for how long they let a file stay unseen; ``None``: as long as the project does.
+    """
+
+    def __init__(self, folder: Path, share: Path, *, redis_url: str, patience_seconds: float | None = None) -> None:
+        super().__init__(
+            folder,
+            redis_url=redis_url,
+            LOCAL_STORAGE_PATH=str(share),
+            LOCAL_STORAGE_SHARED="true",
+            JOB_LEASE_SECONDS="6",
+        )
+        self.share = share
+        self._kept: list[subprocess.Popen[str]] = []
+        self._enter: Sequence[str] = ()
+        holder = self._keep(*_unshare(), "sh", "-c", "echo held && cat", says="held")
+        user = () if _AS_ROOT else ("--user", "--preserve-credentials")
+        self._enter = ("nsenter", f"--target={holder.pid}", *user, "--mount", f"--wdns={self.folder}")
+        self._root = Path(f"/proc/{holder.pid}/root")
+        self._command = CLIPZY if patience_seconds is None else (sys.executable, "-P", _PATIENCE, str(patience_seconds))
+        self.command = (*self._enter, *self._command)
+
+    def __exit__(self, *error: object) -> None:
+        super().__exit__(*error)
+        for process in reversed(self._kept):
+            process.communicate()
+
+    @property
+    def storage(self) -> Path:
+        """What is mounted on the share in here, as the test can see it from outside."""
+        return self._root / self.share.relative_to("/")
+
+    def mount(self, *arguments: str | Path) -> None:
+        """``mount ARGUMENTS SHARE``."""
+        self._do("mount", *arguments, self.share)
+
+    def bind(self, folder: Path) -> None:
+        self.mount("--bind", folder)
+
+    def overlay(self, lower: Path) -> None:
+        """A view of ``lower`` of which the changes are kept apart."""
+        changes = self.folder / "changes"
+        changes.mkdir()
+        self._do("mount", "-t", "tmpfs", "none", changes)
+        self._do("mkdir", changes / "upper", changes / "work")
+        options = f"lowerdir={lower},upperdir={changes / 'upper'},workdir={changes / 'work'}"
+        self.mount("-t", "overlay", "-o", options, "none")
+
+    def dead_mount(self) -> None:
+        """A filesystem that answers nothing, as a network mount does whose server is gone."""
+        options = "fd=3,rootmode=40000,user_id=0,group_id=0"
+        script = f"exec 3<>/dev/fuse && mount -i -t fuse -o {options} none '{self.share}' && echo dead && cat"
+        self._keep("sh", "-c", script, says="dead")
+
+    def unmount(self) -> None:
+        """As when a server goes away: open files stay, the path leads into the folder below."""
+        self._do("umount", "--lazy", self.share)
+
+    def run_as(self, user: Sequence[str], *arguments: str) -> Process:
+        """Like ``run``, as one of the users below."""
+        self.command = (*self._enter, *user, *self._command)
+        try:
+            return self.run(*arguments)
+        finally:
+            self.command = (*self._enter, *self._command)
+
+    def _do(self, *command: str | Path) -> None:
+        subprocess.run([*self._enter, *command], check=True)
+
+    def _keep(self, *command: str, says: str) -> "subprocess.Popen[str]":
+        """A process that stays until this node ends, which its input tells it; with this process at the latest."""
+        process = subprocess.Popen([*self._enter, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._kept.append(process)
+        if process.stdout is None or process.stdout.readline().strip() != says:
+            missing(f"needs {command[0]}")
+        return process
+
+
+def _unshare() -> Sequence[str]:
+    user = () if _AS_ROOT else ("--user", "--map-root-user")
+    return ("unshare", *user, "--mount")

@@ -1,0 +1,89 @@
+"""The served description, what the application has of it, and whether an answer is one that it promises."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import requests
+from flask import Flask
+
+from clipzy_api.app import create_app
+from clipzy_api.membership import Membership
+from clipzy_api.task_queue import Queue
+from clipzy_storage.guard.guard import Guard
+from clipzy_storage.jobs.admin import JobUpkeep
+from clipzy_storage.jobs.store import JobStore
+from clipzy_storage.backends.local.storage import LocalStorage
+from clipzy_storage.config.settings import Settings
+from tests.support.servers import FrontEnd
+
+Document = dict[str, Any]
+
+
+def unconnected_app(folder: Path, **settings: str) -> Flask:
+    """The application, connected to nothing."""
+    given = Settings.from_env({"LOCAL_STORAGE_PATH": str(folder), "REDIS_URL": "redis://127.0.0.1:1/0", **settings})
+    storage = LocalStorage(folder, shared=False)
+
+    def prove() -> Guard:
+        raise NotImplementedError
+
+    return create_app(
+        settings=given,
+        storage=storage,
+        jobs=JobStore(given.redis_url, lease_seconds=60),
+        upkeep=JobUpkeep(given.redis_url),
+        queue=Queue(given),
+        membership=Membership(prove, storage),
+    )
+
+
+def routes_of(app: Flask) -> set[tuple[str, str]]:
+    """Every method and path, but for the methods that Flask answers for each."""
+    return {
+        (method.lower(), re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule))
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+
+
+def served_by(front_end: FrontEnd) -> Document:
+    document: Document = front_end.get("/openapi.json").json()
+    return document
+
+
+def codes_of(document: Document) -> set[tuple[int, str]]:
+    """Every status and code of a problem that it promises."""
+    answers = [
+        (status, answer)
+        for calls in document["paths"].values()
+        for call in calls.values()
+        for status, answer in call["responses"].items()
+    ] + [("405", document["components"]["responses"]["MethodNotAllowed"])]
+    return {
+        (int(status), code)
+        for status, answer in answers
+        for schema in [answer.get("content", {}).get("application/problem+json", {}).get("schema")]
+        if schema is not None
+        for code in schema["allOf"][1]["properties"]["code"]["enum"]
+    }
+
+
+def assert_described(document: Document, path: str, answer: requests.Response) -> None:
+    """Fail unless the call to ``path``, as the description writes it, promises this answer: status, headers, body."""
+    call = document["paths"][path][str(answer.request.method).lower()]
+    assert str(answer.status_code) in call["responses"], f"{answer.status_code} {answer.text[:300]}"
+    promised = call["responses"][str(answer.status_code)]
+    missing = [
+        name for name, header in promised["headers"].items() if header["required"] and name not in answer.headers
+    ]
+    assert not missing, missing
+    media_type = answer.headers.get("Content-Type", "").partition(";")[0]
+    ranges = (media_type, media_type.partition("/")[0] + "/*", "*/*")
+    content = promised.get("content", {})
+    schema = next((content[name]["schema"] for name in ranges if name in content), None)
+    assert schema is not None or not answer.content, f"{media_type} is not one of {list(content)}"
+    if schema is not None and media_type.endswith("json") and answer.status_code != 206:
+        whole = {"components": document["components"], "allOf": [schema]}
+        jsonschema.Draft202012Validator(whole).validate(answer.json())

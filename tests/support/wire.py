@@ -1,0 +1,60 @@
+"""HTTP below the level of a client, for requests that no client would send."""
+
+import http.client
+import json
+import socket
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+from tests.support.forms import CONTENT_TYPE
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+def head(
+    path: str, *, length: int | None = None, method: str = "POST", content_type: str = CONTENT_TYPE, more: str = ""
+) -> bytes:
+    declared = "" if length is None else f"Content-Length: {length}\r\n"
+    return f"{method} {path} HTTP/1.1\r\nHost: test\r\nContent-Type: {content_type}\r\n{declared}{more}\r\n".encode()
+
+
+def connect(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout=30)
+
+
+def answer_on(connection: socket.socket) -> Answer:
+    """The whole answer to what was sent on it."""
+    with closing(http.client.HTTPResponse(connection)) as response:
+        response.begin()
+        body = response.read()
+    return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, body)
+
+
+def exchange(port: int, *pieces: bytes, end_sending: bool = False) -> Answer:
+    with connect(port) as connection:
+        for piece in pieces:
+            connection.sendall(piece)
+        if end_sending:
+            connection.shutdown(socket.SHUT_WR)
+        return answer_on(connection)
+
+
+def eventually(holds: Callable[[], object], *, within_seconds: float = 20.0) -> bool:
+    """Whether ``holds`` becomes true; looks again and again, and stops looking after a time."""
+    deadline = time.monotonic() + within_seconds
+    while time.monotonic() < deadline:
+        if holds():
+            return True
+        time.sleep(0.02)
+    return bool(holds())

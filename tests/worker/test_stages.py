@@ -1,0 +1,19 @@
+"""How far a job is, from the stage it is in."""
+
+import pytest
+
+from clipzy_worker.stages import STAGES, Stage, fraction_of, percent_of
+
+THREE = (Stage("a", weight=1), Stage("b", weight=2), Stage("c", weight=1))
+
+
+@pytest.mark.parametrize(
+    ("index", "fraction", "percent"),
+    [(0, 0.0, 0), (0, 1.0, 24), (1, 0.0, 24), (1, 0.5, 49), (2, 0.0, 73), (2, 1.0, 98), (2, 7.0, 98), (0, -1.0, 0)],
+)
+def test_stages_count_by_their_weight(index: int, fraction: float, percent: int) -> None:
+    assert percent_of(fraction_of(THREE[index], fraction, stages=THREE)) == percent
+
+
+def test_the_end_of_the_last_stage_leaves_room_for_publishing() -> None:
+    assert percent_of(fraction_of(STAGES[-1], 1.0)) == 98

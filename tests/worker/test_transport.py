@@ -1,0 +1,30 @@
+"""What the queue's connection makes of an address; no server with TLS is needed to ask kombu that."""
+
+import ssl
+from typing import Any
+
+import pytest
+from celery import Celery
+
+from clipzy_storage import celery_config
+from clipzy_storage.config.settings import Settings
+
+
+def connection_to(url: str) -> Any:
+    app = Celery("test", set_as_current=False)
+    app.conf.update(celery_config.celery_settings(Settings.from_env({"REDIS_URL": url})))
+    with app.connection_for_write() as connection:
+        return connection.info()["ssl"]
+
+
+@pytest.mark.parametrize(
+    ("url", "asked"),
+    [
+        ("redis://host/0", False),
+        ("rediss://host/0", {"ssl_cert_reqs": ssl.CERT_REQUIRED}),
+        ("rediss://host/0?ssl_cert_reqs=none", {"ssl_cert_reqs": ssl.CERT_NONE}),
+        ("rediss://host/0?ssl_ca_certs=/ca.pem", {"ssl_ca_certs": "/ca.pem"}),  # and redis itself then checks
+    ],
+)
+def test_a_certificate_is_checked_unless_the_address_says_otherwise(url: str, asked: Any) -> None:
+    assert connection_to(url) == asked
