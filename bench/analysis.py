@@ -11,8 +11,8 @@ from pathlib import Path
 
 import imageio_ffmpeg
 
-from clipzy_worker.media.process import MediaProcess, MediaRequest
-from tests import clips
+from clipzy_worker.sandbox.process import MediaProcess, MediaRequest
+from tests.support.media import clips
 
 ROUNDS = 3
 AIM_CPU, AIM_WALL = 1.1, 1.0

@@ -4,8 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from bench.sending import PeakMemory, large_file, send_form
-from tests import s3_servers
-from tests.stack import Stack
+from tests.support import s3_servers
+from tests.support.deployment import Stack
 
 UPLOADS, SIZE_MIB = 8, 200
 AIM_MIB = 200

@@ -3,8 +3,8 @@
 import sys
 from typing import Any
 
-from clipzy_worker import stages
 from clipzy_worker.__main__ import main
+from clipzy_worker.processing import analyse
 
 FOUND: dict[str, Any] = {
     "source": {
@@ -27,5 +27,5 @@ def find_nothing(*_: Any, **__: Any) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    stages.run_stages = find_nothing
+    analyse.run_stages = find_nothing
     sys.exit(main())

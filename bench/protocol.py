@@ -12,16 +12,18 @@ from typing import Any
 import redis
 from celery import Celery
 
-from clipzy_api.queue import Queue
-from clipzy_storage import durable, keys, members
-from clipzy_storage.base import put_bytes
-from clipzy_storage.contract import EVERYONE, Job, Status
-from clipzy_storage.job_upkeep import JobUpkeep
-from clipzy_storage.jobs import JobStore
-from clipzy_storage.local import LocalStorage
+from clipzy_api.task_queue import Queue
+from clipzy_storage import keys
+from clipzy_storage.backends.base import put_bytes
+from clipzy_storage.backends.local.storage import LocalStorage
+from clipzy_storage.config.settings import Settings
+from clipzy_storage.guard import members
+from clipzy_storage.jobs import durable_records
+from clipzy_storage.jobs.admin import JobUpkeep
+from clipzy_storage.jobs.store import JobStore
+from clipzy_storage.models.records import EVERYONE, Job, Status
 from clipzy_storage.process import leashed
-from clipzy_storage.settings import Settings
-from tests.stack import Stack, eventually
+from tests.support.deployment import Stack, eventually
 
 JOBS = 500
 ROUNDS = 3
@@ -64,7 +66,7 @@ def _clipzy_per_second(folder: Path, *, redis_url: str) -> float:
     made = []
     for _ in range(JOBS):
         job = _new_job(source.key, storage_id)
-        durable.write_open_job(storage, job)
+        durable_records.write_open_job(storage, job)
         made.append(jobs.submit(job).job_id)
     for job_id in made:
         queue.publish(job_id)

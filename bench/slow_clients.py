@@ -5,10 +5,10 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.api.dribble import dribbling
-from tests.api.forms import mp4_bytes, part
-from tests.api.wire import head
-from tests.stack import Api, Stack
+from tests.support.deployment import Api, Stack
+from tests.support.forms import mp4_bytes, part
+from tests.support.slow_clients import dribbling
+from tests.support.wire import head
 
 COUNT = 200  # of each kind
 QUESTIONS = 50

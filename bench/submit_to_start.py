@@ -13,8 +13,8 @@ import redis
 from celery import Celery
 
 from clipzy_storage.process import leashed
-from tests import clips
-from tests.stack import Api, Stack, eventually
+from tests.support.deployment import Api, Stack, eventually
+from tests.support.media import clips
 
 ROUNDS = 25
 AIM = 3.0

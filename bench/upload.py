@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.sending import answers, large_file, peak_memory_mib, send_by_tus, send_form
 from clipzy_storage.process import leashed
-from tests.stack import Stack, eventually, free_port
+from tests.support.deployment import Stack, eventually, free_port
 
 SIZE_MIB = 1000
 ROUNDS = 5

@@ -5,9 +5,9 @@ import time
 from pathlib import Path
 
 from bench.sending import large_file, send_form
-from tests import s3_servers
-from tests.s3_servers import S3Server
-from tests.stack import Stack
+from tests.support import s3_servers
+from tests.support.deployment import Stack
+from tests.support.s3_servers import S3Server
 
 SIZE_MIB = 500
 ROUNDS = 5

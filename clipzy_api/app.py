@@ -8,26 +8,25 @@ from flask import Flask, Response, g, request
 from flask.json.provider import DefaultJSONProvider
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from clipzy_api import security_headers
-from clipzy_api import problems
+from clipzy_api import problems, security_headers
 from clipzy_api.cache_hits import AtOnce
+from clipzy_api.membership import Membership
+from clipzy_api.result_manifests import Manifests
+from clipzy_api.services import EXTENSION, Services
+from clipzy_api.task_queue import ANSWER_SECONDS, Queue
+from clipzy_api.views.docs import description as description_views
 from clipzy_api.views.events import WAIT_SECONDS
 from clipzy_api.views.events import events as event_views
 from clipzy_api.views.files import files as file_views
 from clipzy_api.views.health import health as health_views
 from clipzy_api.views.job_actions import actions as action_views
 from clipzy_api.views.jobs import jobs as job_views
-from clipzy_api.result_manifests import Manifests
-from clipzy_api.membership import Membership
-from clipzy_api.views.docs import description as description_views
-from clipzy_api.task_queue import ANSWER_SECONDS, Queue
-from clipzy_api.services import EXTENSION, Services
 from clipzy_api.views.videos import videos as video_views
 from clipzy_storage.backends.base import Storage
-from clipzy_storage.jobs.events import JobEvents
-from clipzy_storage.jobs.admin import JobUpkeep
-from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.config.settings import Settings
+from clipzy_storage.jobs.admin import JobUpkeep
+from clipzy_storage.jobs.events import JobEvents
+from clipzy_storage.jobs.store import JobStore
 
 BASE_PATH = "/api/v1"
 REQUEST_ID_HEADER = "X-Request-ID"

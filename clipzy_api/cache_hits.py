@@ -19,15 +19,14 @@ from typing import TypeVar
 
 from clipzy_api.concurrency_limits import REUSES_AT_ONCE, Share
 from clipzy_api.task_queue import Queue
-from clipzy_storage.jobs.store import completion
 from clipzy_storage import keys
-from clipzy_storage.jobs.store import result_cache
 from clipzy_storage.backends.base import Storage
-from clipzy_storage.models.records import Job
-from clipzy_storage.failpoints import crash_point
 from clipzy_storage.errors import QueueUnavailable, StorageError
-from clipzy_storage.jobs.store import Claim, Decided, JobStore
+from clipzy_storage.failpoints import crash_point
+from clipzy_storage.jobs import completion, result_cache
 from clipzy_storage.jobs.result_cache import Earlier
+from clipzy_storage.jobs.store import Claim, Decided, JobStore
+from clipzy_storage.models.records import Job
 
 PATIENCE_SECONDS = 2.0  # of a caller
 MOST_ARTIFACTS = 300  # of a result that is copied here; a larger one is left to a worker

@@ -7,11 +7,11 @@ from contextlib import suppress
 from clipzy_api.links import link_to
 from clipzy_api.problems import ApiError, result_expired
 from clipzy_api.services import owner, services
-from clipzy_storage.jobs.store import durable_records
 from clipzy_storage import keys
 from clipzy_storage.backends.base import Link, Storage
-from clipzy_storage.models.records import Job, Status
 from clipzy_storage.errors import JobNotFound, NotFound, QueueUnavailable
+from clipzy_storage.jobs import durable_records
+from clipzy_storage.models.records import Job, Status
 
 POLL_AFTER = {"Retry-After": "1"}
 

@@ -3,15 +3,15 @@
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
+
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as WerkzeugResponse
+
 from clipzy_storage import errors
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from clipzy_api.openapi.operations import SECONDS, Fragment, Header
 
 CONTENT_TYPE = "application/problem+json"
 RETRY_AFTER = {"Retry-After": "5"}
@@ -210,27 +210,3 @@ CODES = {
     "TOO_MANY_STREAMS": Code(503, "As many clients as are served at once follow jobs."),
     "STORAGE_FULL": Code(507, "The storage has no room for this. Nothing was kept."),
 }
-
-PROBLEM_HEADERS: Mapping[int, tuple[Header, ...]] = {
-    405: (Header("Allow", "The methods that are known here."),),
-    409: (
-        Header(
-            "Retry-After",
-            "With `JOB_NOT_FINISHED` and `VIDEO_IN_USE`: when to ask again.",
-            always=False,
-            schema=SECONDS,
-        ),
-    ),
-    415: (Header("Accept", "The media types that are taken."),),
-    416: (Header("Content-Range", "`bytes */` and the size of the file."),),
-    503: (Header("Retry-After", "Seconds to wait before trying again.", schema=SECONDS),),
-}
-
-
-def examples_of(codes: Sequence[str]) -> Fragment:
-    return {code: {"value": _example(code)} for code in codes}
-
-
-def _example(code: str) -> Fragment:
-    status, when = CODES[code].status, CODES[code].when
-    return {"title": HTTPStatus(status).phrase, "status": status, "detail": when, "code": code}

@@ -7,8 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from clipzy_api.inputs.pagination import MAX_PAGE, MAX_PAGE_SIZE
-from clipzy_storage.models import records
-from clipzy_storage.models import output
+from clipzy_storage.models import output, records
 from clipzy_storage.models.job_config import JobConfig
 
 _JOB_ID, _VIDEO_ID = "job_01m81bjpv79tb3zakvwp78vdzw", "vid_01m81bjpv3rgjp4c18v8p81aj2"

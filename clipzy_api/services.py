@@ -2,21 +2,19 @@
 
 from dataclasses import dataclass, field
 
-from flask import current_app, request
+from flask import current_app
 
 from clipzy_api.cache_hits import AtOnce
-from clipzy_api.inputs.request_body import RequestBody
 from clipzy_api.concurrency_limits import BODIES_AT_ONCE, DOWNLOADS_AT_ONCE, EVENTS_AT_ONCE, Share
-from clipzy_api.result_manifests import Manifests
 from clipzy_api.membership import Membership
+from clipzy_api.result_manifests import Manifests
 from clipzy_api.task_queue import Queue
-from clipzy_api.server.lingering_close import BODY_KEY
 from clipzy_storage.backends.base import Storage
-from clipzy_storage.models.records import EVERYONE
-from clipzy_storage.jobs.events import JobEvents
-from clipzy_storage.jobs.admin import JobUpkeep
-from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.config.settings import Settings
+from clipzy_storage.jobs.admin import JobUpkeep
+from clipzy_storage.jobs.events import JobEvents
+from clipzy_storage.jobs.store import JobStore
+from clipzy_storage.models.records import EVERYONE
 
 EXTENSION = "clipzy"
 
@@ -41,12 +39,6 @@ def services() -> Services:
     """The services of the application that answers this request."""
     found: Services = current_app.extensions[EXTENSION]
     return found
-
-
-def request_body() -> RequestBody:
-    """The body of this request; nothing else may read it."""
-    body: RequestBody = request.environ[BODY_KEY]
-    return body
 
 
 def owner() -> str:

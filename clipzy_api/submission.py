@@ -13,12 +13,9 @@ from flask import Response, jsonify, url_for
 from clipzy_api.inputs.idempotency import REPLAYED
 from clipzy_api.links import absolute
 from clipzy_api.lookup import POLL_AFTER, find_job, result_link
-from clipzy_api.services import owner, services
 from clipzy_api.rollback import Undo
-from clipzy_storage.jobs.store import durable_records
+from clipzy_api.services import owner, services
 from clipzy_storage import keys
-from clipzy_storage.models.records import Job, Video
-from clipzy_storage.failpoints import crash_point
 from clipzy_storage.errors import (
     AlreadyExists,
     AnsweredBefore,
@@ -28,7 +25,10 @@ from clipzy_storage.errors import (
     QueueUnavailable,
     StorageError,
 )
+from clipzy_storage.failpoints import crash_point
+from clipzy_storage.jobs import durable_records
 from clipzy_storage.jobs.store import IdempotencyKey
+from clipzy_storage.models.records import Job, Video
 from clipzy_storage.process import ProcessIdentity
 
 KEEP_ANSWERS = timedelta(hours=24)

@@ -6,8 +6,8 @@ from kombu.exceptions import OperationalError
 
 from clipzy_api.concurrency_limits import THREADS
 from clipzy_storage import celery_config
-from clipzy_storage.errors import QueueUnavailable
 from clipzy_storage.config.settings import Settings
+from clipzy_storage.errors import QueueUnavailable
 
 # How long Redis may keep a request waiting, each time it is asked. A request asks for up to three things in a row, and
 # is to be answered within 5 s of its last byte.

@@ -5,19 +5,21 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
+
 import redis
 from redis.backoff import NoBackoff
 from redis.client import Redis
 from redis.retry import Retry
-from clipzy_storage.errors import ConfigurationError, QueueUnavailable
-from clipzy_storage.config.urls import redacted
+
 from clipzy_storage import keys
+from clipzy_storage.config.urls import redacted
+from clipzy_storage.errors import ConfigurationError, QueueUnavailable
 
 ANSWER_SECONDS = 5.0
 CONNECT_SECONDS = 2.0
 
 _TRIES = 3
-_SCRIPTS = Path(__file__).parent / "scripts"
+_JOB_SCRIPTS = Path(__file__).parent / "jobs" / "lua"
 
 
 def connect(url: str, *, answer_seconds: float = ANSWER_SECONDS) -> "Redis":
@@ -97,22 +99,24 @@ def _cluster_info(url: str) -> Any:
 
 
 class Scripts:
-    """Our Lua scripts on one client, by name. Each file in ``scripts/`` runs after the shared ``_shared.lua``."""
+    """The Lua scripts of one directory on one client, by name. Each runs after ``_shared.lua``, where there is one."""
 
-    def __init__(self, client: "Redis") -> None:
+    def __init__(self, client: "Redis", directory: Path) -> None:
         self._client = client
+        self._directory = directory
         self._registered: dict[str, Any] = {}
 
     def run(self, name: str, *, prefix: str, args: list[str | int]) -> Any:
-        """Run ``scripts/{name}.lua``. Raises ``redis`` errors, to be translated by the caller."""
+        """Run ``{name}.lua``. Raises ``redis`` errors, to be translated by the caller."""
         if name not in self._registered:
-            self._registered[name] = self._client.register_script(_source(name))
+            self._registered[name] = self._client.register_script(_source(self._directory, name))
         return self._registered[name](keys=[prefix], args=args)
 
 
 @cache
-def _source(name: str) -> str:
-    return (_SCRIPTS / "_shared.lua").read_text() + (_SCRIPTS / f"{name}.lua").read_text()
+def _source(directory: Path, name: str) -> str:
+    shared, script = directory / "_shared.lua", directory / f"{name}.lua"
+    return (shared.read_text() if shared.exists() else "") + script.read_text()
 
 
 class JobScripts:
@@ -126,7 +130,7 @@ class JobScripts:
         answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
         self._redis = connect(redis_url, answer_seconds=answer_seconds)
-        self._scripts = Scripts(self._redis)
+        self._scripts = Scripts(self._redis, _JOB_SCRIPTS)
         self._prefix = prefix
 
     def _key(self, job_id: str) -> str:

@@ -10,20 +10,19 @@ os.environ["REMAP_SIGTERM"] = "SIGQUIT"
 
 from celery import Celery, signals
 
-from clipzy_storage.guard.guard import startup
-from clipzy_storage.config import logs
-from clipzy_storage.config import settings
 from clipzy_storage.celery_config import WaitingHints
-from clipzy_storage.errors import ConfigurationError
+from clipzy_storage.config import logs, settings
 from clipzy_storage.config.settings import Settings
+from clipzy_storage.errors import ConfigurationError
+from clipzy_storage.guard import startup
 from clipzy_worker.processing import scratch
-from clipzy_worker.runtime.liveness import SignOfLife
 from clipzy_worker.runtime.app import create_workplace
 from clipzy_worker.runtime.janitor import Janitor
-from clipzy_worker.sandbox import readiness
+from clipzy_worker.runtime.liveness import SignOfLife
 from clipzy_worker.runtime.reaper import Reaper
 from clipzy_worker.runtime.shutdown import GiveBack, Stopping
 from clipzy_worker.runtime.watchdog import STATUS_DEAF, Intake, Watchdog
+from clipzy_worker.sandbox import readiness
 
 log = logging.getLogger("clipzy.worker")
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from clipzy_storage.errors import ConfigurationError
 from clipzy_storage.config.settings import Settings
-from clipzy_worker.processing import scratch
+from clipzy_storage.errors import ConfigurationError
 from clipzy_worker.errors import InvalidMedia, MediaCrashed
+from clipzy_worker.processing import scratch
 from clipzy_worker.sandbox import readiness
 from clipzy_worker.sandbox.process import MediaProcess, MediaRequest
 

@@ -11,10 +11,9 @@ from celery import Celery
 from kombu import Queue
 
 from clipzy_storage import celery_config
-from clipzy_storage.config import logs
-from clipzy_storage.config import settings
-from clipzy_storage.errors import ConfigurationError
+from clipzy_storage.config import logs, settings
 from clipzy_storage.config.settings import Settings
+from clipzy_storage.errors import ConfigurationError
 
 # Flower's own name for it. Its other variables are not read: for a service that is called "flower" orchestrators set
 # FLOWER_PORT to what is no port, and nothing may switch reading only off.

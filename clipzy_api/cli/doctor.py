@@ -10,9 +10,9 @@ from typing import Any
 
 import click
 
-from clipzy_storage.errors import ConfigurationError, QueueUnavailable, StorageError
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.config.urls import redacted
+from clipzy_storage.errors import ConfigurationError, QueueUnavailable, StorageError
 
 CHECKS_SECONDS = 60
 PAUSE_SECONDS = 0.2  # between two looks whether another process has answered
@@ -120,8 +120,7 @@ class _Examination:
 
     def guard(self) -> str:
         """Whether the settings allow what is asked for, and the storage is the one that Redis belongs to."""
-        from clipzy_storage.guard.guard import guard
-        from clipzy_storage.guard.guard import members
+        from clipzy_storage.guard import guard, members
 
         if refusal := guard.refusal_by_settings(self._settings):
             raise Failed(refusal)
@@ -138,10 +137,8 @@ class _Examination:
 
     def _proof(self) -> str:
         """Proves a mount that is declared shared as a newcomer would, and leaves nothing behind."""
-        from clipzy_storage.guard.guard import guard
-        from clipzy_storage.guard.guard import members
-        from clipzy_storage.guard.guard import mount_verifier
         from clipzy_storage.backends import open_storage
+        from clipzy_storage.guard import guard, members, mount_verifier
 
         if self._settings.storage_type != "local" or not self._settings.local_storage_shared:
             return ""

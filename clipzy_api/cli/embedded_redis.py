@@ -14,9 +14,9 @@ from pathlib import Path
 import click
 
 from clipzy_api.cli.supervisor import Child
+from clipzy_storage.config.settings import EMBEDDED_REDIS_FILE
 from clipzy_storage.errors import ConfigurationError
 from clipzy_storage.process import ProcessIdentity
-from clipzy_storage.config.settings import EMBEDDED_REDIS_FILE
 
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
@@ -125,7 +125,7 @@ class EmbeddedRedis:
         return False
 
     def _open_guard(self) -> None:
-        from clipzy_storage.guard.guard import members
+        from clipzy_storage.guard import members
 
         members.open_fresh(self._url)
 

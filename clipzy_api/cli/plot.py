@@ -1,10 +1,12 @@
 """A job's timeline as an SVG picture: shots in their colours, motion, loudness, voice and beats. Pure."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
-from pathlib import Path
+
 import click
+
 from clipzy_api.cli.client import FrontEnd
 
 WIDTH = 1200

@@ -3,13 +3,13 @@
 import click
 
 from clipzy_api.task_queue import Queue
-from clipzy_storage.guard.guard import members
 from clipzy_storage.backends import open_storage
+from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import ConfigurationError, QueueUnavailable
+from clipzy_storage.guard import members
 from clipzy_storage.jobs.admin import JobUpkeep
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.maintenance.recovery import Recovery
-from clipzy_storage.config.settings import Settings
 
 
 def recover(settings: Settings) -> int:

@@ -6,15 +6,15 @@ from dataclasses import asdict
 
 import click
 
-from clipzy_storage.maintenance import consistency_check
 from clipzy_storage import keys
-from clipzy_storage.guard.guard import members
 from clipzy_storage.backends import open_storage
 from clipzy_storage.backends.base import Storage, read_bytes
-from clipzy_storage.errors import NotFound, QueueUnavailable, StorageError, StorageUnavailable
-from clipzy_storage.maintenance.consistency_check import Finding, Inspection
-from clipzy_storage.jobs.admin import JobUpkeep
 from clipzy_storage.config.settings import Settings
+from clipzy_storage.errors import NotFound, QueueUnavailable, StorageError, StorageUnavailable
+from clipzy_storage.guard import members
+from clipzy_storage.jobs.admin import JobUpkeep
+from clipzy_storage.maintenance import consistency_check
+from clipzy_storage.maintenance.consistency_check import Finding, Inspection
 
 COMPARED = "compared"
 

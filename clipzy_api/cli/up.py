@@ -13,8 +13,8 @@ import click
 
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
 from clipzy_api.cli.supervisor import Child, Signals, Supervisor
-from clipzy_storage.errors import ConfigurationError
 from clipzy_storage.config.settings import Settings
+from clipzy_storage.errors import ConfigurationError
 
 STOP_SECONDS = 40.0
 

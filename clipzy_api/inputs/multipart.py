@@ -14,9 +14,9 @@ from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import Data, Field, File, MultipartDecoder, NeedData, State
 
 from clipzy_api.inputs import job_config
+from clipzy_api.inputs.container_sniffing import SNIFF_BYTES, Container, container_of
 from clipzy_api.inputs.request_body import BLOCK_BYTES, RequestBody
 from clipzy_api.problems import ApiError, file_too_large, invalid_field, missing_field, truncated, unserved_field
-from clipzy_api.inputs.container_sniffing import SNIFF_BYTES, Container, container_of
 from clipzy_storage.backends.base import Incoming
 from clipzy_storage.models.job_config import MAX_CONFIG_BYTES
 

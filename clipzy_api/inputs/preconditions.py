@@ -8,8 +8,8 @@ from typing import Any
 from flask import request
 
 from clipzy_api.inputs import strict_json
-from clipzy_api.inputs.request_body import RequestBody
 from clipzy_api.inputs.multipart import FRAMING_LIMIT_BYTES
+from clipzy_api.inputs.request_body import RequestBody, current_body
 from clipzy_api.problems import (
     RETRY_AFTER,
     ApiError,
@@ -20,7 +20,7 @@ from clipzy_api.problems import (
     truncated,
     unserved_field,
 )
-from clipzy_api.services import request_body, services
+from clipzy_api.services import services
 from clipzy_storage.guard.guard import Refused
 
 JSON_LIMIT_BYTES = 1 << 20
@@ -57,7 +57,7 @@ def refuse_parameters() -> None:
 @contextmanager
 def upload_body() -> Iterator[RequestBody]:
     """A multipart body that may be read. Raises ``ApiError`` 413, 503 or 507 instead."""
-    body = request_body()
+    body = current_body()
     cap_bytes = services().settings.max_file_size_bytes
     if body.declared_bytes is not None and body.declared_bytes > cap_bytes + FRAMING_LIMIT_BYTES:
         raise file_too_large(
@@ -73,7 +73,7 @@ def upload_body() -> Iterator[RequestBody]:
 
 def json_body() -> dict[str, Any]:
     """The object that the body holds. Raises ``ApiError`` 400, 411, 413, 422 or 503."""
-    body = request_body()
+    body = current_body()
     if body.declared_bytes is None:
         raise ApiError(411, "LENGTH_REQUIRED", detail="A JSON body needs a Content-Length.")
     if body.declared_bytes > JSON_LIMIT_BYTES:
@@ -87,7 +87,7 @@ def refuse_fields() -> None:
 
     Raises ``ApiError`` 400, 413, 415, 422 or 503: a field would be taken and ignored.
     """
-    body = request_body()
+    body = current_body()
     text = _all_of(body) if body.is_unread else b""
     if not text.strip():
         return

@@ -3,7 +3,10 @@
 import time
 from typing import Any, Protocol
 
+from flask import request
+
 BLOCK_BYTES = 256 << 10
+ENVIRON_KEY = "clipzy.body"
 
 
 class Readable(Protocol):
@@ -68,3 +71,9 @@ class RequestBody:
         end = self.received_bytes + least_bytes
         while (self.received_bytes < end or time.monotonic() < deadline) and self.read():
             pass
+
+
+def current_body() -> RequestBody:
+    """The body of the request that is being answered; nothing else may read it."""
+    body: RequestBody = request.environ[ENVIRON_KEY]
+    return body

@@ -3,7 +3,8 @@
 import inspect
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from http import HTTPStatus
 from importlib.metadata import version
 
 from flask import Flask
@@ -11,10 +12,10 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from werkzeug.routing import Rule
 
-from clipzy_api.schemas import Problem
 from clipzy_api.openapi.operations import (
     JSON,
     REQUEST_ID,
+    SECONDS,
     Answer,
     Call,
     Fragment,
@@ -23,8 +24,9 @@ from clipzy_api.openapi.operations import (
     description_of,
     path_parameter,
 )
-from clipzy_api.problems import CODES, PROBLEM_HEADERS, examples_of
+from clipzy_api.problems import CODES
 from clipzy_api.problems import CONTENT_TYPE as PROBLEM_JSON
+from clipzy_api.schemas import Problem
 
 INTRODUCTION = """\
 Upload a video, follow its job, fetch what was found.
@@ -32,6 +34,21 @@ Upload a video, follow its job, fetch what was found.
 Every `GET` also answers `HEAD`, with the same headers and no body. Errors are `application/problem+json` with a `code`;
 an unknown address answers 404 `NOT_FOUND`, a method that an address does not know 405 `METHOD_NOT_ALLOWED`.
 """
+
+PROBLEM_HEADERS: Mapping[int, tuple[Header, ...]] = {
+    405: (Header("Allow", "The methods that are known here."),),
+    409: (
+        Header(
+            "Retry-After",
+            "With `JOB_NOT_FINISHED` and `VIDEO_IN_USE`: when to ask again.",
+            always=False,
+            schema=SECONDS,
+        ),
+    ),
+    415: (Header("Accept", "The media types that are taken."),),
+    416: (Header("Content-Range", "`bytes */` and the size of the file."),),
+    503: (Header("Retry-After", "Seconds to wait before trying again.", schema=SECONDS),),
+}
 
 _IMPLIED_METHODS = frozenset({"HEAD", "OPTIONS"})  # Flask answers them for every route
 _REF = "#/components/schemas/{model}"
@@ -135,3 +152,12 @@ def _problem(status: int, codes: Sequence[str], model: type[Problem]) -> Fragmen
 
 def _headers(headers: Sequence[Header]) -> Fragment:
     return {header.name: header.fragment() for header in (REQUEST_ID, *headers)}
+
+
+def examples_of(codes: Sequence[str]) -> Fragment:
+    return {code: {"value": _example(code)} for code in codes}
+
+
+def _example(code: str) -> Fragment:
+    status, when = CODES[code].status, CODES[code].when
+    return {"title": HTTPStatus(status).phrase, "status": status, "detail": when, "code": code}

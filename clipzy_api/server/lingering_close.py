@@ -8,8 +8,8 @@ when those that listen afterwards had their chance.
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from clipzy_api.inputs.request_body import RequestBody
 from clipzy_api.concurrency_limits import DRAINS_AT_ONCE, Share
+from clipzy_api.inputs.request_body import ENVIRON_KEY, RequestBody
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 DRAIN_BYTES = 64 << 20  # whichever of these two lets a client send more
 DRAIN_SECONDS = 10.0
 LATE_SECONDS = 10.0
-BODY_KEY = "clipzy.body"
 
 
 class EarlyRefusals:
@@ -33,7 +32,7 @@ class EarlyRefusals:
         return any(body.kept_waiting_seconds >= LATE_SECONDS for body in self._under_way.copy())
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        body = environ[BODY_KEY] = RequestBody(environ)
+        body = environ[ENVIRON_KEY] = RequestBody(environ)
         head = _Head()
         self._under_way.add(body)
         try:

@@ -9,11 +9,11 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 
 from clipzy_api.concurrency_limits import THREADS
-from clipzy_storage.guard.guard import startup
 from clipzy_storage.config import logs
-from clipzy_storage.guard.startup import Admission
-from clipzy_storage.errors import ConfigurationError, StorageError
 from clipzy_storage.config.settings import Settings
+from clipzy_storage.errors import ConfigurationError, StorageError
+from clipzy_storage.guard import startup
+from clipzy_storage.guard.startup import Admission
 
 STOP_SECONDS = 3  # a client that is silent in the middle of its upload cannot hold up the end for longer
 MEMBER_ID = "CLIPZY_MEMBER_ID"  # hands the membership from the main process, which keeps it, to the serving one

@@ -1,23 +1,25 @@
 """What the WSGI server loads: a factory, so that importing this does nothing."""
 
+import ctypes
 import os
 import signal
 import socket
+
 from clipzy_api.app import create_app
-from clipzy_api.server.idle_connections import ConnectionWatch
 from clipzy_api.membership import Membership
-from clipzy_api.task_queue import ANSWER_SECONDS, Queue
+from clipzy_api.server.idle_connections import ConnectionWatch
 from clipzy_api.server.lingering_close import EarlyRefusals
 from clipzy_api.server.run import MEMBER_ID, PARENT_PID
-from clipzy_storage.config import logs
+from clipzy_api.task_queue import ANSWER_SECONDS, Queue
 from clipzy_storage.backends import open_storage
+from clipzy_storage.config import logs
+from clipzy_storage.config.settings import Settings
 from clipzy_storage.guard.guard import Guard
+from clipzy_storage.guard.members import new_member
 from clipzy_storage.jobs.admin import JobUpkeep
 from clipzy_storage.jobs.store import JobStore
-from clipzy_storage.guard.members import new_member
 from clipzy_storage.process import die_with_parent
-from clipzy_storage.config.settings import Settings
-import ctypes
+
 
 def application() -> EarlyRefusals:
     """The front end of this environment, as the member that ``serve`` has made it.

@@ -10,12 +10,20 @@ from functools import partial
 from flask import Blueprint, Response, copy_current_request_context, request
 
 from clipzy_api.lookup import find_job
-from clipzy_api.openapi.operations import CACHE_CONTROL, EVENT_STREAM, LAST_EVENT_ID, UNBUFFERED, Answer, Call, described
+from clipzy_api.openapi.operations import (
+    CACHE_CONTROL,
+    EVENT_STREAM,
+    LAST_EVENT_ID,
+    UNBUFFERED,
+    Answer,
+    Call,
+    described,
+)
 from clipzy_api.problems import RETRY_AFTER, ApiError, invalid_field
 from clipzy_api.services import services
-from clipzy_storage.models.records import Job, Status
 from clipzy_storage.errors import JobNotFound, QueueUnavailable, StorageError
 from clipzy_storage.jobs.events import FIRST, JobEvent, JobEvents, is_event_id, position
+from clipzy_storage.models.records import Job, Status
 
 BEAT_SECONDS = 15.0  # at the latest; proxies, and our own watch over connections, end those that are silent for long
 WAIT_SECONDS = 1.0  # for the log, at a time

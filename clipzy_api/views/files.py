@@ -6,14 +6,14 @@ from flask import Blueprint, Response, request
 from werkzeug.wsgi import FileWrapper
 
 from clipzy_api.lookup import find_linked_job, why_missing
-from clipzy_api.result_manifests import PublishedFile
 from clipzy_api.openapi.operations import FILE_ANSWERS, FILE_REQUEST_HEADERS, Call, described
 from clipzy_api.problems import RETRY_AFTER, ApiError, result_expired
+from clipzy_api.result_manifests import PublishedFile
 from clipzy_api.services import services
 from clipzy_storage import keys
-from clipzy_storage.models.records import Status
-from clipzy_storage.errors import JobNotFound, NotFound
 from clipzy_storage.backends.content_types import content_disposition_of, content_type_of
+from clipzy_storage.errors import JobNotFound, NotFound
+from clipzy_storage.models.records import Status
 
 FILE_NOT_FOUND = "FILE_NOT_FOUND"
 BLOCK_BYTES = 256 << 10

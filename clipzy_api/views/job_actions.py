@@ -6,8 +6,8 @@ import os
 from flask import Blueprint, Response, jsonify
 
 from clipzy_api import schemas as models
-from clipzy_api.inputs.preconditions import admit, refuse_fields, refuse_parameters
 from clipzy_api.inputs.idempotency import over, sent_key
+from clipzy_api.inputs.preconditions import admit, refuse_fields, refuse_parameters
 from clipzy_api.lookup import POLL_AFTER, find_job, result_link
 from clipzy_api.openapi.operations import (
     DELETED,
@@ -21,16 +21,15 @@ from clipzy_api.openapi.operations import (
     described,
 )
 from clipzy_api.problems import ApiError
+from clipzy_api.rollback import Undo
 from clipzy_api.services import services
 from clipzy_api.submission import Order, accept, poll_after
-from clipzy_api.rollback import Undo
 from clipzy_api.views.videos import find_video
-from clipzy_storage.jobs.store import durable_records
-from clipzy_storage.jobs.store import completion
 from clipzy_storage import keys
-from clipzy_storage.models.records import Job, Status
-from clipzy_storage.failpoints import crash_point
 from clipzy_storage.errors import NotFound, QueueUnavailable, StorageError
+from clipzy_storage.failpoints import crash_point
+from clipzy_storage.jobs import completion, durable_records
+from clipzy_storage.models.records import Job, Status
 
 UNAVAILABLE = ("QUEUE_UNAVAILABLE", "STORAGE_UNAVAILABLE", "STORAGE_FULL")
 

@@ -7,12 +7,11 @@ from flask import Blueprint, Response, jsonify, request, url_for
 
 from clipzy_api import schemas as models
 from clipzy_api.inputs import job_config
-from clipzy_api.inputs.preconditions import JSON, MULTIPART, json_body, refuse_parameters, require_media_type
-from clipzy_api.views.files import FILE_NOT_FOUND, send_published
 from clipzy_api.inputs.idempotency import over, sent_key
+from clipzy_api.inputs.pagination import Page, requested_page
+from clipzy_api.inputs.preconditions import JSON, MULTIPART, json_body, refuse_parameters, require_media_type
 from clipzy_api.links import absolute, link_to, period_of
 from clipzy_api.lookup import POLL_AFTER, find_job, result_link, settled, why_missing
-from clipzy_api.result_manifests import Manifest
 from clipzy_api.openapi.operations import (
     CACHE_CONTROL,
     ETAG,
@@ -29,15 +28,16 @@ from clipzy_api.openapi.operations import (
     Header,
     described,
 )
-from clipzy_api.inputs.pagination import Page, requested_page
 from clipzy_api.problems import ApiError, invalid_field, missing_field, result_expired, unserved_field
+from clipzy_api.result_manifests import Manifest
+from clipzy_api.rollback import Undo
 from clipzy_api.services import owner, services
 from clipzy_api.submission import Order, accept, poll_after
-from clipzy_api.rollback import Undo
+from clipzy_api.views.files import FILE_NOT_FOUND, send_published
 from clipzy_api.views.videos import REFUSED_UPLOADS, content_of, find_video, take_video
 from clipzy_storage.backends.base import Link
-from clipzy_storage.models.records import ErrorCode, Job, Status, Video
 from clipzy_storage.errors import NotFound
+from clipzy_storage.models.records import ErrorCode, Job, Status, Video
 
 UNAVAILABLE = ("QUEUE_UNAVAILABLE", "STORAGE_UNAVAILABLE")
 NO_RESULT = (

@@ -7,23 +7,30 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request, url_for
 
 from clipzy_api import schemas as models
-from clipzy_api.inputs.preconditions import MULTIPART, admit, refuse_fields, refuse_parameters, require_media_type, upload_body
+from clipzy_api.inputs.container_sniffing import Container
 from clipzy_api.inputs.idempotency import REPLAYED, over, sent_key
 from clipzy_api.inputs.multipart import receive_file
+from clipzy_api.inputs.preconditions import (
+    MULTIPART,
+    admit,
+    refuse_fields,
+    refuse_parameters,
+    require_media_type,
+    upload_body,
+)
 from clipzy_api.links import absolute
 from clipzy_api.openapi.operations import DELETED, IDEMPOTENCY_KEY, LOCATION, REFUSED_FIELDS, Answer, Call, described
 from clipzy_api.openapi.operations import REPLAYED as REPLAYED_HEADER
 from clipzy_api.problems import RETRY_AFTER, ApiError, invalid_field, video_not_found
-from clipzy_api.services import owner, services
-from clipzy_api.inputs.container_sniffing import Container
 from clipzy_api.rollback import Undo
+from clipzy_api.services import owner, services
 from clipzy_storage import keys
 from clipzy_storage.backends.base import Incoming
-from clipzy_storage.models.records import Video
+from clipzy_storage.errors import AnsweredBefore, NotFound
 from clipzy_storage.failpoints import crash_point
 from clipzy_storage.jobs.durable_records import read_video, write_video
-from clipzy_storage.errors import AnsweredBefore, NotFound
 from clipzy_storage.jobs.store import IdempotencyKey
+from clipzy_storage.models.records import Video
 
 CONTENT_TYPES = {
     "mp4": "video/mp4",

@@ -12,7 +12,9 @@ def open_storage(settings: Settings, *, writer: str = "") -> Storage:
     """
     if settings.storage_type == "local":
         return LocalStorage(settings.local_storage_path, shared=settings.local_storage_shared, writer=writer)
-    from clipzy_storage.backends.s3.storage import S3Storage  # boto3 costs time and memory that local storage need not pay
+    from clipzy_storage.backends.s3.storage import (
+        S3Storage,  # boto3 costs time and memory that local storage need not pay
+    )
 
     return S3Storage(
         str(settings.s3_bucket_name),

@@ -10,8 +10,8 @@ import dotenv
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 
-from clipzy_storage.errors import ConfigurationError
 from clipzy_storage.config.urls import is_origin, is_url, redacted
+from clipzy_storage.errors import ConfigurationError
 
 DEFAULT_REDIS_URL = "redis://localhost:6379/0"
 EMBEDDED_REDIS_FILE = "redis/server.json"  # under CLIPZY_DATA_DIR, there while `clipzy up` runs its own server

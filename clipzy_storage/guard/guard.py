@@ -11,12 +11,13 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from clipzy_storage import keys, redis_client
+from clipzy_storage.config.settings import Settings
 from clipzy_storage.guard.members import ROLES, WINDOW_SECONDS, Member, living
 from clipzy_storage.guard.mount_verifier import Disproved, Prover
-from clipzy_storage.config.settings import Settings
 
 PROVE_AGAIN_SECONDS = 3600.0
 THREE_WAYS_OUT = (
@@ -77,7 +78,7 @@ class Guard:
     ) -> None:
         """``prover`` answers for a local storage, and asks for one that is declared shared."""
         self._redis = redis_client.connect(redis_url, answer_seconds=answer_seconds)
-        self._scripts = redis_client.Scripts(self._redis)
+        self._scripts = redis_client.Scripts(self._redis, Path(__file__).parent / "lua")
         self._prefix = prefix
         self._member = member
         self._member_id = member_id

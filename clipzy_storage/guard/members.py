@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 from clipzy_storage import keys, redis_client
-from clipzy_storage.process import ProcessIdentity
 from clipzy_storage.config.settings import Settings
+from clipzy_storage.process import ProcessIdentity
 
 WINDOW_SECONDS = 30  # a member that has been silent for so long is dead
 ROLES = {"worker": "worker", "web": "front end"}

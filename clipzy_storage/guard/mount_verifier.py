@@ -15,8 +15,8 @@ from typing import Any, NamedTuple, NoReturn
 
 from clipzy_storage import keys, redis_client
 from clipzy_storage.backends.base import Storage, put_bytes, read_bytes
-from clipzy_storage.errors import AlreadyExists, NotFound, QueueUnavailable, StorageError, StorageUnavailable
 from clipzy_storage.config.settings import Settings
+from clipzy_storage.errors import AlreadyExists, NotFound, QueueUnavailable, StorageError, StorageUnavailable
 
 PROOF_SECONDS = 90.0  # network filesystems show a new file up to a minute late
 SILENCE_SECONDS = 10.0  # more, for peers that look late

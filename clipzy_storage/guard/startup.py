@@ -7,17 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from clipzy_storage.guard.guard import guard
 from clipzy_storage import redis_client
 from clipzy_storage.backends import open_storage
 from clipzy_storage.backends.base import Storage
+from clipzy_storage.config.settings import DEFAULT_REDIS_URL, Settings
+from clipzy_storage.config.urls import redacted
 from clipzy_storage.errors import ConfigurationError, QueueUnavailable
+from clipzy_storage.guard import guard
 from clipzy_storage.guard.guard import Guard, Refused
 from clipzy_storage.guard.heartbeat import Keeper
 from clipzy_storage.guard.members import new_member, new_member_id
 from clipzy_storage.guard.mount_verifier import new_prover
-from clipzy_storage.config.settings import DEFAULT_REDIS_URL, Settings
-from clipzy_storage.config.urls import redacted
 
 log = logging.getLogger(__name__)
 

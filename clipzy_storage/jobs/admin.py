@@ -5,12 +5,12 @@ from datetime import timedelta
 from typing import Any, Literal, cast
 
 from clipzy_storage import redis_client
-from clipzy_storage.models.records import Job
 from clipzy_storage.errors import QueueUnavailable
 from clipzy_storage.jobs.redis_record import milliseconds, unchanging_part
-from clipzy_storage.redis_client import JobScripts
 from clipzy_storage.jobs.store import Claim
+from clipzy_storage.models.records import Job
 from clipzy_storage.models.result_cache_key import recipe_of_result
+from clipzy_storage.redis_client import JobScripts
 
 _BATCH = 500
 
@@ -118,7 +118,7 @@ class JobUpkeep(JobScripts):
         """
         if not self.is_current():
             raise QueueUnavailable("the job records are being compared with storage", certain=True)
-        return cast(Literal["dropped", "in use"], self._run("drop_video", video_id))
+        return cast(Literal["dropped", "in use"], self._run("block_video", video_id))
 
 
 def _batches(ids: Iterable[str]) -> Iterator[list[str]]:

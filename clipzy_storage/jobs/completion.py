@@ -11,14 +11,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar
 
-from clipzy_storage.jobs.store import durable_records
 from clipzy_storage import keys
 from clipzy_storage.backends.base import Storage, put_bytes, read_bytes
-from clipzy_storage.models.records import ErrorCode, Job, Status
-from clipzy_storage.failpoints import crash_point
 from clipzy_storage.errors import AlreadyExists, Damaged, NotFound, QueueUnavailable, StorageError
+from clipzy_storage.failpoints import crash_point
+from clipzy_storage.jobs import durable_records
 from clipzy_storage.jobs.store import Decided, JobStore
 from clipzy_storage.models.output import attempt_folder_of
+from clipzy_storage.models.records import ErrorCode, Job, Status
 
 STOPPED_TOO_OFTEN = "workers were stopped too often under this job"
 READINGS = 3  # of bytes that a digest is known of: some may have been lost on the way

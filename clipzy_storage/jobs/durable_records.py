@@ -12,8 +12,8 @@ from typing import TypeVar
 
 from clipzy_storage import keys
 from clipzy_storage.backends.base import Storage, put_json, read_bytes
-from clipzy_storage.models.records import SCHEMA_VERSION, Job, Video
 from clipzy_storage.errors import AlreadyExists, NotFound, StorageError
+from clipzy_storage.models.records import SCHEMA_VERSION, Job, Video
 
 _OPEN_JOBS, _DONE_JOBS = "jobs/open/", "jobs/done/"
 

@@ -4,8 +4,8 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from clipzy_storage.models.records import Job, JobError, Status
 from clipzy_storage.errors import Damaged
+from clipzy_storage.models.records import Job, JobError, Status
 
 UNCHANGING = {
     "schema_version",

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from clipzy_storage.jobs.store import durable_records
 from clipzy_storage import keys
 from clipzy_storage.backends.base import Storage, put_bytes, read_bytes
-from clipzy_storage.models.records import Job, rfc3339
-from clipzy_storage.failpoints import crash_point
 from clipzy_storage.errors import Damaged, NotFound, StorageError, StorageUnavailable
-from clipzy_storage.models.job_config import JobConfig
+from clipzy_storage.failpoints import crash_point
+from clipzy_storage.jobs import durable_records
 from clipzy_storage.jobs.store import JobStore
+from clipzy_storage.models.job_config import JobConfig
 from clipzy_storage.models.output import PIPELINE_VERSION, Output
+from clipzy_storage.models.records import Job, rfc3339
 from clipzy_storage.models.result_cache_key import recipe_of, recipe_of_result
 
 MOST_TRIED = 3  # of earlier jobs, since looking at one that is gone costs time too

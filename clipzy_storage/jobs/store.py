@@ -13,13 +13,13 @@ from datetime import timedelta
 from typing import Any, Literal, cast
 
 from clipzy_storage import keys, redis_client
-from clipzy_storage.models.records import SCHEMA_VERSION, ErrorCode, Job, Status
 from clipzy_storage.errors import AnsweredBefore, Damaged, IdempotencyMismatch, JobNotFound, VideoGone
 from clipzy_storage.jobs.redis_record import job_of, unchanging_part
-from clipzy_storage.redis_client import JobScripts
 from clipzy_storage.models.output import PIPELINE_VERSION
-from clipzy_storage.process import ProcessIdentity
+from clipzy_storage.models.records import SCHEMA_VERSION, ErrorCode, Job, Status
 from clipzy_storage.models.result_cache_key import recipe_of_result
+from clipzy_storage.process import ProcessIdentity
+from clipzy_storage.redis_client import JobScripts
 
 ReleaseReason = Literal["preempted", "transient", "crashed"]
 Released = Literal["queued", "delayed", "decided", ""]
@@ -264,7 +264,7 @@ class JobStore(JobScripts):
 
     def stale(self, *, queue_is_empty: bool) -> list[str]:
         """Waiting jobs whose hint was probably lost: half a lease old while no message waits, ten leases otherwise."""
-        answer = self._run("stale", int(queue_is_empty), self._lease_ms // 2, self._lease_ms * 10)
+        answer = self._run("due_for_notification", int(queue_is_empty), self._lease_ms // 2, self._lease_ms * 10)
         return list(answer)
 
     @property

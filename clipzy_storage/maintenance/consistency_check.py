@@ -6,14 +6,15 @@ is told, since records and files come and go meanwhile.
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from clipzy_storage.jobs.store import durable_records
+from typing import Protocol
+
 from clipzy_storage import keys
 from clipzy_storage.backends.base import BlobInfo, Storage, read_bytes
-from clipzy_storage.models.records import Job, Status
 from clipzy_storage.errors import Damaged, NotFound, StorageError, StorageUnavailable
+from clipzy_storage.jobs import durable_records
 from clipzy_storage.maintenance.inventory import (
     JobFiles,
     UploadFiles,
@@ -25,10 +26,7 @@ from clipzy_storage.maintenance.inventory import (
 )
 from clipzy_storage.maintenance.retention_rules import DAY_SECONDS, HOUR_SECONDS
 from clipzy_storage.models.output import attempt_folder_of
-from collections.abc import Iterable, Iterator
-from typing import Protocol
-from clipzy_storage.backends.base import Storage
-from clipzy_storage.maintenance.retention_rules import HOUR_SECONDS
+from clipzy_storage.models.records import Job, Status
 
 READ_BYTES = 1 << 20
 

@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Literal, Protocol
 
-from clipzy_storage.jobs.store import durable_records
 from clipzy_storage import keys
 from clipzy_storage.backends.base import Storage, put_json, read_bytes
-from clipzy_storage.models.records import SCHEMA_VERSION, Status
+from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import AlreadyExists, NotFound, QueueUnavailable, StorageError, StorageUnavailable
+from clipzy_storage.jobs import durable_records
 from clipzy_storage.maintenance.inventory import JobFiles, all_jobs, all_uploads, job_again, upload_again
 from clipzy_storage.maintenance.retention_rules import (
     HOUR_SECONDS,
@@ -30,7 +30,7 @@ from clipzy_storage.maintenance.retention_rules import (
     may_be_garbage,
 )
 from clipzy_storage.models.output import attempt_folder_of
-from clipzy_storage.config.settings import Settings
+from clipzy_storage.models.records import SCHEMA_VERSION, Status
 
 UPLOADS_AT_ONCE = 50  # a video that was dropped stays so for an hour only, and must be gone by then
 MOST_TROUBLES = 10  # with the storage itself, after which the rest waits for the next pass

@@ -13,15 +13,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from clipzy_storage.jobs.store import durable_records
-from clipzy_storage.jobs.store import completion
 from clipzy_storage import keys
 from clipzy_storage.backends.base import Storage
-from clipzy_storage.models.records import Job
-from clipzy_storage.failpoints import crash_point
 from clipzy_storage.errors import NotFound, StorageError, StorageUnavailable
+from clipzy_storage.failpoints import crash_point
+from clipzy_storage.jobs import completion, durable_records
 from clipzy_storage.jobs.admin import JobUpkeep
 from clipzy_storage.jobs.store import JobStore
+from clipzy_storage.models.records import Job
 
 KEEP_FINISHED = timedelta(days=30)  # in Redis and so in listings; storage keeps their records for ever
 YOUNG = timedelta(minutes=3)  # what one machine wrote so short ago another may not see yet

@@ -5,9 +5,9 @@ import json
 
 from pydantic import ValidationError
 
-from clipzy_storage.models.records import Job, Status
 from clipzy_storage.models.job_config import JobConfig
 from clipzy_storage.models.output import PIPELINE_VERSION
+from clipzy_storage.models.records import Job, Status
 
 
 def recipe_of(job: Job, *, pipeline_version: str | None = PIPELINE_VERSION) -> str:

@@ -9,11 +9,9 @@ from typing import Any
 
 from clipzy_storage.errors import StorageUnavailable
 from clipzy_worker.errors import InvalidMedia
-from clipzy_worker.sandbox.confinement import confine, follow_parent
-from clipzy_worker.sandbox.protocol import OUT_OF_MEMORY, OUT_OF_SPACE, SOURCE_LOST
-from clipzy_worker.sandbox.protocol import Report
+from clipzy_worker.sandbox.confinement import SandboxRefused, confine, follow_parent
+from clipzy_worker.sandbox.protocol import OUT_OF_MEMORY, OUT_OF_SPACE, SOURCE_LOST, Report
 from clipzy_worker.sandbox.request import MediaLimits, MediaRequest
-from clipzy_worker.sandbox.confinement import SandboxRefused
 
 _FAILED = 1
 _TOO_LARGE_A_FILE = "wrote too large a file"

@@ -3,12 +3,13 @@
 import json
 from pathlib import Path
 from typing import Any
+
 import cv2
 import numpy as np
-from clipzy_worker.analysers.audio.loudness import FLOOR_LUFS, STEPS_PER_SECOND, Powers
-from clipzy_worker.analysers.audio.loudness import Meter
-from clipzy_worker.analysers.audio.waveform_image import draw
+
+from clipzy_worker.analysers.audio.loudness import FLOOR_LUFS, STEPS_PER_SECOND, Meter, Powers
 from clipzy_worker.analysers.audio.waveform import Waveform
+from clipzy_worker.analysers.audio.waveform_image import draw
 from clipzy_worker.analysers.images.contact_sheet import write_contact_sheet
 from clipzy_worker.analysers.images.jpeg import write_jpeg
 from clipzy_worker.analysers.images.poster import Draft

@@ -8,20 +8,20 @@ from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.packet import Packet
 
-from clipzy_worker.analysers.base import Block, Listener
 from clipzy_worker.analysers.audio.bass import Bass
 from clipzy_worker.analysers.audio.beats import Beats
 from clipzy_worker.analysers.audio.chunk import Chunk, Hearer
 from clipzy_worker.analysers.audio.silences import Silences
-from clipzy_worker.analysers.audio.true_peak import TruePeak
 from clipzy_worker.analysers.audio.speech import Voice
+from clipzy_worker.analysers.audio.true_peak import TruePeak
 from clipzy_worker.analysers.audio.waveform import Waveform
-from clipzy_worker.decode.audio import Chunks
+from clipzy_worker.analysers.base import Block, Listener
+from clipzy_worker.analysis.artifacts import write_artifacts
 from clipzy_worker.analysis.timings import Clock
+from clipzy_worker.decode.audio import Chunks
 from clipzy_worker.decode.k_weighting import Loudness
 from clipzy_worker.decode.mono import Mono
 from clipzy_worker.sandbox.request import MediaRequest
-from clipzy_worker.analysis.artifacts import write_artifacts
 
 _DECIMALS = 2  # of levels, percentages, beats a minute
 _SHARE_DECIMALS = 4

@@ -11,10 +11,10 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from clipzy_worker.errors import InvalidMedia
-from clipzy_worker.sandbox.request import MediaLimits
 from clipzy_worker.analysis.audio_pass import Sound
 from clipzy_worker.decode.source import Source, check_readable, too_long
+from clipzy_worker.errors import InvalidMedia
+from clipzy_worker.sandbox.request import MediaLimits
 
 _FALLBACK_RATE = Fraction(25)
 _MAX_EARLY_PACKETS = 2000  # of sound before the first picture: some 40 s; then the header is believed

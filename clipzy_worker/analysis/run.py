@@ -4,14 +4,14 @@ from typing import Any
 
 import cv2
 
-from clipzy_worker.analysis.timings import Clock
+from clipzy_worker.analysis.audio_pass import Sound
 from clipzy_worker.analysis.demux import Decoding
+from clipzy_worker.analysis.timings import Clock
+from clipzy_worker.analysis.video_pass import Watch
 from clipzy_worker.analysis.warnings import is_damaged, warnings_about
+from clipzy_worker.decode.source import Source, open_source, size_bytes_of
 from clipzy_worker.sandbox.protocol import Report
 from clipzy_worker.sandbox.request import MediaRequest
-from clipzy_worker.analysis.audio_pass import Sound
-from clipzy_worker.decode.source import Source, open_source, size_bytes_of
-from clipzy_worker.analysis.video_pass import Watch
 from clipzy_worker.stages import AUDIO_ANALYSIS, MOTION_ANALYSIS, STYLE_EXTRACTION, VIDEO_ANALYSIS
 from clipzy_worker.style.extract import extract
 

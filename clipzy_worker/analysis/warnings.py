@@ -1,7 +1,7 @@
 """What was odd about a file, in words for its owner."""
 
-from clipzy_worker.analysis.demux import Decoding
 from clipzy_worker.analysis.audio_pass import Sound
+from clipzy_worker.analysis.demux import Decoding
 from clipzy_worker.decode.source import Source
 
 

@@ -11,9 +11,9 @@ from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from numpy.typing import NDArray
 
-from clipzy_worker.analysers.base import Samples
 from clipzy_worker.analysers.audio.channels import named
 from clipzy_worker.analysers.audio.chunk import Chunk, first_sample, hop_of
+from clipzy_worker.analysers.base import Samples
 
 _TOLERANCE_SECONDS = 0.03  # of stamps: some containers round them, and a lost packet may be 21 ms
 _MOST_VALUES = 1 << 20  # in a chunk, however many channels there are; it is of 1 s otherwise

@@ -1,15 +1,16 @@
 """What a file says of itself, held against the allow-lists and the limits before anything of it is decoded."""
 
-from av.audio.stream import AudioStream
-from av.container import InputContainer
-from av.stream import Disposition
-from av.video.stream import VideoStream
-from clipzy_worker.errors import InvalidMedia
-from clipzy_worker.sandbox.request import MediaLimits
 from collections.abc import Iterator
 from typing import TypeAlias
+
+from av.audio.stream import AudioStream
+from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Stream
+from av.stream import Disposition, Stream
+from av.video.stream import VideoStream
+
+from clipzy_worker.errors import InvalidMedia
+from clipzy_worker.sandbox.request import MediaLimits
 
 DEMUXERS = {"mp4": "mov", "mov": "mov", "avi": "avi", "mkv": "matroska", "webm": "matroska"}
 # The decoders that may run: what cameras, phones and editors write, and well-tried code. Everything else stays shut.

@@ -8,10 +8,10 @@ from av.audio.frame import AudioFrame
 from av.audio.layout import AudioLayout
 from av.filter.graph import Graph
 
-from clipzy_worker.analysers.base import Samples
 from clipzy_worker.analysers.audio.channels import loudness_weights
 from clipzy_worker.analysers.audio.chunk import Chunk
 from clipzy_worker.analysers.audio.loudness import Meter
+from clipzy_worker.analysers.base import Samples
 
 _SHELF_HZ, _SHELF_GAIN_DB, _SHELF_Q = 1681.974450955533, 3.999843853973347, 0.7071752369554196
 _SHELF_BAND_EXPONENT = 0.4996667741545416

@@ -7,9 +7,9 @@ import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 
-from clipzy_worker.analysers.base import SAMPLE_RATE_HZ, Block, Samples
 from clipzy_worker.analysers.audio.channels import mono_weights
 from clipzy_worker.analysers.audio.chunk import HOPS_PER_SECOND, Chunk
+from clipzy_worker.analysers.base import SAMPLE_RATE_HZ, Block, Samples
 
 _PER_HOP = SAMPLE_RATE_HZ // HOPS_PER_SECOND
 

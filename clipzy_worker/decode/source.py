@@ -16,9 +16,16 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from clipzy_storage.errors import StorageUnavailable
+from clipzy_worker.decode.input_limits import (
+    AUDIO_DECODERS,
+    DEMUXERS,
+    VIDEO_DECODERS,
+    PacketBounds,
+    audio_track,
+    threads_for,
+    video_track,
+)
 from clipzy_worker.errors import InvalidMedia
-from clipzy_worker.decode.input_limits import PacketBounds
-from clipzy_worker.decode.input_limits import AUDIO_DECODERS, DEMUXERS, VIDEO_DECODERS, audio_track, threads_for, video_track
 from clipzy_worker.sandbox.request import MediaLimits, MediaRequest
 
 _READ_BYTES = 1 << 20

@@ -5,10 +5,10 @@ from fractions import Fraction
 import av.error
 
 from clipzy_worker.analysers.base import Pixels
-from clipzy_worker.errors import InvalidMedia
 from clipzy_worker.decode.picture import Geometry, Painter, quarter_turns
-from clipzy_worker.sandbox.request import MediaRequest
 from clipzy_worker.decode.source import Source, open_source
+from clipzy_worker.errors import InvalidMedia
+from clipzy_worker.sandbox.request import MediaRequest
 
 _MOST_PICTURES = 50  # to decode from the key picture before it: for one still, no more
 _TOLERANCE = Fraction(1, 1000)

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from clipzy_storage.models.records import Job
-from clipzy_storage.models.job_config import JobConfig
 from clipzy_storage.config.settings import Settings
+from clipzy_storage.models.job_config import JobConfig
+from clipzy_storage.models.records import Job
 from clipzy_worker.errors import MediaCrashed
+from clipzy_worker.processing.scratch import OUT
 from clipzy_worker.sandbox.process import MediaLimits, MediaProcess, MediaRequest
 from clipzy_worker.stages import percent_of
-from clipzy_worker.processing.scratch import OUT
 
 MAX_DECODER_THREADS = 16  # each holds pictures of its own in memory, and more bring nothing
 POLL_SECONDS = 0.25

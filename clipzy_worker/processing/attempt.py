@@ -9,23 +9,21 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from clipzy_storage.jobs.store import completion
 from clipzy_storage import keys
-from clipzy_storage.models.records import ErrorCode, Status
-from clipzy_storage.failpoints import crash_point
 from clipzy_storage.errors import Damaged, NotFound, QueueUnavailable, StorageError
+from clipzy_storage.failpoints import crash_point
+from clipzy_storage.jobs import completion
 from clipzy_storage.jobs.store import Claim, Decided, ReleaseReason
-from clipzy_worker.processing import prior_results
-from clipzy_worker.processing import upload_results
-from clipzy_worker.processing import analyse
+from clipzy_storage.models.records import ErrorCode, Status
 from clipzy_worker.errors import Cancelled, InvalidMedia, JobFailed, LostJob, MediaCrashed
+from clipzy_worker.processing import analyse, prior_results, upload_results
+from clipzy_worker.processing.context import Workplace
+from clipzy_worker.processing.integrity import Comparison
 from clipzy_worker.processing.interruption import Interruption
 from clipzy_worker.processing.lease import HeldLease
-from clipzy_worker.processing.integrity import Comparison
-from clipzy_worker.stages import STAGES
 from clipzy_worker.processing.prior_results import Result
 from clipzy_worker.processing.scratch import OUT, attempt_folder
-from clipzy_worker.processing.context import Workplace
+from clipzy_worker.stages import STAGES
 
 PATIENCE_SECONDS = 600  # how long a finished attempt waits for Redis to come back
 FIRST_STAGE = STAGES[0].name

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from clipzy_storage.backends.base import Storage
+from clipzy_storage.config.settings import Settings
 from clipzy_storage.jobs.admin import JobUpkeep
 from clipzy_storage.jobs.store import JobStore
-from clipzy_storage.config.settings import Settings
 from clipzy_worker.processing.lease import LeaseKeeper
 
 

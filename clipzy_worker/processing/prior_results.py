@@ -10,12 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from clipzy_storage.jobs.store import durable_records
-from clipzy_storage.jobs.store import completion
 from clipzy_storage import keys
-from clipzy_storage.jobs.store import result_cache
 from clipzy_storage.backends.base import read_bytes
 from clipzy_storage.errors import Damaged, NotFound, QueueUnavailable, StorageError
+from clipzy_storage.jobs import completion, durable_records, result_cache
 from clipzy_storage.jobs.store import Claim
 from clipzy_storage.models.output import PIPELINE_VERSION, attempt_folder_of
 from clipzy_worker.errors import LostJob

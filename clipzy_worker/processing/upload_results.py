@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from clipzy_storage.backends.base import Storage, put_bytes
-from clipzy_storage.models.records import Job, rfc3339
 from clipzy_storage.failpoints import crash_point
 from clipzy_storage.models.output import Artifact, Output
+from clipzy_storage.models.records import Job, rfc3339
 
 COPY_BLOCK_BYTES = 1 << 20
 

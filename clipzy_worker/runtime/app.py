@@ -8,17 +8,17 @@ from kombu import Queue
 from kombu.exceptions import OperationalError
 
 from clipzy_storage import celery_config
-from clipzy_storage.config import logs
 from clipzy_storage.backends.base import Storage
+from clipzy_storage.config import logs
+from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import QueueUnavailable, StorageError
 from clipzy_storage.jobs.admin import JobUpkeep
 from clipzy_storage.jobs.store import JobStore
-from clipzy_storage.config.settings import Settings
-from clipzy_worker.processing import attempt
-from clipzy_worker.runtime import transport
 from clipzy_worker.errors import JobFailed
-from clipzy_worker.processing.lease import LeaseKeeper
+from clipzy_worker.processing import attempt
 from clipzy_worker.processing.context import Workplace
+from clipzy_worker.processing.lease import LeaseKeeper
+from clipzy_worker.runtime import transport
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 from clipzy_storage.maintenance.garbage_collector import Leftovers
 from clipzy_storage.maintenance.recovery import IN_FLIGHT_SECONDS, KEEP_FINISHED, Recovery, Report
-from clipzy_worker.runtime.periodic import Rounds
 from clipzy_worker.processing.context import Workplace
+from clipzy_worker.runtime.periodic import Rounds
 
 REBUILD_AGAIN_SECONDS = 10  # where the one who rebuilt has died over it, or is slow: two at once do no harm
 RECONCILE_EVERY_SECONDS = 600

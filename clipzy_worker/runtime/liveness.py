@@ -1,7 +1,7 @@
 """The sign of life of a worker: a file on its own disk, touched as long as it runs, whatever else is down.
 
-``python -m clipzy_worker.runtime.liveness`` ends with status 0 where the workers of this data directory give theirs, for
-containers that restart who does not.
+``python -m clipzy_worker.runtime.liveness`` ends with status 0 where the workers of this data directory give theirs,
+for containers that restart who does not.
 """
 
 import json
@@ -15,8 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from clipzy_storage.process import ProcessIdentity
 from clipzy_storage.config.settings import Settings
+from clipzy_storage.process import ProcessIdentity
 
 FOLDER = "alive"
 SILENT_AFTER_SECONDS = 60  # more than a look may take while Redis hangs, beside the pause between two

@@ -9,12 +9,12 @@ import os
 import time
 from collections.abc import Callable
 
-from clipzy_storage.jobs.store import completion
 from clipzy_storage.errors import QueueUnavailable, StorageError
+from clipzy_storage.jobs import completion
 from clipzy_storage.jobs.store import Lease
 from clipzy_worker.processing import scratch
-from clipzy_worker.runtime.periodic import Rounds
 from clipzy_worker.processing.context import Workplace
+from clipzy_worker.runtime.periodic import Rounds
 
 SWEEP_EVERY_SECONDS = 3600
 UNFINISHED_FOR_SECONDS = 24 * 3600  # an upload that has not grown for so long has no writer any more

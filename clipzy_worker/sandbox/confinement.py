@@ -3,20 +3,18 @@
 Called in the process itself while it is still alone, before it loads a media library or opens the footage.
 """
 
+import contextlib
+import ctypes
 import os
+import resource
 import sys
 import sysconfig
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from clipzy_worker.sandbox import landlock
-from clipzy_worker.sandbox import namespaces
-from clipzy_worker.sandbox import seccomp
-from clipzy_worker.sandbox.request import Sandbox
-import contextlib
-import ctypes
-import resource
+
 from clipzy_storage.process import die_with_parent
-from clipzy_worker.sandbox.request import MediaLimits, MediaRequest
+from clipzy_worker.sandbox import landlock, namespaces, seccomp
+from clipzy_worker.sandbox.request import MediaLimits, MediaRequest, Sandbox
 
 NETWORK, FILES, CALLS = "network", "files", "system calls"
 WALLS = (NETWORK, FILES, CALLS)

@@ -1,13 +1,14 @@
 """What a running media process takes, looked at from outside: the files it has written, the memory it holds."""
 
 import os
+import re
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from clipzy_worker.sandbox.request import MediaLimits
-import re
-import stat
 from typing import Any
+
+from clipzy_worker.sandbox.request import MediaLimits
 
 _SECONDS_BETWEEN_LOOKS = 0.5
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")

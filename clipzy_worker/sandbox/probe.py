@@ -1,6 +1,7 @@
-"""The oldest media libraries that may look at footage of strangers. Pure."""
+"""What a media process would meet on this machine: outdated libraries, missing sandbox layers. A program of its own."""
 
 import json
+
 from clipzy_worker.sandbox import confinement
 from clipzy_worker.sandbox.confinement import forbid_new_privileges
 

@@ -15,8 +15,7 @@ from typing import IO, Any, Self
 
 from clipzy_storage.errors import StorageFull, StorageUnavailable
 from clipzy_worker.errors import InvalidMedia, MediaCrashed
-from clipzy_worker.sandbox.output_checks import check_artifacts
-from clipzy_worker.sandbox.output_checks import Gauges, output_excess
+from clipzy_worker.sandbox.output_checks import Gauges, check_artifacts, output_excess
 from clipzy_worker.sandbox.protocol import OUT_OF_SPACE, SOURCE_LOST, Messages, ProtocolError, printable
 from clipzy_worker.sandbox.request import MediaLimits, MediaRequest
 

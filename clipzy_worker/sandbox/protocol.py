@@ -2,11 +2,10 @@
 
 import json
 import math
-from typing import Any
-from clipzy_worker.stages import STAGES
 import time
 from typing import Any, BinaryIO
-from clipzy_worker.stages import Stage, fraction_of
+
+from clipzy_worker.stages import STAGES, Stage, fraction_of
 
 # The two crashes that are none: they may pass.
 OUT_OF_SPACE = "ran out of disk space"

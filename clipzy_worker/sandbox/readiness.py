@@ -8,10 +8,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from clipzy_storage.errors import ConfigurationError
 from clipzy_storage.config.settings import Settings
-from clipzy_worker.sandbox.process import clean_environment
+from clipzy_storage.errors import ConfigurationError
 from clipzy_worker.sandbox.confinement import CALLS, FILES, NETWORK, WALLS
+from clipzy_worker.sandbox.process import clean_environment
 
 PROBE_SECONDS = 60
 PROBE_TRIES = 3  # one that was killed, for want of memory or by accident, has found out nothing

@@ -1,12 +1,13 @@
 """Style DNA: what the measurements of one film say of its style. Pure; each field is explained in docs/style-dna.md."""
 
 import math
-from typing import Any
-from clipzy_storage.models.measurements import ColorGrade
 from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import pairwise
 from statistics import median
+from typing import Any
+
+from clipzy_storage.models.measurements import ColorGrade
 
 QUIETEST_LUFS, LOUDEST_LUFS = -36.0, -6.0
 UNCOMPRESSED_RANGE_LU = 20.0  # of film and concert sound as it was mixed for a quiet room

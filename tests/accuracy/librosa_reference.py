@@ -6,8 +6,8 @@ from importlib import import_module
 
 import numpy as np
 
-from tests.support.media.songs import SONG_SECONDS, SONGS, f_measure
 from tests.support.media.music import RATE, play
+from tests.support.media.songs import SONG_SECONDS, SONGS, f_measure
 
 
 def main() -> None:

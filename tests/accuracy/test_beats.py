@@ -7,8 +7,22 @@ import numpy as np
 import pytest
 
 from clipzy_worker.analysers.audio.beats import Beats
+from tests.support.media.music import (
+    RATE,
+    Part,
+    Piece,
+    Score,
+    Sound,
+    Times,
+    clicks,
+    hat,
+    heard_by,
+    kick,
+    noise,
+    play,
+    snare,
+)
 from tests.support.media.songs import SONG_SECONDS, SONGS, f_measure
-from tests.support.media.music import RATE, Part, Piece, Score, Sound, Times, clicks, hat, heard_by, kick, noise, play, snare
 
 # What librosa 0.11.0 makes of the songs, by ``tests/accuracy/librosa_reference.py``: beats a minute, and the F-measure
 # of its beats.

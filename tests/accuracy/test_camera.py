@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.media import camera_moves
 from tests.sandbox.conftest import Analyse
+from tests.support.media import camera_moves
 from tests.support.media.camera_moves import Film, pan, shake, steady, still, tilt, write, zoom
 
 FOOTAGE = Path(__file__).parents[1] / "footage"

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.support.media import clips
 from tests.sandbox.conftest import Analyse
+from tests.support.media import clips
 
 QUICK = ("-c:v", "libx264", "-preset", "ultrafast")
 TAKES = Path(__file__).parents[1] / "footage"

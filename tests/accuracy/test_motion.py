@@ -8,10 +8,22 @@ import numpy as np
 import pytest
 
 from clipzy_worker.analysers.motion.motion import MAX_VALUES, FlowCurve
-from tests.support.media import clips
 from tests.accuracy.test_camera import FOOTAGE
 from tests.sandbox.conftest import Analyse
-from tests.support.media.camera_moves import Film, Pixels, Pose, encode, pan, pictures, shake, steady, still, write, zoom
+from tests.support.media import clips
+from tests.support.media.camera_moves import (
+    Film,
+    Pixels,
+    Pose,
+    encode,
+    pan,
+    pictures,
+    shake,
+    steady,
+    still,
+    write,
+    zoom,
+)
 
 MOVING = Film(shake(0.5, pan_percent_per_second=8), passer=True, duration_seconds=1.6)
 SAME = {

@@ -15,8 +15,8 @@ from clipzy_storage.models.job_config import JobConfig, ThumbnailOptions
 from clipzy_worker.analysis.run import analyse
 from clipzy_worker.sandbox.protocol import Report
 from clipzy_worker.sandbox.request import MediaRequest
-from tests.support.media import shot_sets
 from tests.accuracy.shot_score import Found, Score, scenedetect, score
+from tests.support.media import shot_sets
 from tests.support.media.joined_films import FOOTAGE, Film, Truth
 
 Films = Callable[[str], Film]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from clipzy_worker.analysers.audio.beats import Beats
-from tests.support.media.songs import SONG_SECONDS, SONGS, rock
 from tests.support.media.music import Sound, clicks, heard_by, noise, play, tone
+from tests.support.media.songs import SONG_SECONDS, SONGS, rock
 from tests.support.media.speech import conversation
 
 CLICKS_BPM = (50, 57, 66, 75, 88, 100, 112, 120, 133, 150, 168, 180, 190, 200)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from clipzy_worker.analysers.audio.speech import Voice
-from tests.support.media.songs import SONGS
 from tests.support.media.music import Sound, heard_by, noise, play, tone
+from tests.support.media.songs import SONGS
 from tests.support.media.speech import FRAME_SECONDS, Spoken, conversation, over
 
 BACKGROUNDS: dict[str, Callable[[], Sound]] = {

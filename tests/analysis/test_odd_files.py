@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.support.media import clips
 from tests.sandbox.conftest import Analyse
+from tests.support.media import clips
 
 BARS = "smptehdbars=size=320x180:rate=25,trim=duration=2"
 TO_HDR = "zscale=pin=bt709:tin=bt709:min=bt709:rin=limited:p=bt2020:t={}:m=2020_ncl:r=limited:npl=203"

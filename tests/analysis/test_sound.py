@@ -11,12 +11,12 @@ from pydantic import TypeAdapter
 
 from clipzy_storage.models.job_config import SilenceOptions
 from clipzy_storage.models.measurements import Audio
-from clipzy_worker.analysers.base import SAMPLE_RATE_HZ, Block
 from clipzy_worker.analysers.audio.chunk import HOPS_PER_SECOND, Chunk
-from clipzy_worker.analysis.timings import Clock
-from clipzy_worker.sandbox.request import MediaRequest
+from clipzy_worker.analysers.base import SAMPLE_RATE_HZ, Block
 from clipzy_worker.analysis.audio_pass import Sound
+from clipzy_worker.analysis.timings import Clock
 from clipzy_worker.decode.source import open_source
+from clipzy_worker.sandbox.request import MediaRequest
 from tests.support.media import clips
 from tests.support.media.clips import ffmpeg
 from tests.support.media.sounds import RATE_HZ, Wave, audio_of, film, joined, measured, silence, tone

@@ -13,8 +13,8 @@ from clipzy_storage.models.job_config import SilenceOptions
 from clipzy_worker.analysers.audio.chunk import HOPS_PER_SECOND, Chunk
 from clipzy_worker.analysers.audio.loudness import Meter
 from clipzy_worker.analysers.audio.silences import Silences
-from clipzy_worker.analysers.audio.waveform_image import HEIGHT, WIDTH
 from clipzy_worker.analysers.audio.waveform import MAX_POINTS, Waveform
+from clipzy_worker.analysers.audio.waveform_image import HEIGHT, WIDTH
 from clipzy_worker.sandbox.output_checks import check_artifacts
 from tests.support.media.sounds import audio_of, film, joined, measured, silence, tone
 

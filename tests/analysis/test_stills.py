@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from clipzy_worker.analysers.base import Pixels
-from tests.support.media import clips
 from tests.sandbox.conftest import Analyse
+from tests.support.media import clips
 
 
 def picture(path: Path) -> Pixels:

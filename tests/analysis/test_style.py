@@ -5,9 +5,14 @@ from typing import Any
 import pytest
 
 from clipzy_storage.models.style_dna import StyleDna
-from clipzy_worker.style.extract import aspect_ratio, compression_ratio, extract, normalization_level
-from clipzy_worker.style.extract import beat_sync
-from clipzy_worker.style.extract import ranked_transitions
+from clipzy_worker.style.extract import (
+    aspect_ratio,
+    beat_sync,
+    compression_ratio,
+    extract,
+    normalization_level,
+    ranked_transitions,
+)
 
 GRADE = dict.fromkeys(("temperature", "tint", "saturation", "contrast", "highlights", "shadows"), 5.0)
 

@@ -16,16 +16,16 @@ from clipzy_api.cache_hits import AtOnce
 from clipzy_api.concurrency_limits import REUSES_AT_ONCE
 from clipzy_storage import keys
 from clipzy_storage.backends.base import BlobInfo, Storage
-from clipzy_storage.models.records import EVERYONE, Job, Status
+from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.errors import QueueUnavailable, StorageUnavailable
 from clipzy_storage.jobs.admin import JobUpkeep
 from clipzy_storage.jobs.store import JobStore
-from clipzy_storage.backends.local.storage import LocalStorage
-from tests.support.servers import RedisServer
-from tests.support.wire import eventually
+from clipzy_storage.models.records import EVERYONE, Job, Status
 from tests.storage.backends import Backend
 from tests.support.finished_jobs import PICTURES, accepted, completed, files_of, result_of
 from tests.support.s3_servers import S3Server
+from tests.support.servers import RedisServer
+from tests.support.wire import eventually
 
 
 class Hints:

@@ -6,16 +6,15 @@ from typing import Any
 import pytest
 import requests
 
-from clipzy_storage.jobs.store import durable_records
-from clipzy_storage.jobs.store import completion
 from clipzy_storage import keys
-from clipzy_storage.models.records import ErrorCode
+from clipzy_storage.jobs import completion, durable_records
 from clipzy_storage.jobs.store import Decided
 from clipzy_storage.maintenance.recovery import Recovery
+from clipzy_storage.models.records import ErrorCode
+from tests.support.records import reap_twice
 from tests.support.servers import FrontEnd, RedisServer
 from tests.support.wire import eventually, exchange, head
 from tests.support.work import claim, complete, conclude, fail, prepare_result, submit
-from tests.support.records import reap_twice
 
 JOBS = "/api/v1/jobs"
 

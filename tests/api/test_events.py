@@ -14,21 +14,21 @@ import pytest
 import redis
 import requests
 
+from clipzy_api.concurrency_limits import EVENTS_AT_ONCE
 from clipzy_api.server.idle_connections import QUIET_SECONDS
 from clipzy_api.views.events import BEAT_SECONDS
-from clipzy_api.concurrency_limits import EVENTS_AT_ONCE
 from clipzy_storage import keys
-from clipzy_storage.models.records import ErrorCode, Status
-from clipzy_storage.jobs.durable_records import read_open, write_done_job
 from clipzy_storage.jobs.admin import JobUpkeep
+from clipzy_storage.jobs.durable_records import read_open, write_done_job
 from clipzy_storage.jobs.store import JobStore
-from tests.support.openapi import assert_described, served_by
+from clipzy_storage.models.records import ErrorCode, Status
 from tests.support.event_stream import EventStream, Told, seen_of
+from tests.support.openapi import assert_described, served_by
+from tests.support.records import finish
 from tests.support.servers import FrontEnd, RedisServer, running_front_end
+from tests.support.tcp_proxy import Fault, TcpProxy
 from tests.support.wire import connect, eventually, head
 from tests.support.work import claim, complete, fail, submit
-from tests.support.records import finish
-from tests.support.tcp_proxy import Fault, TcpProxy
 
 EVENTS = "/api/v1/jobs/{job_id}/events"
 FAR_AHEAD = "999999999999999-0"

@@ -13,10 +13,10 @@ from clipzy_api.concurrency_limits import DOWNLOADS_AT_ONCE
 from clipzy_storage import keys
 from clipzy_storage.backends.base import put_json
 from clipzy_storage.jobs.durable_records import write_done_job
+from tests.support.records import finish
 from tests.support.servers import FrontEnd
 from tests.support.wire import connect, eventually, head
 from tests.support.work import POSTER, claim, complete, expire, submit
-from tests.support.records import finish
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import pytest
 import requests
 
 from clipzy_api.concurrency_limits import BODIES_AT_ONCE
-from clipzy_storage.jobs.store import durable_records
 from clipzy_storage import keys
+from clipzy_storage.jobs import durable_records
 from clipzy_storage.maintenance.recovery import Recovery
 from tests.support.forms import CONTENT_TYPE, mp4_bytes, video_form
 from tests.support.servers import FrontEnd, RedisServer

@@ -12,14 +12,14 @@ import pytest
 import requests
 
 from clipzy_api.inputs.request_body import BLOCK_BYTES
-from clipzy_storage.models.records import EVERYONE, ErrorCode
 from clipzy_storage.models.job_config import MAX_CONFIG_BYTES, JobConfig
-from tests.support.openapi import served_by
+from clipzy_storage.models.records import EVERYONE, ErrorCode
 from tests.support.forms import BOUNDARY, CONTENT_TYPE, form, mp4_bytes, part
+from tests.support.openapi import served_by
+from tests.support.processes import clipzy
 from tests.support.servers import FrontEnd
 from tests.support.wire import Answer, answer_on, connect, eventually, exchange, head
 from tests.support.work import fail
-from tests.support.processes import clipzy
 
 JOBS, VIDEOS = "/api/v1/jobs", "/api/v1/videos"
 FILE = part("file", mp4_bytes(1000), filename="holiday.mp4")

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import requests
 
-from clipzy_storage.jobs.store import durable_records
 from clipzy_storage import keys
+from clipzy_storage.jobs import durable_records
 from clipzy_storage.models.records import ErrorCode, Status
 from tests.support.forms import mp4_bytes, video_form
 from tests.support.servers import FrontEnd, RedisServer, running_front_end

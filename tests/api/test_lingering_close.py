@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 import requests
 
-from clipzy_api.inputs.multipart import FRAMING_LIMIT_BYTES
 from clipzy_api.concurrency_limits import BODIES_AT_ONCE, DRAINS_AT_ONCE
+from clipzy_api.inputs.multipart import FRAMING_LIMIT_BYTES
 from tests.support.forms import CONTENT_TYPE, mp4_bytes, part, video_form
 from tests.support.node_upload import uploads_by_node
+from tests.support.requirements import missing
 from tests.support.servers import FrontEnd
 from tests.support.wire import answer_on, connect, eventually, exchange, head
-from tests.support.requirements import missing
 
 VIDEOS, JOBS = "/api/v1/videos", "/api/v1/jobs"
 CAP_BYTES = 1 << 20  # of `small_front_end`

@@ -1,7 +1,7 @@
 """Jobs of which Redis knows nothing, or not enough: storage does."""
 
-from clipzy_storage.jobs.store import durable_records
 from clipzy_storage import keys
+from clipzy_storage.jobs import durable_records
 from clipzy_storage.models.records import ErrorCode
 from tests.support.servers import FrontEnd
 from tests.support.work import claim, complete, fail, submit

@@ -15,12 +15,12 @@ import requests
 from flask import Flask
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from clipzy_api import schemas as models
 from clipzy_api import problems
+from clipzy_api import schemas as models
 from clipzy_api.problems import CODES
 from clipzy_storage.models.records import ErrorCode
-from tests.support.openapi import assert_described, codes_of, routes_of, served_by, unconnected_app
 from tests.support.forms import CONTENT_TYPE, mp4_bytes
+from tests.support.openapi import assert_described, codes_of, routes_of, served_by, unconnected_app
 from tests.support.servers import FrontEnd, RedisServer
 from tests.support.work import claim, complete, fail, submit
 

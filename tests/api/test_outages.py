@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import requests
 
-from clipzy_storage.jobs.store import durable_records
+from clipzy_storage.jobs import durable_records
 from tests.support.forms import mp4_bytes, video_form
+from tests.support.requirements import missing
 from tests.support.servers import FrontEnd, RedisServer, running_front_end
 from tests.support.wire import answer_on, connect, eventually, exchange, head
 from tests.support.work import submit
-from tests.support.requirements import missing
 
 VIDEOS, JOBS = "/api/v1/videos", "/api/v1/jobs"
 PROBLEM = "application/problem+json"

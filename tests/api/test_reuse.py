@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 import requests
 
-from clipzy_storage.jobs.store import completion
 from clipzy_storage import keys
-from clipzy_storage.models.records import EVERYONE, ErrorCode
+from clipzy_storage.jobs import completion
 from clipzy_storage.maintenance.recovery import Recovery
+from clipzy_storage.models.records import EVERYONE, ErrorCode
+from tests.support.finished_jobs import PICTURES, complete, files_of, found_in, result_of
 from tests.support.forms import mp4_bytes
 from tests.support.servers import FrontEnd, RedisServer
 from tests.support.wire import eventually
 from tests.support.work import expire, fail
-from tests.support.finished_jobs import PICTURES, complete, files_of, found_in, result_of
 
 JOBS = "/api/v1/jobs"
 

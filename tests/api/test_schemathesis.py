@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.support.deployment import Api, Stack
 from tests.support.forms import mp4_bytes
 from tests.support.servers import FrontEnd, running_front_end, running_redis
-from tests.support.deployment import Api, Stack
 
 ROOT = Path(__file__).parents[2]
 

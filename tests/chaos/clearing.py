@@ -5,9 +5,9 @@ from dataclasses import replace
 from typing import Any, cast
 
 from clipzy_storage.backends.base import BlobInfo, Storage
+from clipzy_storage.config.settings import Settings
 from clipzy_storage.jobs.admin import JobUpkeep
 from clipzy_storage.maintenance.garbage_collector import Leftovers
-from clipzy_storage.config.settings import Settings
 from clipzy_worker.processing import scratch
 from tests.chaos.deployment import Deployment
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.chaos.history import History
-from tests.support.nodes import Node, Supervisor
-from tests.support.redis_node import RedisNode
 from tests.chaos.stores import Store, open_store
 from tests.support.deployment import Api, eventually
+from tests.support.nodes import Node, Supervisor
+from tests.support.redis_node import RedisNode
 from tests.support.tcp_proxy import TcpProxy
 
 LEASE_SECONDS = 3

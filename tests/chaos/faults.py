@@ -5,8 +5,8 @@ import signal
 from collections.abc import Callable
 
 from tests.chaos.deployment import LEASE_SECONDS
-from tests.support.nodes import Frozen
 from tests.chaos.scene import Harm, Scene, media_processes
+from tests.support.nodes import Frozen
 
 Fault = Callable[[Scene], Harm | None]
 REDIS = "redis"

@@ -4,10 +4,10 @@ import json
 from contextlib import suppress
 from typing import Any
 
-from clipzy_storage.jobs.store import durable_records
 from clipzy_storage import keys
 from clipzy_storage.backends.base import Storage, read_bytes
 from clipzy_storage.errors import NotFound
+from clipzy_storage.jobs import durable_records
 from tests.chaos.aftermath import Aftermath
 from tests.chaos.clearing import clear
 from tests.chaos.deployment import Deployment

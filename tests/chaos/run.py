@@ -9,7 +9,6 @@ from pathlib import Path
 
 import requests
 
-from tests.support.media import clips
 from tests.chaos.aftermath import Aftermath
 from tests.chaos.checker import Verdict, judge
 from tests.chaos.clients import Client
@@ -19,6 +18,7 @@ from tests.chaos.leftovers import aftermath, listed
 from tests.chaos.nemesis import Nemesis, faults_for
 from tests.chaos.watcher import FINAL, Watcher
 from tests.support.deployment import Api, eventually
+from tests.support.media import clips
 
 SHOTS = ((12, 13), (60, 60), (200, 200, 200), (500, 500))  # frames: work of 0.3 to 3 s
 MOST_UNFINISHED = 6

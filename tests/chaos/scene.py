@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from tests.chaos.deployment import Deployment
-from tests.support.nodes import Node
 from tests.support.deployment import commands_below
+from tests.support.nodes import Node
 
 
 @dataclass(frozen=True)

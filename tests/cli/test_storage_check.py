@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from clipzy_storage import keys
-from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.backends.local.storage import LocalStorage
-from tests.support.processes import clipzy
-from tests.support.aged_storage import AgingBucket, Shelf
+from clipzy_storage.jobs.store import JobStore
 from tests.support import guards
+from tests.support.aged_storage import AgingBucket, Shelf
+from tests.support.processes import clipzy
 from tests.support.s3_servers import S3Server
 
 Ended = subprocess.CompletedProcess[str]

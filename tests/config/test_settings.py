@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from clipzy_storage.errors import ConfigurationError
 from clipzy_storage.config.settings import Settings, embedded_redis_url, names
+from clipzy_storage.errors import ConfigurationError
 
 
 def complaints(**given: str) -> tuple[str, ...]:

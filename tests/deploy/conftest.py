@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.servers import FrontEnd, RedisServer, running_front_end, running_redis
 from tests.support.nginx import Nginx, running_nginx
+from tests.support.servers import FrontEnd, RedisServer, running_front_end, running_redis
 
 CAP_MB = 1
 

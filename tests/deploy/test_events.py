@@ -3,13 +3,13 @@
 import re
 from contextlib import ExitStack
 
-from clipzy_api.views.events import BEAT_SECONDS
 from clipzy_api.concurrency_limits import EVENTS_AT_ONCE
+from clipzy_api.views.events import BEAT_SECONDS
 from tests.support.event_stream import EventStream
+from tests.support.nginx import SCRIPT, Nginx
 from tests.support.servers import FrontEnd
 from tests.support.wire import eventually
 from tests.support.work import claim, complete, submit
-from tests.support.nginx import SCRIPT, Nginx
 
 
 def test_events_come_through_nginx_as_they_happen(nginx: Nginx, front_end: FrontEnd) -> None:

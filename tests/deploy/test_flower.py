@@ -13,9 +13,9 @@ import redis
 import requests
 
 from clipzy_storage.celery_config import PROCESS_JOB
+from tests.support.deployment import CLIPZY, Process, Stack, eventually, free_port
 from tests.support.forms import mp4_bytes
 from tests.support.servers import RedisServer
-from tests.support.deployment import CLIPZY, Process, Stack, eventually, free_port
 
 LOGIN = ("watcher", "kW9-secret:with-colon")
 REDIS_PASSWORD = "rP7-secret"

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.support.dns_server import NAME, running_names
+from tests.support.echo_server import Echo, running_echo
+from tests.support.nginx import Nginx, running_nginx
 from tests.support.servers import FrontEnd
 from tests.support.wire import eventually, exchange, head
-from tests.support.echo_server import Echo, running_echo
-from tests.support.dns_server import NAME, running_names
-from tests.support.nginx import Nginx, running_nginx
 
 
 @pytest.fixture(scope="module")

@@ -20,9 +20,9 @@ import yaml
 
 from clipzy_api.cli.embedded_redis import find_server
 from clipzy_storage.process import leashed
-from tests.support.servers import FrontEnd
-from tests.support.s3_servers import S3Server
 from tests.support.deployment import Stack, eventually, free_port
+from tests.support.s3_servers import S3Server
+from tests.support.servers import FrontEnd
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "compose"

@@ -15,9 +15,9 @@ import requests
 from clipzy_storage import keys
 from clipzy_storage.celery_config import QUEUE
 from clipzy_storage.process import leashed
-from tests.support.servers import RedisServer
-from tests.support.nginx import running_nginx
 from tests.support.deployment import Api, eventually, free_port, media_process_below
+from tests.support.nginx import running_nginx
+from tests.support.servers import RedisServer
 
 PROCFILE = Path(__file__).parents[2] / "Procfile"
 SCRIPTS = Path(sys.executable).parent

@@ -12,9 +12,9 @@ import pytest
 
 from clipzy_api.problems import CODES
 from clipzy_storage.models.job_config import MAX_CONFIG_BYTES, JobConfig
+from tests.support.deployment import Stack
 from tests.support.openapi import routes_of, unconnected_app
 from tests.support.requirements import missing
-from tests.support.deployment import Stack
 
 CONFIG = JobConfig.model_json_schema()
 ROOT = Path(__file__).parents[2]

@@ -6,14 +6,10 @@ from types import ModuleType
 
 import pytest
 
-from clipzy_storage.guard.guard import startup
-from clipzy_storage.guard.guard import guard
-from clipzy_storage.guard.guard import heartbeat
 from clipzy_storage.backends.local import storage
-from clipzy_storage.guard.guard import mount_verifier
-from clipzy_storage.backends.s3 import session
-from clipzy_storage.backends.s3 import errors
+from clipzy_storage.backends.s3 import errors, session
 from clipzy_storage.config import settings
+from clipzy_storage.guard import guard, heartbeat, mount_verifier, startup
 
 PAGE = (Path(__file__).parents[2] / "docs/storage.md").read_text()
 ONE_LINE = " ".join(PAGE.split())
@@ -85,5 +81,5 @@ def test_the_numbers_are_those_of_the_code() -> None:
         f"{timeouts.connect_seconds:.0f} s for a connection and {timeouts.read_seconds:.0f} s for an answer" in ONE_LINE
     )
     assert timeouts.tries == 3
-    assert f"{local.FREE_RESERVE_BYTES >> 20} MiB are kept free" in ONE_LINE
-    assert f"the guard's proof waits {proof.PROOF_SECONDS:.0f} s" in ONE_LINE
+    assert f"{storage.FREE_RESERVE_BYTES >> 20} MiB are kept free" in ONE_LINE
+    assert f"the guard's proof waits {mount_verifier.PROOF_SECONDS:.0f} s" in ONE_LINE

@@ -4,12 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from clipzy_api.inputs import request_body
-from clipzy_api.server import idle_connections
-from clipzy_api.inputs import preconditions
-from clipzy_api.inputs import multipart
-from clipzy_api import concurrency_limits
-from clipzy_api.server import lingering_close
+from clipzy_api import concurrency_limits as limits
+from clipzy_api.inputs import multipart, preconditions, request_body
+from clipzy_api.server import idle_connections, lingering_close
 
 PAGE = (Path(__file__).parents[2] / "docs/uploads.md").read_text()
 NGINX = (Path(__file__).parents[2] / "compose/nginx.conf.template").read_text()
@@ -21,11 +18,12 @@ SCRIPT = (Path(__file__).parents[2] / "compose/nginx.sh").read_text()
     [
         f"threads {limits.THREADS}",
         f"{limits.BODIES_AT_ONCE} bodies, {limits.DOWNLOADS_AT_ONCE} downloads, {limits.DRAINS_AT_ONCE} drains",
-        f"blocks of {body.BLOCK_BYTES >> 10} KiB",
-        f"{intake.MAX_PARTS} parts, {intake.MAX_HEADER_BYTES >> 10} KiB of headers each",
-        f"{intake.FRAMING_LIMIT_BYTES >> 20} MiB beside the file, JSON bodies up to {door.JSON_LIMIT_BYTES >> 20} MiB",
-        f"drained for {refusal.DRAIN_SECONDS:.0f} s or {refusal.DRAIN_BYTES >> 20} MiB",
-        f"{connections.LEAST_BYTES >> 10} KiB in {connections.QUIET_SECONDS:.0f} s",
+        f"blocks of {request_body.BLOCK_BYTES >> 10} KiB",
+        f"{multipart.MAX_PARTS} parts, {multipart.MAX_HEADER_BYTES >> 10} KiB of headers each",
+        f"{multipart.FRAMING_LIMIT_BYTES >> 20} MiB beside the file, "
+        f"JSON bodies up to {preconditions.JSON_LIMIT_BYTES >> 20} MiB",
+        f"drained for {lingering_close.DRAIN_SECONDS:.0f} s or {lingering_close.DRAIN_BYTES >> 20} MiB",
+        f"{idle_connections.LEAST_BYTES >> 10} KiB in {idle_connections.QUIET_SECONDS:.0f} s",
     ],
 )
 def test_a_number_of_the_front_end(said: str) -> None:

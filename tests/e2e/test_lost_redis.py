@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.redis_node import RedisNode
 from tests.support.deployment import Api, Process, Stack, eventually, media_process_below
+from tests.support.redis_node import RedisNode
 
 HOST = "127.0.7.1"
 LEASE = {"JOB_LEASE_SECONDS": "2"}
@@ -111,7 +111,7 @@ def test_a_redis_from_an_old_append_only_file(past: Past, server: RedisNode) -> 
     past.worker.send(signal.SIGSTOP)
     server.keep_a_copy()
     past.worker.send(signal.SIGCONT)
-    past.go_on(with_deletion=False)  # that it stays deleted is believed after minutes: tests/maintenance/test_recovery.py
+    past.go_on(with_deletion=False)  # a deletion is believed after minutes: tests/maintenance/test_recovery.py
     assert past.ended(past.waiting)["status"] == "completed"
     results = {job_id: past.digest_of(job_id) for job_id in (past.running, past.waiting)}
     # When Redis starts from it, and the worker believes it at first

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.requirements import missing
 from tests.support.deployment import CLIPZY, Stack, eventually
+from tests.support.requirements import missing
 
 ELSEWHERE = ("unshare", "--uts", "sh", "-c", 'hostname elsewhere && exec "$@"', "sh")
 SHARED = {"LOCAL_STORAGE_SHARED": "true"}

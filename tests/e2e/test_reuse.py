@@ -8,8 +8,8 @@ import pytest
 
 from clipzy_storage import failpoints
 from tests.e2e.test_crash_points import Deployment
-from tests.support.finished_jobs import found_in
 from tests.support.deployment import Api, Stack, eventually
+from tests.support.finished_jobs import found_in
 
 # Where a front end that gives a job an earlier result may die, in the order in which it comes by.
 POINTS = ("claimed", "artifact-stored", "attempt-stored", "committed", "published", "done-recorded", "finished")

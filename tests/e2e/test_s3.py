@@ -11,10 +11,10 @@ import requests
 
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
 from clipzy_storage.models.output import Output
-from tests.support.media import clips
 from tests.support import s3_servers
-from tests.support.s3_servers import S3Server
 from tests.support.deployment import Api, Stack, eventually, free_port
+from tests.support.media import clips
+from tests.support.s3_servers import S3Server
 from tests.support.tcp_proxy import Fault, TcpProxy
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import redis
 
-from clipzy_storage.guard.guard import members
 from clipzy_storage.backends.local.storage import LocalStorage
-from tests.support.media import clips
-from tests.support.refusals import WAYS_OUT, refused
-from tests.support.mount_namespaces import BOUND, STRANGER, STRANGER_ID, Node, need_namespaces, need_users
+from clipzy_storage.guard import members
 from tests.support.deployment import eventually, free_port
+from tests.support.media import clips
+from tests.support.mount_namespaces import BOUND, STRANGER, STRANGER_ID, Node, need_namespaces, need_users
+from tests.support.refusals import WAYS_OUT, refused
 
 SHORT_SECONDS = 2.0
 

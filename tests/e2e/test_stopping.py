@@ -12,9 +12,9 @@ import pytest
 from clipzy_storage import keys
 from clipzy_storage.celery_config import QUEUE
 from clipzy_worker.runtime.shutdown import STOP_SECONDS
+from tests.support.deployment import Api, Process, Stack, commands_below, descendants, eventually, media_process_below
 from tests.support.servers import running_redis
 from tests.support.slow import slow_to
-from tests.support.deployment import Api, Process, Stack, commands_below, descendants, eventually, media_process_below
 
 TAKEN_WITHIN_SECONDS = 5
 # Nobody else's: a lease that runs out, or a hint that is sent again, would take longer than a test may.

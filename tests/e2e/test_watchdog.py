@@ -13,9 +13,9 @@ import pytest
 
 from clipzy_storage import keys
 from clipzy_worker.runtime.watchdog import LEAST_INTERVAL_SECONDS, LOOKS, STATUS_DEAF
+from tests.support.deployment import Stack, eventually
 from tests.support.servers import RedisServer, running_redis
 from tests.support.slow import slow_to
-from tests.support.deployment import Stack, eventually
 from tests.support.tcp_proxy import TcpProxy
 
 LEASE = {"JOB_LEASE_SECONDS": "2"}

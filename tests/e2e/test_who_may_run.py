@@ -12,13 +12,12 @@ from typing import Any
 import pytest
 
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
-from clipzy_storage.guard.guard import guard
-from clipzy_storage.guard.guard import members
-from clipzy_storage.errors import QueueUnavailable
 from clipzy_storage.config.settings import Settings
+from clipzy_storage.errors import QueueUnavailable
+from clipzy_storage.guard import guard, members
+from tests.support.deployment import Stack, commands_below, eventually, free_port
 from tests.support.processes import Watched
 from tests.support.refusals import WAYS_OUT, refused
-from tests.support.deployment import Stack, commands_below, eventually, free_port
 
 
 @pytest.fixture

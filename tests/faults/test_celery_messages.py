@@ -14,8 +14,8 @@ import pytest
 
 from clipzy_storage import keys
 from clipzy_storage.celery_config import PROCESS_JOB, QUEUE
-from tests.support.redis_deployment import HINTS, UNACKED, Deployment, running_deployment
 from tests.support.deployment import eventually
+from tests.support.redis_deployment import HINTS, UNACKED, Deployment, running_deployment
 
 
 @pytest.fixture(scope="module")

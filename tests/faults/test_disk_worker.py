@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.deployment import Process, eventually, media_process_below
+from tests.support.s3_servers import S3Server
 from tests.support.storage_deployment import (
     FIRST_DELAY_SECONDS,
     Deployment,
@@ -18,8 +20,6 @@ from tests.support.storage_deployment import (
     padded,
     small_disk,
 )
-from tests.support.s3_servers import S3Server
-from tests.support.deployment import Process, eventually, media_process_below
 from tests.support.tcp_proxy import Fault, TcpProxy
 
 SLOWLY = Fault("delay", "answer", seconds=0.01)

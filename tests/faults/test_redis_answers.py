@@ -10,13 +10,13 @@ import pytest
 
 from clipzy_api.concurrency_limits import BODIES_AT_ONCE
 from clipzy_api.task_queue import Queue
-from clipzy_storage.errors import QueueUnavailable
 from clipzy_storage.config.settings import Settings
+from clipzy_storage.errors import QueueUnavailable
 from tests.support.forms import mp4_bytes, video_form
-from tests.support.servers import FrontEnd, running_front_end
-from tests.support.wire import Answer, answer_on, connect, eventually, head
 from tests.support.redis_deployment import FaultyRedis, faulty_redis
+from tests.support.servers import FrontEnd, running_front_end
 from tests.support.tcp_proxy import Fault
+from tests.support.wire import Answer, answer_on, connect, eventually, head
 
 JOBS = "/api/v1/jobs"
 LIMIT_SECONDS = 5.0

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.redis_deployment import Deployment, running_deployment
 from tests.support.deployment import eventually
+from tests.support.redis_deployment import Deployment, running_deployment
 from tests.support.tcp_proxy import Fault
 
 LEASE_SECONDS = 2

@@ -6,17 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from clipzy_storage.jobs.store import durable_records
-from clipzy_storage.jobs.store import completion
 from clipzy_storage import keys
 from clipzy_storage.backends.base import Storage, put_bytes
-from clipzy_storage.models.records import EVERYONE, Status
-from clipzy_storage.jobs.store import Decided, JobStore
 from clipzy_storage.backends.local.storage import LocalStorage
+from clipzy_storage.jobs import completion, durable_records
+from clipzy_storage.jobs.store import Decided, JobStore
+from clipzy_storage.models.records import EVERYONE, Status
 from tests.support import s3_servers
-from tests.support.storage_deployment import Deployment, attempts_of, on_s3, padded
 from tests.support.records import new_job
 from tests.support.s3_servers import S3Server
+from tests.support.storage_deployment import Deployment, attempts_of, on_s3, padded
 from tests.support.tcp_proxy import Fault, TcpProxy
 
 INDEX = b'{"the": "index"}'

@@ -9,9 +9,9 @@ import redis
 import requests
 
 from clipzy_storage import keys
-from tests.support.storage_deployment import attempts_of, on_s3, padded
-from tests.support.s3_servers import S3Server
 from tests.support.deployment import eventually
+from tests.support.s3_servers import S3Server
+from tests.support.storage_deployment import attempts_of, on_s3, padded
 from tests.support.tcp_proxy import Fault, TcpProxy
 
 LEASE_SECONDS = 2

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.storage_deployment import FIRST_DELAY_SECONDS, Deployment, moments
 from tests.support.deployment import eventually
+from tests.support.storage_deployment import FIRST_DELAY_SECONDS, Deployment, moments
 
 LATE_FILES_SECONDS = 8  # less than the first delay: whoever is not seen at the second look is given up
 

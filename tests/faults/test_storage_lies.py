@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from clipzy_storage.backends.base import put_bytes, read_bytes
-from clipzy_storage.errors import AlreadyExists, Damaged, StorageUnavailable
 from clipzy_storage.backends.s3.storage import S3Storage
-from tests.support import s3_servers
-from tests.support.storage_gate import CUT, HALF, PAGE, OddGate
-from tests.support.s3_proxy import Rule
+from clipzy_storage.errors import AlreadyExists, Damaged, StorageUnavailable
 from tests.storage.s3.uploads import KEY as UPLOADED
 from tests.storage.s3.uploads import upload
+from tests.support import s3_servers
+from tests.support.s3_proxy import Rule
 from tests.support.s3_servers import S3Server
+from tests.support.storage_gate import CUT, HALF, PAGE, OddGate
 
 KEY = "results/job_1/output.json"
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.deployment import descendants
 from tests.support.media import clips
 from tests.support.storage_deployment import Deployment, attempts_of
-from tests.support.deployment import descendants
 
 
 @contextlib.contextmanager

@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
-from tests.support import s3_servers
-from tests.support.forms import video_form
-from tests.support.wire import connect, head
-from tests.support.storage_deployment import Deployment, on_s3, padded
-from tests.support.s3_proxy import Gate, Rule
 from tests.storage.s3.uploads import assert_nothing_left
-from tests.support.s3_servers import S3Server
+from tests.support import s3_servers
 from tests.support.deployment import Process, descendants, eventually, free_port
+from tests.support.forms import video_form
+from tests.support.s3_proxy import Gate, Rule
+from tests.support.s3_servers import S3Server
+from tests.support.storage_deployment import Deployment, on_s3, padded
 from tests.support.tcp_proxy import Fault, TcpProxy
+from tests.support.wire import connect, head
 
 MIB = 1 << 20
 NETWORK = [

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
-from tests.support.storage_deployment import Deployment, attempts_of, on_s3
+from tests.support.deployment import Api, Process, eventually
 from tests.support.s3_proxy import Gate, Request, Rule
 from tests.support.s3_servers import S3Server
-from tests.support.deployment import Api, Process, eventually
+from tests.support.storage_deployment import Deployment, attempts_of, on_s3
 
 TASK_ENDED = re.compile(r"Task \S+ (?:succeeded|raised)")
 # What a worker asks of a bucket for one job, in order: the operation, and where it lies.

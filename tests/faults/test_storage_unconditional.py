@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests.support.media import clips
 from tests.e2e.test_lost_workers import pool_child_below
-from tests.support.storage_deployment import on_s3
-from tests.support.s3_servers import S3Server
 from tests.support.deployment import eventually
+from tests.support.media import clips
+from tests.support.s3_servers import S3Server
+from tests.support.storage_deployment import on_s3
 
 
 def result_of(server: S3Server, bucket: str, job_id: str) -> tuple[bytes, Any]:

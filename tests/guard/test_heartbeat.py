@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from clipzy_storage.guard.guard import startup
+from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.errors import StorageUnavailable
+from clipzy_storage.guard import startup
 from clipzy_storage.guard.guard import Guard
 from clipzy_storage.guard.heartbeat import Keeper
-from clipzy_storage.backends.local.storage import LocalStorage
-from tests.support.guards import Join, probes
 from tests.support.deployment import eventually
+from tests.support.guards import Join, probes
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from clipzy_storage import keys
-from clipzy_storage.guard.guard import NotYet, Refused
 from clipzy_storage.backends.local.storage import LocalStorage
-from tests.support.guards import Join, join, probes
+from clipzy_storage.guard.guard import NotYet, Refused
 from tests.support.deployment import eventually
+from tests.support.guards import Join, join, probes
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from typing import Any, BinaryIO
 import pytest
 
 from clipzy_storage import keys
+from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.errors import NotFound, QueueUnavailable, StorageUnavailable
 from clipzy_storage.guard.guard import NotYet, Refused
-from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.guard.mount_verifier import Prover
 from tests.support.guards import Join, join, probes
 

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.guard.guard import Guard
 from clipzy_storage.jobs.store import JobStore
-from clipzy_storage.backends.local.storage import LocalStorage
 from tests.support import guards
 from tests.support.guards import Join
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from clipzy_storage.models.records import ErrorCode, Status
 from clipzy_storage.jobs.store import Decided, JobStore, Lease
+from clipzy_storage.models.records import ErrorCode, Status
 from tests.support.records import STORAGE_ID, claimed, finish, let_leases_expire, seen, submitted
 
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from clipzy_storage.models.records import ErrorCode
 from clipzy_storage.jobs.events import FIRST, JobEvents
 from clipzy_storage.jobs.store import JobStore, Lease
+from clipzy_storage.models.records import ErrorCode
 from tests.support.records import claimed, finish, submitted
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from clipzy_storage.models.records import EVERYONE, ErrorCode, Status
 from clipzy_storage.errors import JobNotFound, QueueUnavailable
 from clipzy_storage.jobs.store import Claim, JobStore, Lease
+from clipzy_storage.models.records import EVERYONE, ErrorCode, Status
 from tests.support.records import STORAGE_ID, claimed, finish, new_job, reap_twice, seen, submitted
 
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 from typing import Any
 
 from clipzy_storage import keys
-from clipzy_storage.models.records import ErrorCode, Status
 from clipzy_storage.jobs.store import JobStore
+from clipzy_storage.models.records import ErrorCode, Status
 from clipzy_storage.process import ProcessIdentity
 from tests.support.records import (
     STORAGE_ID,

@@ -9,23 +9,22 @@ from typing import Any
 
 import pytest
 
-from clipzy_storage.jobs.store import durable_records
 from clipzy_storage import keys
-from clipzy_storage.jobs.store import result_cache
 from clipzy_storage.backends.base import put_bytes, put_json, read_bytes
-from clipzy_storage.models.records import EVERYONE, ErrorCode, Status
+from clipzy_storage.backends.local.storage import LocalStorage
+from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import StorageUnavailable
+from clipzy_storage.jobs import durable_records, result_cache
 from clipzy_storage.jobs.admin import JobUpkeep
 from clipzy_storage.jobs.store import JobStore
-from clipzy_storage.backends.local.storage import LocalStorage
-from clipzy_storage.models.result_cache_key import recipe_of
 from clipzy_storage.maintenance.recovery import Recovery
-from clipzy_storage.config.settings import Settings
+from clipzy_storage.models.records import EVERYONE, ErrorCode, Status
+from clipzy_storage.models.result_cache_key import recipe_of
+from clipzy_worker.processing import analyse as processing_analyse
 from clipzy_worker.processing import attempt
-from clipzy_worker.processing import analyse
+from clipzy_worker.processing.context import Workplace
 from clipzy_worker.processing.lease import LeaseKeeper
 from clipzy_worker.processing.scratch import OUT
-from clipzy_worker.processing.context import Workplace
 from tests.support.finished_jobs import FOOTAGE, PICTURES, accepted, completed, files_of, found_in, result_of
 from tests.support.records import new_job
 
@@ -187,7 +186,7 @@ def test_what_was_copied_in_vain_does_not_stand_in_the_way(
         }
 
     found_there = json.loads(read_bytes(storage, keys.result_index(first.job_id)))
-    monkeypatch.setattr(analyse, "run_stages", analyse)
+    monkeypatch.setattr(processing_analyse, "run_stages", analyse)
     # When a worker takes the job, then it analyses the footage
     assert work(job.job_id) == "completed"
     assert result_of(storage, job.job_id)["reused_from"] is None
@@ -225,7 +224,9 @@ def test_copying_stops_where_the_job_is_wanted_no_more(jobs: JobStore, storage: 
         raise KeyError
 
     with pytest.raises(KeyError):
-        result_cache.copy_result(storage, earlier, job, prefix=f"results/{job.job_id}/attempts/1-a/", on_progress=unwanted)
+        result_cache.copy_result(
+            storage, earlier, job, prefix=f"results/{job.job_id}/attempts/1-a/", on_progress=unwanted
+        )
     # Then there is no index of it
     assert not [key for key in files_of(storage, job.job_id) if key.endswith("output.json")]
 

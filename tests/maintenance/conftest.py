@@ -3,9 +3,9 @@ from typing import Any, Literal
 
 import pytest
 
-from clipzy_storage.maintenance.garbage_collector import Leftovers
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.config.settings import Settings
+from clipzy_storage.maintenance.garbage_collector import Leftovers
 from tests.support.aged_storage import AgingBucket, Shelf
 from tests.support.s3_servers import S3Server
 

@@ -4,14 +4,14 @@ from collections.abc import Callable
 
 import pytest
 
-from clipzy_storage.maintenance import consistency_check as module
-from clipzy_storage.maintenance import consistency_check
 from clipzy_storage import keys
-from clipzy_storage.models.records import Job, Status
-from clipzy_storage.maintenance.inventory import JobFiles
-from clipzy_storage.maintenance.consistency_check import Finding, Inspection
 from clipzy_storage.jobs.admin import JobUpkeep
 from clipzy_storage.jobs.store import JobStore
+from clipzy_storage.maintenance import consistency_check
+from clipzy_storage.maintenance import consistency_check as module
+from clipzy_storage.maintenance.consistency_check import Finding, Inspection
+from clipzy_storage.maintenance.inventory import JobFiles
+from clipzy_storage.models.records import Job, Status
 from tests.support.aged_storage import CONTENT, PICTURE, Shelf
 from tests.support.records import finish
 

@@ -5,14 +5,14 @@ from collections.abc import Callable
 
 import pytest
 
-from clipzy_storage.maintenance import inventory
 from clipzy_storage import keys
-from clipzy_storage.maintenance import garbage_collector as module
-from clipzy_storage.models.records import Status
 from clipzy_storage.errors import StorageUnavailable
+from clipzy_storage.maintenance import garbage_collector as module
+from clipzy_storage.maintenance import inventory
+from clipzy_storage.maintenance.garbage_collector import MOST_TROUBLES, Leftovers
 from clipzy_storage.maintenance.inventory import JobFiles
 from clipzy_storage.maintenance.retention_rules import Kind
-from clipzy_storage.maintenance.garbage_collector import MOST_TROUBLES, Leftovers
+from clipzy_storage.models.records import Status
 from tests.support.aged_storage import Shelf
 
 Sweep = Callable[..., Leftovers]

@@ -7,19 +7,18 @@ from typing import Any
 
 import pytest
 
-from clipzy_storage.jobs.store import durable_records
-from clipzy_storage.jobs.store import completion
 from clipzy_storage import keys
 from clipzy_storage.backends.base import put_bytes, read_bytes
-from clipzy_storage.models.records import EVERYONE, Job, Status
-from clipzy_storage.errors import QueueUnavailable
-from clipzy_storage.jobs.admin import JobUpkeep
-from clipzy_storage.jobs.store import Claim, JobStore
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.config.settings import Settings
+from clipzy_storage.errors import QueueUnavailable
+from clipzy_storage.jobs import completion, durable_records
+from clipzy_storage.jobs.admin import JobUpkeep
+from clipzy_storage.jobs.store import Claim, JobStore
+from clipzy_storage.models.records import EVERYONE, Job, Status
+from clipzy_worker.processing.context import Workplace
 from clipzy_worker.processing.lease import LeaseKeeper
 from clipzy_worker.runtime.reaper import Reaper
-from clipzy_worker.processing.context import Workplace
 from tests.support.records import let_leases_expire, new_job
 
 INDEX = b'{"the": "index"}'

@@ -7,13 +7,13 @@ from typing import Any, Literal
 import pytest
 
 from clipzy_storage import keys
-from clipzy_storage.models.records import EVERYONE, Job, Status
+from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import QueueUnavailable, StorageUnavailable, VideoGone
-from clipzy_storage.maintenance.retention_rules import Kind
 from clipzy_storage.jobs.admin import JobUpkeep
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.maintenance.garbage_collector import Leftovers
-from clipzy_storage.config.settings import Settings
+from clipzy_storage.maintenance.retention_rules import Kind
+from clipzy_storage.models.records import EVERYONE, Job, Status
 from tests.maintenance.conftest import Recorder
 from tests.support.aged_storage import Shelf
 from tests.support.records import finish

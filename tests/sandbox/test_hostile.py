@@ -9,15 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from clipzy_worker.errors import InvalidMedia
 from clipzy_worker.decode.input_limits import DEMUXERS
+from clipzy_worker.errors import InvalidMedia
 from clipzy_worker.sandbox.process import MediaProcess, MediaRequest
-from tests.support.media import clips
-from tests.support.hostile import disguises
-from tests.support.hostile import mutations
+from tests.support.hostile import disguises, mutations
 from tests.support.hostile.bombs import BOMBS, Bomb
 from tests.support.hostile.canary import SECRET, listener
 from tests.support.hostile.outcomes import harmful, outcomes_of
+from tests.support.media import clips
 
 CONTAINERS = tuple(DEMUXERS)
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from clipzy_worker.decode.source import open_source
 from clipzy_worker.errors import InvalidMedia, MediaCrashed
 from clipzy_worker.sandbox.output_checks import output_excess
 from clipzy_worker.sandbox.process import MediaLimits, MediaProcess, MediaRequest
-from clipzy_worker.decode.source import open_source
 from tests.support.media import clips
 
 DOCS = Path(__file__).parents[2] / "docs" / "media-safety.md"

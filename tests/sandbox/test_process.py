@@ -76,7 +76,9 @@ def test_runs_a_stage_to_its_result(request_: MediaRequest) -> None:
 
 def test_the_parent_loads_no_media_library() -> None:
     # Given a fresh interpreter; When it imports the parent's side
-    script = "import sys, clipzy_worker.sandbox.process; print({'av', 'cv2', 'numpy', 'scenedetect'} & set(sys.modules))"
+    script = (
+        "import sys, clipzy_worker.sandbox.process; print({'av', 'cv2', 'numpy', 'scenedetect'} & set(sys.modules))"
+    )
     loaded = subprocess.run(python(script), capture_output=True, text=True, check=True).stdout
 
     # Then no library is there that a file could attack

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from clipzy_storage.errors import ConfigurationError
 from clipzy_storage.config.settings import Settings
-from clipzy_worker.sandbox import readiness
-from clipzy_worker.sandbox import probe
+from clipzy_storage.errors import ConfigurationError
+from clipzy_worker.sandbox import probe, readiness
 from clipzy_worker.sandbox.readiness import Readiness
 from tests.support.hostile.no_namespaces import without_namespaces
 

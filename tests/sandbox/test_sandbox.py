@@ -16,14 +16,13 @@ from typing import Any
 import pytest
 
 from clipzy_worker.errors import MediaCrashed
-from clipzy_worker.sandbox import readiness
-from clipzy_worker.sandbox import seccomp
+from clipzy_worker.sandbox import readiness, seccomp
 from clipzy_worker.sandbox.process import MediaLimits, MediaProcess, MediaRequest
-from tests.support.media import clips
 from tests.support.hostile.canary import SECRET, Listener, listener
 from tests.support.hostile.no_namespaces import without_namespaces
-from tests.support.requirements import missing
+from tests.support.media import clips
 from tests.support.mount_namespaces import STRANGER_ID, need_users
+from tests.support.requirements import missing
 
 PRISONER = Path(__file__).parents[1].joinpath("hostile", "prisoner.py").read_text()
 Plan = list[tuple[str, Any]]

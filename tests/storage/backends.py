@@ -7,9 +7,9 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 from clipzy_storage.backends.base import Storage
-from clipzy_storage.errors import AlreadyExists
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.backends.s3.storage import S3Storage
+from clipzy_storage.errors import AlreadyExists
 
 RACERS = 4
 RACE_TIMEOUT_SECONDS = 60

@@ -4,11 +4,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from clipzy_storage.jobs.store import durable_records
 from clipzy_storage import keys
 from clipzy_storage.backends.base import Storage, put_bytes, put_json
-from clipzy_storage.models.records import EVERYONE, SCHEMA_VERSION, ErrorCode, Job, JobError, Status, Video
 from clipzy_storage.errors import AlreadyExists, NotFound, StorageError
+from clipzy_storage.jobs import durable_records
+from clipzy_storage.models.records import EVERYONE, SCHEMA_VERSION, ErrorCode, Job, JobError, Status, Video
 
 NOW = datetime(2026, 1, 31, 12, 0, 0, 123000, tzinfo=UTC)
 
@@ -53,7 +53,10 @@ def test_a_job_is_open_until_it_is_done(storage: Storage) -> None:
     error = JobError(code=ErrorCode.INVALID_MEDIA, stage="video_analysis", message="no video stream")
     ended = job.model_copy(update={"status": Status.FAILED, "finished_at": NOW, "error": error})
     durable_records.write_done_job(storage, ended)
-    removed = [durable_records.remove_open_job(storage, job.job_id), durable_records.remove_open_job(storage, job.job_id)]
+    removed = [
+        durable_records.remove_open_job(storage, job.job_id),
+        durable_records.remove_open_job(storage, job.job_id),
+    ]
 
     # Then only its end is kept
     assert removed == [True, False]

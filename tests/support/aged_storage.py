@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from clipzy_storage.jobs.store import durable_records
 from clipzy_storage import keys
 from clipzy_storage.backends.base import BlobInfo, Storage, put_bytes, put_json
-from clipzy_storage.models.records import ErrorCode, Job, JobError, Status, Video
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.backends.s3.storage import S3Storage
+from clipzy_storage.jobs import durable_records
+from clipzy_storage.models.records import ErrorCode, Job, JobError, Status, Video
 
 CONTENT = b"footage"
 PICTURE = b"picture"

@@ -6,13 +6,12 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from clipzy_storage.jobs.store import durable_records
-from clipzy_storage.jobs.store import completion
 from clipzy_storage import keys
 from clipzy_storage.backends.base import Storage, put_bytes, read_bytes
-from clipzy_storage.models.records import Job, rfc3339
+from clipzy_storage.jobs import completion, durable_records
 from clipzy_storage.jobs.store import Claim, Decided, JobStore
 from clipzy_storage.models.output import PIPELINE_VERSION, Artifact, Output
+from clipzy_storage.models.records import Job, rfc3339
 from tests.support.records import new_job
 
 PICTURES = {"poster.jpg": b"poster" * 1000, **{f"shots/{number:04}.jpg": b"%04d" % number * 900 for number in range(5)}}

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from clipzy_storage import keys
-from clipzy_storage.guard.guard import Guard, NotYet
 from clipzy_storage.backends.local.storage import LocalStorage
+from clipzy_storage.guard.guard import Guard, NotYet
 from clipzy_storage.guard.members import Member
-from clipzy_storage.process import ProcessIdentity
 from clipzy_storage.guard.mount_verifier import Prover
+from clipzy_storage.process import ProcessIdentity
 from tests.support.deployment import eventually
 
 Join = Callable[..., Guard]

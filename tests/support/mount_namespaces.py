@@ -9,8 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.support.requirements import missing
 from tests.support.deployment import CLIPZY, Process, Stack
+from tests.support.requirements import missing
 
 _PATIENCE = str(Path(__file__).with_name("patience.py"))
 # Two users that both can read this checkout, wherever it lies. The first is bound by the permissions of files like any

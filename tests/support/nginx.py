@@ -11,8 +11,8 @@ from pathlib import Path
 import requests
 
 from clipzy_storage.process import leashed
-from tests.support.requirements import missing
 from tests.support.deployment import eventually, free_port
+from tests.support.requirements import missing
 
 SCRIPT = Path(__file__).parent.parent / "compose/nginx.sh"
 SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"

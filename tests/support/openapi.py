@@ -11,11 +11,11 @@ from flask import Flask
 from clipzy_api.app import create_app
 from clipzy_api.membership import Membership
 from clipzy_api.task_queue import Queue
+from clipzy_storage.backends.local.storage import LocalStorage
+from clipzy_storage.config.settings import Settings
 from clipzy_storage.guard.guard import Guard
 from clipzy_storage.jobs.admin import JobUpkeep
 from clipzy_storage.jobs.store import JobStore
-from clipzy_storage.backends.local.storage import LocalStorage
-from clipzy_storage.config.settings import Settings
 from tests.support.servers import FrontEnd
 
 Document = dict[str, Any]

@@ -7,8 +7,7 @@ it comes.
 import sys
 
 from clipzy_api import cli
-from clipzy_storage.guard.guard import heartbeat
-from clipzy_storage.guard.guard import mount_verifier
+from clipzy_storage.guard import heartbeat, mount_verifier
 from clipzy_worker.__main__ import main as work
 
 

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from clipzy_storage import keys
-from clipzy_storage.models.records import EVERYONE, Job
 from clipzy_storage.jobs.store import Claim, JobStore
+from clipzy_storage.models.records import EVERYONE, Job
 
 STORAGE_ID = "a-storage"
 

@@ -13,8 +13,8 @@ import redis
 
 from clipzy_storage import keys
 from clipzy_storage.celery_config import QUEUE
-from tests.support.servers import RedisServer, running_redis
 from tests.support.deployment import Api, Process, Stack, commands_below, eventually
+from tests.support.servers import RedisServer, running_redis
 from tests.support.tcp_proxy import TcpProxy
 
 HINTS = keys.BROKER_PREFIX + QUEUE

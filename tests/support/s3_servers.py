@@ -23,8 +23,8 @@ import botocore.session
 import requests
 from botocore.client import Config
 
-from clipzy_storage.process import leashed
 from clipzy_storage.backends.s3.storage import S3Storage
+from clipzy_storage.process import leashed
 from tests.support.deployment import eventually, free_port
 
 ACCESS_KEY, SECRET_KEY = "clipzytest", "clipzysecret"

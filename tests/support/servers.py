@@ -16,12 +16,12 @@ import requests
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
 from clipzy_api.cli.supervisor import Child
 from clipzy_storage import keys
+from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.jobs.admin import JobUpkeep
 from clipzy_storage.jobs.store import JobStore
-from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.process import leashed
-from tests.support.wire import eventually
 from tests.support.deployment import free_port
+from tests.support.wire import eventually
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.backends.local.storage import LocalStorage
-from clipzy_worker.processing import upload_results
+from clipzy_storage.jobs.store import JobStore
 from clipzy_worker.__main__ import main as work
+from clipzy_worker.processing import upload_results
 
 PATIENCE_SECONDS = 30
 # What is slow, and whether it is so before or after the step itself.

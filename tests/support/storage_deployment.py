@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
+from tests.support.deployment import Process, Stack
 from tests.support.requirements import missing
 from tests.support.s3_servers import S3Server
-from tests.support.deployment import Process, Stack
 
 IMPAIRED = (sys.executable, "-P", str(Path(__file__).with_name("storage_impaired.py")))
 FIRST_DELAY_SECONDS = 10  # after the first trouble with storage or scratch

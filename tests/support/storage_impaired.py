@@ -9,10 +9,10 @@ from collections.abc import Callable
 from datetime import timedelta
 from functools import partialmethod
 
-from clipzy_storage.backends.s3.storage import S3Storage
 from clipzy_storage.backends.s3.session import Timeouts
-from clipzy_worker.processing import prior_results
+from clipzy_storage.backends.s3.storage import S3Storage
 from clipzy_worker.__main__ import main
+from clipzy_worker.processing import prior_results
 
 
 def late_files(seconds: str) -> None:

@@ -6,11 +6,11 @@ from typing import Any
 
 import requests
 
-from clipzy_storage.jobs.store import completion
 from clipzy_storage import keys
 from clipzy_storage.backends.base import put_bytes, put_json
-from clipzy_storage.models.records import ErrorCode, Job
+from clipzy_storage.jobs import completion
 from clipzy_storage.jobs.store import Claim, Decided
+from clipzy_storage.models.records import ErrorCode, Job
 from tests.support.forms import mp4_bytes
 from tests.support.servers import FrontEnd
 

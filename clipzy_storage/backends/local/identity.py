@@ -6,7 +6,15 @@ import secrets
 from contextlib import suppress
 
 from clipzy_storage import keys
-from clipzy_storage.backends.local.dirfd import BLOCKED, descend, link_once, names, read_small, removed_in_the_end, write_small
+from clipzy_storage.backends.local.dirfd import (
+    BLOCKED,
+    descend,
+    link_once,
+    names,
+    read_small,
+    removed_in_the_end,
+    write_small,
+)
 
 _OWN_FOLDER, _ID_NAME = keys.STORAGE_ID.split("/")
 

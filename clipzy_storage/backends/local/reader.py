@@ -6,8 +6,8 @@ from contextlib import suppress
 
 from clipzy_storage import keys
 from clipzy_storage.backends.base import BlobInfo
-from clipzy_storage.errors import BadKey
 from clipzy_storage.backends.local.dirfd import clock, descend, status_of
+from clipzy_storage.errors import BadKey
 
 _OWN_FOLDER = keys.STORAGE_ID.split("/")[:1]
 

@@ -16,12 +16,6 @@ from typing import BinaryIO, Literal
 
 from clipzy_storage import keys
 from clipzy_storage.backends.base import BlobInfo, Incoming, Link, copy_through
-from clipzy_storage.errors import (
-    ConfigurationError,
-    NotFound,
-    StorageFull,
-    StorageUnavailable,
-)
 from clipzy_storage.backends.local.dirfd import (
     BLOCKED,
     FULL,
@@ -37,9 +31,15 @@ from clipzy_storage.backends.local.dirfd import (
     untouched,
 )
 from clipzy_storage.backends.local.identity import prove, read_identity, take_back, write_identity
-from clipzy_storage.keys import folder_of, segments_of
-from clipzy_storage.backends.local.writer import LocalIncoming, Window, translated
 from clipzy_storage.backends.local.reader import time_of, walk
+from clipzy_storage.backends.local.writer import LocalIncoming, Window, translated
+from clipzy_storage.errors import (
+    ConfigurationError,
+    NotFound,
+    StorageFull,
+    StorageUnavailable,
+)
+from clipzy_storage.keys import folder_of, segments_of
 
 FREE_RESERVE_BYTES = 256 << 20
 

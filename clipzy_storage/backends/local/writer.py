@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from clipzy_storage import keys
 from clipzy_storage.backends.base import BlobInfo
-from clipzy_storage.errors import AlreadyExists, BadKey, NotFound, StorageError, StorageFull, StorageUnavailable
 from clipzy_storage.backends.local.dirfd import BLOCKED, FILE_MODE, FULL, NEW_FILE, size_bytes
+from clipzy_storage.errors import AlreadyExists, BadKey, NotFound, StorageError, StorageFull, StorageUnavailable
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

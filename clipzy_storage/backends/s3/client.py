@@ -10,9 +10,9 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from clipzy_storage.errors import AlreadyExists, NotFound, StorageUnavailable
-from clipzy_storage.backends.s3.session import AWS_CHECKSUM, Connection, Timeouts, connect
 from clipzy_storage.backends.s3.errors import Silent, translated
+from clipzy_storage.backends.s3.session import AWS_CHECKSUM, Connection, Timeouts, connect
+from clipzy_storage.errors import AlreadyExists, NotFound, StorageUnavailable
 
 SILENT_SECONDS = 5.0  # how long nobody asks a store that has just let a request run out of time
 CREDENTIALS_MARGIN_SECONDS = 60  # a link ends so long before the credentials that sign it

@@ -2,6 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -13,18 +16,17 @@ from botocore.exceptions import (
     PartialCredentialsError,
     ProfileNotFound,
     ReadTimeoutError,
+    SSLError,
 )
+
 from clipzy_storage.errors import (
     AlreadyExists,
+    ConfigurationError,
     NotFound,
     StorageError,
     StorageFull,
     StorageUnavailable,
 )
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from botocore.exceptions import ClientError, NoCredentialsError, SSLError
-from clipzy_storage.errors import ConfigurationError, NotFound, StorageError, StorageUnavailable
 
 # Mistakes in what boto3 was given: no answer of the service can mend them.
 OWN_FAULTS = (

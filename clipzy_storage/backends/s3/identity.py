@@ -7,9 +7,9 @@ import time
 from contextlib import suppress
 
 from clipzy_storage import keys
-from clipzy_storage.errors import AlreadyExists, ConfigurationError, NotFound, StorageError, StorageUnavailable
 from clipzy_storage.backends.s3.client import S3Client
 from clipzy_storage.backends.s3.errors import Conflict, NotSupported, error_status
+from clipzy_storage.errors import AlreadyExists, ConfigurationError, NotFound, StorageError, StorageUnavailable
 
 ADOPTED = f"{keys.INCOMING}/adopted"  # there once anybody but its writer relies on the identity
 SETTLE_SECONDS = 1.0  # in which all have written who start together, where the service keeps no conditions

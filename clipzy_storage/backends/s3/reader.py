@@ -4,10 +4,10 @@ import hashlib
 import io
 from typing import TYPE_CHECKING, Any
 
-from clipzy_storage.errors import AlreadyExists, Damaged, StorageUnavailable
 from clipzy_storage.backends.s3.client import S3Client, metadata_of
 from clipzy_storage.backends.s3.errors import translated
 from clipzy_storage.backends.s3.writer import DIGEST
+from clipzy_storage.errors import AlreadyExists, Damaged, StorageUnavailable
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

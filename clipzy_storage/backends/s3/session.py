@@ -14,8 +14,8 @@ import boto3.session
 from botocore.client import Config
 from botocore.exceptions import BotoCoreError
 
-from clipzy_storage.errors import ConfigurationError, StorageUnavailable
 from clipzy_storage.backends.s3.errors import OWN_FAULTS
+from clipzy_storage.errors import ConfigurationError, StorageUnavailable
 
 DEFAULT_REGION = "us-east-1"  # what services other than AWS take when none is named
 AWS_CHECKSUM = "CRC32"

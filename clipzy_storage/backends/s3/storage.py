@@ -12,6 +12,13 @@ from typing import BinaryIO, Literal
 
 from clipzy_storage import keys
 from clipzy_storage.backends.base import BlobInfo, Incoming, Link, copy_through
+from clipzy_storage.backends.content_types import content_disposition_of, content_type_of
+from clipzy_storage.backends.s3.client import S3Client, metadata_of
+from clipzy_storage.backends.s3.errors import NotSupported, explained
+from clipzy_storage.backends.s3.identity import ADOPTED, S3Identity
+from clipzy_storage.backends.s3.reader import S3Window
+from clipzy_storage.backends.s3.session import Timeouts
+from clipzy_storage.backends.s3.writer import DIGEST, S3Incoming
 from clipzy_storage.errors import (
     AlreadyExists,
     BadKey,
@@ -22,14 +29,6 @@ from clipzy_storage.errors import (
     StorageUnavailable,
 )
 from clipzy_storage.keys import folder_of, segments_of
-from clipzy_storage.backends.s3.client import S3Client, metadata_of
-from clipzy_storage.backends.s3.session import Timeouts
-from clipzy_storage.backends.s3.errors import NotSupported
-from clipzy_storage.backends.s3.identity import ADOPTED, S3Identity
-from clipzy_storage.backends.s3.writer import DIGEST, S3Incoming
-from clipzy_storage.backends.s3.errors import explained
-from clipzy_storage.backends.s3.reader import S3Window
-from clipzy_storage.backends.content_types import content_disposition_of, content_type_of
 
 SMALLEST_PART_BYTES = 5 << 20
 MOST_PARTS = 9000  # the services take 10,000, all but the last of one size

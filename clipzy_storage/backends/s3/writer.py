@@ -13,9 +13,9 @@ from typing import Any
 
 from clipzy_storage import keys
 from clipzy_storage.backends.base import BlobInfo
-from clipzy_storage.errors import AlreadyExists, NotFound, StorageError, StorageUnavailable
 from clipzy_storage.backends.s3.client import S3Client, metadata_of
 from clipzy_storage.backends.s3.errors import Conflict, NotSupported
+from clipzy_storage.errors import AlreadyExists, NotFound, StorageError, StorageUnavailable
 
 PARTS_AT_ONCE = 4  # of one file
 MARK_AGAIN_SECONDS = 3600.0  # how often a long upload shows that it goes on

@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from clipzy_worker.analysers.base import Block
 from clipzy_worker.analysers.audio.gap_filling import Continuity
 from clipzy_worker.analysers.audio.onsets import BANDS, FRAMES_PER_SECOND, Envelope, Floats, Onsets
 from clipzy_worker.analysers.audio.tempo import Numbers, Pulse, flux, pulses
+from clipzy_worker.analysers.base import Block
 
 _CHAPTER_FRAMES = 600 * FRAMES_PER_SECOND
 _TIGHTNESS = 100.0

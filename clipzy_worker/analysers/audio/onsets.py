@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from clipzy_worker.analysers.base import SAMPLE_RATE_HZ, Samples
 from clipzy_worker.analysers.audio.gap_filling import joined
+from clipzy_worker.analysers.base import SAMPLE_RATE_HZ, Samples
 
 Floats = NDArray[np.float32]
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from clipzy_worker.analysers.base import SAMPLE_RATE_HZ, Block, Samples
 from clipzy_worker.analysers.audio.gap_filling import Continuity, joined
 from clipzy_worker.analysers.audio.silero import WINDOW, VoiceNetwork
+from clipzy_worker.analysers.base import SAMPLE_RATE_HZ, Block, Samples
 
 _BATCH = 128 * WINDOW
 _WINDOW_SECONDS = WINDOW / SAMPLE_RATE_HZ

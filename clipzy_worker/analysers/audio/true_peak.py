@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from clipzy_worker.analysers.base import Samples
 from clipzy_worker.analysers.audio.chunk import Chunk
+from clipzy_worker.analysers.base import Samples
 
 _TAPS = 24
 _KAISER_BETA = 5.0

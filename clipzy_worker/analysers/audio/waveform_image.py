@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from clipzy_worker.analysers.base import Pixels
 from clipzy_worker.analysers.audio.loudness import FLOOR_LUFS, Powers
+from clipzy_worker.analysers.base import Pixels
 
 WIDTH, HEIGHT = 1200, 200
 

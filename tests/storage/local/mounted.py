@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from clipzy_storage.backends.base import put_bytes, read_bytes
-from clipzy_storage.errors import ConfigurationError, StorageFull, StorageUnavailable
 from clipzy_storage.backends.local.storage import LocalStorage
+from clipzy_storage.errors import ConfigurationError, StorageFull, StorageUnavailable
 
 KEY = "uploads/vid_1/source.mp4"
 

@@ -11,12 +11,12 @@ import pytest
 
 from clipzy_storage import keys
 from clipzy_storage.backends.base import read_bytes
+from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.errors import (
     AlreadyExists,
     BadKey,
     NotFound,
 )
-from clipzy_storage.backends.local.storage import LocalStorage
 from tests.storage.local.folder import KEY, REPOSITORY, prepared, put, unfinished
 from tests.storage.local.paused_writer import HALF, MOMENTS
 

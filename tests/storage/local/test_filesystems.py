@@ -14,12 +14,12 @@ import pytest
 
 from clipzy_storage import keys
 from clipzy_storage.backends.base import read_bytes
+from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.errors import (
     AlreadyExists,
     StorageFull,
     StorageUnavailable,
 )
-from clipzy_storage.backends.local.storage import LocalStorage
 from tests.storage.local.folder import KEY, REPOSITORY, prepared, put, unfinished
 from tests.storage.local.mounted import SCENES
 from tests.support.requirements import missing

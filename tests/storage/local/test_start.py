@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from clipzy_storage import keys
-from clipzy_storage.errors import ConfigurationError, StorageError, StorageUnavailable
 from clipzy_storage.backends.local.storage import LocalStorage
+from clipzy_storage.errors import ConfigurationError, StorageError, StorageUnavailable
 from tests.storage.local.folder import KEY, prepared, put
 
 

@@ -7,10 +7,10 @@ import pytest
 
 from clipzy_storage import keys
 from clipzy_storage.backends.s3 import storage
-from clipzy_storage.backends.s3.storage import S3Storage
 from clipzy_storage.backends.s3.session import Timeouts
-from tests.support.s3_proxy import Gate
+from clipzy_storage.backends.s3.storage import S3Storage
 from tests.storage.s3.uploads import PART_BYTES
+from tests.support.s3_proxy import Gate
 from tests.support.s3_servers import S3Server
 
 SHORT = Timeouts(connect_seconds=2, read_seconds=5, tries=3)

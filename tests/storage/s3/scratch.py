@@ -7,9 +7,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from clipzy_storage.backends.s3 import storage
-from clipzy_storage.errors import StorageError
+from clipzy_storage.backends.s3 import storage as s3_storage
 from clipzy_storage.backends.s3.storage import S3Storage
+from clipzy_storage.errors import StorageError
 
 
 def run_on_a_small_disk(folder: Path, bucket: str, key: str, sha256: str, *, env: Mapping[str, str]) -> str | None:
@@ -24,7 +24,7 @@ def run_on_a_small_disk(folder: Path, bucket: str, key: str, sha256: str, *, env
 
 def _copy(folder: Path, bucket: str, key: str, sha256: str) -> str:
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=5m", "none", folder], check=True)
-    storage.SCRATCH_RESERVE_BYTES = 0
+    s3_storage.SCRATCH_RESERVE_BYTES = 0
     storage = S3Storage(bucket)
     storage.prepare()
 

@@ -10,13 +10,13 @@ import pytest
 import requests
 
 from clipzy_storage.backends.base import Link, put_bytes, read_bytes
-from clipzy_storage.errors import ConfigurationError, StorageUnavailable
 from clipzy_storage.backends.s3.storage import SMALLEST_PART_BYTES
+from clipzy_storage.errors import ConfigurationError, StorageUnavailable
 from tests.storage.s3.conftest import OpenStorage
-from tests.support.s3_proxy import Gate
 from tests.support.credentials_endpoint import Role
-from tests.support.s3_servers import S3Server
 from tests.support.deployment import Stack
+from tests.support.s3_proxy import Gate
+from tests.support.s3_servers import S3Server
 
 KEY = "results/job_1/output.json"
 on_moto = pytest.mark.parametrize("server", ["moto"], indirect=True)  # the server has no part in it

@@ -3,13 +3,13 @@
 import pytest
 
 from clipzy_storage import keys
-from clipzy_storage.backends.s3 import writer
 from clipzy_storage.backends.base import put_bytes, put_json, read_bytes
-from clipzy_storage.errors import StorageFull, StorageUnavailable
+from clipzy_storage.backends.s3 import writer
 from clipzy_storage.backends.s3.session import Timeouts
+from clipzy_storage.errors import StorageFull, StorageUnavailable
 from tests.storage.s3.conftest import IMPATIENT, SHORT, OpenStorage
-from tests.support.s3_proxy import Gate, Rule
 from tests.storage.s3.uploads import CONTENT, KEY, PART_BYTES, assert_nothing_left, stored, upload
+from tests.support.s3_proxy import Gate, Rule
 from tests.support.s3_servers import S3Server
 from tests.support.tcp_proxy import Fault, Kind, TcpProxy, Way
 

@@ -10,8 +10,8 @@ import pytest
 import requests
 
 from clipzy_storage.backends.base import put_bytes
-from clipzy_storage.errors import ConfigurationError
 from clipzy_storage.backends.s3.storage import S3Storage
+from clipzy_storage.errors import ConfigurationError
 from tests.storage.s3.conftest import OpenStorage
 from tests.support.s3_servers import S3Server
 from tests.support.tcp_proxy import TcpProxy

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from clipzy_storage.backends.base import put_bytes, read_bytes
-from clipzy_storage.errors import AlreadyExists
 from clipzy_storage.backends.s3.storage import SMALLEST_PART_BYTES
+from clipzy_storage.errors import AlreadyExists
 from tests.storage.s3.conftest import OpenStorage
 from tests.support.s3_proxy import Gate
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from clipzy_storage.backends.s3 import storage
 from clipzy_storage.backends.base import put_bytes, read_bytes
+from clipzy_storage.backends.s3 import storage as s3_storage
 from clipzy_storage.errors import Damaged, NotFound, StorageFull, StorageUnavailable
-from tests.support.requirements import missing
 from tests.storage.s3 import scratch
 from tests.storage.s3.conftest import IMPATIENT, OpenStorage
+from tests.support.requirements import missing
 from tests.support.s3_proxy import Gate, Rule
 from tests.support.s3_servers import S3Server
 from tests.support.tcp_proxy import Fault, TcpProxy
@@ -120,7 +120,7 @@ def test_a_copy_needs_room(open_storage: OpenStorage, tmp_path: Path, monkeypatc
     # Given less room than the source and what is made from it take
     storage = open_storage()
     storage.prepare()
-    monkeypatch.setattr(storage, "SCRATCH_RESERVE_BYTES", 1 << 60)
+    monkeypatch.setattr(s3_storage, "SCRATCH_RESERVE_BYTES", 1 << 60)
     # When it is to be copied, then it is refused before anything is written
     with pytest.raises(StorageFull, match=r"WORK_DIR has .* MiB free, a copy needs"):
         storage.local_copy(KEY, tmp_path, sha256=SHA256)

@@ -15,12 +15,12 @@ import botocore.auth
 import pytest
 
 from clipzy_storage import keys
-from clipzy_storage.backends.s3 import errors
 from clipzy_storage.backends.base import put_json, read_bytes
-from clipzy_storage.errors import AlreadyExists, ConfigurationError, StorageUnavailable
+from clipzy_storage.backends.s3 import errors
 from clipzy_storage.backends.s3.storage import S3Storage
-from tests.support.requirements import missing
+from clipzy_storage.errors import AlreadyExists, ConfigurationError, StorageUnavailable
 from tests.storage.s3.conftest import OpenStorage
+from tests.support.requirements import missing
 from tests.support.s3_proxy import Gate, Rule
 from tests.support.s3_servers import S3Server
 

@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from clipzy_storage.backends.s3 import session
-from clipzy_storage.backends.s3 import writer
 from clipzy_storage.backends.base import put_bytes, put_json
+from clipzy_storage.backends.s3 import session
+from clipzy_storage.backends.s3 import writer as s3_writer
+from clipzy_storage.backends.s3.session import Timeouts
 from clipzy_storage.errors import AlreadyExists, StorageUnavailable
 from clipzy_storage.process import leashed
-from clipzy_storage.backends.s3.session import Timeouts
 from tests.storage.s3.conftest import OpenStorage
-from tests.support.s3_proxy import Gate
 from tests.storage.s3.uploads import CONTENT, KEY, PART_BYTES, assert_nothing_left, stored, upload
-from tests.support.s3_servers import S3Server
 from tests.support.deployment import eventually
+from tests.support.s3_proxy import Gate
+from tests.support.s3_servers import S3Server
 
 DAY_SECONDS = 24 * 3600
 
@@ -110,7 +110,7 @@ def test_a_long_upload_shows_that_it_goes_on(
     open_storage: OpenStorage, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given an upload that is older than a marker is believed
-    monkeypatch.setattr(writer, "MARK_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(s3_writer, "MARK_AGAIN_SECONDS", 0.0)
     storage = open_storage(gate.url)
     storage.prepare()
     with storage.incoming(KEY) as incoming:
