@@ -19,10 +19,10 @@ from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.guard import members
 from clipzy_storage.jobs import durable_records
-from clipzy_storage.jobs.admin import JobUpkeep
+from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.models.records import EVERYONE, Job, Status
-from clipzy_storage.process import leashed
+from clipzy_storage.process import with_parent_death_signal
 from tests.support.deployment import Stack, eventually
 
 JOBS = 500
@@ -85,7 +85,7 @@ def _bare_per_second(redis_url: str) -> float:
     for number in range(JOBS):
         app.send_task("bare.do_nothing", args=[number in (0, JOBS - 1)])
     with redis.Redis.from_url(redis_url) as client:
-        command = leashed(sys.executable, "-m", "bench.bare_celery", redis_url, str(SLOTS))
+        command = with_parent_death_signal(sys.executable, "-m", "bench.bare_celery", redis_url, str(SLOTS))
         worker = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             eventually(lambda: client.llen(MOMENTS) == 2, "all bare tasks", seconds=120)
@@ -102,8 +102,8 @@ def _alone(redis_url: str, storage: LocalStorage) -> str:
     with redis.Redis.from_url(redis_url) as client:
         client.flushall()
     members.open_fresh(redis_url)
-    upkeep = JobUpkeep(redis_url)
-    upkeep.set_current(upkeep.server_run())
+    upkeep = JobAdmin(redis_url)
+    upkeep.set_reconciled(upkeep.server_run())
     return storage.prepare()
 
 

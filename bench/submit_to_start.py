@@ -12,7 +12,7 @@ from pathlib import Path
 import redis
 from celery import Celery
 
-from clipzy_storage.process import leashed
+from clipzy_storage.process import with_parent_death_signal
 from tests.support.deployment import Api, Stack, eventually
 from tests.support.media import clips
 
@@ -28,7 +28,7 @@ def compare(folder: Path, *, redis_url: str) -> bool:
         stack.worker()
         video_id = api.upload(clips.cuts_clip(folder).path, to="/videos")["video_id"]
         connection = http.client.HTTPConnection(api.url.removeprefix("http://"))
-        command = leashed(sys.executable, "-m", "bench.bare_celery", redis_url)
+        command = with_parent_death_signal(sys.executable, "-m", "bench.bare_celery", redis_url)
         bare = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             app = Celery("bare", broker=redis_url, set_as_current=False)

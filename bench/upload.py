@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.sending import answers, large_file, peak_memory_mib, send_by_tus, send_form
-from clipzy_storage.process import leashed
+from clipzy_storage.process import with_parent_death_signal
 from tests.support.deployment import Stack, eventually, free_port
 
 SIZE_MIB = 1000
@@ -74,7 +74,7 @@ def _tus(folder: Path) -> Iterator[int]:
 
 @contextmanager
 def _running(command: list[str], port: int) -> Iterator["subprocess.Popen[bytes]"]:
-    process = subprocess.Popen(leashed(*command))
+    process = subprocess.Popen(with_parent_death_signal(*command))
     try:
         eventually(lambda: answers(port), command[-1])
         yield process

@@ -9,9 +9,9 @@ from flask.json.provider import DefaultJSONProvider
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from clipzy_api import problems, security_headers
-from clipzy_api.cache_hits import AtOnce
+from clipzy_api.cache_hits import CachedResults
 from clipzy_api.membership import Membership
-from clipzy_api.result_manifests import Manifests
+from clipzy_api.result_manifests import ResultIndexes
 from clipzy_api.services import EXTENSION, Services
 from clipzy_api.task_queue import ANSWER_SECONDS, Queue
 from clipzy_api.views.docs import description as description_views
@@ -24,7 +24,7 @@ from clipzy_api.views.jobs import jobs as job_views
 from clipzy_api.views.videos import videos as video_views
 from clipzy_storage.backends.base import Storage
 from clipzy_storage.config.settings import Settings
-from clipzy_storage.jobs.admin import JobUpkeep
+from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.events import JobEvents
 from clipzy_storage.jobs.store import JobStore
 
@@ -39,11 +39,11 @@ def create_app(
     settings: Settings,
     storage: Storage,
     jobs: JobStore,
-    upkeep: JobUpkeep,
+    upkeep: JobAdmin,
     queue: Queue,
     membership: Membership,
 ) -> Flask:
-    """The application, made of ready parts. Connects to nothing. To be served within ``EarlyRefusals``."""
+    """The application, made of ready parts. Connects to nothing. To be served within ``LingeringClose``."""
     app = Flask("clipzy_api", static_folder=None)
     app.json = _InOrder(app)
     app.extensions[EXTENSION] = Services(
@@ -53,9 +53,9 @@ def create_app(
         upkeep=upkeep,
         events=JobEvents(settings.redis_url, answer_seconds=WAIT_SECONDS + ANSWER_SECONDS),
         queue=queue,
-        at_once=AtOnce(jobs, storage, queue),
+        at_once=CachedResults(jobs, storage, queue),
         membership=membership,
-        manifests=Manifests(storage),
+        manifests=ResultIndexes(storage),
     )
     app.url_map.merge_slashes = False  # a key with an empty segment is a wrong key, not another spelling of a right one
     problems.register(app)

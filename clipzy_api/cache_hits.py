@@ -17,15 +17,15 @@ from functools import partial
 from hashlib import sha256
 from typing import TypeVar
 
-from clipzy_api.concurrency_limits import REUSES_AT_ONCE, Share
+from clipzy_api.concurrency_limits import REUSES_AT_ONCE, ConcurrencyLimit
 from clipzy_api.task_queue import Queue
 from clipzy_storage import keys
 from clipzy_storage.backends.base import Storage
 from clipzy_storage.errors import QueueUnavailable, StorageError
-from clipzy_storage.failpoints import crash_point
+from clipzy_storage.failpoints import failpoint
 from clipzy_storage.jobs import completion, result_cache
 from clipzy_storage.jobs.result_cache import Earlier
-from clipzy_storage.jobs.store import Claim, Decided, JobStore
+from clipzy_storage.jobs.store import Claim, JobStore, PendingCompletion
 from clipzy_storage.models.records import Job
 
 PATIENCE_SECONDS = 2.0  # of a caller
@@ -40,13 +40,13 @@ class _TooSlow(Exception):
 
 
 @dataclass(frozen=True)
-class AtOnce:
+class CachedResults:
     """Ends jobs here, some at a time."""
 
     jobs: JobStore
     storage: Storage
     queue: Queue
-    places: Share = field(default_factory=lambda: Share(REUSES_AT_ONCE))
+    places: ConcurrencyLimit = field(default_factory=lambda: ConcurrencyLimit(REUSES_AT_ONCE))
 
     def end(self, job: Job) -> Job | None:
         """The job at its end, where an earlier result could be given to it in time; ``None``: it is for the workers.
@@ -100,7 +100,7 @@ class _Attempt:
         claim = self._jobs.claim(self._job.job_id, nonce=nonce, storage_id=self._job.storage_id)
         if claim is None:  # a worker was quicker, or somebody has cancelled it
             return None
-        crash_point("claimed")
+        failpoint("claimed")
         prefix = keys.attempt_prefix(claim.job.job_id, claim.job.attempt, nonce)
         try:
             index = result_cache.copy_result(
@@ -118,8 +118,8 @@ class _Attempt:
     def _commit(self, claim: Claim, prefix: str, index: bytes) -> Job | None:
         commit = partial(self._jobs.commit, claim, attempt_folder=prefix, result_sha256=sha256(index).hexdigest())
         answer = self._insist(commit)
-        if isinstance(answer, Decided):
-            crash_point("committed")
+        if isinstance(answer, PendingCompletion):
+            failpoint("committed")
             log.info("job.reused: %s", claim.job.job_id)
             return completion.conclude(self._jobs, self._storage, answer, index=index)
         if answer == "cancelled" and self._insist(lambda: self._jobs.abandon(claim)):

@@ -15,7 +15,7 @@ REUSES_AT_ONCE = 8  # in threads of their own
 THREADS = BODIES_AT_ONCE + DOWNLOADS_AT_ONCE + DRAINS_AT_ONCE + EVENTS_AT_ONCE + QUICK_AT_ONCE
 
 
-class Share:
+class ConcurrencyLimit:
     """At most ``size`` holders at once; whoever comes when it is taken is turned away, never kept waiting."""
 
     def __init__(self, size: int) -> None:

@@ -28,10 +28,10 @@ def find_job(job_id: str) -> Job:
     if not keys.is_job_id(job_id):
         raise JobNotFound(job_id)
     try:
-        job, is_certain = services().jobs.look_up(job_id, owner=owner())
+        job, is_reconciled = services().jobs.look_up(job_id, owner=owner())
     except JobNotFound:
         return _stored_job(job_id)
-    return job if is_certain else _ended_or(job)
+    return job if is_reconciled else _ended_or(job)
 
 
 def settled(jobs: list[Job]) -> list[Job]:

@@ -71,7 +71,7 @@ def invalid_field(name: str, *, expects: str) -> ApiError:
     return ApiError(422, "INVALID_FIELD", detail=detail, members={"field": name})
 
 
-def unserved_field(name: str, *, known: str) -> ApiError:
+def unknown_field(name: str, *, known: str) -> ApiError:
     """A field that is not taken, told apart from one that is taken and wrong."""
     why = "not served by this version yet" if name in _LATER_FIELDS else "unknown"
     detail = f"The field `{name}` is {why}; it should be left out. Taken: {known}."

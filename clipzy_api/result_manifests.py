@@ -23,7 +23,7 @@ class PublishedFile:
 
 
 @dataclass(frozen=True)
-class Manifest:
+class ResultIndex:
     """One job's published files by name, and the text of their index."""
 
     index: bytes
@@ -38,21 +38,21 @@ class Manifest:
         return next((file for file in self.files.values() if file.key == key), None)
 
 
-class Manifests:
+class ResultIndexes:
     """Manifests of one storage. An index is written once and last, so what was read of it stays true."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
         self._remembered = lru_cache(maxsize=REMEMBERED_JOBS)(self._read)
 
-    def of(self, job_id: str) -> Manifest:
+    def of(self, job_id: str) -> ResultIndex:
         """Raises ``NotFound`` as long as the job has published nothing, and ``StorageError``.
 
         What was read once is remembered: whether the result is still kept has to be asked elsewhere, and before.
         """
         return self._remembered(job_id)
 
-    def _read(self, job_id: str) -> Manifest:
+    def _read(self, job_id: str) -> ResultIndex:
         key = keys.result_index(job_id)
         index = read_bytes(self._storage, key)
         own = PublishedFile(key, len(index), hashlib.sha256(index).hexdigest())
@@ -64,4 +64,4 @@ class Manifests:
             }
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise Damaged(f"{key} is damaged: it is no index of a result") from error
-        return Manifest(index, {**listed, INDEX_NAME: own})
+        return ResultIndex(index, {**listed, INDEX_NAME: own})

@@ -12,7 +12,7 @@ from clipzy_storage.errors import QueueUnavailable, StorageError
 log = logging.getLogger(__name__)
 
 
-class Undo:
+class Rollback:
     """Used with ``with``: deletes the keys it was told of, last first, unless ``keep`` was called."""
 
     def __init__(self, storage: Storage) -> None:
@@ -28,7 +28,7 @@ class Undo:
         self._keys.clear()
 
     @contextmanager
-    def kept_where_redis_may_have_heard(self) -> Iterator[None]:
+    def kept_if_redis_may_know(self) -> Iterator[None]:
         """Around a command to Redis: where its answer was lost, what was written stays, for Redis may know of it."""
         try:
             yield

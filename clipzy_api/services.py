@@ -4,14 +4,14 @@ from dataclasses import dataclass, field
 
 from flask import current_app
 
-from clipzy_api.cache_hits import AtOnce
-from clipzy_api.concurrency_limits import BODIES_AT_ONCE, DOWNLOADS_AT_ONCE, EVENTS_AT_ONCE, Share
+from clipzy_api.cache_hits import CachedResults
+from clipzy_api.concurrency_limits import BODIES_AT_ONCE, DOWNLOADS_AT_ONCE, EVENTS_AT_ONCE, ConcurrencyLimit
 from clipzy_api.membership import Membership
-from clipzy_api.result_manifests import Manifests
+from clipzy_api.result_manifests import ResultIndexes
 from clipzy_api.task_queue import Queue
 from clipzy_storage.backends.base import Storage
 from clipzy_storage.config.settings import Settings
-from clipzy_storage.jobs.admin import JobUpkeep
+from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.events import JobEvents
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.models.records import EVERYONE
@@ -24,15 +24,15 @@ class Services:
     settings: Settings
     storage: Storage
     jobs: JobStore
-    upkeep: JobUpkeep
+    upkeep: JobAdmin
     events: JobEvents
     queue: Queue
-    at_once: AtOnce
+    at_once: CachedResults
     membership: Membership
-    manifests: Manifests
-    bodies: Share = field(default_factory=lambda: Share(BODIES_AT_ONCE))
-    downloads: Share = field(default_factory=lambda: Share(DOWNLOADS_AT_ONCE))
-    streams: Share = field(default_factory=lambda: Share(EVENTS_AT_ONCE))
+    manifests: ResultIndexes
+    bodies: ConcurrencyLimit = field(default_factory=lambda: ConcurrencyLimit(BODIES_AT_ONCE))
+    downloads: ConcurrencyLimit = field(default_factory=lambda: ConcurrencyLimit(DOWNLOADS_AT_ONCE))
+    streams: ConcurrencyLimit = field(default_factory=lambda: ConcurrencyLimit(EVENTS_AT_ONCE))
 
 
 def services() -> Services:

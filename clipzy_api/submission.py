@@ -13,7 +13,7 @@ from flask import Response, jsonify, url_for
 from clipzy_api.inputs.idempotency import REPLAYED
 from clipzy_api.links import absolute
 from clipzy_api.lookup import POLL_AFTER, find_job, result_link
-from clipzy_api.rollback import Undo
+from clipzy_api.rollback import Rollback
 from clipzy_api.services import owner, services
 from clipzy_storage import keys
 from clipzy_storage.errors import (
@@ -25,7 +25,7 @@ from clipzy_storage.errors import (
     QueueUnavailable,
     StorageError,
 )
-from clipzy_storage.failpoints import crash_point
+from clipzy_storage.failpoints import failpoint
 from clipzy_storage.jobs import durable_records
 from clipzy_storage.jobs.store import IdempotencyKey
 from clipzy_storage.models.records import Job, Video
@@ -47,10 +47,10 @@ class Order:
     config: dict[str, Any]
 
 
-def accept(place_order: Callable[[Undo], Order]) -> tuple[Response, int, dict[str, str]]:
+def accept(place_order: Callable[[Rollback], Order]) -> tuple[Response, int, dict[str, str]]:
     """Make the job and answer with it; where its key came before, with the job that was made then.
 
-    ``place_order`` may write files, of which it tells ``Undo``: a repeated upload is taken back.
+    ``place_order`` may write files, of which it tells ``Rollback``: a repeated upload is taken back.
 
     Raises:
         JobNotFound: the job that was made then has been deleted.
@@ -59,7 +59,7 @@ def accept(place_order: Callable[[Undo], Order]) -> tuple[Response, int, dict[st
     """
     repeated = {}
     try:
-        with Undo(services().storage) as undo:
+        with Rollback(services().storage) as undo:
             job = _start(place_order(undo), undo)
     except AnsweredBefore as before:
         job, repeated = find_job(before.made_id), REPLAYED
@@ -72,7 +72,7 @@ def poll_after(job: Job) -> dict[str, str]:
     return {} if job.status.is_final else POLL_AFTER
 
 
-def _start(order: Order, undo: Undo) -> Job:
+def _start(order: Order, undo: Rollback) -> Job:
     """Make the job durable, then known, then ended or announced; from the record on it will come to its end.
 
     Raises:
@@ -84,18 +84,18 @@ def _start(order: Order, undo: Undo) -> Job:
     if order.key is not None:
         job = _under_its_key(job)
     _open(job, undo)
-    crash_point("job-opened")
-    with undo.kept_where_redis_may_have_heard():  # the job may run after all, and needs its files then
+    failpoint("job-opened")
+    with undo.kept_if_redis_may_know():  # the job may run after all, and needs its files then
         job = services().jobs.submit(job, key=order.key)
     undo.keep()
-    crash_point("job-submitted")
+    failpoint("job-submitted")
     if ended := services().at_once.end(job):
         return ended
     try:
         services().queue.publish(job.job_id)
     except QueueUnavailable as error:
         log.warning("job.hint_lost: %s; the reaper will send it: %s", job.job_id, error)
-    crash_point("hint-sent")
+    failpoint("hint-sent")
     return job
 
 
@@ -121,7 +121,7 @@ def _recorded(job_id: str) -> Job | None:
     return None
 
 
-def _open(job: Job, undo: Undo) -> None:
+def _open(job: Job, undo: Rollback) -> None:
     """Write the durable record. Raises ``StorageError``, and as ``_refuse_repeated`` does."""
     storage, key = services().storage, keys.open_job(job.job_id)
     try:

@@ -51,7 +51,7 @@ def _tls(url: str) -> dict[str, Any]:
     return {"broker_use_ssl": {"ssl_cert_reqs": ssl.CERT_REQUIRED}} if urlsplit(url).scheme == "rediss" else {}
 
 
-def is_hint(message: Any) -> bool:
+def is_notification(message: Any) -> bool:
     """Whether this, out of the broker's list, calls our task with the id of a job, now, and with nothing to follow."""
     try:
         head, properties = message["headers"], message["properties"]
@@ -71,7 +71,7 @@ def is_hint(message: Any) -> bool:
         return False
 
 
-class WaitingHints:
+class QueueLength:
     """Counts the messages that no worker has taken yet."""
 
     def __init__(self, settings: Settings) -> None:

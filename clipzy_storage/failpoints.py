@@ -31,7 +31,7 @@ NAMES = (*FRONT_END, *WORKER, *UPKEEP)
 log = logging.getLogger(__name__)
 
 
-def crash_point(name: str) -> None:
+def failpoint(name: str) -> None:
     """End this process here and now if it was asked to."""
     assert name in NAMES, name
     asked = os.environ.get("CLIPZY_CRASH_AT")

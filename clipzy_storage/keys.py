@@ -63,7 +63,7 @@ def done_job(job_id: str) -> str:
     return f"jobs/done/{job_id}.json"
 
 
-def cancel_wish(job_id: str) -> str:
+def cancellation_request(job_id: str) -> str:
     """Somebody wants this unfinished job cancelled."""
     return f"jobs/cancel/{job_id}.json"
 

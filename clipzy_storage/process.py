@@ -72,7 +72,7 @@ def die_with_parent(parent_pid: int, *, with_signal: signal.Signals = signal.SIG
         os.kill(os.getpid(), with_signal)
 
 
-def leashed(*command: str) -> list[str]:
+def with_parent_death_signal(*command: str) -> list[str]:
     """The command line that runs ``command`` on a leash held by this process."""
     return [sys.executable, "-m", "clipzy_storage.process", str(os.getpid()), *command]
 

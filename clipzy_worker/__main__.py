@@ -10,7 +10,7 @@ os.environ["REMAP_SIGTERM"] = "SIGQUIT"
 
 from celery import Celery, signals
 
-from clipzy_storage.celery_config import WaitingHints
+from clipzy_storage.celery_config import QueueLength
 from clipzy_storage.config import logs, settings
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import ConfigurationError
@@ -18,9 +18,9 @@ from clipzy_storage.guard import startup
 from clipzy_worker.processing import scratch
 from clipzy_worker.runtime.app import create_workplace
 from clipzy_worker.runtime.janitor import Janitor
-from clipzy_worker.runtime.liveness import SignOfLife
+from clipzy_worker.runtime.liveness import LivenessFile
 from clipzy_worker.runtime.reaper import Reaper
-from clipzy_worker.runtime.shutdown import GiveBack, Stopping
+from clipzy_worker.runtime.shutdown import ReturnUnstarted, Shutdown
 from clipzy_worker.runtime.watchdog import STATUS_DEAF, Intake, Watchdog
 from clipzy_worker.sandbox import readiness
 
@@ -43,11 +43,11 @@ def main() -> int:
 def run(config: Settings) -> int:
     """Join, work, leave. Raises ``ConfigurationError``, also later, when the guard refuses."""
     logs.configure(config)
-    stopping = Stopping(config.drain)
-    stopping.end_at_once()  # until Celery runs
+    stopping = Shutdown(config.drain)
+    stopping.exit_on_sigterm()  # until Celery runs
     scratch.check(config.work_dir)
     readiness.check(config)
-    with SignOfLife(config.data_dir) as alive:
+    with LivenessFile(config.data_dir) as alive:
         watchdog = Watchdog(alive, lease_seconds=config.job_lease_seconds)
         watchdog.start()
         try:
@@ -56,7 +56,7 @@ def run(config: Settings) -> int:
             watchdog.stop()
 
 
-def _join_and_work(config: Settings, stopping: Stopping, watchdog: Watchdog) -> int:
+def _join_and_work(config: Settings, stopping: Shutdown, watchdog: Watchdog) -> int:
     refusals: list[str] = []
 
     def stop_refused(message: str) -> None:
@@ -66,9 +66,9 @@ def _join_and_work(config: Settings, stopping: Stopping, watchdog: Watchdog) -> 
     admission = startup.enter(config, role="worker", on_refused=stop_refused, wait=True)
     app, place = create_workplace(config, admission.storage, storage_id=admission.keeper.storage_id)
     scratch.sweep(config.work_dir)
-    waiting_hints = WaitingHints(config)
-    reaper, janitor = Reaper(place, waiting_hints=waiting_hints), Janitor(place)
-    intake = Intake(slots=config.max_concurrent_jobs, waiting_hints=waiting_hints)
+    queue_length = QueueLength(config)
+    reaper, janitor = Reaper(place, queue_length=queue_length), Janitor(place)
+    intake = Intake(slots=config.max_concurrent_jobs, queue_length=queue_length)
 
     def on_ready(**_: Any) -> None:
         reaper.start()  # not before: the pool is forked while there are few threads that could hold a lock
@@ -88,7 +88,7 @@ def _join_and_work(config: Settings, stopping: Stopping, watchdog: Watchdog) -> 
     return stopping.status
 
 
-def _work(app: Celery, stopping: Stopping, *, name: str, log_level: str) -> None:
+def _work(app: Celery, stopping: Shutdown, *, name: str, log_level: str) -> None:
     celerys: Any = app.Worker
 
     class Worker(celerys):  # type: ignore[misc] # celery is not typed here
@@ -97,7 +97,7 @@ def _work(app: Celery, stopping: Stopping, *, name: str, log_level: str) -> None
             super().install_platform_tweaks(worker)
             stopping.take_over(worker)
 
-    app.steps["worker"].add(GiveBack)
+    app.steps["worker"].add(ReturnUnstarted)
     worker = Worker(
         hostname=f"clipzy@{name}",
         pool_cls="prefork",

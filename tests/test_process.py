@@ -6,7 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 
-from clipzy_storage.process import ProcessIdentity, leashed
+from clipzy_storage.process import ProcessIdentity, with_parent_death_signal
 from tests.support.processes import Watched
 
 REPORTING = (
@@ -79,6 +79,6 @@ def test_the_leash_ends_a_child_whose_parent_is_killed() -> None:
 
 
 def test_a_leash_whose_holder_is_already_gone_ends_the_child_at_once() -> None:
-    python, *rest = leashed("sleep", "600")
+    python, *rest = with_parent_death_signal("sleep", "600")
     someone_else = [python, *rest[:2], "1", *rest[3:]]
     assert subprocess.run(someone_else, timeout=60).returncode == -signal.SIGTERM

@@ -144,7 +144,7 @@ class _Examination:
             return ""
         storage = open_storage(self._settings)
         peers = members.live_members_by_id(self._settings.redis_url)
-        prover = mount_verifier.Prover(
+        prover = mount_verifier.MountVerifier(
             self._settings.redis_url,
             storage,
             member_id=members.new_member_id(),
@@ -154,7 +154,7 @@ class _Examination:
             storage.prepare()
             while (is_proved := prover.ask(peers)) is None:
                 time.sleep(PAUSE_SECONDS)
-        except mount_verifier.Disproved as error:
+        except mount_verifier.NotSameMount as error:
             raise Failed(guard.disproof(self._place, peers[error.peer_id], str(error))) from error
         finally:
             prover.retire()

@@ -7,7 +7,7 @@ from clipzy_storage.backends import open_storage
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import ConfigurationError, QueueUnavailable
 from clipzy_storage.guard import members
-from clipzy_storage.jobs.admin import JobUpkeep
+from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.maintenance.recovery import Recovery
 
@@ -28,7 +28,7 @@ def recover(settings: Settings) -> int:
             [f"Redis belongs to storage {pinned}, but {storage.place} is {storage_id}. Point both at the same one."]
         )
     jobs = JobStore(settings.redis_url, lease_seconds=settings.job_lease_seconds)
-    report = Recovery(jobs, JobUpkeep(settings.redis_url), storage).rebuild()
+    report = Recovery(jobs, JobAdmin(settings.redis_url), storage).rebuild()
     for word, ids in vars(report).items():
         for job_id in ids:
             click.echo(f"{word:<9}  {job_id}")

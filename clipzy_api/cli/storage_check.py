@@ -12,7 +12,7 @@ from clipzy_storage.backends.base import Storage, read_bytes
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import NotFound, QueueUnavailable, StorageError, StorageUnavailable
 from clipzy_storage.guard import members
-from clipzy_storage.jobs.admin import JobUpkeep
+from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.maintenance import consistency_check
 from clipzy_storage.maintenance.consistency_check import Finding, Inspection
 
@@ -79,7 +79,7 @@ class _Check:
         if pinned not in (None, self._storage_id):
             self._redis = f"it belongs to storage {pinned}, and this is {self._storage_id}"
             return
-        yield from consistency_check.findings(self._storage, JobUpkeep(self._settings.redis_url))
+        yield from consistency_check.findings(self._storage, JobAdmin(self._settings.redis_url))
 
 
 def _counted(count: int, what: str) -> str:

@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any, Self
 
 from clipzy_storage.errors import ConfigurationError
-from clipzy_storage.process import leashed
+from clipzy_storage.process import with_parent_death_signal
 
 FIRST_DELAY_SECONDS = 0.2
 LONGEST_DELAY_SECONDS = 10.0
@@ -83,7 +83,7 @@ class Child:
         with contextlib.ExitStack() as stack:
             output: Any = stack.enter_context(self._output.open("ab")) if self._output else None
             self._process = subprocess.Popen(
-                leashed(*self._command),
+                with_parent_death_signal(*self._command),
                 env=self._env,
                 stdin=subprocess.DEVNULL,
                 stdout=output,

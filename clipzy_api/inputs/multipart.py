@@ -16,8 +16,8 @@ from werkzeug.sansio.multipart import Data, Field, File, MultipartDecoder, NeedD
 from clipzy_api.inputs import job_config
 from clipzy_api.inputs.container_sniffing import SNIFF_BYTES, Container, container_of
 from clipzy_api.inputs.request_body import BLOCK_BYTES, RequestBody
-from clipzy_api.problems import ApiError, file_too_large, invalid_field, missing_field, truncated, unserved_field
-from clipzy_storage.backends.base import Incoming
+from clipzy_api.problems import ApiError, file_too_large, invalid_field, missing_field, truncated, unknown_field
+from clipzy_storage.backends.base import StorageWriter
 from clipzy_storage.models.job_config import MAX_CONFIG_BYTES
 
 FRAMING_LIMIT_BYTES = 1 << 20  # boundaries and part headers around the file, and whatever follows the last boundary
@@ -32,11 +32,11 @@ _CONFIG_EXPECTS = "one part with a JSON object"
 
 @dataclass(frozen=True)
 class ReceivedFile:
-    """A whole upload that lies in its ``Incoming``, not yet published."""
+    """A whole upload that lies in its ``StorageWriter``, not yet published."""
 
     filename: str
     container: Container
-    incoming: Incoming
+    incoming: StorageWriter
     config: dict[str, Any]
 
 
@@ -44,7 +44,7 @@ def receive_file(
     body: RequestBody,
     *,
     boundary: bytes,
-    begin: Callable[[Container], Incoming],
+    begin: Callable[[Container], StorageWriter],
     cap_bytes: int,
     takes_config: bool = False,
 ) -> ReceivedFile:
@@ -71,7 +71,7 @@ class _UploadForm:
     """One form with one file in it, fed block by block."""
 
     def __init__(
-        self, boundary: bytes, *, begin: Callable[[Container], Incoming], cap_bytes: int, takes_config: bool
+        self, boundary: bytes, *, begin: Callable[[Container], StorageWriter], cap_bytes: int, takes_config: bool
     ) -> None:
         # A block may be cut anywhere, so that a whole header and a whole block can wait in the decoder together.
         self._decoder = MultipartDecoder(boundary, BLOCK_BYTES + MAX_HEADER_BYTES, max_parts=MAX_PARTS)
@@ -85,7 +85,7 @@ class _UploadForm:
         self._filename: str | None = None
         self._head = bytearray()  # what came of the file before it was known what it is
         self._container: Container | None = None
-        self._into: Incoming | None = None
+        self._into: StorageWriter | None = None
         self._file_bytes = 0
         self._framing_bytes = 0
 
@@ -138,7 +138,7 @@ class _UploadForm:
 
     def _begin(self, part: Field | File) -> None:
         if part.name not in self._fields:
-            raise unserved_field(str(part.name or ""), known=", ".join(self._fields))
+            raise unknown_field(str(part.name or ""), known=", ".join(self._fields))
         self._part = part.name
         if part.name == job_config.NAME:
             self._begin_config()

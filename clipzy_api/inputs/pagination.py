@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from werkzeug.datastructures import MultiDict
 
-from clipzy_api.problems import invalid_field, unserved_field
+from clipzy_api.problems import invalid_field, unknown_field
 from clipzy_storage.models.records import Status
 
 MAX_PAGE_SIZE = 100
@@ -28,7 +28,7 @@ def requested_page(args: MultiDict[str, str]) -> Page:
     """Raises ``ApiError`` 422 for a parameter that is unknown, given twice or out of range."""
     for name, values in args.lists():
         if name not in _KNOWN:
-            raise unserved_field(name, known=", ".join(_KNOWN))
+            raise unknown_field(name, known=", ".join(_KNOWN))
         if len(values) > 1:
             raise invalid_field(name, expects="given once")
     return Page(

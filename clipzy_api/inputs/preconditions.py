@@ -18,7 +18,7 @@ from clipzy_api.problems import (
     queue_unavailable,
     storage_full,
     truncated,
-    unserved_field,
+    unknown_field,
 )
 from clipzy_api.services import services
 from clipzy_storage.guard.guard import Refused
@@ -51,7 +51,7 @@ def _coding() -> str:
 def refuse_parameters() -> None:
     """Raise ``ApiError`` 422 for a query: what belongs into the body would be taken and ignored there."""
     for name in request.args:
-        raise unserved_field(name, known="nothing in the query, all in the body")
+        raise unknown_field(name, known="nothing in the query, all in the body")
 
 
 @contextmanager
@@ -93,7 +93,7 @@ def refuse_fields() -> None:
         return
     require_media_type(JSON)
     for name in _object_in(text):
-        raise unserved_field(name, known="nothing")
+        raise unknown_field(name, known="nothing")
 
 
 def _object_in(text: bytes) -> dict[str, Any]:

@@ -68,7 +68,7 @@ class _Seen(NamedTuple):
         return _Seen(self.moved, self.moved_at, counts, is_answered)
 
 
-class ConnectionWatch:
+class IdleConnectionReaper:
     """Looks at the connections to the ports that this process listens on."""
 
     def __init__(self, *, is_late: Callable[[], bool], quiet_seconds: float = QUIET_SECONDS) -> None:

@@ -8,7 +8,7 @@ when those that listen afterwards had their chance.
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from clipzy_api.concurrency_limits import DRAINS_AT_ONCE, Share
+from clipzy_api.concurrency_limits import DRAINS_AT_ONCE, ConcurrencyLimit
 from clipzy_api.inputs.request_body import ENVIRON_KEY, RequestBody
 
 if TYPE_CHECKING:
@@ -19,12 +19,12 @@ DRAIN_SECONDS = 10.0
 LATE_SECONDS = 10.0
 
 
-class EarlyRefusals:
+class LingeringClose:
     """WSGI middleware: gives each request its ``RequestBody`` and drains what an error answer left unread."""
 
     def __init__(self, app: "WSGIApplication") -> None:
         self._app = app
-        self._drains = Share(DRAINS_AT_ONCE)
+        self._drains = ConcurrencyLimit(DRAINS_AT_ONCE)
         self._under_way: set[RequestBody] = set()
 
     def is_late(self) -> bool:

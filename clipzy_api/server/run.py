@@ -64,6 +64,6 @@ def serve(host: str, port: int, settings: Settings) -> int:
 def _discard_unfinished(admission: Admission) -> None:
     """Remove what the serving process was just receiving when it was stopped."""
     try:
-        admission.storage.sweep_incoming(0, of_writer=admission.member_id)
+        admission.storage.sweep_incomplete(0, of_writer=admission.member_id)
     except StorageError as error:
         log.warning("web.uploads_left: %s", error)

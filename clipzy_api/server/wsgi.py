@@ -7,8 +7,8 @@ import socket
 
 from clipzy_api.app import create_app
 from clipzy_api.membership import Membership
-from clipzy_api.server.idle_connections import ConnectionWatch
-from clipzy_api.server.lingering_close import EarlyRefusals
+from clipzy_api.server.idle_connections import IdleConnectionReaper
+from clipzy_api.server.lingering_close import LingeringClose
 from clipzy_api.server.run import MEMBER_ID, PARENT_PID
 from clipzy_api.task_queue import ANSWER_SECONDS, Queue
 from clipzy_storage.backends import open_storage
@@ -16,12 +16,12 @@ from clipzy_storage.config import logs
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.guard.guard import Guard
 from clipzy_storage.guard.members import new_member
-from clipzy_storage.jobs.admin import JobUpkeep
+from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.process import die_with_parent
 
 
-def application() -> EarlyRefusals:
+def application() -> LingeringClose:
     """The front end of this environment, as the member that ``serve`` has made it.
 
     Raises ``ConfigurationError`` where a setting is wrong.
@@ -45,12 +45,12 @@ def application() -> EarlyRefusals:
         settings=settings,
         storage=storage,
         jobs=JobStore(settings.redis_url, lease_seconds=settings.job_lease_seconds, answer_seconds=ANSWER_SECONDS),
-        upkeep=JobUpkeep(settings.redis_url, answer_seconds=ANSWER_SECONDS),
+        upkeep=JobAdmin(settings.redis_url, answer_seconds=ANSWER_SECONDS),
         queue=Queue(settings),
         membership=membership,
     )
-    door = EarlyRefusals(app)
-    ConnectionWatch(is_late=door.is_late).start()
+    door = LingeringClose(app)
+    IdleConnectionReaper(is_late=door.is_late).start()
     return door
 
 

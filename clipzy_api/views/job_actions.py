@@ -21,13 +21,13 @@ from clipzy_api.openapi.operations import (
     described,
 )
 from clipzy_api.problems import ApiError
-from clipzy_api.rollback import Undo
+from clipzy_api.rollback import Rollback
 from clipzy_api.services import services
 from clipzy_api.submission import Order, accept, poll_after
 from clipzy_api.views.videos import find_video
 from clipzy_storage import keys
 from clipzy_storage.errors import NotFound, QueueUnavailable, StorageError
-from clipzy_storage.failpoints import crash_point
+from clipzy_storage.failpoints import failpoint
 from clipzy_storage.jobs import completion, durable_records
 from clipzy_storage.models.records import Job, Status
 
@@ -79,7 +79,7 @@ def retry_job(job_id: str) -> tuple[Response, int, dict[str, str]]:
     key = sent_key()
     _expect_nothing()
 
-    def order(_: Undo) -> Order:
+    def order(_: Rollback) -> Order:
         job = find_job(job_id)
         if not job.status.is_final:
             raise _not_finished(job, "only one that failed or was cancelled can be tried once more")
@@ -119,8 +119,8 @@ def _cancel(job_id: str) -> None:
     """Have the job end as cancelled. Raises ``ApiError`` 409 where it has its end already, and ``JobNotFound``."""
     storage, nonce = services().storage, os.urandom(8).hex()
     # Before Redis hears of it, so that a Redis that is lost afterwards does not take the wish with it.
-    durable_records.wish_cancelled(storage, job_id)
-    crash_point("cancel-wished")
+    durable_records.request_cancellation(storage, job_id)
+    failpoint("cancel-wished")
     asked = services().jobs.request_cancel(job_id, nonce=nonce)
     if asked.verdict == "unknown":
         _make_known(job_id)
@@ -148,7 +148,7 @@ def _make_known(job_id: str) -> None:
 
 def _conclude(job_id: str, token: str) -> Job | None:
     """End a job that nobody works on; ``None`` where another does it: it is decided, so the reaper will."""
-    crash_point("cancel-decided")
+    failpoint("cancel-decided")
     jobs, storage = services().jobs, services().storage
     try:
         decided = jobs.decided(job_id, token)
@@ -160,7 +160,7 @@ def _conclude(job_id: str, token: str) -> Job | None:
 
 def _drop_wish(job_id: str) -> None:
     try:
-        durable_records.remove_wish(services().storage, job_id)
+        durable_records.remove_cancellation_request(services().storage, job_id)
     except StorageError as error:
         log.warning("wish.left_behind: %s: %s", job_id, error)
 
@@ -184,12 +184,12 @@ def _delete(job_id: str) -> None:
     """
     storage = services().storage
     durable_records.remove_open_job(storage, job_id)
-    crash_point("open-deleted")
+    failpoint("open-deleted")
     storage.delete(keys.done_job(job_id))
-    crash_point("done-deleted")
+    failpoint("done-deleted")
     for blob in list(storage.list(keys.result_prefix(job_id))):
         storage.delete(blob.key)
-    crash_point("results-deleted")
+    failpoint("results-deleted")
     services().upkeep.forget(job_id, while_it_is="final")
 
 

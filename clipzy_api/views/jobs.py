@@ -28,9 +28,9 @@ from clipzy_api.openapi.operations import (
     Header,
     described,
 )
-from clipzy_api.problems import ApiError, invalid_field, missing_field, result_expired, unserved_field
-from clipzy_api.result_manifests import Manifest
-from clipzy_api.rollback import Undo
+from clipzy_api.problems import ApiError, invalid_field, missing_field, result_expired, unknown_field
+from clipzy_api.result_manifests import ResultIndex
+from clipzy_api.rollback import Rollback
 from clipzy_api.services import owner, services
 from clipzy_api.submission import Order, accept, poll_after
 from clipzy_api.views.files import FILE_NOT_FOUND, send_published
@@ -75,7 +75,7 @@ def submit_job() -> tuple[Response, int, dict[str, str]]:
     refuse_parameters()
     key = sent_key()
 
-    def order(undo: Undo) -> Order:
+    def order(undo: Rollback) -> Order:
         if media_type == MULTIPART:
             video, config = take_video(undo, takes_config=True)
             asked = {"config": config} if config else {}
@@ -170,7 +170,7 @@ def show_file(job_id: str, name: str) -> Response:
 def _asked_for(fields: dict[str, Any]) -> tuple[Video, dict[str, Any]]:
     """The video and the ``config`` that a JSON body asks for. Raises ``ApiError`` 404 or 422."""
     for name in fields.keys() - models.JobRequest.model_fields.keys():
-        raise unserved_field(name, known=", ".join(models.JobRequest.model_fields))
+        raise unknown_field(name, known=", ".join(models.JobRequest.model_fields))
     config = job_config.checked_config(fields.get(job_config.NAME, {}))
     return _named_video(fields.get("video_id")), config
 
@@ -196,7 +196,7 @@ def _period(link: Link | None) -> str:
     return "" if link is None else period_of(link, life_seconds=services().settings.s3_presign_expires_seconds)
 
 
-def _result_of(job_id: str) -> Manifest:
+def _result_of(job_id: str) -> ResultIndex:
     """What the job has published. Raises ``ApiError`` 409 where it has not completed, 410 or 404 where it is gone."""
     job = find_job(job_id)
     if job.status is Status.CANCELLED:

@@ -22,12 +22,12 @@ from clipzy_api.links import absolute
 from clipzy_api.openapi.operations import DELETED, IDEMPOTENCY_KEY, LOCATION, REFUSED_FIELDS, Answer, Call, described
 from clipzy_api.openapi.operations import REPLAYED as REPLAYED_HEADER
 from clipzy_api.problems import RETRY_AFTER, ApiError, invalid_field, video_not_found
-from clipzy_api.rollback import Undo
+from clipzy_api.rollback import Rollback
 from clipzy_api.services import owner, services
 from clipzy_storage import keys
-from clipzy_storage.backends.base import Incoming
+from clipzy_storage.backends.base import StorageWriter
 from clipzy_storage.errors import AnsweredBefore, NotFound
-from clipzy_storage.failpoints import crash_point
+from clipzy_storage.failpoints import failpoint
 from clipzy_storage.jobs.durable_records import read_video, write_video
 from clipzy_storage.jobs.store import IdempotencyKey
 from clipzy_storage.models.records import Video
@@ -73,7 +73,7 @@ def upload_video() -> tuple[Response, int, dict[str, str]]:
     refuse_parameters()
     key, repeated = sent_key(), {}
     try:
-        with Undo(services().storage) as undo:
+        with Rollback(services().storage) as undo:
             video, _ = take_video(undo)
             _remember(video, over(key, "upload", **content_of(video)), undo)
             undo.keep()
@@ -118,7 +118,7 @@ def delete_video(video_id: str) -> Response:
     refuse_fields()
     video = find_video(video_id)
     # From here on Redis lets no job over it in: one that is just being submitted is refused, or was there before us.
-    if services().upkeep.drop_video(video_id) == "in use":
+    if services().upkeep.block_video(video_id) == "in use":
         detail = "A job that is not finished uses the video. Wait for its end, or cancel it."
         raise ApiError(409, "VIDEO_IN_USE", detail=detail, headers=RETRY_AFTER)
     # The record first: with it the video is gone, and a file without a record is the janitor's.
@@ -127,7 +127,7 @@ def delete_video(video_id: str) -> Response:
     return Response(status=204)
 
 
-def take_video(undo: Undo, *, takes_config: bool = False) -> tuple[Video, dict[str, Any]]:
+def take_video(undo: Rollback, *, takes_config: bool = False) -> tuple[Video, dict[str, Any]]:
     """Store the file of this multipart request and the record of it; ``undo`` knows of both.
 
     Returns its record and the ``config`` that came with it, where one may.
@@ -140,7 +140,7 @@ def take_video(undo: Undo, *, takes_config: bool = False) -> tuple[Video, dict[s
     boundary = _boundary()
     with upload_body() as body, ExitStack() as stack:
 
-        def begin(container: Container) -> Incoming:
+        def begin(container: Container) -> StorageWriter:
             key = keys.upload(video_id, container)
             return stack.enter_context(storage.incoming(key, content_type=CONTENT_TYPES[container]))
 
@@ -148,7 +148,7 @@ def take_video(undo: Undo, *, takes_config: bool = False) -> tuple[Video, dict[s
         file = receive_file(body, boundary=boundary, begin=begin, cap_bytes=cap_bytes, takes_config=takes_config)
         undo.remember(keys.upload(video_id, file.container))
         blob = file.incoming.publish()
-    crash_point("upload-stored")
+    failpoint("upload-stored")
     video = Video(
         owner=owner(),
         video_id=video_id,
@@ -161,7 +161,7 @@ def take_video(undo: Undo, *, takes_config: bool = False) -> tuple[Video, dict[s
     )
     undo.remember(keys.video_record(video_id))
     write_video(storage, video)
-    crash_point("video-recorded")
+    failpoint("video-recorded")
     return video, file.config
 
 
@@ -170,11 +170,11 @@ def content_of(video: Video) -> dict[str, str | int]:
     return {"sha256": video.sha256, "size_bytes": video.size_bytes, "filename": video.filename}
 
 
-def _remember(video: Video, key: IdempotencyKey | None, undo: Undo) -> None:
+def _remember(video: Video, key: IdempotencyKey | None, undo: Rollback) -> None:
     """Raises ``AnsweredBefore``, ``IdempotencyMismatch``, ``QueueUnavailable``."""
     if key is None:
         return
-    with undo.kept_where_redis_may_have_heard():
+    with undo.kept_if_redis_may_know():
         services().jobs.remember_video(video.video_id, owner=video.owner, key=key)
 
 

@@ -39,7 +39,7 @@ class Link:
     expires_at: datetime | None
 
 
-class Incoming(Protocol):
+class StorageWriter(Protocol):
     """One file on its way to its key. Used with ``with``: what is not published by the end of it is gone.
 
     Every method may raise ``StorageFull`` or ``StorageUnavailable``; the unfinished file is then already removed, or
@@ -106,7 +106,7 @@ class Storage(Protocol):
 
     def incoming(
         self, key: str, *, content_type: str = "application/octet-stream", may_use_reserve: bool = False
-    ) -> AbstractContextManager[Incoming]:
+    ) -> AbstractContextManager[StorageWriter]:
         """Begin a file that is to appear under ``key``. May raise ``StorageFull``.
 
         A backend may keep some room free; only the small files that bring jobs to their ends ``may_use_reserve``.
@@ -154,7 +154,7 @@ class Storage(Protocol):
     def list(self, prefix: str) -> Iterator[BlobInfo]:
         """All complete files whose key begins with ``prefix`` (a folder, ending in ``/``), in key order."""
 
-    def sweep_incoming(self, older_than_seconds: float, *, of_writer: str = "") -> int:
+    def sweep_incomplete(self, older_than_seconds: float, *, of_writer: str = "") -> int:
         """Remove what was left unfinished so long ago, by the storage's own clock; how many files there were.
 
         ``of_writer`` keeps to the files of one writer, as named when its storage was opened.
@@ -183,14 +183,14 @@ def copy_through(
 
 
 def put_bytes(storage: Storage, key: str, data: bytes, *, content_type: str) -> BlobInfo:
-    """Write a small file. Raises what ``Incoming`` raises."""
+    """Write a small file. Raises what ``StorageWriter`` raises."""
     with storage.incoming(key, content_type=content_type, may_use_reserve=True) as incoming:
         incoming.write(data)
         return incoming.publish()
 
 
 def put_json(storage: Storage, key: str, value: Any) -> BlobInfo:
-    """Write one JSON record. Raises what ``Incoming`` raises."""
+    """Write one JSON record. Raises what ``StorageWriter`` raises."""
     text = json.dumps(value, ensure_ascii=False, indent=1) + "\n"
     return put_bytes(storage, key, text.encode(), content_type="application/json")
 

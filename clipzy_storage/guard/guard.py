@@ -16,8 +16,8 @@ from typing import Any
 
 from clipzy_storage import keys, redis_client
 from clipzy_storage.config.settings import Settings
-from clipzy_storage.guard.members import ROLES, WINDOW_SECONDS, Member, living
-from clipzy_storage.guard.mount_verifier import Disproved, Prover
+from clipzy_storage.guard.members import ROLES, WINDOW_SECONDS, Member, live_members_of
+from clipzy_storage.guard.mount_verifier import MountVerifier, NotSameMount
 
 PROVE_AGAIN_SECONDS = 3600.0
 THREE_WAYS_OUT = (
@@ -71,7 +71,7 @@ class Guard:
         member: Member,
         *,
         member_id: str,
-        prover: Prover | None = None,
+        prover: MountVerifier | None = None,
         prefix: str = keys.REDIS_PREFIX,
         window_seconds: float = WINDOW_SECONDS,
         answer_seconds: float = redis_client.ANSWER_SECONDS,
@@ -172,7 +172,7 @@ class Guard:
     def members(self) -> list[Member]:
         """Those whose last beat is younger than the window."""
         with redis_client.translated():
-            return list(living(self._redis, self._prefix, window_seconds=self.window_seconds).values())
+            return list(live_members_of(self._redis, self._prefix, window_seconds=self.window_seconds).values())
 
     @property
     def _asks(self) -> bool:
@@ -189,7 +189,7 @@ class Guard:
         elders = self._elders()
         try:
             proved = self._prover.ask(elders)
-        except Disproved as error:
+        except NotSameMount as error:
             raise Refused(disproof(self._member.storage, elders[error.peer_id], str(error))) from error
         if proved is None:
             raise NotYet("waiting for another process to prove that it sees the same files", seconds=0.2)
@@ -207,7 +207,7 @@ class Guard:
         """Who lives and joined before this process."""
         with redis_client.translated():
             order: Any = self._redis.zrange(f"{self._prefix}guard:joined", 0, -1)
-            alive = living(self._redis, self._prefix, window_seconds=self.window_seconds)
+            alive = live_members_of(self._redis, self._prefix, window_seconds=self.window_seconds)
         before = order[: order.index(self._member_id)] if self._member_id in order else order
         return {one: alive[one] for one in before if one in alive and not alive[one].identity.is_gone()}
 

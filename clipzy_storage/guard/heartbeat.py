@@ -16,7 +16,7 @@ NO_ANSWER = "the storage has not answered at all so far; waiting for it. A dead 
 log = logging.getLogger(__name__)
 
 
-class Keeper:
+class HeartbeatThreads:
     """Runs one membership in two threads: one beats, the other may be held up by a filesystem that hangs.
 
     ``prove`` proves the storage and gives the guard; it is tried until the storage can be reached. ``on_refused`` is

@@ -74,7 +74,7 @@ def live_members_by_id(redis_url: str, *, prefix: str = keys.REDIS_PREFIX) -> di
     """The same, by the ids under which they answer. Raises ``QueueUnavailable``."""
     client = redis_client.connect(redis_url)
     with redis_client.translated(), client:
-        return living(client, prefix, window_seconds=WINDOW_SECONDS)
+        return live_members_of(client, prefix, window_seconds=WINDOW_SECONDS)
 
 
 def pinned_storage_id(redis_url: str, *, prefix: str = keys.REDIS_PREFIX) -> str | None:
@@ -84,7 +84,7 @@ def pinned_storage_id(redis_url: str, *, prefix: str = keys.REDIS_PREFIX) -> str
         return client.get(f"{prefix}guard:storage-id")  # type: ignore[return-value]
 
 
-def living(client: Any, prefix: str, *, window_seconds: float) -> dict[str, Member]:
+def live_members_of(client: Any, prefix: str, *, window_seconds: float) -> dict[str, Member]:
     seconds, _ = client.time()
     ids = client.zrangebyscore(f"{prefix}guard:beats", (seconds - window_seconds) * 1000, "+inf")
     texts = client.hmget(f"{prefix}guard:members", ids) if ids else []

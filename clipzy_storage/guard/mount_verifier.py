@@ -26,7 +26,7 @@ FORGET_SECONDS = 600  # every question is settled long before; what a killed ask
 _SEEN, _UNSEEN, _UNREADABLE = "seen", "unseen", "unreadable"
 
 
-class Disproved(Exception):
+class NotSameMount(Exception):
     """``peer_id`` and this process do not see the same files."""
 
     def __init__(self, peer_id: str, found: str) -> None:
@@ -46,7 +46,7 @@ class _Question(NamedTuple):
         return f"{self.key}.{peer_id}"
 
 
-class Prover:
+class MountVerifier:
     """Asks for one process, and answers for it.
 
     All methods but ``retire`` may raise ``QueueUnavailable`` and ``StorageError``. None is to be called by two threads
@@ -179,7 +179,7 @@ class Prover:
     def _give_up(self, peer_id: str, found: str) -> NoReturn:
         with suppress(StorageError, QueueUnavailable):
             self.withdraw()
-        raise Disproved(peer_id, found)
+        raise NotSameMount(peer_id, found)
 
     def _answer_one(self, question: _Question, sha256: str, age_seconds: float) -> None:
         found, token = self._look(question.key, sha256)
@@ -219,11 +219,11 @@ class Prover:
         return float(seconds) + microseconds / 1e6
 
 
-def new_prover(settings: Settings, storage: Storage, *, member_id: str) -> Prover | None:
+def new_mount_verifier(settings: Settings, storage: Storage, *, member_id: str) -> MountVerifier | None:
     """For this process, where the storage is one that needs a proof."""
     if settings.storage_type != "local":
         return None
-    return Prover(settings.redis_url, storage, member_id=member_id, proof_seconds=PROOF_SECONDS)
+    return MountVerifier(settings.redis_url, storage, member_id=member_id, proof_seconds=PROOF_SECONDS)
 
 
 def _blindness(word: str, who: str, file: str) -> str:

@@ -15,9 +15,9 @@ from clipzy_storage.config.urls import redacted
 from clipzy_storage.errors import ConfigurationError, QueueUnavailable
 from clipzy_storage.guard import guard
 from clipzy_storage.guard.guard import Guard, Refused
-from clipzy_storage.guard.heartbeat import Keeper
+from clipzy_storage.guard.heartbeat import HeartbeatThreads
 from clipzy_storage.guard.members import new_member, new_member_id
-from clipzy_storage.guard.mount_verifier import new_prover
+from clipzy_storage.guard.mount_verifier import new_mount_verifier
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ class Admission:
 
     name: str
     storage: Storage
-    keeper: Keeper
+    keeper: HeartbeatThreads
     member_id: str
 
 
@@ -53,10 +53,10 @@ def enter(
     def prove() -> Guard:
         storage_id = storage.prepare()
         member = new_member(settings, role=role, name=name, storage_id=storage_id, storage=storage.place)
-        prover = new_prover(settings, storage, member_id=member_id)
+        prover = new_mount_verifier(settings, storage, member_id=member_id)
         return Guard(settings.redis_url, member, member_id=member_id, prover=prover)
 
-    keeper = Keeper(prove, on_refused=on_refused)
+    keeper = HeartbeatThreads(prove, on_refused=on_refused)
     try:
         keeper.enter(wait=wait)
     except Refused as refused:
@@ -68,7 +68,7 @@ def enter(
     return Admission(name, storage, keeper, member_id)
 
 
-def _withdraw(keeper: Keeper, storage: Storage) -> None:
+def _withdraw(keeper: HeartbeatThreads, storage: Storage) -> None:
     if keeper.stop():  # otherwise the storage hangs, and this would hang with it
         storage.retract()
 

@@ -9,7 +9,7 @@ from clipzy_storage.errors import QueueUnavailable
 from clipzy_storage.jobs.redis_record import milliseconds, unchanging_part
 from clipzy_storage.jobs.store import Claim
 from clipzy_storage.models.records import Job
-from clipzy_storage.models.result_cache_key import recipe_of_result
+from clipzy_storage.models.result_cache_key import cache_key_of_result
 from clipzy_storage.redis_client import JobScripts
 
 _BATCH = 500
@@ -18,7 +18,7 @@ Restored = Literal["restored", "ended", "known"]
 Forgotten = Literal["forgotten", "unknown", "kept"]
 
 
-class JobUpkeep(JobScripts):
+class JobAdmin(JobScripts):
     """The records of one Redis, as a whole. Every method may raise ``QueueUnavailable``.
 
     ``epoch``: the run id of the server with which the records were last compared with storage. Where the server is
@@ -37,17 +37,17 @@ class JobUpkeep(JobScripts):
             epoch: Any = self._redis.get(f"{self._prefix}epoch")
         return bool(epoch == self.server_run())
 
-    def set_current(self, run_id: str) -> None:
+    def set_reconciled(self, run_id: str) -> None:
         """Say that the records have been compared with storage while the server ran under ``run_id``."""
         with redis_client.translated():
             self._redis.set(f"{self._prefix}epoch", run_id)
 
-    def take_turn(self, name: str, *, seconds: float) -> bool:
+    def try_lock(self, name: str, *, seconds: float) -> bool:
         """Whether the caller is the one to do the work called ``name``; true for one caller in so many seconds."""
         with redis_client.translated():
             return bool(self._redis.set(f"{self._prefix}turn:{name}", "1", nx=True, px=max(int(seconds * 1000), 1)))
 
-    def put_off(self, name: str, *, seconds: float) -> None:
+    def extend_lock(self, name: str, *, seconds: float) -> None:
         """Let the next turn come in so many seconds."""
         with redis_client.translated():
             self._redis.set(f"{self._prefix}turn:{name}", "1", px=max(int(seconds * 1000), 1))
@@ -91,7 +91,7 @@ class JobUpkeep(JobScripts):
         args += [milliseconds(job.created_at), job.status.value]
         if job.status.is_final:
             args += [job.attempt, job.progress_percent, *moments, *error, int(job.expired)]
-            args += [recipe_of_result(job), job.pipeline_version or ""]
+            args += [cache_key_of_result(job), job.pipeline_version or ""]
         return cast(Restored, self._run("restore", *args))
 
     def forget(self, job_id: str, *, while_it_is: Literal["final", "queued"]) -> Forgotten:
@@ -110,7 +110,7 @@ class JobUpkeep(JobScripts):
         """Note that the job's result is kept no longer; false where Redis does not know it as finished."""
         return bool(self._run("expire", job_id))
 
-    def drop_video(self, video_id: str) -> Literal["dropped", "in use"]:
+    def block_video(self, video_id: str) -> Literal["dropped", "in use"]:
         """Let no more jobs over this video in, unless unfinished ones are.
 
         Raises:

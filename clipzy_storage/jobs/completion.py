@@ -14,9 +14,9 @@ from typing import TypeVar
 from clipzy_storage import keys
 from clipzy_storage.backends.base import Storage, put_bytes, read_bytes
 from clipzy_storage.errors import AlreadyExists, Damaged, NotFound, QueueUnavailable, StorageError
-from clipzy_storage.failpoints import crash_point
+from clipzy_storage.failpoints import failpoint
 from clipzy_storage.jobs import durable_records
-from clipzy_storage.jobs.store import Decided, JobStore
+from clipzy_storage.jobs.store import JobStore, PendingCompletion
 from clipzy_storage.models.output import attempt_folder_of
 from clipzy_storage.models.records import ErrorCode, Job, Status
 
@@ -33,7 +33,7 @@ class LostResult(Exception):
     """What was committed is not in storage any more, and had not been published."""
 
 
-def conclude(jobs: JobStore, storage: Storage, decided: Decided, *, index: bytes | None = None) -> Job | None:
+def conclude(jobs: JobStore, storage: Storage, decided: PendingCompletion, *, index: bytes | None = None) -> Job | None:
     """Make a decided end durable, then visible. ``index`` is what was committed, if that is at hand.
 
     Returns the finished job, or ``None`` where another has taken it over. Raises ``StorageError``,
@@ -48,15 +48,15 @@ def conclude(jobs: JobStore, storage: Storage, decided: Decided, *, index: bytes
             jobs.fail(job.job_id, decided.token, ErrorCode.PROCESSING_FAILED, "the result was lost in storage")
             failed = jobs.decided(job.job_id, decided.token)
             return conclude(jobs, storage, failed) if failed else None
-        crash_point("published")
+        failpoint("published")
     standing = durable_records.write_done_job(storage, job)
-    crash_point("done-recorded")
+    failpoint("done-recorded")
     finished = jobs.finish(standing, decided.token)
-    crash_point("finished")
+    failpoint("finished")
     if finished is not None:
         durable_records.remove_open_job(storage, job.job_id)
         if decided.was_to_be_cancelled:
-            durable_records.remove_wish(storage, job.job_id)
+            durable_records.remove_cancellation_request(storage, job.job_id)
         if has_rivals:
             clear_attempts(storage, standing, decided)
         log.info("job.%s: %s attempt %d", finished.status.value, job.job_id, finished.attempt)
@@ -75,7 +75,7 @@ def insist(ask: Callable[[], T], *, patience_seconds: float) -> T:
             time.sleep(_PAUSE_SECONDS)
 
 
-def clear_attempts(storage: Storage, ended: Job, decided: Decided) -> None:
+def clear_attempts(storage: Storage, ended: Job, decided: PendingCompletion) -> None:
     """Remove what tries at a finished job have left that did not count. Raises nothing; the janitor looks again."""
     try:
         kept = _counting_folder(storage, decided) if ended.status is Status.COMPLETED else ""
@@ -89,7 +89,7 @@ def clear_attempts(storage: Storage, ended: Job, decided: Decided) -> None:
         log.warning("attempts.left_behind: %s (%s)", ended.job_id, error)
 
 
-def _counting_folder(storage: Storage, decided: Decided) -> str | None:
+def _counting_folder(storage: Storage, decided: PendingCompletion) -> str | None:
     """The folder of the attempt that the published index is from; ``None`` where that cannot be told."""
     index = read_bytes(storage, keys.result_index(decided.job.job_id))
     if hashlib.sha256(index).hexdigest() == decided.result_sha256:
@@ -106,7 +106,7 @@ def discard_attempt(storage: Storage, prefix: str) -> None:
         log.warning("attempt.left_behind: %s (%s)", prefix, error)
 
 
-def _publish_index(storage: Storage, decided: Decided, index: bytes | None) -> bool:
+def _publish_index(storage: Storage, decided: PendingCompletion, index: bytes | None) -> bool:
     """Copy the committed bytes, exactly, to where readers look; false where others are there.
 
     Where a result has been published before, it stays: Redis had forgotten that the job was finished, and what a
@@ -122,7 +122,7 @@ def _publish_index(storage: Storage, decided: Decided, index: bytes | None) -> b
     return True
 
 
-def _committed_index(storage: Storage, decided: Decided) -> bytes:
+def _committed_index(storage: Storage, decided: PendingCompletion) -> bytes:
     if storage.exists(keys.result_index(decided.job.job_id)):
         raise AlreadyExists(keys.result_index(decided.job.job_id))
     path = f"{decided.attempt_folder}output.json"

@@ -44,18 +44,18 @@ def write_done_job(storage: Storage, job: Job) -> Job:
     return job
 
 
-def wish_cancelled(storage: Storage, job_id: str) -> None:
+def request_cancellation(storage: Storage, job_id: str) -> None:
     """Keep that somebody wants the job cancelled, until its end. Safe to repeat."""
     with suppress(AlreadyExists):
-        put_json(storage, keys.cancel_wish(job_id), {"schema_version": SCHEMA_VERSION, "job_id": job_id})
+        put_json(storage, keys.cancellation_request(job_id), {"schema_version": SCHEMA_VERSION, "job_id": job_id})
 
 
-def is_to_be_cancelled(storage: Storage, job_id: str) -> bool:
-    return storage.exists(keys.cancel_wish(job_id))
+def is_cancellation_requested(storage: Storage, job_id: str) -> bool:
+    return storage.exists(keys.cancellation_request(job_id))
 
 
-def remove_wish(storage: Storage, job_id: str) -> None:
-    storage.delete(keys.cancel_wish(job_id))
+def remove_cancellation_request(storage: Storage, job_id: str) -> None:
+    storage.delete(keys.cancellation_request(job_id))
 
 
 def remove_open_job(storage: Storage, job_id: str) -> bool:

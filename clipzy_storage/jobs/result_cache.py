@@ -14,13 +14,13 @@ from pydantic import ValidationError
 from clipzy_storage import keys
 from clipzy_storage.backends.base import Storage, put_bytes, read_bytes
 from clipzy_storage.errors import Damaged, NotFound, StorageError, StorageUnavailable
-from clipzy_storage.failpoints import crash_point
+from clipzy_storage.failpoints import failpoint
 from clipzy_storage.jobs import durable_records
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.models.job_config import JobConfig
 from clipzy_storage.models.output import PIPELINE_VERSION, Output
 from clipzy_storage.models.records import Job, rfc3339
-from clipzy_storage.models.result_cache_key import recipe_of, recipe_of_result
+from clipzy_storage.models.result_cache_key import cache_key_of_result, result_cache_key
 
 MOST_TRIED = 3  # of earlier jobs, since looking at one that is gone costs time too
 COPIES_AT_ONCE = 8
@@ -50,10 +50,10 @@ def find_earlier(jobs: JobStore, storage: Storage, job: Job) -> Earlier | None:
 
     Raises ``QueueUnavailable``, ``StorageUnavailable``.
     """
-    recipe = recipe_of(job)
+    recipe = result_cache_key(job)
     if not recipe or not is_wanted(job):
         return None
-    others = [job_id for job_id in jobs.alike(recipe) if job_id != job.job_id]
+    others = [job_id for job_id in jobs.find_cached(recipe) if job_id != job.job_id]
     for job_id in others[:MOST_TRIED]:
         try:
             if earlier := _read(storage, job_id, recipe):
@@ -83,20 +83,20 @@ def copy_result(
         try:
             for copy in as_completed(copies):
                 copy.result()
-                crash_point("artifact-stored")
+                failpoint("artifact-stored")
                 on_progress()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     index = _rewritten(earlier, job, prefix).to_json()
     put_bytes(storage, prefix + "output.json", index, content_type="application/json")
-    crash_point("attempt-stored")
+    failpoint("attempt-stored")
     return index
 
 
 def _read(storage: Storage, job_id: str, recipe: str) -> Earlier | None:
     """Raises ``StorageError``."""
-    if recipe_of_result(durable_records.read_done(storage, job_id)) != recipe:
+    if cache_key_of_result(durable_records.read_done(storage, job_id)) != recipe:
         return None
     try:
         output = Output.model_validate_json(read_bytes(storage, keys.result_index(job_id)))

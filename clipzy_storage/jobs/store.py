@@ -17,7 +17,7 @@ from clipzy_storage.errors import AnsweredBefore, Damaged, IdempotencyMismatch, 
 from clipzy_storage.jobs.redis_record import job_of, unchanging_part
 from clipzy_storage.models.output import PIPELINE_VERSION
 from clipzy_storage.models.records import SCHEMA_VERSION, ErrorCode, Job, Status
-from clipzy_storage.models.result_cache_key import recipe_of_result
+from clipzy_storage.models.result_cache_key import cache_key_of_result
 from clipzy_storage.process import ProcessIdentity
 from clipzy_storage.redis_client import JobScripts
 
@@ -35,12 +35,12 @@ class Claim:
     job: Job
     token: str
     nonce: str
-    is_certain: bool = True  # false while storage may know more of the job than this Redis does
+    is_reconciled: bool = True  # false while storage may know more of the job than this Redis does
     age: timedelta = timedelta()  # since the job was made, by Redis' clock
 
 
 @dataclass(frozen=True)
-class Decided:
+class PendingCompletion:
     """A job whose end is fixed but not yet durable and visible."""
 
     job: Job
@@ -201,7 +201,7 @@ class JobStore(JobScripts):
         result_sha256: str,
         attempt: int | None = None,
         pipeline_version: str = PIPELINE_VERSION,
-    ) -> Decided | Literal["cancelled", ""]:
+    ) -> PendingCompletion | Literal["cancelled", ""]:
         """Make a result the one that counts, that of the claimed attempt or of the earlier ``attempt``.
 
         Otherwise empty where the job is no longer ours, ``cancelled`` where somebody wants it so: then abandon it.
@@ -218,7 +218,7 @@ class JobStore(JobScripts):
         """Decide that the job has failed, or is cancelled where that was wanted; false where ``token`` is not its."""
         return bool(self._run("fail", job_id, token, code.value, message))
 
-    def decided(self, job_id: str, token: str) -> Decided | None:
+    def decided(self, job_id: str, token: str) -> PendingCompletion | None:
         """What is to be made durable, as long as ``token`` holds it."""
         with redis_client.translated():
             fields: Any = self._redis.hgetall(self._key(job_id))
@@ -229,11 +229,11 @@ class JobStore(JobScripts):
     def finish(self, job: Job, token: str) -> Job | None:
         """Make the end visible as ``job``, the durable record, has it; ``None`` where another holds the job now."""
         error = (job.error.code.value, job.error.stage or "", job.error.message) if job.error else ("", "", "")
-        offered = (recipe_of_result(job), job.pipeline_version or "")
+        offered = (cache_key_of_result(job), job.pipeline_version or "")
         fields = self._run("finish", job.job_id, token, job.status.value, job.attempt, *error, *offered)
         return job_of(fields) if fields else None
 
-    def alike(self, recipe: str) -> list[str]:
+    def find_cached(self, recipe: str) -> list[str]:
         """Ids of finished jobs of this recipe, newest first: some of those that Redis knows, if any.
 
         Their results are to be looked at before they are given to another: storage may know better.
@@ -282,11 +282,11 @@ def _understood(records: Iterable[Any]) -> Iterator[Job]:
             log.error("record.damaged: %s", error)
 
 
-def _decided(answer: Any, token: str) -> Decided:
+def _decided(answer: Any, token: str) -> PendingCompletion:
     fields = answer if isinstance(answer, dict) else dict(zip(answer[::2], answer[1::2], strict=True))
     outcome = fields["outcome"]
     progress = 100 if outcome == "completed" else fields["progress"]
-    return Decided(
+    return PendingCompletion(
         job_of(fields | {"state": outcome, "progress": progress}),
         token,
         fields.get("attempt_folder", ""),

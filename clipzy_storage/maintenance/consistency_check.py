@@ -16,12 +16,12 @@ from clipzy_storage.backends.base import BlobInfo, Storage, read_bytes
 from clipzy_storage.errors import Damaged, NotFound, StorageError, StorageUnavailable
 from clipzy_storage.jobs import durable_records
 from clipzy_storage.maintenance.inventory import (
-    JobFiles,
-    UploadFiles,
+    JobInventory,
+    UploadInventory,
     all_jobs,
     all_uploads,
-    job_again,
-    upload_again,
+    refresh_job,
+    refresh_upload,
     youngest_seconds,
 )
 from clipzy_storage.maintenance.retention_rules import DAY_SECONDS, HOUR_SECONDS
@@ -58,14 +58,14 @@ class Inspection:
         for files in all_jobs(self._storage):
             self.jobs += files.is_known
             if any(True for _ in self._of_job(files)):
-                yield from self._of_job(job_again(self._storage, files))
+                yield from self._of_job(refresh_job(self._storage, files))
         for upload in all_uploads(self._storage):
             self.uploads += upload.record is not None
             if any(True for _ in self._of_upload(upload)):
-                yield from self._of_upload(upload_again(self._storage, upload.video_id))
+                yield from self._of_upload(refresh_upload(self._storage, upload.video_id))
         yield from self._unfinished()
 
-    def _of_job(self, files: JobFiles) -> Iterator[Finding]:
+    def _of_job(self, files: JobInventory) -> Iterator[Finding]:
         if files.done:
             yield from self._of_ended(files, files.done)
         elif files.open:
@@ -84,7 +84,7 @@ class Inspection:
         if _is_settled(record) and not self._storage.exists(job.source_key):
             yield Finding(FindingKind.MISSING, job.source_key, f"the unfinished job {job_id} needs it")
 
-    def _of_ended(self, files: JobFiles, record: BlobInfo) -> Iterator[Finding]:
+    def _of_ended(self, files: JobInventory, record: BlobInfo) -> Iterator[Finding]:
         if files.open and _is_settled(record):
             yield _orphaned(files.open.key, "the job has ended, as its done record says")
         try:
@@ -101,7 +101,7 @@ class Inspection:
         elif _is_settled(record):
             yield from self._of_result(files, job)
 
-    def _of_result(self, files: JobFiles, job: Job) -> Iterator[Finding]:
+    def _of_result(self, files: JobInventory, job: Job) -> Iterator[Finding]:
         key = keys.result_index(job.job_id)
         if files.index is None:
             yield Finding(FindingKind.MISSING, key, "the job is completed, and this is the index of its result")
@@ -119,7 +119,7 @@ class Inspection:
             if folder and prefix != folder and _is_settled(*blobs):
                 yield _orphaned(prefix, f"{key} refers to another attempt")
 
-    def _of_upload(self, files: UploadFiles) -> Iterator[Finding]:
+    def _of_upload(self, files: UploadInventory) -> Iterator[Finding]:
         if files.record is None:
             for blob in files.others:
                 if _is_settled(blob):

@@ -17,7 +17,7 @@ from clipzy_storage.backends.base import Storage, put_json, read_bytes
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import AlreadyExists, NotFound, QueueUnavailable, StorageError, StorageUnavailable
 from clipzy_storage.jobs import durable_records
-from clipzy_storage.maintenance.inventory import JobFiles, all_jobs, all_uploads, job_again, upload_again
+from clipzy_storage.maintenance.inventory import JobInventory, all_jobs, all_uploads, refresh_job, refresh_upload
 from clipzy_storage.maintenance.retention_rules import (
     HOUR_SECONDS,
     Ended,
@@ -44,14 +44,14 @@ class Records(Protocol):
     def expire(self, job_id: str) -> bool:
         """Note that the job's result is kept no longer; false where there is no such finished job."""
 
-    def drop_video(self, video_id: str) -> Literal["dropped", "in use"]:
+    def block_video(self, video_id: str) -> Literal["dropped", "in use"]:
         """Let no more jobs over this video in for an hour, unless unfinished ones are.
 
         Raises ``QueueUnavailable``, also while the records are not known to be complete.
         """
 
 
-class Leftovers:
+class GarbageCollector:
     """One storage and the rules by which it is cleared."""
 
     def __init__(self, storage: Storage, records: Records, settings: Settings) -> None:
@@ -74,14 +74,14 @@ class Leftovers:
             for files in all_jobs(self._storage):
                 if may_be_garbage(files, ttl_seconds=self._result_ttl_seconds):
                     with self._left_to_the_next_pass(files.job_id):
-                        self._clear_job(job_again(self._storage, files))
+                        self._clear_job(refresh_job(self._storage, files))
             self._clear_uploads()
         finally:
             for kind, count in self._removed.items():
                 log.info("leftovers.%s: %d removed", kind.value, count)
         return self._removed
 
-    def _clear_job(self, files: JobFiles) -> None:
+    def _clear_job(self, files: JobInventory) -> None:
         for garbage in garbage_without_reading(files):
             self._remove(garbage)
         if files.done is None:
@@ -93,7 +93,7 @@ class Leftovers:
         for garbage in garbage_of_ended(files, Ended(is_completed, self._counting_folder(files))):
             self._remove(garbage)
 
-    def _counting_folder(self, files: JobFiles) -> str | None:
+    def _counting_folder(self, files: JobInventory) -> str | None:
         """Raises ``StorageError`` where the index cannot be understood."""
         if files.index is None:
             return None
@@ -142,11 +142,11 @@ class Leftovers:
             return True
         if not self._is_redis_away:
             with self._left_to_the_next_pass(video_id):
-                return self._records.drop_video(video_id) == "dropped"
+                return self._records.block_video(video_id) == "dropped"
         return False
 
     def _clear_upload(self, video_id: str, kind: Kind) -> None:
-        files = upload_again(self._storage, video_id)
+        files = refresh_upload(self._storage, video_id)
         garbage = garbage_of_upload(files, ttl_seconds=self._upload_ttl_seconds)
         if garbage is None or garbage.kind is not kind:
             return

@@ -20,7 +20,7 @@ _UPLOADS = "uploads/"
 
 
 @dataclass(frozen=True)
-class JobFiles:
+class JobInventory:
     """The records of one job, and what lies in the folder of its result."""
 
     job_id: str
@@ -62,7 +62,7 @@ class JobFiles:
 
 
 @dataclass(frozen=True)
-class UploadFiles:
+class UploadInventory:
     """One upload's record, and what lies beside it."""
 
     video_id: str
@@ -75,16 +75,16 @@ def youngest_seconds(blobs: Iterable[BlobInfo]) -> float:
     return min((blob.age_seconds for blob in blobs), default=0.0)
 
 
-def all_jobs(storage: Storage) -> Iterator[JobFiles]:
+def all_jobs(storage: Storage) -> Iterator[JobInventory]:
     """Every job of which there is a record or a result, by age. Holds the files of one job at a time in memory."""
     listings = [_by_job(storage.list(folder)) for folder in _FOLDERS_OF_JOBS]
     for job_id, found in groupby(heapq.merge(*listings, key=itemgetter(0)), key=itemgetter(0)):
         blobs = {blob.key: blob for _, blob in found}
         open_, done, wish = (blobs.pop(key, None) for key in _record_keys(job_id))
-        yield JobFiles(job_id, open_, done, wish, tuple(blobs.values()))
+        yield JobInventory(job_id, open_, done, wish, tuple(blobs.values()))
 
 
-def job_again(storage: Storage, seen: JobFiles) -> JobFiles:
+def refresh_job(storage: Storage, seen: JobInventory) -> JobInventory:
     """The same job as it is now. A record is as old as it was seen to be, or new.
 
     The records are looked for in the order in which a job goes through them, so that one that ends is not missed.
@@ -93,29 +93,29 @@ def job_again(storage: Storage, seen: JobFiles) -> JobFiles:
         _again(storage, key, before)
         for key, before in zip(_record_keys(seen.job_id), (seen.open, seen.done, seen.wish), strict=True)
     )
-    return JobFiles(seen.job_id, open_, done, wish, tuple(storage.list(keys.result_prefix(seen.job_id))))
+    return JobInventory(seen.job_id, open_, done, wish, tuple(storage.list(keys.result_prefix(seen.job_id))))
 
 
-def all_uploads(storage: Storage) -> Iterator[UploadFiles]:
+def all_uploads(storage: Storage) -> Iterator[UploadInventory]:
     """Every upload of which there is anything, by age."""
     for video_id, found in groupby(storage.list(_UPLOADS), key=lambda blob: blob.key.split("/")[1]):
         if keys.is_video_id(video_id):
             yield _upload(video_id, found)
 
 
-def upload_again(storage: Storage, video_id: str) -> UploadFiles:
+def refresh_upload(storage: Storage, video_id: str) -> UploadInventory:
     """The upload as it is now."""
     return _upload(video_id, storage.list(f"{_UPLOADS}{video_id}/"))
 
 
-def _upload(video_id: str, found: Iterable[BlobInfo]) -> UploadFiles:
+def _upload(video_id: str, found: Iterable[BlobInfo]) -> UploadInventory:
     blobs = {blob.key: blob for blob in found}
     record = blobs.pop(keys.video_record(video_id), None)
-    return UploadFiles(video_id, record, tuple(blobs.values()))
+    return UploadInventory(video_id, record, tuple(blobs.values()))
 
 
 def _record_keys(job_id: str) -> tuple[str, str, str]:
-    return keys.open_job(job_id), keys.done_job(job_id), keys.cancel_wish(job_id)
+    return keys.open_job(job_id), keys.done_job(job_id), keys.cancellation_request(job_id)
 
 
 def _again(storage: Storage, key: str, before: BlobInfo | None) -> BlobInfo | None:

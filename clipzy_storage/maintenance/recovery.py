@@ -16,9 +16,9 @@ from typing import Literal
 from clipzy_storage import keys
 from clipzy_storage.backends.base import Storage
 from clipzy_storage.errors import NotFound, StorageError, StorageUnavailable
-from clipzy_storage.failpoints import crash_point
+from clipzy_storage.failpoints import failpoint
 from clipzy_storage.jobs import completion, durable_records
-from clipzy_storage.jobs.admin import JobUpkeep
+from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.models.records import Job
 
@@ -52,7 +52,7 @@ class Recovery:
     Every method may raise ``QueueUnavailable`` and ``StorageUnavailable``, and can then be called again.
     """
 
-    def __init__(self, jobs: JobStore, upkeep: JobUpkeep, storage: Storage) -> None:
+    def __init__(self, jobs: JobStore, upkeep: JobAdmin, storage: Storage) -> None:
         self._jobs = jobs
         self._upkeep = upkeep
         self._storage = storage
@@ -77,7 +77,7 @@ class Recovery:
         _each(ended - ended_in_storage, lambda job_id: self._forget_deleted(job_id, report, while_it_is="final"))
         _each(unfinished - ended_in_storage, lambda job_id: self._forget_deleted(job_id, report, while_it_is="queued"))
         if not report.postponed:
-            self._upkeep.set_current(run_id)
+            self._upkeep.set_reconciled(run_id)
         return report
 
     def _take_up_open(self, report: Report, *, older_than_seconds: float) -> None:
@@ -95,10 +95,10 @@ class Recovery:
             durable_records.remove_open_job(self._storage, job_id)
             return
         self._upkeep.restore(job)
-        crash_point("job-restored")
+        failpoint("job-restored")
         if not self._storage.exists(keys.open_job(job_id)):  # it ended, or was deleted, while we looked
             self._upkeep.forget(job_id, while_it_is="queued")
-        elif durable_records.is_to_be_cancelled(self._storage, job_id):
+        elif durable_records.is_cancellation_requested(self._storage, job_id):
             self._cancel(job_id)
             report.cancelled.append(job_id)
         else:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from clipzy_storage.backends.base import BlobInfo
-from clipzy_storage.maintenance.inventory import JobFiles, UploadFiles, youngest_seconds
+from clipzy_storage.maintenance.inventory import JobInventory, UploadInventory, youngest_seconds
 
 HOUR_SECONDS = 3600.0
 DAY_SECONDS = 24 * HOUR_SECONDS
@@ -43,7 +43,7 @@ class Garbage:
     blobs: tuple[BlobInfo, ...]  # in the order in which they go
 
 
-def may_be_garbage(files: JobFiles, *, ttl_seconds: float | None) -> bool:
+def may_be_garbage(files: JobInventory, *, ttl_seconds: float | None) -> bool:
     """Whether what a listing shows of a job leaves room for garbage; so that few of many records need be read."""
     if files.open and files.done:
         return True
@@ -54,7 +54,7 @@ def may_be_garbage(files: JobFiles, *, ttl_seconds: float | None) -> bool:
     return _ended_may_leave(files, files.done, ttl_seconds)
 
 
-def garbage_without_reading(files: JobFiles) -> Iterator[Garbage]:
+def garbage_without_reading(files: JobInventory) -> Iterator[Garbage]:
     """Where the records that are there, or not, say all."""
     if files.wish and not files.open and files.wish.age_seconds >= HOUR_SECONDS:
         yield Garbage(Kind.IDLE_WISH, (files.wish,))
@@ -64,7 +64,7 @@ def garbage_without_reading(files: JobFiles) -> Iterator[Garbage]:
         yield Garbage(Kind.RESULT_WITHOUT_JOB, _index_first(files))
 
 
-def garbage_of_ended(files: JobFiles, ended: Ended) -> Iterator[Garbage]:
+def garbage_of_ended(files: JobInventory, ended: Ended) -> Iterator[Garbage]:
     """Of a job whose done record was read: what can never count any more."""
     if files.open:
         yield Garbage(Kind.ENDED_JOB, (files.open,))
@@ -80,7 +80,7 @@ def garbage_of_ended(files: JobFiles, ended: Ended) -> Iterator[Garbage]:
             yield Garbage(Kind.UNUSED_ATTEMPT, tuple(blobs))
 
 
-def expired_result(files: JobFiles, *, ttl_seconds: float | None) -> Garbage | None:
+def expired_result(files: JobInventory, *, ttl_seconds: float | None) -> Garbage | None:
     """Of a completed job: all but the marker, once its end is old, or where an expiry was begun."""
     is_due = ttl_seconds is not None and files.done is not None and files.done.age_seconds >= ttl_seconds
     if not files.unmarked or not (is_due or files.expiry_marker):
@@ -88,7 +88,7 @@ def expired_result(files: JobFiles, *, ttl_seconds: float | None) -> Garbage | N
     return Garbage(Kind.EXPIRED_RESULT, tuple(blob for blob in _index_first(files) if blob != files.expiry_marker))
 
 
-def garbage_of_upload(files: UploadFiles, *, ttl_seconds: float | None) -> Garbage | None:
+def garbage_of_upload(files: UploadInventory, *, ttl_seconds: float | None) -> Garbage | None:
     """What may go unless an unfinished job needs it; the record first, so that nobody finds it without its file."""
     if files.record is None:
         is_old = youngest_seconds(files.others) >= DAY_SECONDS
@@ -98,7 +98,7 @@ def garbage_of_upload(files: UploadFiles, *, ttl_seconds: float | None) -> Garba
     return Garbage(Kind.EXPIRED_UPLOAD, (files.record, *files.others))
 
 
-def _ended_may_leave(files: JobFiles, done: BlobInfo, ttl_seconds: float | None) -> bool:
+def _ended_may_leave(files: JobInventory, done: BlobInfo, ttl_seconds: float | None) -> bool:
     if not files.unmarked:
         return False
     if expired_result(files, ttl_seconds=ttl_seconds):
@@ -110,7 +110,7 @@ def _ended_may_leave(files: JobFiles, done: BlobInfo, ttl_seconds: float | None)
     return has_old and not (is_as_completed and len(files.attempts) <= 1)
 
 
-def _index_first(files: JobFiles) -> tuple[BlobInfo, ...]:
+def _index_first(files: JobInventory) -> tuple[BlobInfo, ...]:
     """The index before what it lists, and the marker last: whoever looks meanwhile finds no less than is said."""
     order = {files.index: 0, files.expiry_marker: 2}
     return tuple(sorted(files.results, key=lambda blob: order.get(blob, 1)))

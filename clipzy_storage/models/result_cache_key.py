@@ -10,7 +10,7 @@ from clipzy_storage.models.output import PIPELINE_VERSION
 from clipzy_storage.models.records import Job, Status
 
 
-def recipe_of(job: Job, *, pipeline_version: str | None = PIPELINE_VERSION) -> str:
+def result_cache_key(job: Job, *, pipeline_version: str | None = PIPELINE_VERSION) -> str:
     """A digest of the owner, the footage's bytes, the options and the pipeline; empty where nobody can tell.
 
     So it is for a result of before pipelines had versions, and for options of a later Clipzy.
@@ -26,8 +26,8 @@ def recipe_of(job: Job, *, pipeline_version: str | None = PIPELINE_VERSION) -> s
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def recipe_of_result(job: Job) -> str:
+def cache_key_of_result(job: Job) -> str:
     """Of what this job has published, so that others may be given it; empty where it has published nothing."""
     if job.status is not Status.COMPLETED or job.expired:
         return ""
-    return recipe_of(job, pipeline_version=job.pipeline_version)
+    return result_cache_key(job, pipeline_version=job.pipeline_version)

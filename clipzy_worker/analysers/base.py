@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8]
-Glimpse = NDArray[np.float32]
+Signature = NDArray[np.float32]
 Samples = NDArray[np.float32]
 
 SAMPLE_RATE_HZ = 16_000  # of the sound that listeners hear
@@ -50,7 +50,7 @@ class Frame:
         return np.asarray(cv2.cvtColor(self.small, cv2.COLOR_BGR2GRAY), dtype=np.uint8)
 
     @cached_property
-    def glimpse(self) -> Glimpse:
+    def signature(self) -> Signature:
         """The picture in 432 numbers, in which noise and small motion vanish."""
         return np.asarray(cv2.resize(self.small, _GLIMPSE_SIZE, interpolation=cv2.INTER_AREA), dtype=np.float32).ravel()
 
@@ -73,7 +73,7 @@ class Frame:
         return float(mean[0, 0]), float(spread[0, 0])
 
 
-class Analyser(Protocol):
+class FrameAnalyser(Protocol):
     """Watches every frame in order, then the end. Memory must not grow with the number of frames."""
 
     def process(self, frame: Frame) -> None: ...
@@ -93,8 +93,8 @@ class Block:
     samples: Samples
 
 
-class Listener(Protocol):
-    """Hears all of the sound in order, in blocks of any length, then the end. Memory as for an ``Analyser``,
+class MonoAnalyser(Protocol):
+    """Hears all of the sound in order, in blocks of any length, then the end. Memory as for an ``FrameAnalyser``,
     but for a few numbers a second."""
 
     def process(self, block: Block) -> None: ...
@@ -109,6 +109,6 @@ def reduced_size(width: int, height: int, *, pixels: int) -> tuple[int, int]:
     return max(8, round(width * scale)), max(8, round(height * scale))
 
 
-def distance(one: Glimpse, other: Glimpse) -> float:
+def distance(one: Signature, other: Signature) -> float:
     """Root mean square difference of two glimpses, in levels."""
     return cv2.norm(one, other, cv2.NORM_L2) / math.sqrt(one.size)

@@ -6,7 +6,7 @@ _JITTER_SECONDS = Fraction(2, 1000)  # containers that count in milliseconds rou
 _AGREEMENT = Fraction(1, 1000)
 
 
-class Pace:
+class FrameRateEstimator:
     """Collects the times of all frames in a few numbers."""
 
     def __init__(self) -> None:

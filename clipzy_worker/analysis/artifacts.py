@@ -7,7 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from clipzy_worker.analysers.audio.loudness import FLOOR_LUFS, STEPS_PER_SECOND, Meter, Powers
+from clipzy_worker.analysers.audio.loudness import FLOOR_LUFS, STEPS_PER_SECOND, LoudnessMeter, Powers
 from clipzy_worker.analysers.audio.waveform import Waveform
 from clipzy_worker.analysers.audio.waveform_image import draw
 from clipzy_worker.analysers.images.contact_sheet import write_contact_sheet
@@ -23,7 +23,9 @@ MAX_CURVE_POINTS = 20_000
 _DECIMALS = 2
 
 
-def write_artifacts(folder: Path, waveform: Waveform, meter: Meter, *, end_seconds: float) -> list[dict[str, Any]]:
+def write_artifacts(
+    folder: Path, waveform: Waveform, meter: LoudnessMeter, *, end_seconds: float
+) -> list[dict[str, Any]]:
     """Three files, as ``Sound.artifacts`` lists them. Raises ``OSError``."""
     momentary, short_term = meter.curves(end_seconds)
     _write_json(folder / WAVEFORM, waveform.document(end_seconds))

@@ -10,12 +10,12 @@ from av.packet import Packet
 
 from clipzy_worker.analysers.audio.bass import Bass
 from clipzy_worker.analysers.audio.beats import Beats
-from clipzy_worker.analysers.audio.chunk import Chunk, Hearer
+from clipzy_worker.analysers.audio.chunk import Chunk, MultichannelAnalyser
 from clipzy_worker.analysers.audio.silences import Silences
-from clipzy_worker.analysers.audio.speech import Voice
+from clipzy_worker.analysers.audio.speech import SpeechDetector
 from clipzy_worker.analysers.audio.true_peak import TruePeak
 from clipzy_worker.analysers.audio.waveform import Waveform
-from clipzy_worker.analysers.base import Block, Listener
+from clipzy_worker.analysers.base import Block, MonoAnalyser
 from clipzy_worker.analysis.artifacts import write_artifacts
 from clipzy_worker.analysis.timings import Clock
 from clipzy_worker.decode.audio import Chunks
@@ -45,14 +45,14 @@ class Sound:
         self._first: Chunk | None = None
         self._loudness, self._true_peak, self._waveform = Loudness(), TruePeak(), Waveform()
         self._silences = Silences(request.config.silence)
-        self._hearers: dict[str, Hearer] = {
+        self._hearers: dict[str, MultichannelAnalyser] = {
             "loudness": self._loudness,
             "true_peak": self._true_peak,
             "silences": self._silences,
             "waveform": self._waveform,
         }
-        self._bass, self._beats, self._voice = Bass(), Beats(), Voice()
-        self._listeners: dict[str, Listener] = {"bass": self._bass, "beats": self._beats, "voice": self._voice}
+        self._bass, self._beats, self._voice = Bass(), Beats(), SpeechDetector()
+        self._listeners: dict[str, MonoAnalyser] = {"bass": self._bass, "beats": self._beats, "voice": self._voice}
 
     def begins_at(self, origin: Fraction) -> None:
         """The first picture has turned out to have this stamp; to be said before the first packet, if at all."""

@@ -10,9 +10,9 @@ from typing import Any
 from av.video.frame import VideoFrame
 
 from clipzy_storage.models.job_config import JobConfig
-from clipzy_worker.analysers.base import Analyser, Frame
+from clipzy_worker.analysers.base import Frame, FrameAnalyser
 from clipzy_worker.analysers.color.color import Colors
-from clipzy_worker.analysers.frame_rate import Pace
+from clipzy_worker.analysers.frame_rate import FrameRateEstimator
 from clipzy_worker.analysers.images.poster import Poster
 from clipzy_worker.analysers.images.sprites import Sprites
 from clipzy_worker.analysers.images.thumbnails import Thumbnails, thumbnails
@@ -45,7 +45,7 @@ class Analysers:
         self.motions = Motions(self.shots) if "motion" in config.analyses else None
         self.colors = Colors(self.shots, geometry.shown_size) if "color" in config.analyses else None
 
-    def in_order(self) -> Iterator[tuple[str, Analyser]]:
+    def in_order(self) -> Iterator[tuple[str, FrameAnalyser]]:
         """The shots first: others ask for them."""
         yield from ((name, analyser) for name, analyser in vars(self).items() if analyser is not None)
 
@@ -60,7 +60,7 @@ class Watch:
     def __init__(self, source: Source, request: MediaRequest, clock: Clock) -> None:
         self._source, self._request, self._clock = source, request, clock
         self._painter = Painter()
-        self._pace = Pace()
+        self._pace = FrameRateEstimator()
         self._geometry: Geometry | None = None
         self._analysers: Analysers | None = None
         self._artifacts: list[dict[str, Any]] = []

@@ -10,7 +10,7 @@ from av.filter.graph import Graph
 
 from clipzy_worker.analysers.audio.channels import loudness_weights
 from clipzy_worker.analysers.audio.chunk import Chunk
-from clipzy_worker.analysers.audio.loudness import Meter
+from clipzy_worker.analysers.audio.loudness import LoudnessMeter
 from clipzy_worker.analysers.base import Samples
 
 _SHELF_HZ, _SHELF_GAIN_DB, _SHELF_Q = 1681.974450955533, 3.999843853973347, 0.7071752369554196
@@ -25,7 +25,7 @@ class Loudness:
     """Hears every channel; ``meter`` has the figures."""
 
     def __init__(self) -> None:
-        self.meter = Meter()
+        self.meter = LoudnessMeter()
         self._format: tuple[int, tuple[str, ...]] | None = None
         self._weights = np.empty(0)
         self._filters: list[KWeighting] = []

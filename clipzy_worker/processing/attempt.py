@@ -11,14 +11,14 @@ from typing import TypeVar
 
 from clipzy_storage import keys
 from clipzy_storage.errors import Damaged, NotFound, QueueUnavailable, StorageError
-from clipzy_storage.failpoints import crash_point
+from clipzy_storage.failpoints import failpoint
 from clipzy_storage.jobs import completion
-from clipzy_storage.jobs.store import Claim, Decided, ReleaseReason
+from clipzy_storage.jobs.store import Claim, PendingCompletion, ReleaseReason
 from clipzy_storage.models.records import ErrorCode, Status
 from clipzy_worker.errors import Cancelled, InvalidMedia, JobFailed, LostJob, MediaCrashed
 from clipzy_worker.processing import analyse, prior_results, upload_results
-from clipzy_worker.processing.context import Workplace
-from clipzy_worker.processing.integrity import Comparison
+from clipzy_worker.processing.context import WorkerContext
+from clipzy_worker.processing.integrity import Sha256Check
 from clipzy_worker.processing.interruption import Interruption
 from clipzy_worker.processing.lease import HeldLease
 from clipzy_worker.processing.prior_results import Result
@@ -40,7 +40,7 @@ class DeadlinePassed(Exception):
     """The attempt has used up PROCESSING_TIMEOUT_SECONDS."""
 
 
-def run(place: Workplace, job_id: str) -> str:
+def run(place: WorkerContext, job_id: str) -> str:
     """Look at one job and do what there is to do; returns a word on how it went.
 
     Raises:
@@ -51,13 +51,13 @@ def run(place: Workplace, job_id: str) -> str:
         return _run(place, job_id, interruption)
 
 
-def _run(place: Workplace, job_id: str, interruption: Interruption) -> str:
+def _run(place: WorkerContext, job_id: str, interruption: Interruption) -> str:
     nonce = os.urandom(8).hex()
     claim = place.jobs.claim(job_id, nonce=nonce, storage_id=place.storage_id, stage=FIRST_STAGE)
     if claim is None:
         return "not waiting"
     log.info("job.claimed: %s attempt %d", job_id, claim.job.attempt)
-    crash_point("claimed")
+    failpoint("claimed")
     try:
         with place.leases.held(claim, stage=FIRST_STAGE) as lease, _release_on_shutdown(place, claim):
             try:
@@ -70,7 +70,7 @@ def _run(place: Workplace, job_id: str, interruption: Interruption) -> str:
         return "lost"
 
 
-def _work(place: Workplace, claim: Claim, lease: HeldLease, interruption: Interruption) -> str:
+def _work(place: WorkerContext, claim: Claim, lease: HeldLease, interruption: Interruption) -> str:
     """Analyse and settle; every way in which the footage, the store or we ourselves can fail ends here."""
     try:
         with interruption.allowed():
@@ -106,7 +106,7 @@ def _work(place: Workplace, claim: Claim, lease: HeldLease, interruption: Interr
     return _commit(place, claim, result)
 
 
-def _reuse(place: Workplace, claim: Claim, lease: HeldLease, interruption: Interruption) -> Result | None:
+def _reuse(place: WorkerContext, claim: Claim, lease: HeldLease, interruption: Interruption) -> Result | None:
     def go_on() -> None:
         interruption.check()
         lease.check()
@@ -114,7 +114,7 @@ def _reuse(place: Workplace, claim: Claim, lease: HeldLease, interruption: Inter
     return prior_results.reused_result(place, claim, prefix=_prefix(claim), on_progress=go_on)
 
 
-def _analyse(place: Workplace, claim: Claim, lease: HeldLease, interruption: Interruption) -> Result:
+def _analyse(place: WorkerContext, claim: Claim, lease: HeldLease, interruption: Interruption) -> Result:
     """Run the stages and store what they made, where nobody looks yet."""
     job, prefix = claim.job, _prefix(claim)
     deadline = time.monotonic() + place.settings.processing_timeout_seconds
@@ -131,17 +131,17 @@ def _analyse(place: Workplace, claim: Claim, lease: HeldLease, interruption: Int
 
     with attempt_folder(place.settings.work_dir, f"{job.job_id}-{job.attempt}-{claim.nonce}") as folder:
         source = _source(place, claim, folder, on_progress=go_on)
-        crash_point("source-copied")
+        failpoint("source-copied")
         with _undamaged(source, claim, folder, on_progress=go_on):
             analysis = analyse.run_stages(place.settings, job, source, folder, on_progress=report)
         index = upload_results.store_attempt(
             place.storage, job, folder / OUT, prefix=prefix, analysis=analysis, on_progress=go_on
         )
-    crash_point("attempt-stored")
+    failpoint("attempt-stored")
     return Result(job.attempt, prefix, index)
 
 
-def _source(place: Workplace, claim: Claim, folder: Path, *, on_progress: Callable[[], object]) -> Path:
+def _source(place: WorkerContext, claim: Claim, folder: Path, *, on_progress: Callable[[], object]) -> Path:
     """The footage as a file. Raises ``NotFound`` also where only some of it is there yet."""
     job = claim.job
     found_bytes = place.storage.info(job.source_key).size_bytes
@@ -156,7 +156,7 @@ def _undamaged(source: Path, claim: Claim, folder: Path, *, on_progress: Callabl
     if source.parent == folder:  # a copy, compared when it was made
         yield
         return
-    with Comparison(source, sha256=claim.job.source_sha256) as comparison:
+    with Sha256Check(source, sha256=claim.job.source_sha256) as comparison:
         try:
             yield
         except InvalidMedia:
@@ -165,35 +165,35 @@ def _undamaged(source: Path, claim: Claim, folder: Path, *, on_progress: Callabl
         comparison.check(on_progress=on_progress)
 
 
-def _commit(place: Workplace, claim: Claim, result: Result) -> str:
+def _commit(place: WorkerContext, claim: Claim, result: Result) -> str:
     commit = partial(place.jobs.commit, claim, attempt_folder=result.folder, result_sha256=result.sha256)
     decided = _insist(lambda: commit(attempt=result.attempt, pipeline_version=result.pipeline_version))
     if decided == "cancelled":
         return _abandon(place, claim)
     if not decided:
         raise LostJob(claim.job.job_id)
-    crash_point("committed")
+    failpoint("committed")
     return _carry_out(place, decided, index=result.index)
 
 
-def _abandon(place: Workplace, claim: Claim) -> str:
+def _abandon(place: WorkerContext, claim: Claim) -> str:
     if not _insist(lambda: place.jobs.abandon(claim)):
         raise LostJob(claim.job.job_id)
-    crash_point("abandoned")
+    failpoint("abandoned")
     return _conclude(place, claim)
 
 
-def _fail(place: Workplace, claim: Claim, code: ErrorCode, message: str) -> str:
+def _fail(place: WorkerContext, claim: Claim, code: ErrorCode, message: str) -> str:
     if not _insist(lambda: place.jobs.fail(claim.job.job_id, claim.token, code, message)):
         raise LostJob(claim.job.job_id)
     completion.discard_attempt(place.storage, _prefix(claim))
     return _conclude(place, claim)
 
 
-def _release(place: Workplace, claim: Claim, reason: ReleaseReason, message: str) -> str:
+def _release(place: WorkerContext, claim: Claim, reason: ReleaseReason, message: str) -> str:
     """Put the job back, or fail it with ``message`` where that has happened too often."""
     answer = _insist(lambda: place.jobs.release(claim, reason, message=message))
-    crash_point("released")
+    failpoint("released")
     completion.discard_attempt(place.storage, _prefix(claim))
     if answer == "decided":
         return _conclude(place, claim)
@@ -202,12 +202,12 @@ def _release(place: Workplace, claim: Claim, reason: ReleaseReason, message: str
     return f"released: {reason}"
 
 
-def _conclude(place: Workplace, claim: Claim) -> str:
+def _conclude(place: WorkerContext, claim: Claim) -> str:
     decided = _insist(lambda: place.jobs.decided(claim.job.job_id, claim.token))
     return _carry_out(place, decided) if decided else "concluded by another"
 
 
-def _carry_out(place: Workplace, decided: Decided, *, index: bytes | None = None) -> str:
+def _carry_out(place: WorkerContext, decided: PendingCompletion, *, index: bytes | None = None) -> str:
     """Carry out what was decided. If that is interrupted, the reaper does it."""
     job = _insist(lambda: completion.conclude(place.jobs, place.storage, decided, index=index))
     if not job:
@@ -218,7 +218,7 @@ def _carry_out(place: Workplace, decided: Decided, *, index: bytes | None = None
 
 
 @contextmanager
-def _release_on_shutdown(place: Workplace, claim: Claim) -> Iterator[None]:
+def _release_on_shutdown(place: WorkerContext, claim: Claim) -> Iterator[None]:
     """A worker that is told to stop puts its job back into the queue, uncounted, before it goes."""
     try:
         yield
@@ -227,7 +227,7 @@ def _release_on_shutdown(place: Workplace, claim: Claim) -> Iterator[None]:
         raise
 
 
-def _preempt(place: Workplace, claim: Claim) -> None:
+def _preempt(place: WorkerContext, claim: Claim) -> None:
     try:
         answer = place.jobs.release(claim, "preempted", message=completion.STOPPED_TOO_OFTEN)
     except QueueUnavailable as error:

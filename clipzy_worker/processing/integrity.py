@@ -13,7 +13,7 @@ _READ_BYTES = 1 << 20
 _POLL_SECONDS = 0.25
 
 
-class Comparison:
+class Sha256Check:
     """Reads all of a file in a thread, from ``with`` on, and compares it with its sha256.
 
     Leaving the block ends the thread at its next read, or leaves it to itself where storage hangs.

@@ -49,7 +49,7 @@ class HeldLease:
         self._told, self._beat_at = news, time.monotonic() + self._beat_every_seconds
 
 
-class LeaseKeeper:
+class LeaseRenewer:
     """The thread of one process that beats for the job it holds: four times a lease, and when there is news."""
 
     def __init__(self, jobs: JobStore) -> None:

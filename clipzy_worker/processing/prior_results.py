@@ -17,7 +17,7 @@ from clipzy_storage.jobs import completion, durable_records, result_cache
 from clipzy_storage.jobs.store import Claim
 from clipzy_storage.models.output import PIPELINE_VERSION, attempt_folder_of
 from clipzy_worker.errors import LostJob
-from clipzy_worker.processing.context import Workplace
+from clipzy_worker.processing.context import WorkerContext
 
 LATE_FILES = timedelta(minutes=3)  # what one machine wrote to a network filesystem another may see only later
 
@@ -43,7 +43,7 @@ def is_old(claim: Claim) -> bool:
     return claim.age > LATE_FILES
 
 
-def earlier_result(place: Workplace, claim: Claim) -> Result | None:
+def earlier_result(place: WorkerContext, claim: Claim) -> Result | None:
     """The result that was published for this job before, or ``None``: then there is work to do.
 
     Raises:
@@ -51,7 +51,7 @@ def earlier_result(place: Workplace, claim: Claim) -> Result | None:
         NotFound: its record is not to be seen yet.
         StorageError, QueueUnavailable.
     """
-    if claim.is_certain:
+    if claim.is_reconciled:
         return None
     job_id, storage = claim.job.job_id, place.storage
     if storage.exists(keys.done_job(job_id)):
@@ -73,7 +73,9 @@ def earlier_result(place: Workplace, claim: Claim) -> Result | None:
     return _published(job_id, index)
 
 
-def reused_result(place: Workplace, claim: Claim, *, prefix: str, on_progress: Callable[[], object]) -> Result | None:
+def reused_result(
+    place: WorkerContext, claim: Claim, *, prefix: str, on_progress: Callable[[], object]
+) -> Result | None:
     """A copy under ``prefix`` of what an earlier job has found in the same footage; ``None``: there is work to do.
 
     Raises what ``on_progress`` raises.

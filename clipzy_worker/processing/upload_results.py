@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from clipzy_storage.backends.base import Storage, put_bytes
-from clipzy_storage.failpoints import crash_point
+from clipzy_storage.failpoints import failpoint
 from clipzy_storage.models.output import Artifact, Output
 from clipzy_storage.models.records import Job, rfc3339
 
@@ -29,7 +29,7 @@ def store_attempt(
     artifacts = []
     for about in analysis["artifacts"]:
         artifacts.append(_store_artifact(storage, folder, prefix, about, on_progress))
-        crash_point("artifact-stored")
+        failpoint("artifact-stored")
     output = Output(
         job_id=job.job_id,
         video_id=job.video_id,

@@ -12,30 +12,30 @@ from clipzy_storage.backends.base import Storage
 from clipzy_storage.config import logs
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import QueueUnavailable, StorageError
-from clipzy_storage.jobs.admin import JobUpkeep
+from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.store import JobStore
 from clipzy_worker.errors import JobFailed
 from clipzy_worker.processing import attempt
-from clipzy_worker.processing.context import Workplace
-from clipzy_worker.processing.lease import LeaseKeeper
+from clipzy_worker.processing.context import WorkerContext
+from clipzy_worker.processing.lease import LeaseRenewer
 from clipzy_worker.runtime import transport
 
 log = logging.getLogger(__name__)
 
 
-def create_workplace(settings: Settings, storage: Storage, *, storage_id: str) -> tuple[Celery, Workplace]:
+def create_workplace(settings: Settings, storage: Storage, *, storage_id: str) -> tuple[Celery, WorkerContext]:
     """The application, ready to be run as a worker in this process, and what its task works with."""
     transport.install()
     app = Celery("clipzy", set_as_current=False)
     app.conf.update(celery_config.celery_settings(settings), **_worker_settings(settings))
     jobs = JobStore(settings.redis_url, lease_seconds=settings.job_lease_seconds)
-    place = Workplace(
+    place = WorkerContext(
         settings=settings,
         storage=storage,
         storage_id=storage_id,
         jobs=jobs,
-        upkeep=JobUpkeep(settings.redis_url),
-        leases=LeaseKeeper(jobs),
+        upkeep=JobAdmin(settings.redis_url),
+        leases=LeaseRenewer(jobs),
         hint=lambda job_id: _send_hint(app, job_id),
     )
 

@@ -24,7 +24,7 @@ SILENT_AFTER_SECONDS = 60  # more than a look may take while Redis hangs, beside
 log = logging.getLogger(__name__)
 
 
-class SignOfLife:
+class LivenessFile:
     """This process' file, there from ``with`` to its end. Where the disk does not take it, that is logged once."""
 
     def __init__(self, data_dir: Path) -> None:

@@ -9,7 +9,7 @@ from clipzy_storage.errors import QueueUnavailable, StorageError
 log = logging.getLogger(__name__)
 
 
-class Rounds(ABC):
+class PeriodicThread(ABC):
     """A thread that calls ``look`` in even pauses until it is stopped; whatever a look raises, the next one comes."""
 
     def __init__(self, name: str, *, interval_seconds: float) -> None:

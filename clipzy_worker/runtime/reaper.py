@@ -13,8 +13,8 @@ from clipzy_storage.errors import QueueUnavailable, StorageError
 from clipzy_storage.jobs import completion
 from clipzy_storage.jobs.store import Lease
 from clipzy_worker.processing import scratch
-from clipzy_worker.processing.context import Workplace
-from clipzy_worker.runtime.periodic import Rounds
+from clipzy_worker.processing.context import WorkerContext
+from clipzy_worker.runtime.periodic import PeriodicThread
 
 SWEEP_EVERY_SECONDS = 3600
 UNFINISHED_FOR_SECONDS = 24 * 3600  # an upload that has not grown for so long has no writer any more
@@ -22,13 +22,13 @@ UNFINISHED_FOR_SECONDS = 24 * 3600  # an upload that has not grown for so long h
 log = logging.getLogger(__name__)
 
 
-class Reaper(Rounds):
+class Reaper(PeriodicThread):
     """A thread that looks after the jobs of all workers until it is stopped."""
 
-    def __init__(self, place: Workplace, *, waiting_hints: Callable[[], int]) -> None:
+    def __init__(self, place: WorkerContext, *, queue_length: Callable[[], int]) -> None:
         super().__init__("reaper", interval_seconds=place.jobs.lease_seconds / 6)
         self._place = place
-        self._waiting_hints = waiting_hints
+        self._queue_length = queue_length
         self._has_redis_since: float | None = None
         self._swept_at = -float(SWEEP_EVERY_SECONDS)
 
@@ -43,7 +43,7 @@ class Reaper(Rounds):
     def _look(self) -> None:
         jobs = self._place.jobs
         # A little less than the pause, or who had the last turn would miss the next one by a hair.
-        if not self._place.upkeep.take_turn("reaper", seconds=self._interval_seconds * 0.9):
+        if not self._place.upkeep.try_lock("reaper", seconds=self._interval_seconds * 0.9):
             return
         self._has_redis_since = self._has_redis_since or time.monotonic()
         gone = [lease for lease in jobs.leases() if lease.holder is not None and lease.holder.is_gone()]
@@ -54,7 +54,7 @@ class Reaper(Rounds):
 
     def _hint_again(self) -> None:
         try:
-            waiting = self._waiting_hints()
+            waiting = self._queue_length()
         except QueueUnavailable as error:  # the broker may be another Redis than that of the records
             log.warning("reaper.broker_away: %s", error)
             return
@@ -66,7 +66,7 @@ class Reaper(Rounds):
         self._swept_at = time.monotonic()
         scratch.sweep(self._place.settings.work_dir)
         try:
-            swept = self._place.storage.sweep_incoming(UNFINISHED_FOR_SECONDS)
+            swept = self._place.storage.sweep_incomplete(UNFINISHED_FOR_SECONDS)
         except StorageError as error:
             log.warning("reaper.not_swept: %s", error)
             return

@@ -29,7 +29,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 log = logging.getLogger("clipzy.worker")
 
 
-class Stopping:
+class Shutdown:
     """Takes the signals of one worker process over, and ends it with ``status``."""
 
     def __init__(self, drain: Literal["requeue", "wait"]) -> None:
@@ -41,7 +41,7 @@ class Stopping:
         self._asked: SimpleQueue[bool] = SimpleQueue()  # may be put to in a signal handler, as no lock may be taken
         self._thread = threading.Thread(target=self._run, name="stopping", daemon=True)
 
-    def end_at_once(self) -> None:
+    def exit_on_sigterm(self) -> None:
         """Let SIGTERM end this process where it is, such as waiting for Redis, until ``take_over``."""
         signal.signal(signal.SIGTERM, self._exit)
 
@@ -103,7 +103,7 @@ class Stopping:
         return [child.pid for child in list(pool._pool) if _is_running(child.pid)] if pool is not None else []
 
 
-class GiveBack(bootsteps.StartStopStep):
+class ReturnUnstarted(bootsteps.StartStopStep):
     """Lets go of the broker before the pool is waited for, so that no message waits with us for hours."""
 
     requires = ("celery.worker.components:Pool",)

@@ -35,7 +35,7 @@ class Transport(redis.Transport):
     Channel = _Channel
 
     def _deliver(self, message: Any, queue: str | None) -> None:
-        if queue == celery_config.QUEUE and not celery_config.is_hint(message):
+        if queue == celery_config.QUEUE and not celery_config.is_notification(message):
             log.error("inbox.dropped: a message that is no hint as this version knows it: %s", _name_of(message))
             return
         super()._deliver(message, queue)

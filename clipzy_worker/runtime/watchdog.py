@@ -12,8 +12,8 @@ from celery import signals
 from celery.worker import state
 
 from clipzy_storage.errors import QueueUnavailable
-from clipzy_worker.runtime.liveness import SignOfLife
-from clipzy_worker.runtime.periodic import Rounds
+from clipzy_worker.runtime.liveness import LivenessFile
+from clipzy_worker.runtime.periodic import PeriodicThread
 
 LOOKS = 12  # in two leases
 LEAST_INTERVAL_SECONDS = 0.5  # a connection that is made anew takes a while, however short the lease
@@ -25,9 +25,9 @@ log = logging.getLogger("clipzy.worker")
 class Intake:
     """What Celery's main process takes from the broker."""
 
-    def __init__(self, *, slots: int, waiting_hints: Callable[[], int]) -> None:
+    def __init__(self, *, slots: int, queue_length: Callable[[], int]) -> None:
         self._slots = slots
-        self._waiting_hints = waiting_hints
+        self._queue_length = queue_length
         self._taken = self._taken_before = 0
         signals.task_received.connect(self._take, weak=False)
 
@@ -39,16 +39,16 @@ class Intake:
         """
         taken, self._taken_before = self._taken - self._taken_before, self._taken
         has_room = len(state.reserved_requests) < self._slots and state.should_stop is None
-        return self._waiting_hints() > 0 and has_room and not taken
+        return self._queue_length() > 0 and has_room and not taken
 
     def _take(self, **_: Any) -> None:
         self._taken += 1
 
 
-class Watchdog(Rounds):
+class Watchdog(PeriodicThread):
     """A thread that gives the sign of life at every look and, once it watches, calls ``give_up`` of a deaf worker."""
 
-    def __init__(self, alive: SignOfLife, *, lease_seconds: int) -> None:
+    def __init__(self, alive: LivenessFile, *, lease_seconds: int) -> None:
         super().__init__("watchdog", interval_seconds=max(lease_seconds * 2 / LOOKS, LEAST_INTERVAL_SECONDS))
         self._alive = alive
         self._passes_over: Callable[[], bool] = lambda: False

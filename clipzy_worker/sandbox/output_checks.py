@@ -14,7 +14,7 @@ _SECONDS_BETWEEN_LOOKS = 0.5
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
-class Gauges:
+class OutputChecks:
     """Looks at a process and its folder, at most twice a second."""
 
     def __init__(self, pid: int, folder: Path, limits: MediaLimits) -> None:

@@ -15,7 +15,7 @@ from typing import IO, Any, Self
 
 from clipzy_storage.errors import StorageFull, StorageUnavailable
 from clipzy_worker.errors import InvalidMedia, MediaCrashed
-from clipzy_worker.sandbox.output_checks import Gauges, check_artifacts, output_excess
+from clipzy_worker.sandbox.output_checks import OutputChecks, check_artifacts, output_excess
 from clipzy_worker.sandbox.protocol import OUT_OF_SPACE, SOURCE_LOST, Messages, ProtocolError, printable
 from clipzy_worker.sandbox.request import MediaLimits, MediaRequest
 
@@ -89,7 +89,7 @@ class MediaProcess:
         It yields also when nothing new came, so that the caller can look at its clock, and break or raise.
         """
         process = self._running()
-        gauges = Gauges(process.pid, self._request.out_folder, self._request.limits)
+        gauges = OutputChecks(process.pid, self._request.out_folder, self._request.limits)
         with selectors.DefaultSelector() as selector:
             for stream in (process.stdout, process.stderr):
                 selector.register(_pipe(stream), selectors.EVENT_READ)

@@ -88,10 +88,10 @@ def test_is_the_same_in_another_size_and_at_another_rate(
 def test_does_not_count_the_jump_at_a_cut(coffee: Pixels, tmp_path: Path, analyse: Analyse) -> None:
     # Given stills, equally bright, that follow each other
     stills = [coffee, *(still(FOOTAGE / f"{name}.jpg") for name in ("china", "astronaut", "flower"))]
-    alike = [np.clip(one * (110 / one.mean()), 0, 255).astype(np.uint8) for one in stills]
+    find_cached = [np.clip(one * (110 / one.mean()), 0, 255).astype(np.uint8) for one in stills]
     each = Film(steady(), duration_seconds=0.6)
     path = tmp_path / "cuts.mp4"
-    encode(path, (frame for one in alike for frame in pictures(one, each)), each)
+    encode(path, (frame for one in find_cached for frame in pictures(one, each)), each)
 
     # When they are analysed
     result = analyse(path)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from clipzy_worker.analysers.audio.speech import Voice
+from clipzy_worker.analysers.audio.speech import SpeechDetector
 from tests.support.media.music import Sound, heard_by, noise, play, tone
 from tests.support.media.songs import SONGS
 from tests.support.media.speech import FRAME_SECONDS, Spoken, conversation, over
@@ -33,7 +33,7 @@ def test_speech_is_found_over_a_background(name: str) -> None:
     spoken = over(conversation(), BACKGROUNDS[name](), decibels=10)
 
     # When they are heard
-    voice = heard_by(Voice(), (0.0, spoken.samples))
+    voice = heard_by(SpeechDetector(), (0.0, spoken.samples))
 
     # Then at least 95 of 100 frames of 10 ms are judged rightly, and so is the share of speech
     assert _right(voice, spoken) >= 0.95
@@ -45,7 +45,7 @@ def test_speech_alone_is_found() -> None:
     spoken = conversation()
 
     # When they are heard
-    voice = heard_by(Voice(), (0.0, spoken.samples))
+    voice = heard_by(SpeechDetector(), (0.0, spoken.samples))
 
     # Then nearly all frames are judged rightly
     assert _right(voice, spoken) >= 0.98
@@ -57,7 +57,7 @@ def test_speech_may_be_loud_or_quiet(level: float) -> None:
     spoken = conversation()
 
     # When it is heard
-    voice = heard_by(Voice(), (0.0, np.clip(spoken.samples / 0.1 * level, -1, 1)))
+    voice = heard_by(SpeechDetector(), (0.0, np.clip(spoken.samples / 0.1 * level, -1, 1)))
 
     # Then it is found
     assert _right(voice, spoken) >= 0.95
@@ -69,7 +69,7 @@ def test_noise_and_music_do_not_speak(name: str) -> None:
     sound = BACKGROUNDS[name]()
 
     # When it is heard
-    voice = heard_by(Voice(), (0.0, sound))
+    voice = heard_by(SpeechDetector(), (0.0, sound))
 
     # Then there is no speech, or next to none
     assert voice.speech_ratio <= 0.01
@@ -80,7 +80,7 @@ def test_nobody_speaks_in_silence() -> None:
     sound = np.zeros(20 * 16_000, dtype=np.float32)
 
     # When it is heard
-    voice = heard_by(Voice(), (0.0, sound))
+    voice = heard_by(SpeechDetector(), (0.0, sound))
 
     # Then nobody speaks
     assert (voice.speech, voice.speech_ratio) == ([], 0.0)
@@ -89,7 +89,7 @@ def test_nobody_speaks_in_silence() -> None:
 @pytest.mark.parametrize("samples", [0, 1, 341])
 def test_nobody_speaks_in_next_to_no_sound(samples: int) -> None:
     # Given as good as no sound, when it is heard
-    voice = heard_by(Voice(), (3.0, np.ones(samples, dtype=np.float32)))
+    voice = heard_by(SpeechDetector(), (3.0, np.ones(samples, dtype=np.float32)))
 
     # Then there is nothing to say
     assert (voice.speech, voice.speech_ratio) == ([], 0.0)
@@ -102,7 +102,7 @@ def test_speech_stays_on_the_clock_of_the_pictures() -> None:
     heard = np.r_[np.zeros(1230, bool), spoken.speaks[:5000], np.zeros(2000, bool), spoken.speaks[7000:]]
 
     # When it is heard
-    voice = heard_by(Voice(), *runs)
+    voice = heard_by(SpeechDetector(), *runs)
 
     # Then speech is where it is, and its share is of the sound that is there
     assert _right(voice, Spoken(spoken.samples, heard)) >= 0.97
@@ -114,7 +114,7 @@ def test_speech_lies_within_the_film() -> None:
     spoken = conversation(pause_seconds=0.1)
 
     # When it is heard
-    voice = heard_by(Voice(), (-3.0, spoken.samples), end_seconds=30.0)
+    voice = heard_by(SpeechDetector(), (-3.0, spoken.samples), end_seconds=30.0)
 
     # Then it is cut at both ends, in order and without overlaps, and its share is of what is left
     times = [time for span in voice.speech for time in (span["start_seconds"], span["end_seconds"])]
@@ -131,13 +131,13 @@ def test_broken_samples_harm_nothing() -> None:
     broken[100_000:100_100], broken[200_000:200_100], broken[300_000] = np.nan, np.inf, 1e30
 
     # When it is heard
-    voice = heard_by(Voice(), (0.0, broken))
+    voice = heard_by(SpeechDetector(), (0.0, broken))
 
     # Then speech is found all the same
     assert _right(voice, spoken) >= 0.97
 
 
-def _right(voice: Voice, spoken: Spoken) -> float:
+def _right(voice: SpeechDetector, spoken: Spoken) -> float:
     """The share of frames that are judged rightly."""
     middles = (np.arange(len(spoken.speaks)) + 0.5) * FRAME_SECONDS
     speaks = np.zeros(len(middles), dtype=np.bool_)

@@ -11,7 +11,7 @@ import pytest
 
 from clipzy_storage.models.job_config import SilenceOptions
 from clipzy_worker.analysers.audio.chunk import HOPS_PER_SECOND, Chunk
-from clipzy_worker.analysers.audio.loudness import Meter
+from clipzy_worker.analysers.audio.loudness import LoudnessMeter
 from clipzy_worker.analysers.audio.silences import Silences
 from clipzy_worker.analysers.audio.waveform import MAX_POINTS, Waveform
 from clipzy_worker.analysers.audio.waveform_image import HEIGHT, WIDTH
@@ -76,7 +76,7 @@ def test_twelve_hours_take_little_room() -> None:
     # Given the parts that remember, and twelve hours of sound in pieces of a minute
     hops = 60 * HOPS_PER_SECOND
     samples = tone(60, -20, rate_hz=4000, channels=1).astype(np.float32)
-    meter, waveform, silences = Meter(), Waveform(), Silences(SilenceOptions())
+    meter, waveform, silences = LoudnessMeter(), Waveform(), Silences(SilenceOptions())
     tracemalloc.start()
 
     # When they have heard it

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from clipzy_api import cache_hits
-from clipzy_api.cache_hits import AtOnce
+from clipzy_api.cache_hits import CachedResults
 from clipzy_api.concurrency_limits import REUSES_AT_ONCE
 from clipzy_storage import keys
 from clipzy_storage.backends.base import BlobInfo, Storage
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.errors import QueueUnavailable, StorageUnavailable
-from clipzy_storage.jobs.admin import JobUpkeep
+from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.models.records import EVERYONE, Job, Status
 from tests.storage.backends import Backend
@@ -49,8 +49,8 @@ def hints() -> Hints:
 
 
 @pytest.fixture
-def answering(jobs: JobStore, storage: LocalStorage, hints: Hints) -> AtOnce:
-    return AtOnce(jobs, storage, hints)  # type: ignore[arg-type]
+def answering(jobs: JobStore, storage: LocalStorage, hints: Hints) -> CachedResults:
+    return CachedResults(jobs, storage, hints)  # type: ignore[arg-type]
 
 
 def now(jobs: JobStore, job: Job) -> Job:
@@ -72,7 +72,7 @@ def test_a_bucket_copies_within_itself(
     first = completed(jobs, storage, pictures=pictures)
     # When the same is asked for
     job = accepted(jobs, storage)
-    ended = AtOnce(jobs, storage, hints).end(job)  # type: ignore[arg-type]
+    ended = CachedResults(jobs, storage, hints).end(job)  # type: ignore[arg-type]
     # Then it is there at once, whole, and stays when the first is gone
     assert ended
     assert ended.status is Status.COMPLETED
@@ -107,7 +107,7 @@ def interfered(
     completed(jobs, storage)
     job = accepted(jobs, storage)
     interfering: Any = Interfering(storage, lambda: event(job))
-    return job, AtOnce(jobs, interfering, hints).end(job)  # type: ignore[arg-type]
+    return job, CachedResults(jobs, interfering, hints).end(job)  # type: ignore[arg-type]
 
 
 def test_a_slow_storage_keeps_nobody_waiting(
@@ -167,7 +167,7 @@ def test_trouble_with_storage_leaves_the_job_to_the_workers(
 
 
 def test_a_commit_whose_answer_was_lost_is_asked_again(
-    jobs: JobStore, storage: LocalStorage, answering: AtOnce, monkeypatch: pytest.MonkeyPatch
+    jobs: JobStore, storage: LocalStorage, answering: CachedResults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given a Redis whose answer to the commit is lost
     commit = jobs.commit
@@ -190,7 +190,9 @@ def test_a_commit_whose_answer_was_lost_is_asked_again(
     result_of(storage, job.job_id)
 
 
-def test_a_job_that_a_worker_has_taken_is_left_to_it(jobs: JobStore, storage: LocalStorage, answering: AtOnce) -> None:
+def test_a_job_that_a_worker_has_taken_is_left_to_it(
+    jobs: JobStore, storage: LocalStorage, answering: CachedResults
+) -> None:
     completed(jobs, storage)
     job = accepted(jobs, storage)
     assert jobs.claim(job.job_id, nonce="w", storage_id=job.storage_id)
@@ -199,7 +201,7 @@ def test_a_job_that_a_worker_has_taken_is_left_to_it(jobs: JobStore, storage: Lo
 
 
 def test_a_result_of_very_many_files_is_left_to_a_worker(
-    jobs: JobStore, storage: LocalStorage, answering: AtOnce, monkeypatch: pytest.MonkeyPatch
+    jobs: JobStore, storage: LocalStorage, answering: CachedResults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cache_hits, "MOST_ARTIFACTS", len(PICTURES) - 1)
     completed(jobs, storage)
@@ -208,7 +210,7 @@ def test_a_result_of_very_many_files_is_left_to_a_worker(
     assert (now(jobs, job).status, now(jobs, job).attempt) == (Status.QUEUED, 0)
 
 
-def test_not_too_many_are_ended_at_once(jobs: JobStore, storage: LocalStorage, answering: AtOnce) -> None:
+def test_not_too_many_are_ended_at_once(jobs: JobStore, storage: LocalStorage, answering: CachedResults) -> None:
     completed(jobs, storage)
     for _ in range(REUSES_AT_ONCE):
         assert answering.places.take()
@@ -219,21 +221,21 @@ def test_not_too_many_are_ended_at_once(jobs: JobStore, storage: LocalStorage, a
     assert eventually(answering.places.take)
 
 
-def test_where_redis_is_away_nothing_is_lost(storage: LocalStorage, answering: AtOnce, jobs: JobStore) -> None:
+def test_where_redis_is_away_nothing_is_lost(storage: LocalStorage, answering: CachedResults, jobs: JobStore) -> None:
     completed(jobs, storage)
     job = accepted(jobs, storage)
     away = JobStore("redis://127.0.0.1:1/0", lease_seconds=60)
-    assert AtOnce(away, storage, answering.queue).end(job) is None
+    assert CachedResults(away, storage, answering.queue).end(job) is None
     assert now(jobs, job).status is Status.QUEUED
 
 
 def test_a_forgotten_record_is_no_reason_to_fail(
-    jobs: JobStore, storage: LocalStorage, answering: AtOnce, own_redis: RedisServer
+    jobs: JobStore, storage: LocalStorage, answering: CachedResults, own_redis: RedisServer
 ) -> None:
     """Redis is set back to before the job, right after it was submitted."""
     first = completed(jobs, storage)
     job = accepted(jobs, storage)
     own_redis.forget_everything()
-    JobUpkeep(own_redis.url).restore(first)
+    JobAdmin(own_redis.url).restore(first)
     assert answering.end(job) is None
     assert files_of(storage, job.job_id) == [keys.open_job(job.job_id)]

@@ -8,7 +8,7 @@ import requests
 
 from clipzy_storage import keys
 from clipzy_storage.jobs import completion, durable_records
-from clipzy_storage.jobs.store import Decided
+from clipzy_storage.jobs.store import PendingCompletion
 from clipzy_storage.maintenance.recovery import Recovery
 from clipzy_storage.models.records import ErrorCode
 from tests.support.records import reap_twice
@@ -82,7 +82,7 @@ def test_what_is_decided_is_not_cancelled(front_end: FrontEnd) -> None:
     job_id = submit(front_end)["job_id"]
     claimed = claim(front_end, job_id)
     folder, digest = prepare_result(front_end, claimed)
-    assert isinstance(front_end.jobs.commit(claimed, attempt_folder=folder, result_sha256=digest), Decided)
+    assert isinstance(front_end.jobs.commit(claimed, attempt_folder=folder, result_sha256=digest), PendingCompletion)
 
     # When it is cancelled, then it is too late, and no wish is left
     assert front_end.get(f"{JOBS}/{job_id}").json()["status"] == "processing"
@@ -218,7 +218,7 @@ def test_the_wish_of_a_crashed_front_end_outlives_it(tmp_path: Path, front_end: 
     with front_end.doomed(tmp_path / "doomed", at="cancel-wished") as doomed, pytest.raises(requests.ConnectionError):
         cancel(doomed, job_id)
     assert records_of(front_end, job_id) == {"open", "cancel"}
-    assert durable_records.is_to_be_cancelled(front_end.storage, job_id)
+    assert durable_records.is_cancellation_requested(front_end.storage, job_id)
 
     # When the caller asks again elsewhere, then it is as if nothing had been
     assert cancel(front_end, job_id).json()["status"] == "cancelled"

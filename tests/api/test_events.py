@@ -18,7 +18,7 @@ from clipzy_api.concurrency_limits import EVENTS_AT_ONCE
 from clipzy_api.server.idle_connections import QUIET_SECONDS
 from clipzy_api.views.events import BEAT_SECONDS
 from clipzy_storage import keys
-from clipzy_storage.jobs.admin import JobUpkeep
+from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.durable_records import read_open, write_done_job
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.models.records import ErrorCode, Status
@@ -247,7 +247,7 @@ def test_a_stream_ends_as_the_job_does_although_redis_has_forgotten_it(
         assert (waiting.event_id, *waiting.seen) == ("", "queued", 0, None, 0, None)
         # And goes on when Redis has been told of it again
         restored = read_open(own_front_end.storage, unfinished)
-        assert JobUpkeep(own_redis.url).restore(restored) == "restored"
+        assert JobAdmin(own_redis.url).restore(restored) == "restored"
         complete(own_front_end, unfinished)
         assert statuses(streams[2].rest()) == ["queued", "processing", "completed"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from clipzy_api.server.idle_connections import LEAST_BYTES, ConnectionWatch
+from clipzy_api.server.idle_connections import LEAST_BYTES, IdleConnectionReaper
 from tests.support.wire import eventually
 
 QUIET_SECONDS = 0.2
@@ -23,7 +23,7 @@ class Server:
     is_late: bool = False
 
     def __post_init__(self) -> None:
-        self.watch = ConnectionWatch(is_late=lambda: self.is_late, quiet_seconds=QUIET_SECONDS)
+        self.watch = IdleConnectionReaper(is_late=lambda: self.is_late, quiet_seconds=QUIET_SECONDS)
 
     def connect(self) -> tuple[socket.socket, socket.socket]:
         """The client's end and ours."""

@@ -6,8 +6,8 @@ from typing import Any, cast
 
 from clipzy_storage.backends.base import BlobInfo, Storage
 from clipzy_storage.config.settings import Settings
-from clipzy_storage.jobs.admin import JobUpkeep
-from clipzy_storage.maintenance.garbage_collector import Leftovers
+from clipzy_storage.jobs.admin import JobAdmin
+from clipzy_storage.maintenance.garbage_collector import GarbageCollector
 from clipzy_worker.processing import scratch
 from tests.chaos.deployment import Deployment
 
@@ -32,9 +32,9 @@ def clear(deployment: Deployment) -> dict[str, int]:
     """Do what the janitor and the reaper do now and then; how many things of each kind were removed."""
     storage = deployment.store.storage
     settings = Settings.from_env(deployment.store.settings)
-    upkeep = JobUpkeep(deployment.redis.direct_url)
-    removed = {kind.value: count for kind, count in Leftovers(aged(storage), upkeep, settings).sweep().items()}
-    removed["unfinished"] = storage.sweep_incoming(0)  # nobody writes any more
+    upkeep = JobAdmin(deployment.redis.direct_url)
+    removed = {kind.value: count for kind, count in GarbageCollector(aged(storage), upkeep, settings).sweep().items()}
+    removed["unfinished"] = storage.sweep_incomplete(0)  # nobody writes any more
     removed["scratch"] = sum(scratch.sweep(worker.scratch) for worker in deployment.workers)
     return removed
 

@@ -19,7 +19,7 @@ import redis
 import yaml
 
 from clipzy_api.cli.embedded_redis import find_server
-from clipzy_storage.process import leashed
+from clipzy_storage.process import with_parent_death_signal
 from tests.support.deployment import Stack, eventually, free_port
 from tests.support.s3_servers import S3Server
 from tests.support.servers import FrontEnd
@@ -149,7 +149,9 @@ def redis_of_compose(folder: Path, path: str) -> Iterator["tuple[redis.Redis, in
     port = free_port()
     env = {"PATH": path, "REDIS_PASSWORD": "s3cret~x", "REDIS_PORT": str(port), "REDIS_DATA_DIR": str(folder)}
     with (folder / "log").open("ab") as log:
-        process = subprocess.Popen(leashed("sh", str(COMPOSE / "redis.sh")), env=env, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            with_parent_death_signal("sh", str(COMPOSE / "redis.sh")), env=env, stdout=log, stderr=log
+        )
     client = redis.Redis(port=port, password="s3cret~x", decode_responses=True)
     try:
         eventually(lambda: process.poll() is not None or _answers(client), "a Redis", seconds=20)

@@ -14,7 +14,7 @@ import requests
 
 from clipzy_storage import keys
 from clipzy_storage.celery_config import QUEUE
-from clipzy_storage.process import leashed
+from clipzy_storage.process import with_parent_death_signal
 from tests.support.deployment import Api, eventually, free_port, media_process_below
 from tests.support.nginx import running_nginx
 from tests.support.servers import RedisServer
@@ -61,7 +61,7 @@ def honcho(folder: Path, redis_url: str) -> Iterator[Honcho]:
     log = folder / "honcho.log"
     with log.open("ab") as output:
         process = subprocess.Popen(
-            leashed(str(SCRIPTS / "honcho"), "start", "-f", str(procfile)),
+            with_parent_death_signal(str(SCRIPTS / "honcho"), "start", "-f", str(procfile)),
             cwd=folder,
             env=env,
             stdin=subprocess.DEVNULL,

@@ -70,7 +70,7 @@ def test_a_message_that_dies_with_its_worker(shared: Deployment, clip: Path) -> 
         eventually(lambda: shared.redis.waiting_clients() == 1, "a worker that waits")
         worker.send(signal.SIGSTOP)
         (job_id,) = shared.submit(clip)
-        if shared.redis.waiting_hints() == 0:
+        if shared.redis.queue_length() == 0:
             return job_id
         worker.send(signal.SIGCONT)
         shared.api.finished(job_id)

@@ -120,7 +120,7 @@ def assert_refused(answered: tuple[Answer, float]) -> None:
 def test_a_submit_is_told_in_time_to_come_again(
     front_end: FrontEnd, redis_behind_proxy: FaultyRedis, trouble: Trouble
 ) -> None:
-    """With five seconds for each answer, as a worker has, a Redis that hangs is too slow; without ``Undo`` a full one
+    """With five seconds for each answer, as a worker has, a Redis that hangs is too slow; without a rollback a full one
     leaves files behind."""
     # Given a front end that has taken a job
     answer, _ = upload(front_end)
@@ -168,7 +168,7 @@ def test_a_silent_broker_costs_the_hint_and_not_the_job(
     broker, records = {"CELERY_BROKER_URL": found.url}, found.server.url
     with running_front_end(tmp_path / "web", records, storage_path=front_end.root, **broker) as announcing:
         assert upload(announcing)[0].status == 202
-        hints = found.waiting_hints()
+        hints = found.queue_length()
         assert hints > 0
         # When the broker hangs between the record of a job and its hint
         with silent(found):
@@ -176,12 +176,12 @@ def test_a_silent_broker_costs_the_hint_and_not_the_job(
         # Then the job is taken in time, though it was not announced
         assert answer.status == 202
         assert seconds < LIMIT_SECONDS
-        assert found.waiting_hints() == hints
+        assert found.queue_length() == hints
         # And once it is back, a connection that broke meanwhile costs nothing
         assert upload(announcing)[0].status == 202
         found.cut_all()
         assert upload(announcing)[0].status == 202
-        assert found.waiting_hints() == hints + 2
+        assert found.queue_length() == hints + 2
 
 
 def test_those_who_announce_at_once_do_not_wait_for_each_other(redis_behind_proxy: FaultyRedis) -> None:

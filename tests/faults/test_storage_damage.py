@@ -10,7 +10,7 @@ from clipzy_storage import keys
 from clipzy_storage.backends.base import Storage, put_bytes
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.jobs import completion, durable_records
-from clipzy_storage.jobs.store import Decided, JobStore
+from clipzy_storage.jobs.store import JobStore, PendingCompletion
 from clipzy_storage.models.records import EVERYONE, Status
 from tests.support import s3_servers
 from tests.support.records import new_job
@@ -107,7 +107,7 @@ def test_a_committed_index_that_changes_before_it_is_published_fails_the_job(
     folder = keys.attempt_prefix(job.job_id, 1, "a")
     put_bytes(storage, folder + "output.json", INDEX, content_type="application/json")
     decided = jobs.commit(claim, attempt_folder=folder, result_sha256=hashlib.sha256(INDEX).hexdigest())
-    assert isinstance(decided, Decided)
+    assert isinstance(decided, PendingCompletion)
     flip(folder + "output.json")
     # When it is concluded
     completion.conclude(jobs, storage, decided)

@@ -58,7 +58,7 @@ USES: dict[str, Callable[[S3Storage], object]] = {
     "HeadObject": lambda storage: storage.info(KEY),
     "GetObject": lambda storage: read_bytes(storage, KEY),
     "ListObjectsV2": lambda storage: list(storage.list("results/")),
-    "ListMultipartUploads": lambda storage: storage.sweep_incoming(3600),
+    "ListMultipartUploads": lambda storage: storage.sweep_incomplete(3600),
 }
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from clipzy_storage.errors import Damaged, StorageUnavailable
-from clipzy_worker.processing.integrity import Comparison
+from clipzy_worker.processing.integrity import Sha256Check
 from clipzy_worker.sandbox.process import MediaProcess, MediaRequest
 
 UNREADABLE = {
@@ -31,7 +31,7 @@ def test_a_comparison_tells_what_is_damaged_from_what_cannot_be_read(tmp_path: P
     path = tmp_path / "source.mp4"
     path.write_bytes(bytes(3_000_000))
     for file, error in ((path, Damaged), (tmp_path / "gone.mp4", StorageUnavailable), (tmp_path, StorageUnavailable)):
-        with Comparison(file, sha256="0" * 64) as comparison, pytest.raises(error) as trouble:
+        with Sha256Check(file, sha256="0" * 64) as comparison, pytest.raises(error) as trouble:
             comparison.check()
         assert str(tmp_path) not in str(trouble.value)
 
@@ -47,6 +47,6 @@ def test_a_comparison_can_be_ended_while_storage_hangs(tmp_path: Path) -> None:
     # When whoever waits has waited enough, then waiting ends
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
-    with Comparison(fifo, sha256="") as comparison, pytest.raises(Enough):
+    with Sha256Check(fifo, sha256="") as comparison, pytest.raises(Enough):
         comparison.check(on_progress=give_up)
     fifo.open("wb").close()  # lets the thread go

@@ -84,7 +84,7 @@ class Scene:
         return found
 
     def sweep(self) -> None:
-        s3_servers.storage_of(self.server, self.bucket).sweep_incoming(0)
+        s3_servers.storage_of(self.server, self.bucket).sweep_incomplete(0)
 
 
 @pytest.fixture(scope="module", params=["moto", "rclone"])

@@ -11,7 +11,7 @@ from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.errors import StorageUnavailable
 from clipzy_storage.guard import startup
 from clipzy_storage.guard.guard import Guard
-from clipzy_storage.guard.heartbeat import Keeper
+from clipzy_storage.guard.heartbeat import HeartbeatThreads
 from tests.support.deployment import eventually
 from tests.support.guards import Join, probes
 
@@ -56,7 +56,7 @@ def test_who_joins_says_so_once(
             raise trouble
         return guard
 
-    keeper = Keeper(prove, on_refused=print)
+    keeper = HeartbeatThreads(prove, on_refused=print)
     beats: list[str] = []
     join = guard.join
 
@@ -76,7 +76,7 @@ def test_who_joins_says_so_once(
 def test_who_stops_in_the_middle_of_a_proof_leaves_nothing(new_guard: Join, root: Path) -> None:
     # Given a member that never answers, and a newcomer that waits for its answer
     new_guard("first", root).join(is_new=True)
-    keeper = Keeper(lambda: new_guard("newcomer", root), on_refused=print)
+    keeper = HeartbeatThreads(lambda: new_guard("newcomer", root), on_refused=print)
     entering = threading.Thread(target=keeper.enter, kwargs={"wait": True})
     entering.start()
     eventually(lambda: probes(root), "a question")

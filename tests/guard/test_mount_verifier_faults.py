@@ -12,7 +12,7 @@ from clipzy_storage import keys
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.errors import NotFound, QueueUnavailable, StorageUnavailable
 from clipzy_storage.guard.guard import NotYet, Refused
-from clipzy_storage.guard.mount_verifier import Prover
+from clipzy_storage.guard.mount_verifier import MountVerifier
 from tests.support.guards import Join, join, probes
 
 QUESTIONS, ANSWERS = "clipzy:guard:questions", "clipzy:guard:answers:*"
@@ -192,7 +192,7 @@ def test_an_answer_that_redis_did_not_take_is_given_again(
         raise QueueUnavailable("Redis cannot be reached", certain=True)
 
     with monkeypatch.context() as redis_away:
-        redis_away.setattr(Prover, "_say", refuse)
+        redis_away.setattr(MountVerifier, "_say", refuse)
         with pytest.raises(QueueUnavailable):
             first.attend()
     # When Redis is back, then the newcomer gets it

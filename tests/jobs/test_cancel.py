@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from clipzy_storage.jobs.store import Decided, JobStore, Lease
+from clipzy_storage.jobs.store import JobStore, Lease, PendingCompletion
 from clipzy_storage.models.records import ErrorCode, Status
 from tests.support.records import STORAGE_ID, claimed, finish, let_leases_expire, seen, submitted
 
@@ -87,7 +87,7 @@ def test_whatever_happens_to_a_job_that_is_to_be_cancelled_it_ends_so(jobs: JobS
 def test_a_job_that_is_decided_cannot_be_cancelled(jobs: JobStore) -> None:
     job = submitted(jobs)
     claim = claimed(jobs, job.job_id)
-    assert isinstance(jobs.commit(claim, attempt_folder="f/", result_sha256="f"), Decided)
+    assert isinstance(jobs.commit(claim, attempt_folder="f/", result_sha256="f"), PendingCompletion)
     assert cancel(jobs, job.job_id) == ("finished", "")
     ended = finish(jobs, job.job_id, claim.token)
     assert ended is not None

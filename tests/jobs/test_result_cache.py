@@ -15,15 +15,15 @@ from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import StorageUnavailable
 from clipzy_storage.jobs import durable_records, result_cache
-from clipzy_storage.jobs.admin import JobUpkeep
+from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.maintenance.recovery import Recovery
 from clipzy_storage.models.records import EVERYONE, ErrorCode, Status
-from clipzy_storage.models.result_cache_key import recipe_of
+from clipzy_storage.models.result_cache_key import result_cache_key
 from clipzy_worker.processing import analyse as processing_analyse
 from clipzy_worker.processing import attempt
-from clipzy_worker.processing.context import Workplace
-from clipzy_worker.processing.lease import LeaseKeeper
+from clipzy_worker.processing.context import WorkerContext
+from clipzy_worker.processing.lease import LeaseRenewer
 from clipzy_worker.processing.scratch import OUT
 from tests.support.finished_jobs import FOOTAGE, PICTURES, accepted, completed, files_of, found_in, result_of
 from tests.support.records import new_job
@@ -33,23 +33,23 @@ DEFAULTS = {"sprites": True, "shots": {"sensitivity": 3}, "analyses": ["style", 
 
 
 @pytest.fixture
-def upkeep(redis_url: str) -> JobUpkeep:
-    found = JobUpkeep(redis_url)
-    found.set_current(found.server_run())
+def upkeep(redis_url: str) -> JobAdmin:
+    found = JobAdmin(redis_url)
+    found.set_reconciled(found.server_run())
     return found
 
 
 @pytest.fixture
-def work(make_settings: Any, storage: LocalStorage, jobs: JobStore, upkeep: JobUpkeep) -> Callable[[str], str]:
+def work(make_settings: Any, storage: LocalStorage, jobs: JobStore, upkeep: JobAdmin) -> Callable[[str], str]:
     """A worker's way with one job. There is no footage: what it has to analyse it does not find."""
     settings: Settings = make_settings()
-    place = Workplace(
+    place = WorkerContext(
         settings=settings,
         storage=storage,
         storage_id=storage.prepare(),
         jobs=jobs,
         upkeep=upkeep,
-        leases=LeaseKeeper(jobs),
+        leases=LeaseRenewer(jobs),
         hint=lambda _: None,
     )
     return lambda job_id: attempt.run(place, job_id)
@@ -210,7 +210,7 @@ def test_a_failed_job_is_never_reused(jobs: JobStore, storage: LocalStorage, wor
     decided = jobs.decided(failing.job_id, claim.token)
     assert decided
     assert jobs.finish(durable_records.write_done_job(storage, decided.job), claim.token)
-    assert jobs.alike(recipe_of(failing)) == []
+    assert jobs.find_cached(result_cache_key(failing)) == []
     assert work(accepted(jobs, storage).job_id).startswith("released")
 
 
@@ -249,18 +249,18 @@ def test_a_worker_works_where_storage_gives_trouble_over_reuse(
 
 def test_the_latest_are_known_first_and_not_too_many(jobs: JobStore, storage: LocalStorage) -> None:
     ended = [completed(jobs, storage, pictures={}, config={"reuse": False}) for _ in range(10)]
-    known = jobs.alike(recipe_of(ended[0]))
+    known = jobs.find_cached(result_cache_key(ended[0]))
     by_end = sorted(ended, key=lambda job: (job.finished_at, job.job_id), reverse=True)
     assert known == [job.job_id for job in by_end[:8]]
 
 
 @pytest.mark.parametrize("way", ["forgotten", "expired", "pruned"])
 def test_what_is_gone_is_known_no_more(
-    jobs: JobStore, storage: LocalStorage, upkeep: JobUpkeep, redis_client: Any, way: str
+    jobs: JobStore, storage: LocalStorage, upkeep: JobAdmin, redis_client: Any, way: str
 ) -> None:
     job = completed(jobs, storage)
-    recipe = recipe_of(job)
-    assert jobs.alike(recipe) == [job.job_id]
+    recipe = result_cache_key(job)
+    assert jobs.find_cached(recipe) == [job.job_id]
     match way:
         case "forgotten":
             upkeep.forget(job.job_id, while_it_is="final")
@@ -268,12 +268,12 @@ def test_what_is_gone_is_known_no_more(
             upkeep.expire(job.job_id)
         case "pruned":
             upkeep.prune(older_than_seconds=-1)
-    assert jobs.alike(recipe) == []
+    assert jobs.find_cached(recipe) == []
     assert not redis_client.keys("*recipe*")
 
 
 def test_a_redis_that_was_lost_learns_of_alike_results_again(
-    jobs: JobStore, storage: LocalStorage, upkeep: JobUpkeep, redis_client: Any
+    jobs: JobStore, storage: LocalStorage, upkeep: JobAdmin, redis_client: Any
 ) -> None:
     # Given a result, one that has expired, and a Redis that has lost everything
     kept, expired = completed(jobs, storage), completed(jobs, storage, config={"sprites": False})
@@ -283,21 +283,21 @@ def test_a_redis_that_was_lost_learns_of_alike_results_again(
     for _ in range(2):
         Recovery(jobs, upkeep, storage).rebuild()
         # Then it knows of the result, and what made it
-        assert jobs.alike(recipe_of(kept)) == [kept.job_id]
-        assert jobs.alike(recipe_of(expired)) == []
+        assert jobs.find_cached(result_cache_key(kept)) == [kept.job_id]
+        assert jobs.find_cached(result_cache_key(expired)) == []
         assert jobs.get(kept.job_id, owner=EVERYONE).pipeline_version == kept.pipeline_version
 
 
 def test_a_recipe_is_of_all_that_a_result_is_made_of() -> None:
     job = new_job(source_sha256=FOOTAGE)
-    alike = [
+    find_cached = [
         new_job(source_sha256=FOOTAGE, filename="other.mp4", created_at=datetime.now(UTC) + timedelta(days=1)),
         new_job(source_sha256=FOOTAGE, config=DEFAULTS),
         new_job(source_sha256=FOOTAGE, config={"reuse": False}),
     ]
-    assert {recipe_of(one) for one in alike} == {recipe_of(job)}
-    assert recipe_of(job, pipeline_version="another") != recipe_of(job)
-    assert recipe_of(job, pipeline_version=None) == ""
+    assert {result_cache_key(one) for one in find_cached} == {result_cache_key(job)}
+    assert result_cache_key(job, pipeline_version="another") != result_cache_key(job)
+    assert result_cache_key(job, pipeline_version=None) == ""
 
 
 def test_the_pictures_are_files_of_their_own(jobs: JobStore, storage: LocalStorage, work: Callable[[str], str]) -> None:

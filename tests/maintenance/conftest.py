@@ -5,7 +5,7 @@ import pytest
 
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.config.settings import Settings
-from clipzy_storage.maintenance.garbage_collector import Leftovers
+from clipzy_storage.maintenance.garbage_collector import GarbageCollector
 from tests.support.aged_storage import AgingBucket, Shelf
 from tests.support.s3_servers import S3Server
 
@@ -32,7 +32,7 @@ class Recorder:
         self.calls.append(f"expire {job_id}")
         return True
 
-    def drop_video(self, video_id: str) -> Literal["dropped", "in use"]:
+    def block_video(self, video_id: str) -> Literal["dropped", "in use"]:
         self.calls.append(f"drop {video_id}")
         return "in use" if video_id in self.in_use else "dropped"
 
@@ -46,7 +46,7 @@ def records() -> Recorder:
 def leftovers(shelf: Shelf, records: Recorder) -> Any:
     """The sweep of the shelf under these settings."""
 
-    def make(**given: str) -> Leftovers:
-        return Leftovers(shelf.storage, records, Settings.from_env(given))
+    def make(**given: str) -> GarbageCollector:
+        return GarbageCollector(shelf.storage, records, Settings.from_env(given))
 
     return make

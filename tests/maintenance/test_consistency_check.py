@@ -5,12 +5,12 @@ from collections.abc import Callable
 import pytest
 
 from clipzy_storage import keys
-from clipzy_storage.jobs.admin import JobUpkeep
+from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.maintenance import consistency_check
 from clipzy_storage.maintenance import consistency_check as module
 from clipzy_storage.maintenance.consistency_check import Finding, Inspection
-from clipzy_storage.maintenance.inventory import JobFiles
+from clipzy_storage.maintenance.inventory import JobInventory
 from clipzy_storage.models.records import Job, Status
 from tests.support.aged_storage import CONTENT, PICTURE, Shelf
 from tests.support.records import finish
@@ -197,7 +197,7 @@ def test_only_a_deep_look_finds_changed_bytes(shelf: Shelf) -> None:
 def test_a_job_that_ends_during_the_look_is_looked_at_again(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the second look the result of a job is called orphaned that moved between two listings."""
     job = shelf.completed_job(hours=100)
-    missed = JobFiles(job.job_id, None, None, None, tuple(shelf.storage.list(keys.result_prefix(job.job_id))))
+    missed = JobInventory(job.job_id, None, None, None, tuple(shelf.storage.list(keys.result_prefix(job.job_id))))
     monkeypatch.setattr(module, "all_jobs", lambda _: iter([missed]))
     assert _told(shelf) == set()
 
@@ -216,7 +216,7 @@ class Deployment:
     def __init__(self, shelf: Shelf, redis_url: str) -> None:
         self.shelf = shelf
         self.jobs = JobStore(redis_url, lease_seconds=60)
-        self.upkeep = JobUpkeep(redis_url)
+        self.upkeep = JobAdmin(redis_url)
 
     def submitted(self, *, hours: float = 2) -> Job:
         return self.jobs.submit(self.shelf.open_job(hours=hours))

@@ -9,13 +9,13 @@ from clipzy_storage import keys
 from clipzy_storage.errors import StorageUnavailable
 from clipzy_storage.maintenance import garbage_collector as module
 from clipzy_storage.maintenance import inventory
-from clipzy_storage.maintenance.garbage_collector import MOST_TROUBLES, Leftovers
-from clipzy_storage.maintenance.inventory import JobFiles
+from clipzy_storage.maintenance.garbage_collector import MOST_TROUBLES, GarbageCollector
+from clipzy_storage.maintenance.inventory import JobInventory
 from clipzy_storage.maintenance.retention_rules import Kind
 from clipzy_storage.models.records import Status
 from tests.support.aged_storage import Shelf
 
-Sweep = Callable[..., Leftovers]
+Sweep = Callable[..., GarbageCollector]
 
 
 def _upload_without_record(shelf: Shelf, hours: float) -> set[str]:
@@ -191,7 +191,7 @@ def test_a_job_that_ends_during_the_listing_is_looked_at_again(
     # Given a completed job whose records the listing missed, since one was gone and the other not yet there
     job = shelf.completed_job(hours=100)
     result = tuple(shelf.storage.list(keys.result_prefix(job.job_id)))
-    missed = JobFiles(job.job_id, open=None, done=None, wish=None, results=result)
+    missed = JobInventory(job.job_id, open=None, done=None, wish=None, results=result)
     monkeypatch.setattr(module, "all_jobs", lambda _: iter([missed]))
     before = shelf.stored()
 
@@ -206,7 +206,7 @@ def test_an_upload_whose_record_comes_is_looked_at_again(
     """Without the second look an upload is removed whose record was written after it was listed."""
     # Given an upload whose record the listing missed
     video = shelf.upload(hours=100)
-    missed = inventory.UploadFiles(video.video_id, None, tuple(shelf.storage.list("uploads/"))[:1])
+    missed = inventory.UploadInventory(video.video_id, None, tuple(shelf.storage.list("uploads/"))[:1])
     monkeypatch.setattr(module, "all_uploads", lambda _: iter([missed]))
 
     # Then nothing goes

@@ -13,11 +13,11 @@ from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import QueueUnavailable
 from clipzy_storage.jobs import completion, durable_records
-from clipzy_storage.jobs.admin import JobUpkeep
+from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.store import Claim, JobStore
 from clipzy_storage.models.records import EVERYONE, Job, Status
-from clipzy_worker.processing.context import Workplace
-from clipzy_worker.processing.lease import LeaseKeeper
+from clipzy_worker.processing.context import WorkerContext
+from clipzy_worker.processing.lease import LeaseRenewer
 from clipzy_worker.runtime.reaper import Reaper
 from tests.support.records import let_leases_expire, new_job
 
@@ -40,24 +40,24 @@ def hints() -> Hints:
 
 
 @pytest.fixture
-def place(make_settings: Any, storage: LocalStorage, hints: Hints) -> Workplace:
+def place(make_settings: Any, storage: LocalStorage, hints: Hints) -> WorkerContext:
     settings: Settings = make_settings()
     jobs = JobStore(settings.redis_url, lease_seconds=60)
-    return Workplace(
+    return WorkerContext(
         settings=settings,
         storage=storage,
         storage_id=storage.prepare(),
         jobs=jobs,
-        upkeep=JobUpkeep(settings.redis_url),
-        leases=LeaseKeeper(jobs),
+        upkeep=JobAdmin(settings.redis_url),
+        leases=LeaseRenewer(jobs),
         hint=hints,
     )
 
 
 @pytest.fixture
-def reaper(place: Workplace, redis_client: Any) -> Any:
+def reaper(place: WorkerContext, redis_client: Any) -> Any:
     """Lets a reaper look as one that has had Redis for long, and that finds the lock free."""
-    looking = Reaper(place, waiting_hints=lambda: 1)
+    looking = Reaper(place, queue_length=lambda: 1)
     looking._has_redis_since = 0.001
 
     def look() -> None:
@@ -68,7 +68,7 @@ def reaper(place: Workplace, redis_client: Any) -> Any:
     return look
 
 
-def claimed(place: Workplace) -> Claim:
+def claimed(place: WorkerContext) -> Claim:
     job = new_job(storage_id=place.storage_id)
     durable_records.write_open_job(place.storage, job)
     place.jobs.submit(job)
@@ -77,7 +77,7 @@ def claimed(place: Workplace) -> Claim:
     return claim
 
 
-def committed(place: Workplace) -> Claim:
+def committed(place: WorkerContext) -> Claim:
     """A job whose worker died right after the commit: nothing is published yet."""
     claim = claimed(place)
     folder = keys.attempt_prefix(claim.job.job_id, 1, "a")
@@ -91,7 +91,7 @@ def same_but_for_revision(one: Job, other: Job) -> bool:
     return one.model_copy(update={"revision": other.revision}) == other
 
 
-def test_a_silent_worker_s_job_is_hinted_again(place: Workplace, reaper: Any, hints: Hints) -> None:
+def test_a_silent_worker_s_job_is_hinted_again(place: WorkerContext, reaper: Any, hints: Hints) -> None:
     claim = claimed(place)
     reaper()
     assert hints.sent == []
@@ -99,7 +99,7 @@ def test_a_silent_worker_s_job_is_hinted_again(place: Workplace, reaper: Any, hi
     assert hints.sent == [claim.job.job_id]
 
 
-def test_a_commit_is_rolled_forward_with_the_very_bytes(place: Workplace, reaper: Any) -> None:
+def test_a_commit_is_rolled_forward_with_the_very_bytes(place: WorkerContext, reaper: Any) -> None:
     # Given a worker that died between commit and publishing
     claim = committed(place)
     job_id = claim.job.job_id
@@ -114,7 +114,7 @@ def test_a_commit_is_rolled_forward_with_the_very_bytes(place: Workplace, reaper
     assert not place.storage.exists(keys.open_job(job_id))
 
 
-def test_publishing_twice_changes_nothing(place: Workplace, reaper: Any) -> None:
+def test_publishing_twice_changes_nothing(place: WorkerContext, reaper: Any) -> None:
     # Given a worker that died after publishing, before the end was visible
     claim = committed(place)
     job_id = claim.job.job_id
@@ -132,7 +132,7 @@ def test_publishing_twice_changes_nothing(place: Workplace, reaper: Any) -> None
 
 
 @pytest.mark.parametrize("damage", ["forged", "gone"])
-def test_a_committed_index_that_is_lost_fails_the_job(place: Workplace, reaper: Any, damage: str) -> None:
+def test_a_committed_index_that_is_lost_fails_the_job(place: WorkerContext, reaper: Any, damage: str) -> None:
     # Given an attempt's index that was damaged or removed after the commit, before it was published
     claim = committed(place)
     job_id = claim.job.job_id
@@ -151,7 +151,7 @@ def test_a_committed_index_that_is_lost_fails_the_job(place: Workplace, reaper: 
     assert same_but_for_revision(durable_records.read_done(place.storage, job_id), failed)
 
 
-def test_a_result_that_was_published_stays_though_redis_forgot_it(place: Workplace, reaper: Any) -> None:
+def test_a_result_that_was_published_stays_though_redis_forgot_it(place: WorkerContext, reaper: Any) -> None:
     # Given a published result, and a Redis so much older that the job ran once more and was committed anew
     claim = committed(place)
     job_id = claim.job.job_id
@@ -168,7 +168,7 @@ def test_a_result_that_was_published_stays_though_redis_forgot_it(place: Workpla
     assert [blob.key for blob in place.storage.list(f"results/{job_id}/attempts/")] == [first]
 
 
-def test_jobs_lost_three_times_end_as_failed_and_done(place: Workplace, reaper: Any) -> None:
+def test_jobs_lost_three_times_end_as_failed_and_done(place: WorkerContext, reaper: Any) -> None:
     claim = claimed(place)
     for nonce in ("b", "c", "d"):
         reaper()
@@ -180,13 +180,13 @@ def test_jobs_lost_three_times_end_as_failed_and_done(place: Workplace, reaper: 
     assert same_but_for_revision(durable_records.read_done(place.storage, claim.job.job_id), failed)
 
 
-def test_one_reaper_at_a_time(place: Workplace, redis_client: Any) -> None:
+def test_one_reaper_at_a_time(place: WorkerContext, redis_client: Any) -> None:
     redis_client.delete(f"{keys.REDIS_PREFIX}turn:reaper")
-    assert place.upkeep.take_turn("reaper", seconds=10)
-    assert not place.upkeep.take_turn("reaper", seconds=10)
+    assert place.upkeep.try_lock("reaper", seconds=10)
+    assert not place.upkeep.try_lock("reaper", seconds=10)
 
 
 def test_a_reaper_without_redis_says_so() -> None:
-    away = JobUpkeep("redis://127.0.0.1:1/0")
+    away = JobAdmin("redis://127.0.0.1:1/0")
     with pytest.raises(QueueUnavailable):
-        away.take_turn("reaper", seconds=10)
+        away.try_lock("reaper", seconds=10)

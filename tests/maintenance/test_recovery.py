@@ -12,7 +12,7 @@ from clipzy_storage.backends.base import put_bytes
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.errors import JobNotFound, QueueUnavailable
 from clipzy_storage.jobs import durable_records
-from clipzy_storage.jobs.admin import JobUpkeep
+from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.maintenance import recovery
 from clipzy_storage.maintenance.recovery import Recovery
@@ -23,12 +23,12 @@ LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-def upkeep(redis_url: str) -> JobUpkeep:
-    return JobUpkeep(redis_url)
+def upkeep(redis_url: str) -> JobAdmin:
+    return JobAdmin(redis_url)
 
 
 @pytest.fixture
-def compare(jobs: JobStore, upkeep: JobUpkeep, storage: LocalStorage) -> Recovery:
+def compare(jobs: JobStore, upkeep: JobAdmin, storage: LocalStorage) -> Recovery:
     return Recovery(jobs, upkeep, storage)
 
 
@@ -65,12 +65,12 @@ def shown(job: Job) -> dict[str, Any]:
 
 
 def test_an_empty_redis_learns_everything_from_storage(
-    jobs: JobStore, upkeep: JobUpkeep, storage: LocalStorage, compare: Recovery, accept: Any, redis_client: Any
+    jobs: JobStore, upkeep: JobAdmin, storage: LocalStorage, compare: Recovery, accept: Any, redis_client: Any
 ) -> None:
     # Given jobs that wait, run, are to be cancelled, have ended in each way, and one that was deleted
     waiting, running, unwanted, completed, failed, cancelled, deleted = (accept() for _ in range(7))
     claimed(jobs, running.job_id)
-    durable_records.wish_cancelled(storage, unwanted.job_id)
+    durable_records.request_cancellation(storage, unwanted.job_id)
     error = JobError(code=ErrorCode.INVALID_MEDIA, stage="video_analysis", message="no video in it")
     ends = [
         ended(storage, completed, Status.COMPLETED),
@@ -87,7 +87,7 @@ def test_an_empty_redis_learns_everything_from_storage(
     assert report.cancelled == [unwanted.job_id]
     assert [seen(jobs, job.job_id).status for job in (waiting, running, unwanted)] == ["queued", "queued", "cancelled"]
     assert durable_records.read_done(storage, unwanted.job_id).status is Status.CANCELLED
-    assert not storage.exists(keys.cancel_wish(unwanted.job_id))
+    assert not storage.exists(keys.cancellation_request(unwanted.job_id))
     # And who had ended is shown and listed as before
     for done in ends:
         assert shown(seen(jobs, done.job_id)) == shown(done)
@@ -135,7 +135,7 @@ def test_a_redis_of_the_past_is_brought_forward(
 
 
 def test_what_is_not_to_be_seen_yet_is_not_taken_for_deleted(
-    jobs: JobStore, upkeep: JobUpkeep, root: Path, monkeypatch: pytest.MonkeyPatch
+    jobs: JobStore, upkeep: JobAdmin, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given a folder that may show files late, and a job whose record is not there
     storage = LocalStorage(root, shared=True)
@@ -173,7 +173,7 @@ def test_a_damaged_record_does_not_hide_the_others(storage: LocalStorage, compar
 
 
 def test_old_jobs_leave_redis_and_are_not_brought_back(
-    jobs: JobStore, upkeep: JobUpkeep, storage: LocalStorage, compare: Recovery, redis_client: Any
+    jobs: JobStore, upkeep: JobAdmin, storage: LocalStorage, compare: Recovery, redis_client: Any
 ) -> None:
     # Given a job that ended long ago, and one that ended now
     old, fresh = new_job(created_at=LONG_AGO), new_job()
@@ -188,19 +188,19 @@ def test_old_jobs_leave_redis_and_are_not_brought_back(
     assert jobs.page(owner=EVERYONE, status=None, number=1, page_size=10)[1] == 1
 
 
-def test_a_video_is_not_dropped_while_redis_may_not_know_its_jobs(upkeep: JobUpkeep, redis_client: Any) -> None:
+def test_a_video_is_not_dropped_while_redis_may_not_know_its_jobs(upkeep: JobAdmin, redis_client: Any) -> None:
     redis_client.flushall()
     with pytest.raises(QueueUnavailable, match="compared"):
-        upkeep.drop_video(keys.new_id("vid"))
+        upkeep.block_video(keys.new_id("vid"))
 
 
-def test_a_video_in_use_is_not_dropped(jobs: JobStore, upkeep: JobUpkeep, accept: Any) -> None:
-    upkeep.set_current(upkeep.server_run())
+def test_a_video_in_use_is_not_dropped(jobs: JobStore, upkeep: JobAdmin, accept: Any) -> None:
+    upkeep.set_reconciled(upkeep.server_run())
     job = accept()
-    assert upkeep.drop_video(job.video_id) == "in use"
+    assert upkeep.block_video(job.video_id) == "in use"
     claim = claimed(jobs, job.job_id)
     jobs.fail(job.job_id, claim.token, ErrorCode.INVALID_MEDIA, "no video")
-    assert upkeep.drop_video(job.video_id) == "in use"
+    assert upkeep.block_video(job.video_id) == "in use"
     finish(jobs, job.job_id, claim.token)
-    assert upkeep.drop_video(job.video_id) == "dropped"
+    assert upkeep.block_video(job.video_id) == "dropped"
     assert jobs.claim(job.job_id, nonce="n", storage_id=STORAGE_ID) is None

@@ -9,16 +9,16 @@ import pytest
 from clipzy_storage import keys
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import QueueUnavailable, StorageUnavailable, VideoGone
-from clipzy_storage.jobs.admin import JobUpkeep
+from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.store import JobStore
-from clipzy_storage.maintenance.garbage_collector import Leftovers
+from clipzy_storage.maintenance.garbage_collector import GarbageCollector
 from clipzy_storage.maintenance.retention_rules import Kind
 from clipzy_storage.models.records import EVERYONE, Job, Status
 from tests.maintenance.conftest import Recorder
 from tests.support.aged_storage import Shelf
 from tests.support.records import finish
 
-Sweep = Callable[..., Leftovers]
+Sweep = Callable[..., GarbageCollector]
 
 
 on_both = pytest.mark.parametrize("shelf", ["local", "moto"], indirect=True)
@@ -258,14 +258,16 @@ def test_several_sweeps_at_once_do_no_harm(shelf: Shelf, leftovers: Sweep) -> No
 @on_both
 def test_redis_says_what_is_in_use(shelf: Shelf, redis_url: str) -> None:
     # Given an old upload, and a Redis whose records have not been compared with storage
-    jobs, upkeep = JobStore(redis_url, lease_seconds=60), JobUpkeep(redis_url)
-    leftovers = Leftovers(shelf.storage, upkeep, Settings.from_env({"UPLOAD_TTL_HOURS": "6", "RESULT_TTL_HOURS": "6"}))
+    jobs, upkeep = JobStore(redis_url, lease_seconds=60), JobAdmin(redis_url)
+    leftovers = GarbageCollector(
+        shelf.storage, upkeep, Settings.from_env({"UPLOAD_TTL_HOURS": "6", "RESULT_TTL_HOURS": "6"})
+    )
     video = shelf.upload(hours=7)
     job = jobs.submit(shelf.new_job(video))
     assert leftovers.sweep() == {}
 
     # When they have been, then it stays as long as its job is not finished
-    upkeep.set_current(upkeep.server_run())
+    upkeep.set_reconciled(upkeep.server_run())
     assert leftovers.sweep() == {}
 
     # When the job ends, and its end is old, then upload and result go

@@ -18,7 +18,7 @@ import pytest
 from clipzy_worker.errors import MediaCrashed
 from clipzy_worker.sandbox import readiness, seccomp
 from clipzy_worker.sandbox.process import MediaLimits, MediaProcess, MediaRequest
-from tests.support.hostile.canary import SECRET, Listener, listener
+from tests.support.hostile.canary import SECRET, MonoAnalyser, listener
 from tests.support.hostile.no_namespaces import without_namespaces
 from tests.support.media import clips
 from tests.support.mount_namespaces import STRANGER_ID, need_users
@@ -35,7 +35,7 @@ def walls() -> None:
 
 
 @pytest.fixture
-def canary() -> Iterator[Listener]:
+def canary() -> Iterator[MonoAnalyser]:
     with listener() as listening:
         yield listening
 
@@ -92,7 +92,7 @@ def temptations(tmp_path: Path) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("temptations")
-def test_behind_the_walls_nothing_of_it_works(request_: MediaRequest, tmp_path: Path, canary: Listener) -> None:
+def test_behind_the_walls_nothing_of_it_works(request_: MediaRequest, tmp_path: Path, canary: MonoAnalyser) -> None:
     # Given a media process that was taken over; When it tries all it can
     answers = tried(replace(request_, sandbox="required"), harm(tmp_path, port=canary.port))
 
@@ -104,7 +104,7 @@ def test_behind_the_walls_nothing_of_it_works(request_: MediaRequest, tmp_path: 
 
 
 @pytest.mark.usefixtures("temptations")
-def test_without_the_walls_all_of_it_works(request_: MediaRequest, tmp_path: Path, canary: Listener) -> None:
+def test_without_the_walls_all_of_it_works(request_: MediaRequest, tmp_path: Path, canary: MonoAnalyser) -> None:
     """So the test above would notice a wall that is missing."""
     plan = [one for one in harm(tmp_path, port=canary.port) if one[0] != "trace"]  # which some systems forbid to all
     answers = tried(replace(request_, sandbox="off"), plan)
@@ -127,7 +127,7 @@ STOPPED_BY = {
 @pytest.mark.usefixtures("temptations")
 @pytest.mark.parametrize("wall", WITHOUT)
 def test_each_wall_alone_stops_what_it_is_for(
-    wall: str, request_: MediaRequest, tmp_path: Path, canary: Listener
+    wall: str, request_: MediaRequest, tmp_path: Path, canary: MonoAnalyser
 ) -> None:
     # Given a process of which two walls are missing
     others = "".join(line for name, line in WITHOUT.items() if name != wall)

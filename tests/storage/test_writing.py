@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from clipzy_storage import keys
-from clipzy_storage.backends.base import BlobInfo, Incoming, Storage, put_bytes, put_json, read_bytes
+from clipzy_storage.backends.base import BlobInfo, Storage, StorageWriter, put_bytes, put_json, read_bytes
 from clipzy_storage.errors import AlreadyExists, BadKey
 from tests.storage.backends import RACERS, Backend, publish_together
 
@@ -84,7 +84,7 @@ def test_nothing_is_visible_before_it_is_published(storage: Storage) -> None:
 @pytest.mark.parametrize("ending", ["discarded", "forgotten", "failed"])
 def test_what_is_not_published_leaves_nothing(storage: Storage, ending: str) -> None:
     # Given a file under way
-    def upload(incoming: Incoming) -> None:
+    def upload(incoming: StorageWriter) -> None:
         incoming.write(b"x" * 1000)
 
         # When it ends in one of the ways that are no end

@@ -111,5 +111,5 @@ class Shelf:
         return self.done_job(Status.COMPLETED, hours=hours, job=job)
 
     def wish(self, job_id: str, *, hours: float = 0) -> str:
-        put_json(self.storage, keys.cancel_wish(job_id), {"schema_version": 1, "job_id": job_id})
-        return self.age(keys.cancel_wish(job_id), hours)
+        put_json(self.storage, keys.cancellation_request(job_id), {"schema_version": 1, "job_id": job_id})
+        return self.age(keys.cancellation_request(job_id), hours)

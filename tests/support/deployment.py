@@ -14,7 +14,7 @@ from typing import Any, Self, TypeVar
 
 import requests
 
-from clipzy_storage.process import leashed
+from clipzy_storage.process import with_parent_death_signal
 
 PATIENCE_SECONDS = 90
 T = TypeVar("T")
@@ -52,7 +52,7 @@ class Process:
         self.log = log
         with log.open("ab") as output:
             self.popen = subprocess.Popen(
-                leashed(*command, *arguments),
+                with_parent_death_signal(*command, *arguments),
                 cwd=cwd,
                 env=env,
                 stdin=subprocess.DEVNULL,

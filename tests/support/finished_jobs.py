@@ -9,7 +9,7 @@ from typing import Any
 from clipzy_storage import keys
 from clipzy_storage.backends.base import Storage, put_bytes, read_bytes
 from clipzy_storage.jobs import completion, durable_records
-from clipzy_storage.jobs.store import Claim, Decided, JobStore
+from clipzy_storage.jobs.store import Claim, JobStore, PendingCompletion
 from clipzy_storage.models.output import PIPELINE_VERSION, Artifact, Output
 from clipzy_storage.models.records import Job, rfc3339
 from tests.support.records import new_job
@@ -53,7 +53,7 @@ def complete(
     index = _stored(storage, claim, folder, pictures, version)
     digest = hashlib.sha256(index).hexdigest()
     decided = jobs.commit(claim, attempt_folder=folder, result_sha256=digest, pipeline_version=version)
-    assert isinstance(decided, Decided)
+    assert isinstance(decided, PendingCompletion)
     ended = completion.conclude(jobs, storage, decided, index=index)
     assert ended is not None
     return ended

@@ -7,7 +7,7 @@ from clipzy_storage import keys
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.guard.guard import Guard, NotYet
 from clipzy_storage.guard.members import Member
-from clipzy_storage.guard.mount_verifier import Prover
+from clipzy_storage.guard.mount_verifier import MountVerifier
 from clipzy_storage.process import ProcessIdentity
 from tests.support.deployment import eventually
 
@@ -24,7 +24,7 @@ def new_guard(redis_url: str, name: str, storage: LocalStorage, *, proof_seconds
         alone=False,
         process=ProcessIdentity.own().as_dict(),
     )
-    prover = Prover(redis_url, storage, member_id=name, proof_seconds=proof_seconds)
+    prover = MountVerifier(redis_url, storage, member_id=name, proof_seconds=proof_seconds)
     return Guard(redis_url, member, member_id=name, prover=prover)
 
 

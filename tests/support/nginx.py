@@ -10,7 +10,7 @@ from pathlib import Path
 
 import requests
 
-from clipzy_storage.process import leashed
+from clipzy_storage.process import with_parent_death_signal
 from tests.support.deployment import eventually, free_port
 from tests.support.requirements import missing
 
@@ -53,7 +53,7 @@ def running_nginx(folder: Path, *, upstream_port: int, max_file_size_mb: int, **
     check(env)
     with (folder / "nginx.log").open("ab") as log:
         process = subprocess.Popen(
-            leashed("sh", str(SCRIPT)), env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            with_parent_death_signal("sh", str(SCRIPT)), env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )
     nginx = Nginx(port, folder, process)
     try:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
-from clipzy_storage.process import leashed
+from clipzy_storage.process import with_parent_death_signal
 from tests.chaos.history import History
 from tests.support.deployment import CLIPZY, descendants
 from tests.support.tcp_proxy import TcpProxy
@@ -43,7 +43,7 @@ class Node:
         """To be called by a thread that lives as long as the process, since that thread holds its leash."""
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
-                leashed(*CLIPZY, *self._command),
+                with_parent_death_signal(*CLIPZY, *self._command),
                 cwd=self._folder,
                 env=self._env,
                 stdin=subprocess.DEVNULL,

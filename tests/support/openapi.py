@@ -14,7 +14,7 @@ from clipzy_api.task_queue import Queue
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.guard.guard import Guard
-from clipzy_storage.jobs.admin import JobUpkeep
+from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.store import JobStore
 from tests.support.servers import FrontEnd
 
@@ -33,7 +33,7 @@ def unconnected_app(folder: Path, **settings: str) -> Flask:
         settings=given,
         storage=storage,
         jobs=JobStore(given.redis_url, lease_seconds=60),
-        upkeep=JobUpkeep(given.redis_url),
+        upkeep=JobAdmin(given.redis_url),
         queue=Queue(given),
         membership=Membership(prove, storage),
     )

@@ -48,7 +48,7 @@ class FaultyRedis:
         """How many wait in a BRPOP."""
         return int(self.client.info("clients")["blocked_clients"])
 
-    def waiting_hints(self) -> int:
+    def queue_length(self) -> int:
         return int(self.client.llen(HINTS))
 
     def _answers(self) -> bool:

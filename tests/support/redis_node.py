@@ -12,7 +12,7 @@ import redis
 
 from clipzy_api.cli.embedded_redis import find_server, server_config
 from clipzy_storage import keys
-from clipzy_storage.process import leashed
+from clipzy_storage.process import with_parent_death_signal
 from tests.support.deployment import eventually
 
 _PORT = 6379
@@ -48,7 +48,7 @@ class RedisNode:
         config = self._folder / "redis.conf"
         config.write_text(server_config(self._folder, port=_PORT, password=self._password))
         command = [find_server(), str(config), "--bind", self._host]
-        self._process = subprocess.Popen(leashed(*command), stdin=subprocess.DEVNULL, cwd=self._folder)
+        self._process = subprocess.Popen(with_parent_death_signal(*command), stdin=subprocess.DEVNULL, cwd=self._folder)
         eventually(self._answers, "a Redis that answers", seconds=30)
         self.open_guard()
 

@@ -24,7 +24,7 @@ import requests
 from botocore.client import Config
 
 from clipzy_storage.backends.s3.storage import S3Storage
-from clipzy_storage.process import leashed
+from clipzy_storage.process import with_parent_death_signal
 from tests.support.deployment import eventually, free_port
 
 ACCESS_KEY, SECRET_KEY = "clipzytest", "clipzysecret"
@@ -93,7 +93,9 @@ def running(kind: Literal["moto", "rclone"], folder: Path, *, port: int = 0) -> 
     folder.mkdir(parents=True, exist_ok=True)
     port = port or free_port()
     with (folder / "server.log").open("ab") as log:
-        process = subprocess.Popen(leashed(*_command(kind, port, folder)), stdout=log, stderr=log, env=_environment())
+        process = subprocess.Popen(
+            with_parent_death_signal(*_command(kind, port, folder)), stdout=log, stderr=log, env=_environment()
+        )
     url = f"http://127.0.0.1:{port}"
     try:
         eventually(lambda: process.poll() is not None or _answers(url), f"{kind} on {url}")

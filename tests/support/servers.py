@@ -17,9 +17,9 @@ from clipzy_api.cli.embedded_redis import EmbeddedRedis
 from clipzy_api.cli.supervisor import Child
 from clipzy_storage import keys
 from clipzy_storage.backends.local.storage import LocalStorage
-from clipzy_storage.jobs.admin import JobUpkeep
+from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.store import JobStore
-from clipzy_storage.process import leashed
+from clipzy_storage.process import with_parent_death_signal
 from tests.support.deployment import free_port
 from tests.support.wire import eventually
 
@@ -74,8 +74,8 @@ class FrontEnd:
         return f"{self.url}/api/v1"
 
     @property
-    def upkeep(self) -> JobUpkeep:
-        return JobUpkeep(self.redis_url)
+    def upkeep(self) -> JobAdmin:
+        return JobAdmin(self.redis_url)
 
     def unfinished(self) -> list[str]:
         """Names of uploads that have not been published."""
@@ -120,7 +120,7 @@ class FrontEnd:
 
     def compare_records(self) -> None:
         """Say that nothing has been lost since Redis was started, as a worker finds out."""
-        self.upkeep.set_current(self.upkeep.server_run())
+        self.upkeep.set_reconciled(self.upkeep.server_run())
 
     @contextmanager
     def doomed(self, folder: Path, *, at: str) -> "Iterator[FrontEnd]":
@@ -162,7 +162,9 @@ def running_front_end(
     command = [sys.executable, "-m", "clipzy_api.cli", "web", "--host", "127.0.0.1", "--port", str(port)]
     log = folder / "web.log"
     with log.open("wb") as stream:
-        process = subprocess.Popen(leashed(*command), env=env, cwd=folder, stdout=stream, stderr=stream)
+        process = subprocess.Popen(
+            with_parent_death_signal(*command), env=env, cwd=folder, stdout=stream, stderr=stream
+        )
     try:
         assert eventually(lambda: process.poll() is not None or _is_ready(port)), log.read_text()
         assert process.poll() is None, log.read_text()

@@ -9,7 +9,7 @@ import requests
 from clipzy_storage import keys
 from clipzy_storage.backends.base import put_bytes, put_json
 from clipzy_storage.jobs import completion
-from clipzy_storage.jobs.store import Claim, Decided
+from clipzy_storage.jobs.store import Claim, PendingCompletion
 from clipzy_storage.models.records import ErrorCode, Job
 from tests.support.forms import mp4_bytes
 from tests.support.servers import FrontEnd
@@ -37,7 +37,7 @@ def complete(front_end: FrontEnd, job_id: str, *, artifacts: dict[str, bytes] | 
     """Publish a result with these files, by name, and a file that it does not list."""
     claimed = claim(front_end, job_id)
     folder, digest = prepare_result(front_end, claimed, artifacts=artifacts)
-    assert isinstance(front_end.jobs.commit(claimed, attempt_folder=folder, result_sha256=digest), Decided)
+    assert isinstance(front_end.jobs.commit(claimed, attempt_folder=folder, result_sha256=digest), PendingCompletion)
     return conclude(front_end, claimed)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from clipzy_storage import keys
-from clipzy_storage.backends.base import BlobInfo, Incoming, Link, copy_through
+from clipzy_storage.backends.base import BlobInfo, Link, StorageWriter, copy_through
 from clipzy_storage.backends.local.dirfd import (
     BLOCKED,
     FULL,
@@ -32,7 +32,7 @@ from clipzy_storage.backends.local.dirfd import (
 )
 from clipzy_storage.backends.local.identity import prove, read_identity, take_back, write_identity
 from clipzy_storage.backends.local.reader import time_of, walk
-from clipzy_storage.backends.local.writer import LocalIncoming, Window, translated
+from clipzy_storage.backends.local.writer import LocalWriter, RangeReader, translated
 from clipzy_storage.errors import (
     ConfigurationError,
     NotFound,
@@ -124,7 +124,7 @@ class LocalStorage:
         *,
         content_type: str = "application/octet-stream",  # noqa: ARG002 - a file has none
         may_use_reserve: bool = False,
-    ) -> Iterator[Incoming]:
+    ) -> Iterator[StorageWriter]:
         segments_of(key)
         free_bytes = None if may_use_reserve else self.free_bytes()
         if free_bytes is not None and free_bytes < self._free_reserve_bytes:
@@ -134,7 +134,7 @@ class LocalStorage:
             self._mounted() as root,
             descend(root, keys.INCOMING.split("/"), create=True) as folder,
         ):
-            incoming = LocalIncoming(key, os.dup(folder), writer=self._writer, place=self._place)
+            incoming = LocalWriter(key, os.dup(folder), writer=self._writer, place=self._place)
         try:
             yield incoming
         finally:
@@ -146,7 +146,7 @@ class LocalStorage:
         with self._parent(key) as (folder, name):
             size_bytes(folder, name)
             file = os.open(name, READ, dir_fd=folder)
-        return io.BufferedReader(Window(file, key, start, length))
+        return io.BufferedReader(RangeReader(file, key, start, length))
 
     def local_copy(
         self,
@@ -200,7 +200,7 @@ class LocalStorage:
     def link(self, key: str) -> Link:
         return Link("/storage/" + "/".join(segments_of(key)), None)
 
-    def sweep_incoming(self, older_than_seconds: float, *, of_writer: str = "") -> int:
+    def sweep_incomplete(self, older_than_seconds: float, *, of_writer: str = "") -> int:
         removed = 0
         with translated(keys.INCOMING, writing=True), self._mounted() as root:
             for place in (keys.INCOMING, keys.PROBE):

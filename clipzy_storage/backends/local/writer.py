@@ -35,7 +35,7 @@ def translated(key: str, *, writing: bool = False) -> Iterator[None]:
         raise StorageUnavailable(f"the storage does not answer: {error.strerror}") from error
 
 
-class LocalIncoming:
+class LocalWriter:
     """One unfinished file, and the folder it lies in, which it closes."""
 
     def __init__(self, key: str, folder: int, *, writer: str, place: Callable[[int, str, str], None]) -> None:
@@ -105,7 +105,7 @@ class LocalIncoming:
             raise
 
 
-class Window(io.RawIOBase):
+class RangeReader(io.RawIOBase):
     """A range of an open file as a file of its own, which it closes. Seekable; read errors come translated."""
 
     def __init__(self, file: int, key: str, start: int, length: int | None) -> None:

@@ -11,14 +11,14 @@ from threading import BoundedSemaphore
 from typing import BinaryIO, Literal
 
 from clipzy_storage import keys
-from clipzy_storage.backends.base import BlobInfo, Incoming, Link, copy_through
+from clipzy_storage.backends.base import BlobInfo, Link, StorageWriter, copy_through
 from clipzy_storage.backends.content_types import content_disposition_of, content_type_of
 from clipzy_storage.backends.s3.client import S3Client, metadata_of
 from clipzy_storage.backends.s3.errors import NotSupported, explained
 from clipzy_storage.backends.s3.identity import ADOPTED, S3Identity
 from clipzy_storage.backends.s3.reader import S3Window
 from clipzy_storage.backends.s3.session import Timeouts
-from clipzy_storage.backends.s3.writer import DIGEST, S3Incoming
+from clipzy_storage.backends.s3.writer import DIGEST, S3Writer
 from clipzy_storage.errors import (
     AlreadyExists,
     BadKey,
@@ -99,9 +99,9 @@ class S3Storage:
         *,
         content_type: str = "application/octet-stream",
         may_use_reserve: bool = False,  # noqa: ARG002 - nobody knows how much room there is
-    ) -> Iterator[Incoming]:
+    ) -> Iterator[StorageWriter]:
         segments_of(key)
-        incoming = S3Incoming(
+        incoming = S3Writer(
             self._client,
             key,
             content_type=content_type,
@@ -172,7 +172,7 @@ class S3Storage:
             with suppress(BadKey):  # unfinished, or nothing of ours
                 yield BlobInfo("/".join(segments_of(found["Key"])), found["Size"], found["AgeSeconds"])
 
-    def sweep_incoming(self, older_than_seconds: float, *, of_writer: str = "") -> int:
+    def sweep_incomplete(self, older_than_seconds: float, *, of_writer: str = "") -> int:
         """Abort what was left of multipart uploads, and remove old proofs."""
         swept = 0
         for marker in self._client.listed(f"{keys.INCOMING}/{of_writer}", older_than_seconds=older_than_seconds):

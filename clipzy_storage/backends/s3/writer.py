@@ -25,7 +25,7 @@ _CONFLICT_TRIES = 5
 _TOKEN = "clipzy-writer"  # object metadata: tells a writer its own object from another's
 
 
-class S3Incoming:
+class S3Writer:
     """One unfinished object: a single request where it stays small, a multipart upload from ``part_bytes`` on.
 
     A marker under ``.clipzy/incoming`` stands for a multipart upload from before it is begun until after its end, so

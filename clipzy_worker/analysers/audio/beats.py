@@ -158,10 +158,10 @@ def _commonest(tempi: list[tuple[float, float]], heard_seconds: float) -> float 
     """The tempo that most of the time is kept, where enough of the sound has it."""
     best, kept = None, 0.0
     for _, tempo in tempi:
-        alike = [(s, bpm) for s, bpm in tempi if abs(bpm / tempo - 1) <= _SAME_TEMPO]
-        seconds = sum(s for s, _ in alike)
+        find_cached = [(s, bpm) for s, bpm in tempi if abs(bpm / tempo - 1) <= _SAME_TEMPO]
+        seconds = sum(s for s, _ in find_cached)
         if seconds > kept:
-            best, kept = sum(s * bpm for s, bpm in alike) / seconds, seconds
+            best, kept = sum(s * bpm for s, bpm in find_cached) / seconds, seconds
     steady = sum(s for s, _ in tempi)
     if best is None or steady < _MIN_SHARE * heard_seconds or not 30 <= best <= 300:
         return None

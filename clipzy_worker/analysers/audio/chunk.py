@@ -78,7 +78,7 @@ class Chunk:
         return np.asarray(by.reduceat(samples, self.starts, axis=1), np.float32)
 
 
-class Hearer(Protocol):
-    """Hears every chunk in order; hops that are left out between two were silent. Memory as for an ``Analyser``."""
+class MultichannelAnalyser(Protocol):
+    """Is given every chunk in order; what is left out between two was silent. Memory as for a ``FrameAnalyser``."""
 
     def hear(self, chunk: Chunk) -> None: ...

@@ -88,7 +88,7 @@ _SHORT_TERM_HOPS = SHORT_TERM_STEPS * _HOPS_PER_STEP
 _PIECE_HOPS = 60 * HOPS_PER_SECOND
 
 
-class Meter:
+class LoudnessMeter:
     """Takes one power for each hop of 10 ms, weighted and added up over the channels; keeps one for each 100 ms.
 
     The highest momentary and short-term loudness are looked for at every hop: at every 100 ms, sound of 400 ms that

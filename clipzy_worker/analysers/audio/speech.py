@@ -16,7 +16,7 @@ _INAUDIBLE = 1e-3  # 60 dB under full scale
 _DECIMALS = 3
 
 
-class Voice:
+class SpeechDetector:
     """A listener. After ``finish``, ``speech`` lists the stretches with speech, from 0 to the film's end, and
     ``speech_ratio`` is their share of the time of which there is sound."""
 

@@ -28,10 +28,10 @@ def dominant_colors(colors: NDArray[np.float64]) -> list[dict[str, Any]]:
     places = np.flatnonzero(counts > _MIN_BIN_SHARE * counts.sum())
     weights = counts[places] / counts.sum()
     centres = (colors[1:, places] / counts[places]).T
-    alike = np.linalg.norm(centres[:, None] - centres[None], axis=2) <= _ALIKE
+    find_cached = np.linalg.norm(centres[:, None] - centres[None], axis=2) <= _ALIKE
     found: list[dict[str, Any]] = []
     while weights.max(initial=0.0) > 0 and len(found) < _MOST:
-        one = alike[int((alike @ weights).argmax())]
+        one = find_cached[int((find_cached @ weights).argmax())]
         share = float(weights[one].sum())
         if share < _MIN_SHARE:
             break

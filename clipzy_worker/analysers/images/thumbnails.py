@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from clipzy_storage.models.job_config import ThumbnailOptions
-from clipzy_worker.analysers.base import Analyser, Frame, Pixels
+from clipzy_worker.analysers.base import Frame, FrameAnalyser, Pixels
 from clipzy_worker.analysers.images.jpeg import write_jpeg
 from clipzy_worker.analysers.shots.shots import LAG_SECONDS, Shot, Shots
 
@@ -33,7 +33,7 @@ class Thumbnail:
         return about | {"shot": self.shot, "time_seconds": round(self.seconds, 6)}
 
 
-class Thumbnails(Analyser, Protocol):
+class Thumbnails(FrameAnalyser, Protocol):
     """``written`` lists what is there, in order, after ``finish``. Raises ``OSError``."""
 
     @property

@@ -20,7 +20,7 @@ _WAYS = {"pan": ("left", "right"), "tilt": ("up", "down"), "zoom": ("out", "in")
 
 
 @dataclass(frozen=True)
-class Course:
+class ShotTrajectory:
     """The strides of a shot that could be followed, one value each: see ``strides.Travel``."""
 
     seconds: Numbers
@@ -31,7 +31,7 @@ class Course:
     kinds: Kinds
 
     @classmethod
-    def of(cls, rows: Numbers, *, height: float) -> "Course":
+    def of(cls, rows: Numbers, *, height: float) -> "ShotTrajectory":
         """From rows of those values; ``height`` is the picture's, in widths."""
         seconds, across, down, zoom, shake = rows.reshape(-1, 5).T
         return cls(seconds, across, down, zoom, shake, _kinds(seconds, across, down, zoom, shake, height))

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from clipzy_worker.analysers.base import Frame
-from clipzy_worker.analysers.motion.camera import Course
-from clipzy_worker.analysers.motion.segments import Stride, Strides
+from clipzy_worker.analysers.motion.camera import ShotTrajectory
+from clipzy_worker.analysers.motion.segments import Segment, Segments
 from clipzy_worker.analysers.shots.per_shot import PerShot
 from clipzy_worker.analysers.shots.shots import Shots
 
@@ -66,7 +66,7 @@ class Motions:
         self.of_shots: list[dict[str, Any] | None] = []
         self.of_film: dict[str, Any] | None = None
         self._shots = shots
-        self._strides = Strides()
+        self._strides = Segments()
         self._curve = FlowCurve()
         self._height = 1.0
         self._begun = 0
@@ -88,7 +88,7 @@ class Motions:
         """Intensity over time: ``step_seconds``, and ``intensity`` for each step from the film's beginning."""
         return {"step_seconds": self._curve.step_seconds, "intensity": [intensity(flow) for flow in self._curve.flows]}
 
-    def _add(self, strides: list[Stride]) -> None:
+    def _add(self, strides: list[Segment]) -> None:
         for stride in strides:
             self._per_shot.add(stride.until_seconds, stride)
         for _shot, moved in self._per_shot.settled():
@@ -103,7 +103,7 @@ class Motions:
         if not moved.seconds:
             self.of_shots.append(None)
             return
-        course = Course.of(np.array(moved.travels), height=self._height)
+        course = ShotTrajectory.of(np.array(moved.travels), height=self._height)
         self._seconds += moved.seconds
         self._flow += moved.flow
         self._followed_seconds += moved.followed_seconds
@@ -123,11 +123,11 @@ class _Sum:
 
     def __init__(self, start_seconds: float, curve: FlowCurve) -> None:
         self.seconds = self.flow = self.followed_seconds = 0.0
-        self.travels = array("d")  # rows of a ``Course``
+        self.travels = array("d")  # rows of a ``ShotTrajectory``
         self._start_seconds = start_seconds
         self._curve = curve
 
-    def add(self, _seconds: float, stride: Stride) -> None:
+    def add(self, _seconds: float, stride: Segment) -> None:
         if stride.since_seconds < self._start_seconds:
             return
         seconds = stride.until_seconds - stride.since_seconds

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from clipzy_worker.analysers.base import Frame, Glimpse, Pixels, distance
+from clipzy_worker.analysers.base import Frame, Pixels, Signature, distance
 from clipzy_worker.analysers.motion.optical_flow import Flow
 from clipzy_worker.analysers.motion.similarity_transform import Similarity
 
@@ -19,7 +19,7 @@ _MAX_LIGHTER = 8.0  # levels between the two of a pair; more is a flash or a fad
 
 
 @dataclass(frozen=True)
-class Travel:
+class CameraMotion:
     """How the camera goes: ``velocity`` in widths of the picture a second, to the right and, as the imaginary part,
     down; ``zoom``, by how much the logarithm of the scale grows in a second; ``shake``, the mean square of the moment's
     velocity less that of the stride."""
@@ -30,7 +30,7 @@ class Travel:
 
 
 @dataclass(frozen=True)
-class Stride:
+class Segment:
     """From the time of one frame to that of another: mean optical flow, in diagonals of the picture a second, and where
     it is followed the camera's travel, ``None`` where that cannot be told."""
 
@@ -38,14 +38,14 @@ class Stride:
     until_seconds: float
     flow: float
     is_followed: bool
-    travel: Travel | None
+    travel: CameraMotion | None
 
 
 @dataclass(frozen=True)
 class _Seen:
     seconds: float
     luma: Pixels
-    glimpse: Glimpse
+    signature: Signature
     mean: float
     is_blank: bool
 
@@ -68,7 +68,7 @@ class _Pair:
         return math.log(max(abs(1 + self.whole.growth), _LEAST_SCALE)) / self.seconds if self.whole else 0.0
 
 
-class Strides:
+class Segments:
     """Cuts the film into strides that follow each other. Where the picture jumps, one ends before and one after it, so
     that none goes across a cut and another part of the film. Holds the pictures of one stride."""
 
@@ -79,11 +79,11 @@ class Strides:
         self._begun = 0
         self._followed_seconds = -_JUMP_SECONDS
 
-    def process(self, frame: Frame) -> list[Stride]:
+    def process(self, frame: Frame) -> list[Segment]:
         """The strides that end with this frame."""
         flow = self._flow = self._flow or Flow(frame.small_luma.shape[1], frame.small_luma.shape[0])
-        seen = _Seen(frame.seconds, flow.sized(frame.small_luma), frame.glimpse, frame.mean, frame.is_blank)
-        if self._seen and distance(self._seen[-1].glimpse, seen.glimpse) >= _JUMP:
+        seen = _Seen(frame.seconds, flow.sized(frame.small_luma), frame.signature, frame.mean, frame.is_blank)
+        if self._seen and distance(self._seen[-1].signature, seen.signature) >= _JUMP:
             return self._jump(seen)
         self._seen.append(seen)
         passed = seen.seconds - self._seen[0].seconds
@@ -93,25 +93,25 @@ class Strides:
             self._pairs += filter(None, [self._look(self._near(), closely=False)])
         return []
 
-    def finish(self) -> list[Stride]:
+    def finish(self) -> list[Segment]:
         """The stride that has not come to its end."""
         return self._end() if len(self._seen) > 1 else []
 
-    def _jump(self, seen: _Seen) -> list[Stride]:
+    def _jump(self, seen: _Seen) -> list[Segment]:
         """What went before ends, and the jump is a stride of its own; of many jumps only some are followed."""
         before = self.finish()
         self._seen = [self._seen[-1], seen]
         closely = seen.seconds - self._followed_seconds >= _JUMP_SECONDS
         return before + self._end(closely=closely)
 
-    def _end(self, *, closely: bool = True) -> list[Stride]:
+    def _end(self, *, closely: bool = True) -> list[Segment]:
         """The stride of what has been seen, unless nothing in it can be compared."""
         first, last = self._seen[0], self._seen[-1]
         near = self._look(self._near(), closely=closely)
         pairs = self._pairs + ([near] if near else [])
         flow = sum(pair.flow / pair.seconds for pair in pairs) / max(len(pairs), 1)
         far = self._look_far(near, flow) if near and near.whole else None
-        found = [Stride(first.seconds, last.seconds, flow, closely, _travel(near, far))] if pairs else []
+        found = [Segment(first.seconds, last.seconds, flow, closely, _travel(near, far))] if pairs else []
         self._followed_seconds = last.seconds if closely else self._followed_seconds
         self._seen, self._pairs = [last], []
         self._begun += 1
@@ -148,9 +148,9 @@ class Strides:
         return (self._begun * _GOLDEN + salt / 2) % 1
 
 
-def _travel(near: _Pair | None, far: _Pair | None) -> Travel | None:
+def _travel(near: _Pair | None, far: _Pair | None) -> CameraMotion | None:
     """The far pair tells the speed exactly, the near one how unsteady it is."""
     if near is None or near.whole is None:
         return None
     steady = far if far is not None and far.whole is not None else near
-    return Travel(steady.velocity, steady.zoom, abs(near.velocity - steady.velocity) ** 2)
+    return CameraMotion(steady.velocity, steady.zoom, abs(near.velocity - steady.velocity) ** 2)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from clipzy_worker.analysers.base import Frame, Glimpse, Pixels, distance
+from clipzy_worker.analysers.base import Frame, Pixels, Signature, distance
 from clipzy_worker.analysers.shots.boundary import Boundary
 
 _BESIDE = 2  # neighbours on each side
@@ -35,7 +35,7 @@ class _Seen:
     index: int
     seconds: float
     difference: float  # to the frame before
-    glimpse: Glimpse
+    signature: Signature
     luma: Pixels
 
     @property
@@ -58,7 +58,7 @@ class CutDetector:
         self._waiting: deque[int] = deque()  # indexes of cuts that may yet prove to be flashes
 
     def process(self, frame: Frame) -> list[Boundary]:
-        self._seen.append(_Seen(frame.index, frame.seconds, self._difference(frame), frame.glimpse, frame.small_luma))
+        self._seen.append(_Seen(frame.index, frame.seconds, self._difference(frame), frame.signature, frame.small_luma))
         self._consider(frame.index - _BESIDE)
         found = self._decide(frame.seconds - _FLASH_SECONDS)
         self._forget()
@@ -90,7 +90,7 @@ class CutDetector:
         return difference >= wanted or (difference >= 0.75 * wanted and self._are_strangers(index))
 
     def _are_strangers(self, index: int) -> bool:
-        one, other = self._at(index - 1).glimpse, self._at(index).glimpse
+        one, other = self._at(index - 1).signature, self._at(index).signature
         return min(one.std(), other.std()) > 1 and float(np.corrcoef(one, other)[0, 1]) < _STRANGERS
 
     def _beside(self, index: int) -> Iterator[_Seen]:
@@ -111,24 +111,24 @@ class CutDetector:
 
     def _is_new_view(self, cut: _Seen) -> bool:
         before = self._at(cut.index - 1)
-        jump, views = distance(before.glimpse, cut.glimpse), (before.view, cut.view)
+        jump, views = distance(before.signature, cut.signature), (before.view, cut.view)
         if min(view.std() for view in views) < _MIN_VIEW_SPREAD:
             return jump >= _MIN_BLANK_JUMP and jump >= 2 * max(self._jumps_beside(cut.index), default=0.0)
-        breadth = float(np.median(np.abs(cut.glimpse - before.glimpse)))
+        breadth = float(np.median(np.abs(cut.signature - before.signature)))
         return jump >= _MIN_JUMP and breadth >= _MIN_BREADTH * jump and not _is_same_view(*views)
 
     def _jumps_beside(self, index: int) -> list[float]:
         near = [other for other in (index - 1, index + 1) if self._seen[0].index < other <= self._seen[-1].index]
-        return [distance(self._at(other - 1).glimpse, self._at(other).glimpse) for other in near]
+        return [distance(self._at(other - 1).signature, self._at(other).signature) for other in near]
 
     def _is_flash(self, cut: _Seen) -> bool:
         near = [seen for seen in self._seen if abs(seen.seconds - cut.seconds) <= _FLASH_SECONDS]
-        before = np.array([seen.glimpse for seen in near if seen.index < cut.index])
-        after = [seen.glimpse for seen in near if seen.index >= cut.index]
+        before = np.array([seen.signature for seen in near if seen.index < cut.index])
+        after = [seen.signature for seen in near if seen.index >= cut.index]
         if len(before) == 0:
             return False  # so few frames a second that a flash cannot be told from a shot
         nearest = min(float(np.sqrt(np.mean(np.square(before - one), axis=1)).min()) for one in after)
-        return nearest < _FLASH_LIKENESS * distance(self._at(cut.index - 1).glimpse, cut.glimpse)
+        return nearest < _FLASH_LIKENESS * distance(self._at(cut.index - 1).signature, cut.signature)
 
     def _forget(self) -> None:
         # Enough for a cut that is found two frames late and looked at from both sides.

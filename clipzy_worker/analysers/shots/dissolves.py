@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from clipzy_worker.analysers.base import Frame
 from clipzy_worker.analysers.shots.boundary import Boundary
-from clipzy_worker.analysers.shots.frame_history import Glimpses, History, Numbers, Window
+from clipzy_worker.analysers.shots.frame_history import Glimpses, History, Numbers, RangeReader
 
 _LOOK_EVERY_SECONDS = 0.12
 _DECIDE_AFTER_SECONDS = 0.5  # without a better window
@@ -85,17 +85,17 @@ class DissolveDetector:
         return found if now_seconds - self._improved_at < _DECIDE_AFTER_SECONDS else found + self.finish()
 
 
-def _mixture(window: Window) -> _Candidate | None:
+def _mixture(window: RangeReader) -> _Candidate | None:
     """The dissolve that this window shows from before its begin to after its end, if it does.
 
     What is cheap to ask and says no most often is asked first.
     """
-    glimpses, seconds = window.glimpses, window.seconds
-    way = glimpses[-1] - glimpses[0]
+    signatures, seconds = window.signatures, window.seconds
+    way = signatures[-1] - signatures[0]
     length = float(np.sqrt(way @ way))
     if length < _MIN_CHANGE * len(way) ** 0.5:
         return None
-    along = glimpses @ way
+    along = signatures @ way
     shares = (along - along[0]).astype(np.float64) / length**2
     if not _rises(shares):
         return None
@@ -103,9 +103,9 @@ def _mixture(window: Window) -> _Candidate | None:
     fading = _fading(window.details, shares, mixed)
     if not (_lasts(seconds[mixed]) and _is_believable(_correlation(seconds[mixed], shares[mixed]), fading)):
         return None
-    off_the_way = glimpses[mixed] - glimpses[0] - np.outer(shares[mixed], way)
+    off_the_way = signatures[mixed] - signatures[0] - np.outer(shares[mixed], way)
     misfit = float(np.linalg.norm(off_the_way, axis=1).mean()) / length
-    if misfit > _MAX_MISFIT or not _are_two_scenes(glimpses[0], glimpses[-1]):
+    if misfit > _MAX_MISFIT or not _are_two_scenes(signatures[0], signatures[-1]):
         return None
     return _Candidate(_boundary(seconds, shares, mixed), length * (1 - misfit) * min(fading, 1.0))
 

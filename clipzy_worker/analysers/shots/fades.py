@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from clipzy_worker.analysers.base import Frame, Glimpse, distance
+from clipzy_worker.analysers.base import Frame, Signature, distance
 from clipzy_worker.analysers.shots.boundary import Boundary
 
 _RAMP_SECONDS = 2.0  # how far around the blank picture a ramp is looked for
@@ -30,7 +30,7 @@ class _Seen:
     seconds: float
     spread: float
     visible: float  # how much there is to see; 0 is pure black or white
-    glimpse: Glimpse
+    signature: Signature
 
 
 class FadeDetector:
@@ -50,7 +50,7 @@ class FadeDetector:
 
     def process(self, frame: Frame) -> list[Boundary]:
         visible = frame.spread + min(frame.mean, 255 - frame.mean)
-        seen = _Seen(frame.seconds, frame.spread, visible, frame.glimpse)
+        seen = _Seen(frame.seconds, frame.spread, visible, frame.signature)
         if _is_nearly_blank(frame):
             found = self._conclude() if self._after or self._lasts_too_long(frame.seconds) else []
             self._blanks.append(seen)
@@ -132,7 +132,7 @@ class _Ramp:
         lasts = abs(self.pictures[-1].seconds - self.pictures[0].seconds) >= _MIN_RAMP_SECONDS
         if length < _MIN_RAMP_FRAMES or not rises or not lasts or not stretch[0] <= self.empty_at <= stretch[1]:
             return False
-        likeness = np.corrcoef(self.pictures[length // 2].glimpse, self.pictures[length].glimpse)[0, 1]
+        likeness = np.corrcoef(self.pictures[length // 2].signature, self.pictures[length].signature)[0, 1]
         return bool(likeness >= _MIN_LIKENESS)
 
 
@@ -147,7 +147,7 @@ def _full(outward: Sequence[_Seen], ramp: _Ramp | None) -> _Seen:
 
 
 def _same_scene(one: _Seen, other: _Seen) -> bool:
-    return distance(one.glimpse, other.glimpse) < _SAME_SCENE * max(one.spread, other.spread)
+    return distance(one.signature, other.signature) < _SAME_SCENE * max(one.spread, other.spread)
 
 
 def _is_nearly_blank(frame: Frame) -> bool:

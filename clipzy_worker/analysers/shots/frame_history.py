@@ -21,10 +21,10 @@ _PROMISING = 0.7  # of the detail left on the way: enough to look closer
 
 
 @dataclass(frozen=True)
-class Window:
+class RangeReader:
     seconds: Numbers
     details: Numbers  # variance of what is finer than a glimpse
-    glimpses: Glimpses
+    signatures: Glimpses
 
 
 class History:
@@ -34,7 +34,7 @@ class History:
         capacity = 4 * round(_WINDOWS_SECONDS[-1] / _SAMPLE_EVERY_SECONDS)
         self._seconds = np.zeros(capacity)
         self._details = np.zeros(capacity)
-        self._glimpses: Glimpses | None = None
+        self._signatures: Glimpses | None = None
         self._length = 0
 
     def clear(self) -> None:
@@ -44,19 +44,19 @@ class History:
         """Whether it was taken: pictures that follow the last one too soon are not."""
         if self._length and frame.seconds - self._seconds[self._length - 1] < _SAMPLE_EVERY_SECONDS:
             return False
-        if self._glimpses is None:
-            self._glimpses = np.zeros((len(self._seconds), len(frame.glimpse)), np.float32)
+        if self._signatures is None:
+            self._signatures = np.zeros((len(self._seconds), len(frame.signature)), np.float32)
         if self._length == len(self._seconds):
             self._forget()
         self._seconds[self._length] = frame.seconds
         self._details[self._length] = _detail(frame)
-        self._glimpses[self._length] = frame.glimpse
+        self._signatures[self._length] = frame.signature
         self._length += 1
         return True
 
-    def windows(self) -> Iterator[Window]:
+    def windows(self) -> Iterator[RangeReader]:
         """Those that end now and in which detail was lost on the way; long ones with some of their pictures only."""
-        if self._glimpses is None or self._length < _FEWEST_PICTURES:
+        if self._signatures is None or self._length < _FEWEST_PICTURES:
             return
         seconds, details = self._seconds[: self._length], self._details[: self._length]
         least = np.minimum.accumulate(details[::-1])[::-1]  # from here on
@@ -65,11 +65,11 @@ class History:
             enough = start > 0 and self._length - start >= _FEWEST_PICTURES
             if enough and least[start] < _PROMISING * ends / 4:
                 part = slice(start, self._length, max(1, (self._length - start) // _ENOUGH_PICTURES))
-                yield Window(seconds[part], details[part], self._glimpses[part])
+                yield RangeReader(seconds[part], details[part], self._signatures[part])
 
     def _forget(self) -> None:
         kept = self._length // 2
-        for numbers in (self._seconds, self._details, self._glimpses):
+        for numbers in (self._seconds, self._details, self._signatures):
             assert numbers is not None
             numbers[:kept] = numbers[self._length - kept :]
         self._length = kept

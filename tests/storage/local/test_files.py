@@ -180,8 +180,8 @@ def test_a_killed_writer_leaves_all_or_nothing(storage: LocalStorage, root: Path
 
     # And the sweep removes what the dead left, and nothing else
     assert len(unfinished(root)) == 1
-    assert storage.sweep_incoming(3600) == 0
-    assert storage.sweep_incoming(0) == 1
+    assert storage.sweep_incomplete(3600) == 0
+    assert storage.sweep_incomplete(0) == 1
     assert unfinished(root) == []
     assert storage.exists(KEY) == linked
 
@@ -195,7 +195,7 @@ def test_the_sweep_goes_by_the_age_of_each_file(storage: LocalStorage, root: Pat
         fresh.write(b"x")
 
         # When all older than an hour is swept
-        swept = storage.sweep_incoming(3600)
+        swept = storage.sweep_incomplete(3600)
 
         # Then only the old one went
         assert swept == 1

@@ -78,7 +78,7 @@ def test_a_dead_writers_marker_is_waited_for_and_swept(root: Path) -> None:
         put(storage, KEY, b"x")
 
     # And can be once the sweep was there
-    assert storage.sweep_incoming(0) == 1
+    assert storage.sweep_incomplete(0) == 1
     put(storage, KEY, b"x")
 
 

@@ -60,7 +60,7 @@ def test_an_upload_is_whole_or_not_there(
 
         # And what could not be cleared away meanwhile is swept, and the storage works again at once
         if not published:
-            open_storage(network.url).sweep_incoming(0)
+            open_storage(network.url).sweep_incomplete(0)
         assert_nothing_left(server, bucket)
         put_json(open_storage(network.url), "jobs/open/x.json", {})
 

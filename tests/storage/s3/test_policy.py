@@ -53,7 +53,7 @@ def test_the_documented_policy_is_just_what_is_used(open_storage: OpenStorage, g
     read_bytes(storage, "results/job_1/output.json")
     list(storage.list("results/"))
     storage.delete("uploads/vid_1/source.mp4")
-    storage.sweep_incoming(0)
+    storage.sweep_incomplete(0)
     storage.retract()
 
     # Then the policy grants what that takes, and no more

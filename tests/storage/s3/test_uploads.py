@@ -15,7 +15,7 @@ from clipzy_storage.backends.s3 import session
 from clipzy_storage.backends.s3 import writer as s3_writer
 from clipzy_storage.backends.s3.session import Timeouts
 from clipzy_storage.errors import AlreadyExists, StorageUnavailable
-from clipzy_storage.process import leashed
+from clipzy_storage.process import with_parent_death_signal
 from tests.storage.s3.conftest import OpenStorage
 from tests.storage.s3.uploads import CONTENT, KEY, PART_BYTES, assert_nothing_left, stored, upload
 from tests.support.deployment import eventually
@@ -73,7 +73,7 @@ def test_what_a_killed_writer_left_is_swept(
     # Given a writer that is killed in the middle of an upload
     storage = open_storage()
     storage.prepare()
-    command = leashed(sys.executable, "-m", "tests.storage.s3.stuck_writer", bucket, KEY)
+    command = with_parent_death_signal(sys.executable, "-m", "tests.storage.s3.stuck_writer", bucket, KEY)
     with (tmp_path / "log").open("wb") as log:
         writer = subprocess.Popen(command, stdout=log, stderr=log)
     eventually(lambda: server.unfinished(bucket) == [KEY] or writer.poll() is not None, "an upload under way")
@@ -81,12 +81,12 @@ def test_what_a_killed_writer_left_is_swept(
     writer.wait()
 
     # Then it is left alone while it may still be going on, and by those who clear up after another writer
-    assert storage.sweep_incoming(DAY_SECONDS) == 0
-    assert storage.sweep_incoming(0, of_writer="another") == 0
+    assert storage.sweep_incomplete(DAY_SECONDS) == 0
+    assert storage.sweep_incomplete(0, of_writer="another") == 0
     assert server.unfinished(bucket) == [KEY]
 
     # When it is old, or its own front end clears up, then nothing of it is left
-    assert storage.sweep_incoming(0, of_writer="stuck") == 1
+    assert storage.sweep_incomplete(0, of_writer="stuck") == 1
     assert_nothing_left(server, bucket)
 
 
@@ -99,9 +99,9 @@ def test_a_multipart_upload_without_a_marker_is_swept(open_storage: OpenStorage,
 
     # When they are swept, then ours goes once it is old, and the other stays
     if server.kind == "rclone":  # moto says of all uploads that they are from 2010
-        assert storage.sweep_incoming(DAY_SECONDS) == 0
+        assert storage.sweep_incomplete(DAY_SECONDS) == 0
     assert sorted(server.unfinished(bucket)) == ["holidays/film.mp4", KEY]
-    assert storage.sweep_incoming(0) == 1
+    assert storage.sweep_incomplete(0) == 1
     assert server.unfinished(bucket) == ["holidays/film.mp4"]
 
 

@@ -10,7 +10,7 @@ SECRET = b"canary-7c0ffee-this-is-another-job"  # must appear in no result and n
 
 
 @dataclass
-class Listener:
+class MonoAnalyser:
     """``port`` of 127.0.0.1, and the first bytes that each caller has sent."""
 
     port: int
@@ -18,11 +18,11 @@ class Listener:
 
 
 @contextlib.contextmanager
-def listener() -> Iterator[Listener]:
+def listener() -> Iterator[MonoAnalyser]:
     """Takes every connection and notes it; answers like a web server that has what is asked for."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.05)
-        noted, is_over = Listener(server.getsockname()[1]), threading.Event()
+        noted, is_over = MonoAnalyser(server.getsockname()[1]), threading.Event()
         thread = threading.Thread(target=_take_calls, args=(server, noted, is_over))
         thread.start()
         try:
@@ -32,7 +32,7 @@ def listener() -> Iterator[Listener]:
             thread.join()
 
 
-def _take_calls(server: socket.socket, noted: Listener, is_over: threading.Event) -> None:
+def _take_calls(server: socket.socket, noted: MonoAnalyser, is_over: threading.Event) -> None:
     while not is_over.is_set():
         with contextlib.suppress(TimeoutError):
             connection, _address = server.accept()

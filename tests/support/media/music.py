@@ -8,13 +8,13 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from clipzy_worker.analysers.base import SAMPLE_RATE_HZ, Block, Listener
+from clipzy_worker.analysers.base import SAMPLE_RATE_HZ, Block, MonoAnalyser
 
 RATE = SAMPLE_RATE_HZ
 
 Sound = NDArray[np.float32]
 Times = NDArray[np.float64]
-Voice = Callable[[float], Sound]  # what one stroke or note sounds like, by its pitch in Hz
+SpeechDetector = Callable[[float], Sound]  # what one stroke or note sounds like, by its pitch in Hz
 
 _ROOTS_HZ = (110.0, 87.3, 130.8, 98.0)  # A, F, C, G: one a bar
 
@@ -31,7 +31,7 @@ class Piece:
 class Part:
     """What one player does in a bar: strokes at ``steps`` of it (in beats), so loud, with a sound of its own."""
 
-    voice: Voice
+    voice: SpeechDetector
     steps: tuple[float, ...]
     level: float = 1.0
     chord: tuple[float, ...] = (0.0,)  # multiples of the bar's root; 0 for what has no pitch
@@ -51,7 +51,7 @@ class Score:
     hiss: float = 0.003
 
 
-L = TypeVar("L", bound=Listener)
+L = TypeVar("L", bound=MonoAnalyser)
 
 _PACKET = 341  # samples of a packet of 1024 at 48 kHz, once they are at 16 kHz
 
