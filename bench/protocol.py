@@ -23,6 +23,7 @@ from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.models.records import EVERYONE, Job, Status
 from clipzy_storage.process import with_parent_death_signal
+from clipzy_storage.redis_client import RedisDatabase
 from tests.support.deployment import Stack, eventually
 
 JOBS = 500
@@ -60,7 +61,7 @@ def compare(folder: Path, *, redis_url: str) -> bool:
 def _clipzy_per_second(folder: Path, *, redis_url: str) -> float:
     """All jobs wait before the worker starts; measured from the first claim to the last end, by Redis' clock."""
     storage = LocalStorage(folder / "storage", shared=False)
-    jobs = JobStore(redis_url, lease_seconds=60)
+    jobs = JobStore(RedisDatabase(redis_url), lease_seconds=60)
     storage_id, queue = _alone(redis_url, storage), Queue(Settings.from_env({"REDIS_URL": redis_url}))
     source = put_bytes(storage, keys.upload(keys.new_id("vid"), "mp4"), b"x", content_type="video/mp4")
     made = []
@@ -101,8 +102,8 @@ def _alone(redis_url: str, storage: LocalStorage) -> str:
     """Begin with an empty Redis as a running deployment has it: nobody to wait for, and in step with storage."""
     with redis.Redis.from_url(redis_url) as client:
         client.flushall()
-    members.open_fresh(redis_url)
-    upkeep = JobAdmin(redis_url)
+    members.open_fresh(RedisDatabase(redis_url))
+    upkeep = JobAdmin(RedisDatabase(redis_url))
     upkeep.set_reconciled(upkeep.server_run())
     return storage.prepare()
 

@@ -11,11 +11,10 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from clipzy_api import problems, security_headers
 from clipzy_api.cache_hits import CachedResults
 from clipzy_api.membership import Membership
-from clipzy_api.result_manifests import ResultIndexes
+from clipzy_api.result_indexes import ResultIndexes
 from clipzy_api.services import EXTENSION, Services
-from clipzy_api.task_queue import ANSWER_SECONDS, Queue
+from clipzy_api.task_queue import TaskQueue
 from clipzy_api.views.docs import description as description_views
-from clipzy_api.views.events import WAIT_SECONDS
 from clipzy_api.views.events import events as event_views
 from clipzy_api.views.files import files as file_views
 from clipzy_api.views.health import health as health_views
@@ -25,8 +24,12 @@ from clipzy_api.views.videos import videos as video_views
 from clipzy_storage.backends.base import Storage
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.jobs.admin import JobAdmin
+from clipzy_storage.jobs.cancellation import JobCancellation
 from clipzy_storage.jobs.events import JobEvents
+from clipzy_storage.jobs.lookup import JobLookup
 from clipzy_storage.jobs.store import JobStore
+from clipzy_storage.jobs.submission import JobSubmission
+from clipzy_storage.redis_client import RedisDatabase
 
 BASE_PATH = "/api/v1"
 REQUEST_ID_HEADER = "X-Request-ID"
@@ -35,28 +38,12 @@ _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
 
 
 def create_app(
-    *,
-    settings: Settings,
-    storage: Storage,
-    jobs: JobStore,
-    upkeep: JobAdmin,
-    queue: Queue,
-    membership: Membership,
+    *, settings: Settings, redis: RedisDatabase, storage: Storage, queue: TaskQueue, membership: Membership
 ) -> Flask:
     """The application, made of ready parts. Connects to nothing. To be served within ``LingeringClose``."""
     app = Flask("clipzy_api", static_folder=None)
     app.json = _InOrder(app)
-    app.extensions[EXTENSION] = Services(
-        settings=settings,
-        storage=storage,
-        jobs=jobs,
-        upkeep=upkeep,
-        events=JobEvents(settings.redis_url, answer_seconds=WAIT_SECONDS + ANSWER_SECONDS),
-        queue=queue,
-        at_once=CachedResults(jobs, storage, queue),
-        membership=membership,
-        manifests=ResultIndexes(storage),
-    )
+    app.extensions[EXTENSION] = _services(settings, redis, storage, queue, membership)
     app.url_map.merge_slashes = False  # a key with an empty segment is a wrong key, not another spelling of a right one
     problems.register(app)
     _number_requests(app)
@@ -65,6 +52,35 @@ def create_app(
     if proxies := settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)  # type: ignore[method-assign]
     return app
+
+
+def _services(
+    settings: Settings, redis: RedisDatabase, storage: Storage, queue: TaskQueue, membership: Membership
+) -> Services:
+    store = JobStore(redis, lease_seconds=settings.job_lease_seconds)
+    admin = JobAdmin(redis)
+    lookup = JobLookup(store, admin, storage)
+    cached_results = CachedResults(store=store, storage=storage, notify_workers=queue.notify_workers)
+    submission = JobSubmission(
+        store,
+        storage,
+        lookup,
+        complete_from_cache=cached_results.try_complete,
+        notify_workers=queue.notify_workers,
+    )
+    return Services(
+        settings=settings,
+        storage=storage,
+        redis=redis,
+        store=store,
+        admin=admin,
+        events=JobEvents(redis),
+        lookup=lookup,
+        submission=submission,
+        cancellation=JobCancellation(store, admin, storage, lookup),
+        membership=membership,
+        result_indexes=ResultIndexes(storage),
+    )
 
 
 class _InOrder(DefaultJSONProvider):

@@ -1,146 +1,118 @@
-"""Answers a job that asks for what an earlier one has found with that result, in the request that makes it.
+"""Completes a new job with the cached result of an earlier one, in the request that submits it.
 
-The front end holds the job as a worker does: by a claim, whose token opens the commit, and which the reaper takes away
-where this process dies. It is done in a thread, so that no storage, however slow, keeps the caller waiting; what is
-not done in time is given back to the workers.
+The front end holds the job as a worker does: by a claim that the reaper takes away if this process dies. The work is
+done in a thread, so that slow storage does not keep the client waiting; what is not done in time is left to workers.
 """
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass, field
-from functools import partial
-from hashlib import sha256
-from typing import TypeVar
 
-from clipzy_api.concurrency_limits import REUSES_AT_ONCE, ConcurrencyLimit
-from clipzy_api.task_queue import Queue
-from clipzy_storage import keys
+from clipzy_api.concurrency_limits import CACHE_HITS, ConcurrencyLimit
 from clipzy_storage.backends.base import Storage
-from clipzy_storage.errors import QueueUnavailable, StorageError
-from clipzy_storage.failpoints import failpoint
-from clipzy_storage.jobs import completion, result_cache
-from clipzy_storage.jobs.result_cache import Earlier
-from clipzy_storage.jobs.store import Claim, JobStore, PendingCompletion
+from clipzy_storage.errors import CancellationRequested, LostJob, QueueUnavailable, StorageError
+from clipzy_storage.jobs.attempt import STOPPED_TOO_OFTEN, AttemptResult, JobAttempt, claim_job
+from clipzy_storage.jobs.result_cache import CachedResult, copy_result, find_cached_result, is_allowed
+from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.models.records import Job
 
-PATIENCE_SECONDS = 2.0  # of a caller
-MOST_ARTIFACTS = 300  # of a result that is copied here; a larger one is left to a worker
+TIMEOUT_SECONDS = 2.0
+MAX_ARTIFACTS = 300
 
-T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
-class _TooSlow(Exception):
-    """The caller has its answer by now."""
+class _TimedOut(Exception):
+    """The client has its answer by now."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CachedResults:
-    """Ends jobs here, some at a time."""
+    """Looks for cached results, in as many requests at once as ``limit`` allows.
 
-    jobs: JobStore
+    ``timeout_seconds`` is how long a request waits; a result of more than ``max_artifacts`` is left to a worker.
+    """
+
+    store: JobStore
     storage: Storage
-    queue: Queue
-    places: ConcurrencyLimit = field(default_factory=lambda: ConcurrencyLimit(REUSES_AT_ONCE))
+    notify_workers: Callable[[str], object]
+    timeout_seconds: float = TIMEOUT_SECONDS
+    max_artifacts: int = MAX_ARTIFACTS
+    limit: ConcurrencyLimit = field(default_factory=lambda: ConcurrencyLimit(CACHE_HITS))
 
-    def end(self, job: Job) -> Job | None:
-        """The job at its end, where an earlier result could be given to it in time; ``None``: it is for the workers.
+    def try_complete(self, job: Job) -> Job | None:
+        """The job completed with a cached result; None if there was none in time: then workers must be notified.
 
-        Then they are to be told of it. Raises nothing.
+        Raises nothing.
         """
-        if not result_cache.is_wanted(job) or not self.places.take():
+        if not is_allowed(job) or not self.limit.acquire():
             return None
-        attempt = _Attempt(self.jobs, self.storage, self.queue, job)
-
-        def run() -> None:
-            try:
-                attempt.run()
-            finally:
-                self.places.give_back()
-
-        threading.Thread(target=copy_context().run, args=(run,), name="reuse", daemon=True).start()
-        attempt.is_over.wait(PATIENCE_SECONDS)
-        return attempt.ended
+        completion = _Completion(self, job)
+        threading.Thread(target=copy_context().run, args=(completion.run,), name="cache-hit", daemon=True).start()
+        completion.is_over.wait(self.timeout_seconds)
+        return completion.completed
 
 
-class _Attempt:
-    """One try at one job."""
+class _Completion:
+    """The work on one job, in a thread of its own."""
 
-    def __init__(self, jobs: JobStore, storage: Storage, queue: Queue, job: Job) -> None:
-        self._jobs, self._storage, self._queue, self._job = jobs, storage, queue, job
-        self._deadline = time.monotonic() + PATIENCE_SECONDS
+    def __init__(self, results: CachedResults, job: Job) -> None:
+        self._results, self._job = results, job
+        self._deadline = time.monotonic() + results.timeout_seconds
         self.is_over = threading.Event()
-        self.ended: Job | None = None
+        self.completed: Job | None = None
 
     def run(self) -> None:
         try:
-            if earlier := self._earlier():
-                self.ended = self._end(earlier)
+            if cached := self._find():
+                self.completed = self._complete(cached)
         except (QueueUnavailable, StorageError) as error:
-            log.warning("reuse.left: %s: %s", self._job.job_id, error)
+            log.warning("cache.unavailable: %s: %s", self._job.job_id, error)
         except Exception:
-            log.exception("reuse.failed: %s", self._job.job_id)
+            log.exception("cache.failed: %s", self._job.job_id)
         finally:
             self.is_over.set()
+            self._results.limit.release()
 
-    def _earlier(self) -> Earlier | None:
-        earlier = result_cache.find_earlier(self._jobs, self._storage, self._job)
-        if earlier and len(earlier.output.artifacts) > MOST_ARTIFACTS:
+    def _find(self) -> CachedResult | None:
+        cached = find_cached_result(self._results.store, self._results.storage, self._job)
+        if cached and len(cached.output.artifacts) > self._results.max_artifacts:
             return None
-        return earlier if time.monotonic() < self._deadline else None
+        return cached if time.monotonic() < self._deadline else None
 
-    def _end(self, earlier: Earlier) -> Job | None:
+    def _complete(self, cached: CachedResult) -> Job | None:
         """Raises ``QueueUnavailable``, ``StorageError``: the lease, and the reaper after it, settle the rest."""
-        nonce = os.urandom(8).hex()
-        claim = self._jobs.claim(self._job.job_id, nonce=nonce, storage_id=self._job.storage_id)
-        if claim is None:  # a worker was quicker, or somebody has cancelled it
+        attempt = claim_job(
+            self._results.store,
+            self._results.storage,
+            self._job.job_id,
+            storage_id=self._job.storage_id,
+            notify_workers=self._results.notify_workers,
+            redis_timeout_seconds=self._results.store.lease_seconds,
+        )
+        if attempt is None:  # a worker was quicker, or the job was cancelled
             return None
-        failpoint("claimed")
-        prefix = keys.attempt_prefix(claim.job.job_id, claim.job.attempt, nonce)
         try:
-            index = result_cache.copy_result(
-                self._storage, earlier, claim.job, prefix=prefix, on_progress=self._check_the_time
-            )
-        except (StorageError, _TooSlow) as error:
-            log.warning("reuse.given_back: %s: %s", claim.job.job_id, error or "too slow")
-            return self._give_back(claim, prefix)
-        return self._commit(claim, prefix, index)
+            return self._commit_copy(attempt, cached)
+        except CancellationRequested:
+            return attempt.confirm_cancelled()
+        except LostJob:
+            attempt.discard_files()
+            return None
 
-    def _check_the_time(self) -> None:
+    def _commit_copy(self, attempt: JobAttempt, cached: CachedResult) -> Job | None:
+        storage, prefix = self._results.storage, attempt.prefix
+        try:
+            index = copy_result(storage, cached, attempt.job, prefix=prefix, on_progress=self._check_time)
+        except (StorageError, _TimedOut) as error:
+            log.warning("cache.released: %s: %s", attempt.job.job_id, error or "it took too long")
+            return attempt.release("preempted", STOPPED_TOO_OFTEN)
+        log.info("job.reused: %s has the result of %s", attempt.job.job_id, cached.job_id)
+        return attempt.commit(AttemptResult(attempt.job.attempt, prefix, index))
+
+    def _check_time(self) -> None:
         if time.monotonic() > self._deadline:
-            raise _TooSlow
-
-    def _commit(self, claim: Claim, prefix: str, index: bytes) -> Job | None:
-        commit = partial(self._jobs.commit, claim, attempt_folder=prefix, result_sha256=sha256(index).hexdigest())
-        answer = self._insist(commit)
-        if isinstance(answer, PendingCompletion):
-            failpoint("committed")
-            log.info("job.reused: %s", claim.job.job_id)
-            return completion.conclude(self._jobs, self._storage, answer, index=index)
-        if answer == "cancelled" and self._insist(lambda: self._jobs.abandon(claim)):
-            return self._conclude(claim)
-        completion.discard_attempt(self._storage, prefix)
-        return None
-
-    def _give_back(self, claim: Claim, prefix: str) -> Job | None:
-        answer = self._insist(lambda: self._jobs.release(claim, "preempted", message=completion.STOPPED_TOO_OFTEN))
-        completion.discard_attempt(self._storage, prefix)
-        if answer == "decided":
-            return self._conclude(claim)
-        if answer == "queued":
-            with suppress(QueueUnavailable):  # the reaper sends it later
-                self._queue.publish(claim.job.job_id)
-        return None
-
-    def _conclude(self, claim: Claim) -> Job | None:
-        decided = self._jobs.decided(claim.job.job_id, claim.token)
-        return completion.conclude(self._jobs, self._storage, decided) if decided else None
-
-    def _insist(self, ask: Callable[[], T]) -> T:
-        """Ask Redis until it answers, as long as the job may still be ours. Raises ``QueueUnavailable``."""
-        return completion.insist(ask, patience_seconds=self._jobs.lease_seconds)
+            raise _TimedOut

@@ -1,39 +1,39 @@
-"""How many of the server's threads one kind of request may hold, so that polling always finds one."""
+"""How many of the server's threads each kind of request may hold, so that polling always finds a free one."""
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# A slow body, a slow reader, a refused client that still sends and one that follows a job each hold a thread for as
-# long as they like. The rest answers what is quick.
-BODIES_AT_ONCE = 24
-DOWNLOADS_AT_ONCE = 16
-DRAINS_AT_ONCE = 8
-EVENTS_AT_ONCE = 64
-QUICK_AT_ONCE = 16
-REUSES_AT_ONCE = 8  # in threads of their own
-THREADS = BODIES_AT_ONCE + DOWNLOADS_AT_ONCE + DRAINS_AT_ONCE + EVENTS_AT_ONCE + QUICK_AT_ONCE
+# A slow upload, a slow reader, a refused client that still sends and one that follows a job each hold a thread for as
+# long as they like. The rest of the threads answer quick requests.
+REQUEST_BODIES = 24
+DOWNLOADS = 16
+DRAINS = 8
+EVENT_STREAMS = 64
+QUICK_REQUESTS = 16
+THREADS = REQUEST_BODIES + DOWNLOADS + DRAINS + EVENT_STREAMS + QUICK_REQUESTS
+CACHE_HITS = 8  # in threads of their own
 
 
 class ConcurrencyLimit:
-    """At most ``size`` holders at once; whoever comes when it is taken is turned away, never kept waiting."""
+    """At most ``size`` holders at once; a request over the limit is refused, never kept waiting."""
 
     def __init__(self, size: int) -> None:
-        self._free = threading.Semaphore(size)
+        self._slots = threading.Semaphore(size)
 
-    def take(self) -> bool:
-        """Whether a place was free; if so it is taken until ``give_back``."""
-        return self._free.acquire(blocking=False)
+    def acquire(self) -> bool:
+        """Take a slot until ``release``; false if none is free."""
+        return self._slots.acquire(blocking=False)
 
-    def give_back(self) -> None:
-        self._free.release()
+    def release(self) -> None:
+        self._slots.release()
 
     @contextmanager
     def held(self) -> Iterator[bool]:
-        """Whether a place was free, and the place with it until the end of the ``with``."""
-        taken = self.take()
+        """Whether a slot was free; if so it is held until the end of the ``with``."""
+        acquired = self.acquire()
         try:
-            yield taken
+            yield acquired
         finally:
-            if taken:
-                self.give_back()
+            if acquired:
+                self.release()

@@ -1,9 +1,15 @@
 """Addresses as they stand in answers: to this API, and to files in storage."""
 
+import logging
 from dataclasses import replace
 
+from clipzy_api.problems import ApiError, result_expired
 from clipzy_api.services import services
-from clipzy_storage.backends.base import Link
+from clipzy_storage import keys
+from clipzy_storage.errors import QueueUnavailable
+from clipzy_storage.models.records import Job, Link, Status
+
+log = logging.getLogger(__name__)
 
 
 def absolute(path: str) -> str:
@@ -18,10 +24,28 @@ def link_to(key: str) -> Link:
 
 
 def period_of(link: Link, *, life_seconds: int) -> str:
-    """A word that changes with every half of a link's life, so that no cached answer holds one that is about to die.
+    """A text that changes with every half of a link's life, so that no cached answer has one that is about to expire.
 
-    ``life_seconds`` is what a link gets; where credentials end sooner, the word changes when they are renewed.
+    ``life_seconds`` is what a link gets; where credentials expire sooner, the text changes when they are renewed.
     """
     if link.expires_at is None:
         return ""
     return f"-{int(link.expires_at.timestamp()) // max(1, life_seconds // 2)}"
+
+
+def result_link(job: Job) -> Link | None:
+    """Where a client finds the job's ``output.json``; None if there is none."""
+    if job.status is not Status.COMPLETED or job.expired:
+        return None
+    return link_to(keys.result_index(job.job_id))
+
+
+def why_missing(job_id: str) -> ApiError:
+    """The answer if a file of a completed job is missing in storage although the record does not say so."""
+    if not services().storage.exists(keys.expired_result(job_id)):
+        return ApiError("FILE_NOT_FOUND", detail="The job's result is no longer in storage.")
+    try:  # Redis was set back to before the expiry
+        services().admin.expire(job_id)
+    except QueueUnavailable as error:
+        log.warning("expiry.not_noted: %s: %s", job_id, error)
+    return result_expired()

@@ -1,9 +1,10 @@
-"""The bodies that requests and answers have, as models for the description. Nothing is read or written through them."""
+"""The bodies of requests and answers: what they are made with, and what the OpenAPI document says of them."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from flask import Response, jsonify
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 from pydantic.json_schema import SkipJsonSchema
 
 from clipzy_api.inputs.pagination import MAX_PAGE, MAX_PAGE_SIZE
@@ -14,6 +15,7 @@ _JOB_ID, _VIDEO_ID = "job_01m81bjpv79tb3zakvwp78vdzw", "vid_01m81bjpv3rgjp4c18v8
 JobId = Annotated[str, Field(pattern="^job_[0-9a-hjkmnp-tv-z]{26}$", examples=[_JOB_ID])]
 VideoId = Annotated[str, Field(pattern="^vid_[0-9a-hjkmnp-tv-z]{26}$", examples=[_VIDEO_ID])]
 Address = Annotated[str, Field(json_schema_extra={"format": "uri-reference"})]
+Timestamp = Annotated[datetime, PlainSerializer(records.rfc3339, return_type=str, when_used="json")]
 
 
 def _left_out(schema: dict[str, Any]) -> None:
@@ -69,16 +71,20 @@ class Video(_Body):
     """What the client called it; shown, and never part of a path."""
     size_bytes: int = Field(ge=1)
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
-    uploaded_at: datetime
+    uploaded_at: Timestamp
+
+    @classmethod
+    def of(cls, video: records.Video) -> Self:
+        return cls(**video.model_dump(include=set(cls.model_fields)))
 
 
 class ResultLink(_Body):
     """Where `output.json` lies."""
 
     storage_url: Address
-    """A path on this server, or a pre-signed URL of the store, signed anew for every answer."""
-    expires_at: datetime | None
-    """When the link dies; null where it does not."""
+    """A path on this server, or a pre-signed URL of S3, signed again for every answer."""
+    expires_at: Timestamp | None
+    """When the link expires; null if it does not."""
 
 
 class JobError(_Body):
@@ -123,14 +129,21 @@ class Job(_Body):
     attempt: int = Field(ge=0)
     """Tries of a worker so far; 0 while the job waits for its first."""
     config: dict[str, Any]
-    """What was given, and nothing more: what is not in it has its default."""
-    created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
+    """As the client sent it: a field that is not in it has its default."""
+    created_at: Timestamp
+    started_at: Timestamp | None
+    finished_at: Timestamp | None
     result: ResultLink | None
-    """Null until completed, and again when it has expired."""
+    """Null until completed, and again after it has expired."""
     error: JobError | None
     """Null unless failed."""
+
+    @classmethod
+    def of(cls, job: records.Job, link: records.Link | None) -> Self:
+        """The job as every answer shows it; ``link`` leads to its ``output.json`` once it is completed."""
+        shown = job.model_dump(include=set(cls.model_fields))
+        result = None if link is None else ResultLink(storage_url=link.url, expires_at=link.expires_at)
+        return cls(**shown, result=result)
 
 
 class JobPage(_Body):
@@ -191,3 +204,8 @@ class NotReady(Problem):
     guard: Literal["ok", "unavailable"]
     live_workers: int | None
     """Null where nobody can tell."""
+
+
+def json_response(body: BaseModel) -> Response:
+    """The body as JSON, fields in the order of its model."""
+    return jsonify(body.model_dump(mode="json"))

@@ -1,20 +1,22 @@
-"""What the views work with, and how they reach it."""
+"""The parts that the views work with, and how they reach them."""
 
 from dataclasses import dataclass, field
 
 from flask import current_app
 
-from clipzy_api.cache_hits import CachedResults
-from clipzy_api.concurrency_limits import BODIES_AT_ONCE, DOWNLOADS_AT_ONCE, EVENTS_AT_ONCE, ConcurrencyLimit
+from clipzy_api.concurrency_limits import DOWNLOADS, EVENT_STREAMS, REQUEST_BODIES, ConcurrencyLimit
 from clipzy_api.membership import Membership
-from clipzy_api.result_manifests import ResultIndexes
-from clipzy_api.task_queue import Queue
+from clipzy_api.result_indexes import ResultIndexes
 from clipzy_storage.backends.base import Storage
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.jobs.admin import JobAdmin
+from clipzy_storage.jobs.cancellation import JobCancellation
 from clipzy_storage.jobs.events import JobEvents
+from clipzy_storage.jobs.lookup import JobLookup
 from clipzy_storage.jobs.store import JobStore
-from clipzy_storage.models.records import EVERYONE
+from clipzy_storage.jobs.submission import JobSubmission
+from clipzy_storage.models.records import EVERYONE, Job
+from clipzy_storage.redis_client import RedisDatabase
 
 EXTENSION = "clipzy"
 
@@ -23,16 +25,18 @@ EXTENSION = "clipzy"
 class Services:
     settings: Settings
     storage: Storage
-    jobs: JobStore
-    upkeep: JobAdmin
+    redis: RedisDatabase
+    store: JobStore
+    admin: JobAdmin
     events: JobEvents
-    queue: Queue
-    at_once: CachedResults
+    lookup: JobLookup
+    submission: JobSubmission
+    cancellation: JobCancellation
     membership: Membership
-    manifests: ResultIndexes
-    bodies: ConcurrencyLimit = field(default_factory=lambda: ConcurrencyLimit(BODIES_AT_ONCE))
-    downloads: ConcurrencyLimit = field(default_factory=lambda: ConcurrencyLimit(DOWNLOADS_AT_ONCE))
-    streams: ConcurrencyLimit = field(default_factory=lambda: ConcurrencyLimit(EVENTS_AT_ONCE))
+    result_indexes: ResultIndexes
+    request_bodies: ConcurrencyLimit = field(default_factory=lambda: ConcurrencyLimit(REQUEST_BODIES))
+    downloads: ConcurrencyLimit = field(default_factory=lambda: ConcurrencyLimit(DOWNLOADS))
+    event_streams: ConcurrencyLimit = field(default_factory=lambda: ConcurrencyLimit(EVENT_STREAMS))
 
 
 def services() -> Services:
@@ -42,5 +46,10 @@ def services() -> Services:
 
 
 def owner() -> str:
-    """On whose behalf this request is made. The one place that knows."""
+    """The owner on whose behalf this request is made. The one place that knows."""
     return EVERYONE
+
+
+def find_job(job_id: str) -> Job:
+    """The job as it is now. Raises ``JobNotFound``, ``QueueUnavailable``, ``StorageError``."""
+    return services().lookup.find(job_id, owner=owner())

@@ -72,9 +72,13 @@ class IdempotencyMismatch(Exception):
     """The key came with something else before."""
 
 
-class AnsweredBefore(Exception):
-    """The same request came before under this key; ``made_id`` is what it made."""
+class LostJob(Exception):
+    """The job belongs to another holder or has finished: stop, and publish nothing."""
 
-    def __init__(self, made_id: str) -> None:
-        super().__init__(made_id)
-        self.made_id = made_id
+
+class CancellationRequested(Exception):
+    """The job must be cancelled: stop, and confirm it."""
+
+
+class JobAlreadyFinished(Exception):
+    """The job has its outcome, which never changes again."""

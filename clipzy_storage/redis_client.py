@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import redis
 from redis.backoff import NoBackoff
@@ -19,7 +19,6 @@ ANSWER_SECONDS = 5.0
 CONNECT_SECONDS = 2.0
 
 _TRIES = 3
-_JOB_SCRIPTS = Path(__file__).parent / "jobs" / "lua"
 
 
 def connect(url: str, *, answer_seconds: float = ANSWER_SECONDS) -> "Redis":
@@ -38,15 +37,6 @@ def connect(url: str, *, answer_seconds: float = ANSWER_SECONDS) -> "Redis":
         retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
         decode_responses=True,
     )
-
-
-def reach(client: "Redis") -> None:
-    """Make sure that the next command finds a connection that is open already, so that only its answer can get lost.
-
-    Raises ``redis`` errors where none can be had: then nothing was sent.
-    """
-    pool = client.connection_pool
-    pool.release(pool.get_connection())
 
 
 @contextmanager
@@ -98,44 +88,47 @@ def _cluster_info(url: str) -> Any:
         return client.info("cluster")
 
 
-class Scripts:
-    """The Lua scripts of one directory on one client, by name. Each runs after ``_shared.lua``, where there is one."""
+class RedisDatabase:
+    """One Redis: a connection pool, the prefix of our keys, and our Lua scripts.
 
-    def __init__(self, client: "Redis", directory: Path) -> None:
-        self._client = client
-        self._directory = directory
-        self._registered: dict[str, Any] = {}
+    Made once by each process, at its edge, and passed to all that work with Redis. Safe for threads and after a fork.
+    With ``with`` the connections are closed at the end.
+    """
 
-    def run(self, name: str, *, prefix: str, args: list[str | int]) -> Any:
-        """Run ``{name}.lua``. Raises ``redis`` errors, to be translated by the caller."""
-        if name not in self._registered:
-            self._registered[name] = self._client.register_script(_source(self._directory, name))
-        return self._registered[name](keys=[prefix], args=args)
+    def __init__(self, url: str, *, prefix: str = keys.REDIS_PREFIX, answer_seconds: float = ANSWER_SECONDS) -> None:
+        """``answer_seconds`` bounds the wait for each answer."""
+        self.client: Any = connect(url, answer_seconds=answer_seconds)
+        self.prefix = prefix
+        self._scripts: dict[Path, Any] = {}
+
+    def key(self, name: str) -> str:
+        """The name of a key of ours in this Redis."""
+        return self.prefix + name
+
+    def run(self, script: Path, *args: str | int) -> Any:
+        """Run a Lua script, after the ``_shared.lua`` beside it where there is one. Raises ``QueueUnavailable``."""
+        if script not in self._scripts:
+            self._scripts[script] = self.client.register_script(_source(script))
+        with translated():
+            return self._scripts[script](keys=[self.prefix], args=list(args))
+
+    def connect(self) -> None:
+        """Have a connection open, so that of the next command only the answer can get lost.
+
+        Raises ``QueueUnavailable`` where there is none to be had: then nothing was sent.
+        """
+        with translated(certain=True):
+            pool = self.client.connection_pool
+            pool.release(pool.get_connection())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.close()
 
 
 @cache
-def _source(directory: Path, name: str) -> str:
-    shared, script = directory / "_shared.lua", directory / f"{name}.lua"
+def _source(script: Path) -> str:
+    shared = script.with_name("_shared.lua")
     return (shared.read_text() if shared.exists() else "") + script.read_text()
-
-
-class JobScripts:
-    """One Redis, the prefix of our keys in it, and our scripts. Every method may raise ``QueueUnavailable``."""
-
-    def __init__(
-        self,
-        redis_url: str,
-        *,
-        prefix: str = keys.REDIS_PREFIX,
-        answer_seconds: float = ANSWER_SECONDS,
-    ) -> None:
-        self._redis = connect(redis_url, answer_seconds=answer_seconds)
-        self._scripts = Scripts(self._redis, _JOB_SCRIPTS)
-        self._prefix = prefix
-
-    def _key(self, job_id: str) -> str:
-        return f"{self._prefix}job:{job_id}"
-
-    def _run(self, script: str, *args: str | int) -> Any:
-        with translated():
-            return self._scripts.run(script, prefix=self._prefix, args=list(args))

@@ -10,13 +10,13 @@ os.environ["REMAP_SIGTERM"] = "SIGQUIT"
 
 from celery import Celery, signals
 
-from clipzy_storage.celery_config import QueueLength
 from clipzy_storage.config import logs, settings
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import ConfigurationError
 from clipzy_storage.guard import startup
+from clipzy_storage.redis_client import RedisDatabase
 from clipzy_worker.processing import scratch
-from clipzy_worker.runtime.app import create_workplace
+from clipzy_worker.runtime.app import create_app
 from clipzy_worker.runtime.janitor import Janitor
 from clipzy_worker.runtime.liveness import LivenessFile
 from clipzy_worker.runtime.reaper import Reaper
@@ -63,12 +63,13 @@ def _join_and_work(config: Settings, stopping: Shutdown, watchdog: Watchdog) -> 
         refusals.append(message)
         stopping.ask(status=ConfigurationError.EXIT_STATUS, at_once=True)
 
-    admission = startup.enter(config, role="worker", on_refused=stop_refused, wait=True)
-    app, place = create_workplace(config, admission.storage, storage_id=admission.keeper.storage_id)
+    redis = RedisDatabase(config.redis_url)
+    admission = startup.join_deployment(config, redis, role="worker", on_refused=stop_refused, wait=True)
+    app, ctx = create_app(config, redis, admission.storage, storage_id=admission.keeper.storage_id)
     scratch.sweep(config.work_dir)
-    queue_length = QueueLength(config)
-    reaper, janitor = Reaper(place, queue_length=queue_length), Janitor(place)
-    intake = Intake(slots=config.max_concurrent_jobs, queue_length=queue_length)
+    broker = redis if config.broker_url == config.redis_url else RedisDatabase(config.broker_url)
+    reaper, janitor = Reaper(ctx, broker=broker), Janitor(ctx)
+    intake = Intake(slots=config.max_concurrent_jobs, broker=broker)
 
     def on_ready(**_: Any) -> None:
         reaper.start()  # not before: the pool is forked while there are few threads that could hold a lock

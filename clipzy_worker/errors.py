@@ -1,4 +1,4 @@
-"""How work on a job can end other than well. The texts are shown to clients: no path, no traceback, no footage."""
+"""How processing a job can fail. The texts are shown to clients: no path, no traceback, no content of the video."""
 
 from clipzy_storage.models.records import ErrorCode
 
@@ -8,15 +8,11 @@ class InvalidMedia(Exception):
 
 
 class MediaCrashed(Exception):
-    """The media process died of a signal, ran into a limit or broke its protocol. One more try may be worth it."""
+    """The media process was killed by a signal, exceeded a limit or broke its protocol. Another try may succeed."""
 
 
-class LostJob(Exception):
-    """The job is not ours any more: stop, publish nothing, say nothing."""
-
-
-class Cancelled(Exception):
-    """Somebody wants the job no more: stop, and end it as cancelled."""
+class DeadlineExceeded(Exception):
+    """The attempt has used up PROCESSING_TIMEOUT_SECONDS."""
 
 
 class JobFailed(Exception):

@@ -12,6 +12,7 @@ import pytest
 import redis
 
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
+from clipzy_storage.redis_client import RedisDatabase
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.guard import members
@@ -37,7 +38,7 @@ def redis_client(redis_server: str) -> Iterator[Any]:
 def redis_url(redis_server: str, redis_client: Any) -> str:
     """An empty Redis on which nobody can be unheard."""
     redis_client.flushall()
-    members.open_fresh(redis_server)
+    members.open_fresh(RedisDatabase(redis_server))
     return redis_server
 
 

@@ -13,6 +13,7 @@ import click
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.config.urls import redacted
 from clipzy_storage.errors import ConfigurationError, QueueUnavailable, StorageError
+from clipzy_storage.redis_client import RedisDatabase
 
 CHECKS_SECONDS = 60
 PAUSE_SECONDS = 0.2  # between two looks whether another process has answered
@@ -86,8 +87,8 @@ class _Examination:
             except QueueUnavailable as error:
                 raise Failed(f"{redacted(url)}: {error}. Start it, or set {name} to where it is.") from error
         where = redacted(self._settings.redis_url)
-        with redis_client.connect(self._settings.redis_url) as client, redis_client.translated():
-            info: Any = client.info()
+        with redis_client.RedisDatabase(self._settings.redis_url) as redis, redis_client.translated():
+            info: Any = redis.client.info()
         if (policy := info.get("maxmemory_policy")) != "noeviction":
             raise Failed(f"{where} may throw jobs away: its maxmemory-policy is {policy}. Set it to noeviction.")
         if not info.get("aof_enabled"):
@@ -112,7 +113,8 @@ class _Examination:
     def workers(self) -> str:
         from clipzy_storage.guard.members import live_members
 
-        members = live_members(self._settings.redis_url)
+        with RedisDatabase(self._settings.redis_url) as redis:
+            members = live_members(redis).values()
         workers = [str(member) for member in members if member.role == "worker"]
         if not workers:
             raise Failed("no worker is live, so jobs wait. Start one with `clipzy worker`.")
@@ -126,7 +128,8 @@ class _Examination:
             raise Failed(refusal)
         if self._storage_id is None:
             raise Failed("the storage is out of reach, so it cannot be compared with the one in use.")
-        pinned = members.pinned_storage_id(self._settings.redis_url)
+        with RedisDatabase(self._settings.redis_url) as redis:
+            pinned = members.pinned_storage_id(redis)
         if pinned and pinned != self._storage_id:
             raise Failed(
                 f"Redis belongs to storage {pinned}, but {self._place} is {self._storage_id}:"
@@ -143,9 +146,10 @@ class _Examination:
         if self._settings.storage_type != "local" or not self._settings.local_storage_shared:
             return ""
         storage = open_storage(self._settings)
-        peers = members.live_members_by_id(self._settings.redis_url)
+        redis = RedisDatabase(self._settings.redis_url)
+        peers = members.live_members(redis)
         prover = mount_verifier.MountVerifier(
-            self._settings.redis_url,
+            redis,
             storage,
             member_id=members.new_member_id(),
             proof_seconds=mount_verifier.PROOF_SECONDS,

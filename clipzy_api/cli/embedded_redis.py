@@ -17,6 +17,7 @@ from clipzy_api.cli.supervisor import Child
 from clipzy_storage.config.settings import EMBEDDED_REDIS_FILE
 from clipzy_storage.errors import ConfigurationError
 from clipzy_storage.process import ProcessIdentity
+from clipzy_storage.redis_client import RedisDatabase
 
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
@@ -127,7 +128,8 @@ class EmbeddedRedis:
     def _open_guard(self) -> None:
         from clipzy_storage.guard import members
 
-        members.open_fresh(self._url)
+        with RedisDatabase(self._url) as redis:
+            members.open_fresh(redis)
 
     def _announce(self, pid: int) -> None:
         if self._url:

@@ -2,14 +2,15 @@
 
 import click
 
-from clipzy_api.task_queue import Queue
+from clipzy_api.task_queue import TaskQueue
 from clipzy_storage.backends import open_storage
 from clipzy_storage.config.settings import Settings
-from clipzy_storage.errors import ConfigurationError, QueueUnavailable
+from clipzy_storage.errors import ConfigurationError
 from clipzy_storage.guard import members
 from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.maintenance.recovery import Recovery
+from clipzy_storage.redis_client import RedisDatabase
 
 
 def recover(settings: Settings) -> int:
@@ -21,25 +22,20 @@ def recover(settings: Settings) -> int:
     """
     storage = open_storage(settings)
     storage_id = storage.prepare()
-    pinned = members.pinned_storage_id(settings.redis_url)
+    redis = RedisDatabase(settings.redis_url)
+    pinned = members.pinned_storage_id(redis)
     if pinned not in (None, storage_id):
         storage.retract()
         raise ConfigurationError(
             [f"Redis belongs to storage {pinned}, but {storage.place} is {storage_id}. Point both at the same one."]
         )
-    jobs = JobStore(settings.redis_url, lease_seconds=settings.job_lease_seconds)
-    report = Recovery(jobs, JobAdmin(settings.redis_url), storage).rebuild()
+    store = JobStore(redis, lease_seconds=settings.job_lease_seconds)
+    report = Recovery(store, JobAdmin(redis), storage).rebuild()
     for word, ids in vars(report).items():
         for job_id in ids:
             click.echo(f"{word:<9}  {job_id}")
     click.echo(f"{storage.place}: {report}")
-    _hint(Queue(settings), report.waiting)
+    queue = TaskQueue(settings)
+    if not all(map(queue.notify_workers, report.waiting)):
+        click.echo("the broker is unavailable; the workers find the waiting jobs by themselves within minutes")
     return 1 if report.damaged else 0
-
-
-def _hint(queue: Queue, waiting: list[str]) -> None:
-    try:
-        for job_id in waiting:
-            queue.publish(job_id)
-    except QueueUnavailable:
-        click.echo("the broker cannot be reached; the workers find the waiting jobs by themselves within minutes")

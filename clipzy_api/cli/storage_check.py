@@ -15,6 +15,7 @@ from clipzy_storage.guard import members
 from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.maintenance import consistency_check
 from clipzy_storage.maintenance.consistency_check import Finding, Inspection
+from clipzy_storage.redis_client import RedisDatabase
 
 COMPARED = "compared"
 
@@ -75,11 +76,12 @@ class _Check:
         return json.dumps(whole, indent=1)
 
     def _compared_with_redis(self) -> Iterator[Finding]:
-        pinned = members.pinned_storage_id(self._settings.redis_url)
+        redis = RedisDatabase(self._settings.redis_url)
+        pinned = members.pinned_storage_id(redis)
         if pinned not in (None, self._storage_id):
             self._redis = f"it belongs to storage {pinned}, and this is {self._storage_id}"
             return
-        yield from consistency_check.findings(self._storage, JobAdmin(self._settings.redis_url))
+        yield from consistency_check.findings(self._storage, JobAdmin(redis))
 
 
 def _counted(count: int, what: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from flask import request
 
 from clipzy_api.problems import invalid_field
-from clipzy_storage.jobs.store import IdempotencyKey
+from clipzy_storage.jobs.types import IdempotencyKey
 
 HEADER = "Idempotency-Key"
 REPLAYED = {"Idempotent-Replayed": "true"}
@@ -26,8 +26,8 @@ def sent_key() -> str | None:
     return text
 
 
-def over(text: str | None, call: str, **sent: Any) -> IdempotencyKey | None:
-    """The key with a digest of what was sent with it: the call, and all that it depends on."""
+def fingerprinted(text: str | None, call: str, **sent: Any) -> IdempotencyKey | None:
+    """The key with a digest of the request: the call, and everything that it depends on."""
     if text is None:
         return None
     canonical = json.dumps({"call": call, **sent}, sort_keys=True, separators=(",", ":"))

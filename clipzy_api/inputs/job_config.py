@@ -61,7 +61,7 @@ def _explained(error: ValidationError) -> ApiError:
 
 def _refused(field: str, found: str, expects: str) -> ApiError:
     detail = f"The field `{field}` {found}; it should be {expects}."
-    return ApiError(422, "INVALID_FIELD", detail=detail, members={"field": field})
+    return ApiError("INVALID_FIELD", detail=detail, members={"field": field})
 
 
 def _shown(value: Any) -> str:

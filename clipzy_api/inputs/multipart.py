@@ -1,12 +1,10 @@
-"""Takes one uploaded file out of a multipart body and into storage, as it comes: no spool, no second copy.
+"""Reads one uploaded file from a multipart body as it arrives, without a spool file or a second copy.
 
-Beside it a job's `config` may come, before or after it.
+The form may also have a job's ``config``, before or after the file.
 """
 
 import re
 import unicodedata
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from werkzeug.exceptions import RequestEntityTooLarge
@@ -30,80 +28,65 @@ _FILE_EXPECTS = "one part with a file name and the video's bytes"
 _CONFIG_EXPECTS = "one part with a JSON object"
 
 
-@dataclass(frozen=True)
-class ReceivedFile:
-    """A whole upload that lies in its ``StorageWriter``, not yet published."""
+class UploadForm:
+    """One form with one file in it, read from a request body block by block.
 
-    filename: str
-    container: Container
-    incoming: StorageWriter
-    config: dict[str, Any]
-
-
-def receive_file(
-    body: RequestBody,
-    *,
-    boundary: bytes,
-    begin: Callable[[Container], StorageWriter],
-    cap_bytes: int,
-    takes_config: bool = False,
-) -> ReceivedFile:
-    """Read the body to its end and write the part named ``file`` into what ``begin`` gives.
-
-    It is asked once, as soon as the first bytes show what the file is. A ``config`` is judged as soon as it is whole.
-
-    Raises:
-        ApiError: the upload is refused, in the contract's words. What was begun is then to be discarded.
-        StorageFull, StorageUnavailable: from ``begin`` and what it gave.
+    ``read_head`` first, then ``copy_file``; ``filename`` and ``config`` hold from then on. Both raise ``ApiError`` if
+    the upload is refused; a ``config`` is validated as soon as it is complete.
     """
-    form = _UploadForm(boundary, begin=begin, cap_bytes=cap_bytes, takes_config=takes_config)
-    while block := body.read():
-        form.feed(block)
-    if body.is_short:
-        raise truncated(
-            f"{body.received_bytes} of the {body.declared_bytes} bytes declared in Content-Length came."
-            " Nothing was kept; send it again."
-        )
-    return form.finish()
 
-
-class _UploadForm:
-    """One form with one file in it, fed block by block."""
-
-    def __init__(
-        self, boundary: bytes, *, begin: Callable[[Container], StorageWriter], cap_bytes: int, takes_config: bool
-    ) -> None:
-        # A block may be cut anywhere, so that a whole header and a whole block can wait in the decoder together.
+    def __init__(self, body: RequestBody, *, boundary: bytes, cap_bytes: int, takes_config: bool = False) -> None:
+        # A block may be cut anywhere, so a whole header and a whole block can wait in the decoder together.
         self._decoder = MultipartDecoder(boundary, BLOCK_BYTES + MAX_HEADER_BYTES, max_parts=MAX_PARTS)
         self._delimiter = b"--" + boundary
-        self._begin_file = begin
+        self._body = body
         self._cap_bytes = cap_bytes
         self._fields = ("file", job_config.NAME) if takes_config else ("file",)
-        self._part = ""  # the one that is coming
+        self._part = ""
         self._config_text: bytearray | None = None
-        self._config: dict[str, Any] = {}
-        self._filename: str | None = None
-        self._head = bytearray()  # what came of the file before it was known what it is
+        self._head = bytearray()
         self._container: Container | None = None
-        self._into: StorageWriter | None = None
+        self._writer: StorageWriter | None = None
+        self._has_file = False
         self._file_bytes = 0
         self._framing_bytes = 0
+        self.filename = ""
+        self.config: dict[str, Any] = {}
 
-    def feed(self, block: bytes) -> None:
+    def read_head(self) -> Container:
+        """Read until the first bytes of the file show which container it is."""
+        while self._container is None and (block := self._body.read()):
+            self._feed(block)
+        if self._container is None:
+            self._check_end()
+            raise missing_field("file", expects=_FILE_EXPECTS)
+        return self._container
+
+    def copy_file(self, writer: StorageWriter) -> None:
+        """Read the body to its end and write the whole file. Raises also what ``writer`` raises."""
+        self._writer = writer
+        writer.write(self._head)
+        self._head.clear()
+        while block := self._body.read():
+            self._feed(block)
+        self._check_end()
+
+    def _check_end(self) -> None:
+        if self._body.is_short:
+            raise truncated(
+                f"{self._body.received_bytes} of the {self._body.declared_bytes} bytes declared in Content-Length"
+                " arrived. Nothing was kept; send it again."
+            )
+        if self._decoder.state is not State.EPILOGUE:
+            raise truncated("The form does not end in its final boundary. Nothing was kept; send it again.")
+
+    def _feed(self, block: bytes) -> None:
         if self._decoder.state is State.EPILOGUE:
             self._count_framing(len(block))
         elif self._is_inside_the_file(block):
             self._take(block, is_last=False)
         else:
             self._decode(block)
-
-    def finish(self) -> ReceivedFile:
-        """Raises ``ApiError`` where the form did not end, or ended without a file."""
-        if self._decoder.state is not State.EPILOGUE:
-            raise truncated("The form does not end in its final boundary. Nothing was kept; send it again.")
-        if self._filename is None or self._into is None or self._container is None:
-            raise missing_field("file", expects=_FILE_EXPECTS)
-        return ReceivedFile(self._filename, self._container, self._into, self._config)
 
     def _is_inside_the_file(self, block: bytes) -> bool:
         """Whether the block is file and nothing else, so that it need not be copied through the decoder."""
@@ -125,8 +108,8 @@ class _UploadForm:
                         self._begin(event)
                     case Data() if self._part == "file":
                         self._take(event.data, is_last=not event.more_data)
-                    case Data():
-                        self._take_config(event.data, is_last=not event.more_data)
+                    case Data() if self._config_text is not None:
+                        self._take_config(self._config_text, event.data, is_last=not event.more_data)
                 if self._decoder.state is State.EPILOGUE:
                     break
         except RequestEntityTooLarge:
@@ -143,35 +126,34 @@ class _UploadForm:
         if part.name == job_config.NAME:
             self._begin_config()
             return
-        if self._filename is not None or isinstance(part, Field):
+        if self._has_file or isinstance(part, Field):
             raise invalid_field("file", expects=_FILE_EXPECTS)
-        self._filename = clean_filename(_filename_of(part))
+        self._has_file = True
+        self.filename = clean_filename(_filename_of(part))
 
     def _begin_config(self) -> None:
         if self._config_text is not None:
             raise invalid_field(job_config.NAME, expects=_CONFIG_EXPECTS)
         self._config_text = bytearray()
 
-    def _take_config(self, data: bytes, *, is_last: bool) -> None:
-        assert self._config_text is not None
-        self._config_text += data
-        if len(self._config_text) > MAX_CONFIG_BYTES:
+    def _take_config(self, text: bytearray, data: bytes, *, is_last: bool) -> None:
+        text += data
+        if len(text) > MAX_CONFIG_BYTES:
             raise job_config.config_too_long()
         if is_last:
-            self._config = job_config.read_config(bytes(self._config_text))
+            self.config = job_config.read_config(bytes(text))
 
     def _take(self, data: bytes, *, is_last: bool) -> None:
         self._file_bytes += len(data)
         if self._file_bytes > self._cap_bytes:
             raise file_too_large(f"The file is larger than the {self._cap_bytes >> 20} MiB allowed.")
-        if self._into is not None:
-            self._into.write(data)
+        if self._writer is not None:
+            self._writer.write(data)
             return
         self._head += data
-        if len(self._head) >= SNIFF_BYTES or (is_last and self._head):
+        is_enough = len(self._head) >= SNIFF_BYTES or (is_last and self._head)
+        if self._container is None and is_enough:
             self._container = _recognised(bytes(self._head[:SNIFF_BYTES]))
-            self._into = self._begin_file(self._container)
-            self._into.write(self._head)
 
     def _count_framing(self, size_bytes: int) -> None:
         self._framing_bytes += size_bytes
@@ -183,7 +165,7 @@ def _recognised(head: bytes) -> Container:
     container = container_of(head)
     if container is None:
         detail = "The file is not mp4, mov, avi, mkv or webm, whatever its name says."
-        raise ApiError(422, "UNSUPPORTED_FORMAT", detail=detail)
+        raise ApiError("UNSUPPORTED_FORMAT", detail=detail)
     return container
 
 

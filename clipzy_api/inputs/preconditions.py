@@ -11,10 +11,10 @@ from clipzy_api.inputs import strict_json
 from clipzy_api.inputs.multipart import FRAMING_LIMIT_BYTES
 from clipzy_api.inputs.request_body import RequestBody, current_body
 from clipzy_api.problems import (
-    RETRY_AFTER,
     ApiError,
     file_too_large,
     invalid_field,
+    overloaded,
     queue_unavailable,
     storage_full,
     truncated,
@@ -36,7 +36,7 @@ def require_media_type(*allowed: str) -> str:
     if request.mimetype not in allowed or coding:
         found = f"coded as {coding}" if coding else request.mimetype or "of no type"
         detail = f"The body is {found[:100]}; it should be plain {' or '.join(allowed)}."
-        raise ApiError(415, "UNSUPPORTED_MEDIA_TYPE", detail=detail, headers={"Accept": ", ".join(allowed)})
+        raise ApiError("UNSUPPORTED_MEDIA_TYPE", detail=detail, headers={"Accept": ", ".join(allowed)})
     return request.mimetype
 
 
@@ -67,7 +67,7 @@ def upload_body() -> Iterator[RequestBody]:
     free_bytes = services().storage.free_bytes()
     if free_bytes is not None and body.declared_bytes is not None and body.declared_bytes > free_bytes:
         raise storage_full()
-    with _place():
+    with _body_slot():
         yield body
 
 
@@ -75,7 +75,7 @@ def json_body() -> dict[str, Any]:
     """The object that the body holds. Raises ``ApiError`` 400, 411, 413, 422 or 503."""
     body = current_body()
     if body.declared_bytes is None:
-        raise ApiError(411, "LENGTH_REQUIRED", detail="A JSON body needs a Content-Length.")
+        raise ApiError("LENGTH_REQUIRED", detail="A JSON body needs a Content-Length.")
     if body.declared_bytes > JSON_LIMIT_BYTES:
         raise _json_too_large()
     admit()
@@ -107,7 +107,7 @@ def _object_in(text: bytes) -> dict[str, Any]:
 
 
 def _all_of(body: RequestBody) -> bytes:
-    with _place():
+    with _body_slot():
         blocks = list(_blocks_of(body))
     if body.is_short:
         raise truncated(f"{body.received_bytes} of the {body.declared_bytes} bytes declared in Content-Length came.")
@@ -138,9 +138,8 @@ def admit() -> None:
 
 
 @contextmanager
-def _place() -> Iterator[None]:
-    with services().bodies.held() as held:
+def _body_slot() -> Iterator[None]:
+    with services().request_bodies.held() as held:
         if not held:
-            detail = "As many uploads as this front end takes at once are under way. Try again soon."
-            raise ApiError(503, "TOO_MANY_UPLOADS", detail=detail, headers=RETRY_AFTER)
+            raise overloaded("uploads")
         yield

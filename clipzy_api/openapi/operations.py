@@ -117,7 +117,7 @@ REFUSED_FIELDS = (
     "FILE_TOO_LARGE",
     "UNSUPPORTED_MEDIA_TYPE",
     "INVALID_FIELD",
-    "TOO_MANY_UPLOADS",
+    "OVERLOADED",
 )  # of a call that takes no fields
 POLL_WHILE_UNFINISHED = Header(
     "Retry-After", "While the job is not finished: seconds to wait before asking again.", always=False, schema=SECONDS

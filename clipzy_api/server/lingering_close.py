@@ -8,7 +8,7 @@ when those that listen afterwards had their chance.
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from clipzy_api.concurrency_limits import DRAINS_AT_ONCE, ConcurrencyLimit
+from clipzy_api.concurrency_limits import DRAINS, ConcurrencyLimit
 from clipzy_api.inputs.request_body import ENVIRON_KEY, RequestBody
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class LingeringClose:
 
     def __init__(self, app: "WSGIApplication") -> None:
         self._app = app
-        self._drains = ConcurrencyLimit(DRAINS_AT_ONCE)
+        self._drains = ConcurrencyLimit(DRAINS)
         self._under_way: set[RequestBody] = set()
 
     def is_late(self) -> bool:

@@ -14,6 +14,7 @@ from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import ConfigurationError, StorageError
 from clipzy_storage.guard import startup
 from clipzy_storage.guard.startup import Admission
+from clipzy_storage.redis_client import RedisDatabase
 
 STOP_SECONDS = 3  # a client that is silent in the middle of its upload cannot hold up the end for longer
 MEMBER_ID = "CLIPZY_MEMBER_ID"  # hands the membership from the main process, which keeps it, to the serving one
@@ -35,7 +36,9 @@ def serve(host: str, port: int, settings: Settings) -> int:
         refusals.append(message)
         os.kill(os.getpid(), signal.SIGTERM)
 
-    admission = startup.enter(settings, role="web", on_refused=stop_refused, wait=False)
+    admission = startup.join_deployment(
+        settings, RedisDatabase(settings.redis_url), role="web", on_refused=stop_refused, wait=False
+    )
     os.environ[MEMBER_ID] = admission.member_id
     os.environ[PARENT_PID] = str(os.getpid())
     server = Granian(

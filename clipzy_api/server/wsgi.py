@@ -10,15 +10,19 @@ from clipzy_api.membership import Membership
 from clipzy_api.server.idle_connections import IdleConnectionReaper
 from clipzy_api.server.lingering_close import LingeringClose
 from clipzy_api.server.run import MEMBER_ID, PARENT_PID
-from clipzy_api.task_queue import ANSWER_SECONDS, Queue
+from clipzy_api.task_queue import ANSWER_SECONDS, TaskQueue
 from clipzy_storage.backends import open_storage
 from clipzy_storage.config import logs
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.guard.guard import Guard
 from clipzy_storage.guard.members import new_member
-from clipzy_storage.jobs.admin import JobAdmin
-from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.process import die_with_parent
+from clipzy_storage.redis_client import RedisDatabase
+
+MMAP_THRESHOLD_BYTES = 1 << 20  # more than a block of a body, which is freed and allocated all the time
+MALLOC_ARENAS = 2
+
+_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # of glibc's malloc.h
 
 
 def application() -> LingeringClose:
@@ -28,44 +32,38 @@ def application() -> LingeringClose:
     """
     # For certain: granian hangs for ever where one SIGTERM comes on the heels of another.
     die_with_parent(int(os.environ[PARENT_PID]), with_signal=signal.SIGKILL)
-    give_back_large_blocks()
+    _limit_malloc_arenas()
     settings = Settings.from_env()
     logs.configure(settings)
     member_id = os.environ[MEMBER_ID]
     storage = open_storage(settings, writer=member_id)
+    redis = RedisDatabase(settings.redis_url, answer_seconds=ANSWER_SECONDS)
 
     def prove() -> Guard:
         name, storage_id = socket.gethostname(), storage.prepare()
         member = new_member(settings, role="web", name=name, storage_id=storage_id, storage=storage.place)
-        return Guard(settings.redis_url, member, member_id=member_id, answer_seconds=ANSWER_SECONDS)
+        return Guard(redis, member, member_id=member_id)
 
     membership = Membership(prove, storage)
     membership.look()
     app = create_app(
         settings=settings,
         storage=storage,
-        jobs=JobStore(settings.redis_url, lease_seconds=settings.job_lease_seconds, answer_seconds=ANSWER_SECONDS),
-        upkeep=JobAdmin(settings.redis_url, answer_seconds=ANSWER_SECONDS),
-        queue=Queue(settings),
+        redis=redis,
+        queue=TaskQueue(settings),
         membership=membership,
     )
-    door = LingeringClose(app)
-    IdleConnectionReaper(is_late=door.is_late).start()
-    return door
+    closing = LingeringClose(app)
+    IdleConnectionReaper(is_late=closing.is_late).start()
+    return closing
 
 
-LARGE_BYTES = 1 << 20  # more than a block of a body, which would be slower to take anew each time
-HEAPS = 2
+def _limit_malloc_arenas() -> None:
+    """Return freed large blocks to the system at once, and have threads share arenas.
 
-_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # of glibc's malloc.h
-
-
-def give_back_large_blocks() -> None:
-    """Have large blocks go back to the system as soon as they are freed, and threads share heaps.
-
-    Otherwise glibc keeps what was freed, in a heap for each few threads. Other C libraries are left as they are.
+    Otherwise glibc keeps freed memory, in an arena for every few threads. Other C libraries are left as they are.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
-        mallopt(_M_MMAP_THRESHOLD, LARGE_BYTES)
-        mallopt(_M_ARENA_MAX, HEAPS)
+        mallopt(_M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES)
+        mallopt(_M_ARENA_MAX, MALLOC_ARENAS)

@@ -9,7 +9,6 @@ from functools import partial
 
 from flask import Blueprint, Response, copy_current_request_context, request
 
-from clipzy_api.lookup import find_job
 from clipzy_api.openapi.operations import (
     CACHE_CONTROL,
     EVENT_STREAM,
@@ -19,14 +18,14 @@ from clipzy_api.openapi.operations import (
     Call,
     described,
 )
-from clipzy_api.problems import RETRY_AFTER, ApiError, invalid_field
-from clipzy_api.services import services
+from clipzy_api.problems import invalid_field, overloaded
+from clipzy_api.services import find_job, services
 from clipzy_storage.errors import JobNotFound, QueueUnavailable, StorageError
 from clipzy_storage.jobs.events import FIRST, JobEvent, JobEvents, is_event_id, position
 from clipzy_storage.models.records import Job, Status
 
 BEAT_SECONDS = 15.0  # at the latest; proxies, and our own watch over connections, end those that are silent for long
-WAIT_SECONDS = 1.0  # for the log, at a time
+WAIT_SECONDS = 0.5  # for the log, at a time; well below ANSWER_SECONDS, which bounds every answer of Redis
 LOOK_SECONDS = 5.0  # how often a silent log is not believed
 BEGINNING = b"retry: 3000\n\n"
 BEAT = b": beat\n\n"
@@ -49,7 +48,7 @@ events = Blueprint("events", __name__)
             "INVALID_FIELD",
             "QUEUE_UNAVAILABLE",
             "STORAGE_UNAVAILABLE",
-            "TOO_MANY_STREAMS",
+            "OVERLOADED",
         ],
         headers=[LAST_EVENT_ID],
     )
@@ -83,12 +82,11 @@ def _last_event_id() -> str:
 
 
 def _attach(answer: Response, follower: "Follower", news: bytes) -> None:
-    """Let the answer go on with what comes; its place among the streams is given back when it is closed."""
-    streams = services().streams
-    if not streams.take():
-        detail = "As many clients as this front end lets follow jobs at once do so. Poll the job, or try again soon."
-        raise ApiError(503, "TOO_MANY_STREAMS", detail=detail, headers=RETRY_AFTER)
-    answer.call_on_close(streams.give_back)
+    """Let the answer go on with what comes; its slot among the streams is released when it is closed."""
+    streams = services().event_streams
+    if not streams.acquire():
+        raise overloaded("event streams")
+    answer.call_on_close(streams.release)
     answer.response = _stream(follower, news)
 
 

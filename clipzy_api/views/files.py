@@ -5,17 +5,16 @@ import re
 from flask import Blueprint, Response, request
 from werkzeug.wsgi import FileWrapper
 
-from clipzy_api.lookup import find_linked_job, why_missing
+from clipzy_api.links import why_missing
 from clipzy_api.openapi.operations import FILE_ANSWERS, FILE_REQUEST_HEADERS, Call, described
-from clipzy_api.problems import RETRY_AFTER, ApiError, result_expired
-from clipzy_api.result_manifests import PublishedFile
-from clipzy_api.services import services
+from clipzy_api.problems import overloaded, result_expired
+from clipzy_api.result_indexes import PublishedFile
+from clipzy_api.services import owner, services
 from clipzy_storage import keys
 from clipzy_storage.backends.content_types import content_disposition_of, content_type_of
 from clipzy_storage.errors import JobNotFound, NotFound
 from clipzy_storage.models.records import Status
 
-FILE_NOT_FOUND = "FILE_NOT_FOUND"
 BLOCK_BYTES = 256 << 10
 
 _ONE_RANGE = re.compile(r"\s*bytes\s*=\s*(?:\d{1,18}-\d{0,18}|-(?P<last>\d{1,18}))\s*", re.ASCII)
@@ -30,11 +29,11 @@ files = Blueprint("files", __name__)
         answers=FILE_ANSWERS,
         problems=[
             "NOT_FOUND",
-            FILE_NOT_FOUND,
+            "FILE_NOT_FOUND",
             "RESULT_EXPIRED",
             "RANGE_NOT_SATISFIABLE",
             "STORAGE_UNAVAILABLE",
-            "TOO_MANY_DOWNLOADS",
+            "OVERLOADED",
         ],
         headers=FILE_REQUEST_HEADERS,
     )
@@ -48,7 +47,7 @@ def show_stored(key: str) -> Response:
     if top != "results" or not keys.is_job_id(job_id) or not _is_completed(job_id):
         raise NotFound(key)
     try:
-        file = services().manifests.of(job_id).by_key(key)
+        file = services().result_indexes.of(job_id).by_key(key)
     except NotFound:
         raise why_missing(job_id) from None
     if file is None:
@@ -59,7 +58,7 @@ def show_stored(key: str) -> Response:
 def _is_completed(job_id: str) -> bool:
     """Whether the job's record says so. Raises ``ApiError`` 410 where its result is kept no longer."""
     try:
-        job = find_linked_job(job_id)
+        job = services().lookup.find_for_link(job_id, owner=owner())
     except JobNotFound:
         return False
     if job.expired:
@@ -93,12 +92,11 @@ def _is_one_part(asked: str, size_bytes: int) -> bool:
 
 
 def _attach(answer: Response, job_id: str, file: PublishedFile) -> None:
-    """Let the answer stream the file; its place among the downloads is given back when it is closed."""
+    """Let the answer stream the file; its slot among the downloads is released when it is closed."""
     downloads = services().downloads
-    if not downloads.take():
-        detail = "As many downloads as this front end serves at once are under way. Try again soon."
-        raise ApiError(503, "TOO_MANY_DOWNLOADS", detail=detail, headers=RETRY_AFTER)
-    answer.call_on_close(downloads.give_back)
+    if not downloads.acquire():
+        raise overloaded("downloads")
+    answer.call_on_close(downloads.release)
     try:
         answer.response = FileWrapper(services().storage.open(file.key), BLOCK_BYTES)
     except NotFound:

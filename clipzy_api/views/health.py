@@ -8,7 +8,7 @@ from flask import Blueprint, Response, jsonify
 
 from clipzy_api import schemas as models
 from clipzy_api.openapi.operations import Answer, Call, described
-from clipzy_api.problems import RETRY_AFTER, ApiError
+from clipzy_api.problems import ApiError
 from clipzy_api.services import services
 from clipzy_storage.errors import QueueUnavailable, StorageError
 from clipzy_storage.guard.guard import Refused
@@ -37,7 +37,7 @@ def alive() -> Response:
 def ready() -> Response:
     """200 or, as a problem, 503; either way with each part by its name."""
     parts = {
-        "redis": _check("redis", services().jobs.ping),
+        "redis": _check("redis", services().store.ping),
         "storage": _check("storage", services().membership.check_storage),
         "guard": _check("guard", lambda: services().membership.guard().admit()),
     }
@@ -49,7 +49,7 @@ def ready() -> Response:
         return jsonify(status="ok", **members)
     code = "QUEUE_UNAVAILABLE" if "redis" in failed or failed == ["guard"] else "STORAGE_UNAVAILABLE"
     detail = f"Not ready: {', '.join(failed)}."
-    raise ApiError(503, code, detail=detail, headers=RETRY_AFTER, members=members)
+    raise ApiError(code, detail=detail, members=members)
 
 
 def _check(name: str, ask: Callable[[], object]) -> str:
@@ -64,6 +64,6 @@ def _check(name: str, ask: Callable[[], object]) -> str:
 def _live_workers() -> int | None:
     """How many workers beat, or ``None`` where nobody can tell. None of them is needed to take a job."""
     try:
-        return sum(member.role == "worker" for member in live_members(services().settings.redis_url))
+        return sum(member.role == "worker" for member in live_members(services().redis).values())
     except QueueUnavailable:
         return None

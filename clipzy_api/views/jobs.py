@@ -1,17 +1,17 @@
-"""Jobs: submitting, following, listing them, and what they have made."""
+"""Jobs: submitting, following, listing them, and reading their results."""
 
+import json
 from typing import Any
 from urllib.parse import urlencode
 
 from flask import Blueprint, Response, jsonify, request, url_for
 
-from clipzy_api import schemas as models
+from clipzy_api import schemas
 from clipzy_api.inputs import job_config
-from clipzy_api.inputs.idempotency import over, sent_key
+from clipzy_api.inputs.idempotency import fingerprinted, sent_key
 from clipzy_api.inputs.pagination import Page, requested_page
 from clipzy_api.inputs.preconditions import JSON, MULTIPART, json_body, refuse_parameters, require_media_type
-from clipzy_api.links import absolute, link_to, period_of
-from clipzy_api.lookup import POLL_AFTER, find_job, result_link, settled, why_missing
+from clipzy_api.links import absolute, link_to, period_of, result_link, why_missing
 from clipzy_api.openapi.operations import (
     CACHE_CONTROL,
     ETAG,
@@ -29,15 +29,17 @@ from clipzy_api.openapi.operations import (
     described,
 )
 from clipzy_api.problems import ApiError, invalid_field, missing_field, result_expired, unknown_field
-from clipzy_api.result_manifests import ResultIndex
-from clipzy_api.rollback import Rollback
-from clipzy_api.services import owner, services
-from clipzy_api.submission import Order, accept, poll_after
-from clipzy_api.views.files import FILE_NOT_FOUND, send_published
-from clipzy_api.views.videos import REFUSED_UPLOADS, content_of, find_video, take_video
-from clipzy_storage.backends.base import Link
+from clipzy_api.result_indexes import ResultIndex
+from clipzy_api.retry_after import poll_headers
+from clipzy_api.schemas import json_response
+from clipzy_api.services import find_job, owner, services
+from clipzy_api.views.files import send_published
+from clipzy_api.views.submitting import accepted, submit
+from clipzy_api.views.videos import REFUSED_UPLOADS, content_of, find_video, store_upload
 from clipzy_storage.errors import NotFound
-from clipzy_storage.models.records import ErrorCode, Job, Status, Video
+from clipzy_storage.jobs.rollback import Rollback
+from clipzy_storage.jobs.submission import JobRequest
+from clipzy_storage.models.records import ErrorCode, Job, Link, Status, Video
 
 UNAVAILABLE = ("QUEUE_UNAVAILABLE", "STORAGE_UNAVAILABLE")
 NO_RESULT = (
@@ -58,8 +60,8 @@ jobs = Blueprint("jobs", __name__)
 @described(
     Call(
         summary="Submit a job",
-        takes={MULTIPART: models.JobUpload, JSON: models.JobRequest},
-        answers=[Answer(202, "The job.", models.Job, (LOCATION, POLL_WHILE_UNFINISHED, REPLAYED))],
+        takes={MULTIPART: schemas.JobUpload, JSON: schemas.JobRequest},
+        answers=[Answer(202, "The job.", schemas.Job, (LOCATION, POLL_WHILE_UNFINISHED, REPLAYED))],
         problems=[*REFUSED_UPLOADS, "LENGTH_REQUIRED", "VIDEO_NOT_FOUND", "JOB_NOT_FOUND"],
         headers=[IDEMPOTENCY_KEY],
     )
@@ -73,18 +75,26 @@ def submit_job() -> tuple[Response, int, dict[str, str]]:
     """
     media_type = require_media_type(MULTIPART, JSON)
     refuse_parameters()
-    key = sent_key()
+    text = sent_key()
+    with Rollback(services().storage) as rollback:
+        job_request = _uploaded(text, rollback) if media_type == MULTIPART else _requested(text)
+        job, is_replay = submit(job_request, rollback)
+    return accepted(job, is_replay)
 
-    def order(undo: Rollback) -> Order:
-        if media_type == MULTIPART:
-            video, config = take_video(undo, takes_config=True)
-            asked = {"config": config} if config else {}
-            return Order(video, over(key, "submit upload", **content_of(video), **asked), config)
-        fields = json_body()
-        video, config = _asked_for(fields)
-        return Order(video, over(key, "submit", fields=fields), config)
 
-    return accept(order)
+def _uploaded(text: str | None, rollback: Rollback) -> JobRequest:
+    video, config = store_upload(rollback, takes_config=True)
+    content = content_of(video) | ({"config": config} if config else {})
+    return JobRequest(video, config, fingerprinted(text, "submit upload", **content))
+
+
+def _requested(text: str | None) -> JobRequest:
+    """Raises ``ApiError`` 404 or 422."""
+    fields = json_body()
+    for name in fields.keys() - schemas.JobRequest.model_fields.keys():
+        raise unknown_field(name, known=", ".join(schemas.JobRequest.model_fields))
+    config = job_config.checked_config(fields.get(job_config.NAME, {}))
+    return JobRequest(_named_video(fields.get("video_id")), config, fingerprinted(text, "submit", fields=fields))
 
 
 @jobs.get("/jobs/<job_id>")
@@ -92,7 +102,7 @@ def submit_job() -> tuple[Response, int, dict[str, str]]:
     Call(
         summary="Follow a job",
         answers=[
-            Answer(200, "The job.", models.Job, (ETAG, CACHE_CONTROL, POLL_WHILE_UNFINISHED)),
+            Answer(200, "The job.", schemas.Job, (ETAG, CACHE_CONTROL, POLL_WHILE_UNFINISHED)),
             Answer(304, NOT_MODIFIED.says, headers=(ETAG, CACHE_CONTROL, POLL_WHILE_UNFINISHED)),
         ],
         problems=["NOT_FOUND", "JOB_NOT_FOUND", *UNAVAILABLE],
@@ -106,10 +116,10 @@ def show_job(job_id: str) -> Response:
     """
     job = find_job(job_id)
     link = result_link(job)
-    answer = jsonify(job.public(link))
-    answer.set_etag(_version_of(job, link), weak=True)
+    answer = json_response(schemas.Job.of(job, link))
+    answer.set_etag(_etag_of(job, link), weak=True)
     answer.headers["Cache-Control"] = "no-cache"
-    answer.headers.update(poll_after(job))
+    answer.headers.update(poll_headers(job))
     answer.make_conditional(request.environ)
     return answer
 
@@ -118,31 +128,33 @@ def show_job(job_id: str) -> Response:
 @described(
     Call(
         summary="List jobs",
-        query=models.JobsQuery,
-        answers=[Answer(200, "One page of jobs.", models.JobPage, (LINKS,))],
+        query=schemas.JobsQuery,
+        answers=[Answer(200, "One page of jobs.", schemas.JobPage, (LINKS,))],
         problems=["INVALID_FIELD", *UNAVAILABLE],
     )
 )
 def list_jobs() -> tuple[Response, int, dict[str, str]]:
     """Newest first, by pages."""
     page = requested_page(request.args)
-    found, total = services().jobs.page(owner=owner(), status=page.status, number=page.number, page_size=page.page_size)
-    shown = [job.public(result_link(job)) for job in settled(found)]
-    body = {"jobs": shown, "total": total, "page": page.number, "page_size": page.page_size}
-    return jsonify(body), 200, _links(page, total)
+    found, total = services().store.page(
+        owner=owner(), status=page.status, number=page.number, page_size=page.page_size
+    )
+    listed = [schemas.Job.of(job, result_link(job)) for job in services().lookup.with_durable_outcomes(found)]
+    body = schemas.JobPage(jobs=listed, total=total, page=page.number, page_size=page.page_size)
+    return json_response(body), 200, _links(page, total)
 
 
 @jobs.get("/jobs/<job_id>/result")
 @described(
     Call(
         summary="Read the result",
-        answers=[Answer(200, "The job's `output.json`.", models.Result)],
+        answers=[Answer(200, "The job's `output.json`.", schemas.Result)],
         problems=[*NO_RESULT, *UNAVAILABLE],
     )
 )
 def show_result(job_id: str) -> Response:
     """The index of what the job found, with a fresh `storage_url` in each of its artifacts."""
-    result = _result_of(job_id).document()
+    result: dict[str, Any] = json.loads(_result_index_of(job_id).index)
     for artifact in result["artifacts"]:
         artifact["storage_url"] = link_to(artifact["key"]).url
     return jsonify(result)
@@ -153,26 +165,18 @@ def show_result(job_id: str) -> Response:
     Call(
         summary="Fetch a file of the result",
         answers=[*FILE_ANSWERS, Answer(302, "On S3: to a freshly signed URL.", headers=(LOCATION, CACHE_CONTROL))],
-        problems=[*NO_RESULT, "RANGE_NOT_SATISFIABLE", *UNAVAILABLE, "TOO_MANY_DOWNLOADS"],
+        problems=[*NO_RESULT, "RANGE_NOT_SATISFIABLE", *UNAVAILABLE, "OVERLOADED"],
         headers=FILE_REQUEST_HEADERS,
     )
 )
 def show_file(job_id: str, name: str) -> Response:
     """An address that does not change: the file itself on local storage, a redirect to the store on S3."""
-    file = _result_of(job_id).files.get(name)
+    file = _result_index_of(job_id).files.get(name)
     if file is None:
-        raise ApiError(404, FILE_NOT_FOUND, detail="The job's result lists no such file.")
+        raise ApiError("FILE_NOT_FOUND", detail="The job's result lists no such file.")
     if services().storage.kind == "local":
         return send_published(job_id, file)
     return Response(status=302, headers={"Location": link_to(file.key).url, "Cache-Control": "no-store"})
-
-
-def _asked_for(fields: dict[str, Any]) -> tuple[Video, dict[str, Any]]:
-    """The video and the ``config`` that a JSON body asks for. Raises ``ApiError`` 404 or 422."""
-    for name in fields.keys() - models.JobRequest.model_fields.keys():
-        raise unknown_field(name, known=", ".join(models.JobRequest.model_fields))
-    config = job_config.checked_config(fields.get(job_config.NAME, {}))
-    return _named_video(fields.get("video_id")), config
 
 
 def _named_video(named: Any) -> Video:
@@ -185,9 +189,9 @@ def _named_video(named: Any) -> Video:
     raise invalid_field("video_id", expects="the id of an uploaded video, as a string")
 
 
-def _version_of(job: Job, link: Link | None) -> str:
-    """A word that changes with the answer."""
-    # A revision alone would not do: what storage knows of an ended job has the number of what Redis showed before.
+def _etag_of(job: Job, link: Link | None) -> str:
+    """A text that changes with the answer."""
+    # The revision alone would not do: the durable record of a finished job has that of the Redis record before it.
     expired = "-expired" if job.expired else ""
     return f"{job.job_id}-{job.revision}-{job.status.value}{expired}{_period(link)}"
 
@@ -196,20 +200,20 @@ def _period(link: Link | None) -> str:
     return "" if link is None else period_of(link, life_seconds=services().settings.s3_presign_expires_seconds)
 
 
-def _result_of(job_id: str) -> ResultIndex:
+def _result_index_of(job_id: str) -> ResultIndex:
     """What the job has published. Raises ``ApiError`` 409 where it has not completed, 410 or 404 where it is gone."""
     job = find_job(job_id)
     if job.status is Status.CANCELLED:
-        raise ApiError(409, "JOB_CANCELLED", detail="The job was cancelled and has no result.")
+        raise ApiError("JOB_CANCELLED", detail="The job was cancelled and has no result.")
     if job.error is not None:
-        raise ApiError(409, job.error.code.value, detail=f"The job failed: {job.error.message}")
+        raise ApiError(job.error.code.value, detail=f"The job failed: {job.error.message}")
     if job.status is not Status.COMPLETED:
-        detail = f"The job is {job.status.value}; its result comes when it is completed."
-        raise ApiError(409, "JOB_NOT_FINISHED", detail=detail, headers=POLL_AFTER)
+        detail = f"The job is {job.status.value}; it has a result once it is completed."
+        raise ApiError("JOB_NOT_FINISHED", detail=detail)
     if job.expired:
         raise result_expired()
     try:
-        return services().manifests.of(job_id)
+        return services().result_indexes.of(job_id)
     except NotFound:
         raise why_missing(job_id) from None
 

@@ -1,15 +1,13 @@
 """Uploads: taking one in, and showing what is known of it."""
 
-from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, request, url_for
+from flask import Blueprint, Response, request, url_for
 
-from clipzy_api import schemas as models
-from clipzy_api.inputs.container_sniffing import Container
-from clipzy_api.inputs.idempotency import REPLAYED, over, sent_key
-from clipzy_api.inputs.multipart import receive_file
+from clipzy_api import schemas
+from clipzy_api.inputs.idempotency import REPLAYED, fingerprinted, sent_key
+from clipzy_api.inputs.multipart import UploadForm
 from clipzy_api.inputs.preconditions import (
     MULTIPART,
     admit,
@@ -21,15 +19,15 @@ from clipzy_api.inputs.preconditions import (
 from clipzy_api.links import absolute
 from clipzy_api.openapi.operations import DELETED, IDEMPOTENCY_KEY, LOCATION, REFUSED_FIELDS, Answer, Call, described
 from clipzy_api.openapi.operations import REPLAYED as REPLAYED_HEADER
-from clipzy_api.problems import RETRY_AFTER, ApiError, invalid_field, video_not_found
-from clipzy_api.rollback import Rollback
+from clipzy_api.problems import ApiError, invalid_field, video_not_found
+from clipzy_api.schemas import json_response
 from clipzy_api.services import owner, services
 from clipzy_storage import keys
-from clipzy_storage.backends.base import StorageWriter
-from clipzy_storage.errors import AnsweredBefore, NotFound
+from clipzy_storage.errors import NotFound
 from clipzy_storage.failpoints import failpoint
 from clipzy_storage.jobs.durable_records import read_video, write_video
-from clipzy_storage.jobs.store import IdempotencyKey
+from clipzy_storage.jobs.rollback import Rollback
+from clipzy_storage.jobs.types import IdempotencyKey
 from clipzy_storage.models.records import Video
 
 CONTENT_TYPES = {
@@ -50,7 +48,7 @@ REFUSED_UPLOADS = (
     "IDEMPOTENCY_MISMATCH",
     "QUEUE_UNAVAILABLE",
     "STORAGE_UNAVAILABLE",
-    "TOO_MANY_UPLOADS",
+    "OVERLOADED",
     "STORAGE_FULL",
 )
 
@@ -61,8 +59,8 @@ videos = Blueprint("videos", __name__)
 @described(
     Call(
         summary="Upload a video",
-        takes={MULTIPART: models.Upload},
-        answers=[Answer(201, "The video.", models.Video, (LOCATION, REPLAYED_HEADER))],
+        takes={MULTIPART: schemas.Upload},
+        answers=[Answer(201, "The video.", schemas.Video, (LOCATION, REPLAYED_HEADER))],
         problems=[*REFUSED_UPLOADS, "VIDEO_NOT_FOUND"],
         headers=[IDEMPOTENCY_KEY],
     )
@@ -71,29 +69,46 @@ def upload_video() -> tuple[Response, int, dict[str, str]]:
     """Without a job; any number of jobs can be submitted for it afterwards."""
     require_media_type(MULTIPART)
     refuse_parameters()
-    key, repeated = sent_key(), {}
-    try:
-        with Rollback(services().storage) as undo:
-            video, _ = take_video(undo)
-            _remember(video, over(key, "upload", **content_of(video)), undo)
-            undo.keep()
-    except AnsweredBefore as before:
-        video, repeated = find_video(before.made_id), REPLAYED
+    text = sent_key()
+    with Rollback(services().storage) as rollback:
+        video, _ = store_upload(rollback)
+        key = fingerprinted(text, "upload", **content_of(video))
+        first_id = _remember(video, key, rollback)
+        if first_id == video.video_id:
+            rollback.commit()
+    if first_id != video.video_id:
+        return _created(find_video(first_id), REPLAYED)
+    return _created(video, {})
+
+
+def _remember(video: Video, key: IdempotencyKey | None, rollback: Rollback) -> str:
+    """The id of the first video that was uploaded under this key: this one's, unless it is a replay.
+
+    Raises ``IdempotencyMismatch``, ``QueueUnavailable``.
+    """
+    if key is None:
+        return video.video_id
+    with rollback.committed_if_redis_may_know():
+        submitted = services().store.remember_video(video.video_id, owner=video.owner, key=key)
+    return submitted.first_id
+
+
+def _created(video: Video, headers: dict[str, str]) -> tuple[Response, int, dict[str, str]]:
     location = absolute(url_for("videos.show_video", video_id=video.video_id))
-    return jsonify(video.public()), 201, {"Location": location, **repeated}
+    return json_response(schemas.Video.of(video)), 201, {"Location": location, **headers}
 
 
 @videos.get("/videos/<video_id>")
 @described(
     Call(
         summary="Look at an upload",
-        answers=[Answer(200, "The video.", models.Video)],
+        answers=[Answer(200, "The video.", schemas.Video)],
         problems=["NOT_FOUND", "VIDEO_NOT_FOUND", "STORAGE_UNAVAILABLE"],
     )
 )
 def show_video(video_id: str) -> Response:
     """What is known of it."""
-    return jsonify(find_video(video_id).public())
+    return json_response(schemas.Video.of(find_video(video_id)))
 
 
 @videos.delete("/videos/<video_id>")
@@ -117,65 +132,54 @@ def delete_video(video_id: str) -> Response:
     admit()
     refuse_fields()
     video = find_video(video_id)
-    # From here on Redis lets no job over it in: one that is just being submitted is refused, or was there before us.
-    if services().upkeep.block_video(video_id) == "in use":
-        detail = "A job that is not finished uses the video. Wait for its end, or cancel it."
-        raise ApiError(409, "VIDEO_IN_USE", detail=detail, headers=RETRY_AFTER)
-    # The record first: with it the video is gone, and a file without a record is the janitor's.
+    # From here on Redis refuses new jobs over it: one that is just being submitted is refused, or was there before.
+    if not services().admin.block_video(video_id):
+        raise ApiError("VIDEO_IN_USE", detail="An unfinished job uses the video. Wait until it finishes, or cancel it.")
+    # The record first: with it the video is deleted, and the garbage collector takes a file without a record.
     services().storage.delete(keys.video_record(video_id))
     services().storage.delete(video.key)
     return Response(status=204)
 
 
-def take_video(undo: Rollback, *, takes_config: bool = False) -> tuple[Video, dict[str, Any]]:
-    """Store the file of this multipart request and the record of it; ``undo`` knows of both.
+def store_upload(rollback: Rollback, *, takes_config: bool = False) -> tuple[Video, dict[str, Any]]:
+    """Store the file of this multipart request and its record; both are registered with ``rollback``.
 
-    Returns its record and the ``config`` that came with it, where one may.
+    Returns the record, and the ``config`` of the form where one is allowed.
 
     Raises:
-        ApiError: the upload is refused; nothing of it is left.
-        StorageFull, StorageUnavailable: what is left is in ``undo``.
+        ApiError: the upload is refused.
+        StorageFull, StorageUnavailable
     """
     storage, video_id = services().storage, keys.new_id("vid")
-    boundary = _boundary()
-    with upload_body() as body, ExitStack() as stack:
-
-        def begin(container: Container) -> StorageWriter:
-            key = keys.upload(video_id, container)
-            return stack.enter_context(storage.incoming(key, content_type=CONTENT_TYPES[container]))
-
-        cap_bytes = services().settings.max_file_size_bytes
-        file = receive_file(body, boundary=boundary, begin=begin, cap_bytes=cap_bytes, takes_config=takes_config)
-        undo.remember(keys.upload(video_id, file.container))
-        blob = file.incoming.publish()
+    cap_bytes, boundary = services().settings.max_file_size_bytes, _boundary()
+    with upload_body() as body:
+        form = UploadForm(body, boundary=boundary, cap_bytes=cap_bytes, takes_config=takes_config)
+        container = form.read_head()
+        key = keys.upload(video_id, container)
+        with storage.incoming(key, content_type=CONTENT_TYPES[container]) as writer:
+            form.copy_file(writer)
+            rollback.on_failure_delete(key)
+            writer.publish()
     failpoint("upload-stored")
     video = Video(
         owner=owner(),
         video_id=video_id,
-        filename=file.filename,
-        key=blob.key,
-        container=file.container,
-        size_bytes=blob.size_bytes,
-        sha256=file.incoming.sha256,
+        filename=form.filename,
+        key=key,
+        container=container,
+        size_bytes=writer.size_bytes,
+        sha256=writer.sha256,
         uploaded_at=datetime.now(UTC),
     )
-    undo.remember(keys.video_record(video_id))
+    rollback.on_failure_delete(keys.video_record(video_id))
     write_video(storage, video)
     failpoint("video-recorded")
-    return video, file.config
+    return video, form.config
 
 
 def content_of(video: Video) -> dict[str, str | int]:
-    """What a client sent when it uploaded it, for the fingerprint under its ``Idempotency-Key``."""
+    """What the client sent when it uploaded the video, for the fingerprint of its ``Idempotency-Key``."""
     return {"sha256": video.sha256, "size_bytes": video.size_bytes, "filename": video.filename}
-
-
-def _remember(video: Video, key: IdempotencyKey | None, undo: Rollback) -> None:
-    """Raises ``AnsweredBefore``, ``IdempotencyMismatch``, ``QueueUnavailable``."""
-    if key is None:
-        return
-    with undo.kept_if_redis_may_know():
-        services().jobs.remember_video(video.video_id, owner=video.owner, key=key)
 
 
 def find_video(video_id: str) -> Video:

@@ -8,11 +8,11 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, Protocol
 
 from clipzy_storage.errors import Damaged, StorageError
+from clipzy_storage.models.records import Link
 
 RECORD_LIMIT_BYTES = 64 << 20
 COPY_BLOCK_BYTES = 1 << 20
@@ -29,14 +29,6 @@ class BlobInfo:
     key: str
     size_bytes: int
     age_seconds: float = field(default=0.0, compare=False)  # the same file, however often one looks
-
-
-@dataclass(frozen=True)
-class Link:
-    """An address for a client, and when it dies (``None``: it does not)."""
-
-    url: str
-    expires_at: datetime | None
 
 
 class StorageWriter(Protocol):

@@ -14,11 +14,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from clipzy_storage import keys, redis_client
 from clipzy_storage.config.settings import Settings
-from clipzy_storage.guard.members import ROLES, WINDOW_SECONDS, Member, live_members_of
+from clipzy_storage.guard.members import ROLES, WINDOW_SECONDS, Member, live_members
 from clipzy_storage.guard.mount_verifier import MountVerifier, NotSameMount
+from clipzy_storage.redis_client import RedisDatabase, translated
 
+SCRIPTS = Path(__file__).parent / "lua"
 PROVE_AGAIN_SECONDS = 3600.0
 THREE_WAYS_OUT = (
     "Either run one worker (on one machine `clipzy up --workers N` runs several), or mount one shared folder on every"
@@ -67,19 +68,15 @@ class Guard:
 
     def __init__(
         self,
-        redis_url: str,
+        redis: RedisDatabase,
         member: Member,
         *,
         member_id: str,
         prover: MountVerifier | None = None,
-        prefix: str = keys.REDIS_PREFIX,
         window_seconds: float = WINDOW_SECONDS,
-        answer_seconds: float = redis_client.ANSWER_SECONDS,
     ) -> None:
         """``prover`` answers for a local storage, and asks for one that is declared shared."""
-        self._redis = redis_client.connect(redis_url, answer_seconds=answer_seconds)
-        self._scripts = redis_client.Scripts(self._redis, Path(__file__).parent / "lua")
-        self._prefix = prefix
+        self._redis = redis
         self._member = member
         self._member_id = member_id
         self._first_beats_ms: dict[str, int] = {}
@@ -148,8 +145,7 @@ class Guard:
 
     def leave(self) -> None:
         """Be counted no more."""
-        with redis_client.translated():
-            self._scripts.run("leave", prefix=self._prefix, args=[self._member_id])
+        self._redis.run(SCRIPTS / "leave.lua", self._member_id)
 
     def admit(self) -> None:
         """Whether this process may take work now, in one round trip.
@@ -159,10 +155,10 @@ class Guard:
             Refused: Redis does not list this process (yet).
             OtherStorage: Redis knows another storage.
         """
-        with redis_client.translated(certain=True):
-            pipeline = self._redis.pipeline(transaction=False)
-            pipeline.hexists(f"{self._prefix}guard:members", self._member_id)
-            pipeline.get(f"{self._prefix}guard:storage-id")
+        with translated(certain=True):
+            pipeline = self._redis.client.pipeline(transaction=False)
+            pipeline.hexists(self._redis.key("guard:members"), self._member_id)
+            pipeline.get(self._redis.key("guard:storage-id"))
             is_member, pinned = pipeline.execute()
         if not is_member:
             raise Refused("this process has not been admitted by the guard yet")
@@ -171,8 +167,8 @@ class Guard:
 
     def members(self) -> list[Member]:
         """Those whose last beat is younger than the window."""
-        with redis_client.translated():
-            return list(live_members_of(self._redis, self._prefix, window_seconds=self.window_seconds).values())
+        with translated():
+            return list(live_members(self._redis, window_seconds=self.window_seconds).values())
 
     @property
     def _asks(self) -> bool:
@@ -205,15 +201,15 @@ class Guard:
 
     def _elders(self) -> dict[str, Member]:
         """Who lives and joined before this process."""
-        with redis_client.translated():
-            order: Any = self._redis.zrange(f"{self._prefix}guard:joined", 0, -1)
-            alive = live_members_of(self._redis, self._prefix, window_seconds=self.window_seconds)
+        with translated():
+            order: Any = self._redis.client.zrange(self._redis.key("guard:joined"), 0, -1)
+            alive = live_members(self._redis, window_seconds=self.window_seconds)
         before = order[: order.index(self._member_id)] if self._member_id in order else order
         return {one: alive[one] for one in before if one in alive and not alive[one].identity.is_gone()}
 
     def _ask(self, *, is_new: bool, only_asks: bool, buried: Iterable[str]) -> list[Any]:
-        with redis_client.translated():
-            server: Any = self._redis.info("server")
+        with translated():
+            server: Any = self._redis.client.info("server")
             args: list[str | int] = [
                 self._member_id,
                 json.dumps(asdict(self._member)),
@@ -227,11 +223,11 @@ class Guard:
                 int(only_asks),
                 *buried,
             ]
-            return list(self._scripts.run("join", prefix=self._prefix, args=args))
+            return list(self._redis.run(SCRIPTS / "join.lua", *args))
 
     def _seen_to_be_gone(self) -> list[str]:
-        with redis_client.translated():
-            everybody: Any = self._redis.hgetall(f"{self._prefix}guard:members")
+        with translated():
+            everybody: Any = self._redis.client.hgetall(self._redis.key("guard:members"))
         return [other_id for other_id, text in everybody.items() if Member.from_json(text).identity.is_gone()]
 
     def _give_time(self, other_id: str, other: Member, *, beat_ms: int, now_ms: int) -> None:

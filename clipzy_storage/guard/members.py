@@ -5,9 +5,9 @@ import os
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-from clipzy_storage import keys, redis_client
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.process import ProcessIdentity
+from clipzy_storage.redis_client import RedisDatabase, translated
 
 WINDOW_SECONDS = 30  # a member that has been silent for so long is dead
 ROLES = {"worker": "worker", "web": "front end"}
@@ -52,43 +52,33 @@ def new_member(
     )
 
 
-def open_fresh(redis_url: str, *, prefix: str = keys.REDIS_PREFIX) -> None:
-    """Tell the guard that this server has just been started with a password that nobody else can know.
+def open_fresh(redis: RedisDatabase) -> None:
+    """Tell the guard that this server has just been started with a password that no other process can know.
 
-    So nobody else can be on it, members left in its records are dead, and newcomers need not wait for them.
+    So no other process can be connected to it, members left in its records are dead, and joining processes need not
+    wait for them. Raises ``QueueUnavailable``.
     """
-    client = redis_client.connect(redis_url)
-    with redis_client.translated(), client:
-        server: Any = client.info("server")
-        client.delete(f"{prefix}guard:members", f"{prefix}guard:beats", f"{prefix}guard:joined")
-        client.set(f"{prefix}guard:since", 0)
-        client.set(f"{prefix}guard:fresh-run", server["run_id"])
+    with translated():
+        server = redis.client.info("server")
+        redis.client.delete(*(redis.key(f"guard:{name}") for name in ("members", "beats", "joined")))
+        redis.client.set(redis.key("guard:since"), 0)
+        redis.client.set(redis.key("guard:fresh-run"), server["run_id"])
 
 
-def live_members(redis_url: str, *, prefix: str = keys.REDIS_PREFIX) -> list[Member]:
-    """Who is there, for an onlooker that does not join. Raises ``QueueUnavailable``."""
-    return list(live_members_by_id(redis_url, prefix=prefix).values())
-
-
-def live_members_by_id(redis_url: str, *, prefix: str = keys.REDIS_PREFIX) -> dict[str, Member]:
-    """The same, by the ids under which they answer. Raises ``QueueUnavailable``."""
-    client = redis_client.connect(redis_url)
-    with redis_client.translated(), client:
-        return live_members_of(client, prefix, window_seconds=WINDOW_SECONDS)
-
-
-def pinned_storage_id(redis_url: str, *, prefix: str = keys.REDIS_PREFIX) -> str | None:
-    """The storage that this Redis belongs to, if any. Raises ``QueueUnavailable``."""
-    client = redis_client.connect(redis_url)
-    with redis_client.translated(), client:
-        return client.get(f"{prefix}guard:storage-id")  # type: ignore[return-value]
-
-
-def live_members_of(client: Any, prefix: str, *, window_seconds: float) -> dict[str, Member]:
-    seconds, _ = client.time()
-    ids = client.zrangebyscore(f"{prefix}guard:beats", (seconds - window_seconds) * 1000, "+inf")
-    texts = client.hmget(f"{prefix}guard:members", ids) if ids else []
+def live_members(redis: RedisDatabase, *, window_seconds: float = WINDOW_SECONDS) -> dict[str, Member]:
+    """The members whose last heartbeat is younger than the window, by member id. Raises ``QueueUnavailable``."""
+    with translated():
+        seconds, _ = redis.client.time()
+        ids = redis.client.zrangebyscore(redis.key("guard:beats"), (seconds - window_seconds) * 1000, "+inf")
+        texts = redis.client.hmget(redis.key("guard:members"), ids) if ids else []
     return {one: Member.from_json(text) for one, text in zip(ids, texts, strict=True) if text}
+
+
+def pinned_storage_id(redis: RedisDatabase) -> str | None:
+    """The id of the storage that this Redis belongs to, if any. Raises ``QueueUnavailable``."""
+    with translated():
+        pinned: str | None = redis.client.get(redis.key("guard:storage-id"))
+    return pinned
 
 
 def new_member_id() -> str:

@@ -13,10 +13,11 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, NamedTuple, NoReturn
 
-from clipzy_storage import keys, redis_client
+from clipzy_storage import keys
 from clipzy_storage.backends.base import Storage, put_bytes, read_bytes
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import AlreadyExists, NotFound, QueueUnavailable, StorageError, StorageUnavailable
+from clipzy_storage.redis_client import RedisDatabase, translated
 
 PROOF_SECONDS = 90.0  # network filesystems show a new file up to a minute late
 SILENCE_SECONDS = 10.0  # more, for peers that look late
@@ -55,19 +56,18 @@ class MountVerifier:
 
     def __init__(
         self,
-        redis_url: str,
+        redis: RedisDatabase,
         storage: Storage,
         *,
         member_id: str,
         proof_seconds: float,
-        prefix: str = keys.REDIS_PREFIX,
     ) -> None:
         """``proof_seconds`` is how long a file that was written may stay unseen."""
-        self._redis = redis_client.connect(redis_url)
+        self._redis = redis
         self._storage = storage
         self._member_id = member_id
-        self._questions = f"{prefix}guard:questions"
-        self._answers = f"{prefix}guard:answers:"
+        self._questions = redis.key("guard:questions")
+        self._answers = redis.key("guard:answers:")
         self._proof_seconds = proof_seconds
         self._question: _Question | None = None
         self._asked_at = self._looked_at = 0.0
@@ -93,8 +93,8 @@ class MountVerifier:
             self.withdraw()
             return False
         question = self._standing() or self._announce()
-        with redis_client.translated():
-            said: Any = self._redis.hgetall(self._answers + question.nonce)
+        with translated():
+            said: Any = self._redis.client.hgetall(self._answers + question.nonce)
         verdict = self._verdict(question, {peer: word for peer, word in said.items() if peer in peers})
         self._looked_at = time.monotonic()
         if verdict is not None:
@@ -107,16 +107,16 @@ class MountVerifier:
         if question is None:
             return
         try:
-            with redis_client.translated():
-                self._redis.hdel(self._questions, question.nonce)
-                self._redis.delete(self._answers + question.nonce)
+            with translated():
+                self._redis.client.hdel(self._questions, question.nonce)
+                self._redis.client.delete(self._answers + question.nonce)
         finally:
             self._storage.delete(question.key)
 
     def answer(self) -> None:
         """Look at every question of others once."""
-        with redis_client.translated():
-            asked: Any = self._redis.hgetall(self._questions)
+        with translated():
+            asked: Any = self._redis.client.hgetall(self._questions)
         self._answered &= asked.keys()
         for nonce in self._echoes.keys() - asked.keys():
             self._storage.delete(self._echoes[nonce])
@@ -143,8 +143,8 @@ class MountVerifier:
         if self._question is None:
             return None
         was_away = time.monotonic() - self._looked_at > AWAY_SECONDS
-        with redis_client.translated():
-            if not was_away and self._redis.hexists(self._questions, self._question.nonce):
+        with translated():
+            if not was_away and self._redis.client.hexists(self._questions, self._question.nonce):
                 return self._question
         self.withdraw()
         return None
@@ -153,9 +153,9 @@ class MountVerifier:
         question = self._question = _Question(secrets.token_hex(16), secrets.token_hex(32).encode())
         put_bytes(self._storage, question.key, question.token, content_type="text/plain")
         about = {"asker": self._member_id, "sha256": _sha256(question.token), "asked_at": self._redis_now()}
-        with redis_client.translated():
-            self._redis.hset(self._questions, question.nonce, json.dumps(about))
-            self._redis.expire(self._questions, FORGET_SECONDS)
+        with translated():
+            self._redis.client.hset(self._questions, question.nonce, json.dumps(about))
+            self._redis.client.expire(self._questions, FORGET_SECONDS)
         self._asked_at = time.monotonic()
         self._seen_by.clear()
         return question
@@ -204,26 +204,28 @@ class MountVerifier:
         return (_SEEN if _sha256(data) == sha256 else _UNSEEN), data
 
     def _say(self, nonce: str, word: str) -> None:
-        with redis_client.translated():
-            self._redis.hset(self._answers + nonce, self._member_id, word)
-            self._redis.expire(self._answers + nonce, FORGET_SECONDS)
+        with translated():
+            self._redis.client.hset(self._answers + nonce, self._member_id, word)
+            self._redis.client.expire(self._answers + nonce, FORGET_SECONDS)
 
     def _forget(self, nonce: str) -> None:
-        with redis_client.translated():
-            self._redis.hdel(self._questions, nonce)
-            self._redis.delete(self._answers + nonce)
+        with translated():
+            self._redis.client.hdel(self._questions, nonce)
+            self._redis.client.delete(self._answers + nonce)
 
     def _redis_now(self) -> float:
-        with redis_client.translated():
-            seconds, microseconds = self._redis.time()
-        return float(seconds) + microseconds / 1e6
+        with translated():
+            seconds, microseconds = self._redis.client.time()
+        return float(seconds + microseconds / 1e6)
 
 
-def new_mount_verifier(settings: Settings, storage: Storage, *, member_id: str) -> MountVerifier | None:
+def new_mount_verifier(
+    settings: Settings, redis: RedisDatabase, storage: Storage, *, member_id: str
+) -> MountVerifier | None:
     """For this process, where the storage is one that needs a proof."""
     if settings.storage_type != "local":
         return None
-    return MountVerifier(settings.redis_url, storage, member_id=member_id, proof_seconds=PROOF_SECONDS)
+    return MountVerifier(redis, storage, member_id=member_id, proof_seconds=PROOF_SECONDS)
 
 
 def _blindness(word: str, who: str, file: str) -> str:

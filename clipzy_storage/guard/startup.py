@@ -18,6 +18,7 @@ from clipzy_storage.guard.guard import Guard, Refused
 from clipzy_storage.guard.heartbeat import HeartbeatThreads
 from clipzy_storage.guard.members import new_member, new_member_id
 from clipzy_storage.guard.mount_verifier import new_mount_verifier
+from clipzy_storage.redis_client import RedisDatabase
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +33,13 @@ class Admission:
     member_id: str
 
 
-def enter(
-    settings: Settings, *, role: Literal["worker", "web"], on_refused: Callable[[str], None], wait: bool
+def join_deployment(
+    settings: Settings,
+    redis: RedisDatabase,
+    *,
+    role: Literal["worker", "web"],
+    on_refused: Callable[[str], None],
+    wait: bool,
 ) -> Admission:
     """Check everything and join the deployment.
 
@@ -53,8 +59,8 @@ def enter(
     def prove() -> Guard:
         storage_id = storage.prepare()
         member = new_member(settings, role=role, name=name, storage_id=storage_id, storage=storage.place)
-        prover = new_mount_verifier(settings, storage, member_id=member_id)
-        return Guard(settings.redis_url, member, member_id=member_id, prover=prover)
+        prover = new_mount_verifier(settings, redis, storage, member_id=member_id)
+        return Guard(redis, member, member_id=member_id, prover=prover)
 
     keeper = HeartbeatThreads(prove, on_refused=on_refused)
     try:

@@ -1,90 +1,91 @@
-"""What keeps the records of all jobs in step with storage: putting back what Redis lost, forgetting what is over."""
+"""Administration of all job records: reconciliation with storage, locks, retention."""
 
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any, Literal, cast
 
-from clipzy_storage import redis_client
 from clipzy_storage.errors import QueueUnavailable
 from clipzy_storage.jobs.redis_record import milliseconds, unchanging_part
-from clipzy_storage.jobs.store import Claim
+from clipzy_storage.jobs.store import SCRIPTS
+from clipzy_storage.jobs.types import Claim
 from clipzy_storage.models.records import Job
 from clipzy_storage.models.result_cache_key import cache_key_of_result
-from clipzy_storage.redis_client import JobScripts
+from clipzy_storage.redis_client import RedisDatabase, translated
 
-_BATCH = 500
+_BATCH_SIZE = 500
 
 Restored = Literal["restored", "ended", "known"]
 Forgotten = Literal["forgotten", "unknown", "kept"]
 
 
-class JobAdmin(JobScripts):
-    """The records of one Redis, as a whole. Every method may raise ``QueueUnavailable``.
+class JobAdmin:
+    """The job records of one Redis, as a whole. Every method may raise ``QueueUnavailable``.
 
-    ``epoch``: the run id of the server with which the records were last compared with storage. Where the server is
-    another one (restarted, replaced, another took over) or the key is gone, what Redis knows may be old or nothing.
+    The records are reconciled if they were compared with storage under the run id of the server that answers now. If
+    the server was restarted or replaced, or the key is gone, its records may be old or missing.
     """
 
-    def server_run(self) -> str:
-        """The run id of the server that answers now."""
-        with redis_client.translated():
-            info: Any = self._redis.info("server")
-        return str(info["run_id"])
+    def __init__(self, redis: RedisDatabase) -> None:
+        self._redis = redis
 
-    def is_current(self) -> bool:
-        """Whether the records were compared with storage since this server began."""
-        with redis_client.translated():
-            epoch: Any = self._redis.get(f"{self._prefix}epoch")
-        return bool(epoch == self.server_run())
+    def run_id(self) -> str:
+        """The run id of the Redis server that answers now."""
+        with translated():
+            return str(self._redis.client.info("server")["run_id"])
+
+    def is_reconciled(self) -> bool:
+        """Whether the records were compared with storage since this server started."""
+        with translated():
+            reconciled_run_id = self._redis.client.get(self._redis.key("epoch"))
+        return bool(reconciled_run_id == self.run_id())
 
     def set_reconciled(self, run_id: str) -> None:
-        """Say that the records have been compared with storage while the server ran under ``run_id``."""
-        with redis_client.translated():
-            self._redis.set(f"{self._prefix}epoch", run_id)
+        """Record that the records were compared with storage while the server ran under ``run_id``."""
+        with translated():
+            self._redis.client.set(self._redis.key("epoch"), run_id)
 
-    def try_lock(self, name: str, *, seconds: float) -> bool:
-        """Whether the caller is the one to do the work called ``name``; true for one caller in so many seconds."""
-        with redis_client.translated():
-            return bool(self._redis.set(f"{self._prefix}turn:{name}", "1", nx=True, px=max(int(seconds * 1000), 1)))
+    def try_lock(self, name: str, *, ttl_seconds: float) -> bool:
+        """Take the lock ``name``, which expires by itself; false if another process holds it."""
+        with translated():
+            return bool(self._redis.client.set(self._lock_key(name), "1", nx=True, px=_milliseconds(ttl_seconds)))
 
-    def extend_lock(self, name: str, *, seconds: float) -> None:
-        """Let the next turn come in so many seconds."""
-        with redis_client.translated():
-            self._redis.set(f"{self._prefix}turn:{name}", "1", px=max(int(seconds * 1000), 1))
+    def extend_lock(self, name: str, *, ttl_seconds: float) -> None:
+        """Have the lock ``name`` expire in ``ttl_seconds``, whoever took it."""
+        with translated():
+            self._redis.client.set(self._lock_key(name), "1", px=_milliseconds(ttl_seconds))
 
     def age_of(self, job_id: str) -> timedelta:
-        """Since the job began or, where it has, ended, by Redis' clock; endless where it is not known."""
-        with redis_client.translated():
-            seconds, microseconds = self._redis.time()
-            moments: Any = self._redis.hmget(self._key(job_id), "created_ms", "finished_ms")
+        """Time since the job was created or, if it has finished, since then; very long if it is unknown."""
+        with translated():
+            seconds, microseconds = self._redis.client.time()
+            moments = self._redis.client.hmget(self._record_key(job_id), "created_ms", "finished_ms")
         latest_ms = max((int(moment) for moment in moments if moment), default=0)
         return timedelta(milliseconds=seconds * 1000 + microseconds // 1000 - latest_ms)
 
     def unfinished_ids(self) -> set[str]:
         """Every job that waits or is held."""
         listings = ("queued", "delayed", "leases")
-        with redis_client.translated():
-            found: Any = [self._redis.zrange(f"{self._prefix}jobs:{name}", 0, -1) for name in listings]
+        with translated():
+            found = [self._redis.client.zrange(self._redis.key(f"jobs:{name}"), 0, -1) for name in listings]
         return {job_id for ids in found for job_id in ids}
 
-    def ended_ids(self) -> set[str]:
+    def finished_ids(self) -> set[str]:
         """Every finished job that Redis still knows."""
-        with redis_client.translated():
-            ids: Any = self._redis.zrange(f"{self._prefix}jobs:ended", 0, -1)
-        return set(ids)
+        with translated():
+            return set(self._redis.client.zrange(self._redis.key("jobs:ended"), 0, -1))
 
     def unknown(self, job_ids: Iterable[str]) -> Iterator[str]:
         """Those of which Redis has no record."""
-        for some in _batches(job_ids):
-            with redis_client.translated():
-                pipeline = self._redis.pipeline(transaction=False)
-                for job_id in some:
-                    pipeline.exists(self._key(job_id))
-                there = pipeline.execute()
-            yield from (job_id for job_id, is_known in zip(some, there, strict=True) if not is_known)
+        for batch in _batches(job_ids):
+            with translated():
+                pipeline = self._redis.client.pipeline(transaction=False)
+                for job_id in batch:
+                    pipeline.exists(self._record_key(job_id))
+                known = pipeline.execute()
+            yield from (job_id for job_id, is_known in zip(batch, known, strict=True) if not is_known)
 
     def restore(self, job: Job) -> Restored:
-        """Make Redis know the job as its durable record has it: as waiting, or as ended."""
+        """Make the record what the durable record says: queued or finished."""
         error = (job.error.code.value, job.error.stage or "", job.error.message) if job.error else ("", "", "")
         moments = (milliseconds(job.started_at), milliseconds(job.finished_at))
         args: list[str | int] = [job.job_id, job.owner, job.storage_id, unchanging_part(job)]
@@ -95,38 +96,51 @@ class JobAdmin(JobScripts):
         return cast(Restored, self._run("restore", *args))
 
     def forget(self, job_id: str, *, while_it_is: Literal["final", "queued"]) -> Forgotten:
-        """Remove the record, which storage has no trace of, as long as it is in that state."""
+        """Delete the record of a job that storage no longer knows, as long as it is in that state."""
         return cast(Forgotten, self._run("forget", job_id, while_it_is, ""))
 
     def forget_claimed(self, claim: Claim) -> Forgotten:
-        """Remove the record that the caller holds."""
+        """Delete the record that the caller holds."""
         return cast(Forgotten, self._run("forget", claim.job.job_id, "running", claim.token))
 
     def prune(self, *, older_than_seconds: float) -> int:
-        """Forget jobs that ended so long ago, some hundreds at a time; storage keeps their records."""
+        """Delete records of jobs that finished so long ago, at most 500 at a time; storage keeps the durable ones."""
         return int(self._run("prune", int(older_than_seconds * 1000)))
 
     def expire(self, job_id: str) -> bool:
-        """Note that the job's result is kept no longer; false where Redis does not know it as finished."""
+        """Record that the job's result has expired; false if Redis does not know the job as finished."""
         return bool(self._run("expire", job_id))
 
-    def block_video(self, video_id: str) -> Literal["dropped", "in use"]:
-        """Let no more jobs over this video in, unless unfinished ones are.
+    def block_video(self, video_id: str) -> bool:
+        """Refuse new jobs over this video from now on; false if unfinished ones use it.
 
         Raises:
-            QueueUnavailable: also while the records are not known to be complete.
+            QueueUnavailable: also while the records are not reconciled.
         """
-        if not self.is_current():
+        if not self.is_reconciled():
             raise QueueUnavailable("the job records are being compared with storage", certain=True)
-        return cast(Literal["dropped", "in use"], self._run("block_video", video_id))
+        return bool(self._run("block_video", video_id))
+
+    def _run(self, script: str, *args: str | int) -> Any:
+        return self._redis.run(SCRIPTS / f"{script}.lua", *args)
+
+    def _record_key(self, job_id: str) -> str:
+        return self._redis.key(f"job:{job_id}")
+
+    def _lock_key(self, name: str) -> str:
+        return self._redis.key(f"turn:{name}")
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(int(seconds * 1000), 1)
 
 
 def _batches(ids: Iterable[str]) -> Iterator[list[str]]:
-    some: list[str] = []
+    batch: list[str] = []
     for one in ids:
-        some.append(one)
-        if len(some) == _BATCH:
-            yield some
-            some = []
-    if some:
-        yield some
+        batch.append(one)
+        if len(batch) == _BATCH_SIZE:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

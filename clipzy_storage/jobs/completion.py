@@ -1,7 +1,7 @@
-"""How a decided end is carried out: published, made durable, then visible; by whoever holds it, and again.
+"""Completes a job whose outcome is fixed: publishes its result, makes the outcome durable, then visible.
 
-The durable record is written once and decides: where Redis forgot a job that had ended, and it was done again, the
-first end stands.
+Done by whichever process holds the job, and by another if that one is lost; so every step may be repeated. The durable
+record is written once and decides: if Redis forgot a finished job and it ran again, its first outcome stands.
 """
 
 import hashlib
@@ -13,92 +13,87 @@ from typing import TypeVar
 
 from clipzy_storage import keys
 from clipzy_storage.backends.base import Storage, put_bytes, read_bytes
-from clipzy_storage.errors import AlreadyExists, Damaged, NotFound, QueueUnavailable, StorageError
+from clipzy_storage.errors import AlreadyExists, Damaged, LostJob, NotFound, QueueUnavailable, StorageError
 from clipzy_storage.failpoints import failpoint
 from clipzy_storage.jobs import durable_records
-from clipzy_storage.jobs.store import JobStore, PendingCompletion
-from clipzy_storage.models.output import attempt_folder_of
+from clipzy_storage.jobs.store import JobStore
+from clipzy_storage.jobs.types import PendingCompletion
+from clipzy_storage.models.output import attempt_prefix_of
 from clipzy_storage.models.records import ErrorCode, Job, Status
 
-STOPPED_TOO_OFTEN = "workers were stopped too often under this job"
-READINGS = 3  # of bytes that a digest is known of: some may have been lost on the way
-
-_PAUSE_SECONDS = 1.0  # between two questions to a Redis that is away
+READ_ATTEMPTS = 3
+_RETRY_PAUSE_SECONDS = 1.0
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
 class LostResult(Exception):
-    """What was committed is not in storage any more, and had not been published."""
+    """What was committed is no longer in storage and had not been published."""
 
 
-def conclude(jobs: JobStore, storage: Storage, decided: PendingCompletion, *, index: bytes | None = None) -> Job | None:
-    """Make a decided end durable, then visible. ``index`` is what was committed, if that is at hand.
+def complete_job(store: JobStore, storage: Storage, job_id: str, token: str) -> Job | None:
+    """Complete the job that ``token`` holds, if its outcome is fixed.
 
-    Returns the finished job, or ``None`` where another has taken it over. Raises ``StorageError``,
-    ``QueueUnavailable``: it can be tried again, and the reaper does.
+    Returns the finished job; None if there is nothing to complete or another process does it.
+
+    Raises ``StorageError`` or ``QueueUnavailable``: it can be tried again, and the reaper does.
     """
-    job, has_rivals = decided.job, decided.may_have_leftovers
+    pending = store.pending_completion(job_id, token)
+    return complete(store, storage, pending) if pending else None
+
+
+def complete(store: JobStore, storage: Storage, pending: PendingCompletion, *, index: bytes = b"") -> Job | None:
+    """The same for a pending completion at hand. ``index`` is what was committed, if that is at hand too."""
+    job, clear_others = pending.job, pending.may_have_other_attempts
     if job.status is Status.COMPLETED:
         try:
-            has_rivals |= not _publish_index(storage, decided, index)
+            clear_others |= not _publish_index(storage, pending, index)
         except LostResult as error:
-            log.error("job.result_lost: %s: %s", job.job_id, error)
-            jobs.fail(job.job_id, decided.token, ErrorCode.PROCESSING_FAILED, "the result was lost in storage")
-            failed = jobs.decided(job.job_id, decided.token)
-            return conclude(jobs, storage, failed) if failed else None
+            return _fail_lost_result(store, storage, pending, error)
         failpoint("published")
     standing = durable_records.write_done_job(storage, job)
     failpoint("done-recorded")
-    finished = jobs.finish(standing, decided.token)
+    finished = store.finish(standing, pending.token)
     failpoint("finished")
     if finished is not None:
         durable_records.remove_open_job(storage, job.job_id)
-        if decided.was_to_be_cancelled:
+        if pending.cancellation_requested:
             durable_records.remove_cancellation_request(storage, job.job_id)
-        if has_rivals:
-            clear_attempts(storage, standing, decided)
+        if clear_others:
+            clear_attempts(storage, standing, pending)
         log.info("job.%s: %s attempt %d", finished.status.value, job.job_id, finished.attempt)
     return finished
 
 
-def insist(ask: Callable[[], T], *, patience_seconds: float) -> T:
-    """Ask Redis until it answers: an end that is ready is worth waiting. Raises ``QueueUnavailable`` after so long."""
-    give_up_at = time.monotonic() + patience_seconds
+def retry_while_unavailable(call: Callable[[], T], *, timeout_seconds: float) -> T:
+    """Repeat ``call`` while Redis is unavailable. Raises ``QueueUnavailable`` after ``timeout_seconds``."""
+    give_up_at = time.monotonic() + timeout_seconds
     while True:
         try:
-            return ask()
+            return call()
         except QueueUnavailable:
-            if time.monotonic() > give_up_at:
+            if time.monotonic() >= give_up_at:
                 raise
-            time.sleep(_PAUSE_SECONDS)
+            time.sleep(_RETRY_PAUSE_SECONDS)
 
 
-def clear_attempts(storage: Storage, ended: Job, decided: PendingCompletion) -> None:
-    """Remove what tries at a finished job have left that did not count. Raises nothing; the janitor looks again."""
+def clear_attempts(storage: Storage, finished: Job, pending: PendingCompletion) -> None:
+    """Delete the files of attempts that do not count. Raises nothing; the garbage collector deletes what stays."""
     try:
-        kept = _counting_folder(storage, decided) if ended.status is Status.COMPLETED else ""
+        kept = _counting_prefix(storage, pending) if finished.status is Status.COMPLETED else ""
         if kept is None:
             return
-        lasting = {keys.expired_result(ended.job_id), keys.result_index(ended.job_id) if kept else ""}
-        for blob in list(storage.list(keys.result_prefix(ended.job_id))):
+        lasting = {keys.expired_result(finished.job_id), keys.result_index(finished.job_id) if kept else ""}
+        for blob in list(storage.list(keys.result_prefix(finished.job_id))):
             if blob.key not in lasting and not (kept and blob.key.startswith(kept)):
                 storage.delete(blob.key)
     except StorageError as error:
-        log.warning("attempts.left_behind: %s (%s)", ended.job_id, error)
-
-
-def _counting_folder(storage: Storage, decided: PendingCompletion) -> str | None:
-    """The folder of the attempt that the published index is from; ``None`` where that cannot be told."""
-    index = read_bytes(storage, keys.result_index(decided.job.job_id))
-    if hashlib.sha256(index).hexdigest() == decided.result_sha256:
-        return decided.attempt_folder
-    return attempt_folder_of(decided.job.job_id, index)
+        log.warning("attempts.left_behind: %s (%s)", finished.job_id, error)
 
 
 def discard_attempt(storage: Storage, prefix: str) -> None:
-    """Remove what an attempt that will never count has written."""
+    """Delete the files of an attempt that will never count. Raises nothing."""
     try:
         for blob in list(storage.list(prefix)):
             storage.delete(blob.key)
@@ -106,35 +101,52 @@ def discard_attempt(storage: Storage, prefix: str) -> None:
         log.warning("attempt.left_behind: %s (%s)", prefix, error)
 
 
-def _publish_index(storage: Storage, decided: PendingCompletion, index: bytes | None) -> bool:
-    """Copy the committed bytes, exactly, to where readers look; false where others are there.
+def _fail_lost_result(store: JobStore, storage: Storage, pending: PendingCompletion, error: LostResult) -> Job | None:
+    job_id, token = pending.job.job_id, pending.token
+    log.error("job.result_lost: %s: %s", job_id, error)
+    with suppress(LostJob):
+        store.fail(job_id, token, ErrorCode.PROCESSING_FAILED, "the result was lost in storage")
+    return complete_job(store, storage, job_id, token)
 
-    Where a result has been published before, it stays: Redis had forgotten that the job was finished, and what a
-    caller may have seen never changes. Raises ``LostResult`` where the committed bytes are not there.
+
+def _counting_prefix(storage: Storage, pending: PendingCompletion) -> str | None:
+    """The prefix of the attempt that the published index is from; None if that is unknown."""
+    index = read_bytes(storage, keys.result_index(pending.job.job_id))
+    if hashlib.sha256(index).hexdigest() == pending.result_sha256:
+        return pending.attempt_prefix
+    return attempt_prefix_of(pending.job.job_id, index)
+
+
+def _publish_index(storage: Storage, pending: PendingCompletion, index: bytes) -> bool:
+    """Copy the committed bytes to where readers find them; false if other bytes are there.
+
+    A result that was published before stays: Redis had forgotten that the job was finished, and what a caller may have
+    seen never changes. Raises ``LostResult`` if the committed bytes are missing.
     """
-    key = keys.result_index(decided.job.job_id)
+    key = keys.result_index(pending.job.job_id)
     try:
-        put_bytes(storage, key, index or _committed_index(storage, decided), content_type="application/json")
+        put_bytes(storage, key, index or _committed_index(storage, pending), content_type="application/json")
     except AlreadyExists:
-        if _intact(storage, key, decided.result_sha256) is None:
+        if _read_intact(storage, key, pending.result_sha256) is None:
             log.warning("job.result_kept: %s was published before", key)
             return False
     return True
 
 
-def _committed_index(storage: Storage, decided: PendingCompletion) -> bytes:
-    if storage.exists(keys.result_index(decided.job.job_id)):
-        raise AlreadyExists(keys.result_index(decided.job.job_id))
-    path = f"{decided.attempt_folder}output.json"
-    index = _intact(storage, path, decided.result_sha256)
+def _committed_index(storage: Storage, pending: PendingCompletion) -> bytes:
+    key = keys.result_index(pending.job.job_id)
+    if storage.exists(key):
+        raise AlreadyExists(key)
+    committed_key = f"{pending.attempt_prefix}output.json"
+    index = _read_intact(storage, committed_key, pending.result_sha256)
     if index is None:
-        raise LostResult(f"{path} is gone, or is not what was committed")
+        raise LostResult(f"{committed_key} is missing, or differs from what was committed")
     return index
 
 
-def _intact(storage: Storage, key: str, sha256: str) -> bytes | None:
-    """The file, if it is what its digest says; ``None`` also where it is gone."""
-    for _ in range(READINGS):
+def _read_intact(storage: Storage, key: str, sha256: str) -> bytes | None:
+    """The file, if its digest matches; None if it is missing. Read again, since bytes may be lost on the way."""
+    for _ in range(READ_ATTEMPTS):
         with suppress(NotFound, Damaged):
             data = read_bytes(storage, key)
             if hashlib.sha256(data).hexdigest() == sha256:

@@ -1,14 +1,15 @@
-"""The records that outlive Redis: a video beside its file, and a job from before it is accepted until after its end.
+"""The records that outlive Redis: a video next to its file, and a job from before it is accepted.
 
-They are what says which files of the storage are garbage. All functions may raise ``StorageUnavailable``; those that
-write may also raise ``StorageFull``.
+They decide which files of the storage are garbage. All functions may raise ``StorageUnavailable``; those that write may
+also raise ``StorageFull``.
 """
 
-import json
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from clipzy_storage import keys
 from clipzy_storage.backends.base import Storage, put_json, read_bytes
@@ -20,13 +21,17 @@ _OPEN_JOBS, _DONE_JOBS = "jobs/open/", "jobs/done/"
 _Record = TypeVar("_Record", Video, Job)
 
 
+class _Versioned(BaseModel):
+    schema_version: int
+
+
 def write_video(storage: Storage, video: Video) -> None:
     """Raises ``AlreadyExists``."""
     put_json(storage, keys.video_record(video.video_id), video.model_dump(mode="json"))
 
 
 def read_video(storage: Storage, video_id: str) -> Video:
-    """Raises ``NotFound``, or ``StorageError`` where the record cannot be understood."""
+    """Raises ``NotFound``, or ``StorageError`` if the record is damaged."""
     return _read(storage, keys.video_record(video_id), Video)
 
 
@@ -36,7 +41,7 @@ def write_open_job(storage: Storage, job: Job) -> None:
 
 
 def write_done_job(storage: Storage, job: Job) -> Job:
-    """Keep the job as it ended, and return the record that stands: where it has been kept before, that one."""
+    """Write the finished job, and return the record that counts: the first one that was written."""
     try:
         put_json(storage, keys.done_job(job.job_id), job.model_dump(mode="json"))
     except AlreadyExists:
@@ -44,8 +49,8 @@ def write_done_job(storage: Storage, job: Job) -> Job:
     return job
 
 
-def request_cancellation(storage: Storage, job_id: str) -> None:
-    """Keep that somebody wants the job cancelled, until its end. Safe to repeat."""
+def write_cancellation_request(storage: Storage, job_id: str) -> None:
+    """Record that the job must be cancelled, until it has finished. Safe to repeat."""
     with suppress(AlreadyExists):
         put_json(storage, keys.cancellation_request(job_id), {"schema_version": SCHEMA_VERSION, "job_id": job_id})
 
@@ -64,12 +69,12 @@ def remove_open_job(storage: Storage, job_id: str) -> bool:
 
 
 def read_open(storage: Storage, job_id: str) -> Job:
-    """Raises ``NotFound``, or ``StorageError`` where the record cannot be understood."""
+    """Raises ``NotFound``, or ``StorageError`` if the record is damaged."""
     return _read(storage, keys.open_job(job_id), Job)
 
 
 def read_done(storage: Storage, job_id: str) -> Job:
-    """Raises ``NotFound``, or ``StorageError`` where the record cannot be understood."""
+    """Raises ``NotFound``, or ``StorageError`` if the record is damaged."""
     return _read(storage, keys.done_job(job_id), Job)
 
 
@@ -79,32 +84,32 @@ def open_job_ids(storage: Storage, *, older_than_seconds: float = 0) -> Iterator
 
 
 def done_job_ids(storage: Storage) -> Iterator[str]:
-    """Ids of all jobs that have ended, oldest first."""
+    """Ids of all finished jobs, oldest first."""
     return _ids(storage, _DONE_JOBS, 0)
 
 
 def open_jobs(storage: Storage) -> Iterator[Job]:
-    """All open jobs, oldest first. Raises ``StorageError`` at a record that cannot be understood."""
+    """All open jobs, oldest first. Raises ``StorageError`` at a damaged record."""
     for job_id in open_job_ids(storage):
-        with suppress(NotFound):  # it has ended since it was listed
+        with suppress(NotFound):  # it has finished since it was listed
             yield read_open(storage, job_id)
 
 
-def _ids(storage: Storage, folder: str, older_than_seconds: float) -> Iterator[str]:
-    for blob in storage.list(folder):
+def _ids(storage: Storage, prefix: str, older_than_seconds: float) -> Iterator[str]:
+    for blob in storage.list(prefix):
         name = PurePosixPath(blob.key)
         if blob.age_seconds >= older_than_seconds and name.suffix == ".json" and keys.is_job_id(name.stem):
             yield name.stem
 
 
 def _read(storage: Storage, key: str, kind: type[_Record]) -> _Record:
+    text = read_bytes(storage, key)
     try:
-        values = json.loads(read_bytes(storage, key))
-        version = values["schema_version"]
+        version = _Versioned.model_validate_json(text).schema_version
         if version > SCHEMA_VERSION:
             raise StorageError(
                 f"{key} has schema version {version}, and this Clipzy reads up to {SCHEMA_VERSION}: upgrade it"
             )
-        return kind.model_validate(values)
-    except (ValueError, LookupError, TypeError) as error:
+        return kind.model_validate_json(text)
+    except ValidationError as error:
         raise StorageError(f"{key} is damaged: it is no record of a {kind.__name__.lower()}") from error

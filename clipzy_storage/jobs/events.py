@@ -4,9 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, Self
 
-from clipzy_storage import redis_client
 from clipzy_storage.models.records import Job, JobError, Status
-from clipzy_storage.redis_client import JobScripts
+from clipzy_storage.redis_client import RedisDatabase, translated
 
 FIRST = "0-0"  # before every entry
 EVENT_ID = "[0-9]{1,18}-[0-9]{1,18}"
@@ -43,11 +42,14 @@ class JobEvent:
         return position(self.event_id)
 
 
-class JobEvents(JobScripts):
-    """The logs of one Redis. Each is bounded, and goes a day after its job's end.
+class JobEvents:
+    """The event logs of one Redis. Each is bounded, and expires a day after its job has finished.
 
     Every method may raise ``QueueUnavailable``.
     """
+
+    def __init__(self, redis: RedisDatabase) -> None:
+        self._redis = redis
 
     def after(self, job_id: str, event_id: str, *, wait_seconds: float = 0) -> list[JobEvent]:
         """The first of what came after ``event_id``, waiting up to ``wait_seconds`` for it. May be empty.
@@ -55,19 +57,19 @@ class JobEvents(JobScripts):
         The wait must be well below what the client waits for any answer.
         """
         wait_ms = int(wait_seconds * 1000) or None
-        with redis_client.translated():
-            found: Any = self._redis.xread({self._log(job_id): event_id}, count=_BATCH, block=wait_ms)
+        with translated():
+            found: Any = self._redis.client.xread({self._log(job_id): event_id}, count=_BATCH, block=wait_ms)
         entries = found[0][1] if found else []
         return [_event(entry_id, fields) for entry_id, fields in entries]
 
     def last(self, job_id: str, *, until: str = "+") -> JobEvent | None:
         """The last entry, or the last up to the id ``until``; ``None`` where there is none."""
-        with redis_client.translated():
-            entries: Any = self._redis.xrevrange(self._log(job_id), max=until, count=1)
+        with translated():
+            entries: Any = self._redis.client.xrevrange(self._log(job_id), max=until, count=1)
         return _event(*entries[0]) if entries else None
 
     def _log(self, job_id: str) -> str:
-        return f"{self._key(job_id)}:events"
+        return self._redis.key(f"job:{job_id}:events")
 
 
 def is_event_id(text: str) -> bool:

@@ -1,11 +1,13 @@
-"""A job as its hash in Redis holds it, and how the hash is read."""
+"""A job as its hash in Redis holds it."""
 
-import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, Json, ValidationError
+
 from clipzy_storage.errors import Damaged
-from clipzy_storage.models.records import Job, JobError, Status
+from clipzy_storage.models.records import ErrorCode, Job, JobError, Status
 
 UNCHANGING = {
     "schema_version",
@@ -22,60 +24,84 @@ UNCHANGING = {
     "idempotency_key",
     "idempotency_fingerprint",
 }
-_STATUS = {"running": Status.PROCESSING, "committing": Status.PROCESSING}
+_VISIBLE_STATUS = {"running": Status.PROCESSING, "committing": Status.PROCESSING}
+
+Fields = Mapping[str, str]
+
+
+class _Hash(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    record: Json[dict[str, Any]]
+    state: str
+    created_ms: int
+    progress: int
+    attempt: int
+    revision: int
+    stage: str = ""
+    started_ms: int | None = None
+    finished_ms: int | None = None
+    error_code: str = ""
+    error_stage: str = ""
+    error_message: str = ""
+    expired: bool = False
+    pipeline_version: str = ""
+
+    def job(self) -> Job:
+        """Raises ``ValueError`` if a field has a value that no job has."""
+        status = _VISIBLE_STATUS.get(self.state) or Status(self.state)
+        return Job(
+            **self.record,
+            created_at=_time(self.created_ms),
+            status=status,
+            progress_percent=self.progress,
+            current_stage=(self.stage or None) if status is Status.PROCESSING else None,
+            attempt=self.attempt,
+            started_at=_time(self.started_ms),
+            finished_at=_time(self.finished_ms) if status.is_final else None,
+            error=self._error() if status is Status.FAILED else None,
+            revision=self.revision,
+            expired=self.expired,
+            pipeline_version=(self.pipeline_version or None) if status is Status.COMPLETED else None,
+        )
+
+    def _error(self) -> JobError:
+        return JobError(code=ErrorCode(self.error_code), stage=self.error_stage or None, message=self.error_message)
 
 
 def unchanging_part(job: Job) -> str:
-    """What the hash keeps as one JSON text."""
+    """The fields that never change, which the hash keeps as one JSON text."""
     return job.model_dump_json(include=UNCHANGING)
 
 
-def job_of(answer: Any) -> Job:
-    """A record from a hash, given as a mapping or as the flat list that a script answers.
+def fields_of(flat: list[str]) -> dict[str, str]:
+    """The flat list of names and values that a script answers, as a mapping."""
+    return dict(zip(flat[::2], flat[1::2], strict=True))
 
-    Raises ``Damaged`` where it cannot be understood.
-    """
-    fields = answer if isinstance(answer, dict) else dict(zip(answer[::2], answer[1::2], strict=True))
+
+def job_of(fields: Fields) -> Job:
+    """The job of one hash. Raises ``Damaged`` if the hash does not hold a job."""
     try:
-        return _job(fields)
-    except (KeyError, ValueError) as error:
-        raise Damaged(f"the record of {_name_of(fields)} in Redis cannot be understood") from error
-
-
-def _job(fields: Any) -> Job:
-    status = _STATUS.get(fields["state"]) or Status(fields["state"])
-    error = None
-    if status is Status.FAILED:
-        error = JobError(
-            code=fields["error_code"], stage=fields["error_stage"] or None, message=fields["error_message"]
-        )
-    return Job(
-        **json.loads(fields["record"]),
-        created_at=_moment(fields["created_ms"]),
-        status=status,
-        progress_percent=int(fields["progress"]),
-        current_stage=(fields.get("stage") or None) if status is Status.PROCESSING else None,
-        attempt=int(fields["attempt"]),
-        started_at=_moment(fields.get("started_ms")),
-        finished_at=_moment(fields.get("finished_ms")) if status.is_final else None,
-        error=error,
-        revision=int(fields["revision"]),
-        expired="expired" in fields,
-        pipeline_version=(fields.get("pipeline_version") or None) if status is Status.COMPLETED else None,
-    )
-
-
-def _name_of(fields: Any) -> str:
-    try:
-        return str(json.loads(fields["record"])["job_id"])
-    except (KeyError, ValueError, TypeError):
-        return "a job"
+        return _Hash.model_validate(fields).job()
+    except ValueError as error:
+        raise Damaged(f"the record of {_job_id_of(fields)} in Redis does not hold a job") from error
 
 
 def milliseconds(moment: datetime | None) -> int | str:
-    """As scripts take a time; empty for none."""
+    """A time as the scripts take it: milliseconds since the epoch, or an empty string."""
     return int(moment.timestamp() * 1000) if moment else ""
 
 
-def _moment(text: str | None) -> Any:
-    return datetime.fromtimestamp(int(text) / 1000, UTC) if text else None
+class _Named(BaseModel):
+    job_id: str
+
+
+def _job_id_of(fields: Fields) -> str:
+    try:
+        return _Named.model_validate_json(fields.get("record", "")).job_id
+    except ValidationError:
+        return "a job"
+
+
+def _time(milliseconds: int | None) -> Any:
+    return None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, UTC)

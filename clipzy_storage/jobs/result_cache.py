@@ -1,7 +1,7 @@
-"""Gives a job the result of an earlier one of the same recipe, instead of having the footage analysed again.
+"""Gives a job the result of an earlier one with the same result cache key, instead of analysing the video again.
 
-Nothing is shared: every file is copied into the job's own attempt, by whoever holds the job, and takes the same way to
-its end as what an analysis made. So the earlier job may be deleted or expire at any moment, also while it is copied.
+Nothing is shared: every file is copied into the job's own attempt by the process that holds the job, and is committed
+like the result of an analysis. So the earlier job may be deleted or expire at any moment, also during the copy.
 """
 
 import logging
@@ -22,63 +22,63 @@ from clipzy_storage.models.output import PIPELINE_VERSION, Output
 from clipzy_storage.models.records import Job, rfc3339
 from clipzy_storage.models.result_cache_key import cache_key_of_result, result_cache_key
 
-MOST_TRIED = 3  # of earlier jobs, since looking at one that is gone costs time too
-COPIES_AT_ONCE = 8
+MAX_CANDIDATES = 3  # a result that turns out to be gone costs time too
+CONCURRENT_COPIES = 8
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Earlier:
-    """A finished job and its result, whose files are all below ``folder``."""
+class CachedResult:
+    """A finished job and its result, whose files are all under ``prefix``."""
 
     job_id: str
-    folder: str
+    prefix: str
     output: Output
 
 
-def is_wanted(job: Job) -> bool:
-    """Whether the job's ``config`` allows it."""
+def is_allowed(job: Job) -> bool:
+    """Whether the job's ``config`` allows to reuse a result."""
     try:
         return JobConfig.model_validate(job.config).reuse
-    except ValidationError:  # of a later Clipzy
+    except ValidationError:  # a config of a later Clipzy
         return False
 
 
-def find_earlier(jobs: JobStore, storage: Storage, job: Job) -> Earlier | None:
+def find_cached_result(store: JobStore, storage: Storage, job: Job) -> CachedResult | None:
     """The latest result that the job may be given, as storage has it now.
 
     Raises ``QueueUnavailable``, ``StorageUnavailable``.
     """
-    recipe = result_cache_key(job)
-    if not recipe or not is_wanted(job):
+    cache_key = result_cache_key(job)
+    if not cache_key or not is_allowed(job):
         return None
-    others = [job_id for job_id in jobs.find_cached(recipe) if job_id != job.job_id]
-    for job_id in others[:MOST_TRIED]:
+    candidates = [job_id for job_id in store.find_cached(cache_key) if job_id != job.job_id]
+    for job_id in candidates[:MAX_CANDIDATES]:
         try:
-            if earlier := _read(storage, job_id, recipe):
-                return earlier
+            if cached := _read(storage, job_id, cache_key):
+                return cached
         except StorageUnavailable:
             raise
         except NotFound:
-            log.info("reuse.gone: the result of %s", job_id)  # which Redis does not know yet, or has forgotten
+            log.info("cache.missing: the result of %s", job_id)  # its deletion has not reached Redis
         except StorageError as error:
-            log.warning("reuse.damaged: %s: %s", job_id, error)
+            log.warning("cache.damaged: %s: %s", job_id, error)
     return None
 
 
 def copy_result(
-    storage: Storage, earlier: Earlier, job: Job, *, prefix: str, on_progress: Callable[[], object] = lambda: None
+    storage: Storage, cached: CachedResult, job: Job, *, prefix: str, on_progress: Callable[[], object] = lambda: None
 ) -> bytes:
-    """Write the earlier result under ``prefix`` as the one of ``job``. Returns its ``output.json``.
+    """Write the cached result under ``prefix`` as the one of ``job``. Returns its ``output.json``.
 
-    ``on_progress`` is called again and again, and may raise to end it. What was written until then stays, as where one
+    ``on_progress`` is called repeatedly and may raise to stop the copy. What was written until then stays, also if one
     of these is raised: ``NotFound``, ``Damaged``, ``StorageFull``, ``StorageUnavailable``.
     """
-    with ThreadPoolExecutor(COPIES_AT_ONCE, "reuse") as pool:
+    with ThreadPoolExecutor(CONCURRENT_COPIES, "result-copy") as pool:
         copies = [
             pool.submit(storage.copy, artifact.key, prefix + artifact.name, sha256=artifact.sha256)
-            for artifact in earlier.output.artifacts
+            for artifact in cached.output.artifacts
         ]
         try:
             for copy in as_completed(copies):
@@ -88,39 +88,38 @@ def copy_result(
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    index = _rewritten(earlier, job, prefix).to_json()
+    index = _rewritten(cached, job, prefix).to_json()
     put_bytes(storage, prefix + "output.json", index, content_type="application/json")
     failpoint("attempt-stored")
     return index
 
 
-def _read(storage: Storage, job_id: str, recipe: str) -> Earlier | None:
+def _read(storage: Storage, job_id: str, cache_key: str) -> CachedResult | None:
     """Raises ``StorageError``."""
-    if cache_key_of_result(durable_records.read_done(storage, job_id)) != recipe:
+    if cache_key_of_result(durable_records.read_done(storage, job_id)) != cache_key:
         return None
     try:
         output = Output.model_validate_json(read_bytes(storage, keys.result_index(job_id)))
     except ValidationError as error:
-        raise Damaged("its output.json cannot be understood") from error
-    folder = next((one.key.removesuffix(one.name) for one in output.artifacts), "")
-    is_its_own = folder == "" or folder.startswith(f"{keys.result_prefix(job_id)}attempts/")
-    if not is_its_own or any(one.key != folder + one.name for one in output.artifacts):
-        raise Damaged("its output.json lists files of others")
-    return Earlier(job_id, folder, output) if output.pipeline_version == PIPELINE_VERSION else None
+        raise Damaged("its output.json is damaged") from error
+    prefix = next((one.key.removesuffix(one.name) for one in output.artifacts), "")
+    is_its_own = prefix == "" or prefix.startswith(f"{keys.result_prefix(job_id)}attempts/")
+    if not is_its_own or any(one.key != prefix + one.name for one in output.artifacts):
+        raise Damaged("its output.json lists files of other jobs")
+    return CachedResult(job_id, prefix, output) if output.pipeline_version == PIPELINE_VERSION else None
 
 
-def _rewritten(earlier: Earlier, job: Job, prefix: str) -> Output:
-    output = earlier.output
-    own = [artifact.model_copy(update={"key": prefix + artifact.name}) for artifact in output.artifacts]
+def _rewritten(cached: CachedResult, job: Job, prefix: str) -> Output:
+    output = cached.output
     created_at = str(rfc3339(job.created_at))
     changes = {
         "job_id": job.job_id,
         "video_id": job.video_id,
         "attempt": job.attempt,
         "created_at": created_at,
-        "reused_from": output.reused_from or earlier.job_id,
+        "reused_from": output.reused_from or cached.job_id,
         "source": output.source.model_copy(update={"filename": job.filename}),
         "style": output.style and output.style.model_copy(update={"created_at": created_at}),
-        "artifacts": own,
+        "artifacts": [one.model_copy(update={"key": prefix + one.name}) for one in output.artifacts],
     }
     return output.model_copy(update=changes)

@@ -25,7 +25,7 @@ from clipzy_storage.maintenance.inventory import (
     youngest_seconds,
 )
 from clipzy_storage.maintenance.retention_rules import DAY_SECONDS, HOUR_SECONDS
-from clipzy_storage.models.output import attempt_folder_of
+from clipzy_storage.models.output import attempt_prefix_of
 from clipzy_storage.models.records import Job, Status
 
 READ_BYTES = 1 << 20
@@ -108,7 +108,7 @@ class Inspection:
             return
         try:
             index = read_bytes(self._storage, key)
-            folder, listed = attempt_folder_of(job.job_id, index), _listed(index)
+            folder, listed = attempt_prefix_of(job.job_id, index), _listed(index)
         except StorageError as error:
             yield from _damaged_record(key, error)
             return
@@ -204,7 +204,7 @@ class KnownJobs(Protocol):
     def unfinished_ids(self) -> set[str]:
         """Every job that waits or is held."""
 
-    def ended_ids(self) -> set[str]:
+    def finished_ids(self) -> set[str]:
         """Every finished job that Redis still knows."""
 
     def unknown(self, job_ids: Iterable[str]) -> Iterator[str]:
@@ -217,7 +217,7 @@ def findings(storage: Storage, known: KnownJobs) -> Iterator[Finding]:
     A job has its open record before Redis knows of it, and its done record before Redis knows of its end; so Redis is
     asked first, and what then has no record was submitted, ended or deleted meanwhile, or there is something wrong.
     """
-    unfinished, ended = known.unfinished_ids(), known.ended_ids()
+    unfinished, ended = known.unfinished_ids(), known.finished_ids()
     unfinished.difference_update(durable_records.open_job_ids(storage))
     ended.difference_update(durable_records.done_job_ids(storage))
     for job_id in sorted(unfinished & known.unfinished_ids() if unfinished else unfinished):
@@ -225,7 +225,7 @@ def findings(storage: Storage, known: KnownJobs) -> Iterator[Finding]:
             has_ended = storage.exists(keys.done_job(job_id))
             why = "Redis holds the job as unfinished" + (", though its done record says that it has ended" * has_ended)
             yield Finding(FindingKind.MISSING, keys.open_job(job_id), why)
-    for job_id in sorted(ended & known.ended_ids() if ended else ended):
+    for job_id in sorted(ended & known.finished_ids() if ended else ended):
         if not storage.exists(keys.done_job(job_id)):
             yield Finding(FindingKind.MISSING, keys.done_job(job_id), "Redis holds the job as finished")
     yield from _unknown(storage, known)

@@ -10,13 +10,13 @@ import logging
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Literal, Protocol
 
 from clipzy_storage import keys
 from clipzy_storage.backends.base import Storage, put_json, read_bytes
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import AlreadyExists, NotFound, QueueUnavailable, StorageError, StorageUnavailable
 from clipzy_storage.jobs import durable_records
+from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.maintenance.inventory import JobInventory, all_jobs, all_uploads, refresh_job, refresh_upload
 from clipzy_storage.maintenance.retention_rules import (
     HOUR_SECONDS,
@@ -29,7 +29,7 @@ from clipzy_storage.maintenance.retention_rules import (
     garbage_without_reading,
     may_be_garbage,
 )
-from clipzy_storage.models.output import attempt_folder_of
+from clipzy_storage.models.output import attempt_prefix_of
 from clipzy_storage.models.records import SCHEMA_VERSION, Status
 
 UPLOADS_AT_ONCE = 50  # a video that was dropped stays so for an hour only, and must be gone by then
@@ -38,25 +38,12 @@ MOST_TROUBLES = 10  # with the storage itself, after which the rest waits for th
 log = logging.getLogger(__name__)
 
 
-class Records(Protocol):
-    """What is asked of the job records in Redis, and nothing more: they never say that something is garbage."""
-
-    def expire(self, job_id: str) -> bool:
-        """Note that the job's result is kept no longer; false where there is no such finished job."""
-
-    def block_video(self, video_id: str) -> Literal["dropped", "in use"]:
-        """Let no more jobs over this video in for an hour, unless unfinished ones are.
-
-        Raises ``QueueUnavailable``, also while the records are not known to be complete.
-        """
-
-
 class GarbageCollector:
     """One storage and the rules by which it is cleared."""
 
-    def __init__(self, storage: Storage, records: Records, settings: Settings) -> None:
+    def __init__(self, storage: Storage, admin: JobAdmin, settings: Settings) -> None:
         self._storage = storage
-        self._records = records
+        self._admin = admin
         self._result_ttl_seconds = settings.result_ttl_hours * HOUR_SECONDS or None
         self._upload_ttl_seconds = settings.upload_ttl_hours * HOUR_SECONDS or None
         self._removed: Counter[Kind] = Counter()
@@ -97,7 +84,7 @@ class GarbageCollector:
         """Raises ``StorageError`` where the index cannot be understood."""
         if files.index is None:
             return None
-        return attempt_folder_of(files.job_id, read_bytes(self._storage, files.index.key))
+        return attempt_prefix_of(files.job_id, read_bytes(self._storage, files.index.key))
 
     def _expire(self, job_id: str, expired: Garbage) -> None:
         """The marker first: from then on every pass goes on with it, and who asks is told why there is no result."""
@@ -108,7 +95,7 @@ class GarbageCollector:
             put_json(self._storage, keys.expired_result(job_id), marker)
         except AlreadyExists:
             log.debug("leftovers.expiry_goes_on: %s", job_id)
-        self._records.expire(job_id)
+        self._admin.expire(job_id)
         self._remove(expired)
 
     def _clear_uploads(self) -> None:
@@ -142,7 +129,7 @@ class GarbageCollector:
             return True
         if not self._is_redis_away:
             with self._left_to_the_next_pass(video_id):
-                return self._records.block_video(video_id) == "dropped"
+                return self._admin.block_video(video_id)
         return False
 
     def _clear_upload(self, video_id: str, kind: Kind) -> None:

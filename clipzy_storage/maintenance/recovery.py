@@ -17,9 +17,11 @@ from clipzy_storage import keys
 from clipzy_storage.backends.base import Storage
 from clipzy_storage.errors import NotFound, StorageError, StorageUnavailable
 from clipzy_storage.failpoints import failpoint
-from clipzy_storage.jobs import completion, durable_records
+from clipzy_storage.jobs import durable_records
 from clipzy_storage.jobs.admin import JobAdmin
+from clipzy_storage.jobs.completion import complete_job
 from clipzy_storage.jobs.store import JobStore
+from clipzy_storage.jobs.types import CancelVerdict
 from clipzy_storage.models.records import Job
 
 KEEP_FINISHED = timedelta(days=30)  # in Redis and so in listings; storage keeps their records for ever
@@ -52,9 +54,9 @@ class Recovery:
     Every method may raise ``QueueUnavailable`` and ``StorageUnavailable``, and can then be called again.
     """
 
-    def __init__(self, jobs: JobStore, upkeep: JobAdmin, storage: Storage) -> None:
-        self._jobs = jobs
-        self._upkeep = upkeep
+    def __init__(self, store: JobStore, admin: JobAdmin, storage: Storage) -> None:
+        self._store = store
+        self._admin = admin
         self._storage = storage
 
     def reconcile_open(self) -> Report:
@@ -68,16 +70,16 @@ class Recovery:
 
         Where something is ``postponed`` the records do not count as compared yet: it is to be called again.
         """
-        run_id = self._upkeep.server_run()
+        run_id = self._admin.run_id()
         report = Report()
-        unfinished, ended = self._upkeep.unfinished_ids(), self._upkeep.ended_ids()
+        unfinished, ended = self._admin.unfinished_ids(), self._admin.finished_ids()
         self._take_up_open(report, older_than_seconds=0)
         ended_in_storage = set(durable_records.done_job_ids(self._storage))
         _each(ended_in_storage - ended, lambda job_id: self._restore_ended(job_id, report))
         _each(ended - ended_in_storage, lambda job_id: self._forget_deleted(job_id, report, while_it_is="final"))
         _each(unfinished - ended_in_storage, lambda job_id: self._forget_deleted(job_id, report, while_it_is="queued"))
         if not report.postponed:
-            self._upkeep.set_reconciled(run_id)
+            self._admin.set_reconciled(run_id)
         return report
 
     def _take_up_open(self, report: Report, *, older_than_seconds: float) -> None:
@@ -86,7 +88,7 @@ class Recovery:
                 self._take_up(durable_records.read_open(self._storage, job_id), report)
 
         ids = durable_records.open_job_ids(self._storage, older_than_seconds=older_than_seconds)
-        _each(self._upkeep.unknown(ids), take_up)
+        _each(self._admin.unknown(ids), take_up)
 
     def _take_up(self, job: Job, report: Report) -> None:
         job_id = job.job_id
@@ -94,10 +96,10 @@ class Recovery:
             self._restore_ended(job_id, report)
             durable_records.remove_open_job(self._storage, job_id)
             return
-        self._upkeep.restore(job)
+        self._admin.restore(job)
         failpoint("job-restored")
         if not self._storage.exists(keys.open_job(job_id)):  # it ended, or was deleted, while we looked
-            self._upkeep.forget(job_id, while_it_is="queued")
+            self._admin.forget(job_id, while_it_is="queued")
         elif durable_records.is_cancellation_requested(self._storage, job_id):
             self._cancel(job_id)
             report.cancelled.append(job_id)
@@ -107,9 +109,9 @@ class Recovery:
 
     def _cancel(self, job_id: str) -> None:
         log.warning("recovery.cancelled: %s, as was wanted before Redis forgot it", job_id)
-        request = self._jobs.request_cancel(job_id, nonce=f"recovery-{job_id}")
-        if request.verdict == "decided" and (decided := self._jobs.decided(job_id, request.token)):
-            completion.conclude(self._jobs, self._storage, decided)
+        request = self._store.request_cancellation(job_id, nonce=f"recovery-{job_id}")
+        if request.verdict is CancelVerdict.PENDING:
+            complete_job(self._store, self._storage, job_id, request.token)
 
     def _restore_ended(self, job_id: str, report: Report) -> None:
         with suppress(NotFound), _noting_damage(job_id, report):  # not found: it was deleted since it was listed
@@ -117,20 +119,20 @@ class Recovery:
             if job.finished_at is not None and datetime.now(UTC) - job.finished_at > KEEP_FINISHED:
                 return
             is_expired = self._storage.exists(keys.expired_result(job_id))
-            if self._upkeep.restore(job.model_copy(update={"expired": is_expired})) == "known":
+            if self._admin.restore(job.model_copy(update={"expired": is_expired})) == "known":
                 return
             report.ended.append(job_id)
             if not self._storage.exists(keys.done_job(job_id)):  # deleted while we looked
-                self._upkeep.forget(job_id, while_it_is="final")
+                self._admin.forget(job_id, while_it_is="final")
 
     def _forget_deleted(self, job_id: str, report: Report, *, while_it_is: Literal["final", "queued"]) -> None:
         """Redis was set back to before the job was deleted."""
         if any(self._storage.exists(key) for key in (keys.open_job(job_id), keys.done_job(job_id))):
             return
-        if self._storage.may_show_files_late and self._upkeep.age_of(job_id) < YOUNG:
+        if self._storage.may_show_files_late and self._admin.age_of(job_id) < YOUNG:
             report.postponed.append(job_id)
             return
-        if self._upkeep.forget(job_id, while_it_is=while_it_is) == "forgotten":
+        if self._admin.forget(job_id, while_it_is=while_it_is) == "forgotten":
             log.warning("recovery.forgotten: %s, which was deleted", job_id)
             report.forgotten.append(job_id)
 

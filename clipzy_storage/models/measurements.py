@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 Seconds = Annotated[float, Field(ge=0)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 Balance = Annotated[float, Field(ge=-100, le=100)]
-ConcurrencyLimit = Annotated[float, Field(ge=0, le=1)]
+Ratio = Annotated[float, Field(ge=0, le=1)]
 
 
 class Part(BaseModel):
@@ -25,7 +25,7 @@ class Span(Part):
 
 class Beat(Part):
     time_seconds: Seconds
-    confidence: ConcurrencyLimit
+    confidence: Ratio
     band: Literal["bass", "mid", "treble"]
     """Where the strongest onset of the beat lies: below 150 Hz, to 2 kHz, above."""
 
@@ -48,7 +48,7 @@ class Audio(Part):
     silences: list[Span]
     speech: list[Span]
     """Stretches in which somebody speaks, by a voice detector."""
-    speech_ratio: ConcurrencyLimit
+    speech_ratio: Ratio
     """Share of the sound's time with speech."""
     bass_percent: Percent | None
     """Energy below 150 Hz, of the whole."""
@@ -79,7 +79,7 @@ class Motion(Part):
 
 class DominantColor(Part):
     hex: str = Field(pattern="^#[0-9a-f]{6}$")
-    share: ConcurrencyLimit
+    share: Ratio
 
 
 class ColorGrade(Part):

@@ -7,8 +7,9 @@ import json
 import sys
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, Field, ValidationError
 
+from clipzy_storage import keys
 from clipzy_storage.errors import Damaged
 from clipzy_storage.models.measurements import Audio, Color, Grade, Motion, Part, Seconds, ShotMotion
 from clipzy_storage.models.style_dna import StyleDna
@@ -90,18 +91,27 @@ class Output(Part):
         return (self.model_dump_json(indent=1) + "\n").encode()
 
 
-def attempt_folder_of(job_id: str, index: bytes) -> str | None:
-    """The prefix under which the files lie that this ``output.json`` lists; ``None`` where it lists none.
+class _Listed(BaseModel):
+    key: str
 
-    Raises ``Damaged`` where it is no such document.
+
+class _Listing(BaseModel):
+    artifacts: list[_Listed]
+
+
+def attempt_prefix_of(job_id: str, index: bytes) -> str | None:
+    """The prefix of the attempt whose files this ``output.json`` lists; None if it lists none.
+
+    Reads documents of any version. Raises ``Damaged`` if it is no such document.
     """
     try:
-        listed = [str(artifact["key"]) for artifact in json.loads(index)["artifacts"]]
-    except (ValueError, LookupError, TypeError) as error:
-        raise Damaged(f"the output.json of {job_id} cannot be understood") from error
-    start = f"results/{job_id}/attempts/"
-    folders = {start + key.removeprefix(start).split("/")[0] + "/" for key in listed if key.startswith(start)}
-    return folders.pop() if len(folders) == 1 else None
+        listing = _Listing.model_validate_json(index)
+    except ValidationError as error:
+        raise Damaged(f"the output.json of {job_id} is damaged") from error
+    start = f"{keys.result_prefix(job_id)}attempts/"
+    keys_of_attempts = [one.key for one in listing.artifacts if one.key.startswith(start)]
+    prefixes = {start + key.removeprefix(start).split("/")[0] + "/" for key in keys_of_attempts}
+    return prefixes.pop() if len(prefixes) == 1 else None
 
 
 def json_schema() -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Videos and jobs as records: what Redis and storage hold, and what a client is shown of it."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Self
@@ -7,10 +8,17 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict
 
 from clipzy_storage import keys
-from clipzy_storage.backends.base import Link
 
 SCHEMA_VERSION = 1
 EVERYONE = "everyone"  # the one owner there is until keys are issued
+
+
+@dataclass(frozen=True)
+class Link:
+    """Where a client can fetch a file; ``expires_at`` is None if it does not expire."""
+
+    url: str
+    expires_at: datetime | None = None
 
 
 class Status(StrEnum):
@@ -51,15 +59,6 @@ class Video(_Record):
     sha256: str
     uploaded_at: datetime
 
-    def public(self) -> dict[str, Any]:
-        return {
-            "video_id": self.video_id,
-            "filename": self.filename,
-            "size_bytes": self.size_bytes,
-            "sha256": self.sha256,
-            "uploaded_at": rfc3339(self.uploaded_at),
-        }
-
 
 class JobError(_Record):
     code: ErrorCode
@@ -97,8 +96,8 @@ class Job(_Record):
     pipeline_version: str | None = None  # under which its result was made
 
     @classmethod
-    def over(cls, video: Video, **fields: Any) -> Self:
-        """A new job over this video: ``storage_id``, ``created_at``, and whichever others are not their defaults."""
+    def for_video(cls, video: Video, **fields: Any) -> Self:
+        """A new job over this video, with ``storage_id``, ``created_at`` and any others that are not their defaults."""
         about = {
             "job_id": keys.new_id("job"),
             "video_id": video.video_id,
@@ -110,24 +109,6 @@ class Job(_Record):
             "config": {},
         }
         return cls(**about | fields)
-
-    def public(self, link: Link | None) -> dict[str, Any]:
-        """The job as every answer shows it; ``link`` leads to ``output.json`` once it is completed."""
-        return {
-            "job_id": self.job_id,
-            "video_id": self.video_id,
-            "filename": self.filename,
-            "status": self.status.value,
-            "progress_percent": self.progress_percent,
-            "current_stage": self.current_stage,
-            "attempt": self.attempt,
-            "config": self.config,
-            "created_at": rfc3339(self.created_at),
-            "started_at": rfc3339(self.started_at),
-            "finished_at": rfc3339(self.finished_at),
-            "result": None if link is None else {"storage_url": link.url, "expires_at": rfc3339(link.expires_at)},
-            "error": None if self.error is None else self.error.model_dump(mode="json"),
-        }
 
 
 def rfc3339(moment: datetime | None) -> str | None:

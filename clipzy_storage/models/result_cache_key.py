@@ -1,4 +1,4 @@
-"""What a result is made of: two jobs of the same recipe have the same result, but for times and ids."""
+"""The key under which a result is cached: jobs with the same key have the same result, times and ids aside."""
 
 import hashlib
 import json
@@ -11,9 +11,9 @@ from clipzy_storage.models.records import Job, Status
 
 
 def result_cache_key(job: Job, *, pipeline_version: str | None = PIPELINE_VERSION) -> str:
-    """A digest of the owner, the footage's bytes, the options and the pipeline; empty where nobody can tell.
+    """A sha256 of the owner, the bytes of the video, the config and the pipeline version.
 
-    So it is for a result of before pipelines had versions, and for options of a later Clipzy.
+    Empty if it is unknown: for a result from before pipelines had versions, and for a config of a later Clipzy.
     """
     if not pipeline_version:
         return ""
@@ -21,13 +21,13 @@ def result_cache_key(job: Job, *, pipeline_version: str | None = PIPELINE_VERSIO
         options = JobConfig.model_validate(job.config).effective()
     except ValidationError:
         return ""
-    made_of = {"owner": job.owner, "sha256": job.source_sha256, "options": options, "pipeline": pipeline_version}
-    canonical = json.dumps(made_of, sort_keys=True, separators=(",", ":"))
+    parts = {"owner": job.owner, "sha256": job.source_sha256, "options": options, "pipeline": pipeline_version}
+    canonical = json.dumps(parts, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def cache_key_of_result(job: Job) -> str:
-    """Of what this job has published, so that others may be given it; empty where it has published nothing."""
+    """The key under which the result of this job can be reused; empty if it has none."""
     if job.status is not Status.COMPLETED or job.expired:
         return ""
     return result_cache_key(job, pipeline_version=job.pipeline_version)

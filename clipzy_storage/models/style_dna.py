@@ -4,14 +4,14 @@ from typing import Literal
 
 from pydantic import Field
 
-from clipzy_storage.models.measurements import ColorGrade, ConcurrencyLimit, Part, Percent
+from clipzy_storage.models.measurements import ColorGrade, Part, Percent, Ratio
 
 
 class AudioStyle(Part):
-    normalization_level: ConcurrencyLimit | None
+    normalization_level: Ratio | None
     compression_ratio: float | None = Field(ge=1)
     bass_boost: Percent | None
-    speech_ratio: ConcurrencyLimit | None
+    speech_ratio: Ratio | None
 
 
 class TransitionStyle(Part):
@@ -21,7 +21,7 @@ class TransitionStyle(Part):
 
 class DetectedBeat(Part):
     timestamp_ms: int = Field(ge=0)
-    confidence: ConcurrencyLimit
+    confidence: Ratio
     frequency: Literal["bass", "mid", "treble"]
 
 
@@ -40,7 +40,7 @@ class StyleDna(Part):
     secondary_transition: TransitionStyle | None
     detected_beats: list[DetectedBeat]
     tempo_bpm: float | None = Field(ge=30, le=300)
-    beat_sync: ConcurrencyLimit | None
+    beat_sync: Ratio | None
     source_duration_seconds: float = Field(gt=0)
     created_at: str
-    extraction_confidence: ConcurrencyLimit
+    extraction_confidence: Ratio

@@ -1,4 +1,4 @@
-"""What a worker works with."""
+"""The parts that a worker processes jobs with."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,10 +12,12 @@ from clipzy_worker.processing.lease import LeaseRenewer
 
 @dataclass(frozen=True)
 class WorkerContext:
+    """``notify_workers`` tells the workers that a job waits; if that fails the reaper does it later."""
+
     settings: Settings
     storage: Storage
     storage_id: str
-    jobs: JobStore
-    upkeep: JobAdmin
+    store: JobStore
+    admin: JobAdmin
     leases: LeaseRenewer
-    hint: Callable[[str], None]  # tells the workers that a job waits; where that fails the reaper does it later
+    notify_workers: Callable[[str], object]

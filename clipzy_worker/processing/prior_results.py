@@ -1,69 +1,61 @@
-"""What storage has for a claimed job already: its own end, which Redis has forgotten, or what another job found.
+"""Results that a claimed job can take over: its own, which Redis has forgotten, or a cached one of another job.
 
-Redis may also have been set back to before that end.
+Redis may also have been set back to before the job finished.
 """
 
-import hashlib
-import json
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
+
+from pydantic import BaseModel, ValidationError
 
 from clipzy_storage import keys
 from clipzy_storage.backends.base import read_bytes
-from clipzy_storage.errors import Damaged, NotFound, QueueUnavailable, StorageError
-from clipzy_storage.jobs import completion, durable_records, result_cache
-from clipzy_storage.jobs.store import Claim
-from clipzy_storage.models.output import PIPELINE_VERSION, attempt_folder_of
-from clipzy_worker.errors import LostJob
+from clipzy_storage.errors import Damaged, LostJob, NotFound, QueueUnavailable, StorageError
+from clipzy_storage.jobs import durable_records
+from clipzy_storage.jobs.attempt import AttemptResult, JobAttempt
+from clipzy_storage.jobs.result_cache import copy_result, find_cached_result
+from clipzy_storage.jobs.types import Claim
+from clipzy_storage.models.output import attempt_prefix_of
 from clipzy_worker.processing.context import WorkerContext
 
-LATE_FILES = timedelta(minutes=3)  # what one machine wrote to a network filesystem another may see only later
+# A network filesystem may show another machine's file this late.
+VISIBILITY_DELAY = timedelta(minutes=3)
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Result:
-    """What an attempt has made: the folder it wrote, and its ``output.json``."""
-
+class _Published(BaseModel):
     attempt: int
-    folder: str
-    index: bytes
-    pipeline_version: str = PIPELINE_VERSION
-
-    @property
-    def sha256(self) -> str:
-        return hashlib.sha256(self.index).hexdigest()
+    pipeline_version: str = ""
 
 
-def is_old(claim: Claim) -> bool:
-    """Whether everything that was written for the job at its beginning must be visible by now."""
-    return claim.age > LATE_FILES
+def is_settled(claim: Claim) -> bool:
+    """Whether everything that was written when the job was created must be visible by now."""
+    return claim.age > VISIBILITY_DELAY
 
 
-def earlier_result(place: WorkerContext, claim: Claim) -> Result | None:
-    """The result that was published for this job before, or ``None``: then there is work to do.
+def published_result(ctx: WorkerContext, claim: Claim) -> AttemptResult | None:
+    """The result that this job has published before; None if it must be processed.
 
     Raises:
-        LostJob: the job has ended, or was deleted; Redis knows it again now.
-        NotFound: its record is not to be seen yet.
-        StorageError, QueueUnavailable.
+        LostJob: the job has finished or was deleted; Redis knows that again now.
+        NotFound: its durable record is not visible yet.
+        StorageError, QueueUnavailable
     """
     if claim.is_reconciled:
         return None
-    job_id, storage = claim.job.job_id, place.storage
+    job_id, storage = claim.job.job_id, ctx.storage
     if storage.exists(keys.done_job(job_id)):
-        log.warning("job.ended_before: %s, which Redis had forgotten", job_id)
-        place.upkeep.restore(durable_records.read_done(storage, job_id))
+        log.warning("job.finished_before: %s, which Redis had forgotten", job_id)
+        ctx.admin.restore(durable_records.read_done(storage, job_id))
         durable_records.remove_open_job(storage, job_id)
         raise LostJob(job_id)
     if not storage.exists(keys.open_job(job_id)):
-        if not is_old(claim):
+        if not is_settled(claim):
             raise NotFound(keys.open_job(job_id))
         log.warning("job.deleted_before: %s, which Redis had forgotten", job_id)
-        place.upkeep.forget_claimed(claim)
+        ctx.admin.forget_claimed(claim)
         raise LostJob(job_id)
     try:
         index = read_bytes(storage, keys.result_index(job_id))
@@ -73,30 +65,30 @@ def earlier_result(place: WorkerContext, claim: Claim) -> Result | None:
     return _published(job_id, index)
 
 
-def reused_result(
-    place: WorkerContext, claim: Claim, *, prefix: str, on_progress: Callable[[], object]
-) -> Result | None:
-    """A copy under ``prefix`` of what an earlier job has found in the same footage; ``None``: there is work to do.
+def cached_result(
+    ctx: WorkerContext, attempt: JobAttempt, *, on_progress: Callable[[], object]
+) -> AttemptResult | None:
+    """A copy of the cached result for this job, written as its attempt; None if it must be processed.
 
     Raises what ``on_progress`` raises.
     """
     try:
-        earlier = result_cache.find_earlier(place.jobs, place.storage, claim.job)
-        if earlier is None:
+        cached = find_cached_result(ctx.store, ctx.storage, attempt.job)
+        if cached is None:
             return None
-        index = result_cache.copy_result(place.storage, earlier, claim.job, prefix=prefix, on_progress=on_progress)
-    except (StorageError, QueueUnavailable) as error:  # whatever it is, the footage is at hand
-        log.warning("reuse.failed: %s: %s", claim.job.job_id, error)
-        completion.discard_attempt(place.storage, prefix)
+        index = copy_result(ctx.storage, cached, attempt.job, prefix=attempt.prefix, on_progress=on_progress)
+    except (StorageError, QueueUnavailable) as error:  # whatever it is, the video can be analysed
+        log.warning("cache.failed: %s: %s", attempt.job.job_id, error)
+        attempt.discard_files()
         return None
-    log.info("job.reused: %s has the result of %s", claim.job.job_id, earlier.job_id)
-    return Result(claim.job.attempt, prefix, index)
+    log.info("job.reused: %s has the result of %s", attempt.job.job_id, cached.job_id)
+    return AttemptResult(attempt.job.attempt, attempt.prefix, index)
 
 
-def _published(job_id: str, index: bytes) -> Result:
+def _published(job_id: str, index: bytes) -> AttemptResult:
     try:
-        output = json.loads(index)
-        attempt, pipeline_version = int(output["attempt"]), str(output.get("pipeline_version", ""))
-    except (ValueError, LookupError, TypeError) as error:
-        raise Damaged("a published output.json cannot be understood") from error
-    return Result(attempt, attempt_folder_of(job_id, index) or "", index, pipeline_version)
+        published = _Published.model_validate_json(index)
+    except ValidationError as error:
+        raise Damaged("a published output.json is damaged") from error
+    prefix = attempt_prefix_of(job_id, index) or ""
+    return AttemptResult(published.attempt, prefix, index, published.pipeline_version)

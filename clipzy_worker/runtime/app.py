@@ -1,6 +1,7 @@
 """The Celery application of a worker and its one task."""
 
 import logging
+from functools import partial
 from typing import Any
 
 from celery import Celery, signals
@@ -14,6 +15,7 @@ from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import QueueUnavailable, StorageError
 from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.store import JobStore
+from clipzy_storage.redis_client import RedisDatabase
 from clipzy_worker.errors import JobFailed
 from clipzy_worker.processing import attempt
 from clipzy_worker.processing.context import WorkerContext
@@ -23,45 +25,47 @@ from clipzy_worker.runtime import transport
 log = logging.getLogger(__name__)
 
 
-def create_workplace(settings: Settings, storage: Storage, *, storage_id: str) -> tuple[Celery, WorkerContext]:
-    """The application, ready to be run as a worker in this process, and what its task works with."""
+def create_app(
+    settings: Settings, redis: RedisDatabase, storage: Storage, *, storage_id: str
+) -> tuple[Celery, WorkerContext]:
+    """The application, ready to run as a worker in this process, and the context of its task."""
     transport.install()
     app = Celery("clipzy", set_as_current=False)
     app.conf.update(celery_config.celery_settings(settings), **_worker_settings(settings))
-    jobs = JobStore(settings.redis_url, lease_seconds=settings.job_lease_seconds)
-    place = WorkerContext(
+    store = JobStore(redis, lease_seconds=settings.job_lease_seconds)
+    ctx = WorkerContext(
         settings=settings,
         storage=storage,
         storage_id=storage_id,
-        jobs=jobs,
-        upkeep=JobAdmin(settings.redis_url),
-        leases=LeaseRenewer(jobs),
-        hint=lambda job_id: _send_hint(app, job_id),
+        store=store,
+        admin=JobAdmin(redis),
+        leases=LeaseRenewer(store),
+        notify_workers=partial(_notify_workers, app),
     )
 
     @app.task(name=celery_config.PROCESS_JOB, throws=(JobFailed, QueueUnavailable, StorageError))
     def process_job(job_id: str) -> str:
-        """Look at one job. Fails, so that Flower shows it, when the job ends as failed."""
-        return attempt.run(place, job_id)
+        """Process one job, if it waits. Fails if the job fails, so that Flower shows it."""
+        return attempt.run(ctx, job_id)
 
-    # Celery would put its own handlers over ours.
+    # Otherwise Celery would replace our log handlers by its own.
     signals.setup_logging.connect(lambda **_: logs.configure(settings), weak=False)
-    logging.getLogger("celery.app.trace").addFilter(_without_trace_of_the_expected)
-    return app, place
+    logging.getLogger("celery.app.trace").addFilter(_without_traceback_of_failed_jobs)
+    return app, ctx
 
 
-def _without_trace_of_the_expected(record: logging.LogRecord) -> bool:
-    """A failed job is logged in one line: what is wrong with a file is not to be found in our code."""
+def _without_traceback_of_failed_jobs(record: logging.LogRecord) -> bool:
+    """A failed job is logged in one line: a traceback does not say what is wrong with a file."""
     if record.levelno <= logging.INFO:
         record.exc_info = None
     return True
 
 
-def _send_hint(app: Celery, job_id: str) -> None:
+def _notify_workers(app: Celery, job_id: str) -> None:
     try:
         app.send_task(celery_config.PROCESS_JOB, args=[job_id], queue=celery_config.QUEUE)
     except (OperationalError, OSError) as error:
-        log.warning("job.hint_lost: %s (%s); the reaper sends it again", job_id, type(error).__name__)
+        log.warning("job.notification_lost: %s (%s); the reaper sends it again", job_id, type(error).__name__)
 
 
 def _worker_settings(settings: Settings) -> dict[str, Any]:

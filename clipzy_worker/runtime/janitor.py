@@ -1,6 +1,6 @@
-"""Keeps the records of all jobs in step with storage and clears what is over; slow work, beside the reaper's quick one.
+"""Reconciles the records of all jobs with storage and deletes what has expired: slow work, next to the reaper's.
 
-Runs in every worker; for each kind of work a key in Redis lets one at a time do it. Two at once would do no harm.
+Runs in every worker; for each kind of work a lock in Redis lets one at a time do it. Two at once would do no harm.
 """
 
 import logging
@@ -11,42 +11,43 @@ from clipzy_storage.maintenance.recovery import IN_FLIGHT_SECONDS, KEEP_FINISHED
 from clipzy_worker.processing.context import WorkerContext
 from clipzy_worker.runtime.periodic import PeriodicThread
 
-REBUILD_AGAIN_SECONDS = 10  # where the one who rebuilt has died over it, or is slow: two at once do no harm
+REBUILD_RETRY_SECONDS = 10
 RECONCILE_EVERY_SECONDS = 600
-CLEAR_EVERY_SECONDS = 3600
+COLLECT_EVERY_SECONDS = 3600
 
 log = logging.getLogger(__name__)
 
 
 class Janitor(PeriodicThread):
-    """A thread that looks after the records of all jobs until it is stopped."""
+    """The thread that maintains the records and files of all jobs."""
 
-    def __init__(self, place: WorkerContext) -> None:
-        super().__init__("janitor", interval_seconds=place.jobs.lease_seconds / 6)
-        self._place = place
-        self._recovery = Recovery(place.jobs, place.upkeep, place.storage)
-        self._leftovers = GarbageCollector(place.storage, place.upkeep, place.settings)
+    def __init__(self, ctx: WorkerContext) -> None:
+        super().__init__("janitor", interval_seconds=ctx.store.lease_seconds / 6)
+        self._ctx = ctx
+        self._recovery = Recovery(ctx.store, ctx.admin, ctx.storage)
+        self._garbage_collector = GarbageCollector(ctx.storage, ctx.admin, ctx.settings)
 
-    def look(self) -> None:
+    def run_once(self) -> None:
         """Do what is due. Raises ``QueueUnavailable``, ``StorageError``."""
-        upkeep = self._place.upkeep
-        if not upkeep.is_current():
-            if upkeep.try_lock("rebuild", seconds=REBUILD_AGAIN_SECONDS):
-                self._take_up("rebuilt", self._recovery.rebuild)
-                # What was coming in when Redis went is looked for once more.
-                upkeep.extend_lock("reconcile", seconds=IN_FLIGHT_SECONDS)
-        elif upkeep.try_lock("reconcile", seconds=RECONCILE_EVERY_SECONDS):
-            self._take_up("reconciled", self._recovery.reconcile_open)
-        elif upkeep.try_lock("clear", seconds=CLEAR_EVERY_SECONDS):
-            self._clear()
+        admin = self._ctx.admin
+        if not admin.is_reconciled():
+            # Short, since the worker that rebuilds may be lost over it.
+            if admin.try_lock("rebuild", ttl_seconds=REBUILD_RETRY_SECONDS):
+                self._recover("rebuilt", self._recovery.rebuild)
+                # Once more for the jobs that were being submitted when Redis was lost.
+                admin.extend_lock("reconcile", ttl_seconds=IN_FLIGHT_SECONDS)
+        elif admin.try_lock("reconcile", ttl_seconds=RECONCILE_EVERY_SECONDS):
+            self._recover("reconciled", self._recovery.reconcile_open)
+        elif admin.try_lock("clear", ttl_seconds=COLLECT_EVERY_SECONDS):
+            self._collect_garbage()
 
-    def _take_up(self, done: str, compare: Callable[[], Report]) -> None:
+    def _recover(self, done: str, compare: Callable[[], Report]) -> None:
         report = compare()
         log.info("janitor.%s: %s", done, report)
         for job_id in report.waiting:
-            self._place.hint(job_id)
+            self._ctx.notify_workers(job_id)
 
-    def _clear(self) -> None:
-        while self._place.upkeep.prune(older_than_seconds=KEEP_FINISHED.total_seconds()):
+    def _collect_garbage(self) -> None:
+        while self._ctx.admin.prune(older_than_seconds=KEEP_FINISHED.total_seconds()):
             pass
-        self._leftovers.sweep()
+        self._garbage_collector.sweep()

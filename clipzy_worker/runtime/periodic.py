@@ -1,4 +1,4 @@
-"""Work that a worker's main process does again and again beside its jobs."""
+"""Threads of a worker's main process that run a task at a fixed interval."""
 
 import logging
 import threading
@@ -10,7 +10,7 @@ log = logging.getLogger(__name__)
 
 
 class PeriodicThread(ABC):
-    """A thread that calls ``look`` in even pauses until it is stopped; whatever a look raises, the next one comes."""
+    """A thread that calls ``run_once`` at a fixed interval until it is stopped. An error never ends it."""
 
     def __init__(self, name: str, *, interval_seconds: float) -> None:
         self._name = name
@@ -19,8 +19,8 @@ class PeriodicThread(ABC):
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     @abstractmethod
-    def look(self) -> None:
-        """One round. May raise ``QueueUnavailable`` and ``StorageError``: what is due is then tried again."""
+    def run_once(self) -> None:
+        """Do what is due. May raise ``QueueUnavailable`` and ``StorageError``: then it is tried again."""
 
     def start(self) -> None:
         self._thread.start()
@@ -31,10 +31,10 @@ class PeriodicThread(ABC):
     def _run(self) -> None:
         while not self._stopping.wait(self._interval_seconds):
             try:
-                self.look()
+                self.run_once()
             except QueueUnavailable as error:
-                log.warning("%s.redis_away: %s", self._name, error)
+                log.warning("%s.redis_unavailable: %s", self._name, error)
             except StorageError as error:
-                log.warning("%s.storage_trouble: %s; tried again later", self._name, error)
-            except Exception:  # the thread must outlive whatever one job or record holds in store
+                log.warning("%s.storage_unavailable: %s; tried again later", self._name, error)
+            except Exception:  # the thread must outlive whatever one job or record causes
                 log.exception("%s.failed", self._name)

@@ -1,96 +1,93 @@
-"""Takes up what others dropped: jobs of lost workers, ends half carried out, lost hints, unfinished uploads.
+"""Rescues jobs of lost workers, completes pending ones, re-sends lost notifications, deletes stale uploads.
 
 Runs in every worker; a short lock in Redis lets one at a time do it. All times derive from the lease: a pass every
-sixth of it, and a silent worker is given a lease and half a lease more.
+sixth of it, and a silent worker loses its job after a lease and half a lease of grace.
 """
 
 import logging
 import os
 import time
-from collections.abc import Callable
 
 from clipzy_storage.errors import QueueUnavailable, StorageError
-from clipzy_storage.jobs import completion
-from clipzy_storage.jobs.store import Lease
+from clipzy_storage.jobs.completion import complete_job
+from clipzy_storage.jobs.types import Lease
+from clipzy_storage.redis_client import RedisDatabase
 from clipzy_worker.processing import scratch
 from clipzy_worker.processing.context import WorkerContext
 from clipzy_worker.runtime.periodic import PeriodicThread
+from clipzy_worker.runtime.transport import queue_length
 
 SWEEP_EVERY_SECONDS = 3600
-UNFINISHED_FOR_SECONDS = 24 * 3600  # an upload that has not grown for so long has no writer any more
+STALE_UPLOAD_SECONDS = 24 * 3600  # an upload that has not grown for so long has no writer any more
 
 log = logging.getLogger(__name__)
 
 
 class Reaper(PeriodicThread):
-    """A thread that looks after the jobs of all workers until it is stopped."""
+    """The thread that watches the jobs of all workers. ``broker`` is the Redis of the queue."""
 
-    def __init__(self, place: WorkerContext, *, queue_length: Callable[[], int]) -> None:
-        super().__init__("reaper", interval_seconds=place.jobs.lease_seconds / 6)
-        self._place = place
-        self._queue_length = queue_length
+    def __init__(self, ctx: WorkerContext, *, broker: RedisDatabase) -> None:
+        super().__init__("reaper", interval_seconds=ctx.store.lease_seconds / 6)
+        self._ctx = ctx
+        self._broker = broker
         self._has_redis_since: float | None = None
         self._swept_at = -float(SWEEP_EVERY_SECONDS)
 
-    def look(self) -> None:
+    def run_once(self) -> None:
         """One pass. Raises ``QueueUnavailable``."""
         try:
-            self._look()
+            self._pass()
         except QueueUnavailable:
             self._has_redis_since = None
             raise
 
-    def _look(self) -> None:
-        jobs = self._place.jobs
-        # A little less than the pause, or who had the last turn would miss the next one by a hair.
-        if not self._place.upkeep.try_lock("reaper", seconds=self._interval_seconds * 0.9):
+    def _pass(self) -> None:
+        # Slightly less than the interval, or the holder of the last lock would just miss the next one.
+        if not self._ctx.admin.try_lock("reaper", ttl_seconds=self._interval_seconds * 0.9):
             return
         self._has_redis_since = self._has_redis_since or time.monotonic()
-        gone = [lease for lease in jobs.leases() if lease.holder is not None and lease.holder.is_gone()]
+        gone = [lease for lease in self._ctx.store.leases() if lease.holder is not None and lease.holder.is_gone()]
         self._reap(gone)
-        self._hint_again()
+        self._notify_again()
         if gone or time.monotonic() - self._swept_at > SWEEP_EVERY_SECONDS:
             self._sweep()
 
-    def _hint_again(self) -> None:
+    def _notify_again(self) -> None:
         try:
-            waiting = self._queue_length()
+            queued = queue_length(self._broker)
         except QueueUnavailable as error:  # the broker may be another Redis than that of the records
-            log.warning("reaper.broker_away: %s", error)
+            log.warning("reaper.broker_unavailable: %s", error)
             return
-        for job_id in self._place.jobs.stale(queue_is_empty=waiting == 0):
-            log.info("reaper.hinted: %s", job_id)
-            self._place.hint(job_id)
+        for job_id in self._ctx.store.due_for_notification(queue_is_empty=queued == 0):
+            log.info("reaper.notified: %s", job_id)
+            self._ctx.notify_workers(job_id)
 
     def _sweep(self) -> None:
         self._swept_at = time.monotonic()
-        scratch.sweep(self._place.settings.work_dir)
+        scratch.sweep(self._ctx.settings.work_dir)
         try:
-            swept = self._place.storage.sweep_incomplete(UNFINISHED_FOR_SECONDS)
+            swept = self._ctx.storage.sweep_incomplete(STALE_UPLOAD_SECONDS)
         except StorageError as error:
             log.warning("reaper.not_swept: %s", error)
             return
         if swept:
-            log.info("reaper.swept: %d unfinished uploads", swept)
+            log.info("reaper.swept: %d incomplete uploads", swept)
 
     def _reap(self, gone: list[Lease]) -> None:
-        # When Redis comes back after an outage longer than a lease, every lease has run out though every worker is
+        # When Redis comes back after an outage longer than a lease, every lease has expired though every worker is
         # well: they get one whole lease to renew theirs.
         has_redis_seconds = time.monotonic() - (self._has_redis_since or 0)
-        expired_too = has_redis_seconds >= self._place.jobs.lease_seconds
-        reaped = self._place.jobs.reap(gone, nonce=os.urandom(8).hex(), expired_too=expired_too)
+        expired_too = has_redis_seconds >= self._ctx.store.lease_seconds
+        reaped = self._ctx.store.reap(gone, nonce=os.urandom(8).hex(), expired_too=expired_too)
         for job_id in reaped.requeued:
             log.warning("reaper.requeued: %s, its worker is lost", job_id)
-            self._place.hint(job_id)
+            self._ctx.notify_workers(job_id)
         for job_id, token in reaped.adopted:
-            self._conclude(job_id, token)
+            self._complete(job_id, token)
 
-    def _conclude(self, job_id: str, token: str) -> None:
-        decided = self._place.jobs.decided(job_id, token)
-        if decided is None:
-            return
-        log.warning("reaper.concluding: %s, left behind as %s", job_id, decided.job.status.value)
+    def _complete(self, job_id: str, token: str) -> None:
+        log.warning("reaper.completing: %s, left behind by its holder", job_id)
         try:
-            completion.conclude(self._place.jobs, self._place.storage, decided)
+            complete_job(self._ctx.store, self._ctx.storage, job_id, token)
         except StorageError as error:
-            log.warning("reaper.storage_trouble: %s: %s; tried again later", job_id, error)
+            log.warning("reaper.storage_unavailable: %s: %s; tried again later", job_id, error)

@@ -12,8 +12,10 @@ from celery import signals
 from celery.worker import state
 
 from clipzy_storage.errors import QueueUnavailable
+from clipzy_storage.redis_client import RedisDatabase
 from clipzy_worker.runtime.liveness import LivenessFile
 from clipzy_worker.runtime.periodic import PeriodicThread
+from clipzy_worker.runtime.transport import queue_length
 
 LOOKS = 12  # in two leases
 LEAST_INTERVAL_SECONDS = 0.5  # a connection that is made anew takes a while, however short the lease
@@ -25,9 +27,9 @@ log = logging.getLogger("clipzy.worker")
 class Intake:
     """What Celery's main process takes from the broker."""
 
-    def __init__(self, *, slots: int, queue_length: Callable[[], int]) -> None:
+    def __init__(self, *, slots: int, broker: RedisDatabase) -> None:
         self._slots = slots
-        self._queue_length = queue_length
+        self._broker = broker
         self._taken = self._taken_before = 0
         signals.task_received.connect(self._take, weak=False)
 
@@ -39,7 +41,7 @@ class Intake:
         """
         taken, self._taken_before = self._taken - self._taken_before, self._taken
         has_room = len(state.reserved_requests) < self._slots and state.should_stop is None
-        return self._queue_length() > 0 and has_room and not taken
+        return queue_length(self._broker) > 0 and has_room and not taken
 
     def _take(self, **_: Any) -> None:
         self._taken += 1
@@ -59,8 +61,7 @@ class Watchdog(PeriodicThread):
         """Call ``give_up`` once ``passes_over`` was true at so many looks running."""
         self._give_up, self._passes_over = give_up, passes_over
 
-    def look(self) -> None:
-        """One look."""
+    def run_once(self) -> None:
         self._alive.give()  # first: the rest may be held up by Redis
         try:
             self._passed_over = self._passed_over + 1 if self._passes_over() else 0

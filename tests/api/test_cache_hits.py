@@ -13,7 +13,8 @@ import pytest
 
 from clipzy_api import cache_hits
 from clipzy_api.cache_hits import CachedResults
-from clipzy_api.concurrency_limits import REUSES_AT_ONCE
+from clipzy_api.concurrency_limits import CACHE_HITS
+from clipzy_storage.redis_client import RedisDatabase
 from clipzy_storage import keys
 from clipzy_storage.backends.base import BlobInfo, Storage
 from clipzy_storage.backends.local.storage import LocalStorage
@@ -40,7 +41,7 @@ class Hints:
 
 @pytest.fixture
 def jobs(own_redis: RedisServer) -> JobStore:
-    return JobStore(own_redis.url, lease_seconds=60)
+    return JobStore(RedisDatabase(own_redis.url), lease_seconds=60)
 
 
 @pytest.fixture
@@ -212,7 +213,7 @@ def test_a_result_of_very_many_files_is_left_to_a_worker(
 
 def test_not_too_many_are_ended_at_once(jobs: JobStore, storage: LocalStorage, answering: CachedResults) -> None:
     completed(jobs, storage)
-    for _ in range(REUSES_AT_ONCE):
+    for _ in range(CACHE_HITS):
         assert answering.places.take()
     job = accepted(jobs, storage)
     assert answering.end(job) is None
@@ -224,7 +225,7 @@ def test_not_too_many_are_ended_at_once(jobs: JobStore, storage: LocalStorage, a
 def test_where_redis_is_away_nothing_is_lost(storage: LocalStorage, answering: CachedResults, jobs: JobStore) -> None:
     completed(jobs, storage)
     job = accepted(jobs, storage)
-    away = JobStore("redis://127.0.0.1:1/0", lease_seconds=60)
+    away = JobStore(RedisDatabase("redis://127.0.0.1:1/0"), lease_seconds=60)
     assert CachedResults(away, storage, answering.queue).end(job) is None
     assert now(jobs, job).status is Status.QUEUED
 
@@ -236,6 +237,6 @@ def test_a_forgotten_record_is_no_reason_to_fail(
     first = completed(jobs, storage)
     job = accepted(jobs, storage)
     own_redis.forget_everything()
-    JobAdmin(own_redis.url).restore(first)
+    JobAdmin(RedisDatabase(own_redis.url)).restore(first)
     assert answering.end(job) is None
     assert files_of(storage, job.job_id) == [keys.open_job(job.job_id)]

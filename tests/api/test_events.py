@@ -14,9 +14,10 @@ import pytest
 import redis
 import requests
 
-from clipzy_api.concurrency_limits import EVENTS_AT_ONCE
+from clipzy_api.concurrency_limits import EVENT_STREAMS
 from clipzy_api.server.idle_connections import QUIET_SECONDS
 from clipzy_api.views.events import BEAT_SECONDS
+from clipzy_storage.redis_client import RedisDatabase
 from clipzy_storage import keys
 from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.durable_records import read_open, write_done_job
@@ -247,7 +248,7 @@ def test_a_stream_ends_as_the_job_does_although_redis_has_forgotten_it(
         assert (waiting.event_id, *waiting.seen) == ("", "queued", 0, None, 0, None)
         # And goes on when Redis has been told of it again
         restored = read_open(own_front_end.storage, unfinished)
-        assert JobAdmin(own_redis.url).restore(restored) == "restored"
+        assert JobAdmin(RedisDatabase(own_redis.url)).restore(restored) == "restored"
         complete(own_front_end, unfinished)
         assert statuses(streams[2].rest()) == ["queued", "processing", "completed"]
 
@@ -259,7 +260,7 @@ def test_a_stream_outlives_an_absence_of_redis(tmp_path: Path, own_redis: RedisS
         running_front_end(tmp_path / "web", _through(proxy, own_redis.url)) as front_end,
     ):
         job_id = submit(front_end)["job_id"]
-        worker = JobStore(own_redis.url, lease_seconds=60)
+        worker = JobStore(RedisDatabase(own_redis.url), lease_seconds=60)
         claimed = worker.claim(job_id, nonce="n", storage_id=front_end.storage.prepare())
         assert claimed is not None
         with follow(front_end, job_id) as stream:
@@ -292,7 +293,7 @@ def test_streams_leave_room_for_others_and_give_it_back(front_end: FrontEnd) -> 
     # Given as many clients that follow a job as are served at once
     job_id = submit(front_end)["job_id"]
     request = head(address(job_id), method="GET")
-    followers = [connect(front_end.port) for _ in range(EVENTS_AT_ONCE)]
+    followers = [connect(front_end.port) for _ in range(EVENT_STREAMS)]
     try:
         for follower in followers:
             follower.sendall(request)
@@ -311,7 +312,7 @@ def test_streams_leave_room_for_others_and_give_it_back(front_end: FrontEnd) -> 
             follower.close()
     # And when they leave, all their places are free again, long before the next beat
     with ExitStack() as stack:
-        for _ in range(EVENTS_AT_ONCE):
+        for _ in range(EVENT_STREAMS):
             assert eventually(lambda: stack.enter_context(follow(front_end, job_id)).status == 200)
         assert time.monotonic() - left_at < BEAT_SECONDS - 5
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from clipzy_api.concurrency_limits import DOWNLOADS_AT_ONCE
+from clipzy_api.concurrency_limits import DOWNLOADS
 from clipzy_storage import keys
 from clipzy_storage.backends.base import put_json
 from clipzy_storage.jobs.durable_records import write_done_job
@@ -182,7 +182,7 @@ def test_readers_that_leave_give_everything_back(front_end: FrontEnd) -> None:
     before = len(list(open_files.iterdir()))
 
     # When as many as are served at once begin to read it, and stop in the middle
-    readers = [connect(front_end.port) for _ in range(DOWNLOADS_AT_ONCE)]
+    readers = [connect(front_end.port) for _ in range(DOWNLOADS)]
     try:
         for reader in readers:
             reader.sendall(head(path, method="GET"))

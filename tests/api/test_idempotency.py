@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from clipzy_api.concurrency_limits import BODIES_AT_ONCE
+from clipzy_api.concurrency_limits import REQUEST_BODIES
 from clipzy_storage import keys
 from clipzy_storage.jobs import durable_records
 from clipzy_storage.maintenance.recovery import Recovery
@@ -140,7 +140,7 @@ def test_fifty_at_once_make_one_job(own_front_end: FrontEnd) -> None:
     """Where the key is looked up before the submission and kept after it, fifty requests make many jobs."""
     # Given fifty callers with the same key and the same file, more than are let in at once
     body, callers = video_form(mp4_bytes(300_000)), 50
-    assert callers > BODIES_AT_ONCE
+    assert callers > REQUEST_BODIES
     headers = {"Idempotency-Key": "one", "Content-Type": CONTENT_TYPE}
 
     def submit_as_told(_: int) -> requests.Response:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from clipzy_api.concurrency_limits import BODIES_AT_ONCE, DRAINS_AT_ONCE
+from clipzy_api.concurrency_limits import REQUEST_BODIES, DRAINS
 from clipzy_api.inputs.multipart import FRAMING_LIMIT_BYTES
 from tests.support.forms import CONTENT_TYPE, mp4_bytes, part, video_form
 from tests.support.node_upload import uploads_by_node
@@ -50,7 +50,7 @@ def test_too_large_by_declaration_is_refused_before_a_byte_comes(small_front_end
 
 def test_silent_clients_hold_up_nobody(small_front_end: FrontEnd) -> None:
     # Given more refused clients than are drained at once, who have begun to send and then wait
-    silent = [connect(small_front_end.port) for _ in range(DRAINS_AT_ONCE + 2)]
+    silent = [connect(small_front_end.port) for _ in range(DRAINS + 2)]
     try:
         for connection in silent:
             connection.sendall(head(VIDEOS, length=90 << 20) + b"--")
@@ -174,11 +174,11 @@ def test_compressed_bodies_are_not_taken(front_end: FrontEnd, encoding: str) -> 
 def test_slow_uploads_leave_room_for_those_who_poll(front_end: FrontEnd) -> None:
     # Given as many uploads under way as are taken at once, none of which moves
     beginning = head(VIDEOS, length=10 << 20) + part("file", mp4_bytes(300_000), filename="a.mp4")
-    slow = [connect(front_end.port) for _ in range(BODIES_AT_ONCE)]
+    slow = [connect(front_end.port) for _ in range(REQUEST_BODIES)]
     try:
         for connection in slow:
             connection.sendall(beginning)
-        assert eventually(lambda: len(front_end.unfinished()) == BODIES_AT_ONCE)
+        assert eventually(lambda: len(front_end.unfinished()) == REQUEST_BODIES)
 
         # When others come, then polling is answered and one more upload is told to come later
         assert front_end.get("/healthz").status_code == 200

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, cast
 
+from clipzy_storage.redis_client import RedisDatabase
 from clipzy_storage.backends.base import BlobInfo, Storage
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.jobs.admin import JobAdmin
@@ -32,7 +33,7 @@ def clear(deployment: Deployment) -> dict[str, int]:
     """Do what the janitor and the reaper do now and then; how many things of each kind were removed."""
     storage = deployment.store.storage
     settings = Settings.from_env(deployment.store.settings)
-    upkeep = JobAdmin(deployment.redis.direct_url)
+    upkeep = JobAdmin(RedisDatabase(deployment.redis.direct_url))
     removed = {kind.value: count for kind, count in GarbageCollector(aged(storage), upkeep, settings).sweep().items()}
     removed["unfinished"] = storage.sweep_incomplete(0)  # nobody writes any more
     removed["scratch"] = sum(scratch.sweep(worker.scratch) for worker in deployment.workers)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from clipzy_storage.redis_client import RedisDatabase
 from clipzy_storage import keys
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.jobs.store import JobStore
@@ -35,7 +36,7 @@ def tree(folder: Path) -> set[str]:
 def test_what_is_well_is_said_in_one_line(shelf: Shelf, redis_url: str, tmp_path: Path) -> None:
     # Given a storage and a Redis that agree
     shelf.completed_job(job=shelf.new_job(shelf.upload(hours=100)), hours=100)
-    JobStore(redis_url, lease_seconds=60).submit(shelf.open_job(hours=2))
+    JobStore(RedisDatabase(redis_url), lease_seconds=60).submit(shelf.open_job(hours=2))
     before = tree(tmp_path)
 
     # When it is checked, deeply

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from clipzy_api.cli import commands
-from clipzy_api.concurrency_limits import BODIES_AT_ONCE
+from clipzy_api.concurrency_limits import REQUEST_BODIES
 from clipzy_api.server.run import STOP_SECONDS as WEB_STOP_SECONDS
 from clipzy_storage.config import settings
 from clipzy_worker.runtime.shutdown import STOP_SECONDS as WORKER_STOP_SECONDS
@@ -177,7 +177,7 @@ def test_nobody_waits_for_a_service_that_may_not_be_there() -> None:
 def test_nginx_leaves_room_for_others_than_one_client() -> None:
     default = re.search(r"NGINX_BODIES_PER_CLIENT:-(\d+)", (COMPOSE / "nginx.sh").read_text())
     assert default
-    assert int(default[1]) < BODIES_AT_ONCE
+    assert int(default[1]) < REQUEST_BODIES
 
 
 def test_scripts_may_be_executed() -> None:

@@ -3,7 +3,7 @@
 import re
 from contextlib import ExitStack
 
-from clipzy_api.concurrency_limits import EVENTS_AT_ONCE
+from clipzy_api.concurrency_limits import EVENT_STREAMS
 from clipzy_api.views.events import BEAT_SECONDS
 from tests.support.event_stream import EventStream
 from tests.support.nginx import SCRIPT, Nginx
@@ -40,7 +40,7 @@ def test_clients_that_leave_nginx_leave_the_front_end(nginx: Nginx, front_end: F
     # Given as many that follow a job through nginx as the front end serves at once
     job_id = submit(front_end)["job_id"]
     with ExitStack() as stack:
-        streams = [stack.enter_context(EventStream(nginx.port, job_id)) for _ in range(EVENTS_AT_ONCE)]
+        streams = [stack.enter_context(EventStream(nginx.port, job_id)) for _ in range(EVENT_STREAMS)]
         assert {stream.status for stream in streams} == {200}
         with EventStream(nginx.port, job_id) as one_more:
             assert (one_more.status, one_more.headers["Content-Type"]) == (503, "application/problem+json")

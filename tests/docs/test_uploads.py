@@ -17,7 +17,7 @@ SCRIPT = (Path(__file__).parents[2] / "compose/nginx.sh").read_text()
     "said",
     [
         f"threads {limits.THREADS}",
-        f"{limits.BODIES_AT_ONCE} bodies, {limits.DOWNLOADS_AT_ONCE} downloads, {limits.DRAINS_AT_ONCE} drains",
+        f"{limits.REQUEST_BODIES} bodies, {limits.DOWNLOADS} downloads, {limits.DRAINS} drains",
         f"blocks of {request_body.BLOCK_BYTES >> 10} KiB",
         f"{multipart.MAX_PARTS} parts, {multipart.MAX_HEADER_BYTES >> 10} KiB of headers each",
         f"{multipart.FRAMING_LIMIT_BYTES >> 20} MiB beside the file, "

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from clipzy_storage.redis_client import RedisDatabase
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.guard import members
 from tests.support.deployment import eventually, free_port
@@ -76,7 +77,7 @@ def fresh_database(redis_server: str, number: int) -> str:
     url = redis_server.removesuffix("/0") + f"/{number}"
     with redis.Redis.from_url(url) as client:
         client.flushdb()
-    members.open_fresh(url)
+    members.open_fresh(RedisDatabase(url))
     return url
 
 

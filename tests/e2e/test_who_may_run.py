@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
+from clipzy_storage.redis_client import RedisDatabase
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import QueueUnavailable
 from clipzy_storage.guard import guard, members
@@ -97,7 +98,7 @@ def test_a_worker_that_finds_another_in_its_place_stops(stack: Stack, redis_url:
     member = members.new_member(
         settings, role="worker", name="other", storage_id=storage_id, storage=str(stack.storage)
     )
-    other = guard.Guard(redis_url, member, member_id="other")
+    other = guard.Guard(RedisDatabase(redis_url), member, member_id="other")
     redis_client.delete("clipzy:guard:members", "clipzy:guard:beats")
     other.join(is_new=True)
     # When it wakes and beats
@@ -108,7 +109,7 @@ def test_a_worker_that_finds_another_in_its_place_stops(stack: Stack, redis_url:
 
 def is_open_fresh(redis_url: str) -> bool:
     with suppress(QueueUnavailable):
-        members.open_fresh(redis_url)
+        members.open_fresh(RedisDatabase(redis_url))
         return True
     return False
 

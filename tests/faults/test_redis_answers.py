@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from clipzy_api.concurrency_limits import BODIES_AT_ONCE
+from clipzy_api.concurrency_limits import REQUEST_BODIES
 from clipzy_api.task_queue import Queue
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import QueueUnavailable
@@ -196,7 +196,7 @@ def test_those_who_announce_at_once_do_not_wait_for_each_other(redis_behind_prox
         return time.monotonic() - began_at
 
     # When more uploads end at once than may be received at once
-    with silent(redis_behind_proxy), ThreadPoolExecutor(2 * BODIES_AT_ONCE) as requests:
-        waits = list(requests.map(announce, range(2 * BODIES_AT_ONCE)))
+    with silent(redis_behind_proxy), ThreadPoolExecutor(2 * REQUEST_BODIES) as requests:
+        waits = list(requests.map(announce, range(2 * REQUEST_BODIES)))
     # Then none of them is kept for longer than one alone
     assert max(waits) < LIMIT_SECONDS

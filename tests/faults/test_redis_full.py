@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import redis
 
+from clipzy_storage.redis_client import RedisDatabase
 from clipzy_storage import keys
 from clipzy_storage.errors import QueueUnavailable
 from clipzy_storage.jobs import store as jobs_module
@@ -35,7 +36,7 @@ STEPS: dict[str, Step] = {
 
 @pytest.fixture
 def jobs(redis_url: str) -> JobStore:
-    return JobStore(redis_url, lease_seconds=60)
+    return JobStore(RedisDatabase(redis_url), lease_seconds=60)
 
 
 @contextmanager

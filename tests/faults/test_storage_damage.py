@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from clipzy_storage.redis_client import RedisDatabase
 from clipzy_storage import keys
 from clipzy_storage.backends.base import Storage, put_bytes
 from clipzy_storage.backends.local.storage import LocalStorage
@@ -98,7 +99,7 @@ def test_a_committed_index_that_changes_before_it_is_published_fails_the_job(
 ) -> None:
     """Without the comparison it is published; where a bucket notices it, the job would else be concluded for ever."""
     storage, flip = damage
-    jobs, job = JobStore(redis_url, lease_seconds=60), new_job(storage_id="a")
+    jobs, job = JobStore(RedisDatabase(redis_url), lease_seconds=60), new_job(storage_id="a")
     # Given a job whose attempt is committed, and whose index then changes in storage
     durable_records.write_open_job(storage, job)
     jobs.submit(job)

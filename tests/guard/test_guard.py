@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import pytest
 
+from clipzy_storage.redis_client import RedisDatabase
 from clipzy_storage import keys
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import ConfigurationError, QueueUnavailable
@@ -33,7 +34,7 @@ def member(
 
 
 def guarding(redis_url: str, who: Member) -> Guard:
-    return Guard(redis_url, who, member_id=who.name)
+    return Guard(RedisDatabase(redis_url), who, member_id=who.name)
 
 
 def join(redis_url: str, who: Member) -> Guard:
@@ -112,7 +113,7 @@ def test_rule_3_a_storage_that_nobody_uses_any_more_is_replaced_with_a_warning(
     # When one with a new storage joins
     join(redis_url, member("new", storage_id="s2"))
     # Then the new one is pinned, and the log says so
-    assert members.pinned_storage_id(redis_url) == "s2"
+    assert members.pinned_storage_id(RedisDatabase(redis_url)) == "s2"
     assert "guard.storage_replaced" in caplog.text
     assert "s1" in caplog.text
 

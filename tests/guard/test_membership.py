@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from clipzy_api.membership import Membership
+from clipzy_storage.redis_client import RedisDatabase
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.errors import StorageUnavailable
 from clipzy_storage.guard.guard import Guard
@@ -28,7 +29,7 @@ def serving(redis_url: str, root: Path) -> tuple[Membership, Callable[[], Guard]
     def prove() -> Guard:
         process = ProcessIdentity.own().as_dict()
         member = Member("web", "web", storage.prepare(), str(root), alone=False, process=process)
-        return Guard(redis_url, member, member_id="web")
+        return Guard(RedisDatabase(redis_url), member, member_id="web")
 
     return Membership(prove, storage), prove
 

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from clipzy_storage.redis_client import RedisDatabase
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.guard.guard import Guard
 from clipzy_storage.jobs.store import JobStore
@@ -11,7 +12,7 @@ from tests.support.guards import Join
 
 @pytest.fixture
 def jobs(redis_url: str) -> JobStore:
-    return JobStore(redis_url, lease_seconds=60)
+    return JobStore(RedisDatabase(redis_url), lease_seconds=60)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from clipzy_storage.redis_client import RedisDatabase
 from clipzy_storage.jobs.store import JobStore, Lease, PendingCompletion
 from clipzy_storage.models.records import ErrorCode, Status
 from tests.support.records import STORAGE_ID, claimed, finish, let_leases_expire, seen, submitted
@@ -97,7 +98,7 @@ def test_a_job_that_is_decided_cannot_be_cancelled(jobs: JobStore) -> None:
 
 def test_of_cancelling_and_completing_exactly_one_wins(jobs: JobStore, redis_url: str) -> None:
     """Two hundred races. With the look at the wish taken out of commit.lua some jobs complete after a 202."""
-    other = JobStore(redis_url, lease_seconds=60)
+    other = JobStore(RedisDatabase(redis_url), lease_seconds=60)
     seed = os.urandom(4).hex()
     chance, verdicts = random.Random(seed), set()
     with ThreadPoolExecutor(1) as canceller:

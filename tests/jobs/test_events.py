@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from clipzy_storage.redis_client import RedisDatabase
 from clipzy_storage.jobs.events import FIRST, JobEvents
 from clipzy_storage.jobs.store import JobStore, Lease
 from clipzy_storage.models.records import ErrorCode
@@ -12,7 +13,7 @@ from tests.support.records import claimed, finish, submitted
 
 @pytest.fixture
 def events(redis_url: str) -> JobEvents:
-    return JobEvents(redis_url)
+    return JobEvents(RedisDatabase(redis_url))
 
 
 def story(events: JobEvents, job_id: str, after: str = FIRST) -> list[tuple[Any, ...]]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from clipzy_storage.redis_client import RedisDatabase
 from clipzy_storage.errors import JobNotFound, QueueUnavailable
 from clipzy_storage.jobs.store import Claim, JobStore, Lease
 from clipzy_storage.models.records import EVERYONE, ErrorCode, Status
@@ -54,7 +55,7 @@ def test_only_one_of_many_claims_wins(jobs: JobStore, redis_url: str) -> None:
     gate = threading.Barrier(16)
 
     def worker(number: int) -> None:
-        store = JobStore(redis_url, lease_seconds=60)
+        store = JobStore(RedisDatabase(redis_url), lease_seconds=60)
         gate.wait()
         if claim := store.claim(job.job_id, nonce=f"n{number}", storage_id=STORAGE_ID):
             winners.append(claim)
@@ -155,7 +156,7 @@ def test_a_foreign_job_is_not_found(jobs: JobStore) -> None:
 
 
 def test_where_redis_is_away_nothing_was_done_for_certain() -> None:
-    jobs = JobStore("redis://127.0.0.1:1/0", lease_seconds=60)
+    jobs = JobStore(RedisDatabase("redis://127.0.0.1:1/0"), lease_seconds=60)
     with pytest.raises(QueueUnavailable) as caught:
         jobs.submit(new_job())
     assert caught.value.certain

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from clipzy_storage.redis_client import RedisDatabase
 from clipzy_storage import keys
 from clipzy_storage.backends.base import put_bytes, put_json, read_bytes
 from clipzy_storage.backends.local.storage import LocalStorage
@@ -34,7 +35,7 @@ DEFAULTS = {"sprites": True, "shots": {"sensitivity": 3}, "analyses": ["style", 
 
 @pytest.fixture
 def upkeep(redis_url: str) -> JobAdmin:
-    found = JobAdmin(redis_url)
+    found = JobAdmin(RedisDatabase(redis_url))
     found.set_reconciled(found.server_run())
     return found
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from clipzy_storage.redis_client import RedisDatabase
 from clipzy_storage import keys
 from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.store import JobStore
@@ -215,8 +216,8 @@ class Deployment:
 
     def __init__(self, shelf: Shelf, redis_url: str) -> None:
         self.shelf = shelf
-        self.jobs = JobStore(redis_url, lease_seconds=60)
-        self.upkeep = JobAdmin(redis_url)
+        self.jobs = JobStore(RedisDatabase(redis_url), lease_seconds=60)
+        self.upkeep = JobAdmin(RedisDatabase(redis_url))
 
     def submitted(self, *, hours: float = 2) -> Job:
         return self.jobs.submit(self.shelf.open_job(hours=hours))

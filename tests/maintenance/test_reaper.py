@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from clipzy_storage.redis_client import RedisDatabase
 from clipzy_storage import keys
 from clipzy_storage.backends.base import put_bytes, read_bytes
 from clipzy_storage.backends.local.storage import LocalStorage
@@ -42,13 +43,13 @@ def hints() -> Hints:
 @pytest.fixture
 def place(make_settings: Any, storage: LocalStorage, hints: Hints) -> WorkerContext:
     settings: Settings = make_settings()
-    jobs = JobStore(settings.redis_url, lease_seconds=60)
+    jobs = JobStore(RedisDatabase(settings.redis_url), lease_seconds=60)
     return WorkerContext(
         settings=settings,
         storage=storage,
         storage_id=storage.prepare(),
         jobs=jobs,
-        upkeep=JobAdmin(settings.redis_url),
+        upkeep=JobAdmin(RedisDatabase(settings.redis_url)),
         leases=LeaseRenewer(jobs),
         hint=hints,
     )
@@ -187,6 +188,6 @@ def test_one_reaper_at_a_time(place: WorkerContext, redis_client: Any) -> None:
 
 
 def test_a_reaper_without_redis_says_so() -> None:
-    away = JobAdmin("redis://127.0.0.1:1/0")
+    away = JobAdmin(RedisDatabase("redis://127.0.0.1:1/0"))
     with pytest.raises(QueueUnavailable):
         away.try_lock("reaper", seconds=10)

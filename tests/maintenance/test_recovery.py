@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from clipzy_storage.redis_client import RedisDatabase
 from clipzy_storage import keys
 from clipzy_storage.backends.base import put_bytes
 from clipzy_storage.backends.local.storage import LocalStorage
@@ -24,7 +25,7 @@ LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 
 @pytest.fixture
 def upkeep(redis_url: str) -> JobAdmin:
-    return JobAdmin(redis_url)
+    return JobAdmin(RedisDatabase(redis_url))
 
 
 @pytest.fixture

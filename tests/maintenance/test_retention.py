@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import pytest
 
+from clipzy_storage.redis_client import RedisDatabase
 from clipzy_storage import keys
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import QueueUnavailable, StorageUnavailable, VideoGone
@@ -258,7 +259,7 @@ def test_several_sweeps_at_once_do_no_harm(shelf: Shelf, leftovers: Sweep) -> No
 @on_both
 def test_redis_says_what_is_in_use(shelf: Shelf, redis_url: str) -> None:
     # Given an old upload, and a Redis whose records have not been compared with storage
-    jobs, upkeep = JobStore(redis_url, lease_seconds=60), JobAdmin(redis_url)
+    jobs, upkeep = JobStore(RedisDatabase(redis_url), lease_seconds=60), JobAdmin(RedisDatabase(redis_url))
     leftovers = GarbageCollector(
         shelf.storage, upkeep, Settings.from_env({"UPLOAD_TTL_HOURS": "6", "RESULT_TTL_HOURS": "6"})
     )

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from clipzy_storage.redis_client import RedisDatabase
 from clipzy_storage import keys
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.guard.guard import Guard, NotYet
@@ -24,8 +25,8 @@ def new_guard(redis_url: str, name: str, storage: LocalStorage, *, proof_seconds
         alone=False,
         process=ProcessIdentity.own().as_dict(),
     )
-    prover = MountVerifier(redis_url, storage, member_id=name, proof_seconds=proof_seconds)
-    return Guard(redis_url, member, member_id=name, prover=prover)
+    prover = MountVerifier(RedisDatabase(redis_url), storage, member_id=name, proof_seconds=proof_seconds)
+    return Guard(RedisDatabase(redis_url), member, member_id=name, prover=prover)
 
 
 def join(newcomer: Guard, *members: Guard) -> None:

@@ -11,6 +11,7 @@ from flask import Flask
 from clipzy_api.app import create_app
 from clipzy_api.membership import Membership
 from clipzy_api.task_queue import Queue
+from clipzy_storage.redis_client import RedisDatabase
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.guard.guard import Guard
@@ -32,8 +33,8 @@ def unconnected_app(folder: Path, **settings: str) -> Flask:
     return create_app(
         settings=given,
         storage=storage,
-        jobs=JobStore(given.redis_url, lease_seconds=60),
-        upkeep=JobAdmin(given.redis_url),
+        jobs=JobStore(RedisDatabase(given.redis_url), lease_seconds=60),
+        upkeep=JobAdmin(RedisDatabase(given.redis_url)),
         queue=Queue(given),
         membership=Membership(prove, storage),
     )

@@ -15,6 +15,7 @@ import requests
 
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
 from clipzy_api.cli.supervisor import Child
+from clipzy_storage.redis_client import RedisDatabase
 from clipzy_storage import keys
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.jobs.admin import JobAdmin
@@ -75,7 +76,7 @@ class FrontEnd:
 
     @property
     def upkeep(self) -> JobAdmin:
-        return JobAdmin(self.redis_url)
+        return JobAdmin(RedisDatabase(self.redis_url))
 
     def unfinished(self) -> list[str]:
         """Names of uploads that have not been published."""
@@ -168,7 +169,7 @@ def running_front_end(
     try:
         assert eventually(lambda: process.poll() is not None or _is_ready(port)), log.read_text()
         assert process.poll() is None, log.read_text()
-        jobs = JobStore(redis_url, lease_seconds=60)
+        jobs = JobStore(RedisDatabase(redis_url), lease_seconds=60)
         yield FrontEnd(port, root, LocalStorage(root, shared=False), jobs, log, process, redis_url)
     finally:
         process.terminate()

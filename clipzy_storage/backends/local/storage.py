@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from clipzy_storage import keys
-from clipzy_storage.backends.base import BlobInfo, Link, StorageWriter, copy_through
+from clipzy_storage.backends.base import BlobInfo, StorageWriter, copy_through
 from clipzy_storage.backends.local.dirfd import (
     BLOCKED,
     FULL,
@@ -40,6 +40,7 @@ from clipzy_storage.errors import (
     StorageUnavailable,
 )
 from clipzy_storage.keys import folder_of, segments_of
+from clipzy_storage.models.records import Link
 
 FREE_RESERVE_BYTES = 256 << 20
 

@@ -11,7 +11,7 @@ from threading import BoundedSemaphore
 from typing import BinaryIO, Literal
 
 from clipzy_storage import keys
-from clipzy_storage.backends.base import BlobInfo, Link, StorageWriter, copy_through
+from clipzy_storage.backends.base import BlobInfo, StorageWriter, copy_through
 from clipzy_storage.backends.content_types import content_disposition_of, content_type_of
 from clipzy_storage.backends.s3.client import S3Client, metadata_of
 from clipzy_storage.backends.s3.errors import NotSupported, explained
@@ -29,6 +29,7 @@ from clipzy_storage.errors import (
     StorageUnavailable,
 )
 from clipzy_storage.keys import folder_of, segments_of
+from clipzy_storage.models.records import Link
 
 SMALLEST_PART_BYTES = 5 << 20
 MOST_PARTS = 9000  # the services take 10,000, all but the last of one size

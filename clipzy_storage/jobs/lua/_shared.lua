@@ -1,20 +1,36 @@
--- Shared by every transition; together these files are the only table of a job's states.
+-- Shared by every transition; together these files are the only definition of a job's states.
 --
 --   (none) -submit-> queued -claim-> running -commit/fail-> committing -finish-> completed | failed | cancelled
---                      ^---- release, reap ----'               (decided; made durable and published meanwhile)
---   queued or running -cancel-> committing; restore makes a record of what storage knows, forget removes one.
+--                      ^---- release, reap ----'             (outcome fixed; being published and made durable)
+--   queued or running -cancel-> committing; restore creates a record from storage, forget deletes one.
 --
--- A caller sees running and committing alike as "processing". All times are Redis' own, in milliseconds.
--- A script may be sent twice: each answers the second time as it did the first, and changes nothing then. Only what
--- reap and stale answered may be lost; the leases and hints that they gave out then run out and are given out again.
+-- A caller sees running and committing alike as "processing". All times are those of Redis, in milliseconds.
+-- A script may be sent twice: it answers the second time as it did the first, and changes nothing. Only the answers of
+-- reap and due_for_notification may be lost; the leases and notifications that they gave out expire and are given again.
+--
+-- Keys, each after the prefix:
+--   job:{id}               hash    the record: record (JSON of what never changes), state, token, attempt, progress, …
+--   job:{id}:events        stream  what a caller saw of the job, one entry per change
+--   jobs:queued            zset    waiting jobs by the time of their last notification
+--   jobs:delayed           zset    waiting jobs by the time at which they are due
+--   jobs:leases            zset    held jobs by the expiry of their lease
+--   jobs:ended             zset    finished jobs by the time they finished
+--   jobs:of:{owner}        zset    an owner's jobs by age; with :{status} those of one visible status
+--   video:{id}:jobs        set     unfinished jobs over the video
+--   video:{id}:gone        string  the video is deleted: new jobs over it are refused
+--   idem:{owner}:{key}     string  fingerprint of the first request under an Idempotency-Key, and the id it created
+--   recipe:{cache key}     zset    finished jobs by result cache key
+--   fence                  counter of tokens
+--   epoch                  string  run id of the server under which the records were reconciled with storage
+--   turn:{name}            string  locks of the janitor and the reaper
 local prefix = KEYS[1]
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
 local MAX_LOST, MAX_CRASHED, MAX_PREEMPTED = 3, 2, 20
-local MAX_ALIKE = 8
+local MAX_CACHED = 8
 local MAX_EVENTS, KEEP_EVENTS_SECONDS, KEEP_ANSWERS_SECONDS = 500, 24 * 3600, 24 * 3600
-local FIRST_DELAY_MS, LONGEST_DELAY_MS, LONGEST_TROUBLE_MS = 10 * 1000, 300 * 1000, 24 * 3600 * 1000
+local FIRST_DELAY_MS, MAX_DELAY_MS, MAX_TRANSIENT_MS = 10 * 1000, 300 * 1000, 24 * 3600 * 1000
 local VISIBLE = { queued = 'queued', running = 'processing', committing = 'processing',
                   completed = 'completed', failed = 'failed', cancelled = 'cancelled' }
 
@@ -24,7 +40,7 @@ local ended_set = prefix .. 'jobs:ended'
 local function job_key(id) return prefix .. 'job:' .. id end
 local function events_key(id) return prefix .. 'job:' .. id .. ':events' end
 
--- The unfinished jobs over one video, which must not be removed under them.
+-- The unfinished jobs over one video, which must not be deleted meanwhile.
 local function users_key(video_id) return prefix .. 'video:' .. video_id .. ':jobs' end
 
 local function get(id, field)
@@ -52,7 +68,7 @@ local function move(id, to)
   set(id, 'state', to)
 end
 
--- What a caller may see of a job, at every change of it. The stream is bounded, and goes some time after its job's end.
+-- What a caller may see of a job, at every change of it. The stream is bounded, and expires after the job has finished.
 local function log_event(id)
   local seen = redis.call('HMGET', job_key(id), 'state', 'progress', 'stage', 'attempt')
   redis.call('XADD', events_key(id), 'MAXLEN', '~', MAX_EVENTS, '*', 'status', VISIBLE[seen[1]], 'progress', seen[2],
@@ -77,7 +93,7 @@ local function new_token(id, nonce)
   return token
 end
 
--- Back into the queue. The caller sends the hint, but for a delayed job: its hint comes by stale.lua when it is due.
+-- Return the job to the queue. The caller notifies workers, except of a delayed job: due_for_notification.lua does.
 local function enqueue(id, delay_ms)
   move(id, 'queued')
   set(id, 'stage', '')
@@ -92,39 +108,38 @@ local function enqueue(id, delay_ms)
   log_event(id)
 end
 
--- The outcome is fixed from here on; whoever holds the lease carries it out, and any other may after it.
-local function decide(id, outcome, ...)
+-- Fix the outcome. The holder of the lease completes the job, and another process may after it.
+local function begin_completion(id, outcome, ...)
   local seen_before = VISIBLE[get(id, 'state')]
   move(id, 'committing')
   set(id, 'outcome', outcome, 'finished_ms', now, ...)
   if seen_before ~= VISIBLE.committing then log_event(id) end
 end
 
--- A job that somebody wants cancelled does not fail any more: it ends as the caller was told that it would.
-local function decide_failed(id, code, message)
-  if get(id, 'cancel') then return decide(id, 'cancelled') end
-  decide(id, 'failed', 'error_code', code, 'error_stage', get(id, 'stage') or '', 'error_message', message)
+-- A job whose cancellation was requested does not fail: it ends as the caller was promised.
+local function begin_failed_completion(id, code, message)
+  if get(id, 'cancel') then return begin_completion(id, 'cancelled') end
+  begin_completion(id, 'failed', 'error_code', code, 'error_stage', get(id, 'stage') or '', 'error_message', message)
 end
 
--- Finished jobs are known by what their results are made of, so that others which ask for the same can be given them.
--- The latest are kept: they will be there for longest.
-local function recipe_key(recipe) return prefix .. 'recipe:' .. recipe end
+-- The result cache: finished jobs by result cache key. The latest are kept, since they will exist for longest.
+local function cache_set(cache_key) return prefix .. 'recipe:' .. cache_key end
 
-local function offer(id, recipe, pipeline_version)
+local function cache_result(id, cache_key, pipeline_version)
   if pipeline_version ~= '' then redis.call('HSET', job_key(id), 'pipeline_version', pipeline_version) end
-  if recipe == '' then return end
-  redis.call('HSET', job_key(id), 'recipe', recipe)
-  redis.call('ZADD', recipe_key(recipe), number(id, 'finished_ms'), id)
-  redis.call('ZREMRANGEBYRANK', recipe_key(recipe), 0, -MAX_ALIKE - 1)
+  if cache_key == '' then return end
+  redis.call('HSET', job_key(id), 'recipe', cache_key)
+  redis.call('ZADD', cache_set(cache_key), number(id, 'finished_ms'), id)
+  redis.call('ZREMRANGEBYRANK', cache_set(cache_key), 0, -MAX_CACHED - 1)
 end
 
-local function withdraw(id)
-  local recipe = get(id, 'recipe')
-  if recipe then redis.call('ZREM', recipe_key(recipe), id) end
+local function uncache(id)
+  local cache_key = get(id, 'recipe')
+  if cache_key then redis.call('ZREM', cache_set(cache_key), id) end
 end
 
--- What was decided becomes visible, and the job leaves everything that unfinished ones are listed in.
-local function end_as(id, outcome)
+-- Make the outcome visible, and take the job out of the listings of unfinished ones.
+local function finish_as(id, outcome)
   move(id, outcome)
   set(id, 'stage', '')
   if outcome == 'completed' then set(id, 'progress', 100) end
@@ -147,7 +162,7 @@ end
 
 local function forget(id)
   local owner = get(id, 'owner')
-  withdraw(id)
+  uncache(id)
   redis.call('ZREM', list_key(owner), id)
   redis.call('ZREM', list_key(owner, VISIBLE[get(id, 'state')]), id)
   for _, listing in ipairs({ queued_set, delayed_set, lease_set, ended_set }) do redis.call('ZREM', listing, id) end
@@ -155,8 +170,8 @@ local function forget(id)
   redis.call('DEL', job_key(id), events_key(id))
 end
 
--- Who first sent this Idempotency-Key, with what, and what came of it. Answers 'new', 'same' or 'mismatch', the id, and
--- whether the key itself is new.
+-- The first request under this Idempotency-Key. Answers 'new', 'same' or 'mismatch', the id that it created, and whether
+-- the key itself is new.
 local function recall(owner, key, fingerprint, id)
   if key == '' then return 'new', id, true end
   local answer_key = prefix .. 'idem:' .. owner .. ':' .. key
@@ -168,8 +183,8 @@ local function recall(owner, key, fingerprint, id)
   return first_id == id and 'new' or 'same', first_id, is_new and true or false
 end
 
--- Whether the records were compared with storage since this server began; otherwise storage may know more than they do.
-local function is_current()
+-- Whether the records were reconciled with storage since this server started; otherwise storage may know more.
+local function is_reconciled()
   return redis.call('GET', prefix .. 'epoch') == string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
 end
 

@@ -1,5 +1,5 @@
--- ARGV: video id. Lets no more jobs over this video in, unless there are unfinished ones. Answers 'dropped' or 'in use'.
+-- ARGV: video id. Refuses new jobs over this video from now on. Answers 1, or 0 if unfinished jobs use it.
 local id = ARGV[1]
-if redis.call('SCARD', users_key(id)) > 0 then return 'in use' end
+if redis.call('SCARD', users_key(id)) > 0 then return 0 end
 redis.call('SET', prefix .. 'video:' .. id .. ':gone', 1, 'EX', 3600)
-return 'dropped'
+return 1

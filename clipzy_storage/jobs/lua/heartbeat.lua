@@ -1,6 +1,5 @@
--- ARGV: id, token, lease in ms, percent, stage. Answers 'held' while the job is the caller's, 'cancel' where it is wanted
--- no more, or 'lost'.
--- An expired lease that nobody has taken over is simply renewed.
+-- ARGV: id, token, lease in ms, percent, stage. Answers 'held', 'cancel' if cancellation was requested, or 'lost' if the
+-- token does not hold the job. An expired lease that no other process has taken over is renewed.
 local id, token, lease_ms, percent, stage = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
 if not holds(id, token, 'running', 'committing') then return 'lost' end
 redis.call('ZADD', lease_set, now + lease_ms, id)

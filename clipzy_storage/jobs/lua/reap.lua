@@ -1,19 +1,20 @@
--- ARGV: grace in ms, lease in ms, nonce, whether expired leases count (1 or 0), then pairs (id, token) whose holder is certainly gone.
+-- ARGV: grace in ms, lease in ms, nonce, whether expired leases count (1 or 0), then pairs (id, token) whose holder is
+-- certainly gone.
 -- Two phases: an expired lease first makes its job suspect; only one still silent after the grace is taken away.
--- Answers {ids put back into the queue, (id, token) pairs that the caller must now conclude}.
+-- Answers {ids returned to the queue, (id, token) pairs that the caller must complete}.
 local grace_ms, lease_ms, nonce = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
 local requeued, adopted = {}, {}
 
 local function take(id)
   local state = get(id, 'state')
   if state == 'running' and get(id, 'cancel') then
-    decide(id, 'cancelled')
+    begin_completion(id, 'cancelled')
   elseif state == 'running' and redis.call('HINCRBY', job_key(id), 'lost', 1) < MAX_LOST then
     enqueue(id, 0)
     requeued[#requeued + 1] = id
     return
   elseif state == 'running' then
-    decide_failed(id, 'WORKER_LOST', 'the worker was lost ' .. MAX_LOST .. ' times while it processed this job')
+    begin_failed_completion(id, 'WORKER_LOST', 'the worker was lost ' .. MAX_LOST .. ' times while it processed this job')
   elseif state ~= 'committing' then
     redis.call('ZREM', lease_set, id)
     return

@@ -1,10 +1,11 @@
 -- ARGV: id, token, reason (preempted, transient or crashed), message for a job that fails by it.
--- Crashes and stops are counted. Trouble that passes (transient) is waited out for longer each time, up to a day.
--- Answers 'queued', 'delayed', 'decided' (failed or cancelled, to be concluded by the caller) or '' where it is not the caller's.
+-- Crashes and preemptions are counted. After transient errors the job waits longer each time, for up to a day in all.
+-- Answers 'queued', 'delayed', 'pending' (failed or cancelled; the caller completes it) or '' if the token does not hold
+-- the job.
 local id, token, reason, message = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 if get(id, 'token') ~= token then return '' end
 if get(id, 'released_token') == token then
-  if get(id, 'state') ~= 'queued' then return 'decided' end
+  if get(id, 'state') ~= 'queued' then return 'pending' end
   return now < number(id, 'not_before_ms') and 'delayed' or 'queued'
 end
 if get(id, 'state') ~= 'running' then return '' end
@@ -18,8 +19,8 @@ else
   is_enough = times >= (reason == 'crashed' and MAX_CRASHED or MAX_PREEMPTED)
 end
 if is_enough or get(id, 'cancel') then
-  decide_failed(id, 'PROCESSING_FAILED', message)
-  return 'decided'
+  begin_failed_completion(id, 'PROCESSING_FAILED', message)
+  return 'pending'
 end
 enqueue(id, delay_ms)
 return delay_ms > 0 and 'delayed' or 'queued'

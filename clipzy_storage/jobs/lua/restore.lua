@@ -1,8 +1,8 @@
--- What storage knows of a job that Redis has lost, or knows only as it was before.
+-- Takes over what storage knows of a job that Redis has lost, or was set back for.
 -- ARGV: id, owner, storage id, the unchanging part as JSON, created in ms, state: queued or a final one. With a final one
 --       also: attempt, percent, started in ms or '', finished in ms, error code, stage and message, whether its result has
---       expired (1 or 0); what its result is made of, or '', and the version of the pipeline.
--- Answers 'restored', 'ended' where Redis thought it unfinished, or 'known'.
+--       expired (1 or 0), result cache key or '', pipeline version.
+-- Answers 'restored', 'ended' if the record was unfinished, or 'known'.
 local id, owner, storage_id, record, created_ms, state = unpack(ARGV)
 local before = get(id, 'state')
 if is_final(before) or (before and state == 'queued') then return 'known' end
@@ -20,9 +20,9 @@ if state ~= 'queued' then
     'error_stage', ARGV[12], 'error_message', ARGV[13])
   if ARGV[9] ~= '' then set(id, 'started_ms', ARGV[9]) end
   if ARGV[14] == '1' then set(id, 'expired', 1) end
-  end_as(id, state)  -- whoever is just concluding it, with the same record, finds it concluded
-  offer(id, ARGV[15], ARGV[16])
-  if not before then redis.call('DEL', events_key(id)) end  -- nobody has followed this record
+  finish_as(id, state)  -- a process that is completing it with the same record finds it finished
+  cache_result(id, ARGV[15], ARGV[16])
+  if not before then redis.call('DEL', events_key(id)) end  -- no client has followed this record
 else
   log_event(id)
 end

@@ -1,5 +1,5 @@
--- ARGV: id, owner, storage id, the record's unchanging part as JSON, Idempotency-Key or '', fingerprint of what was sent
--- Answers {'new', record…}, {'same' or 'mismatch', id of the first job under this key} or {'gone'}: the video was removed.
+-- ARGV: id, owner, storage id, the record's unchanging part as JSON, Idempotency-Key or '', fingerprint of the request.
+-- Answers {'new', record…}, {'same' or 'mismatch', id of the first job under this key} or {'gone'}: the video is deleted.
 local id, owner, storage_id, record, key, fingerprint = unpack(ARGV)
 if redis.call('EXISTS', prefix .. 'video:' .. cjson.decode(record).video_id .. ':gone') == 1 then return { 'gone' } end
 local verdict, first_id, is_new_key = recall(owner, key, fingerprint, id)

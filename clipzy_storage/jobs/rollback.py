@@ -1,4 +1,4 @@
-"""What a request has written so far, taken back unless the request succeeds."""
+"""Deletes what a request has written so far, unless the request succeeds."""
 
 import logging
 from collections.abc import Iterator
@@ -13,28 +13,28 @@ log = logging.getLogger(__name__)
 
 
 class Rollback:
-    """Used with ``with``: deletes the keys it was told of, last first, unless ``keep`` was called."""
+    """Used with ``with``: at its end deletes the registered keys, last first, unless ``commit`` was called."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
         self._keys: list[str] = []
 
-    def remember(self, key: str) -> None:
-        """Say, before it is written, that this request writes ``key``: a failed write may have written it after all."""
+    def on_failure_delete(self, key: str) -> None:
+        """Register ``key`` before it is written: a failed write may have written it after all."""
         self._keys.append(key)
 
-    def keep(self) -> None:
-        """What was written so far stays."""
+    def commit(self) -> None:
+        """Keep what was written so far."""
         self._keys.clear()
 
     @contextmanager
-    def kept_if_redis_may_know(self) -> Iterator[None]:
-        """Around a command to Redis: where its answer was lost, what was written stays, for Redis may know of it."""
+    def committed_if_redis_may_know(self) -> Iterator[None]:
+        """Around a command to Redis: if its answer was lost, Redis may know of the files, so they are kept."""
         try:
             yield
         except QueueUnavailable as error:
             if not error.certain:
-                self.keep()
+                self.commit()
             raise
 
     def __enter__(self) -> Self:
@@ -46,5 +46,5 @@ class Rollback:
         for key in reversed(self._keys):
             try:
                 self._storage.delete(key)
-            except StorageError as trouble:  # the request's own error is the one to answer with
-                log.warning("undo.failed: %s stays behind: %s", key, trouble)
+            except StorageError as failure:  # the request's own error is the one to answer with
+                log.warning("rollback.failed: %s stays behind: %s", key, failure)

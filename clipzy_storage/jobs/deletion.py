@@ -1,0 +1,27 @@
+"""Deletes a finished job."""
+
+from clipzy_storage import keys
+from clipzy_storage.backends.base import Storage
+from clipzy_storage.failpoints import failpoint
+from clipzy_storage.jobs import durable_records
+from clipzy_storage.jobs.admin import JobAdmin
+
+
+def delete_job(storage: Storage, admin: JobAdmin, job_id: str) -> None:
+    """Delete every trace of a finished job, in an order that leads to the same state wherever it is interrupted.
+
+    The open record goes first: alone, without the done record, it would make the job run again after a loss of Redis.
+    Once the done record is gone the job is deleted for good: files of its result belong to no job, so the garbage
+    collector deletes them, and a rebuild of Redis finds nothing to restore. The Redis record goes last: until then the
+    job is known as finished, so that deleting it again comes by here once more.
+
+    Raises ``StorageError``, ``QueueUnavailable``.
+    """
+    durable_records.remove_open_job(storage, job_id)
+    failpoint("open-deleted")
+    storage.delete(keys.done_job(job_id))
+    failpoint("done-deleted")
+    for blob in list(storage.list(keys.result_prefix(job_id))):
+        storage.delete(blob.key)
+    failpoint("results-deleted")
+    admin.forget(job_id, while_it_is="final")
