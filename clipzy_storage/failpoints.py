@@ -1,19 +1,27 @@
-"""Places in the job protocol where a test may have a process die, as a power cut would have it.
+"""Failpoints: named places in the job protocol where tests have a process exit or pause, as a power cut would have it.
 
-``CLIPZY_CRASH_AT=NAME`` ends the process at the point of that name, without any clean-up; ``CLIPZY_CRASH_AT=@FILE``
-does so once at the point that FILE names, and removes the file. It is no setting: nothing but the tests and the drill
-of ``docs/reliability.md`` use it.
+``CLIPZY_FAILPOINTS`` names a file with one line, ``NAME ACTION``; without the variable failpoints do nothing. Actions:
+
+- ``exit``: every process that reaches the failpoint exits there, without any clean-up;
+- ``exit-once``: the first process that reaches it removes the file and exits;
+- ``pause``: a process that reaches it waits there until the file is removed or says something else.
+
+It is no setting: only the tests and the drill of ``docs/reliability.md`` use it.
 """
 
 import logging
 import os
+import time
 from pathlib import Path
+from typing import Literal, get_args
 
+VARIABLE = "CLIPZY_FAILPOINTS"
 EXIT_STATUS = 137  # as of a process that was killed
+PAUSE_CHECK_SECONDS = 0.02
 
 # In the order in which a job passes them.
-FRONT_END = ("upload-stored", "video-recorded", "job-opened", "job-submitted", "hint-sent")
-WORKER = (
+FrontEndFailpoint = Literal["upload-stored", "video-recorded", "job-opened", "job-submitted", "workers-notified"]
+AttemptFailpoint = Literal[
     "claimed",
     "source-copied",
     "artifact-stored",
@@ -23,29 +31,53 @@ WORKER = (
     "done-recorded",
     "finished",
     "released",
-    "abandoned",
-)
-UPKEEP = ("cancel-wished", "cancel-decided", "open-deleted", "done-deleted", "results-deleted", "job-restored")
-NAMES = (*FRONT_END, *WORKER, *UPKEEP)
+    "cancel-confirmed",
+]
+AdminFailpoint = Literal[
+    "cancellation-requested",
+    "cancellation-pending",
+    "open-deleted",
+    "done-deleted",
+    "results-deleted",
+    "job-restored",
+]
+Failpoint = FrontEndFailpoint | AttemptFailpoint | AdminFailpoint
+Action = Literal["exit", "exit-once", "pause"]
+
+FRONT_END: tuple[Failpoint, ...] = get_args(FrontEndFailpoint)
+ATTEMPT: tuple[Failpoint, ...] = get_args(AttemptFailpoint)
+ADMIN: tuple[Failpoint, ...] = get_args(AdminFailpoint)
 
 log = logging.getLogger(__name__)
 
 
-def failpoint(name: str) -> None:
-    """End this process here and now if it was asked to."""
-    assert name in NAMES, name
-    asked = os.environ.get("CLIPZY_CRASH_AT")
-    if asked and (asked == name or (asked.startswith("@") and _taken(Path(asked[1:]), name))):
-        log.warning("crash.as_asked: %s", name)
+def failpoint(name: Failpoint) -> None:
+    """Exit or pause here if a test ordered it."""
+    file_name = os.environ.get(VARIABLE)
+    if file_name:
+        _obey(Path(file_name), name)
+
+
+def _obey(file: Path, name: Failpoint) -> None:
+    while (action := _ordered(file, name)) == "pause":
+        time.sleep(PAUSE_CHECK_SECONDS)
+    if action == "exit" or (action == "exit-once" and _is_first(file)):
+        log.warning("failpoint.exit: %s", name)
         os._exit(EXIT_STATUS)
 
 
-def _taken(order: Path, name: str) -> bool:
-    """Whether this process is the one that carries out what the file orders."""
+def _ordered(file: Path, name: Failpoint) -> str:
+    """The action that the file orders for this failpoint; empty if none."""
     try:
-        if order.read_text().strip() != name:
-            return False
-        order.unlink()
-    except OSError:
+        ordered_name, _, action = file.read_text().strip().partition(" ")
+    except FileNotFoundError:
+        return ""
+    return action if ordered_name == name else ""
+
+
+def _is_first(file: Path) -> bool:
+    try:
+        file.unlink()
+    except FileNotFoundError:
         return False
     return True

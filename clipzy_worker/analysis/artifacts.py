@@ -13,7 +13,7 @@ from clipzy_worker.analysers.audio.waveform_image import draw
 from clipzy_worker.analysers.images.contact_sheet import write_contact_sheet
 from clipzy_worker.analysers.images.jpeg import write_jpeg
 from clipzy_worker.analysers.images.poster import Draft
-from clipzy_worker.analysis.video_pass import Analysers
+from clipzy_worker.analysis.frame_analysers import Analysers
 from clipzy_worker.decode.still import repainted
 from clipzy_worker.sandbox.request import MediaRequest
 

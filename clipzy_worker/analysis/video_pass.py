@@ -1,54 +1,22 @@
 """Shows every picture to all who watch, and gathers what they have found."""
 
-from collections.abc import Iterator
 from dataclasses import asdict
 from fractions import Fraction
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from av.video.frame import VideoFrame
 
-from clipzy_storage.models.job_config import JobConfig
-from clipzy_worker.analysers.base import Frame, FrameAnalyser
-from clipzy_worker.analysers.color.color import Colors
+from clipzy_worker.analysers.base import Frame
 from clipzy_worker.analysers.frame_rate import FrameRateEstimator
-from clipzy_worker.analysers.images.poster import Poster
-from clipzy_worker.analysers.images.sprites import Sprites
-from clipzy_worker.analysers.images.thumbnails import Thumbnails, thumbnails
-from clipzy_worker.analysers.motion.motion import Motions
-from clipzy_worker.analysers.shots.shots import Shots
 from clipzy_worker.analysis.artifacts import write_curves, write_stills
 from clipzy_worker.analysis.demux import Decoding
+from clipzy_worker.analysis.frame_analysers import Analysers
 from clipzy_worker.analysis.timings import Clock
 from clipzy_worker.decode.picture import Geometry, Painter, quarter_turns
 from clipzy_worker.decode.source import Source
 from clipzy_worker.errors import InvalidMedia
 from clipzy_worker.sandbox.request import MediaRequest
-
-POSTER_SIDE = 1280
-
-
-class Analysers:
-    """Those that ``config`` asks for; the others are ``None``."""
-
-    def __init__(self, config: JobConfig, geometry: Geometry, out_folder: Path) -> None:
-        self.shots = Shots(config.shots)
-        self.poster = Poster(geometry.fitted(side=POSTER_SIDE))
-        self.thumbnails: Thumbnails | None = thumbnails(
-            config.thumbnails,
-            shots=self.shots,
-            size=geometry.fitted(width=config.thumbnails.width),
-            out_folder=out_folder,
-        )
-        self.sprites = Sprites(out_folder) if config.sprites else None
-        self.motions = Motions(self.shots) if "motion" in config.analyses else None
-        self.colors = Colors(self.shots, geometry.shown_size) if "color" in config.analyses else None
-
-    def in_order(self) -> Iterator[tuple[str, FrameAnalyser]]:
-        """The shots first: others ask for them."""
-        yield from ((name, analyser) for name, analyser in vars(self).items() if analyser is not None)
-
 
 _SMALL_PIXELS = 320 * 180
 _DECIMALS = 6

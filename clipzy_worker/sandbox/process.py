@@ -46,7 +46,7 @@ class MediaProcess:
         """``command`` stands in for the media process where its parent is to be tested against a child gone wrong."""
         self._request = request
         # -I: neither PYTHON* variables nor files that lie in the working directory decide what is imported.
-        self._command = command or (sys.executable, "-I", "-m", "clipzy_worker.sandbox", str(os.getpid()))
+        self._command = command or (sys.executable, "-I", "-m", "clipzy_worker.analysis", str(os.getpid()))
         self._messages = Messages()
         self._stderr = bytearray()
         self._broken: str | None = None

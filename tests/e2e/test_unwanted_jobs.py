@@ -7,7 +7,7 @@ from tests.support.deployment import Api, Stack, commands_below, eventually, med
 
 
 def media_processes(pid: int) -> list[int]:
-    return [child for child, line in commands_below(pid).items() if "clipzy_worker.sandbox" in line]
+    return [child for child, line in commands_below(pid).items() if "clipzy_worker.analysis" in line]
 
 
 def test_a_cancelled_job_leaves_nothing(stack: Stack, api: Api, long_clip: Path, clip: Path) -> None:

@@ -39,7 +39,7 @@ def killer_of(worker_pid: int, source: str) -> Iterator[list[int]]:
 
 def files_of(pid: int) -> list[Path]:
     command = Path(f"/proc/{pid}/cmdline").read_bytes()
-    return list(Path(f"/proc/{pid}/fd").iterdir()) if b"clipzy_worker.sandbox" in command else []
+    return list(Path(f"/proc/{pid}/fd").iterdir()) if b"clipzy_worker.analysis" in command else []
 
 
 @pytest.mark.long

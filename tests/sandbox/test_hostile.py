@@ -199,7 +199,7 @@ def test_no_name_of_a_client_comes_near_a_command(tmp_path: Path, clips_folder: 
             pass
 
     # Then its arguments and environment are the same for every film: paths come by a pipe, names not at all
-    assert arguments[1:-2] == [b"-I", b"-m", b"clipzy_worker.sandbox"]
+    assert arguments[1:-2] == [b"-I", b"-m", b"clipzy_worker.analysis"]
     assert arguments[-2].isdigit()
     assert b"source" not in environment
     assert not {field.name for field in dataclasses.fields(MediaRequest)} & {"filename", "name", "title"}

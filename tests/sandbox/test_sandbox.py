@@ -252,7 +252,7 @@ def test_a_wall_that_is_required_and_cannot_be_had_stops_the_process(tmp_path: P
         "import sys, runpy\nfrom clipzy_worker.sandbox import namespaces\n"
         "def refused(): raise OSError(1, 'Operation not permitted')\n"
         "namespaces.leave_network = refused\n"
-        f"sys.argv = ['x', '{os.getpid()}']\nrunpy.run_module('clipzy_worker.sandbox', run_name='__main__')\n"
+        f"sys.argv = ['x', '{os.getpid()}']\nrunpy.run_module('clipzy_worker.analysis', run_name='__main__')\n"
     )
 
     # When it is required, Then the process refuses; When it is not, Then it works

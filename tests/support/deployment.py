@@ -222,7 +222,7 @@ def commands_below(pid: int) -> dict[int, str]:
 def media_process_below(pid: int) -> int:
     """The process that decodes, once there is one."""
     return eventually(
-        lambda: next((child for child, line in commands_below(pid).items() if "clipzy_worker.sandbox" in line), 0),
+        lambda: next((child for child, line in commands_below(pid).items() if "clipzy_worker.analysis" in line), 0),
         "a media process",
     )
 

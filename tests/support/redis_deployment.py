@@ -110,7 +110,7 @@ class Deployment:
 
     def _hold_below(self, pid: int) -> int:
         for child, command in commands_below(pid).items():
-            if "clipzy_worker.sandbox" in command and child not in self._held:
+            if "clipzy_worker.analysis" in command and child not in self._held:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(child, signal.SIGSTOP)
                     self._held.add(child)

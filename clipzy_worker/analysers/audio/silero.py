@@ -1,6 +1,6 @@
 """The network of Silero VAD 6.2 (https://github.com/snakers4/silero-vad, MIT), computed by numpy.
 
-Its weights, as published by its makers, lie beside this file; ``voice_weights.md`` says where they come from. The
+Its weights, as published by its makers, lie beside this file; ``silero_weights.md`` says where they come from. The
 network hears windows of 32 ms, each with the last 4 ms before it: the magnitudes of four short Fourier transforms,
 four convolutions over them, then a long short-term memory from window to window. All but the memory is computed for
 many windows at once, so that it costs a small part of what libraries take that hear window by window.
@@ -16,7 +16,7 @@ from clipzy_worker.analysers.base import Samples
 
 WINDOW = 512
 
-_WEIGHTS = Path(__file__).with_name("voice_weights.npz")
+_WEIGHTS = Path(__file__).with_name("silero_weights.npz")
 _CONTEXT = 64
 _FOURIER, _FOURIER_STEP = 256, 128
 _STEPS = (1, 2, 2, 1)  # of the convolutions

@@ -1,0 +1,37 @@
+"""The frame analysers of one pass over the video, as its job config asks for them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from clipzy_storage.models.job_config import JobConfig
+from clipzy_worker.analysers.base import FrameAnalyser
+from clipzy_worker.analysers.color.color import Colors
+from clipzy_worker.analysers.images.poster import Poster
+from clipzy_worker.analysers.images.sprites import Sprites
+from clipzy_worker.analysers.images.thumbnails import Thumbnails, thumbnails
+from clipzy_worker.analysers.motion.motion import Motions
+from clipzy_worker.analysers.shots.shots import Shots
+from clipzy_worker.decode.picture import Geometry
+
+POSTER_SIDE = 1280
+
+
+class Analysers:
+    """Those that ``config`` asks for; the others are ``None``."""
+
+    def __init__(self, config: JobConfig, geometry: Geometry, out_folder: Path) -> None:
+        self.shots = Shots(config.shots)
+        self.poster = Poster(geometry.fitted(side=POSTER_SIDE))
+        self.thumbnails: Thumbnails | None = thumbnails(
+            config.thumbnails,
+            shots=self.shots,
+            size=geometry.fitted(width=config.thumbnails.width),
+            out_folder=out_folder,
+        )
+        self.sprites = Sprites(out_folder) if config.sprites else None
+        self.motions = Motions(self.shots) if "motion" in config.analyses else None
+        self.colors = Colors(self.shots, geometry.shown_size) if "color" in config.analyses else None
+
+    def in_order(self) -> Iterator[tuple[str, FrameAnalyser]]:
+        """The shots first: others ask for them."""
+        yield from ((name, analyser) for name, analyser in vars(self).items() if analyser is not None)
