@@ -12,10 +12,10 @@ import pytest
 import redis
 
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
-from clipzy_storage.redis_client import RedisDatabase
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.guard import members
+from clipzy_storage.redis_client import RedisDatabase
 from tests.support import s3_servers
 from tests.support.media import clips
 from tests.support.s3_servers import S3Server

@@ -14,7 +14,6 @@ import pytest
 from clipzy_api import cache_hits
 from clipzy_api.cache_hits import CachedResults
 from clipzy_api.concurrency_limits import CACHE_HITS
-from clipzy_storage.redis_client import RedisDatabase
 from clipzy_storage import keys
 from clipzy_storage.backends.base import BlobInfo, Storage
 from clipzy_storage.backends.local.storage import LocalStorage
@@ -22,6 +21,7 @@ from clipzy_storage.errors import QueueUnavailable, StorageUnavailable
 from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.models.records import EVERYONE, Job, Status
+from clipzy_storage.redis_client import RedisDatabase
 from tests.storage.backends import Backend
 from tests.support.finished_jobs import PICTURES, accepted, completed, files_of, result_of
 from tests.support.s3_servers import S3Server

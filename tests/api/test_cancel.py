@@ -11,10 +11,10 @@ from clipzy_storage.jobs import completion, durable_records
 from clipzy_storage.jobs.store import PendingCompletion
 from clipzy_storage.maintenance.recovery import Recovery
 from clipzy_storage.models.records import ErrorCode
-from tests.support.records import reap_twice
+from tests.support.jobs import reap_twice
+from tests.support.played_worker import claim, complete, conclude, fail, prepare_result, submit
 from tests.support.servers import FrontEnd, RedisServer
 from tests.support.wire import eventually, exchange, head
-from tests.support.work import claim, complete, conclude, fail, prepare_result, submit
 
 JOBS = "/api/v1/jobs"
 
@@ -47,7 +47,7 @@ def test_a_waiting_job_is_cancelled_in_the_answer(front_end: FrontEnd) -> None:
     assert front_end.get(f"{JOBS}/{job_id}").json() == job
     assert records_of(front_end, job_id) == {"done"}
     assert front_end.get(f"{JOBS}/{job_id}/result").json()["code"] == "JOB_CANCELLED"
-    assert front_end.jobs.claim(job_id, nonce="n", storage_id=front_end.storage.prepare()) is None
+    assert front_end.store.claim(job_id, nonce="n", storage_id=front_end.storage.prepare()) is None
     assert refuses(front_end, job_id)
 
 
@@ -63,13 +63,13 @@ def test_a_running_job_is_ended_by_its_worker(front_end: FrontEnd) -> None:
         assert answer.headers["Retry-After"] == "1"
 
     # Then the worker hears of it, and a result that it had ready does not count
-    assert front_end.jobs.heartbeat(claimed, percent=90, stage="video_analysis") == "cancel"
+    assert front_end.store.heartbeat(claimed, percent=90, stage="video_analysis") == "cancel"
     assert records_of(front_end, job_id) == {"open", "cancel"}
     folder, digest = prepare_result(front_end, claimed)
-    assert front_end.jobs.commit(claimed, attempt_folder=folder, result_sha256=digest) == "cancelled"
+    assert front_end.store.commit(claimed, attempt_folder=folder, result_sha256=digest) == "cancelled"
 
     # And with the worker's word the job is cancelled, and what it wrote is gone
-    assert front_end.jobs.abandon(claimed)
+    assert front_end.store.abandon(claimed)
     conclude(front_end, claimed)
     assert front_end.get(f"{JOBS}/{job_id}").json()["status"] == "cancelled"
     assert records_of(front_end, job_id) == {"done"}
@@ -82,7 +82,7 @@ def test_what_is_decided_is_not_cancelled(front_end: FrontEnd) -> None:
     job_id = submit(front_end)["job_id"]
     claimed = claim(front_end, job_id)
     folder, digest = prepare_result(front_end, claimed)
-    assert isinstance(front_end.jobs.commit(claimed, attempt_folder=folder, result_sha256=digest), PendingCompletion)
+    assert isinstance(front_end.store.commit(claimed, attempt_folder=folder, result_sha256=digest), PendingCompletion)
 
     # When it is cancelled, then it is too late, and no wish is left
     assert front_end.get(f"{JOBS}/{job_id}").json()["status"] == "processing"
@@ -132,7 +132,7 @@ def test_a_cancelled_job_stays_so_whatever_is_lost(own_front_end: FrontEnd, own_
     own_redis.forget_everything()
 
     # When its records are made anew from storage
-    Recovery(own_front_end.jobs, own_front_end.upkeep, own_front_end.storage).rebuild()
+    Recovery(own_front_end.store, own_front_end.admin, own_front_end.storage).rebuild()
 
     # Then it is cancelled
     assert own_front_end.get(f"{JOBS}/{first}").json()["status"] == "cancelled"
@@ -148,16 +148,16 @@ def test_a_cancelled_job_stays_so_whatever_is_lost(own_front_end: FrontEnd, own_
     # When it is cancelled, then that is decided, though it does not show yet
     answer = cancel(own_front_end, second)
     assert (answer.status_code, answer.json()["status"]) == (202, "processing")
-    assert own_front_end.jobs.claim(second, nonce="n", storage_id=own_front_end.storage.prepare()) is None
+    assert own_front_end.store.claim(second, nonce="n", storage_id=own_front_end.storage.prepare()) is None
 
     # And the reaper carries it out when the storage is well again
     done.unlink()
     aside.rename(done)
     with own_redis.client() as client:
-        ((job_id, token),) = reap_twice(own_front_end.jobs, client).adopted
-    decided = own_front_end.jobs.decided(job_id, token)
+        ((job_id, token),) = reap_twice(own_front_end.store, client).adopted
+    decided = own_front_end.store.decided(job_id, token)
     assert decided is not None
-    completion.conclude(own_front_end.jobs, own_front_end.storage, decided)
+    completion.conclude(own_front_end.store, own_front_end.storage, decided)
     assert own_front_end.get(f"{JOBS}/{second}").json()["status"] == "cancelled"
     assert records_of(own_front_end, second) == {"done"}
 

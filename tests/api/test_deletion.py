@@ -8,8 +8,8 @@ import requests
 from clipzy_storage import keys
 from clipzy_storage.maintenance.recovery import Recovery
 from tests.support.forms import mp4_bytes
+from tests.support.played_worker import claim, complete, submit
 from tests.support.servers import FrontEnd
-from tests.support.work import claim, complete, submit
 
 JOBS, VIDEOS = "/api/v1/jobs", "/api/v1/videos"
 
@@ -90,13 +90,13 @@ def test_a_deletion_that_is_broken_off_comes_to_the_same_end(
     # When it is deleted by a front end that dies in the middle, and Redis is perhaps lost as well
     with front_end.doomed(tmp_path / "doomed", at=point) as doomed, pytest.raises(requests.ConnectionError):
         doomed.delete(f"{JOBS}/{job_id}")
-    recovery = Recovery(front_end.jobs, front_end.upkeep, front_end.storage)
+    recovery = Recovery(front_end.store, front_end.admin, front_end.storage)
     if then == "redis lost":
         front_end.forget_whole(job_id)
         recovery.rebuild()
 
     # Then it does not run again; it is deleted, or can be
-    assert front_end.jobs.claim(job_id, nonce="n", storage_id=front_end.storage.prepare()) is None
+    assert front_end.store.claim(job_id, nonce="n", storage_id=front_end.storage.prepare()) is None
     is_deleted = then == "redis lost" and point != "open-deleted"
     assert front_end.get(f"{JOBS}/{job_id}").status_code == (404 if is_deleted else 200)
     assert front_end.delete(f"{JOBS}/{job_id}").status_code == (404 if is_deleted else 204)
@@ -154,7 +154,7 @@ def test_a_job_over_an_upload_that_is_just_being_deleted_leaves_nothing(front_en
     # Given a deletion that has told Redis, and has not come to the files
     video = front_end.post(VIDEOS, files={"file": ("a.mp4", mp4_bytes(1000))}).json()
     front_end.compare_records()
-    assert front_end.upkeep.block_video(video["video_id"]) == "dropped"
+    assert front_end.admin.block_video(video["video_id"]) == "dropped"
     before = front_end.stored()
 
     # When a job is submitted that still sees them, then it is refused and leaves no record

@@ -17,19 +17,19 @@ import requests
 from clipzy_api.concurrency_limits import EVENT_STREAMS
 from clipzy_api.server.idle_connections import QUIET_SECONDS
 from clipzy_api.views.events import BEAT_SECONDS
-from clipzy_storage.redis_client import RedisDatabase
 from clipzy_storage import keys
 from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.durable_records import read_open, write_done_job
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.models.records import ErrorCode, Status
+from clipzy_storage.redis_client import RedisDatabase
 from tests.support.event_stream import EventStream, Told, seen_of
+from tests.support.jobs import finish
 from tests.support.openapi import assert_described, served_by
-from tests.support.records import finish
+from tests.support.played_worker import claim, complete, fail, submit
 from tests.support.servers import FrontEnd, RedisServer, running_front_end
 from tests.support.tcp_proxy import Fault, TcpProxy
 from tests.support.wire import connect, eventually, head
-from tests.support.work import claim, complete, fail, submit
 
 EVENTS = "/api/v1/jobs/{job_id}/events"
 FAR_AHEAD = "999999999999999-0"
@@ -88,8 +88,8 @@ def work_twice(front_end: FrontEnd, job_id: str) -> None:
     """A worker that is stopped in the middle, and another that completes the job."""
     first = claim(front_end, job_id)
     for percent in (10, 20, 20, 60):
-        front_end.jobs.heartbeat(first, percent=percent, stage="video_analysis")
-    front_end.jobs.release(first, "preempted")
+        front_end.store.heartbeat(first, percent=percent, stage="video_analysis")
+    front_end.store.release(first, "preempted")
     complete(front_end, job_id)
 
 
@@ -130,8 +130,8 @@ def test_a_client_goes_on_after_what_it_has_heard(front_end: FrontEnd) -> None:
     job_id, running_id = (submit(front_end)["job_id"] for _ in range(2))
     claimed = claim(front_end, job_id)
     for number in range(250):
-        front_end.jobs.heartbeat(claimed, percent=number // 3, stage=f"stage-{number}")
-    front_end.jobs.release(claimed, "preempted")
+        front_end.store.heartbeat(claimed, percent=number // 3, stage=f"stage-{number}")
+    front_end.store.release(claimed, "preempted")
     complete(front_end, job_id)
     all_of_it = told(front_end, job_id)
     claim(front_end, running_id)
@@ -143,7 +143,7 @@ def test_a_client_goes_on_after_what_it_has_heard(front_end: FrontEnd) -> None:
     with follow(front_end, running_id) as stream:
         heard_last = stream.expect(2)[1].event_id
     with follow(front_end, running_id, after=heard_last) as stream:
-        assert front_end.jobs.reap([*front_end.jobs.leases()], nonce="r").requeued
+        assert front_end.store.reap([*front_end.store.leases()], nonce="r").requeued
         (again,) = stream.expect()
     assert (again.name, *again.seen) == ("status", "queued", 0, None, 1, None)
 
@@ -153,8 +153,8 @@ def test_a_failed_and_a_cancelled_job_are_told_to_their_ends(front_end: FrontEnd
     with follow(front_end, failed_id) as failed, follow(front_end, cancelled_id) as cancelled:
         # When a worker fails one, and somebody cancels the other
         fail(front_end, failed_id, ErrorCode.INVALID_MEDIA, "There is no\nvideo track.")
-        request = front_end.jobs.request_cancel(cancelled_id, nonce="c")
-        assert finish(front_end.jobs, cancelled_id, request.token)
+        request = front_end.store.request_cancel(cancelled_id, nonce="c")
+        assert finish(front_end.store, cancelled_id, request.token)
         # Then the last event says so, with the error as polling shows it
         last, cancelled_last = failed.rest()[-1], cancelled.rest()[-1]
     assert last.data["error"] == front_end.get(f"/api/v1/jobs/{failed_id}").json()["error"]

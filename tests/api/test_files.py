@@ -13,10 +13,10 @@ from clipzy_api.concurrency_limits import DOWNLOADS
 from clipzy_storage import keys
 from clipzy_storage.backends.base import put_json
 from clipzy_storage.jobs.durable_records import write_done_job
-from tests.support.records import finish
+from tests.support.jobs import finish
+from tests.support.played_worker import POSTER, claim, complete, expire, submit
 from tests.support.servers import FrontEnd
 from tests.support.wire import connect, eventually, head
-from tests.support.work import POSTER, claim, complete, expire, submit
 
 
 @dataclass(frozen=True)
@@ -208,11 +208,11 @@ def test_what_is_published_is_not_shown_before_the_job_is_completed(front_end: F
     folder = keys.attempt_prefix(job_id, 1, "abcd")
     key = keys.result_index(job_id)
     put_json(front_end.storage, key, {"artifacts": []})
-    assert front_end.jobs.commit(claimed, attempt_folder=folder, result_sha256="0" * 64)
+    assert front_end.store.commit(claimed, attempt_folder=folder, result_sha256="0" * 64)
     # Then nobody sees it
     assert front_end.get(f"/storage/{key}").status_code == 404
     # Until it is
-    assert finish(front_end.jobs, job_id, claimed.token)
+    assert finish(front_end.store, job_id, claimed.token)
     assert front_end.get(f"/storage/{key}").status_code == 200
 
 

@@ -15,9 +15,9 @@ from clipzy_storage import keys
 from clipzy_storage.jobs import durable_records
 from clipzy_storage.maintenance.recovery import Recovery
 from tests.support.forms import CONTENT_TYPE, mp4_bytes, video_form
+from tests.support.played_worker import complete, submit
 from tests.support.servers import FrontEnd, RedisServer
 from tests.support.wire import answer_on, connect, eventually, exchange, head
-from tests.support.work import complete, submit
 
 JOBS, VIDEOS = "/api/v1/jobs", "/api/v1/videos"
 REPLAYED = "Idempotent-Replayed"
@@ -229,7 +229,7 @@ def test_a_crashed_front_end_leaves_the_key_to_the_next(tmp_path: Path, front_en
     for job_id in set(durable_records.open_job_ids(front_end.storage)) - before:
         os.utime(front_end.root / keys.open_job(job_id), (0, 0))
     front_end.compare_records()
-    Recovery(front_end.jobs, front_end.upkeep, front_end.storage).reconcile_open()
+    Recovery(front_end.store, front_end.admin, front_end.storage).reconcile_open()
 
     # Then there is one job, the first if it was made
     assert again.status_code == 202

@@ -16,10 +16,10 @@ from clipzy_storage.models.job_config import MAX_CONFIG_BYTES, JobConfig
 from clipzy_storage.models.records import EVERYONE, ErrorCode
 from tests.support.forms import BOUNDARY, CONTENT_TYPE, form, mp4_bytes, part
 from tests.support.openapi import served_by
+from tests.support.played_worker import fail
 from tests.support.processes import clipzy
 from tests.support.servers import FrontEnd
 from tests.support.wire import Answer, answer_on, connect, eventually, exchange, head
-from tests.support.work import fail
 
 JOBS, VIDEOS = "/api/v1/jobs", "/api/v1/videos"
 FILE = part("file", mp4_bytes(1000), filename="holiday.mp4")
@@ -123,7 +123,7 @@ def test_a_config_is_shown_as_it_was_given(
     assert answer["config"] == config
     assert json.dumps(answer["config"]) == text
     assert front_end.get(f"{JOBS}/{answer['job_id']}").json()["config"] == config
-    assert front_end.jobs.get(answer["job_id"], owner=EVERYONE).config == config
+    assert front_end.store.get(answer["job_id"], owner=EVERYONE).config == config
 
 
 @pytest.mark.parametrize("case", WRONG)

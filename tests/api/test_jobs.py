@@ -11,9 +11,9 @@ from clipzy_storage import keys
 from clipzy_storage.jobs import durable_records
 from clipzy_storage.models.records import ErrorCode, Status
 from tests.support.forms import mp4_bytes, video_form
+from tests.support.played_worker import POSTER, claim, complete, fail, submit
 from tests.support.servers import FrontEnd, RedisServer, running_front_end
 from tests.support.wire import eventually, exchange, head
-from tests.support.work import POSTER, claim, complete, fail, submit
 
 JOBS = "/api/v1/jobs"
 FIELDS = [
@@ -142,7 +142,7 @@ def test_a_job_that_has_not_changed_is_not_sent_again(front_end: FrontEnd) -> No
 
     # When a worker has reported, then there is
     claimed = claim(front_end, job_id)
-    assert front_end.jobs.heartbeat(claimed, percent=40, stage="video_analysis") == "held"
+    assert front_end.store.heartbeat(claimed, percent=40, stage="video_analysis") == "held"
     third = front_end.get(f"{JOBS}/{job_id}", headers={"If-None-Match": tag})
     assert third.status_code == 200
     assert third.headers["ETag"] != tag

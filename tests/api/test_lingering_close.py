@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from clipzy_api.concurrency_limits import REQUEST_BODIES, DRAINS
+from clipzy_api.concurrency_limits import DRAINS, REQUEST_BODIES
 from clipzy_api.inputs.multipart import FRAMING_LIMIT_BYTES
 from tests.support.forms import CONTENT_TYPE, mp4_bytes, part, video_form
 from tests.support.node_upload import uploads_by_node

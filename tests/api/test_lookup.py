@@ -3,8 +3,8 @@
 from clipzy_storage import keys
 from clipzy_storage.jobs import durable_records
 from clipzy_storage.models.records import ErrorCode
+from tests.support.played_worker import claim, complete, fail, submit
 from tests.support.servers import FrontEnd
-from tests.support.work import claim, complete, fail, submit
 
 JOBS = "/api/v1/jobs"
 
@@ -44,11 +44,11 @@ def test_an_end_that_only_storage_knows_is_news(front_end: FrontEnd) -> None:
     # Given a caller who has seen a job that was being finished
     job_id = submit(front_end)["job_id"]
     claimed = claim(front_end, job_id)
-    assert front_end.jobs.fail(job_id, claimed.token, ErrorCode.INVALID_MEDIA, "There is no video track.")
+    assert front_end.store.fail(job_id, claimed.token, ErrorCode.INVALID_MEDIA, "There is no video track.")
     tag = front_end.get(f"{JOBS}/{job_id}").headers["ETag"]
 
     # When its end is recorded, and Redis is lost before it is visible
-    decided = front_end.jobs.decided(job_id, claimed.token)
+    decided = front_end.store.decided(job_id, claimed.token)
     assert decided is not None
     durable_records.write_done_job(front_end.storage, decided.job)
     front_end.forget(job_id)

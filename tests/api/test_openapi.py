@@ -21,8 +21,8 @@ from clipzy_api.problems import CODES
 from clipzy_storage.models.records import ErrorCode
 from tests.support.forms import CONTENT_TYPE, mp4_bytes
 from tests.support.openapi import assert_described, codes_of, routes_of, served_by, unconnected_app
+from tests.support.played_worker import claim, complete, fail, submit
 from tests.support.servers import FrontEnd, RedisServer
-from tests.support.work import claim, complete, fail, submit
 
 ROOT = Path(__file__).parents[2]
 VIEWER = ROOT / "clipzy_api/static/swagger-ui"

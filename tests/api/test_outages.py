@@ -10,10 +10,10 @@ import requests
 
 from clipzy_storage.jobs import durable_records
 from tests.support.forms import mp4_bytes, video_form
+from tests.support.played_worker import submit
 from tests.support.requirements import missing
 from tests.support.servers import FrontEnd, RedisServer, running_front_end
 from tests.support.wire import answer_on, connect, eventually, exchange, head
-from tests.support.work import submit
 
 VIDEOS, JOBS = "/api/v1/videos", "/api/v1/jobs"
 PROBLEM = "application/problem+json"

@@ -6,8 +6,8 @@ import requests
 
 from clipzy_storage import keys
 from clipzy_storage.backends.base import put_bytes, put_json
+from tests.support.played_worker import submit
 from tests.support.servers import FrontEnd
-from tests.support.work import submit
 
 PROBLEM = "application/problem+json"
 

@@ -3,8 +3,8 @@
 import pytest
 
 from clipzy_storage.models.records import ErrorCode
+from tests.support.played_worker import claim, complete, fail, submit
 from tests.support.servers import FrontEnd
-from tests.support.work import claim, complete, fail, submit
 
 JOBS = "/api/v1/jobs"
 

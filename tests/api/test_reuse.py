@@ -16,9 +16,9 @@ from clipzy_storage.maintenance.recovery import Recovery
 from clipzy_storage.models.records import EVERYONE, ErrorCode
 from tests.support.finished_jobs import PICTURES, complete, files_of, found_in, result_of
 from tests.support.forms import mp4_bytes
+from tests.support.played_worker import expire, fail
 from tests.support.servers import FrontEnd, RedisServer
 from tests.support.wire import eventually
-from tests.support.work import expire, fail
 
 JOBS = "/api/v1/jobs"
 
@@ -34,7 +34,7 @@ def submit(front_end: FrontEnd, content: bytes, *, config: Any = None, name: str
 
 def finish(front_end: FrontEnd, job: Any) -> None:
     front_end.storage.prepare()
-    complete(front_end.jobs, front_end.storage, front_end.jobs.get(job["job_id"], owner=EVERYONE))
+    complete(front_end.store, front_end.storage, front_end.store.get(job["job_id"], owner=EVERYONE))
 
 
 @pytest.fixture
@@ -206,15 +206,15 @@ def test_a_front_end_that_dies_over_it_loses_nothing(
     job_id = job.json()["job_id"]
     assert job.json()["status"] == ("completed" if at == "done-recorded" and job.json()["result"] else "processing")
     # And whoever looks after such jobs brings it to its end, once
-    gone = [lease for lease in front_end.jobs.leases() if lease.holder is not None and lease.holder.is_gone()]
-    reaped = front_end.jobs.reap(gone, nonce=uuid.uuid4().hex)
+    gone = [lease for lease in front_end.store.leases() if lease.holder is not None and lease.holder.is_gone()]
+    reaped = front_end.store.reap(gone, nonce=uuid.uuid4().hex)
     for adopted, token in reaped.adopted:
-        decided = front_end.jobs.decided(adopted, token)
+        decided = front_end.store.decided(adopted, token)
         assert decided
-        assert completion.conclude(front_end.jobs, front_end.storage, decided)
+        assert completion.conclude(front_end.store, front_end.storage, decided)
     if at in ("claimed", "attempt-stored"):
         assert reaped.requeued == [job_id]
-        complete(front_end.jobs, front_end.storage, front_end.jobs.get(job_id, owner=EVERYONE))
+        complete(front_end.store, front_end.storage, front_end.store.get(job_id, owner=EVERYONE))
     ended = front_end.get(f"{JOBS}/{job_id}").json()
     assert (ended["status"], ended["attempt"]) == ("completed", 2 if reaped.requeued else 1)
     # And its result is whole, with nothing of the first try beside it
@@ -234,7 +234,7 @@ def test_a_redis_that_was_lost_knows_it_again(own_front_end: FrontEnd, own_redis
     assert eventually(lambda: own_front_end.get("/readyz").status_code == 200, within_seconds=60)
     assert submit(own_front_end, content)["status"] == "queued"
     # When it has been compared with storage
-    Recovery(own_front_end.jobs, own_front_end.upkeep, own_front_end.storage).rebuild()
+    Recovery(own_front_end.store, own_front_end.admin, own_front_end.storage).rebuild()
     # Then its result is given to others
     other = submit(own_front_end, content)
     assert result_of(own_front_end.storage, other["job_id"])["reused_from"] == job["job_id"]

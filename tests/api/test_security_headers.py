@@ -8,9 +8,9 @@ import requests
 from clipzy_storage import keys
 from clipzy_storage.backends.base import put_bytes
 from tests.support.forms import CONTENT_TYPE, mp4_bytes, video_form
+from tests.support.played_worker import complete, submit
 from tests.support.servers import FrontEnd, RedisServer, running_front_end
 from tests.support.wire import exchange, head
-from tests.support.work import complete, submit
 
 JOBS, VIDEOS = "/api/v1/jobs", "/api/v1/videos"
 PAGE = "https://app.example.com"

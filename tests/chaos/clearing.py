@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, cast
 
-from clipzy_storage.redis_client import RedisDatabase
 from clipzy_storage.backends.base import BlobInfo, Storage
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.maintenance.garbage_collector import GarbageCollector
+from clipzy_storage.redis_client import RedisDatabase
 from clipzy_worker.processing import scratch
 from tests.chaos.deployment import Deployment
 

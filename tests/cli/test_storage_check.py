@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from clipzy_storage.redis_client import RedisDatabase
 from clipzy_storage import keys
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.jobs.store import JobStore
+from clipzy_storage.redis_client import RedisDatabase
 from tests.support import guards
 from tests.support.aged_storage import AgingBucket, Shelf
 from tests.support.processes import clipzy

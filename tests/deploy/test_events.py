@@ -7,9 +7,9 @@ from clipzy_api.concurrency_limits import EVENT_STREAMS
 from clipzy_api.views.events import BEAT_SECONDS
 from tests.support.event_stream import EventStream
 from tests.support.nginx import SCRIPT, Nginx
+from tests.support.played_worker import claim, complete, submit
 from tests.support.servers import FrontEnd
 from tests.support.wire import eventually
-from tests.support.work import claim, complete, submit
 
 
 def test_events_come_through_nginx_as_they_happen(nginx: Nginx, front_end: FrontEnd) -> None:
@@ -23,9 +23,9 @@ def test_events_come_through_nginx_as_they_happen(nginx: Nginx, front_end: Front
         claimed = claim(front_end, job_id)
         assert stream.expect()[0].data["status"] == "processing"
         for percent in (10, 20):
-            front_end.jobs.heartbeat(claimed, percent=percent, stage="video_analysis")
+            front_end.store.heartbeat(claimed, percent=percent, stage="video_analysis")
             assert stream.expect()[0].data["progress_percent"] == percent
-        front_end.jobs.release(claimed, "preempted")
+        front_end.store.release(claimed, "preempted")
         complete(front_end, job_id)
         assert [event.data["status"] for event in stream.rest()] == ["queued", "processing", "completed"]
     # And who comes back is told the rest, and then that there is none

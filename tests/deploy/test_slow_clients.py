@@ -13,10 +13,10 @@ import requests
 
 from tests.support.forms import mp4_bytes, part, video_form
 from tests.support.nginx import Nginx, running_nginx
+from tests.support.played_worker import submit
 from tests.support.servers import FrontEnd, RedisServer, running_front_end
 from tests.support.slow_clients import Dribblers, dribbling
 from tests.support.wire import Answer, eventually, exchange, head
-from tests.support.work import submit
 
 COUNT = 200  # of each kind
 MANY_ANSWERS = 20

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import redis
 
-from clipzy_storage.redis_client import RedisDatabase
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.guard import members
+from clipzy_storage.redis_client import RedisDatabase
 from tests.support.deployment import eventually, free_port
 from tests.support.media import clips
 from tests.support.mount_namespaces import BOUND, STRANGER, STRANGER_ID, Node, need_namespaces, need_users

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
-from clipzy_storage.redis_client import RedisDatabase
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import QueueUnavailable
 from clipzy_storage.guard import guard, members
+from clipzy_storage.redis_client import RedisDatabase
 from tests.support.deployment import Stack, commands_below, eventually, free_port
 from tests.support.processes import Watched
 from tests.support.refusals import WAYS_OUT, refused

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 import redis
 
-from clipzy_storage.redis_client import RedisDatabase
 from clipzy_storage import keys
 from clipzy_storage.errors import QueueUnavailable
 from clipzy_storage.jobs import store as jobs_module
 from clipzy_storage.jobs.store import Claim, JobStore, Lease
 from clipzy_storage.models.records import ErrorCode
-from tests.support.records import claimed, let_leases_expire, new_job, submitted
+from clipzy_storage.redis_client import RedisDatabase
+from tests.support.jobs import claimed, let_leases_expire, new_job, submitted
 
 SCRIPTS = Path(jobs_module.__file__).parent / "scripts"
 REFUSED = "refused for certain"

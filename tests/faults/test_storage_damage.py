@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from clipzy_storage.redis_client import RedisDatabase
 from clipzy_storage import keys
 from clipzy_storage.backends.base import Storage, put_bytes
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.jobs import completion, durable_records
 from clipzy_storage.jobs.store import JobStore, PendingCompletion
 from clipzy_storage.models.records import EVERYONE, Status
+from clipzy_storage.redis_client import RedisDatabase
 from tests.support import s3_servers
-from tests.support.records import new_job
+from tests.support.jobs import new_job
 from tests.support.s3_servers import S3Server
 from tests.support.storage_deployment import Deployment, attempts_of, on_s3, padded
 from tests.support.tcp_proxy import Fault, TcpProxy

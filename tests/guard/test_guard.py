@@ -5,7 +5,6 @@ from typing import Any, Literal
 
 import pytest
 
-from clipzy_storage.redis_client import RedisDatabase
 from clipzy_storage import keys
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import ConfigurationError, QueueUnavailable
@@ -13,6 +12,7 @@ from clipzy_storage.guard import guard, members
 from clipzy_storage.guard.guard import Guard, NotYet, Refused
 from clipzy_storage.guard.members import Member
 from clipzy_storage.process import ProcessIdentity
+from clipzy_storage.redis_client import RedisDatabase
 
 BEATS = f"{keys.REDIS_PREFIX}guard:beats"
 GONE = replace(ProcessIdentity.own(), start_ticks="1")

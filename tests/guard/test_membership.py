@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from clipzy_api.membership import Membership
-from clipzy_storage.redis_client import RedisDatabase
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.errors import StorageUnavailable
 from clipzy_storage.guard.guard import Guard
 from clipzy_storage.guard.members import Member
 from clipzy_storage.process import ProcessIdentity
+from clipzy_storage.redis_client import RedisDatabase
 
 
 @pytest.fixture

@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from clipzy_storage.redis_client import RedisDatabase
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.guard.guard import Guard
 from clipzy_storage.jobs.store import JobStore
+from clipzy_storage.redis_client import RedisDatabase
 from tests.support import guards
 from tests.support.guards import Join
 

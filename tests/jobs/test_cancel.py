@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from clipzy_storage.redis_client import RedisDatabase
 from clipzy_storage.jobs.store import JobStore, Lease, PendingCompletion
 from clipzy_storage.models.records import ErrorCode, Status
-from tests.support.records import STORAGE_ID, claimed, finish, let_leases_expire, seen, submitted
+from clipzy_storage.redis_client import RedisDatabase
+from tests.support.jobs import STORAGE_ID, claimed, finish, let_leases_expire, seen, submitted
 
 
 def cancel(jobs: JobStore, job_id: str, nonce: str = "c1") -> tuple[str, str]:

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from clipzy_storage.redis_client import RedisDatabase
 from clipzy_storage.jobs.events import FIRST, JobEvents
 from clipzy_storage.jobs.store import JobStore, Lease
 from clipzy_storage.models.records import ErrorCode
-from tests.support.records import claimed, finish, submitted
+from clipzy_storage.redis_client import RedisDatabase
+from tests.support.jobs import claimed, finish, submitted
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from clipzy_storage.redis_client import RedisDatabase
 from clipzy_storage.errors import JobNotFound, QueueUnavailable
 from clipzy_storage.jobs.store import Claim, JobStore, Lease
 from clipzy_storage.models.records import EVERYONE, ErrorCode, Status
-from tests.support.records import STORAGE_ID, claimed, finish, new_job, reap_twice, seen, submitted
+from clipzy_storage.redis_client import RedisDatabase
+from tests.support.jobs import STORAGE_ID, claimed, finish, new_job, reap_twice, seen, submitted
 
 
 def test_a_job_goes_from_submit_to_completed(jobs: JobStore) -> None:

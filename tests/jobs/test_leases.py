@@ -7,7 +7,7 @@ from clipzy_storage import keys
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.models.records import ErrorCode, Status
 from clipzy_storage.process import ProcessIdentity
-from tests.support.records import (
+from tests.support.jobs import (
     STORAGE_ID,
     claimed,
     finish,

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from clipzy_storage.redis_client import RedisDatabase
 from clipzy_storage import keys
 from clipzy_storage.backends.base import put_bytes, put_json, read_bytes
 from clipzy_storage.backends.local.storage import LocalStorage
@@ -21,13 +20,14 @@ from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.maintenance.recovery import Recovery
 from clipzy_storage.models.records import EVERYONE, ErrorCode, Status
 from clipzy_storage.models.result_cache_key import result_cache_key
+from clipzy_storage.redis_client import RedisDatabase
 from clipzy_worker.processing import analyse as processing_analyse
 from clipzy_worker.processing import attempt
 from clipzy_worker.processing.context import WorkerContext
 from clipzy_worker.processing.lease import LeaseRenewer
 from clipzy_worker.processing.scratch import OUT
 from tests.support.finished_jobs import FOOTAGE, PICTURES, accepted, completed, files_of, found_in, result_of
-from tests.support.records import new_job
+from tests.support.jobs import new_job
 
 UPLOAD = {"filename", "size_bytes", "sha256"}  # what is known of footage before it is analysed
 DEFAULTS = {"sprites": True, "shots": {"sensitivity": 3}, "analyses": ["style", "color", "motion", "audio", "audio"]}

@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import pytest
 
-from clipzy_storage.redis_client import RedisDatabase
 from clipzy_storage import keys
 from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.store import JobStore
@@ -13,8 +12,9 @@ from clipzy_storage.maintenance import consistency_check as module
 from clipzy_storage.maintenance.consistency_check import Finding, Inspection
 from clipzy_storage.maintenance.inventory import JobInventory
 from clipzy_storage.models.records import Job, Status
+from clipzy_storage.redis_client import RedisDatabase
 from tests.support.aged_storage import CONTENT, PICTURE, Shelf
-from tests.support.records import finish
+from tests.support.jobs import finish
 
 Told = set[tuple[str, str]]
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from clipzy_storage.redis_client import RedisDatabase
 from clipzy_storage import keys
 from clipzy_storage.backends.base import put_bytes, read_bytes
 from clipzy_storage.backends.local.storage import LocalStorage
@@ -17,10 +16,11 @@ from clipzy_storage.jobs import completion, durable_records
 from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.store import Claim, JobStore
 from clipzy_storage.models.records import EVERYONE, Job, Status
+from clipzy_storage.redis_client import RedisDatabase
 from clipzy_worker.processing.context import WorkerContext
 from clipzy_worker.processing.lease import LeaseRenewer
 from clipzy_worker.runtime.reaper import Reaper
-from tests.support.records import let_leases_expire, new_job
+from tests.support.jobs import let_leases_expire, new_job
 
 INDEX = b'{"the": "index"}'
 

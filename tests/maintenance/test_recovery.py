@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from clipzy_storage.redis_client import RedisDatabase
 from clipzy_storage import keys
 from clipzy_storage.backends.base import put_bytes
 from clipzy_storage.backends.local.storage import LocalStorage
@@ -18,7 +17,8 @@ from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.maintenance import recovery
 from clipzy_storage.maintenance.recovery import Recovery
 from clipzy_storage.models.records import EVERYONE, ErrorCode, Job, JobError, Status
-from tests.support.records import STORAGE_ID, claimed, finish, new_job, seen
+from clipzy_storage.redis_client import RedisDatabase
+from tests.support.jobs import STORAGE_ID, claimed, finish, new_job, seen
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 

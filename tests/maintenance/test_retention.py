@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 import pytest
 
-from clipzy_storage.redis_client import RedisDatabase
 from clipzy_storage import keys
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import QueueUnavailable, StorageUnavailable, VideoGone
@@ -15,9 +14,10 @@ from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.maintenance.garbage_collector import GarbageCollector
 from clipzy_storage.maintenance.retention_rules import Kind
 from clipzy_storage.models.records import EVERYONE, Job, Status
+from clipzy_storage.redis_client import RedisDatabase
 from tests.maintenance.conftest import Recorder
 from tests.support.aged_storage import Shelf
-from tests.support.records import finish
+from tests.support.jobs import finish
 
 Sweep = Callable[..., GarbageCollector]
 

@@ -1,45 +1,45 @@
-"""Jobs that ended with a whole result, as a worker leaves them, for others to be given it."""
+"""Completed jobs with a whole result, as a worker leaves them, to be found in the result cache."""
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from typing import Any
 
 from clipzy_storage import keys
 from clipzy_storage.backends.base import Storage, put_bytes, read_bytes
-from clipzy_storage.jobs import completion, durable_records
-from clipzy_storage.jobs.store import Claim, JobStore, PendingCompletion
+from clipzy_storage.jobs import durable_records
+from clipzy_storage.jobs.attempt import AttemptResult, JobAttempt
+from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.models.output import PIPELINE_VERSION, Artifact, Output
 from clipzy_storage.models.records import Job, rfc3339
-from tests.support.records import new_job
+from tests.support.jobs import attempt_at, created, new_job
 
 PICTURES = {"poster.jpg": b"poster" * 1000, **{f"shots/{number:04}.jpg": b"%04d" % number * 900 for number in range(5)}}
-OTHERS = ("job_id", "video_id", "created_at", "reused_from")  # what two results of the same recipe differ in
+OTHERS = ("job_id", "video_id", "created_at", "reused_from")  # what two results with the same cache key differ in
 FOOTAGE = hashlib.sha256(b"footage").hexdigest()
 
 
-def accepted(jobs: JobStore, storage: Storage, **changes: Any) -> Job:
-    """A job as a front end makes it, always over the same bytes."""
+def accepted(store: JobStore, storage: Storage, **changes: Any) -> Job:
+    """A job as a front end creates it, always over the same bytes."""
     job = new_job(**{"storage_id": storage.prepare(), "source_sha256": FOOTAGE} | changes)
     durable_records.write_open_job(storage, job)
-    return jobs.submit(job)
+    return created(store, job)
 
 
 def completed(
-    jobs: JobStore,
+    store: JobStore,
     storage: Storage,
     *,
     pictures: Mapping[str, bytes] = PICTURES,
     version: str = PIPELINE_VERSION,
     **changes: Any,
 ) -> Job:
-    """The same, worked on to its end."""
-    return complete(jobs, storage, accepted(jobs, storage, **changes), pictures=pictures, version=version)
+    """The same, processed to its completion."""
+    return complete(store, storage, accepted(store, storage, **changes), pictures=pictures, version=version)
 
 
 def complete(
-    jobs: JobStore,
+    store: JobStore,
     storage: Storage,
     job: Job,
     *,
@@ -47,16 +47,11 @@ def complete(
     version: str = PIPELINE_VERSION,
 ) -> Job:
     """Play the worker."""
-    claim = jobs.claim(job.job_id, nonce=os.urandom(8).hex(), storage_id=job.storage_id)
-    assert claim is not None
-    folder = keys.attempt_prefix(job.job_id, claim.job.attempt, claim.nonce)
-    index = _stored(storage, claim, folder, pictures, version)
-    digest = hashlib.sha256(index).hexdigest()
-    decided = jobs.commit(claim, attempt_folder=folder, result_sha256=digest, pipeline_version=version)
-    assert isinstance(decided, PendingCompletion)
-    ended = completion.conclude(jobs, storage, decided, index=index)
-    assert ended is not None
-    return ended
+    attempt = attempt_at(store, storage, job.job_id, storage_id=job.storage_id)
+    index = _stored(storage, attempt, pictures, version)
+    finished = attempt.commit(AttemptResult(attempt.job.attempt, attempt.prefix, index, version))
+    assert finished is not None
+    return finished
 
 
 def result_of(storage: Storage, job_id: str) -> dict[str, Any]:
@@ -84,7 +79,8 @@ def files_of(storage: Storage, job_id: str) -> list[str]:
     return [blob.key for top in ("jobs/", "results/") for blob in storage.list(top) if job_id in blob.key]
 
 
-def _stored(storage: Storage, claim: Claim, folder: str, pictures: Mapping[str, bytes], version: str) -> bytes:
+def _stored(storage: Storage, attempt: JobAttempt, pictures: Mapping[str, bytes], version: str) -> bytes:
+    job, folder = attempt.job, attempt.prefix
     listed = []
     for name, data in pictures.items():
         put_bytes(storage, folder + name, data, content_type="image/jpeg")
@@ -92,10 +88,10 @@ def _stored(storage: Storage, claim: Claim, folder: str, pictures: Mapping[str, 
         digest = hashlib.sha256(data).hexdigest()
         listed.append(Artifact.model_validate(about | {"size_bytes": len(data), "sha256": digest}))
     source = {
-        "filename": claim.job.filename,
+        "filename": job.filename,
         "container": "mp4",
-        "size_bytes": claim.job.source_size_bytes,
-        "sha256": claim.job.source_sha256,
+        "size_bytes": job.source_size_bytes,
+        "sha256": job.source_sha256,
         "duration_seconds": 1.25,
         "width": 16,
         "height": 9,
@@ -104,10 +100,10 @@ def _stored(storage: Storage, claim: Claim, folder: str, pictures: Mapping[str, 
         "audio_codec": None,
     }
     values: dict[str, Any] = {
-        "job_id": claim.job.job_id,
-        "video_id": claim.job.video_id,
-        "attempt": claim.job.attempt,
-        "created_at": rfc3339(claim.job.created_at),
+        "job_id": job.job_id,
+        "video_id": job.video_id,
+        "attempt": job.attempt,
+        "created_at": rfc3339(job.created_at),
         "pipeline_version": version,
         "source": source,
         "shots": [{"index": 0, "start_seconds": 0.0, "end_seconds": 1.25, "transition": "start"}],

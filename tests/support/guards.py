@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from clipzy_storage.redis_client import RedisDatabase
 from clipzy_storage import keys
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.guard.guard import Guard, NotYet
 from clipzy_storage.guard.members import Member
 from clipzy_storage.guard.mount_verifier import MountVerifier
 from clipzy_storage.process import ProcessIdentity
+from clipzy_storage.redis_client import RedisDatabase
 from tests.support.deployment import eventually
 
 Join = Callable[..., Guard]

@@ -10,13 +10,11 @@ from flask import Flask
 
 from clipzy_api.app import create_app
 from clipzy_api.membership import Membership
-from clipzy_api.task_queue import Queue
-from clipzy_storage.redis_client import RedisDatabase
+from clipzy_api.task_queue import TaskQueue
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.guard.guard import Guard
-from clipzy_storage.jobs.admin import JobAdmin
-from clipzy_storage.jobs.store import JobStore
+from clipzy_storage.redis_client import RedisDatabase
 from tests.support.servers import FrontEnd
 
 Document = dict[str, Any]
@@ -33,9 +31,8 @@ def unconnected_app(folder: Path, **settings: str) -> Flask:
     return create_app(
         settings=given,
         storage=storage,
-        jobs=JobStore(RedisDatabase(given.redis_url), lease_seconds=60),
-        upkeep=JobAdmin(RedisDatabase(given.redis_url)),
-        queue=Queue(given),
+        redis=RedisDatabase(given.redis_url),
+        queue=TaskQueue(given),
         membership=Membership(prove, storage),
     )
 

@@ -15,12 +15,12 @@ import requests
 
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
 from clipzy_api.cli.supervisor import Child
-from clipzy_storage.redis_client import RedisDatabase
-from clipzy_storage import keys
+from clipzy_storage import failpoints, keys
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.process import with_parent_death_signal
+from clipzy_storage.redis_client import RedisDatabase
 from tests.support.deployment import free_port
 from tests.support.wire import eventually
 
@@ -61,7 +61,7 @@ class FrontEnd:
     port: int
     root: Path
     storage: LocalStorage
-    jobs: JobStore
+    store: JobStore
     log: Path
     process: "subprocess.Popen[bytes]"
     redis_url: str
@@ -75,7 +75,7 @@ class FrontEnd:
         return f"{self.url}/api/v1"
 
     @property
-    def upkeep(self) -> JobAdmin:
+    def admin(self) -> JobAdmin:
         return JobAdmin(RedisDatabase(self.redis_url))
 
     def unfinished(self) -> list[str]:
@@ -121,12 +121,16 @@ class FrontEnd:
 
     def compare_records(self) -> None:
         """Say that nothing has been lost since Redis was started, as a worker finds out."""
-        self.upkeep.set_reconciled(self.upkeep.server_run())
+        self.admin.set_reconciled(self.admin.run_id())
 
     @contextmanager
-    def doomed(self, folder: Path, *, at: str) -> "Iterator[FrontEnd]":
-        """Another front end on the same storage and Redis, whose serving process dies at this point of the protocol."""
-        with running_front_end(folder, self.redis_url, storage_path=self.root, CLIPZY_CRASH_AT=at) as other:
+    def doomed(self, folder: Path, *, at: failpoints.Failpoint) -> "Iterator[FrontEnd]":
+        """Another front end on the same storage and Redis, whose serving process exits at this failpoint."""
+        folder.mkdir(parents=True)
+        order = folder / "failpoint"
+        order.write_text(f"{at} exit")
+        settings = {failpoints.VARIABLE: str(order)}
+        with running_front_end(folder, self.redis_url, storage_path=self.root, **settings) as other:
             yield other
 
     def serving_pid(self) -> int:
@@ -169,8 +173,8 @@ def running_front_end(
     try:
         assert eventually(lambda: process.poll() is not None or _is_ready(port)), log.read_text()
         assert process.poll() is None, log.read_text()
-        jobs = JobStore(RedisDatabase(redis_url), lease_seconds=60)
-        yield FrontEnd(port, root, LocalStorage(root, shared=False), jobs, log, process, redis_url)
+        store = JobStore(RedisDatabase(redis_url), lease_seconds=60)
+        yield FrontEnd(port, root, LocalStorage(root, shared=False), store, log, process, redis_url)
     finally:
         process.terminate()
         process.wait(timeout=20)
