@@ -27,6 +27,15 @@ class Rollback:
         """Keep what was written so far."""
         self._keys.clear()
 
+    def roll_back(self) -> None:
+        """Delete now what was not committed. Raises nothing: the request's own error is the one to answer with."""
+        while self._keys:
+            key = self._keys.pop()
+            try:
+                self._storage.delete(key)
+            except StorageError as error:
+                log.warning("rollback.failed: %s stays behind: %s", key, error)
+
     @contextmanager
     def committed_if_redis_may_know(self) -> Iterator[None]:
         """Around a command to Redis: if its answer was lost, Redis may know of the files, so they are kept."""
@@ -43,8 +52,4 @@ class Rollback:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for key in reversed(self._keys):
-            try:
-                self._storage.delete(key)
-            except StorageError as failure:  # the request's own error is the one to answer with
-                log.warning("rollback.failed: %s stays behind: %s", key, failure)
+        self.roll_back()

@@ -78,6 +78,7 @@ class JobSubmission:
         """
         submitted = self._create(_new_job(request, storage_id), request.key, rollback)
         if submitted.job is None:
+            rollback.roll_back()  # first: the open record that was just written is not that of the first job
             return self._lookup.find(submitted.first_id, owner=request.video.owner), True
         return self._start(submitted.job), False
 

@@ -1,6 +1,6 @@
-"""Giving a job an earlier result in the request that makes it.
+"""Completing a job with a cached result in the request that submits it.
 
-In one process, so that what goes wrong goes wrong at a certain step.
+In one process, so that faults happen at a certain step.
 """
 
 import os
@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from clipzy_api import cache_hits
-from clipzy_api.cache_hits import CachedResults
+from clipzy_api.cache_hits import TIMEOUT_SECONDS, CachedResults
 from clipzy_api.concurrency_limits import CACHE_HITS
 from clipzy_storage import keys
 from clipzy_storage.backends.base import BlobInfo, Storage
@@ -20,49 +19,43 @@ from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.errors import QueueUnavailable, StorageUnavailable
 from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.store import JobStore
-from clipzy_storage.models.records import EVERYONE, Job, Status
+from clipzy_storage.jobs.types import PendingCompletion
+from clipzy_storage.models.records import Job, Status
 from clipzy_storage.redis_client import RedisDatabase
 from tests.storage.backends import Backend
 from tests.support.finished_jobs import PICTURES, accepted, completed, files_of, result_of
+from tests.support.jobs import current
 from tests.support.s3_servers import S3Server
 from tests.support.servers import RedisServer
 from tests.support.wire import eventually
 
-
-class Hints:
-    """Keeps what would be sent to the broker, so that it is seen before any worker takes it."""
-
-    def __init__(self) -> None:
-        self.sent: list[str] = []
-
-    def publish(self, job_id: str) -> None:
-        self.sent.append(job_id)
+Notified = list[str]
 
 
 @pytest.fixture
-def jobs(own_redis: RedisServer) -> JobStore:
+def store(own_redis: RedisServer) -> JobStore:
     return JobStore(RedisDatabase(own_redis.url), lease_seconds=60)
 
 
 @pytest.fixture
-def hints() -> Hints:
-    return Hints()
+def notified() -> Notified:
+    """Ids of the jobs of which workers were notified."""
+    return []
 
 
 @pytest.fixture
-def answering(jobs: JobStore, storage: LocalStorage, hints: Hints) -> CachedResults:
-    return CachedResults(jobs, storage, hints)  # type: ignore[arg-type]
+def cached_results(store: JobStore, storage: LocalStorage, notified: Notified) -> CachedResults:
+    return CachedResults(store=store, storage=storage, notify_workers=notified.append)
 
 
-def now(jobs: JobStore, job: Job) -> Job:
-    return jobs.get(job.job_id, owner=EVERYONE)
+def now(store: JobStore, job: Job) -> Job:
+    return current(store, job.job_id)
 
 
 @pytest.mark.parametrize("server", [pytest.param("moto_server", marks=pytest.mark.long), "rclone_server"])
 def test_a_bucket_copies_within_itself(
-    jobs: JobStore, hints: Hints, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, server: str
+    store: JobStore, notified: Notified, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, server: str
 ) -> None:
-    monkeypatch.setattr(cache_hits, "PATIENCE_SECONDS", 60)  # what it takes is the test server's affair
     # Given a result in a bucket, with a file that was uploaded in parts
     s3: S3Server = request.getfixturevalue(server)
     for name, value in s3.env.items():
@@ -70,11 +63,12 @@ def test_a_bucket_copies_within_itself(
     storage = Backend(kind="s3", place=s3.new_bucket(), env=s3.env).open()
     storage.prepare()
     pictures = PICTURES | {"sprites.jpg": os.urandom(6 << 20)}
-    first = completed(jobs, storage, pictures=pictures)
+    first = completed(store, storage, pictures=pictures)
     # When the same is asked for
-    job = accepted(jobs, storage)
-    ended = CachedResults(jobs, storage, hints).end(job)  # type: ignore[arg-type]
-    # Then it is there at once, whole, and stays when the first is gone
+    job = accepted(store, storage)
+    patient = CachedResults(store=store, storage=storage, notify_workers=notified.append, timeout_seconds=60)
+    ended = patient.try_complete(job)
+    # Then it is there, whole, and stays when the first is gone
     assert ended
     assert ended.status is Status.COMPLETED
     for key in files_of(storage, first.job_id):
@@ -102,141 +96,154 @@ class Interfering:
 
 
 def interfered(
-    jobs: JobStore, storage: LocalStorage, hints: Hints, event: Callable[[Job], object]
+    store: JobStore,
+    storage: LocalStorage,
+    notified: Notified,
+    event: Callable[[Job], object],
+    *,
+    timeout_seconds: float = TIMEOUT_SECONDS,
 ) -> tuple[Job, Job | None]:
-    """A job that could have an earlier result, and what is answered where ``event`` happens over it."""
-    completed(jobs, storage)
-    job = accepted(jobs, storage)
+    """A job that could have a cached result, and what is answered if ``event`` happens during the copy."""
+    completed(store, storage)
+    job = accepted(store, storage)
     interfering: Any = Interfering(storage, lambda: event(job))
-    return job, CachedResults(jobs, interfering, hints).end(job)  # type: ignore[arg-type]
+    cached_results = CachedResults(
+        store=store, storage=interfering, notify_workers=notified.append, timeout_seconds=timeout_seconds
+    )
+    return job, cached_results.try_complete(job)
 
 
-def test_a_slow_storage_keeps_nobody_waiting(
-    jobs: JobStore, storage: LocalStorage, hints: Hints, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Given a storage that takes longer over a copy than a caller waits
-    monkeypatch.setattr(cache_hits, "PATIENCE_SECONDS", 0.3)
+def test_a_slow_storage_keeps_nobody_waiting(store: JobStore, storage: LocalStorage, notified: Notified) -> None:
+    # Given a storage that takes longer over a copy than a client waits
     goes_on = threading.Event()
     began = time.monotonic()
     # When the same is asked for
-    job, ended = interfered(jobs, storage, hints, lambda _: goes_on.wait(20))
+    job, ended = interfered(store, storage, notified, lambda _: goes_on.wait(20), timeout_seconds=0.3)
     # Then the caller is told in time that the job is not ended
     assert ended is None
     assert time.monotonic() - began < 3
     # And once the storage goes on, the job is given back for the workers, who are told of it, and nothing is left of it
     goes_on.set()
-    assert eventually(lambda: now(jobs, job).status is Status.QUEUED)
-    assert eventually(lambda: hints.sent == [job.job_id])
+    assert eventually(lambda: now(store, job).status is Status.QUEUED)
+    assert eventually(lambda: notified == [job.job_id])
     assert eventually(lambda: files_of(storage, job.job_id) == [keys.open_job(job.job_id)])
 
 
 def test_a_job_that_is_cancelled_meanwhile_ends_as_cancelled(
-    jobs: JobStore, storage: LocalStorage, hints: Hints
+    store: JobStore, storage: LocalStorage, notified: Notified
 ) -> None:
-    job, ended = interfered(jobs, storage, hints, lambda job: jobs.request_cancel(job.job_id, nonce="c"))
+    job, ended = interfered(store, storage, notified, lambda job: store.request_cancellation(job.job_id, nonce="c"))
     assert ended
-    assert ended.status is now(jobs, job).status is Status.CANCELLED
+    assert ended.status is now(store, job).status is Status.CANCELLED
     assert files_of(storage, job.job_id) == [keys.done_job(job.job_id)]
 
 
-def test_a_job_that_was_taken_away_is_anothers(jobs: JobStore, storage: LocalStorage, hints: Hints) -> None:
+def test_a_job_that_was_taken_away_is_anothers(store: JobStore, storage: LocalStorage, notified: Notified) -> None:
     """Without the token at the commit, a front end that was frozen would end a job that another works on."""
 
     # Given a front end that is frozen for so long that the job is given to another
     def take_away(job: Job) -> None:
-        jobs.reap(list(jobs.leases()), nonce="r")
-        assert jobs.claim(job.job_id, nonce="w", storage_id=job.storage_id)
+        store.reap(list(store.leases()), nonce="r")
+        assert store.claim(job.job_id, nonce="w", storage_id=job.storage_id)
 
-    job, ended = interfered(jobs, storage, hints, take_away)
+    job, ended = interfered(store, storage, notified, take_away)
     # Then it leaves the job alone
     assert ended is None
-    assert (now(jobs, job).status, now(jobs, job).attempt) == (Status.PROCESSING, 2)
+    assert (now(store, job).status, now(store, job).attempt) == (Status.PROCESSING, 2)
     assert files_of(storage, job.job_id) == [keys.open_job(job.job_id)]
 
 
 def test_trouble_with_storage_leaves_the_job_to_the_workers(
-    jobs: JobStore, storage: LocalStorage, hints: Hints
+    store: JobStore, storage: LocalStorage, notified: Notified
 ) -> None:
     def fail(_: Job) -> None:
         raise StorageUnavailable("no copies today")
 
-    job, ended = interfered(jobs, storage, hints, fail)
+    job, ended = interfered(store, storage, notified, fail)
     assert ended is None
-    assert now(jobs, job).status is Status.QUEUED
-    assert hints.sent == [job.job_id]
+    assert now(store, job).status is Status.QUEUED
+    assert notified == [job.job_id]
     assert files_of(storage, job.job_id) == [keys.open_job(job.job_id)]
 
 
-def test_a_commit_whose_answer_was_lost_is_asked_again(
-    jobs: JobStore, storage: LocalStorage, answering: CachedResults, monkeypatch: pytest.MonkeyPatch
+class LosesOneAnswer(JobStore):
+    """A job store that does not hear the first answer to a commit."""
+
+    has_lost_one = False
+
+    def commit(self, *args: Any, **more: Any) -> PendingCompletion:
+        pending = super().commit(*args, **more)
+        if not self.has_lost_one:
+            self.has_lost_one = True
+            raise QueueUnavailable("the answer was lost", certain=False)
+        return pending
+
+
+def test_a_commit_whose_answer_was_lost_is_repeated(
+    store: JobStore, storage: LocalStorage, notified: Notified, own_redis: RedisServer
 ) -> None:
     # Given a Redis whose answer to the commit is lost
-    commit = jobs.commit
-    lost: list[Any] = []
-
-    def lose_once(*args: Any, **more: Any) -> Any:
-        answer = commit(*args, **more)
-        if not lost:
-            lost.append(answer)
-            raise QueueUnavailable("away", certain=False)
-        return answer
-
-    completed(jobs, storage)
-    job = accepted(jobs, storage)
-    monkeypatch.setattr(jobs, "commit", lose_once)
-    # Then the job is ended all the same
-    ended = answering.end(job)
+    completed(store, storage)
+    job = accepted(store, storage)
+    deaf = LosesOneAnswer(RedisDatabase(own_redis.url), lease_seconds=60)
+    # When the same is asked for, then the job is completed all the same
+    ended = CachedResults(store=deaf, storage=storage, notify_workers=notified.append).try_complete(job)
+    assert deaf.has_lost_one
     assert ended
     assert ended.status is Status.COMPLETED
     result_of(storage, job.job_id)
 
 
 def test_a_job_that_a_worker_has_taken_is_left_to_it(
-    jobs: JobStore, storage: LocalStorage, answering: CachedResults
+    store: JobStore, storage: LocalStorage, cached_results: CachedResults
 ) -> None:
-    completed(jobs, storage)
-    job = accepted(jobs, storage)
-    assert jobs.claim(job.job_id, nonce="w", storage_id=job.storage_id)
-    assert answering.end(job) is None
-    assert now(jobs, job).status is Status.PROCESSING
+    completed(store, storage)
+    job = accepted(store, storage)
+    assert store.claim(job.job_id, nonce="w", storage_id=job.storage_id)
+    assert cached_results.try_complete(job) is None
+    assert now(store, job).status is Status.PROCESSING
 
 
 def test_a_result_of_very_many_files_is_left_to_a_worker(
-    jobs: JobStore, storage: LocalStorage, answering: CachedResults, monkeypatch: pytest.MonkeyPatch
+    store: JobStore, storage: LocalStorage, notified: Notified
 ) -> None:
-    monkeypatch.setattr(cache_hits, "MOST_ARTIFACTS", len(PICTURES) - 1)
-    completed(jobs, storage)
-    job = accepted(jobs, storage)
-    assert answering.end(job) is None
-    assert (now(jobs, job).status, now(jobs, job).attempt) == (Status.QUEUED, 0)
+    completed(store, storage)
+    job = accepted(store, storage)
+    narrow = CachedResults(
+        store=store, storage=storage, notify_workers=notified.append, max_artifacts=len(PICTURES) - 1
+    )
+    assert narrow.try_complete(job) is None
+    assert (now(store, job).status, now(store, job).attempt) == (Status.QUEUED, 0)
 
 
-def test_not_too_many_are_ended_at_once(jobs: JobStore, storage: LocalStorage, answering: CachedResults) -> None:
-    completed(jobs, storage)
+def test_concurrent_cache_hits_are_limited(
+    store: JobStore, storage: LocalStorage, cached_results: CachedResults
+) -> None:
+    completed(store, storage)
     for _ in range(CACHE_HITS):
-        assert answering.places.take()
-    job = accepted(jobs, storage)
-    assert answering.end(job) is None
-    answering.places.give_back()
-    assert answering.end(job)
-    assert eventually(answering.places.take)
+        assert cached_results.limit.acquire()
+    job = accepted(store, storage)
+    assert cached_results.try_complete(job) is None
+    cached_results.limit.release()
+    assert cached_results.try_complete(job)
+    assert eventually(cached_results.limit.acquire)
 
 
-def test_where_redis_is_away_nothing_is_lost(storage: LocalStorage, answering: CachedResults, jobs: JobStore) -> None:
-    completed(jobs, storage)
-    job = accepted(jobs, storage)
+def test_if_redis_is_unavailable_nothing_is_lost(storage: LocalStorage, notified: Notified, store: JobStore) -> None:
+    completed(store, storage)
+    job = accepted(store, storage)
     away = JobStore(RedisDatabase("redis://127.0.0.1:1/0"), lease_seconds=60)
-    assert CachedResults(away, storage, answering.queue).end(job) is None
-    assert now(jobs, job).status is Status.QUEUED
+    assert CachedResults(store=away, storage=storage, notify_workers=notified.append).try_complete(job) is None
+    assert now(store, job).status is Status.QUEUED
 
 
 def test_a_forgotten_record_is_no_reason_to_fail(
-    jobs: JobStore, storage: LocalStorage, answering: CachedResults, own_redis: RedisServer
+    store: JobStore, storage: LocalStorage, cached_results: CachedResults, own_redis: RedisServer
 ) -> None:
     """Redis is set back to before the job, right after it was submitted."""
-    first = completed(jobs, storage)
-    job = accepted(jobs, storage)
+    first = completed(store, storage)
+    job = accepted(store, storage)
     own_redis.forget_everything()
     JobAdmin(RedisDatabase(own_redis.url)).restore(first)
-    assert answering.end(job) is None
+    assert cached_results.try_complete(job) is None
     assert files_of(storage, job.job_id) == [keys.open_job(job.job_id)]

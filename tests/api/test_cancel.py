@@ -1,5 +1,6 @@
 """Cancelling, in every state that a job can be in."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -7,12 +8,12 @@ import pytest
 import requests
 
 from clipzy_storage import keys
+from clipzy_storage.errors import CancellationRequested
 from clipzy_storage.jobs import completion, durable_records
-from clipzy_storage.jobs.store import PendingCompletion
 from clipzy_storage.maintenance.recovery import Recovery
 from clipzy_storage.models.records import ErrorCode
 from tests.support.jobs import reap_twice
-from tests.support.played_worker import claim, complete, conclude, fail, prepare_result, submit
+from tests.support.played_worker import claim, complete, fail, submit, write_result
 from tests.support.servers import FrontEnd, RedisServer
 from tests.support.wire import eventually, exchange, head
 
@@ -54,7 +55,7 @@ def test_a_waiting_job_is_cancelled_in_the_answer(front_end: FrontEnd) -> None:
 def test_a_running_job_is_ended_by_its_worker(front_end: FrontEnd) -> None:
     # Given a job that a worker holds
     job_id = submit(front_end)["job_id"]
-    claimed = claim(front_end, job_id)
+    attempt = claim(front_end, job_id)
 
     # When it is cancelled, twice since the caller is in doubt
     for _ in range(2):
@@ -63,34 +64,35 @@ def test_a_running_job_is_ended_by_its_worker(front_end: FrontEnd) -> None:
         assert answer.headers["Retry-After"] == "1"
 
     # Then the worker hears of it, and a result that it had ready does not count
-    assert front_end.store.heartbeat(claimed, percent=90, stage="video_analysis") == "cancel"
+    assert front_end.store.heartbeat(attempt.claim, percent=90, stage="video_analysis") == "cancel"
     assert records_of(front_end, job_id) == {"open", "cancel"}
-    folder, digest = prepare_result(front_end, claimed)
-    assert front_end.store.commit(claimed, attempt_folder=folder, result_sha256=digest) == "cancelled"
+    result = write_result(front_end, attempt)
+    with pytest.raises(CancellationRequested):
+        attempt.commit(result)
 
-    # And with the worker's word the job is cancelled, and what it wrote is gone
-    assert front_end.store.abandon(claimed)
-    conclude(front_end, claimed)
+    # And once the worker confirms it the job is cancelled, and its files are deleted
+    attempt.confirm_cancelled()
     assert front_end.get(f"{JOBS}/{job_id}").json()["status"] == "cancelled"
     assert records_of(front_end, job_id) == {"done"}
     assert not [key for key in front_end.stored() if key.startswith(keys.result_prefix(job_id))]
 
 
-def test_what_is_decided_is_not_cancelled(front_end: FrontEnd) -> None:
-    """A wish that stayed would cancel the job after a loss of Redis."""
+def test_a_committed_job_is_not_cancelled(front_end: FrontEnd) -> None:
+    """A request that stayed would cancel the job after a loss of Redis."""
     # Given a job whose result was committed
     job_id = submit(front_end)["job_id"]
-    claimed = claim(front_end, job_id)
-    folder, digest = prepare_result(front_end, claimed)
-    assert isinstance(front_end.store.commit(claimed, attempt_folder=folder, result_sha256=digest), PendingCompletion)
+    attempt = claim(front_end, job_id)
+    result = write_result(front_end, attempt)
+    digest = hashlib.sha256(result.index).hexdigest()
+    pending = front_end.store.commit(attempt.claim, attempt_prefix=result.prefix, result_sha256=digest)
 
-    # When it is cancelled, then it is too late, and no wish is left
+    # When it is cancelled, then it is too late, and no request is left
     assert front_end.get(f"{JOBS}/{job_id}").json()["status"] == "processing"
     assert refuses(front_end, job_id)
     assert records_of(front_end, job_id) == {"open"}
 
-    # And it ends as it was decided
-    conclude(front_end, claimed)
+    # And it is completed as it was committed
+    completion.complete(front_end.store, front_end.storage, pending)
     assert front_end.get(f"{JOBS}/{job_id}").json()["status"] == "completed"
 
 
@@ -124,7 +126,7 @@ def test_a_job_that_only_storage_knows_is_cancelled(front_end: FrontEnd) -> None
 
 
 def test_a_cancelled_job_stays_so_whatever_is_lost(own_front_end: FrontEnd, own_redis: RedisServer) -> None:
-    """Without the wish in storage the first job runs again; without the reaper the second is processed for ever."""
+    """Without the request in storage the first job runs again; without the reaper the second is processed for ever."""
     # Given a running job that is to be cancelled, and then a Redis that has lost everything
     first = submit(own_front_end)["job_id"]
     claim(own_front_end, first)
@@ -155,9 +157,7 @@ def test_a_cancelled_job_stays_so_whatever_is_lost(own_front_end: FrontEnd, own_
     aside.rename(done)
     with own_redis.client() as client:
         ((job_id, token),) = reap_twice(own_front_end.store, client).adopted
-    decided = own_front_end.store.decided(job_id, token)
-    assert decided is not None
-    completion.conclude(own_front_end.store, own_front_end.storage, decided)
+    completion.complete_job(own_front_end.store, own_front_end.storage, job_id, token)
     assert own_front_end.get(f"{JOBS}/{second}").json()["status"] == "cancelled"
     assert records_of(own_front_end, second) == {"done"}
 
@@ -211,11 +211,14 @@ def test_a_job_that_is_not_there(front_end: FrontEnd, job_id: str) -> None:
     assert front_end.stored() == before
 
 
-def test_the_wish_of_a_crashed_front_end_outlives_it(tmp_path: Path, front_end: FrontEnd) -> None:
-    """A crash right after the wish: nobody was told, so the job may run; where Redis is lost it is cancelled."""
-    # Given a front end that dies as soon as it has kept the wish, in the middle of the answer
+def test_the_cancellation_request_of_a_crashed_front_end_outlives_it(tmp_path: Path, front_end: FrontEnd) -> None:
+    """A crash right after the request was written: no client has an answer, so the job may run, or be cancelled."""
+    # Given a front end that dies as soon as it has written the request, in the middle of the answer
     job_id = submit(front_end)["job_id"]
-    with front_end.doomed(tmp_path / "doomed", at="cancel-wished") as doomed, pytest.raises(requests.ConnectionError):
+    with (
+        front_end.doomed(tmp_path / "doomed", at="cancellation-requested") as doomed,
+        pytest.raises(requests.ConnectionError),
+    ):
         cancel(doomed, job_id)
     assert records_of(front_end, job_id) == {"open", "cancel"}
     assert durable_records.is_cancellation_requested(front_end.storage, job_id)

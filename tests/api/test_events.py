@@ -88,8 +88,8 @@ def work_twice(front_end: FrontEnd, job_id: str) -> None:
     """A worker that is stopped in the middle, and another that completes the job."""
     first = claim(front_end, job_id)
     for percent in (10, 20, 20, 60):
-        front_end.store.heartbeat(first, percent=percent, stage="video_analysis")
-    front_end.store.release(first, "preempted")
+        front_end.store.heartbeat(first.claim, percent=percent, stage="video_analysis")
+    first.release("preempted", "")
     complete(front_end, job_id)
 
 
@@ -128,10 +128,10 @@ def test_every_change_is_told_once_and_in_order(front_end: FrontEnd) -> None:
 def test_a_client_goes_on_after_what_it_has_heard(front_end: FrontEnd) -> None:
     # Given a finished job with many events, and one that is worked on
     job_id, running_id = (submit(front_end)["job_id"] for _ in range(2))
-    claimed = claim(front_end, job_id)
+    attempt = claim(front_end, job_id)
     for number in range(250):
-        front_end.store.heartbeat(claimed, percent=number // 3, stage=f"stage-{number}")
-    front_end.store.release(claimed, "preempted")
+        front_end.store.heartbeat(attempt.claim, percent=number // 3, stage=f"stage-{number}")
+    attempt.release("preempted", "")
     complete(front_end, job_id)
     all_of_it = told(front_end, job_id)
     claim(front_end, running_id)
@@ -153,7 +153,7 @@ def test_a_failed_and_a_cancelled_job_are_told_to_their_ends(front_end: FrontEnd
     with follow(front_end, failed_id) as failed, follow(front_end, cancelled_id) as cancelled:
         # When a worker fails one, and somebody cancels the other
         fail(front_end, failed_id, ErrorCode.INVALID_MEDIA, "There is no\nvideo track.")
-        request = front_end.store.request_cancel(cancelled_id, nonce="c")
+        request = front_end.store.request_cancellation(cancelled_id, nonce="c")
         assert finish(front_end.store, cancelled_id, request.token)
         # Then the last event says so, with the error as polling shows it
         last, cancelled_last = failed.rest()[-1], cancelled.rest()[-1]
@@ -301,7 +301,7 @@ def test_streams_leave_room_for_others_and_give_it_back(front_end: FrontEnd) -> 
         # When one more comes, then it is told to come later, and who polls is answered
         refused = front_end.get(address(job_id), stream=True)
         assert refused.status_code == 503
-        assert refused.json()["code"] == "TOO_MANY_STREAMS"
+        assert refused.json()["code"] == "OVERLOADED"
         assert int(refused.headers["Retry-After"]) > 0
         assert_described(served_by(front_end), EVENTS, refused)
         assert front_end.get(f"/api/v1/jobs/{job_id}").status_code == 200

@@ -11,8 +11,9 @@ import requests
 
 from clipzy_api.concurrency_limits import DOWNLOADS
 from clipzy_storage import keys
-from clipzy_storage.backends.base import put_json
+from clipzy_storage.backends.base import put_json, read_bytes
 from clipzy_storage.jobs.durable_records import write_done_job
+from clipzy_storage.models.output import attempt_prefix_of
 from tests.support.jobs import finish
 from tests.support.played_worker import POSTER, claim, complete, expire, submit
 from tests.support.servers import FrontEnd
@@ -26,13 +27,19 @@ class Published:
     folder: str
 
 
+def prefix_of(front_end: FrontEnd, job_id: str) -> str:
+    """The prefix of the attempt that the job's result is from."""
+    index = read_bytes(front_end.storage, keys.result_index(job_id))  # not of the front end, which would cache it
+    return str(attempt_prefix_of(job_id, index))
+
+
 @pytest.fixture(scope="module")
 def published(front_end: FrontEnd) -> Published:
     """A completed job with one file of each sort."""
     job_id = submit(front_end)["job_id"]
     names = ("poster.jpg", "clip.mp4", "page.html", "image.svg", "words.vtt", "data", "list.json")
-    job = complete(front_end, job_id, artifacts=dict.fromkeys(names, POSTER))
-    folder = keys.attempt_prefix(job_id, job.attempt, "abcd")
+    complete(front_end, job_id, artifacts=dict.fromkeys(names, POSTER))
+    folder = prefix_of(front_end, job_id)
     return Published(job_id, lambda name: f"/storage/{folder}{name}", folder)
 
 
@@ -161,8 +168,7 @@ def test_only_what_the_index_lists_is_served(front_end: FrontEnd, published: Pub
 def test_nothing_of_an_unfinished_job_is_served(front_end: FrontEnd) -> None:
     # Given a job whose worker has begun to write
     job_id = submit(front_end)["job_id"]
-    claimed = claim(front_end, job_id)
-    key = keys.attempt_prefix(job_id, 1, claimed.nonce) + "poster.jpg"
+    key = claim(front_end, job_id).prefix + "poster.jpg"
     with front_end.storage.incoming(key) as incoming:
         incoming.write(POSTER)
         incoming.publish()
@@ -176,8 +182,8 @@ def test_readers_that_leave_give_everything_back(front_end: FrontEnd) -> None:
     # Given a large published file
     job_id = submit(front_end)["job_id"]
     large = os.urandom(1 << 20) * 32
-    job = complete(front_end, job_id, artifacts={"large.mp4": large})
-    path = f"/storage/{keys.attempt_prefix(job_id, job.attempt, 'abcd')}large.mp4"
+    complete(front_end, job_id, artifacts={"large.mp4": large})
+    path = front_end.get(f"/api/v1/jobs/{job_id}/result").json()["artifacts"][0]["storage_url"]
     open_files = Path(f"/proc/{front_end.serving_pid()}/fd")
     before = len(list(open_files.iterdir()))
 
@@ -204,15 +210,14 @@ def test_readers_that_leave_give_everything_back(front_end: FrontEnd) -> None:
 def test_what_is_published_is_not_shown_before_the_job_is_completed(front_end: FrontEnd) -> None:
     # Given a worker that has published its index, and has not yet said that the job is finished
     job_id = submit(front_end)["job_id"]
-    claimed = claim(front_end, job_id)
-    folder = keys.attempt_prefix(job_id, 1, "abcd")
+    attempt = claim(front_end, job_id)
     key = keys.result_index(job_id)
     put_json(front_end.storage, key, {"artifacts": []})
-    assert front_end.store.commit(claimed, attempt_folder=folder, result_sha256="0" * 64)
+    front_end.store.commit(attempt.claim, attempt_prefix=attempt.prefix, result_sha256="0" * 64)
     # Then nobody sees it
     assert front_end.get(f"/storage/{key}").status_code == 404
     # Until it is
-    assert finish(front_end.store, job_id, claimed.token)
+    assert finish(front_end.store, job_id, attempt.claim.token)
     assert front_end.get(f"/storage/{key}").status_code == 200
 
 
@@ -248,8 +253,8 @@ def test_a_result_that_is_kept_no_longer_says_so(front_end: FrontEnd) -> None:
     """Without a look at the record first, what was read of the result once goes on being answered."""
     # Given a completed job whose result was asked for
     job_id = submit(front_end)["job_id"]
-    job = complete(front_end, job_id)
-    poster = keys.attempt_prefix(job_id, job.attempt, "abcd") + "poster.jpg"
+    complete(front_end, job_id)
+    poster = prefix_of(front_end, job_id) + "poster.jpg"
     assert [front_end.get(place).status_code for place in places_of(job_id, poster)] == [200, 200, 200, 200, 404]
     shown = front_end.get(f"/api/v1/jobs/{job_id}")
     # When its time is over
@@ -267,8 +272,8 @@ def test_a_result_that_is_kept_no_longer_says_so(front_end: FrontEnd) -> None:
 def test_an_expiry_that_redis_does_not_know_of_is_found_out(front_end: FrontEnd) -> None:
     # Given a completed job whose result has expired, in a Redis that was set back to before that
     job_id = submit(front_end)["job_id"]
-    job = complete(front_end, job_id)
-    poster = keys.attempt_prefix(job_id, job.attempt, "abcd") + "poster.jpg"
+    complete(front_end, job_id)
+    poster = prefix_of(front_end, job_id) + "poster.jpg"
     expire(front_end, job_id, tell_redis=False)
     assert front_end.get(f"/api/v1/jobs/{job_id}").json()["result"] is not None
     # When it is asked for, then it is known from then on

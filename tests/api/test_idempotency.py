@@ -211,7 +211,7 @@ def test_a_lost_answer_is_got_by_asking_again(own_front_end: FrontEnd, own_redis
         pytest.param("video-recorded", marks=pytest.mark.long),
         pytest.param("job-opened", marks=pytest.mark.long),
         "job-submitted",
-        pytest.param("hint-sent", marks=pytest.mark.long),
+        pytest.param("workers-notified", marks=pytest.mark.long),
     ],
 )
 def test_a_crashed_front_end_leaves_the_key_to_the_next(tmp_path: Path, front_end: FrontEnd, point: str) -> None:
@@ -234,4 +234,4 @@ def test_a_crashed_front_end_leaves_the_key_to_the_next(tmp_path: Path, front_en
     # Then there is one job, the first if it was made
     assert again.status_code == 202
     assert set(durable_records.open_job_ids(front_end.storage)) - before == {again.json()["job_id"]}
-    assert (REPLAYED in again.headers) == (point in ("job-opened", "job-submitted", "hint-sent"))
+    assert (REPLAYED in again.headers) == (point in ("job-opened", "job-submitted", "workers-notified"))

@@ -123,7 +123,7 @@ def test_a_config_is_shown_as_it_was_given(
     assert answer["config"] == config
     assert json.dumps(answer["config"]) == text
     assert front_end.get(f"{JOBS}/{answer['job_id']}").json()["config"] == config
-    assert front_end.store.get(answer["job_id"], owner=EVERYONE).config == config
+    assert front_end.store.look_up(answer["job_id"], owner=EVERYONE)[0].config == config
 
 
 @pytest.mark.parametrize("case", WRONG)

@@ -141,8 +141,8 @@ def test_a_job_that_has_not_changed_is_not_sent_again(front_end: FrontEnd) -> No
     assert (second.status_code, second.content) == (304, b"")
 
     # When a worker has reported, then there is
-    claimed = claim(front_end, job_id)
-    assert front_end.store.heartbeat(claimed, percent=40, stage="video_analysis") == "held"
+    attempt = claim(front_end, job_id)
+    assert front_end.store.heartbeat(attempt.claim, percent=40, stage="video_analysis") == "held"
     third = front_end.get(f"{JOBS}/{job_id}", headers={"If-None-Match": tag})
     assert third.status_code == 200
     assert third.headers["ETag"] != tag
@@ -287,7 +287,7 @@ def test_a_broker_that_is_away_does_not_lose_the_job(tmp_path: Path, own_redis: 
         # Then it is accepted, since its record will be published later
         assert answer.status == 202
         assert front_end.get(f"{JOBS}/{answer.json()['job_id']}").json()["status"] == "queued"
-        assert eventually(lambda: "job.hint_lost" in front_end.log.read_text())
+        assert eventually(lambda: "job.notification_lost" in front_end.log.read_text())
 
 
 def test_an_empty_parameter_counts_as_none(front_end: FrontEnd) -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from clipzy_api.links import period_of
-from clipzy_storage.backends.base import Link
+from clipzy_storage.models.records import Link
 
 LIFE_SECONDS = 3600
 START = datetime(2026, 1, 1, 12, 0, 7, tzinfo=UTC)

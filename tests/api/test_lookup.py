@@ -43,14 +43,14 @@ def test_an_end_that_only_storage_knows_is_news(front_end: FrontEnd) -> None:
     """Without the status in the tag, whoever polls is told that nothing has changed."""
     # Given a caller who has seen a job that was being finished
     job_id = submit(front_end)["job_id"]
-    claimed = claim(front_end, job_id)
-    assert front_end.store.fail(job_id, claimed.token, ErrorCode.INVALID_MEDIA, "There is no video track.")
+    token = claim(front_end, job_id).claim.token
+    front_end.store.fail(job_id, token, ErrorCode.INVALID_MEDIA, "There is no video track.")
     tag = front_end.get(f"{JOBS}/{job_id}").headers["ETag"]
 
     # When its end is recorded, and Redis is lost before it is visible
-    decided = front_end.store.decided(job_id, claimed.token)
-    assert decided is not None
-    durable_records.write_done_job(front_end.storage, decided.job)
+    pending = front_end.store.pending_completion(job_id, token)
+    assert pending is not None
+    durable_records.write_done_job(front_end.storage, pending.job)
     front_end.forget(job_id)
 
     # Then the caller learns of it

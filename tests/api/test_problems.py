@@ -78,12 +78,12 @@ def test_a_record_that_cannot_be_understood_is_the_operator_s(front_end: FrontEn
 
 
 def test_the_unexpected_shows_a_request_id_and_nothing_else(front_end: FrontEnd) -> None:
-    # Given a record in Redis that is of another kind than anything we write
+    # Given a record in Redis with a time that no clock can show
     job_id = submit(front_end)["job_id"]
     key = f"{keys.REDIS_PREFIX}job:{job_id}"
     with redis.Redis.from_url(front_end.redis_url) as client:
-        record = client.hget(key, "record")
-        client.hset(key, "record", "[1, 2]")
+        created_ms = client.hget(key, "created_ms")
+        client.hset(key, "created_ms", "9" * 30)
 
     # When it is asked for
     answer = front_end.get(f"/api/v1/jobs/{job_id}", headers={"X-Request-ID": "damaged-1"})
@@ -92,9 +92,9 @@ def test_the_unexpected_shows_a_request_id_and_nothing_else(front_end: FrontEnd)
     problem = answer.json()
     assert answer.status_code == 500
     assert (problem["code"], problem["request_id"]) == ("INTERNAL", "damaged-1")
-    assert "[1, 2]" not in problem["detail"]
+    assert "timestamp" not in problem["detail"]
     with redis.Redis.from_url(front_end.redis_url) as client:
-        client.hset(key, "record", record)  # or it would be in the way of listings
+        client.hset(key, "created_ms", created_ms)  # or it would be in the way of listings
     log = front_end.log.read_text()
     assert "Traceback" in log
     assert "damaged-1" in log

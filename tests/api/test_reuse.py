@@ -34,7 +34,7 @@ def submit(front_end: FrontEnd, content: bytes, *, config: Any = None, name: str
 
 def finish(front_end: FrontEnd, job: Any) -> None:
     front_end.storage.prepare()
-    complete(front_end.store, front_end.storage, front_end.store.get(job["job_id"], owner=EVERYONE))
+    complete(front_end.store, front_end.storage, front_end.store.look_up(job["job_id"], owner=EVERYONE)[0])
 
 
 @pytest.fixture
@@ -209,12 +209,10 @@ def test_a_front_end_that_dies_over_it_loses_nothing(
     gone = [lease for lease in front_end.store.leases() if lease.holder is not None and lease.holder.is_gone()]
     reaped = front_end.store.reap(gone, nonce=uuid.uuid4().hex)
     for adopted, token in reaped.adopted:
-        decided = front_end.store.decided(adopted, token)
-        assert decided
-        assert completion.conclude(front_end.store, front_end.storage, decided)
+        assert completion.complete_job(front_end.store, front_end.storage, adopted, token)
     if at in ("claimed", "attempt-stored"):
         assert reaped.requeued == [job_id]
-        complete(front_end.store, front_end.storage, front_end.store.get(job_id, owner=EVERYONE))
+        complete(front_end.store, front_end.storage, front_end.store.look_up(job_id, owner=EVERYONE)[0])
     ended = front_end.get(f"{JOBS}/{job_id}").json()
     assert (ended["status"], ended["attempt"]) == ("completed", 2 if reaped.requeued else 1)
     # And its result is whole, with nothing of the first try beside it

@@ -8,110 +8,115 @@ from typing import Any
 
 import pytest
 
-from clipzy_storage.jobs.store import JobStore, Lease, PendingCompletion
+from clipzy_storage.errors import CancellationRequested
+from clipzy_storage.jobs.store import JobStore
+from clipzy_storage.jobs.types import Lease
 from clipzy_storage.models.records import ErrorCode, Status
 from clipzy_storage.redis_client import RedisDatabase
-from tests.support.jobs import STORAGE_ID, claimed, finish, let_leases_expire, seen, submitted
+from tests.support.jobs import STORAGE_ID, claimed, current, finish, let_leases_expire, submitted
 
 
-def cancel(jobs: JobStore, job_id: str, nonce: str = "c1") -> tuple[str, str]:
-    request = jobs.request_cancel(job_id, nonce=nonce)
+def cancel(store: JobStore, job_id: str, nonce: str = "c1") -> tuple[str, str]:
+    request = store.request_cancellation(job_id, nonce=nonce)
     return request.verdict, request.token
 
 
-def test_a_waiting_job_is_decided_at_once(jobs: JobStore) -> None:
-    job = submitted(jobs)
-    verdict, token = cancel(jobs, job.job_id)
-    assert verdict == "decided"
+def test_a_waiting_job_is_decided_at_once(store: JobStore) -> None:
+    job = submitted(store)
+    verdict, token = cancel(store, job.job_id)
+    assert verdict == "pending"
     # The answer may have been lost; another caller is told that it is under way
-    assert cancel(jobs, job.job_id) == (verdict, token)
-    assert cancel(jobs, job.job_id, "c2") == ("requested", "")
-    assert jobs.claim(job.job_id, nonce="n1", storage_id=STORAGE_ID) is None
-    ended = finish(jobs, job.job_id, token)
+    assert cancel(store, job.job_id) == (verdict, token)
+    assert cancel(store, job.job_id, "c2") == ("requested", "")
+    assert store.claim(job.job_id, nonce="n1", storage_id=STORAGE_ID) is None
+    ended = finish(store, job.job_id, token)
     assert ended is not None
     assert (ended.status, ended.error, ended.attempt) == (Status.CANCELLED, None, 0)
-    assert cancel(jobs, job.job_id, "c3") == ("finished", "")
+    assert cancel(store, job.job_id, "c3") == ("finished", "")
 
 
-def test_who_dies_over_a_cancelled_job_is_followed_by_the_reaper(jobs: JobStore, redis_client: Any) -> None:
-    job = submitted(jobs)
-    cancel(jobs, job.job_id)
+def test_who_dies_over_a_cancelled_job_is_followed_by_the_reaper(store: JobStore, redis_client: Any) -> None:
+    job = submitted(store)
+    cancel(store, job.job_id)
     let_leases_expire(redis_client)
-    jobs.reap([], nonce="r1")
+    store.reap([], nonce="r1")
     let_leases_expire(redis_client)
-    ((job_id, token),) = jobs.reap([], nonce="r2").adopted
-    ended = finish(jobs, job_id, token)
+    ((job_id, token),) = store.reap([], nonce="r2").adopted
+    ended = finish(store, job_id, token)
     assert ended is not None
     assert ended.status is Status.CANCELLED
 
 
-def test_a_running_job_is_ended_by_its_holder(jobs: JobStore) -> None:
-    job = submitted(jobs)
-    claim = claimed(jobs, job.job_id)
-    assert jobs.look(claim) == "held"
-    assert cancel(jobs, job.job_id) == ("requested", "")
-    assert jobs.look(claim) == "cancel"
-    assert jobs.heartbeat(claim, percent=5, stage="video_analysis") == "cancel"
+def test_a_running_job_is_ended_by_its_holder(store: JobStore) -> None:
+    job = submitted(store)
+    claim = claimed(store, job.job_id)
+    assert store.lease_state(claim) == "held"
+    assert cancel(store, job.job_id) == ("requested", "")
+    assert store.lease_state(claim) == "cancel"
+    assert store.heartbeat(claim, percent=5, stage="video_analysis") == "cancel"
     for _ in range(2):
-        assert jobs.abandon(claim)
-    ended = finish(jobs, job.job_id, claim.token)
+        store.confirm_cancelled(claim)
+    ended = finish(store, job.job_id, claim.token)
     assert ended is not None
     assert (ended.status, ended.current_stage) == (Status.CANCELLED, None)
 
 
 @pytest.mark.parametrize("how", ["commit", "fail", "release", "crash", "loss"])
-def test_whatever_happens_to_a_job_that_is_to_be_cancelled_it_ends_so(jobs: JobStore, how: str) -> None:
+def test_whatever_happens_to_a_job_that_is_to_be_cancelled_it_ends_so(store: JobStore, how: str) -> None:
     # Given a running job that somebody was told would be cancelled
-    job = submitted(jobs)
-    claim = claimed(jobs, job.job_id)
-    cancel(jobs, job.job_id)
+    job = submitted(store)
+    claim = claimed(store, job.job_id)
+    cancel(store, job.job_id)
     token = claim.token
     # When its holder completes it, fails it, is stopped, crashes or is lost before it has heard of that
     match how:
         case "commit":
-            assert jobs.commit(claim, attempt_folder="f/", result_sha256="f") == "cancelled"
-            assert jobs.abandon(claim)
+            with pytest.raises(CancellationRequested):
+                store.commit(claim, attempt_prefix="f/", result_sha256="f")
+            store.confirm_cancelled(claim)
         case "fail":
-            assert jobs.fail(job.job_id, token, ErrorCode.INVALID_MEDIA, "no video")
+            store.fail(job.job_id, token, ErrorCode.INVALID_MEDIA, "no video")
         case "release":
-            assert jobs.release(claim, "preempted") == "decided"
+            assert store.release(claim, "preempted") == "pending"
         case "crash":
-            assert jobs.release(claim, "crashed") == "decided"
+            assert store.release(claim, "crashed") == "pending"
         case "loss":
-            ((_, token),) = jobs.reap([Lease(job.job_id, token, None)], nonce="r").adopted
+            ((_, token),) = store.reap([Lease(job.job_id, token, None)], nonce="r").adopted
     # Then it is cancelled
-    ended = finish(jobs, job.job_id, token)
+    ended = finish(store, job.job_id, token)
     assert ended is not None
     assert (ended.status, ended.error) == (Status.CANCELLED, None)
 
 
-def test_a_job_that_is_decided_cannot_be_cancelled(jobs: JobStore) -> None:
-    job = submitted(jobs)
-    claim = claimed(jobs, job.job_id)
-    assert isinstance(jobs.commit(claim, attempt_folder="f/", result_sha256="f"), PendingCompletion)
-    assert cancel(jobs, job.job_id) == ("finished", "")
-    ended = finish(jobs, job.job_id, claim.token)
+def test_a_job_that_is_decided_cannot_be_cancelled(store: JobStore) -> None:
+    job = submitted(store)
+    claim = claimed(store, job.job_id)
+    store.commit(claim, attempt_prefix="f/", result_sha256="f")
+    assert cancel(store, job.job_id) == ("finished", "")
+    ended = finish(store, job.job_id, claim.token)
     assert ended is not None
     assert ended.status is Status.COMPLETED
-    assert cancel(jobs, "job_unknown") == ("unknown", "")
+    assert cancel(store, "job_unknown") == ("unknown", "")
 
 
-def test_of_cancelling_and_completing_exactly_one_wins(jobs: JobStore, redis_url: str) -> None:
-    """Two hundred races. With the look at the wish taken out of commit.lua some jobs complete after a 202."""
+def test_of_cancelling_and_completing_exactly_one_wins(store: JobStore, redis_url: str) -> None:
+    """Two hundred races. With the check for `cancel` taken out of commit.lua some jobs complete after a 202."""
     other = JobStore(RedisDatabase(redis_url), lease_seconds=60)
     seed = os.urandom(4).hex()
     chance, verdicts = random.Random(seed), set()
     with ThreadPoolExecutor(1) as canceller:
         for _ in range(200):
-            job = submitted(jobs)
-            claim = claimed(jobs, job.job_id)
+            job = submitted(store)
+            claim = claimed(store, job.job_id)
             cancelling = canceller.submit(cancel, other, job.job_id)
             threading.Event().wait(chance.random() / 500)  # the two meet at another point each time
-            if jobs.commit(claim, attempt_folder="f/", result_sha256="f") == "cancelled":
-                jobs.abandon(claim)
+            try:
+                store.commit(claim, attempt_prefix="f/", result_sha256="f")
+            except CancellationRequested:
+                store.confirm_cancelled(claim)
             verdict, _ = cancelling.result()
-            finish(jobs, job.job_id, claim.token)
+            finish(store, job.job_id, claim.token)
             expected = {"requested": Status.CANCELLED, "finished": Status.COMPLETED}[verdict]
-            assert seen(jobs, job.job_id).status is expected, seed
+            assert current(store, job.job_id).status is expected, seed
             verdicts.add(verdict)
     assert verdicts == {"requested", "finished"}

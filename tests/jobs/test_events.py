@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from clipzy_storage.jobs.events import FIRST, JobEvents
-from clipzy_storage.jobs.store import JobStore, Lease
+from clipzy_storage.jobs.store import JobStore
+from clipzy_storage.jobs.types import Lease
 from clipzy_storage.models.records import ErrorCode
 from clipzy_storage.redis_client import RedisDatabase
 from tests.support.jobs import claimed, finish, submitted
@@ -21,16 +22,16 @@ def story(events: JobEvents, job_id: str, after: str = FIRST) -> list[tuple[Any,
     return [(one.status.value, one.progress_percent, one.current_stage, one.attempt) for one in found]
 
 
-def test_every_change_that_a_caller_sees_is_logged_once(jobs: JobStore, events: JobEvents, redis_client: Any) -> None:
-    job = submitted(jobs)
-    claim = claimed(jobs, job.job_id)
+def test_every_change_that_a_caller_sees_is_logged_once(store: JobStore, events: JobEvents, redis_client: Any) -> None:
+    job = submitted(store)
+    claim = claimed(store, job.job_id)
     for percent in (10, 10, 40, 20):
-        jobs.heartbeat(claim, percent=percent, stage="video_analysis")
-    jobs.reap([Lease(job.job_id, claim.token, None)], nonce="r")
-    second = claimed(jobs, job.job_id, "n2")
-    jobs.commit(second, attempt_folder="f/", result_sha256="f")
-    finish(jobs, job.job_id, second.token)
-    finish(jobs, job.job_id, second.token)
+        store.heartbeat(claim, percent=percent, stage="video_analysis")
+    store.reap([Lease(job.job_id, claim.token, None)], nonce="r")
+    second = claimed(store, job.job_id, "n2")
+    store.commit(second, attempt_prefix="f/", result_sha256="f")
+    finish(store, job.job_id, second.token)
+    finish(store, job.job_id, second.token)
     assert story(events, job.job_id) == [
         ("queued", 0, None, 0),
         ("processing", 0, None, 1),
@@ -46,19 +47,19 @@ def test_every_change_that_a_caller_sees_is_logged_once(jobs: JobStore, events: 
     assert 86_000 < redis_client.ttl(f"clipzy:job:{job.job_id}:events") <= 86_400
 
 
-def test_the_log_is_bounded(jobs: JobStore, redis_client: Any) -> None:
-    job = submitted(jobs)
+def test_the_log_is_bounded(store: JobStore, redis_client: Any) -> None:
+    job = submitted(store)
     for number in range(400):
-        claim = claimed(jobs, job.job_id, f"n{number}")
+        claim = claimed(store, job.job_id, f"n{number}")
         redis_client.hdel(f"clipzy:job:{job.job_id}", "preempted")
-        assert jobs.release(claim, "preempted") == "queued"
+        assert store.release(claim, "preempted") == "queued"
     assert redis_client.xlen(f"clipzy:job:{job.job_id}:events") < 700
 
 
-def test_a_failed_job_s_log_ends_as_the_job(jobs: JobStore, events: JobEvents) -> None:
-    job = submitted(jobs)
-    claim = claimed(jobs, job.job_id)
-    jobs.heartbeat(claim, percent=30, stage="video_analysis")
-    jobs.fail(job.job_id, claim.token, ErrorCode.INVALID_MEDIA, "no video")
-    finish(jobs, job.job_id, claim.token)
+def test_a_failed_job_s_log_ends_as_the_job(store: JobStore, events: JobEvents) -> None:
+    job = submitted(store)
+    claim = claimed(store, job.job_id)
+    store.heartbeat(claim, percent=30, stage="video_analysis")
+    store.fail(job.job_id, claim.token, ErrorCode.INVALID_MEDIA, "no video")
+    finish(store, job.job_id, claim.token)
     assert story(events, job.job_id)[-1] == ("failed", 30, None, 1)

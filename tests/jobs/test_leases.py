@@ -3,66 +3,72 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from clipzy_storage import keys
+from clipzy_storage.errors import LostJob
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.models.records import ErrorCode, Status
 from clipzy_storage.process import ProcessIdentity
 from tests.support.jobs import (
     STORAGE_ID,
     claimed,
+    current,
     finish,
     let_delay_pass,
     let_leases_expire,
     reap_twice,
-    seen,
     submitted,
 )
 
 
-def test_a_silent_worker_loses_its_job_at_the_second_look_only(jobs: JobStore, redis_client: Any) -> None:
+def test_a_silent_worker_loses_its_job_at_the_second_look_only(store: JobStore, redis_client: Any) -> None:
     # Given a worker whose lease has run out
-    job = submitted(jobs)
-    zombie = claimed(jobs, job.job_id)
+    job = submitted(store)
+    zombie = claimed(store, job.job_id)
     # When the reaper looks twice, with the grace between
-    reaped = reap_twice(jobs, redis_client)
+    reaped = reap_twice(store, redis_client)
     # Then the job waits again, another can have it, and the zombie's token opens nothing
     assert reaped.requeued == [job.job_id]
-    successor = claimed(jobs, job.job_id, "n2")
+    successor = claimed(store, job.job_id, "n2")
     assert successor.job.attempt == 2
-    assert jobs.heartbeat(zombie, percent=50, stage="video_analysis") == "lost"
-    assert not jobs.commit(zombie, attempt_folder="z/", result_sha256="z")
-    assert not jobs.fail(zombie.job.job_id, zombie.token, ErrorCode.JOB_TIMEOUT, "z")
-    assert jobs.release(zombie, "crashed") == ""
-    assert finish(jobs, job.job_id, zombie.token) is None
-    assert jobs.commit(successor, attempt_folder="s/", result_sha256="s")
+    assert store.heartbeat(zombie, percent=50, stage="video_analysis") == "lost"
+    with pytest.raises(LostJob):
+        store.commit(zombie, attempt_prefix="z/", result_sha256="z")
+    with pytest.raises(LostJob):
+        store.fail(zombie.job.job_id, zombie.token, ErrorCode.JOB_TIMEOUT, "z")
+    with pytest.raises(LostJob):
+        store.release(zombie, "crashed")
+    assert finish(store, job.job_id, zombie.token) is None
+    assert store.commit(successor, attempt_prefix="s/", result_sha256="s")
 
 
-def test_a_beat_between_the_two_looks_clears_the_suspicion(jobs: JobStore, redis_client: Any) -> None:
-    job = submitted(jobs)
-    claim = claimed(jobs, job.job_id)
+def test_a_beat_between_the_two_looks_clears_the_suspicion(store: JobStore, redis_client: Any) -> None:
+    job = submitted(store)
+    claim = claimed(store, job.job_id)
     let_leases_expire(redis_client)
-    jobs.reap([], nonce="r1")
-    assert jobs.heartbeat(claim, percent=1, stage="video_analysis") == "held"  # late, but nobody had taken over
+    store.reap([], nonce="r1")
+    assert store.heartbeat(claim, percent=1, stage="video_analysis") == "held"  # late, but nobody had taken over
     let_leases_expire(redis_client)
-    assert jobs.reap([], nonce="r2").requeued == []  # the first look of a new silence
+    assert store.reap([], nonce="r2").requeued == []  # the first look of a new silence
     let_leases_expire(redis_client)
-    assert jobs.reap([], nonce="r3").requeued == [job.job_id]
+    assert store.reap([], nonce="r3").requeued == [job.job_id]
 
 
-def test_a_reaper_that_has_just_found_redis_leaves_leases_alone(jobs: JobStore, redis_client: Any) -> None:
-    job = submitted(jobs)
-    claimed(jobs, job.job_id)
+def test_a_reaper_that_has_just_found_redis_leaves_leases_alone(store: JobStore, redis_client: Any) -> None:
+    job = submitted(store)
+    claimed(store, job.job_id)
     for _ in range(3):
         let_leases_expire(redis_client)
-        assert not jobs.reap([], nonce="r", expired_too=False).requeued
-    assert seen(jobs, job.job_id).status is Status.PROCESSING
+        assert not store.reap([], nonce="r", expired_too=False).requeued
+    assert current(store, job.job_id).status is Status.PROCESSING
 
 
-def test_a_holder_that_is_seen_to_be_gone_loses_its_job_at_once(jobs: JobStore) -> None:
+def test_a_holder_that_is_seen_to_be_gone_loses_its_job_at_once(store: JobStore) -> None:
     # Given a job held by a process that has ended
-    job = submitted(jobs)
-    claimed(jobs, job.job_id)
-    (lease,) = jobs.leases()
+    job = submitted(store)
+    claimed(store, job.job_id)
+    (lease,) = store.leases()
     assert lease.holder == ProcessIdentity.own()
     assert not lease.holder.is_gone()
     # When the reaper names it as gone
@@ -70,90 +76,90 @@ def test_a_holder_that_is_seen_to_be_gone_loses_its_job_at_once(jobs: JobStore) 
     assert ended.holder is not None
     assert ended.holder.is_gone()
     # Then the job is free without waiting for the lease
-    assert jobs.reap([ended], nonce="r").requeued == [job.job_id]
+    assert store.reap([ended], nonce="r").requeued == [job.job_id]
 
 
-def test_the_third_lost_worker_fails_the_job(jobs: JobStore, redis_client: Any) -> None:
-    job = submitted(jobs)
+def test_the_third_lost_worker_fails_the_job(store: JobStore, redis_client: Any) -> None:
+    job = submitted(store)
     for attempt in (1, 2):
-        claimed(jobs, job.job_id, f"n{attempt}")
-        assert reap_twice(jobs, redis_client).requeued == [job.job_id]
-    claimed(jobs, job.job_id, "n3")
-    ((adopted_id, token),) = reap_twice(jobs, redis_client).adopted
-    decided = jobs.decided(adopted_id, token)
+        claimed(store, job.job_id, f"n{attempt}")
+        assert reap_twice(store, redis_client).requeued == [job.job_id]
+    claimed(store, job.job_id, "n3")
+    ((adopted_id, token),) = reap_twice(store, redis_client).adopted
+    decided = store.pending_completion(adopted_id, token)
     assert decided is not None
     assert decided.job.status is Status.FAILED
-    finished = finish(jobs, job.job_id, token)
+    finished = finish(store, job.job_id, token)
     assert finished is not None
     assert finished.error is not None
     assert (finished.status, finished.error.code) == (Status.FAILED, ErrorCode.WORKER_LOST)
-    assert finished == seen(jobs, job.job_id)
+    assert finished == current(store, job.job_id)
     assert decided.job.finished_at == finished.finished_at
 
 
-def test_the_second_crash_fails_the_job(jobs: JobStore) -> None:
-    job = submitted(jobs)
-    assert jobs.release(claimed(jobs, job.job_id), "crashed", message="crashed twice") == "queued"
-    second = claimed(jobs, job.job_id, "n2")
-    assert jobs.release(second, "crashed", message="crashed twice") == "decided"
-    assert jobs.release(second, "crashed", message="crashed twice") == "decided"
-    decided = jobs.decided(job.job_id, second.token)
+def test_the_second_crash_fails_the_job(store: JobStore) -> None:
+    job = submitted(store)
+    assert store.release(claimed(store, job.job_id), "crashed", message="crashed twice") == "queued"
+    second = claimed(store, job.job_id, "n2")
+    assert store.release(second, "crashed", message="crashed twice") == "pending"
+    assert store.release(second, "crashed", message="crashed twice") == "pending"
+    decided = store.pending_completion(job.job_id, second.token)
     assert decided is not None
     assert decided.job.error is not None
     assert (decided.job.error.code, decided.job.error.message) == (ErrorCode.PROCESSING_FAILED, "crashed twice")
 
 
-def test_being_stopped_does_not_count_as_being_lost(jobs: JobStore) -> None:
-    job = submitted(jobs)
+def test_being_stopped_does_not_count_as_being_lost(store: JobStore) -> None:
+    job = submitted(store)
     for number in range(6):
-        assert jobs.release(claimed(jobs, job.job_id, f"n{number}"), "preempted") == "queued"
-    assert seen(jobs, job.job_id).status is Status.QUEUED
-    assert seen(jobs, job.job_id).attempt == 6
+        assert store.release(claimed(store, job.job_id, f"n{number}"), "preempted") == "queued"
+    assert current(store, job.job_id).status is Status.QUEUED
+    assert current(store, job.job_id).attempt == 6
 
 
-def test_a_commit_left_behind_is_adopted_not_repeated(jobs: JobStore, redis_client: Any) -> None:
+def test_a_commit_left_behind_is_adopted_not_repeated(store: JobStore, redis_client: Any) -> None:
     # Given a worker that died between commit and finish
-    job = submitted(jobs)
-    dead = claimed(jobs, job.job_id)
-    jobs.commit(dead, attempt_folder="results/a/", result_sha256="abc")
+    job = submitted(store)
+    dead = claimed(store, job.job_id)
+    store.commit(dead, attempt_prefix="results/a/", result_sha256="abc")
     # When the reaper takes over
-    reaped = reap_twice(jobs, redis_client)
+    reaped = reap_twice(store, redis_client)
     # Then it holds the same outcome under its own token, and the job is not run again
     assert reaped.requeued == []
     ((job_id, token),) = reaped.adopted
-    decided = jobs.decided(job_id, token)
+    decided = store.pending_completion(job_id, token)
     assert decided is not None
-    assert (decided.job.status, decided.attempt_folder, decided.result_sha256) == (
+    assert (decided.job.status, decided.attempt_prefix, decided.result_sha256) == (
         Status.COMPLETED,
         "results/a/",
         "abc",
     )
-    assert finish(jobs, job_id, dead.token) is None
-    finished = finish(jobs, job_id, token)
+    assert finish(store, job_id, dead.token) is None
+    finished = finish(store, job_id, token)
     assert finished is not None
     assert finished.status is Status.COMPLETED
 
 
-def test_a_delayed_job_cannot_be_claimed_before_it_is_due(jobs: JobStore, redis_client: Any) -> None:
-    job = submitted(jobs)
-    assert jobs.release(claimed(jobs, job.job_id), "transient") == "delayed"
-    assert jobs.claim(job.job_id, nonce="n2", storage_id=STORAGE_ID) is None
-    assert jobs.stale(queue_is_empty=True) == []
+def test_a_delayed_job_cannot_be_claimed_before_it_is_due(store: JobStore, redis_client: Any) -> None:
+    job = submitted(store)
+    assert store.release(claimed(store, job.job_id), "transient") == "delayed"
+    assert store.claim(job.job_id, nonce="n2", storage_id=STORAGE_ID) is None
+    assert store.due_for_notification(queue_is_empty=True) == []
     # When its time has come the reaper hints it, though other messages wait
     let_delay_pass(redis_client, job.job_id)
-    assert jobs.stale(queue_is_empty=False) == [job.job_id]
-    assert jobs.stale(queue_is_empty=True) == []
-    assert jobs.claim(job.job_id, nonce="n2", storage_id=STORAGE_ID) is not None
+    assert store.due_for_notification(queue_is_empty=False) == [job.job_id]
+    assert store.due_for_notification(queue_is_empty=True) == []
+    assert store.claim(job.job_id, nonce="n2", storage_id=STORAGE_ID) is not None
 
 
-def test_trouble_that_passes_is_waited_out_for_a_day(jobs: JobStore, redis_client: Any) -> None:
+def test_trouble_that_passes_is_waited_out_for_a_day(store: JobStore, redis_client: Any) -> None:
     # Given a job that meets with trouble again and again
-    job = submitted(jobs)
+    job = submitted(store)
     key = f"{keys.REDIS_PREFIX}job:{job.job_id}"
     delays = []
     for number in range(30):
-        claim = claimed(jobs, job.job_id, f"n{number}")
-        assert jobs.release(claim, "transient", message="too long") == "delayed"
+        claim = claimed(store, job.job_id, f"n{number}")
+        assert store.release(claim, "transient", message="too long") == "delayed"
         seconds, micros = redis_client.time()
         delays.append(round((int(redis_client.hget(key, "not_before_ms")) - seconds * 1000 - micros / 1000) / 1000))
         let_delay_pass(redis_client, job.job_id)
@@ -162,53 +168,53 @@ def test_trouble_that_passes_is_waited_out_for_a_day(jobs: JobStore, redis_clien
     assert set(delays[6:]) == {300}
     # Until it is more than a day old
     redis_client.hincrby(key, "created_ms", -25 * 3600 * 1000)
-    assert jobs.release(claimed(jobs, job.job_id, "last"), "transient", message="too long") == "decided"
+    assert store.release(claimed(store, job.job_id, "last"), "transient", message="too long") == "pending"
 
 
-def test_a_commit_whose_answer_was_lost_is_known_again_after_its_adoption(jobs: JobStore, redis_client: Any) -> None:
+def test_a_commit_whose_answer_was_lost_is_known_again_after_its_adoption(store: JobStore, redis_client: Any) -> None:
     # Given a worker whose commit was carried out without its hearing of it, and a reaper that has finished the job
-    job = submitted(jobs)
-    cut_off = claimed(jobs, job.job_id)
-    jobs.commit(cut_off, attempt_folder="results/a/", result_sha256="abc")
-    ((job_id, token),) = reap_twice(jobs, redis_client).adopted
-    finish(jobs, job_id, token)
+    job = submitted(store)
+    cut_off = claimed(store, job.job_id)
+    store.commit(cut_off, attempt_prefix="results/a/", result_sha256="abc")
+    ((job_id, token),) = reap_twice(store, redis_client).adopted
+    finish(store, job_id, token)
     # When it sends its commit again
     # Then it hears that its attempt is the one that counts, and that there is nothing left to do
-    assert jobs.commit(cut_off, attempt_folder="results/a/", result_sha256="abc")
-    assert jobs.decided(job_id, cut_off.token) is None
+    assert store.commit(cut_off, attempt_prefix="results/a/", result_sha256="abc")
+    assert store.pending_completion(job_id, cut_off.token) is None
 
 
-def test_a_commit_whose_files_are_lost_may_fail_as_long_as_nobody_saw_it(jobs: JobStore) -> None:
-    job = submitted(jobs)
-    claim = claimed(jobs, job.job_id)
-    jobs.commit(claim, attempt_folder="results/a/", result_sha256="abc")
-    assert jobs.fail(job.job_id, claim.token, ErrorCode.PROCESSING_FAILED, "lost")
-    finished = finish(jobs, job.job_id, claim.token)
+def test_a_commit_whose_files_are_lost_may_fail_as_long_as_nobody_saw_it(store: JobStore) -> None:
+    job = submitted(store)
+    claim = claimed(store, job.job_id)
+    store.commit(claim, attempt_prefix="results/a/", result_sha256="abc")
+    store.fail(job.job_id, claim.token, ErrorCode.PROCESSING_FAILED, "lost")
+    finished = finish(store, job.job_id, claim.token)
     assert finished is not None
     assert (finished.status, finished.error and finished.error.message) == (Status.FAILED, "lost")
 
 
-def test_a_lost_hint_is_sent_again_but_a_backlog_is_not_multiplied(jobs: JobStore, redis_client: Any) -> None:
+def test_a_lost_hint_is_sent_again_but_a_backlog_is_not_multiplied(store: JobStore, redis_client: Any) -> None:
     # Given a job that has waited for 31 seconds
-    job = submitted(jobs)
+    job = submitted(store)
     queued = f"{keys.REDIS_PREFIX}jobs:queued"
-    assert jobs.stale(queue_is_empty=True) == []
+    assert store.due_for_notification(queue_is_empty=True) == []
     redis_client.zincrby(queued, -31_000, job.job_id)
     # Then it is hinted where no message waits, once, and not where some do
-    assert jobs.stale(queue_is_empty=False) == []
-    assert jobs.stale(queue_is_empty=True) == [job.job_id]
-    assert jobs.stale(queue_is_empty=True) == []
+    assert store.due_for_notification(queue_is_empty=False) == []
+    assert store.due_for_notification(queue_is_empty=True) == [job.job_id]
+    assert store.due_for_notification(queue_is_empty=True) == []
     # And after ten minutes whatever waits
     redis_client.zincrby(queued, -601_000, job.job_id)
-    assert jobs.stale(queue_is_empty=False) == [job.job_id]
+    assert store.due_for_notification(queue_is_empty=False) == [job.job_id]
 
 
-def test_many_delayed_jobs_do_not_stand_in_the_way_of_others(jobs: JobStore, redis_client: Any) -> None:
+def test_many_delayed_jobs_do_not_stand_in_the_way_of_others(store: JobStore, redis_client: Any) -> None:
     # Given more delayed jobs than one look takes, and one whose hint was lost
     for _ in range(120):
-        delayed = submitted(jobs)
-        jobs.release(claimed(jobs, delayed.job_id), "transient")
-    lost = submitted(jobs)
+        delayed = submitted(store)
+        store.release(claimed(store, delayed.job_id), "transient")
+    lost = submitted(store)
     redis_client.zincrby(f"{keys.REDIS_PREFIX}jobs:queued", -31_000, lost.job_id)
     # Then that one is hinted at the next look
-    assert jobs.stale(queue_is_empty=True) == [lost.job_id]
+    assert store.due_for_notification(queue_is_empty=True) == [lost.job_id]

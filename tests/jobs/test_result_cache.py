@@ -1,7 +1,6 @@
 """Reuse: what Redis knows of alike results, and a worker that gives one to the job that it has claimed."""
 
 import hashlib
-import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,9 +9,8 @@ from typing import Any
 import pytest
 
 from clipzy_storage import keys
-from clipzy_storage.backends.base import put_bytes, put_json, read_bytes
+from clipzy_storage.backends.base import BlobInfo, put_bytes, put_json
 from clipzy_storage.backends.local.storage import LocalStorage
-from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import StorageUnavailable
 from clipzy_storage.jobs import durable_records, result_cache
 from clipzy_storage.jobs.admin import JobAdmin
@@ -21,47 +19,53 @@ from clipzy_storage.maintenance.recovery import Recovery
 from clipzy_storage.models.records import EVERYONE, ErrorCode, Status
 from clipzy_storage.models.result_cache_key import result_cache_key
 from clipzy_storage.redis_client import RedisDatabase
-from clipzy_worker.processing import analyse as processing_analyse
 from clipzy_worker.processing import attempt
 from clipzy_worker.processing.context import WorkerContext
 from clipzy_worker.processing.lease import LeaseRenewer
-from clipzy_worker.processing.scratch import OUT
 from tests.support.finished_jobs import FOOTAGE, PICTURES, accepted, completed, files_of, found_in, result_of
-from tests.support.jobs import new_job
+from tests.support.jobs import attempt_at, new_job
 
-UPLOAD = {"filename", "size_bytes", "sha256"}  # what is known of footage before it is analysed
 DEFAULTS = {"sprites": True, "shots": {"sensitivity": 3}, "analyses": ["style", "color", "motion", "audio", "audio"]}
 
 
 @pytest.fixture
-def upkeep(redis_url: str) -> JobAdmin:
+def admin(redis_url: str) -> JobAdmin:
     found = JobAdmin(RedisDatabase(redis_url))
-    found.set_reconciled(found.server_run())
+    found.set_reconciled(found.run_id())
     return found
 
 
 @pytest.fixture
-def work(make_settings: Any, storage: LocalStorage, jobs: JobStore, upkeep: JobAdmin) -> Callable[[str], str]:
-    """A worker's way with one job. There is no footage: what it has to analyse it does not find."""
-    settings: Settings = make_settings()
-    place = WorkerContext(
-        settings=settings,
-        storage=storage,
-        storage_id=storage.prepare(),
-        jobs=jobs,
-        upkeep=upkeep,
-        leases=LeaseRenewer(jobs),
-        hint=lambda _: None,
-    )
-    return lambda job_id: attempt.run(place, job_id)
+def new_worker(make_settings: Any, store: JobStore, admin: JobAdmin) -> Callable[[LocalStorage], Callable[[str], str]]:
+    """What a worker on this storage does with one job."""
+
+    def make(storage: LocalStorage) -> Callable[[str], str]:
+        ctx = WorkerContext(
+            settings=make_settings(),
+            storage=storage,
+            storage_id=storage.prepare(),
+            store=store,
+            admin=admin,
+            leases=LeaseRenewer(store),
+            notify_workers=lambda _: None,
+        )
+        return lambda job_id: attempt.run(ctx, job_id)
+
+    return make
+
+
+@pytest.fixture
+def work(new_worker: Callable[[LocalStorage], Callable[[str], str]], storage: LocalStorage) -> Callable[[str], str]:
+    """There is no video in the storage, unless a test puts one there: a job that must be analysed is released."""
+    return new_worker(storage)
 
 
 def test_a_worker_gives_a_job_what_an_earlier_one_has_found(
-    jobs: JobStore, storage: LocalStorage, work: Callable[[str], str]
+    store: JobStore, storage: LocalStorage, work: Callable[[str], str]
 ) -> None:
     # Given a finished job, and one that asks for the same in other words
-    first = completed(jobs, storage)
-    second = accepted(jobs, storage, config=DEFAULTS, filename="beach.mp4")
+    first = completed(store, storage)
+    second = accepted(store, storage, config=DEFAULTS, filename="beach.mp4")
     # When a worker claims it
     assert work(second.job_id) == "completed"
     # Then it has the same result, as its own, and says whose it was
@@ -75,7 +79,7 @@ def test_a_worker_gives_a_job_what_an_earlier_one_has_found(
     assert (done.status, done.attempt, done.pipeline_version) == (Status.COMPLETED, 1, first.pipeline_version)
     assert not storage.exists(keys.open_job(second.job_id))
     # And a third names the one that has analysed the footage, although the second is given to it
-    third = accepted(jobs, storage)
+    third = accepted(store, storage)
     assert work(third.job_id) == "completed"
     assert result_of(storage, third.job_id)["reused_from"] == first.job_id
 
@@ -94,29 +98,29 @@ def test_a_worker_gives_a_job_what_an_earlier_one_has_found(
     ids=str,
 )
 def test_what_is_not_alike_is_worked_on(
-    jobs: JobStore, storage: LocalStorage, work: Callable[[str], str], changes: dict[str, Any]
+    store: JobStore, storage: LocalStorage, work: Callable[[str], str], changes: dict[str, Any]
 ) -> None:
-    completed(jobs, storage)
-    job = accepted(jobs, storage, **changes)
+    completed(store, storage)
+    job = accepted(store, storage, **changes)
     assert work(job.job_id).startswith("released")
     assert files_of(storage, job.job_id) == [keys.open_job(job.job_id)]
 
 
 def test_a_job_that_wants_no_reuse_can_be_reused(
-    jobs: JobStore, storage: LocalStorage, work: Callable[[str], str]
+    store: JobStore, storage: LocalStorage, work: Callable[[str], str]
 ) -> None:
-    first = completed(jobs, storage, config={"reuse": False})
-    second = accepted(jobs, storage)
+    first = completed(store, storage, config={"reuse": False})
+    second = accepted(store, storage)
     assert work(second.job_id) == "completed"
     assert result_of(storage, second.job_id)["reused_from"] == first.job_id
 
 
 @pytest.mark.parametrize("version", ["0", ""])
 def test_results_of_another_pipeline_are_not_reused(
-    jobs: JobStore, storage: LocalStorage, work: Callable[[str], str], version: str
+    store: JobStore, storage: LocalStorage, work: Callable[[str], str], version: str
 ) -> None:
-    completed(jobs, storage, version=version)
-    assert work(accepted(jobs, storage).job_id).startswith("released")
+    completed(store, storage, version=version)
+    assert work(accepted(store, storage).job_id).startswith("released")
 
 
 def spoil(path: Path) -> None:
@@ -149,15 +153,15 @@ def _exchange(storage: LocalStorage, job_id: str) -> None:
 
 @pytest.mark.parametrize("case", SPOILT)
 def test_a_result_that_is_not_whole_is_left_alone(
-    jobs: JobStore, storage: LocalStorage, work: Callable[[str], str], case: str
+    store: JobStore, storage: LocalStorage, work: Callable[[str], str], case: str
 ) -> None:
     # Given a result that lost something, beside another job's
-    completed(jobs, storage, config={"sprites": False})
-    first = completed(jobs, storage)
+    completed(store, storage, config={"sprites": False})
+    first = completed(store, storage)
     SPOILT[case](storage, first.job_id)
     before = files_of(storage, first.job_id)
     # When a job asks for the same
-    second = accepted(jobs, storage)
+    second = accepted(store, storage)
     # Then the footage is looked for, and nothing of the try is left, nor has the other been touched
     assert work(second.job_id).startswith("released")
     assert files_of(storage, second.job_id) == [keys.open_job(second.job_id)]
@@ -165,61 +169,47 @@ def test_a_result_that_is_not_whole_is_left_alone(
 
 
 def test_what_was_copied_in_vain_does_not_stand_in_the_way(
-    jobs: JobStore, storage: LocalStorage, work: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+    store: JobStore, storage: LocalStorage, work: Callable[[str], str], clip: Path
 ) -> None:
-    """An analysis writes files of the same names into the same folder."""
-    # Given a result of which the last picture is gone, and footage from which the same pictures can be made
-    first = completed(jobs, storage)
+    """An analysis writes files of the same names under the same prefix."""
+    # Given a result of which one image is missing, and the video from which the other can be made
+    video = clip.read_bytes()
+    about: dict[str, Any] = {"source_sha256": hashlib.sha256(video).hexdigest(), "config": {"analyses": []}}
+    first = completed(store, storage, pictures={"poster.jpg": b"poster", "missing.jpg": b"gone"}, **about)
     storage.delete(_picture(storage, first.job_id))
-    source = put_bytes(storage, keys.upload(keys.new_id("vid"), "mp4"), b"footage", content_type="video/mp4")
-    job = accepted(jobs, storage, source_key=source.key, source_size_bytes=source.size_bytes)
-
-    def analyse(_settings: object, _job: object, _source: object, folder: Path, **_: object) -> dict[str, Any]:
-        for name, data in PICTURES.items():
-            path = folder / OUT / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
-        about = {"kind": "poster", "content_type": "image/jpeg"}
-        found = {name: found_there[name] for name in ("shots", "timings", "warnings")}
-        return found | {
-            "source": {name: value for name, value in found_there["source"].items() if name not in UPLOAD},
-            "artifacts": [about | {"file": name} for name in PICTURES],
-        }
-
-    found_there = json.loads(read_bytes(storage, keys.result_index(first.job_id)))
-    monkeypatch.setattr(processing_analyse, "run_stages", analyse)
-    # When a worker takes the job, then it analyses the footage
+    source = put_bytes(storage, keys.upload(keys.new_id("vid"), "mp4"), video, content_type="video/mp4")
+    job = accepted(store, storage, source_key=source.key, source_size_bytes=source.size_bytes, **about)
+    # When a worker takes the job, then it analyses the video
     assert work(job.job_id) == "completed"
-    assert result_of(storage, job.job_id)["reused_from"] is None
+    result = result_of(storage, job.job_id)
+    assert result["reused_from"] is None
+    assert "poster.jpg" in [artifact["name"] for artifact in result["artifacts"]]
 
 
 def test_an_older_result_is_taken_where_the_latest_is_gone(
-    jobs: JobStore, storage: LocalStorage, work: Callable[[str], str]
+    store: JobStore, storage: LocalStorage, work: Callable[[str], str]
 ) -> None:
-    older, latest = completed(jobs, storage), completed(jobs, storage, config={"reuse": False})
+    older, latest = completed(store, storage), completed(store, storage, config={"reuse": False})
     storage.delete(keys.result_index(latest.job_id))
-    job = accepted(jobs, storage)
+    job = accepted(store, storage)
     assert work(job.job_id) == "completed"
     assert result_of(storage, job.job_id)["reused_from"] == older.job_id
 
 
-def test_a_failed_job_is_never_reused(jobs: JobStore, storage: LocalStorage, work: Callable[[str], str]) -> None:
-    failing = accepted(jobs, storage)
-    claim = jobs.claim(failing.job_id, nonce="a", storage_id=failing.storage_id)
-    assert claim
-    assert jobs.fail(failing.job_id, claim.token, ErrorCode.INVALID_MEDIA, "no video in it")
-    decided = jobs.decided(failing.job_id, claim.token)
-    assert decided
-    assert jobs.finish(durable_records.write_done_job(storage, decided.job), claim.token)
-    assert jobs.find_cached(result_cache_key(failing)) == []
-    assert work(accepted(jobs, storage).job_id).startswith("released")
+def test_a_failed_job_is_never_reused(store: JobStore, storage: LocalStorage, work: Callable[[str], str]) -> None:
+    failing = accepted(store, storage)
+    attempt_at(store, storage, failing.job_id).fail(ErrorCode.INVALID_MEDIA, "no video in it")
+    assert store.find_cached(result_cache_key(failing)) == []
+    assert work(accepted(store, storage).job_id).startswith("released")
 
 
-def test_copying_stops_where_the_job_is_wanted_no_more(jobs: JobStore, storage: LocalStorage) -> None:
+def test_copying_stops_where_the_job_is_wanted_no_more(store: JobStore, storage: LocalStorage) -> None:
     # Given a job that is cancelled while the first of many files is copied
-    earlier = result_cache.find_earlier(jobs, storage, accepted(jobs, storage)) if completed(jobs, storage) else None
+    earlier = (
+        result_cache.find_cached_result(store, storage, accepted(store, storage)) if completed(store, storage) else None
+    )
     assert earlier
-    job = accepted(jobs, storage)
+    job = accepted(store, storage)
 
     def unwanted() -> None:
         raise KeyError
@@ -232,78 +222,82 @@ def test_copying_stops_where_the_job_is_wanted_no_more(jobs: JobStore, storage: 
     assert not [key for key in files_of(storage, job.job_id) if key.endswith("output.json")]
 
 
-def test_a_worker_works_where_storage_gives_trouble_over_reuse(
-    jobs: JobStore, storage: LocalStorage, work: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: object, **__: object) -> None:
-        raise StorageUnavailable("no copies today")
+class StorageWithoutCopies(LocalStorage):
+    """A local storage that fails every copy."""
 
-    completed(jobs, storage)
-    job = accepted(jobs, storage)
-    monkeypatch.setattr(LocalStorage, "copy", fail)
-    assert work(job.job_id) == "released: transient"  # the footage is not there, which it went to look for
+    def copy(self, key: str, to: str, *, sha256: str) -> BlobInfo:
+        raise StorageUnavailable(f"no copy of {key} to {to} ({sha256})")
+
+
+def test_a_worker_analyses_if_the_storage_fails_to_copy(
+    store: JobStore, storage: LocalStorage, new_worker: Callable[[LocalStorage], Callable[[str], str]]
+) -> None:
+    completed(store, storage)
+    job = accepted(store, storage)
+    work = new_worker(StorageWithoutCopies(Path(storage.place), shared=False))
+    assert work(job.job_id) == "released: transient"  # the video that it went on to analyse is missing
     assert files_of(storage, job.job_id) == [keys.open_job(job.job_id)]
 
 
 # what Redis knows of alike results
 
 
-def test_the_latest_are_known_first_and_not_too_many(jobs: JobStore, storage: LocalStorage) -> None:
-    ended = [completed(jobs, storage, pictures={}, config={"reuse": False}) for _ in range(10)]
-    known = jobs.find_cached(result_cache_key(ended[0]))
+def test_the_latest_are_known_first_and_not_too_many(store: JobStore, storage: LocalStorage) -> None:
+    ended = [completed(store, storage, pictures={}, config={"reuse": False}) for _ in range(10)]
+    known = store.find_cached(result_cache_key(ended[0]))
     by_end = sorted(ended, key=lambda job: (job.finished_at, job.job_id), reverse=True)
     assert known == [job.job_id for job in by_end[:8]]
 
 
 @pytest.mark.parametrize("way", ["forgotten", "expired", "pruned"])
 def test_what_is_gone_is_known_no_more(
-    jobs: JobStore, storage: LocalStorage, upkeep: JobAdmin, redis_client: Any, way: str
+    store: JobStore, storage: LocalStorage, admin: JobAdmin, redis_client: Any, way: str
 ) -> None:
-    job = completed(jobs, storage)
-    recipe = result_cache_key(job)
-    assert jobs.find_cached(recipe) == [job.job_id]
+    job = completed(store, storage)
+    cache_key = result_cache_key(job)
+    assert store.find_cached(cache_key) == [job.job_id]
     match way:
         case "forgotten":
-            upkeep.forget(job.job_id, while_it_is="final")
+            admin.forget(job.job_id, while_it_is="final")
         case "expired":
-            upkeep.expire(job.job_id)
+            admin.expire(job.job_id)
         case "pruned":
-            upkeep.prune(older_than_seconds=-1)
-    assert jobs.find_cached(recipe) == []
+            admin.prune(older_than_seconds=-1)
+    assert store.find_cached(cache_key) == []
     assert not redis_client.keys("*recipe*")
 
 
 def test_a_redis_that_was_lost_learns_of_alike_results_again(
-    jobs: JobStore, storage: LocalStorage, upkeep: JobAdmin, redis_client: Any
+    store: JobStore, storage: LocalStorage, admin: JobAdmin, redis_client: Any
 ) -> None:
     # Given a result, one that has expired, and a Redis that has lost everything
-    kept, expired = completed(jobs, storage), completed(jobs, storage, config={"sprites": False})
+    kept, expired = completed(store, storage), completed(store, storage, config={"sprites": False})
     put_json(storage, keys.expired_result(expired.job_id), {"job_id": expired.job_id})
     redis_client.flushall()
     # When it is compared with storage, also twice
     for _ in range(2):
-        Recovery(jobs, upkeep, storage).rebuild()
+        Recovery(store, admin, storage).rebuild()
         # Then it knows of the result, and what made it
-        assert jobs.find_cached(result_cache_key(kept)) == [kept.job_id]
-        assert jobs.find_cached(result_cache_key(expired)) == []
-        assert jobs.get(kept.job_id, owner=EVERYONE).pipeline_version == kept.pipeline_version
+        assert store.find_cached(result_cache_key(kept)) == [kept.job_id]
+        assert store.find_cached(result_cache_key(expired)) == []
+        assert store.look_up(kept.job_id, owner=EVERYONE)[0].pipeline_version == kept.pipeline_version
 
 
-def test_a_recipe_is_of_all_that_a_result_is_made_of() -> None:
+def test_a_cache_key_covers_all_that_a_result_depends_on() -> None:
     job = new_job(source_sha256=FOOTAGE)
-    find_cached = [
+    alike = [
         new_job(source_sha256=FOOTAGE, filename="other.mp4", created_at=datetime.now(UTC) + timedelta(days=1)),
         new_job(source_sha256=FOOTAGE, config=DEFAULTS),
         new_job(source_sha256=FOOTAGE, config={"reuse": False}),
     ]
-    assert {result_cache_key(one) for one in find_cached} == {result_cache_key(job)}
+    assert {result_cache_key(one) for one in alike} == {result_cache_key(job)}
     assert result_cache_key(job, pipeline_version="another") != result_cache_key(job)
     assert result_cache_key(job, pipeline_version=None) == ""
 
 
-def test_the_pictures_are_files_of_their_own(jobs: JobStore, storage: LocalStorage, work: Callable[[str], str]) -> None:
+def test_the_copies_are_files_of_their_own(store: JobStore, storage: LocalStorage, work: Callable[[str], str]) -> None:
     # Given a job with the result of another
-    first, second = completed(jobs, storage), accepted(jobs, storage)
+    first, second = completed(store, storage), accepted(store, storage)
     work(second.job_id)
     # When the other is deleted
     for key in files_of(storage, first.job_id):

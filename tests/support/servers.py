@@ -124,7 +124,7 @@ class FrontEnd:
         self.admin.set_reconciled(self.admin.run_id())
 
     @contextmanager
-    def doomed(self, folder: Path, *, at: failpoints.Failpoint) -> "Iterator[FrontEnd]":
+    def doomed(self, folder: Path, *, at: str) -> "Iterator[FrontEnd]":
         """Another front end on the same storage and Redis, whose serving process exits at this failpoint."""
         folder.mkdir(parents=True)
         order = folder / "failpoint"
