@@ -1,4 +1,4 @@
-"""What happens to a job, told as it happens."""
+"""A job's events as server-sent events."""
 
 import json
 import logging
@@ -24,11 +24,11 @@ from clipzy_storage.errors import JobNotFound, QueueUnavailable, StorageError
 from clipzy_storage.jobs.events import FIRST, JobEvent, JobEvents, is_event_id, position
 from clipzy_storage.models.records import Job, Status
 
-BEAT_SECONDS = 15.0  # at the latest; proxies, and our own watch over connections, end those that are silent for long
-WAIT_SECONDS = 0.5  # for the log, at a time; well below ANSWER_SECONDS, which bounds every answer of Redis
-LOOK_SECONDS = 5.0  # how often a silent log is not believed
+HEARTBEAT_SECONDS = 15.0  # proxies, and our own reaper of idle connections, close silent ones
+WAIT_SECONDS = 0.5  # well below ANSWER_SECONDS, which bounds every answer of Redis
+CHECK_SECONDS = 5.0
 BEGINNING = b"retry: 3000\n\n"
-BEAT = b": beat\n\n"
+HEARTBEAT = b": beat\n\n"
 
 log = logging.getLogger(__name__)
 events = Blueprint("events", __name__)
@@ -62,14 +62,14 @@ def follow_job(job_id: str) -> Response:
     find = copy_current_request_context(partial(find_job, job_id))
     find()
     follower = Follower(services().events, job_id, find, after=_last_event_id())
-    news = follower.read()
-    if follower.is_over and not news:
+    first = follower.read()
+    if follower.is_over and not first:
         answer = Response(status=204)
         answer.headers.remove("Content-Type")
         return answer
     answer = Response(iter(()), content_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
     if request.method == "GET":
-        _attach(answer, follower, news)
+        _attach(answer, follower, first)
     return answer
 
 
@@ -81,88 +81,88 @@ def _last_event_id() -> str:
     return text
 
 
-def _attach(answer: Response, follower: "Follower", news: bytes) -> None:
-    """Let the answer go on with what comes; its slot among the streams is released when it is closed."""
+def _attach(answer: Response, follower: "Follower", first: bytes) -> None:
+    """Let the answer stream the events; its slot is released when it is closed."""
     streams = services().event_streams
     if not streams.acquire():
         raise overloaded("event streams")
     answer.call_on_close(streams.release)
-    answer.response = _stream(follower, news)
+    answer.response = _stream(follower, first)
 
 
-def _stream(follower: "Follower", news: bytes) -> Iterator[bytes]:
-    """Never long without a block, be it empty: that is when the server notices that the client has left.
+def _stream(follower: "Follower", first: bytes) -> Iterator[bytes]:
+    """Yields often, be it an empty block: only then does the server notice that the client has disconnected.
 
-    The stream outlives an absence of Redis or of the storage, since a browser does not come back after a 503.
+    The stream outlives an outage of Redis or of the storage, since a browser does not reconnect after a 503.
     """
-    yield BEGINNING + news
-    said_at, pause_seconds = time.monotonic(), 0.0
+    yield BEGINNING + first
+    sent_at, pause_seconds = time.monotonic(), 0.0
     while not follower.is_over:
         time.sleep(pause_seconds)
         try:
-            news, pause_seconds = follower.read(wait_seconds=WAIT_SECONDS), 0.0
+            block, pause_seconds = follower.read(wait_seconds=WAIT_SECONDS), 0.0
         except JobNotFound:
             return  # it was deleted
         except (QueueUnavailable, StorageError) as error:
             log.info("events.waiting: %s: %s", follower.job_id, error)
-            news, pause_seconds = BEAT, WAIT_SECONDS  # at once: the next try may take long
-        if not news and time.monotonic() - said_at >= BEAT_SECONDS - WAIT_SECONDS:
-            news = BEAT
-        if news:
-            said_at = time.monotonic()
-        yield news
+            block, pause_seconds = HEARTBEAT, WAIT_SECONDS  # now, since the next try may take long
+        if not block and time.monotonic() - sent_at >= HEARTBEAT_SECONDS - WAIT_SECONDS:
+            block = HEARTBEAT
+        if block:
+            sent_at = time.monotonic()
+        yield block
 
 
 class Follower:
-    """Reads a job's log from where a client has come to; where the log does not tell how it goes on, the job does."""
+    """Reads a job's event log from the client's position; if the log is gone or set back, compares with the job."""
 
     def __init__(self, log: JobEvents, job_id: str, find: Callable[[], Job], *, after: str) -> None:
-        """``find`` finds the job as it is, wherever it is recorded, or raises."""
+        """``find`` returns the job as it is now, or raises."""
         self.job_id = job_id
-        self.is_over = False  # nothing will come any more
+        self.is_over = False
         self._log, self._find = log, find
         self._cursor = after
-        self._told: JobEvent | None = None
+        self._sent: JobEvent | None = None
         self._has_begun = False
-        self._next_look = 0.0
+        self._next_check_at = 0.0
 
     def read(self, *, wait_seconds: float = 0) -> bytes:
-        """What is to be told next, waiting so long for it. May be empty.
+        """The next events as a block of the stream, waiting up to ``wait_seconds`` for one. May be empty.
 
-        Raises ``JobNotFound``, ``QueueUnavailable``, ``StorageError``. Nothing is lost by that: it can be called again.
+        Raises ``JobNotFound``, ``QueueUnavailable``, ``StorageError``; it can be called again then, without a loss.
         """
         if not self._has_begun and self._cursor != FIRST:
-            self._told = self._log.last(self.job_id, until=self._cursor)
-        news = self._log.after(self.job_id, self._cursor, wait_seconds=wait_seconds)
-        if not news and time.monotonic() >= self._next_look:
-            news = self._look()
-            self._next_look = time.monotonic() + LOOK_SECONDS
-        if news and news[-1].status is Status.FAILED:
-            news[-1] = replace(news[-1], error=self._find().error)
+            self._sent = self._log.last(self.job_id, until=self._cursor)
+        events = self._log.after(self.job_id, self._cursor, wait_seconds=wait_seconds)
+        if not events and time.monotonic() >= self._next_check_at:
+            events = self._compare_with_job()
+            self._next_check_at = time.monotonic() + CHECK_SECONDS
+        if events and events[-1].status is Status.FAILED:
+            events[-1] = replace(events[-1], error=self._find().error)
         self._has_begun = True
-        return b"".join(map(self._tell, news))
+        return b"".join(map(self._send, events))
 
-    def _look(self) -> list[JobEvent]:
-        """What is to be told although nothing came: as a rule nothing. The log may be gone, or be an older one."""
+    def _compare_with_job(self) -> list[JobEvent]:
+        """Events that the log does not have, as a rule none. The log may be gone, or be an older one."""
         job = self._find()  # first: the log knows at least as much then
         last = self._log.last(self.job_id)
         if last is None or (job.status.is_final and not last.status.is_final):
-            return self._unless_told(JobEvent.of(job))
+            return self._unless_sent(JobEvent.of(job))
         if last.position > position(self._cursor):
-            return []  # it came just now
+            return []  # it has just arrived, and is read next
         if last.status.is_final and not self._has_begun:
             self.is_over = True
             return []
         return [last] if last.position < position(self._cursor) else []
 
-    def _unless_told(self, now: JobEvent) -> list[JobEvent]:
+    def _unless_sent(self, now: JobEvent) -> list[JobEvent]:
         if now.event_id == self._cursor:
             self.is_over = True
             return []
-        return [] if self._told and replace(self._told, event_id=now.event_id) == now else [now]
+        return [] if self._sent and replace(self._sent, event_id=now.event_id) == now else [now]
 
-    def _tell(self, event: JobEvent) -> bytes:
-        before, self._told = self._told, event
+    def _send(self, event: JobEvent) -> bytes:
+        before, self._sent = self._sent, event
         self._cursor = event.event_id or self._cursor
         self.is_over = event.status.is_final
         has_moved = before is None or (before.status, before.attempt) != (event.status, event.attempt)
