@@ -96,12 +96,16 @@ class _Completion:
         if attempt is None:  # a worker was quicker, or the job was cancelled
             return None
         try:
-            return self._commit_copy(attempt, cached)
-        except CancellationRequested:
-            return attempt.confirm_cancelled()
+            return self._commit_unless_cancelled(attempt, cached)
         except LostJob:
             attempt.discard_files()
             return None
+
+    def _commit_unless_cancelled(self, attempt: JobAttempt, cached: CachedResult) -> Job | None:
+        try:
+            return self._commit_copy(attempt, cached)
+        except CancellationRequested:
+            return attempt.confirm_cancelled()
 
     def _commit_copy(self, attempt: JobAttempt, cached: CachedResult) -> Job | None:
         storage, prefix = self._results.storage, attempt.prefix

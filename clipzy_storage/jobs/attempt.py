@@ -85,7 +85,7 @@ class JobAttempt:
         self.discard_files()
         if released is Released.QUEUED:
             self.notify_workers(self.job.job_id)
-        return self._complete() if released is Released.PENDING else None
+        return self._complete(redis_timeout_seconds) if released is Released.PENDING else None
 
     def fail(self, code: ErrorCode, message: str) -> Job | None:
         """Delete the attempt's files and complete the job as failed, or as cancelled if that was requested."""
@@ -103,8 +103,9 @@ class JobAttempt:
         """Delete what the attempt wrote. Raises nothing."""
         discard_attempt(self.storage, self.prefix)
 
-    def _complete(self) -> Job | None:
-        return self._retry(partial(complete_job, self.store, self.storage, self.job.job_id, self.claim.token))
+    def _complete(self, timeout_seconds: float | None = None) -> Job | None:
+        complete_it = partial(complete_job, self.store, self.storage, self.job.job_id, self.claim.token)
+        return self._retry(complete_it, timeout_seconds)
 
     def _retry(self, call: Callable[[], T], timeout_seconds: float | None = None) -> T:
         timeout_seconds = self.redis_timeout_seconds if timeout_seconds is None else timeout_seconds
