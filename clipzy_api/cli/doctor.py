@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from clipzy_storage.config.environment import settings_from_env
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.config.urls import redacted
 from clipzy_storage.errors import ConfigurationError, QueueUnavailable, StorageError
@@ -46,7 +47,7 @@ def doctor(*, as_json: bool) -> int:
 
 def _checks() -> Iterator[Check]:
     try:
-        examination = _Examination(Settings.from_env())
+        examination = _Examination(settings_from_env())
     except ConfigurationError as error:
         yield from (Check("settings", ok=False, detail=problem) for problem in error.problems)
         yield from _media_checks()

@@ -1,20 +1,15 @@
 """Every setting, in one table: name, default, bounds and help. ``.env.example`` is checked against it."""
 
-import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
-import dotenv
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic.fields import FieldInfo
 
-from clipzy_storage.config.urls import is_origin, is_url, redacted
-from clipzy_storage.errors import ConfigurationError
+from clipzy_storage.config.urls import is_origin, is_url
 
 DEFAULT_REDIS_URL = "redis://localhost:6379/0"
-EMBEDDED_REDIS_FILE = "redis/server.json"  # under CLIPZY_DATA_DIR, there while `clipzy up` runs its own server
 
 
 def _setting(name: str, default: Any, *, expects: str, help: str, **bounds: Any) -> Any:
@@ -24,7 +19,7 @@ def _setting(name: str, default: Any, *, expects: str, help: str, **bounds: Any)
 
 
 class Settings(BaseModel):
-    """The settings of one process. Build it with ``from_env``; tests may pass fields by their environment names."""
+    """The settings of one process, passed by the names of their environment variables; see ``settings_from_env``."""
 
     model_config = ConfigDict(frozen=True, validate_default=True)
 
@@ -253,30 +248,8 @@ class Settings(BaseModel):
         broker = {"CELERY_BROKER_URL": self.celery_broker_url} if self.celery_broker_url else {}
         return {"REDIS_URL": self.redis_url, **broker}
 
-    @classmethod
-    def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
-        """Settings from the environment; a variable that is set to nothing counts as unset.
-
-        Raises:
-            ConfigurationError: one line for every wrong variable, naming it, its value and the remedy.
-        """
-        environ = os.environ if environ is None else environ
-        given = {name: environ[name].strip() for name in names() if environ.get(name, "").strip()}
-        problems, settings = [], None
-        try:
-            settings = cls.model_validate(given)
-        except ValidationError as error:
-            problems += [_complaint(fault["loc"][0], given) for fault in error.errors()]
-        if settings is not None:
-            problems += settings._contradictions()
-        if problems or settings is None:
-            raise ConfigurationError(problems)
-        if "REDIS_URL" not in given and (embedded := embedded_redis_url(settings.data_dir)):
-            settings = settings.model_copy(update={"redis_url": embedded})
-        return settings
-
-    def _contradictions(self) -> list[str]:
-        """Settings that are each allowed but not together."""
+    def contradictions(self) -> list[str]:
+        """Settings that are each allowed but not together: one line for each mistake, with the remedy."""
         found = []
         if self.storage_type == "s3" and self.s3_bucket_name is None:
             found.append("S3_BUCKET_NAME is missing, which STORAGE_TYPE=s3 needs. Set it to the name of a bucket.")
@@ -289,20 +262,6 @@ class Settings(BaseModel):
         return found
 
 
-def load_dotenv() -> None:
-    """Bring the working directory's ``.env`` into the environment without overriding it, so that boto3 sees it too.
-
-    Raises:
-        ConfigurationError: there is one, and it cannot be read.
-    """
-    path = Path.cwd() / ".env"
-    try:
-        dotenv.load_dotenv(path, override=False)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise ConfigurationError([f"{path} cannot be read: {reason}. Make it readable, or remove it."]) from error
-
-
 def fields() -> dict[str, FieldInfo]:
     """Every setting by the name of its environment variable, in the order in which people read them."""
     return {str(field.alias): field for field in Settings.model_fields.values()}
@@ -310,18 +269,3 @@ def fields() -> dict[str, FieldInfo]:
 
 def names() -> tuple[str, ...]:
     return tuple(fields())
-
-
-def embedded_redis_url(data_dir: Path) -> str | None:
-    """The address of the server that `clipzy up` runs from this data directory, while it runs."""
-    try:
-        return str(json.loads((data_dir / EMBEDDED_REDIS_FILE).read_text())["url"])
-    except (OSError, ValueError, KeyError):
-        return None
-
-
-def _complaint(name: Any, given: Mapping[str, str]) -> str:
-    extra = fields()[str(name)].json_schema_extra
-    expects = extra["expects"] if isinstance(extra, dict) else ""
-    value = redacted(given.get(name, "")) if "URL" in str(name) else given.get(name, "")
-    return f"{name}={value} is wrong. Set it to {expects}, or leave it out for its default."

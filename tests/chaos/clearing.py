@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, cast
 
-from clipzy_storage.redis_client import RedisDatabase
 from clipzy_storage.backends.base import BlobInfo, Storage
-from clipzy_storage.config.settings import Settings
+from clipzy_storage.config.environment import settings_from_env
 from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.maintenance.garbage_collector import GarbageCollector
+from clipzy_storage.redis_client import RedisDatabase
 from clipzy_worker.processing import scratch
 from tests.chaos.deployment import Deployment
 
@@ -32,7 +32,7 @@ class Aged:
 def clear(deployment: Deployment) -> dict[str, int]:
     """Do what the janitor and the reaper do now and then; how many things of each kind were removed."""
     storage = deployment.store.storage
-    settings = Settings.from_env(deployment.store.settings)
+    settings = settings_from_env(deployment.store.settings)
     upkeep = JobAdmin(RedisDatabase(deployment.redis.direct_url))
     removed = {kind.value: count for kind, count in GarbageCollector(aged(storage), upkeep, settings).sweep().items()}
     removed["unfinished"] = storage.sweep_incomplete(0)  # nobody writes any more

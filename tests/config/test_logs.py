@@ -2,8 +2,8 @@
 
 import pytest
 
+from clipzy_storage.config.environment import settings_from_env
 from clipzy_storage.config.logs import blotted
-from clipzy_storage.config.settings import Settings
 from clipzy_storage.config.urls import redacted
 
 SECRET = "s3cr3t"
@@ -33,7 +33,7 @@ def test_what_is_no_secret_stays() -> None:
 
 
 def test_settings_show_no_password() -> None:
-    settings = Settings.from_env({"REDIS_URL": f"redis://:{SECRET}@h/0", "CELERY_BROKER_URL": f"redis://:{SECRET}@h/1"})
+    settings = settings_from_env({"REDIS_URL": f"redis://:{SECRET}@h/0", "CELERY_BROKER_URL": f"redis://:{SECRET}@h/1"})
     assert SECRET not in repr(settings) + str(settings)
 
 

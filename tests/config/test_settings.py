@@ -4,19 +4,20 @@ from pathlib import Path
 
 import pytest
 
-from clipzy_storage.config.settings import Settings, embedded_redis_url, names
+from clipzy_storage.config.environment import embedded_redis_url, settings_from_env
+from clipzy_storage.config.settings import names
 from clipzy_storage.errors import ConfigurationError
 
 
 def complaints(**given: str) -> tuple[str, ...]:
     with pytest.raises(ConfigurationError) as caught:
-        Settings.from_env(given)
+        settings_from_env(given)
     return caught.value.problems
 
 
 def test_the_defaults_are_the_contract_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    settings = Settings.from_env({})
+    settings = settings_from_env({})
     assert settings.local_storage_path == tmp_path / "storage"
     assert settings.data_dir == tmp_path / ".clipzy"
     assert settings.work_dir == tmp_path / ".clipzy" / "work"
@@ -101,21 +102,21 @@ def test_an_unset_redis_is_the_one_that_runs_from_the_data_folder(tmp_path: Path
     # Given the note that a running `clipzy up` leaves
     (tmp_path / "redis").mkdir()
     (tmp_path / "redis" / "server.json").write_text('{"url": "redis://:p@127.0.0.1:7/0", "pid": 1}')
-    assert Settings.from_env({"CLIPZY_DATA_DIR": str(tmp_path)}).redis_url == "redis://:p@127.0.0.1:7/0"
+    assert settings_from_env({"CLIPZY_DATA_DIR": str(tmp_path)}).redis_url == "redis://:p@127.0.0.1:7/0"
     # Then a given one goes before it, and a damaged note counts for nothing
     given = {"CLIPZY_DATA_DIR": str(tmp_path), "REDIS_URL": "redis://other:1/0"}
-    assert Settings.from_env(given).redis_url == "redis://other:1/0"
+    assert settings_from_env(given).redis_url == "redis://other:1/0"
     (tmp_path / "redis" / "server.json").write_text("{")
     assert embedded_redis_url(tmp_path) is None
 
 
 def test_a_level_may_be_written_small() -> None:
-    assert Settings.from_env({"LOG_LEVEL": "debug"}).log_level == "DEBUG"
+    assert settings_from_env({"LOG_LEVEL": "debug"}).log_level == "DEBUG"
 
 
 def test_variables_of_others_are_left_alone() -> None:
     assert "PATH" not in names()
-    assert Settings.from_env({"PATH": "/bin", "AWS_PROFILE": "p"}) == Settings.from_env({})
+    assert settings_from_env({"PATH": "/bin", "AWS_PROFILE": "p"}) == settings_from_env({})
 
 
 def test_s3_needs_a_bucket() -> None:
@@ -125,9 +126,9 @@ def test_s3_needs_a_bucket() -> None:
 
 
 def test_a_browser_s_origins_are_a_list() -> None:
-    settings = Settings.from_env({"CORS_ORIGINS": "https://app.example.com, http://[::1]:3000,http://localhost:8080"})
+    settings = settings_from_env({"CORS_ORIGINS": "https://app.example.com, http://[::1]:3000,http://localhost:8080"})
     assert settings.cors_origins == ("https://app.example.com", "http://[::1]:3000", "http://localhost:8080")
 
 
 def test_the_base_of_links_has_no_slash_at_its_end() -> None:
-    assert Settings.from_env({"PUBLIC_URL": "https://example.com/clipzy/"}).public_url == "https://example.com/clipzy"
+    assert settings_from_env({"PUBLIC_URL": "https://example.com/clipzy/"}).public_url == "https://example.com/clipzy"

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
-from clipzy_storage.redis_client import RedisDatabase
-from clipzy_storage.config.settings import Settings
+from clipzy_storage.config.environment import settings_from_env
 from clipzy_storage.errors import QueueUnavailable
 from clipzy_storage.guard import guard, members
+from clipzy_storage.redis_client import RedisDatabase
 from tests.support.deployment import Stack, commands_below, eventually, free_port
 from tests.support.processes import Watched
 from tests.support.refusals import WAYS_OUT, refused
@@ -94,7 +94,7 @@ def test_a_worker_that_finds_another_in_its_place_stops(stack: Stack, redis_url:
     first = stack.worker()
     first.send(signal.SIGSTOP)
     storage_id = (stack.storage / ".clipzy" / "storage-id").read_text().strip()
-    settings = Settings.from_env({"REDIS_URL": redis_url, "LOCAL_STORAGE_PATH": str(stack.storage)})
+    settings = settings_from_env({"REDIS_URL": redis_url, "LOCAL_STORAGE_PATH": str(stack.storage)})
     member = members.new_member(
         settings, role="worker", name="other", storage_id=storage_id, storage=str(stack.storage)
     )
