@@ -104,7 +104,7 @@ class _Examination:
         storage = open_storage(self._settings)
         try:
             self._storage_id = storage.prepare()
-            self._place = storage.place
+            self._place = storage.location
             free_bytes = storage.free_bytes()
         finally:
             storage.retract()

@@ -41,7 +41,7 @@ def application() -> LingeringClose:
 
     def prove() -> Guard:
         name, storage_id = socket.gethostname(), storage.prepare()
-        member = new_member(settings, role="web", name=name, storage_id=storage_id, storage=storage.place)
+        member = new_member(settings, role="web", name=name, storage_id=storage_id, storage=storage.location)
         return Guard(redis, member, member_id=member_id)
 
     membership = Membership(prove, storage)

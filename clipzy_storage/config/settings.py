@@ -1,4 +1,4 @@
-"""Every setting, in one table: name, default, bounds and help. ``.env.example`` is checked against it."""
+"""Every setting, in one table: name, default, bounds and help. Pure: see ``environment`` for where they are read."""
 
 import os
 from pathlib import Path
@@ -29,8 +29,8 @@ class Settings(BaseModel):
     local_storage_path: Path = _setting(
         "LOCAL_STORAGE_PATH",
         "./storage",
-        expects="the path of a folder",
-        help="The storage folder; created if missing, but not when declared shared.",
+        expects="the path of a directory",
+        help="The storage directory; created if missing, but not when declared shared.",
     )
     local_storage_shared: bool = _setting(
         "LOCAL_STORAGE_SHARED",
@@ -57,7 +57,7 @@ class Settings(BaseModel):
         "S3_PUBLIC_ENDPOINT_URL",
         None,
         expects="http://host:port or https://…",
-        help="The host in links to the store, where clients reach it by another name than the workers do.",
+        help="The host in links to the S3 service, if clients reach it by another name than the workers do.",
     )
     s3_presign_expires_seconds: int = _setting(
         "S3_PRESIGN_EXPIRES_SECONDS",
@@ -65,7 +65,7 @@ class Settings(BaseModel):
         ge=1,
         le=604_800,
         expects="a whole number of seconds from 1 to 604800",
-        help="Life of a link to the store; never longer than that of the credentials that sign it.",
+        help="Lifetime of a link to the S3 service; never longer than that of the credentials that sign it.",
     )
     s3_addressing_style: Literal["auto", "virtual", "path"] = _setting(
         "S3_ADDRESSING_STYLE",
@@ -79,14 +79,14 @@ class Settings(BaseModel):
         ge=1,
         le=1_000_000,
         expects="a whole number of MiB from 1 to 1000000",
-        help="The cap on an upload, in MiB.",
+        help="The size limit of an upload, in MiB.",
     )
     redis_url: str = _setting(
         "REDIS_URL",
         DEFAULT_REDIS_URL,
         expects="redis://[user:password@]host:port/db, rediss://… or unix://…",
         help="Job records and, unless CELERY_BROKER_URL is set, the Celery broker."
-        " Unset: the server that `clipzy up` runs from CLIPZY_DATA_DIR, else the default.",
+        " Unset: the server that `clipzy up` runs from CLIPZY_DATA_DIR, otherwise the default.",
     )
     celery_broker_url: str | None = _setting(
         "CELERY_BROKER_URL",
@@ -97,13 +97,13 @@ class Settings(BaseModel):
     data_dir: Path = _setting(
         "CLIPZY_DATA_DIR",
         "./.clipzy",
-        expects="the path of a folder",
+        expects="the path of a directory",
         help="This machine's own data: embedded Redis, its password, scratch. Never on the shared mount.",
     )
     work_dir: Path = _setting(
         "WORK_DIR",
         "",
-        expects="the path of a folder",
+        expects="the path of a directory",
         help="Scratch for jobs. Default: CLIPZY_DATA_DIR/work.",
     )
     max_concurrent_jobs: int = _setting(
@@ -128,7 +128,7 @@ class Settings(BaseModel):
         ge=2,
         le=3600,
         expects="a whole number of seconds from 2 to 3600",
-        help="How long a silent worker keeps its job; heartbeats come four times as often.",
+        help="How long a worker keeps its job without a heartbeat; heartbeats are sent four times as often.",
     )
     result_ttl_hours: int = _setting(
         "RESULT_TTL_HOURS",
@@ -136,7 +136,7 @@ class Settings(BaseModel):
         ge=0,
         le=1_000_000,
         expects="a whole number of hours from 0 to 1000000",
-        help="How long a result is kept after its job's end; 0: for ever.",
+        help="How long a result is kept after its job has finished; 0: forever.",
     )
     upload_ttl_hours: int = _setting(
         "UPLOAD_TTL_HOURS",
@@ -144,21 +144,21 @@ class Settings(BaseModel):
         ge=0,
         le=1_000_000,
         expects="a whole number of hours from 0 to 1000000",
-        help="How long an upload is kept, and longer only while an unfinished job needs it; 0: for ever.",
+        help="How long an upload is kept, and longer only while an unfinished job needs it; 0: forever.",
     )
     drain: Literal["requeue", "wait"] = _setting(
         "CLIPZY_DRAIN",
         "requeue",
         expects="requeue or wait",
-        help="What a worker that is told to stop does with its running jobs: requeue puts them back into the queue,"
+        help="What a worker does with its running jobs when it is stopped: requeue returns them to the queue,"
         " wait finishes them first.",
     )
     sandbox: Literal["required", "best-effort", "off"] = _setting(
         "CLIPZY_SANDBOX",
         "best-effort",
         expects="required, best-effort or off",
-        help="The walls around the process that decodes footage: no network, no other file, few system calls. required:"
-        " a worker does not start where it lacks one; best-effort: it says so in its log; see docs/media-safety.md.",
+        help="The sandbox of the process that decodes videos: no network, no other file, few system calls. required: a"
+        " worker does not start if a layer is unavailable; best-effort: it logs that; see docs/media-safety.md.",
     )
     cors_origins: tuple[str, ...] = _setting(
         "CORS_ORIGINS",
@@ -172,7 +172,7 @@ class Settings(BaseModel):
         ge=0,
         le=10,
         expects="a whole number of proxies from 0 to 10",
-        help="How many proxies stand before the front end, whose X-Forwarded headers are believed.",
+        help="How many proxies are in front of the front end, whose X-Forwarded headers are trusted.",
     )
     public_url: str | None = _setting(
         "PUBLIC_URL",
@@ -187,10 +187,10 @@ class Settings(BaseModel):
         help="Where `clipzy submit` finds the front end.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _setting(
-        "LOG_LEVEL", "INFO", expects="DEBUG, INFO, WARNING or ERROR", help="The least severe lines that are logged."
+        "LOG_LEVEL", "INFO", expects="DEBUG, INFO, WARNING or ERROR", help="The lowest severity that is logged."
     )
     log_format: Literal["text", "json"] = _setting(
-        "LOG_FORMAT", "text", expects="text or json", help="json: one JSON object a line."
+        "LOG_FORMAT", "text", expects="text or json", help="json: one JSON object per line."
     )
 
     @field_validator("local_storage_path", "data_dir")
@@ -200,14 +200,14 @@ class Settings(BaseModel):
 
     @field_validator("work_dir")
     @classmethod
-    def _beside_data(cls, path: Path, info: Any) -> Path:
+    def _default_in_data_dir(cls, path: Path, info: Any) -> Path:
         if path == Path() and "data_dir" in info.data:
             return Path(info.data["data_dir"]) / "work"
         return Path(os.path.abspath(path))
 
     @field_validator("log_level", mode="before")
     @classmethod
-    def _in_capitals(cls, level: Any) -> Any:
+    def _upper_case(cls, level: Any) -> Any:
         return level.upper() if isinstance(level, str) else level
 
     @field_validator("redis_url", "celery_broker_url")
@@ -241,10 +241,11 @@ class Settings(BaseModel):
 
     @property
     def broker_url(self) -> str:
+        """The Redis of the Celery broker."""
         return self.celery_broker_url or self.redis_url
 
     def redis_urls(self) -> dict[str, str]:
-        """Every Redis that is in use, by the setting that names it."""
+        """Every configured Redis, by the setting that names it."""
         broker = {"CELERY_BROKER_URL": self.celery_broker_url} if self.celery_broker_url else {}
         return {"REDIS_URL": self.redis_url, **broker}
 
@@ -257,15 +258,16 @@ class Settings(BaseModel):
         if is_shared and self.data_dir.is_relative_to(self.local_storage_path):
             found.append(
                 f"CLIPZY_DATA_DIR={self.data_dir} lies on the shared storage {self.local_storage_path}, where other"
-                " machines would take it for their own. Set it to a folder of this machine."
+                " machines would use it as well. Set it to a directory of this machine."
             )
         return found
 
 
 def fields() -> dict[str, FieldInfo]:
-    """Every setting by the name of its environment variable, in the order in which people read them."""
+    """Every setting by the name of its environment variable, in the order of ``.env.example``."""
     return {str(field.alias): field for field in Settings.model_fields.values()}
 
 
 def names() -> tuple[str, ...]:
+    """The environment variable of every setting."""
     return tuple(fields())

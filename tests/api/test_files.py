@@ -163,7 +163,7 @@ def test_nothing_of_an_unfinished_job_is_served(front_end: FrontEnd) -> None:
     job_id = submit(front_end)["job_id"]
     claimed = claim(front_end, job_id)
     key = keys.attempt_prefix(job_id, 1, claimed.nonce) + "poster.jpg"
-    with front_end.storage.incoming(key) as incoming:
+    with front_end.storage.open_writer(key) as incoming:
         incoming.write(POSTER)
         incoming.publish()
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, cast
 
-from clipzy_storage.backends.base import BlobInfo, Storage
+from clipzy_storage.backends.base import BlobInfo, StorageBackend
 from clipzy_storage.config.environment import settings_from_env
 from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.maintenance.garbage_collector import GarbageCollector
@@ -18,7 +18,7 @@ TWO_DAYS_SECONDS = 48 * 3600.0
 class Aged:
     """A storage as its listings will be in two days."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: StorageBackend) -> None:
         self._storage = storage
 
     def __getattr__(self, name: str) -> Any:
@@ -40,5 +40,5 @@ def clear(deployment: Deployment) -> dict[str, int]:
     return removed
 
 
-def aged(storage: Storage) -> Storage:
-    return cast(Storage, Aged(storage))
+def aged(storage: StorageBackend) -> StorageBackend:
+    return cast(StorageBackend, Aged(storage))

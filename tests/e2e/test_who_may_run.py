@@ -233,8 +233,8 @@ def test_a_redis_that_can_never_serve_us(stack: Stack, redis_url: str) -> None:
     host = redis_url.rpartition("@")[2].removesuffix("/0")
     password = redis_url.split(":")[2].split("@")[0]
     wrong = {
-        f"redis://127.0.0.1:{port}/0": "not as a Redis",
-        f"redis://{host}/0": "wants a password",
+        f"redis://127.0.0.1:{port}/0": "is not a Redis server",
+        f"redis://{host}/0": "requires a password",
         f"redis://:wrong@{host}/0": "refuses this user and password",
         f"redis://:{password}@{host}/99": "a database that the server does not have",
     }

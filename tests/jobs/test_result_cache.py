@@ -126,11 +126,11 @@ def spoil(path: Path) -> None:
 
 SPOILT: dict[str, Callable[[LocalStorage, str], object]] = {
     "a picture is gone": lambda storage, job_id: storage.delete(_picture(storage, job_id)),
-    "a picture is damaged": lambda storage, job_id: spoil(Path(storage.place) / _picture(storage, job_id)),
+    "a picture is damaged": lambda storage, job_id: spoil(Path(storage.location) / _picture(storage, job_id)),
     "the index is gone": lambda storage, job_id: storage.delete(keys.result_index(job_id)),
-    "the index is damaged": lambda storage, job_id: spoil(Path(storage.place) / keys.result_index(job_id)),
+    "the index is damaged": lambda storage, job_id: spoil(Path(storage.location) / keys.result_index(job_id)),
     "the record is gone": lambda storage, job_id: storage.delete(keys.done_job(job_id)),
-    "the record is damaged": lambda storage, job_id: spoil(Path(storage.place) / keys.done_job(job_id)),
+    "the record is damaged": lambda storage, job_id: spoil(Path(storage.location) / keys.done_job(job_id)),
     "the index is another's": lambda storage, job_id: _exchange(storage, job_id),
 }
 
@@ -142,9 +142,9 @@ def _picture(storage: LocalStorage, job_id: str) -> str:
 def _exchange(storage: LocalStorage, job_id: str) -> None:
     """Put the index of another job in its place, whose files are all there."""
     (other,) = {blob.key.split("/")[1] for blob in storage.list("results/")} - {job_id}
-    path = Path(storage.place) / keys.result_index(job_id)
+    path = Path(storage.location) / keys.result_index(job_id)
     path.chmod(0o644)
-    path.write_bytes((Path(storage.place) / keys.result_index(other)).read_bytes())
+    path.write_bytes((Path(storage.location) / keys.result_index(other)).read_bytes())
 
 
 @pytest.mark.parametrize("case", SPOILT)

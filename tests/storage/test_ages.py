@@ -7,26 +7,25 @@ from pathlib import Path
 
 import pytest
 
-from clipzy_storage.backends.base import BlobInfo, Storage, put_bytes
-from clipzy_storage.backends.local import reader
+from clipzy_storage.backends.base import BlobInfo, StorageBackend, put_bytes
 from clipzy_storage.backends.local.storage import LocalStorage
 from tests.support.deployment import eventually
-from tests.support.s3_proxy import Gate
+from tests.support.s3_proxy import S3Proxy
 from tests.support.s3_servers import S3Server, storage_of
 
 KEY = "results/job_1/output.json"
 HOUR_SECONDS = 3600
 
 
-def _put(storage: Storage, key: str = KEY) -> BlobInfo:
+def _put(storage: StorageBackend, key: str = KEY) -> BlobInfo:
     return put_bytes(storage, key, b"x", content_type="application/octet-stream")
 
 
-def _age(storage: Storage, key: str = KEY) -> float:
+def _age(storage: StorageBackend, key: str = KEY) -> float:
     return next(blob.age_seconds for blob in storage.list("results/") if blob.key == key)
 
 
-def test_a_listing_tells_how_old_a_file_is(storage: Storage) -> None:
+def test_a_listing_tells_how_old_a_file_is(storage: StorageBackend) -> None:
     # Given a new file
     published = _put(storage)
 
@@ -40,7 +39,7 @@ def test_a_listing_tells_how_old_a_file_is(storage: Storage) -> None:
     assert next(storage.list("results/")) == published
 
 
-def test_each_file_has_its_own_age(storage: Storage) -> None:
+def test_each_file_has_its_own_age(storage: StorageBackend) -> None:
     # Given a file that is a second older than another
     _put(storage)
     eventually(lambda: _age(storage) >= 1, "a file of a second")
@@ -51,18 +50,18 @@ def test_each_file_has_its_own_age(storage: Storage) -> None:
     assert next(storage.list("results/job_1/")).age_seconds >= 1
 
 
-def test_unfinished_files_are_counted(storage: Storage) -> None:
+def test_unfinished_files_are_counted(storage: StorageBackend) -> None:
     # Given a file that is there, and one under way that has grown large
     _put(storage)
-    assert storage.unfinished() == 0
-    with storage.incoming("uploads/vid_1/source.mp4") as incoming:
+    assert storage.count_incomplete() == 0
+    with storage.open_writer("uploads/vid_1/source.mp4") as incoming:
         incoming.write(bytes(6 << 20))
 
         # Then that one is counted, and not among those that nobody has written to for long
-        assert (storage.unfinished(), storage.unfinished(HOUR_SECONDS)) == (1, 0)
+        assert (storage.count_incomplete(), storage.count_incomplete(HOUR_SECONDS)) == (1, 0)
 
     # And it is not any more once it is given up
-    assert storage.unfinished() == 0
+    assert storage.count_incomplete() == 0
 
 
 def test_a_file_is_as_old_as_the_folder_s_clock_says(tmp_path: Path) -> None:
@@ -87,10 +86,10 @@ def test_nothing_is_old_in_a_folder_that_tells_no_time(tmp_path: Path, monkeypat
     _put(storage)
     os.utime(tmp_path / KEY, (0, 0))
 
-    def refuse(folder: int) -> float:
-        raise PermissionError(folder)
+    def refuse(path: object) -> None:
+        raise PermissionError(path)
 
-    monkeypatch.setattr(reader, "clock", refuse)
+    monkeypatch.setattr(os, "utime", refuse)
 
     # Then it is listed, and has no age
     assert _age(storage) == 0
@@ -104,11 +103,10 @@ def test_an_object_is_as_old_as_the_service_s_answer_says(
     for name in moto_server.env:
         monkeypatch.setenv(name, "")  # put back in the end
     bucket = moto_server.new_bucket()
-    with Gate(moto_server.url) as gate:
-        said = format_datetime(datetime.now(UTC) + timedelta(hours=hours), usegmt=True) if hours else ""
-        monkeypatch.setattr(gate._server.RequestHandlerClass, "date_time_string", lambda *_: said)
+    with S3Proxy(moto_server.url) as proxy:
+        proxy.date = format_datetime(datetime.now(UTC) + timedelta(hours=hours), usegmt=True) if hours else ""
         storage = storage_of(moto_server, bucket)
-        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", gate.url)
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.url)
         _put(storage)
 
         # Then it is two hours old, or has no age

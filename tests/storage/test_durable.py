@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from clipzy_storage import keys
-from clipzy_storage.backends.base import Storage, put_bytes, put_json
+from clipzy_storage.backends.base import StorageBackend, put_bytes, put_json
 from clipzy_storage.errors import AlreadyExists, NotFound, StorageError
 from clipzy_storage.jobs import durable_records
 from clipzy_storage.models.records import EVERYONE, SCHEMA_VERSION, ErrorCode, Job, JobError, Status, Video
@@ -27,10 +27,10 @@ def _video() -> Video:
 
 
 def _job() -> Job:
-    return Job.over(_video(), storage_id="f" * 32, created_at=NOW)
+    return Job.for_video(_video(), storage_id="f" * 32, created_at=NOW)
 
 
-def test_a_video_comes_back_as_it_was(storage: Storage) -> None:
+def test_a_video_comes_back_as_it_was(storage: StorageBackend) -> None:
     # Given a video's record
     video = _video()
     durable_records.write_video(storage, video)
@@ -43,7 +43,7 @@ def test_a_video_comes_back_as_it_was(storage: Storage) -> None:
         durable_records.read_video(storage, keys.new_id("vid"))
 
 
-def test_a_job_is_open_until_it_is_done(storage: Storage) -> None:
+def test_a_job_is_open_until_it_is_done(storage: StorageBackend) -> None:
     # Given an accepted job
     job = _job()
     durable_records.write_open_job(storage, job)
@@ -65,7 +65,7 @@ def test_a_job_is_open_until_it_is_done(storage: Storage) -> None:
         durable_records.read_open(storage, job.job_id)
 
 
-def test_the_first_end_of_a_job_stands(storage: Storage) -> None:
+def test_the_first_end_of_a_job_stands(storage: StorageBackend) -> None:
     # Given a job whose end was kept
     done = _job().model_copy(update={"status": Status.COMPLETED, "finished_at": NOW})
     durable_records.write_done_job(storage, done)
@@ -77,7 +77,7 @@ def test_the_first_end_of_a_job_stands(storage: Storage) -> None:
     assert durable_records.read_done(storage, done.job_id) == done
 
 
-def test_open_jobs_are_found_oldest_first(storage: Storage) -> None:
+def test_open_jobs_are_found_oldest_first(storage: StorageBackend) -> None:
     # Given open jobs, one that is done, and a stray file
     jobs = [_job() for _ in range(3)]
     for job in reversed(jobs):
@@ -91,7 +91,7 @@ def test_open_jobs_are_found_oldest_first(storage: Storage) -> None:
     assert list(durable_records.open_job_ids(storage)) == [job.job_id for job in expected]
 
 
-def test_a_job_that_ends_during_the_search_is_left_out(storage: Storage) -> None:
+def test_a_job_that_ends_during_the_search_is_left_out(storage: StorageBackend) -> None:
     # Given two open jobs, and a search that has come to the first
     jobs = sorted((_job(), _job()), key=lambda job: job.job_id)
     for job in jobs:
@@ -106,7 +106,7 @@ def test_a_job_that_ends_during_the_search_is_left_out(storage: Storage) -> None
     assert list(search) == []
 
 
-def test_records_name_their_version_and_owner(storage: Storage) -> None:
+def test_records_name_their_version_and_owner(storage: StorageBackend) -> None:
     # When a record is written
     job = _job()
     durable_records.write_open_job(storage, job)
@@ -120,7 +120,7 @@ def test_records_name_their_version_and_owner(storage: Storage) -> None:
     assert b'"owner": "everyone"' in text
 
 
-def test_a_record_of_a_later_version_is_not_guessed_at(storage: Storage) -> None:
+def test_a_record_of_a_later_version_is_not_guessed_at(storage: StorageBackend) -> None:
     # Given a record that a later Clipzy wrote
     job = _job()
     put_json(storage, keys.open_job(job.job_id), job.model_dump(mode="json") | {"schema_version": 99})
@@ -135,7 +135,7 @@ def test_a_record_of_a_later_version_is_not_guessed_at(storage: Storage) -> None
     [b"", b"{", b"[]", b"null", b"{}", b'{"schema_version": "1"}', b'{"schema_version": 1}', b'"\xff"'],
     ids=["empty", "cut", "list", "null", "no version", "text version", "no fields", "no text"],
 )
-def test_a_damaged_record_is_called_so(storage: Storage, text: bytes) -> None:
+def test_a_damaged_record_is_called_so(storage: StorageBackend, text: bytes) -> None:
     # Given a record that is none
     job_id = keys.new_id("job")
     put_bytes(storage, keys.open_job(job_id), text, content_type="application/json")

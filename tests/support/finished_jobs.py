@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from clipzy_storage import keys
-from clipzy_storage.backends.base import Storage, put_bytes, read_bytes
+from clipzy_storage.backends.base import StorageBackend, put_bytes, read_bytes
 from clipzy_storage.jobs import completion, durable_records
 from clipzy_storage.jobs.store import Claim, JobStore, PendingCompletion
 from clipzy_storage.models.output import PIPELINE_VERSION, Artifact, Output
@@ -19,7 +19,7 @@ OTHERS = ("job_id", "video_id", "created_at", "reused_from")  # what two results
 FOOTAGE = hashlib.sha256(b"footage").hexdigest()
 
 
-def accepted(jobs: JobStore, storage: Storage, **changes: Any) -> Job:
+def accepted(jobs: JobStore, storage: StorageBackend, **changes: Any) -> Job:
     """A job as a front end makes it, always over the same bytes."""
     job = new_job(**{"storage_id": storage.prepare(), "source_sha256": FOOTAGE} | changes)
     durable_records.write_open_job(storage, job)
@@ -28,7 +28,7 @@ def accepted(jobs: JobStore, storage: Storage, **changes: Any) -> Job:
 
 def completed(
     jobs: JobStore,
-    storage: Storage,
+    storage: StorageBackend,
     *,
     pictures: Mapping[str, bytes] = PICTURES,
     version: str = PIPELINE_VERSION,
@@ -40,7 +40,7 @@ def completed(
 
 def complete(
     jobs: JobStore,
-    storage: Storage,
+    storage: StorageBackend,
     job: Job,
     *,
     pictures: Mapping[str, bytes] = PICTURES,
@@ -59,7 +59,7 @@ def complete(
     return ended
 
 
-def result_of(storage: Storage, job_id: str) -> dict[str, Any]:
+def result_of(storage: StorageBackend, job_id: str) -> dict[str, Any]:
     """Its ``output.json``, once all that it lists was found to be there as it says."""
     output = Output.model_validate_json(read_bytes(storage, keys.result_index(job_id)))
     folder = f"results/{job_id}/attempts/"
@@ -80,11 +80,11 @@ def found_in(result: dict[str, Any]) -> dict[str, Any]:
     return named | {"artifacts": artifacts, "source": source, "style": style}
 
 
-def files_of(storage: Storage, job_id: str) -> list[str]:
+def files_of(storage: StorageBackend, job_id: str) -> list[str]:
     return [blob.key for top in ("jobs/", "results/") for blob in storage.list(top) if job_id in blob.key]
 
 
-def _stored(storage: Storage, claim: Claim, folder: str, pictures: Mapping[str, bytes], version: str) -> bytes:
+def _stored(storage: StorageBackend, claim: Claim, folder: str, pictures: Mapping[str, bytes], version: str) -> bytes:
     listed = []
     for name, data in pictures.items():
         put_bytes(storage, folder + name, data, content_type="image/jpeg")

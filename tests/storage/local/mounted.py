@@ -23,7 +23,7 @@ def full_disk(root: Path) -> None:
     storage.prepare()
 
     # When a file does not fit
-    with storage.incoming(KEY) as incoming:
+    with storage.open_writer(KEY) as incoming:
         incoming.write(b"x" * 1_000_000)
         with pytest.raises(StorageFull) as refusal:
             incoming.write(b"x" * 2_000_000)
@@ -38,7 +38,7 @@ def full_disk(root: Path) -> None:
     assert len(read_bytes(storage, KEY)) == 1_000_000
 
 
-def no_room_for_the_proof(root: Path) -> None:
+def no_space_for_the_probe(root: Path) -> None:
     # Given a full filesystem
     _mount("-t", "tmpfs", "-o", "size=64k", "none", root)
     (root / "others").write_bytes(b"x" * 65_536)
@@ -47,7 +47,7 @@ def no_room_for_the_proof(root: Path) -> None:
     message = _refusal(root)
 
     # Then it is refused for that, and leaves nothing
-    assert "no room" in message
+    assert "no space" in message
     assert [path.name for path in root.iterdir()] == ["others"]
 
 
@@ -66,7 +66,7 @@ def vanished(root: Path) -> None:
     storage = LocalStorage(root, shared=True, free_reserve_bytes=0)
     storage.prepare()
     _put(storage, b"x")
-    with storage.incoming("uploads/vid_2/source.mp4") as incoming:
+    with storage.open_writer("uploads/vid_2/source.mp4") as incoming:
         incoming.write(b"y")
 
         # When the mount goes
@@ -100,7 +100,7 @@ def _mount(*arguments: str | Path) -> None:
     subprocess.run(["mount", *arguments], check=True)
 
 
-SCENES = {scene.__name__: scene for scene in (full_disk, no_room_for_the_proof, read_only, vanished)}
+SCENES = {scene.__name__: scene for scene in (full_disk, no_space_for_the_probe, read_only, vanished)}
 
 if __name__ == "__main__":
     SCENES[sys.argv[1]](Path(sys.argv[2]))

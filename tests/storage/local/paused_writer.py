@@ -18,7 +18,7 @@ MOMENTS = ("half written", "before fsync", "before link", "after link", "before 
 def main(root: Path, key: str, moment: str) -> None:
     storage = LocalStorage(root, shared=False, free_reserve_bytes=0)
     storage.prepare()
-    with storage.incoming(key) as incoming:
+    with storage.open_writer(key) as incoming:
         incoming.write(HALF)
         if moment == "half written":
             _stop()

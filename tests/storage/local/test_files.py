@@ -187,18 +187,19 @@ def test_a_killed_writer_leaves_all_or_nothing(storage: LocalStorage, root: Path
 
 
 def test_the_sweep_goes_by_the_age_of_each_file(storage: LocalStorage, root: Path) -> None:
-    # Given one file under way that was last written two hours ago, and a fresh one
-    with storage.incoming(KEY) as old, storage.incoming(KEY) as fresh:
-        (old_name,) = [name for name in unfinished(root) if name == old._name]  # type: ignore[attr-defined]
+    # Given one unfinished file that was last written two hours ago, and a fresh one
+    with storage.open_writer(KEY):
+        (old_name,) = unfinished(root)
         status = (root / keys.INCOMING / old_name).stat()
         os.utime(root / keys.INCOMING / old_name, (status.st_atime, status.st_mtime - 7200))
-        fresh.write(b"x")
+        with storage.open_writer(KEY) as fresh:
+            fresh.write(b"x")
 
-        # When all older than an hour is swept
-        swept = storage.sweep_incomplete(3600)
+            # When all older than an hour is swept
+            swept = storage.sweep_incomplete(3600)
 
-        # Then only the old one went
-        assert swept == 1
-        assert old_name not in unfinished(root)
-        fresh.publish()
+            # Then only the old one was removed
+            assert swept == 1
+            assert old_name not in unfinished(root)
+            fresh.publish()
     assert read_bytes(storage, KEY) == b"x"

@@ -43,7 +43,7 @@ def test_without_hard_links_a_key_is_still_written_once(root: Path) -> None:
     won = []
 
     def publish(number: int) -> None:
-        with storage.incoming(KEY) as incoming:
+        with storage.open_writer(KEY) as incoming:
             incoming.write(bytes([number]) * 10_000)
             barrier.wait(30)
             try:
@@ -129,7 +129,7 @@ def test_a_file_is_durable_before_it_has_its_name(storage: LocalStorage, monkeyp
 
 def test_a_file_that_lost_bytes_is_not_published(storage: LocalStorage, root: Path) -> None:
     # Given a file under way of which the filesystem has dropped the end
-    with storage.incoming(KEY) as incoming:
+    with storage.open_writer(KEY) as incoming:
         incoming.write(b"x" * 1000)
         (name,) = unfinished(root)
         os.truncate(root / keys.INCOMING / name, 999)
@@ -170,7 +170,7 @@ def test_a_file_is_not_begun_into_the_reserve(root: Path) -> None:
     storage.prepare()
 
     # Then no upload is begun
-    with pytest.raises(StorageFull), storage.incoming(KEY):
+    with pytest.raises(StorageFull), storage.open_writer(KEY):
         pytest.fail("there is no room for it")
     assert not (root / keys.INCOMING).exists()
 

@@ -27,7 +27,7 @@ def test_a_replaced_root_is_neither_written_nor_believed(
 ) -> None:
     # Given a storage with a file, and one under way
     put(storage, KEY, b"x")
-    with storage.incoming("uploads/vid_2/source.mp4") as incoming:
+    with storage.open_writer("uploads/vid_2/source.mp4") as incoming:
         # When something else is in its place
         root.rename(tmp_path / "moved")
         if replacement == "empty folder":
@@ -55,7 +55,7 @@ def test_a_declared_share_is_never_created(root: Path) -> None:
     line = _refusal(root, shared=True)
 
     # Then the refusal says so, says what to do, and nothing was made
-    assert "declared shared but is not there" in line
+    assert "declared shared but does not exist" in line
     assert "Mount" in line
     assert not root.exists()
 
@@ -67,7 +67,7 @@ def test_a_file_in_the_place_of_a_folder_is_refused(root: Path, tmp_path: Path, 
     (tmp_path / in_place_of).write_text("mine")
 
     # Then the storage is refused, and the file stays
-    assert "is no folder, or lies below something that is none" in _refusal(root)
+    assert "is not a directory, or is below something that is not one" in _refusal(root)
     assert (tmp_path / in_place_of).read_text() == "mine"
 
 

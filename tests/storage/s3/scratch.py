@@ -1,4 +1,4 @@
-"""Copies a source to a disk that others fill up meanwhile. The disk is a small mount that ends with its process."""
+"""Copies a source to a disk that others fill up meanwhile. The disk is a small mount of this process alone."""
 
 import os
 import shutil
@@ -7,13 +7,12 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from clipzy_storage.backends.s3 import storage as s3_storage
 from clipzy_storage.backends.s3.storage import S3Storage
 from clipzy_storage.errors import StorageError
 
 
 def run_on_a_small_disk(folder: Path, bucket: str, key: str, sha256: str, *, env: Mapping[str, str]) -> str | None:
-    """What came of the copy; ``None`` where this machine lets nobody mount."""
+    """What the copy returned; None if mounting is not permitted on this machine."""
     unshare = shutil.which("unshare")
     if unshare is None or subprocess.run([unshare, "-m", "true"], capture_output=True, check=False).returncode:
         return None
@@ -24,8 +23,7 @@ def run_on_a_small_disk(folder: Path, bucket: str, key: str, sha256: str, *, env
 
 def _copy(folder: Path, bucket: str, key: str, sha256: str) -> str:
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=5m", "none", folder], check=True)
-    s3_storage.SCRATCH_RESERVE_BYTES = 0
-    storage = S3Storage(bucket)
+    storage = S3Storage(bucket, scratch_reserve_bytes=0)
     storage.prepare()
 
     def fill() -> None:

@@ -9,6 +9,6 @@ if __name__ == "__main__":
     bucket, key = sys.argv[1:]
     storage = S3Storage(bucket, writer="stuck")
     storage.prepare()
-    with storage.incoming(key) as incoming:
+    with storage.open_writer(key) as incoming:
         incoming.write(bytes(SMALLEST_PART_BYTES + 1))
         threading.Event().wait()

@@ -9,13 +9,14 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
-from clipzy_storage.backends.base import Link, put_bytes, read_bytes
+from clipzy_storage.backends.base import put_bytes, read_bytes
 from clipzy_storage.backends.s3.storage import SMALLEST_PART_BYTES
 from clipzy_storage.errors import ConfigurationError, StorageUnavailable
+from clipzy_storage.models.records import Link
 from tests.storage.s3.conftest import OpenStorage
 from tests.support.credentials_endpoint import Role
 from tests.support.deployment import Stack
-from tests.support.s3_proxy import Gate
+from tests.support.s3_proxy import S3Proxy
 from tests.support.s3_servers import S3Server
 
 KEY = "results/job_1/output.json"
@@ -40,10 +41,10 @@ def signed_by(link: Link) -> str:
 
 
 @pytest.mark.usefixtures("role")
-def test_a_role_is_enough_for_everything(open_storage: OpenStorage, gate: Gate) -> None:
+def test_a_role_is_enough_for_everything(open_storage: OpenStorage, proxy: S3Proxy) -> None:
     # Given a process without keys, and a role
     assert not {name for name in os.environ if name.startswith("AWS_") and "KEY" in name}
-    storage = open_storage(gate.url)
+    storage = open_storage(proxy.url)
 
     # When the storage is proved, written in one request and in parts, read and listed
     storage.prepare()
@@ -54,8 +55,8 @@ def test_a_role_is_enough_for_everything(open_storage: OpenStorage, gate: Gate) 
     assert [blob.key for blob in storage.list("results/")] == [KEY]
 
     # Then every request is signed with the role's credentials, and so are links, which work
-    assert {request.headers["X-Amz-Security-Token"] for request in gate.seen} == {"token-1"}
-    assert "CompleteMultipartUpload" in gate.operations()
+    assert {request.headers["X-Amz-Security-Token"] for request in proxy.seen} == {"token-1"}
+    assert "CompleteMultipartUpload" in proxy.operations()
     link = storage.link(KEY)
     assert signed_by(link) == "token-1"
     assert requests.get(link.url, timeout=30).content == content[::1000]
@@ -63,10 +64,10 @@ def test_a_role_is_enough_for_everything(open_storage: OpenStorage, gate: Gate) 
 
 
 @on_moto
-def test_credentials_are_renewed_when_they_end(open_storage: OpenStorage, role: Role, gate: Gate) -> None:
+def test_credentials_are_renewed_when_they_end(open_storage: OpenStorage, role: Role, proxy: S3Proxy) -> None:
     # Given credentials that are about to end
     role.life_seconds = 30
-    storage = open_storage(gate.url)
+    storage = open_storage(proxy.url)
     storage.prepare()
 
     # When requests follow, and longer-lived ones are given
@@ -75,7 +76,7 @@ def test_credentials_are_renewed_when_they_end(open_storage: OpenStorage, role: 
     storage.check()
 
     # Then these are used, and are asked for once
-    tokens = [request.headers["X-Amz-Security-Token"] for request in gate.seen]
+    tokens = [request.headers["X-Amz-Security-Token"] for request in proxy.seen]
     assert tokens[-1] == f"token-{role.asked}" != tokens[0]
     asked = role.asked
     storage.check()
@@ -111,7 +112,7 @@ def test_a_link_of_lasting_credentials_lives_as_long_as_was_set(open_storage: Op
 @on_moto
 def test_there_is_no_link_that_would_be_dead_at_once(open_storage: OpenStorage, role: Role) -> None:
     role.life_seconds = 59
-    with pytest.raises(StorageUnavailable, match="end now"):
+    with pytest.raises(StorageUnavailable, match="expire now"):
         open_storage().link(KEY)
 
 

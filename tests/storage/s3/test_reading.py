@@ -7,12 +7,11 @@ from pathlib import Path
 import pytest
 
 from clipzy_storage.backends.base import put_bytes, read_bytes
-from clipzy_storage.backends.s3 import storage as s3_storage
 from clipzy_storage.errors import Damaged, NotFound, StorageFull, StorageUnavailable
 from tests.storage.s3 import scratch
-from tests.storage.s3.conftest import IMPATIENT, OpenStorage
+from tests.storage.s3.conftest import VERY_SHORT, OpenStorage
 from tests.support.requirements import missing
-from tests.support.s3_proxy import Gate, Rule
+from tests.support.s3_proxy import Rule, S3Proxy
 from tests.support.s3_servers import S3Server
 from tests.support.tcp_proxy import Fault, TcpProxy
 
@@ -38,7 +37,7 @@ def test_a_broken_stream_goes_on_where_it_broke(
     open_storage: OpenStorage, server: S3Server, fault: Fault, tmp_path: Path
 ) -> None:
     with TcpProxy(server.url) as network:
-        storage = open_storage(network.url, timeouts=IMPATIENT)
+        storage = open_storage(network.url, timeouts=VERY_SHORT)
         storage.prepare()
         # Given a network on which no connection brings the whole file
         network.suffer(fault)
@@ -116,11 +115,10 @@ def test_other_things_in_the_bucket_are_left_alone(open_storage: OpenStorage, se
     assert [blob.key for blob in storage.list("uploads/")] == [KEY]
 
 
-def test_a_copy_needs_room(open_storage: OpenStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_copy_needs_space(open_storage: OpenStorage, tmp_path: Path) -> None:
     # Given less room than the source and what is made from it take
-    storage = open_storage()
+    storage = open_storage(scratch_reserve_bytes=1 << 60)
     storage.prepare()
-    monkeypatch.setattr(s3_storage, "SCRATCH_RESERVE_BYTES", 1 << 60)
     # When it is to be copied, then it is refused before anything is written
     with pytest.raises(StorageFull, match=r"WORK_DIR has .* MiB free, a copy needs"):
         storage.local_copy(KEY, tmp_path, sha256=SHA256)
@@ -135,11 +133,11 @@ def test_a_disk_that_fills_up_during_the_copy(server: S3Server, bucket: str, tmp
     assert outcome == "StorageFull: WORK_DIR cannot take a copy: No space left on device"
 
 
-def test_denied_reading_is_not_taken_for_a_missing_file(open_storage: OpenStorage, gate: Gate) -> None:
+def test_denied_reading_is_not_taken_for_a_missing_file(open_storage: OpenStorage, proxy: S3Proxy) -> None:
     # Given a store that has begun to deny reading
-    storage = open_storage(gate.url)
+    storage = open_storage(proxy.url)
     storage.prepare()
-    gate.rules["HeadObject"] = gate.rules["GetObject"] = Rule()
+    proxy.rules["HeadObject"] = proxy.rules["GetObject"] = Rule()
     # Then nothing is said to be missing
     for ask in (storage.exists, storage.info, storage.open, storage.delete):
         with pytest.raises(StorageUnavailable):

@@ -11,21 +11,17 @@ from pathlib import Path
 import pytest
 
 from clipzy_storage.backends.base import put_bytes, put_json
-from clipzy_storage.backends.s3 import session
-from clipzy_storage.backends.s3 import writer as s3_writer
 from clipzy_storage.backends.s3.session import Timeouts
 from clipzy_storage.errors import AlreadyExists, StorageUnavailable
 from clipzy_storage.process import with_parent_death_signal
 from tests.storage.s3.conftest import OpenStorage
 from tests.storage.s3.uploads import CONTENT, KEY, PART_BYTES, assert_nothing_left, stored, upload
 from tests.support.deployment import eventually
-from tests.support.s3_proxy import Gate
+from tests.support.s3_proxy import S3Proxy
 from tests.support.s3_servers import S3Server
 
 DAY_SECONDS = 24 * 3600
 
-
-pytestmark = pytest.mark.usefixtures("small_parts")
 on_moto = pytest.mark.parametrize("server", ["moto"], indirect=True)
 
 
@@ -35,7 +31,7 @@ def test_a_request_that_is_broken_off_leaves_nothing(open_storage: OpenStorage, 
     storage.prepare()
 
     def broken_off() -> None:
-        with storage.incoming(KEY) as incoming:
+        with storage.open_writer(KEY) as incoming:
             incoming.write(CONTENT)
             assert server.unfinished(bucket) == [KEY]
             raise ConnectionResetError
@@ -53,7 +49,7 @@ def test_a_store_that_has_lost_bytes_is_found_out_before_anybody_sees_them(
     # Given an upload of which a part has become shorter in the store
     storage = open_storage()
     storage.prepare()
-    with storage.incoming(KEY) as incoming:
+    with storage.open_writer(KEY) as incoming:
         incoming.write(CONTENT)
         (upload,) = server.client.list_multipart_uploads(Bucket=bucket)["Uploads"]
         number = {"Bucket": bucket, "Key": KEY, "UploadId": upload["UploadId"]}
@@ -106,17 +102,14 @@ def test_a_multipart_upload_without_a_marker_is_swept(open_storage: OpenStorage,
 
 
 @on_moto
-def test_a_long_upload_shows_that_it_goes_on(
-    open_storage: OpenStorage, gate: Gate, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Given an upload that is older than a marker is believed
-    monkeypatch.setattr(s3_writer, "MARK_AGAIN_SECONDS", 0.0)
-    storage = open_storage(gate.url)
+def test_a_long_upload_shows_that_it_is_in_progress(open_storage: OpenStorage, proxy: S3Proxy) -> None:
+    # Given an upload whose marker is older than the interval
+    storage = open_storage(proxy.url, marker_interval_seconds=0.0)
     storage.prepare()
-    with storage.incoming(KEY) as incoming:
+    with storage.open_writer(KEY) as incoming:
         incoming.write(CONTENT)
         # Then its marker is written again with each part
-        marked = [seen for seen in gate.seen if seen.path.endswith(".json") and seen.operation == "PutObject"]
+        marked = [seen for seen in proxy.seen if seen.path.endswith(".json") and seen.operation == "PutObject"]
         assert len(marked) == 1 + 2
         assert len({request.path for request in marked}) == 1
 
@@ -127,7 +120,7 @@ def test_memory_is_bounded(open_storage: OpenStorage, server: S3Server, bucket: 
     content = os.urandom(1 << 20) * 150
     storage = open_storage(timeouts=Timeouts(read_seconds=60))
     storage.prepare()
-    with storage.incoming(KEY) as incoming:
+    with storage.open_writer(KEY) as incoming:
         incoming.write(content[:PART_BYTES])
         server.freeze()
         try:
@@ -148,19 +141,18 @@ def test_memory_is_bounded(open_storage: OpenStorage, server: S3Server, bucket: 
 
 @on_moto  # rclone keeps no checksums
 def test_parts_carry_the_checksums_that_aws_wants(
-    open_storage: OpenStorage, gate: Gate, monkeypatch: pytest.MonkeyPatch, server: S3Server, bucket: str
+    open_storage: OpenStorage, proxy: S3Proxy, server: S3Server, bucket: str
 ) -> None:
-    # Given a server that is taken for AWS
-    monkeypatch.setattr(session, "is_aws", lambda url: True)  # noqa: ARG005
-    storage = open_storage(gate.url, addressing_style="path")
+    # Given a server that counts as AWS
+    storage = open_storage(proxy.url, addressing_style="path", on_aws=True)
     storage.prepare()
 
     # When something is uploaded in parts
     upload(storage)
 
     # Then its beginning names the checksum, and its end repeats that of each part
-    begun = [request for request in gate.seen if request.operation == "CreateMultipartUpload"][-1]
-    completed = [request for request in gate.seen if request.operation == "CompleteMultipartUpload"][-1]
+    begun = [request for request in proxy.seen if request.operation == "CreateMultipartUpload"][-1]
+    completed = [request for request in proxy.seen if request.operation == "CompleteMultipartUpload"][-1]
     assert begun.headers["x-amz-checksum-algorithm"] == "CRC32"
     assert completed.body.count(b"<ChecksumCRC32>") == completed.body.count(b"<PartNumber>") == 3
     assert stored(server, bucket) == CONTENT
