@@ -21,7 +21,7 @@ def started() -> tuple["subprocess.Popen[str]", ProcessIdentity]:
     return child, ProcessIdentity.from_json(child.stdout.readline())
 
 
-def test_a_running_process_is_running_and_an_ended_one_gone() -> None:
+def test_a_running_process_is_running_and_an_exited_one_is_gone() -> None:
     child, identity = started()
     with child:
         assert identity.is_running()
@@ -38,7 +38,7 @@ def test_a_zombie_counts_as_gone() -> None:
         watched = Watched(child.pid)
         child.kill()
         assert watched.has_ended()
-        assert identity.is_gone()  # though nobody has collected its exit status
+        assert identity.is_gone()  # though its exit status has not been collected
 
 
 def test_a_reused_process_id_is_another_process() -> None:
@@ -65,13 +65,13 @@ def test_an_identity_s_fields_have_their_types(name: str, value: object) -> None
 
 def test_of_a_process_that_is_not_visible_nothing_is_known() -> None:
     own = ProcessIdentity.own()
-    for elsewhere in (
+    for other in (
         replace(own, host="another"),
         replace(own, boot_id="another"),
         replace(own, pid_namespace="pid:[1]"),
         replace(own, boot_id=""),
     ):
-        gone = replace(elsewhere, start_ticks="1")
+        gone = replace(other, start_ticks="1")
         assert not gone.is_gone()
         assert not gone.is_running()
 

@@ -1,4 +1,4 @@
-"""Settings: the contract's defaults, every bound, and mistakes named all at once."""
+"""Settings: the contract's defaults, every bound, and all mistakes in one error."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from clipzy_storage.config.settings import names
 from clipzy_storage.errors import ConfigurationError
 
 
-def complaints(**given: str) -> tuple[str, ...]:
+def problems(**given: str) -> tuple[str, ...]:
     with pytest.raises(ConfigurationError) as caught:
         settings_from_env(given)
     return caught.value.problems
@@ -71,13 +71,13 @@ def test_the_defaults_are_the_contract_s(tmp_path: Path, monkeypatch: pytest.Mon
     ],
 )
 def test_a_wrong_value_is_named_with_its_remedy(name: str, wrong: str) -> None:
-    (line,) = complaints(**{name: wrong})
+    (line,) = problems(**{name: wrong})
     assert line.startswith(f"{name}={wrong} is wrong. Set it to ")
     assert "default" in line
 
 
-def test_all_mistakes_come_at_once() -> None:
-    lines = complaints(WORKER_COUNT="x", LOG_LEVEL="x", MAX_FILE_SIZE_MB="x", RESULT_TTL_HOURS="1d")
+def test_all_mistakes_are_in_one_error() -> None:
+    lines = problems(WORKER_COUNT="x", LOG_LEVEL="x", MAX_FILE_SIZE_MB="x", RESULT_TTL_HOURS="1d")
     assert {line.split("=")[0] for line in lines} == {
         "WORKER_COUNT",
         "LOG_LEVEL",
@@ -87,23 +87,23 @@ def test_all_mistakes_come_at_once() -> None:
 
 
 def test_a_password_in_a_wrong_url_is_not_repeated() -> None:
-    (line,) = complaints(REDIS_URL="amqp://user:s3cr3t@host")
+    (line,) = problems(REDIS_URL="amqp://user:s3cr3t@host")
     assert "s3cr3t" not in line
 
 
-def test_a_data_folder_on_the_shared_mount_is_refused(tmp_path: Path) -> None:
-    (line,) = complaints(
+def test_a_data_directory_on_the_shared_mount_is_refused(tmp_path: Path) -> None:
+    (line,) = problems(
         LOCAL_STORAGE_PATH=str(tmp_path), LOCAL_STORAGE_SHARED="true", CLIPZY_DATA_DIR=str(tmp_path / "data")
     )
     assert line.startswith(f"CLIPZY_DATA_DIR={tmp_path}/data lies on the shared storage")
 
 
-def test_an_unset_redis_is_the_one_that_runs_from_the_data_folder(tmp_path: Path) -> None:
-    # Given the note that a running `clipzy up` leaves
+def test_an_unset_redis_is_the_one_that_runs_from_the_data_directory(tmp_path: Path) -> None:
+    # Given the file that a running `clipzy up` leaves
     (tmp_path / "redis").mkdir()
     (tmp_path / "redis" / "server.json").write_text('{"url": "redis://:p@127.0.0.1:7/0", "pid": 1}')
     assert settings_from_env({"CLIPZY_DATA_DIR": str(tmp_path)}).redis_url == "redis://:p@127.0.0.1:7/0"
-    # Then a given one goes before it, and a damaged note counts for nothing
+    # Then a given one takes precedence, and a damaged file counts for nothing
     given = {"CLIPZY_DATA_DIR": str(tmp_path), "REDIS_URL": "redis://other:1/0"}
     assert settings_from_env(given).redis_url == "redis://other:1/0"
     (tmp_path / "redis" / "server.json").write_text("{")
@@ -120,7 +120,7 @@ def test_variables_of_others_are_left_alone() -> None:
 
 
 def test_s3_needs_a_bucket() -> None:
-    assert complaints(STORAGE_TYPE="s3") == (
+    assert problems(STORAGE_TYPE="s3") == (
         "S3_BUCKET_NAME is missing, which STORAGE_TYPE=s3 needs. Set it to the name of a bucket.",
     )
 

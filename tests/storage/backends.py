@@ -33,7 +33,7 @@ class Backend:
 
 
 def meet_at(barrier: Barrier) -> None:
-    """Tell a new process where it waits for the others."""
+    """Give a new process the barrier at which it waits for the others."""
     _meeting_points.append(barrier)
 
 

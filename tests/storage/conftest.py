@@ -1,4 +1,4 @@
-"""The storages that the conformance suite runs on: each must pass every test of this folder."""
+"""The storages that the conformance suite runs on: each must pass every test of this directory."""
 
 import secrets
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from tests.support.s3_servers import S3Server
 
 @pytest.fixture(params=["local", "moto", "rclone"])
 def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
-    """A storage that nobody has prepared yet."""
+    """A storage that is not prepared yet."""
     return _backend(request, tmp_path)
 
 
@@ -30,7 +30,7 @@ def _backend(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
 
 @pytest.fixture(params=["local", "moto"])
 def backend_with_races(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
-    """A storage that tells apart who writes one key at the same moment; rclone cannot."""
+    """A storage with conditional writes; rclone has none."""
     return _backend(request, tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""Every storage: a file is copied whole, as what it was stored as, into one of its own."""
+"""Every storage: a file is copied whole, as it was stored, to a separate file."""
 
 import hashlib
 from pathlib import Path
@@ -19,7 +19,7 @@ def _sha256(data: bytes) -> str:
 
 
 @pytest.mark.parametrize("size_bytes", [0, 100_000, 11 << 20], ids=["empty", "small", "in parts"])
-def test_a_copy_is_a_file_of_its_own(storage: StorageBackend, size_bytes: int) -> None:
+def test_a_copy_is_a_separate_file(storage: StorageBackend, size_bytes: int) -> None:
     # Given a stored file
     content = b"".join(number.to_bytes(4, "big") for number in range(size_bytes // 4))
     put_bytes(storage, FIRST, content, content_type=TYPE)
@@ -31,7 +31,7 @@ def test_a_copy_is_a_file_of_its_own(storage: StorageBackend, size_bytes: int) -
     assert copied == storage.info(SECOND) == BlobInfo(SECOND, len(content))
     assert [blob.key for blob in storage.list("results/")] == [FIRST, SECOND, third]
     assert storage.count_incomplete() == 0
-    # And each stays when the one that it was made of goes
+    # And each stays when its original is deleted
     storage.delete(FIRST)
     assert read_bytes(storage, SECOND) == content
     storage.delete(SECOND)
@@ -54,9 +54,9 @@ def test_what_is_not_there_is_not_copied(storage: StorageBackend) -> None:
 
 @pytest.mark.parametrize("size_bytes", [1000, 11 << 20], ids=["small", "in parts"])
 def test_what_is_not_what_was_stored_is_not_copied(storage: StorageBackend, size_bytes: int) -> None:
-    # Given a file whose index says something else of it
+    # Given a file whose index has another digest
     put_bytes(storage, FIRST, b"x" * size_bytes, content_type=TYPE)
-    # When it is to be copied
+    # When it is copied
     with pytest.raises(Damaged):
         storage.copy(FIRST, SECOND, sha256=_sha256(b"y" * size_bytes))
     # Then nothing has been written
@@ -74,7 +74,7 @@ def test_bad_keys_are_refused_on_either_side(storage: StorageBackend, key: str) 
 
 
 def test_a_damaged_file_on_disk_is_not_copied(tmp_path: Path) -> None:
-    """A hard link would carry the damage on, and share what comes later."""
+    """A hard link would share the damage, and any later damage."""
     # Given a file whose bytes have changed on the disk
     storage = Backend(kind="local", location=str(tmp_path / "storage")).open()
     storage.prepare()

@@ -65,14 +65,14 @@ def test_a_whole_file_can_be_read_from_anywhere(storage: StorageBackend) -> None
         begin = stream.seek(2), stream.read(2)
         on = stream.seek(1, io.SEEK_CUR), stream.read(1), stream.tell()
 
-    # Then each read starts where it was told to
+    # Then each read starts at the given position
     assert end == (len(CONTENT) - 3, CONTENT[-3:])
     assert begin == (2, CONTENT[2:4])
     assert on == (5, CONTENT[5:6], 6)
 
 
 def test_what_is_not_there_is_not_found(storage: StorageBackend, tmp_path: Path) -> None:
-    # Given a storage with one file; a folder and a file's inside are no files
+    # Given a storage with one file; a directory and a path below a file are not files
     _put(storage, KEY)
     for key in ("results/job_2/output.json", "results/job_1", f"{KEY}/x"):
         # Then nothing else can be read
@@ -88,12 +88,12 @@ def test_what_is_not_there_is_not_found(storage: StorageBackend, tmp_path: Path)
 
 
 def test_a_listing_is_in_the_order_of_whole_keys(storage: StorageBackend) -> None:
-    # Given keys whose folders would sort otherwise by their names alone
+    # Given keys whose directories would sort differently by their names alone
     names = ["results/a/b/2", "results/a/b/1", "results/a.x", "results/a-b/1", "results/a0", "results/a/c"]
     for name in [*names, "uploads/other", "jobs/open/results"]:
         _put(storage, name, name.encode())
 
-    # Then each prefix gives its own, in order, with sizes
+    # Then each prefix lists its files, in order, with sizes
     assert _listed(storage, "results/") == sorted(names)
     assert _listed(storage, "results/a/") == ["results/a/b/1", "results/a/b/2", "results/a/c"]
     assert next(iter(storage.list("results/a/b/"))) == BlobInfo("results/a/b/1", 13)
@@ -102,13 +102,13 @@ def test_a_listing_is_in_the_order_of_whole_keys(storage: StorageBackend) -> Non
 
 
 @pytest.mark.parametrize("prefix", ["", "/", "results", "other/", "results/../", "results//", "/results/"])
-def test_a_listing_needs_a_folder_of_the_storage(storage: StorageBackend, prefix: str) -> None:
+def test_a_listing_needs_a_prefix_of_keys(storage: StorageBackend, prefix: str) -> None:
     with pytest.raises(BadKey):
         list(storage.list(prefix))
 
 
 def test_a_listing_goes_on_while_its_files_are_deleted(storage: StorageBackend) -> None:
-    # Given several files in folders of their own
+    # Given several files in separate directories
     names = [f"results/job_{number}/x" for number in range(5)]
     for name in names:
         _put(storage, name)
@@ -116,7 +116,7 @@ def test_a_listing_goes_on_while_its_files_are_deleted(storage: StorageBackend) 
     # When each is deleted as soon as it is listed
     deleted = [storage.delete(blob.key) for blob in storage.list("results/")]
 
-    # Then all went
+    # Then all are deleted
     assert deleted == [True] * 5
     assert _listed(storage, "results/") == []
 
@@ -137,7 +137,7 @@ def test_a_deleted_key_is_gone_and_free_again(storage: StorageBackend) -> None:
 
 
 def test_a_local_copy_is_a_real_file(storage: StorageBackend, tmp_path: Path) -> None:
-    # Given a stored file and a scratch folder
+    # Given a stored file and a scratch directory
     _put(storage, KEY)
     scratch = tmp_path / "scratch"
     scratch.mkdir()

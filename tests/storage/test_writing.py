@@ -16,9 +16,9 @@ KEY = "uploads/vid_1/source.mp4"
 
 BAD_KEYS = {
     "empty": "",
-    "no folder": "uploads",
-    "only a folder": "uploads/",
-    "another top folder": "secrets/x",
+    "no directory": "uploads",
+    "only a directory": "uploads/",
+    "another top prefix": "secrets/x",
     "parent": "uploads/../x",
     "parent at the end": "uploads/..",
     "dot": "uploads/./x",
@@ -71,11 +71,11 @@ def test_files_of_all_sizes_come_back_as_they_were(storage: StorageBackend, size
 
 
 def test_nothing_is_visible_before_it_is_published(storage: StorageBackend) -> None:
-    # Given a file under way
+    # Given an unfinished file
     with storage.open_writer(KEY) as incoming:
         incoming.write(b"x" * 1000)
 
-        # Then nobody sees it
+        # Then no reader sees it
         assert not storage.exists(KEY)
         assert list(storage.list("uploads/")) == []
         assert list(storage.list(".clipzy/")) == [storage.info(keys.STORAGE_ID)]
@@ -83,7 +83,7 @@ def test_nothing_is_visible_before_it_is_published(storage: StorageBackend) -> N
 
 @pytest.mark.parametrize("ending", ["discarded", "forgotten", "failed"])
 def test_what_is_not_published_leaves_nothing(storage: StorageBackend, ending: str) -> None:
-    # Given a file under way
+    # Given an unfinished file
     def upload(incoming: StorageWriter) -> None:
         incoming.write(b"x" * 1000)
 

@@ -93,9 +93,9 @@ class S3Writer:
         self._size_bytes += len(rest)
         with self._discarded_on_failure():
             while rest:
-                room = self._part_bytes - self._buffer.tell()
-                self._buffer.write(rest[:room])
-                rest = rest[room:]
+                space = self._part_bytes - self._buffer.tell()
+                self._buffer.write(rest[:space])
+                rest = rest[space:]
                 if self._buffer.tell() == self._part_bytes:
                     self._send_part()
 

@@ -1,6 +1,6 @@
-"""Scenes that need a filesystem of their own. Each runs in a process that has its own mounts, which end with it.
+"""Scenes that need a separate filesystem. Each runs in a process with private mounts, which end with it.
 
-Run as ``unshare … python -m tests.storage.local.mounted SCENE FOLDER``; a scene that fails ends with a traceback.
+Run as ``unshare … python -m tests.storage.local.mounted SCENE DIRECTORY``; a scene that fails ends with a traceback.
 """
 
 import subprocess
@@ -28,7 +28,7 @@ def full_disk(root: Path) -> None:
         with pytest.raises(StorageFull) as refusal:
             incoming.write(b"x" * 2_000_000)
 
-        # Then it is gone at once, and so are its bytes
+        # Then it is removed immediately, and so are its bytes
         assert list((root / ".clipzy/incoming").iterdir()) == []
     assert str(root) not in str(refusal.value)
     assert not storage.exists(KEY)
@@ -61,7 +61,7 @@ def read_only(root: Path) -> None:
 
 
 def vanished(root: Path) -> None:
-    # Given a storage on a mount, with a file in it and another under way
+    # Given a storage on a mount, with a file in it and an unfinished one
     _mount("-t", "tmpfs", "none", root)
     storage = LocalStorage(root, shared=True, free_reserve_bytes=0)
     storage.prepare()
@@ -69,14 +69,14 @@ def vanished(root: Path) -> None:
     with storage.open_writer("uploads/vid_2/source.mp4") as incoming:
         incoming.write(b"y")
 
-        # When the mount goes
+        # When the mount is removed
         subprocess.run(["umount", "--lazy", root], check=True)
 
-        # Then the file under way is not published
+        # Then the unfinished file is not published
         with pytest.raises(StorageUnavailable):
             incoming.publish()
 
-    # And nothing is written into the hole, nor said to be missing
+    # And nothing is written below the mount point, nor reported missing
     with pytest.raises(StorageUnavailable):
         _put(storage, b"z")
     with pytest.raises(StorageUnavailable):

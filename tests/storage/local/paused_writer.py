@@ -1,6 +1,6 @@
 """A process that stores one file and stops at a named moment, so that it can be killed there.
 
-Run as ``python -m tests.storage.local.paused_writer ROOT KEY MOMENT``. It prints a line when it has come to its moment.
+Run as ``python -m tests.storage.local.paused_writer ROOT KEY MOMENT``. It prints a line when it has reached its moment.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Begins an upload and never ends it, to be killed: ``python -m tests.storage.s3.stuck_writer BUCKET KEY``."""
+"""Starts an upload and never finishes it, to be killed: ``python -m tests.storage.s3.stuck_writer BUCKET KEY``."""
 
 import sys
 import threading

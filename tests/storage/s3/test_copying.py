@@ -1,4 +1,4 @@
-"""Copies within a bucket: made by the store itself where it can, and by way of here where it cannot."""
+"""Copies within a bucket: made by the service if it can, otherwise by reading and writing."""
 
 import hashlib
 
@@ -11,11 +11,13 @@ from tests.support.s3_proxy import Rule, S3Proxy
 from tests.support.s3_servers import S3Server
 
 FIRST, SECOND = "results/job_1/attempts/1-a/poster.jpg", "results/job_2/attempts/1-b/poster.jpg"
-CONTENT = b"a picture" * 1000
+CONTENT = b"a poster" * 1000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
-def test_the_store_copies_by_itself(open_storage: OpenStorage, proxy: S3Proxy, server: S3Server, bucket: str) -> None:
+def test_the_service_copies_the_object(
+    open_storage: OpenStorage, proxy: S3Proxy, server: S3Server, bucket: str
+) -> None:
     # Given a small object
     storage = open_storage(proxy.url)
     storage.prepare()
@@ -23,7 +25,7 @@ def test_the_store_copies_by_itself(open_storage: OpenStorage, proxy: S3Proxy, s
     proxy.seen.clear()
     # When it is copied
     storage.copy(FIRST, SECOND, sha256=SHA256)
-    # Then its bytes did not pass through here, and its type came along
+    # Then its bytes were not transferred, and its type was copied too
     assert proxy.operations() == {"HeadObject", "CopyObject"}
     copied = server.client.get_object(Bucket=bucket, Key=SECOND)
     with copied["Body"] as body:
@@ -31,10 +33,10 @@ def test_the_store_copies_by_itself(open_storage: OpenStorage, proxy: S3Proxy, s
 
 
 @pytest.mark.parametrize("rule", [Rule(501, "NotImplemented"), Rule(405, "MethodNotAllowed")], ids=["501", "405"])
-def test_where_it_cannot_the_bytes_go_by_way_of_here(
+def test_otherwise_the_bytes_are_read_and_written(
     open_storage: OpenStorage, proxy: S3Proxy, server: S3Server, bucket: str, rule: Rule
 ) -> None:
-    # Given a store that knows no copying
+    # Given a service that does not support copying
     storage = open_storage(proxy.url)
     storage.prepare()
     put_bytes(storage, FIRST, CONTENT, content_type="image/jpeg")
@@ -47,7 +49,7 @@ def test_where_it_cannot_the_bytes_go_by_way_of_here(
 
 
 @pytest.mark.parametrize("rule", [Rule(403), Rule(500, "InternalError"), Rule(lost=True)], ids=["403", "500", "lost"])
-def test_trouble_with_copying_is_trouble_of_the_store(open_storage: OpenStorage, proxy: S3Proxy, rule: Rule) -> None:
+def test_an_error_of_the_copy_counts_as_unavailable(open_storage: OpenStorage, proxy: S3Proxy, rule: Rule) -> None:
     storage = open_storage(proxy.url)
     storage.prepare()
     put_bytes(storage, FIRST, CONTENT, content_type="image/jpeg")
@@ -56,7 +58,7 @@ def test_trouble_with_copying_is_trouble_of_the_store(open_storage: OpenStorage,
         storage.copy(FIRST, SECOND, sha256=SHA256)
 
 
-def test_an_answer_that_was_lost_once_does_no_harm(open_storage: OpenStorage, proxy: S3Proxy) -> None:
+def test_a_response_that_was_lost_once_does_no_harm(open_storage: OpenStorage, proxy: S3Proxy) -> None:
     storage = open_storage(proxy.url)
     storage.prepare()
     put_bytes(storage, FIRST, CONTENT, content_type="image/jpeg")

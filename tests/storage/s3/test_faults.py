@@ -56,7 +56,7 @@ def test_an_upload_is_whole_or_not_there(
         assert stored(server, bucket) in ([content] if published else [None, content])
         assert published or fault.connections is None
 
-        # And what could not be cleared away meanwhile is swept, and the storage works again at once
+        # And what could not be removed meanwhile is swept, and the storage works again immediately
         if not published:
             open_storage(network.url).sweep_incomplete(0)
         assert_nothing_left(server, bucket)
@@ -71,15 +71,15 @@ def test_an_upload_is_whole_or_not_there(
     ],
     ids=lambda value: value if isinstance(value, str) else f"{len(value) >> 10}KiB",
 )
-def test_a_lost_answer_leaves_nothing_behind(
+def test_a_lost_response_leaves_nothing_behind(
     open_storage: OpenStorage, proxy: S3Proxy, server: S3Server, bucket: str, operation: str, content: bytes
 ) -> None:
-    # Given a server that does what it is asked, and one answer that never arrives
+    # Given a server that does what was requested, and one response that never arrives
     storage = open_storage(proxy.url)
     storage.prepare()
     proxy.rules[operation] = Rule(lost=True, times=1)
 
-    # When something is uploaded, then the upload is whole, with nothing beside it
+    # When something is uploaded, then the upload is whole, with nothing next to it
     upload(storage, content)
     assert stored(server, bucket) == content
     assert_nothing_left(server, bucket)
@@ -119,7 +119,7 @@ def test_an_answer_lost_for_good_is_not_taken_for_a_failure(
 
 @on_moto
 def test_a_slow_line_is_not_a_broken_one(open_storage: OpenStorage, server: S3Server, bucket: str) -> None:
-    # Given a line on which a part takes several times as long as a silence is borne
+    # Given a connection on which a part takes several times the timeout of a response
     with TcpProxy(server.url) as line:
         storage = open_storage(line.url, timeouts=Timeouts(connect_seconds=0.3, read_seconds=10, tries=1))
         storage.prepare()
@@ -131,8 +131,8 @@ def test_a_slow_line_is_not_a_broken_one(open_storage: OpenStorage, server: S3Se
 
 
 @on_moto
-def test_a_silent_store_is_given_up_in_bounded_time(open_storage: OpenStorage, server: S3Server) -> None:
-    # Given an upload under way, whose store falls silent
+def test_a_service_without_responses_fails_in_bounded_time(open_storage: OpenStorage, server: S3Server) -> None:
+    # Given an upload in progress, whose service stops responding
     with TcpProxy(server.url) as network:
         storage = open_storage(network.url, timeouts=VERY_SHORT)
         storage.prepare()
@@ -141,13 +141,13 @@ def test_a_silent_store_is_given_up_in_bounded_time(open_storage: OpenStorage, s
             network.fall_silent()
             passed = network.accepted
 
-            # When it goes on, and its request is then undone
+            # When it continues, and its request is then rolled back
             with pytest.raises(StorageUnavailable):
                 incoming.write(CONTENT * 20)
             with pytest.raises(StorageUnavailable, match="a moment ago"):
                 storage.delete(KEY)
 
-        # Then nobody has tried more often than was allowed for one request of each part
+        # Then there were no more connections than are allowed for one request of each part
         assert network.accepted - passed <= 2 * (PARALLEL_PARTS + 1)
 
 
@@ -156,7 +156,7 @@ def test_a_silent_store_is_given_up_in_bounded_time(open_storage: OpenStorage, s
 def test_an_unexpected_response_counts_as_unavailable(
     open_storage: OpenStorage, proxy: S3Proxy, operation: str
 ) -> None:
-    # Given a store that is in use
+    # Given a service that is in use
     storage = open_storage(proxy.url)
     storage.prepare()
     put_json(storage, "jobs/open/y.json", {})
@@ -168,15 +168,15 @@ def test_an_unexpected_response_counts_as_unavailable(
         storage.delete("jobs/open/y.json")
 
     for status, code in ((418, "Teapot"), (501, "Odd"), (409, "Odd"), (400, "Odd"), (405, "")):
-        # When it answers one kind of request with what nobody expects
+        # When it responds to one kind of request in an unexpected way
         proxy.rules[operation] = Rule(status, code)
-        # Then that is trouble with the storage, whatever the answer was
+        # Then that is an outage of the storage, whatever the response was
         with pytest.raises(StorageUnavailable):
             use()
 
 
 @on_moto
-def test_a_full_store_is_called_full(open_storage: OpenStorage, proxy: S3Proxy) -> None:
+def test_a_full_service_is_reported_as_full(open_storage: OpenStorage, proxy: S3Proxy) -> None:
     storage = open_storage(proxy.url)
     storage.prepare()
     for status, code in ((507, "InsufficientStorage"), (403, "QuotaExceeded")):

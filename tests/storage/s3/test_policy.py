@@ -1,4 +1,4 @@
-"""The policy of the documents names just what Clipzy asks of a store: more would be a risk, less a refusal."""
+"""The documented policy grants exactly what Clipzy uses: more would be a risk, less a refusal."""
 
 import hashlib
 import json
@@ -60,7 +60,7 @@ def test_the_documented_policy_is_just_what_is_used(open_storage: OpenStorage, p
     granted = {action for statement in policy()["Statement"] for action in statement["Action"]}
     assert granted == {RIGHTS[operation] for operation in proxy.operations()}
 
-    # And each for what it is about
+    # And each for the right resource
     for statement in policy()["Statement"]:
         on_objects = statement["Resource"].endswith("/*")
         assert all(

@@ -1,4 +1,4 @@
-"""Reading from a bucket: what comes is what was stored, or an error; never less, and never something else."""
+"""Reading from a bucket: the result is what was stored, or an error; never less, and never something else."""
 
 import hashlib
 import os
@@ -33,7 +33,7 @@ def source(server: S3Server, bucket: str) -> None:
     ],
     ids=str,
 )
-def test_a_broken_stream_goes_on_where_it_broke(
+def test_a_broken_stream_continues_where_it_broke(
     open_storage: OpenStorage, server: S3Server, fault: Fault, tmp_path: Path
 ) -> None:
     with TcpProxy(server.url) as network:
@@ -82,7 +82,7 @@ def test_a_flipped_bit_is_noticed(open_storage: OpenStorage, server: S3Server, t
         assert storage.local_copy(KEY, tmp_path, sha256=SHA256).read_bytes() == CONTENT
 
 
-@pytest.mark.parametrize("server", ["moto"], indirect=True)  # rclone ignores the condition; a source's sha256 tells
+@pytest.mark.parametrize("server", ["moto"], indirect=True)  # rclone ignores the condition; a source's sha256 shows it
 def test_what_is_replaced_while_it_is_read_is_noticed(open_storage: OpenStorage, server: S3Server, bucket: str) -> None:
     storage = open_storage()
     storage.prepare()
@@ -106,20 +106,20 @@ def test_what_is_deleted_while_it_is_read_is_not_found(
 
 
 def test_other_things_in_the_bucket_are_left_alone(open_storage: OpenStorage, server: S3Server, bucket: str) -> None:
-    # Given keys that are none of ours
+    # Given keys that are not ours
     storage = open_storage()
     storage.prepare()
-    for key in ("uploads/a film.mp4", "uploads/vid_1/é", "readme.txt"):
+    for key in ("uploads/a video.mp4", "uploads/vid_1/é", "readme.txt"):
         server.client.put_object(Bucket=bucket, Key=key, Body=b"x")
     # Then a listing shows what is ours
     assert [blob.key for blob in storage.list("uploads/")] == [KEY]
 
 
 def test_a_copy_needs_space(open_storage: OpenStorage, tmp_path: Path) -> None:
-    # Given less room than the source and what is made from it take
+    # Given less space than the source and what is made from it need
     storage = open_storage(scratch_reserve_bytes=1 << 60)
     storage.prepare()
-    # When it is to be copied, then it is refused before anything is written
+    # When it is copied, then that is refused before anything is written
     with pytest.raises(StorageFull, match=r"WORK_DIR has .* MiB free, a copy needs"):
         storage.local_copy(KEY, tmp_path, sha256=SHA256)
     assert list(tmp_path.iterdir()) == []
@@ -129,16 +129,16 @@ def test_a_copy_needs_space(open_storage: OpenStorage, tmp_path: Path) -> None:
 def test_a_disk_that_fills_up_during_the_copy(server: S3Server, bucket: str, tmp_path: Path) -> None:
     outcome = scratch.run_on_a_small_disk(tmp_path, bucket, KEY, SHA256, env=server.env)
     if outcome is None:
-        missing("a mount of its own needs root")
+        missing("a private mount needs root")
     assert outcome == "StorageFull: WORK_DIR cannot take a copy: No space left on device"
 
 
 def test_denied_reading_is_not_taken_for_a_missing_file(open_storage: OpenStorage, proxy: S3Proxy) -> None:
-    # Given a store that has begun to deny reading
+    # Given a service that denies reading from now on
     storage = open_storage(proxy.url)
     storage.prepare()
     proxy.rules["HeadObject"] = proxy.rules["GetObject"] = Rule()
-    # Then nothing is said to be missing
+    # Then nothing is reported missing
     for ask in (storage.exists, storage.info, storage.open, storage.delete):
         with pytest.raises(StorageUnavailable):
             ask(KEY)

@@ -1,4 +1,4 @@
-"""What a start finds out of a bucket, and what it says where the bucket cannot be used."""
+"""What a start finds out about a bucket, and its messages if the bucket cannot be used."""
 
 import datetime
 import logging
@@ -37,7 +37,7 @@ def refusal(storage: S3Storage) -> str:
     return line
 
 
-def test_it_is_learned_and_said_whether_conditions_are_kept(
+def test_support_for_conditional_writes_is_detected_and_logged(
     open_storage: OpenStorage, server: S3Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "clipzy_storage")
@@ -55,7 +55,7 @@ def test_it_is_learned_and_said_whether_conditions_are_kept(
     ids=str,
 )
 def test_a_service_that_refuses_conditions_can_be_used(open_storage: OpenStorage, proxy: S3Proxy, rule: Rule) -> None:
-    # Given a service that does not take the header
+    # Given a service that refuses the header
     proxy.rules["PutObject"] = Rule(rule.status, rule.code, only="conditional")
     # When a storage starts on it, then it does without
     storage = open_storage(proxy.url)
@@ -68,7 +68,7 @@ def test_a_service_that_refuses_conditions_can_be_used(open_storage: OpenStorage
 
 
 @pytest.mark.parametrize(
-    ("operation", "right"),
+    ("operation", "permission"),
     [
         ("PutObject", "s3:PutObject"),
         ("GetObject", "s3:GetObject"),
@@ -78,16 +78,16 @@ def test_a_service_that_refuses_conditions_can_be_used(open_storage: OpenStorage
         ("DeleteObject", "s3:DeleteObject"),
     ],
 )
-def test_a_missing_right_is_named(
-    open_storage: OpenStorage, proxy: S3Proxy, server: S3Server, bucket: str, operation: str, right: str
+def test_a_missing_permission_is_named(
+    open_storage: OpenStorage, proxy: S3Proxy, server: S3Server, bucket: str, operation: str, permission: str
 ) -> None:
     # Given credentials that may do all but one thing
     proxy.rules[operation] = Rule(403, "AccessDenied")
-    # When a storage starts with them, then it says which
+    # When a storage starts with them, then the message names it
     line = refusal(open_storage(proxy.url))
     assert line.startswith(f"S3_BUCKET_NAME={bucket} on {proxy.url[7:]}: the S3 service denies {operation}.")
-    assert f"grant {right} as the policy in docs/storage.md" in line
-    # And what it tried is taken back, as far as it may
+    assert f"grant {permission} as the policy in docs/storage.md" in line
+    # And what it wrote is removed, as far as it may
     left = {keys.STORAGE_ID} | {key for key in server.keys(bucket) if operation == "DeleteObject"}
     assert set(server.keys(bucket)) == left
 
@@ -99,7 +99,7 @@ def test_a_bucket_that_is_not_there(open_storage: OpenStorage, server: S3Server)
     assert "Create it, or set S3_BUCKET_NAME" in line
 
 
-@on_rclone  # moto looks at no signature
+@on_rclone  # moto checks no signature
 @pytest.mark.parametrize(
     ("variable", "found"),
     [("AWS_ACCESS_KEY_ID", "does not know the access key"), ("AWS_SECRET_ACCESS_KEY", "the secret key is wrong")],
@@ -151,25 +151,25 @@ def test_a_service_that_lacks_something_is_refused(open_storage: OpenStorage, pr
 
 
 @on_moto
-def test_a_web_server_is_told_from_a_store(open_storage: OpenStorage, proxy: S3Proxy) -> None:
-    # Given something that answers 404 to whatever it is asked; a proxy whose store is yet to come does so too
+def test_a_web_server_is_distinguished_from_an_s3_service(open_storage: OpenStorage, proxy: S3Proxy) -> None:
+    # Given a server that responds with 404 to everything, as a proxy does whose S3 service has not started
     proxy.rules["PutObject"] = Rule(404, "")
-    # Then a start waits, and says what it sees
+    # Then a start waits, and reports it
     with pytest.raises(StorageUnavailable, match=r"what responds is not an S3 service. Check AWS_ENDPOINT_URL_S3"):
         open_storage(proxy.url).prepare()
 
 
 @on_moto
-@pytest.mark.parametrize("way", ["http://127.0.0.1:9", "http://store.invalid:9000"])
-def test_a_store_out_of_reach_is_named_and_waited_for(open_storage: OpenStorage, bucket: str, way: str) -> None:
-    with pytest.raises(StorageUnavailable) as trouble:
+@pytest.mark.parametrize("way", ["http://127.0.0.1:9", "http://s3.invalid:9000"])
+def test_an_unreachable_service_is_named_and_waited_for(open_storage: OpenStorage, bucket: str, way: str) -> None:
+    with pytest.raises(StorageUnavailable) as error:
         open_storage(way).prepare()
-    assert str(trouble.value).startswith(f"S3_BUCKET_NAME={bucket} on {way[7:]}: the S3 service cannot be reached")
+    assert str(error.value).startswith(f"S3_BUCKET_NAME={bucket} on {way[7:]}: the S3 service cannot be reached")
 
 
 @pytest.fixture
 def untrusted(tmp_path: Path) -> Iterator[str]:
-    """The address of a server whose certificate nobody knows."""
+    """The URL of a server whose certificate is not trusted."""
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     subject = ["-subj", "/CN=localhost", "-days", "2", "-nodes", "-newkey", "rsa:2048"]
     try:
@@ -191,7 +191,7 @@ def untrusted(tmp_path: Path) -> Iterator[str]:
 
 
 @on_moto
-def test_a_certificate_that_nobody_knows(open_storage: OpenStorage, untrusted: str) -> None:
+def test_a_certificate_that_is_not_trusted(open_storage: OpenStorage, untrusted: str) -> None:
     assert "certificate cannot be trusted. Correct AWS_ENDPOINT_URL_S3, or set AWS_CA_BUNDLE" in refusal(
         open_storage(untrusted)
     )
@@ -202,7 +202,7 @@ def test_a_certificate_that_nobody_knows(open_storage: OpenStorage, untrusted: s
     ("variable", "value", "found"),
     [
         ("AWS_ENDPOINT_URL_S3", "nowhere", "AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL is not a URL"),
-        ("AWS_PROFILE", "nobody", "profile (nobody) could not be found"),
+        ("AWS_PROFILE", "missing", "profile (missing) could not be found"),
         ("AWS_DEFAULT_REGION", "no region!", "no region!"),
         ("AWS_SECRET_ACCESS_KEY", "", "missing: AWS_SECRET_ACCESS_KEY"),
     ],

@@ -21,7 +21,7 @@ def upload(storage: StorageBackend, content: bytes = CONTENT) -> None:
 
 
 def stored(server: S3Server, bucket: str) -> bytes | None:
-    """The object as the server itself gives it."""
+    """The object as the server returns it."""
     if KEY not in server.keys(bucket):
         return None
     content: bytes = server.client.get_object(Bucket=bucket, Key=KEY)["Body"].read()

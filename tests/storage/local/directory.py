@@ -1,4 +1,4 @@
-"""A storage in a folder, as the tests of this folder take it apart."""
+"""A storage in a directory, for the tests next to this module."""
 
 from pathlib import Path
 
