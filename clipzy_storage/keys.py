@@ -22,9 +22,9 @@ PROBE = ".clipzy/probe"
 """The prefix of the files with which a process verifies the storage."""
 
 REDIS_PREFIX = "clipzy:"
-"""Of all our keys in Redis, so that they can share a database with others."""
+"""The prefix of all our keys in Redis, which can share a database with others."""
 BROKER_PREFIX = "clipzy:mq:"
-"""Of the keys of the Celery broker."""
+"""The prefix of the keys of the Celery broker."""
 
 
 def new_id(prefix: str) -> str:
@@ -78,7 +78,7 @@ def cancellation_request(job_id: str) -> str:
 
 
 def result_prefix(job_id: str) -> str:
-    """Of everything that the attempts of a job wrote, and of its index."""
+    """The prefix of the job's attempts and of its index."""
     return f"results/{job_id}/"
 
 

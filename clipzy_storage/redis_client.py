@@ -63,8 +63,9 @@ def check_server(name: str, url: str) -> None:
     try:
         info = _cluster_info(url)
     except redis.AuthenticationError as error:
-        reason = "requires a password" if "HELLO" in str(error) else "refuses this user and password"
-        raise ConfigurationError([f"{wrong} {reason}. Correct them in the URL."]) from error
+        needs_password = "HELLO" in str(error)
+        reason = "requires a password. Add it to" if needs_password else "refuses this user and password. Correct"
+        raise ConfigurationError([f"{wrong} {reason} the URL."]) from error
     except redis.InvalidResponse as error:
         raise ConfigurationError([f"{wrong} is not a Redis server. Set it to the URL of one."]) from error
     except redis.ResponseError as error:

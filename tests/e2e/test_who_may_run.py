@@ -217,7 +217,7 @@ def test_an_upload_that_is_under_way_when_the_front_end_stops_leaves_nothing(sta
         ("WORK_DIR", "{tmp}/file", ["WORK_DIR={tmp}/file cannot be used"]),
         ("WORK_DIR", "/proc/nowhere", ["WORK_DIR=/proc/nowhere cannot be used"]),
         ("LOCAL_STORAGE_PATH", "/proc/nowhere", ["LOCAL_STORAGE_PATH=/proc/nowhere"]),
-        ("LOCAL_STORAGE_PATH", "{tmp}/file/below", ["LOCAL_STORAGE_PATH={tmp}/file/below", "is none"]),
+        ("LOCAL_STORAGE_PATH", "{tmp}/file/below", ["LOCAL_STORAGE_PATH={tmp}/file/below", "is not a directory"]),
     ],
 )
 def test_a_folder_that_cannot_be_one(stack: Stack, tmp_path: Path, setting: str, value: str, texts: list[str]) -> None:

@@ -95,7 +95,7 @@ def clock(directory: int) -> float:
 
 
 def names_in(directory: int) -> set[str]:
-    """Of everything in the directory."""
+    """The names of everything in the directory."""
     with os.scandir(directory) as entries:
         return {entry.name for entry in entries}
 

@@ -152,6 +152,35 @@ def test_a_service_without_responses_fails_in_bounded_time(open_storage: OpenSto
 
 
 @on_moto
+@pytest.mark.parametrize(("operation", "content"), [("PutObject", LITTLE), ("CompleteMultipartUpload", CONTENT)])
+def test_a_conflict_with_another_request_is_retried(
+    open_storage: OpenStorage, proxy: S3Proxy, server: S3Server, bucket: str, operation: str, content: bytes
+) -> None:
+    # Given a service that reports two times that another request for the key is in progress
+    storage = open_storage(proxy.url)
+    storage.prepare()
+    proxy.rules[operation] = Rule(409, "ConditionalRequestConflict", only="conditional", times=2)
+
+    # When something is uploaded, then the upload is repeated until it is whole
+    upload(storage, content)
+    assert stored(server, bucket) == content
+    assert [request.operation for request in proxy.seen if "If-None-Match" in request.headers].count(operation) >= 3
+    assert_nothing_left(server, bucket)
+
+
+@on_moto
+def test_a_conflict_that_does_not_end_is_an_outage(
+    open_storage: OpenStorage, proxy: S3Proxy, server: S3Server, bucket: str
+) -> None:
+    storage = open_storage(proxy.url)
+    storage.prepare()
+    proxy.rules["PutObject"] = Rule(409, "ConditionalRequestConflict", only="conditional")
+    with pytest.raises(StorageUnavailable, match="are in progress all the time"):
+        upload(storage, LITTLE)
+    assert stored(server, bucket) is None
+
+
+@on_moto
 @pytest.mark.parametrize("operation", ["PutObject", "GetObject", "HeadObject", "ListObjectsV2", "DeleteObject"])
 def test_an_unexpected_response_counts_as_unavailable(
     open_storage: OpenStorage, proxy: S3Proxy, operation: str

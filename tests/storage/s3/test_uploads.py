@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from clipzy_storage import keys
 from clipzy_storage.backends.base import put_bytes, put_json
 from clipzy_storage.backends.s3.session import Timeouts
 from clipzy_storage.errors import AlreadyExists, StorageUnavailable
@@ -99,6 +100,18 @@ def test_a_multipart_upload_without_a_marker_is_swept(open_storage: OpenStorage,
     assert sorted(server.unfinished(bucket)) == ["holidays/video.mp4", KEY]
     assert storage.sweep_incomplete(0) == 1
     assert server.unfinished(bucket) == ["holidays/video.mp4"]
+
+
+def test_a_damaged_marker_stops_no_sweep(open_storage: OpenStorage, server: S3Server, bucket: str) -> None:
+    # Given a damaged marker, and an upload whose marker is lost
+    storage = open_storage()
+    storage.prepare()
+    server.client.put_object(Bucket=bucket, Key=f"{keys.INCOMING}/damaged.json", Body=b"{")
+    server.client.create_multipart_upload(Bucket=bucket, Key=KEY)
+
+    # When the storage is swept, then the upload is aborted all the same
+    assert storage.sweep_incomplete(0) == 1
+    assert server.unfinished(bucket) == []
 
 
 @on_moto
