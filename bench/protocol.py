@@ -16,7 +16,7 @@ from clipzy_api.task_queue import Queue
 from clipzy_storage import keys
 from clipzy_storage.backends.base import put_bytes
 from clipzy_storage.backends.local.storage import LocalStorage
-from clipzy_storage.config.settings import Settings
+from clipzy_storage.config.environment import settings_from_env
 from clipzy_storage.guard import members
 from clipzy_storage.jobs import durable_records
 from clipzy_storage.jobs.admin import JobAdmin
@@ -62,7 +62,7 @@ def _clipzy_per_second(folder: Path, *, redis_url: str) -> float:
     """All jobs wait before the worker starts; measured from the first claim to the last end, by Redis' clock."""
     storage = LocalStorage(folder / "storage", shared=False)
     jobs = JobStore(RedisDatabase(redis_url), lease_seconds=60)
-    storage_id, queue = _alone(redis_url, storage), Queue(Settings.from_env({"REDIS_URL": redis_url}))
+    storage_id, queue = _alone(redis_url, storage), Queue(settings_from_env({"REDIS_URL": redis_url}))
     source = put_bytes(storage, keys.upload(keys.new_id("vid"), "mp4"), b"x", content_type="video/mp4")
     made = []
     for _ in range(JOBS):

@@ -21,7 +21,7 @@ from clipzy_api.views.health import health as health_views
 from clipzy_api.views.job_actions import actions as action_views
 from clipzy_api.views.jobs import jobs as job_views
 from clipzy_api.views.videos import videos as video_views
-from clipzy_storage.backends.base import Storage
+from clipzy_storage.backends.base import StorageBackend
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.cancellation import JobCancellation
@@ -38,7 +38,7 @@ _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
 
 
 def create_app(
-    *, settings: Settings, redis: RedisDatabase, storage: Storage, queue: TaskQueue, membership: Membership
+    *, settings: Settings, redis: RedisDatabase, storage: StorageBackend, queue: TaskQueue, membership: Membership
 ) -> Flask:
     """The application, made of ready parts. Connects to nothing. To be served within ``LingeringClose``."""
     app = Flask("clipzy_api", static_folder=None)
@@ -55,7 +55,7 @@ def create_app(
 
 
 def _services(
-    settings: Settings, redis: RedisDatabase, storage: Storage, queue: TaskQueue, membership: Membership
+    settings: Settings, redis: RedisDatabase, storage: StorageBackend, queue: TaskQueue, membership: Membership
 ) -> Services:
     store = JobStore(redis, lease_seconds=settings.job_lease_seconds)
     admin = JobAdmin(redis)

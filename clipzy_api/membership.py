@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 
-from clipzy_storage.backends.base import Storage
+from clipzy_storage.backends.base import StorageLifecycle
 from clipzy_storage.errors import ConfigurationError, QueueUnavailable, StorageError, StorageUnavailable
 from clipzy_storage.guard.guard import Guard, OtherStorage, Refused
 
@@ -17,7 +17,7 @@ CHECK_SECONDS = 5.0  # after which a storage that does not answer at all counts 
 class Membership:
     """Knows the guard as soon as the storage can be reached, which may be long after the start."""
 
-    def __init__(self, prove: Callable[[], Guard], storage: Storage) -> None:
+    def __init__(self, prove: Callable[[], Guard], storage: StorageLifecycle) -> None:
         """``prove`` proves the storage and gives the guard."""
         self._prove = prove
         self._storage = storage

@@ -7,7 +7,7 @@ from flask import current_app
 from clipzy_api.concurrency_limits import DOWNLOADS, EVENT_STREAMS, REQUEST_BODIES, ConcurrencyLimit
 from clipzy_api.membership import Membership
 from clipzy_api.result_indexes import ResultIndexes
-from clipzy_storage.backends.base import Storage
+from clipzy_storage.backends.base import StorageBackend
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.cancellation import JobCancellation
@@ -24,7 +24,7 @@ EXTENSION = "clipzy"
 @dataclass(frozen=True, kw_only=True)
 class Services:
     settings: Settings
-    storage: Storage
+    storage: StorageBackend
     redis: RedisDatabase
     store: JobStore
     admin: JobAdmin

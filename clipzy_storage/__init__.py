@@ -1,5 +1,5 @@
 """Shared by front ends and workers: settings, data models, storage backends, the job protocol, the guard, maintenance.
 
 Imports neither ``clipzy_api`` nor ``clipzy_worker``, and no web, queue or media library. Nothing is imported here, so
-that the smallest of our processes, ``process.py``, starts in a tenth of the time.
+that the smallest process, ``process.py``, starts in a tenth of the time.
 """

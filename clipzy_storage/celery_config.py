@@ -8,11 +8,13 @@ from clipzy_storage import keys, redis_client
 from clipzy_storage.config.settings import Settings
 
 QUEUE = "clipzy.jobs"
+"""The queue of notifications."""
 PROCESS_JOB = "clipzy.process_job"
+"""The name of the only task."""
 
 
 def celery_settings(settings: Settings, *, answer_seconds: float = redis_client.ANSWER_SECONDS) -> dict[str, Any]:
-    """The configuration that both sides share; ``answer_seconds`` bounds the wait for each answer of the broker."""
+    """The configuration that both sides share; ``answer_seconds`` bounds the wait for each response of the broker."""
     return {
         "broker_url": settings.broker_url,
         **_tls(settings.broker_url),
@@ -20,8 +22,8 @@ def celery_settings(settings: Settings, *, answer_seconds: float = redis_client.
         "broker_connection_max_retries": None,
         "broker_transport_options": {
             "global_keyprefix": keys.BROKER_PREFIX,
-            # Safe to be short: messages are acknowledged as soon as they are taken, and a second copy is refused
-            # by the claim.
+            # Safe to be short: messages are acknowledged as soon as they are received, and the claim ignores a second
+            # delivery.
             "visibility_timeout": 600,
             "unacked_restore_interval": 10,
             "unacked_restore_throttle": 6,
@@ -43,5 +45,5 @@ def celery_settings(settings: Settings, *, answer_seconds: float = redis_client.
 
 
 def _tls(url: str) -> dict[str, Any]:
-    """kombu accepts any certificate by default; what the URL says of it takes precedence over this."""
+    """kombu accepts any certificate by default; options in the URL take precedence over this."""
     return {"broker_use_ssl": {"ssl_cert_reqs": ssl.CERT_REQUIRED}} if urlsplit(url).scheme == "rediss" else {}

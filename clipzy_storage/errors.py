@@ -1,16 +1,16 @@
-"""What can go wrong on either side of the seam, by cause.
+"""Every error of Clipzy, by cause.
 
 Errors of the operating system, of redis and of boto3 are translated into these where they arise and go no
-further. Each message says what was found and what to do; none carries a secret.
+further. Each message says what was found and what to do; none contains a secret.
 """
 
 from collections.abc import Sequence
 
 
 class ConfigurationError(Exception):
-    """The set-up is wrong and stays wrong until a person changes it: the process ends with status 78.
+    """The configuration is wrong and stays wrong until an operator changes it: the process exits with status 78.
 
-    ``problems`` holds one line for each mistake, all that could be found at once.
+    ``problems`` has one line for each mistake that was found.
     """
 
     EXIT_STATUS = 78  # EX_CONFIG of sysexits.h
@@ -21,38 +21,38 @@ class ConfigurationError(Exception):
 
 
 class StorageError(Exception):
-    """Root of everything a storage backend raises while it works."""
+    """Base of all errors that a storage backend raises once it is prepared."""
 
 
 class NotFound(StorageError):
-    """There is nothing complete under this key."""
+    """No complete file exists under this key."""
 
 
 class AlreadyExists(StorageError):
-    """The key has been written before; keys are write-once."""
+    """A file exists under this key; each key is written once."""
 
 
 class BadKey(StorageError):
-    """The key is not of the allowed form, or would lead out of the storage."""
+    """The key is not of the allowed form, or a symbolic link or a file is in its way."""
 
 
 class Damaged(StorageError):
-    """What was read is not what had been stored."""
+    """What was read is not what was stored."""
 
 
 class StorageFull(StorageError):
-    """No space, or over quota; nothing of the failed write remains."""
+    """No space is left, or the quota is reached; nothing of the failed write remains."""
 
 
 class StorageUnavailable(StorageError):
-    """The storage does not answer, or answers with an error that may pass."""
+    """The storage does not respond, or responds with an error that may be temporary."""
 
 
 class QueueUnavailable(Exception):
-    """Redis could not be asked.
+    """Redis did not carry out a command, or did not confirm it.
 
-    ``certain`` is true when Redis has certainly done nothing; false when the connection broke between our
-    asking and its answer, so that what was asked for may have happened after all.
+    ``certain`` is true if Redis has certainly done nothing; false if the connection broke after the command was
+    sent, so that Redis may have carried it out.
     """
 
     def __init__(self, message: str, *, certain: bool) -> None:
@@ -65,11 +65,11 @@ class JobNotFound(Exception):
 
 
 class VideoGone(Exception):
-    """The video is being removed, so no job can be had over it any more."""
+    """The video is being deleted, so no new job can use it."""
 
 
 class IdempotencyMismatch(Exception):
-    """The key came with something else before."""
+    """The Idempotency-Key was used before, for another request."""
 
 
 class LostJob(Exception):
@@ -81,4 +81,4 @@ class CancellationRequested(Exception):
 
 
 class JobAlreadyFinished(Exception):
-    """The job has its outcome, which never changes again."""
+    """The job is in a terminal state, which never changes."""

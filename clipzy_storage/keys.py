@@ -1,4 +1,4 @@
-"""Every key in storage and in Redis, and the ids they are made of. Pure: nothing here touches either."""
+"""Every key in storage and the prefixes of those in Redis, and the ids they are made of. Pure."""
 
 import hashlib
 import os
@@ -11,25 +11,29 @@ from clipzy_storage.errors import BadKey
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 _ID = re.compile(r"(?:job|vid)_[0-9a-hjkmnp-tv-z]{26}")
 _SEGMENT = re.compile(r"[A-Za-z0-9._-]{1,100}")
-_TOP_FOLDERS = frozenset({"uploads", "jobs", "results", ".clipzy"})
+_TOP_PREFIXES = frozenset({"uploads", "jobs", "results", ".clipzy"})
 MAX_KEY_LENGTH = 400
 
 STORAGE_ID = ".clipzy/storage-id"
+"""The identity of the storage, written once by the first process that prepares it."""
 INCOMING = ".clipzy/incoming"
+"""The prefix of unfinished files and of the markers of multipart uploads; no key of a caller."""
 PROBE = ".clipzy/probe"
+"""The prefix of the files with which a process verifies the storage."""
 
-# One prefix for our own keys, one below it for the Celery broker, so that both can share a database with others.
 REDIS_PREFIX = "clipzy:"
+"""The prefix of all our keys in Redis, which can share a database with others."""
 BROKER_PREFIX = "clipzy:mq:"
+"""The prefix of the keys of the Celery broker."""
 
 
 def new_id(prefix: str) -> str:
-    """``job_…`` or ``vid_…``: 48 bits of milliseconds, so that ids sort by age, then 80 random bits."""
+    """A new id ``job_…`` or ``vid_…``: 48 bits of milliseconds, so that ids sort by age, then 80 random bits."""
     return _id(prefix, (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big"))
 
 
-def job_id_under(owner: str, key: str, *, storage_id: str) -> str:
-    """The one id of the job that is asked for under this Idempotency-Key; no stranger to the storage can tell it."""
+def job_id_for_key(owner: str, key: str, *, storage_id: str) -> str:
+    """The only id of the job that is submitted with this Idempotency-Key; not predictable without the storage id."""
     digest = hashlib.sha256("\n".join((storage_id, owner, key)).encode()).digest()
     return _id("job", int.from_bytes(digest[:16], "big"))
 
@@ -39,64 +43,71 @@ def _id(prefix: str, number: int) -> str:
 
 
 def is_job_id(text: str) -> bool:
+    """Whether the text has the form of a job id, whether or not there is such a job."""
     return text.startswith("job_") and _ID.fullmatch(text) is not None
 
 
 def is_video_id(text: str) -> bool:
+    """Whether the text has the form of a video id, whether or not there is such a video."""
     return text.startswith("vid_") and _ID.fullmatch(text) is not None
 
 
 def upload(video_id: str, extension: str) -> str:
-    """The source file; ``extension`` is the container that was recognised, never the client's."""
+    """The uploaded video; ``extension`` is that of the container that was recognised, never the client's."""
     return f"uploads/{video_id}/source.{extension}"
 
 
 def video_record(video_id: str) -> str:
+    """The ``Video`` next to its file."""
     return f"uploads/{video_id}/video.json"
 
 
 def open_job(job_id: str) -> str:
+    """The durable record of an unfinished job."""
     return f"jobs/open/{job_id}.json"
 
 
 def done_job(job_id: str) -> str:
+    """The durable record of a finished job."""
     return f"jobs/done/{job_id}.json"
 
 
 def cancellation_request(job_id: str) -> str:
-    """Somebody wants this unfinished job cancelled."""
+    """The cancellation request for an unfinished job."""
     return f"jobs/cancel/{job_id}.json"
 
 
 def result_prefix(job_id: str) -> str:
+    """The prefix of the job's attempts and of its index."""
     return f"results/{job_id}/"
 
 
 def result_index(job_id: str) -> str:
+    """The index of a completed job."""
     return f"results/{job_id}/output.json"
 
 
 def expired_result(job_id: str) -> str:
-    """The marker of a result that was kept as long as it was to be; it outlasts it."""
+    """The marker of a result whose retention has ended; it remains when the result is deleted."""
     return f"results/{job_id}/expired.json"
 
 
 def attempt_prefix(job_id: str, attempt: int, nonce: str) -> str:
-    """Where one attempt writes, alone: nothing under it counts before the attempt is committed."""
+    """Where one attempt alone writes: nothing under it counts before the attempt is committed."""
     return f"results/{job_id}/attempts/{attempt}-{nonce}/"
 
 
 def segments_of(key: str) -> list[str]:
-    """The segments of a key that is for everyone. Raises ``BadKey``."""
+    """The segments of a key that callers may use. Raises ``BadKey``, also for a key under ``INCOMING``."""
     if key.startswith(f"{INCOMING}/"):
         raise BadKey("unfinished files have no key")
     return checked(key).split("/")
 
 
-def folder_of(prefix: str) -> list[str]:
-    """The segments of a folder of keys, which ends in a slash. Raises ``BadKey``."""
+def prefix_segments_of(prefix: str) -> list[str]:
+    """The segments of a prefix, which ends in a slash. Raises ``BadKey``."""
     if not prefix.endswith("/"):
-        raise BadKey(f"{prefix[:80]!r} is not a folder of the storage, which ends in /")
+        raise BadKey(f"{prefix[:80]!r} is not a prefix of storage keys, which ends in /")
     return segments_of(f"{prefix}_")[:-1]
 
 
@@ -104,13 +115,13 @@ def checked(key: str) -> str:
     """The key itself, if it is of the allowed form.
 
     Raises:
-        BadKey: it is not: an unknown top folder, an empty or dotted segment, another character, too long.
+        BadKey: an unknown top prefix, an empty or dotted segment, a character that is not allowed, or too long.
     """
     segments = key.split("/")
     if (
         len(key) > MAX_KEY_LENGTH
         or len(segments) < 2
-        or segments[0] not in _TOP_FOLDERS
+        or segments[0] not in _TOP_PREFIXES
         or any(_SEGMENT.fullmatch(segment) is None or segment in {".", ".."} for segment in segments)
     ):
         raise BadKey(f"{key[:80]!r} is not a storage key")

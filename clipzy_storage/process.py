@@ -1,10 +1,11 @@
-"""Who a process is, in a way that survives reused process ids, and how a child dies with its parent.
+"""The identity of a process, safe against reused process ids, and the parent-death signal of child processes.
 
-Run as ``python -m clipzy_storage.process COMMAND…`` it becomes that command, on a leash: where the kernel can
-(Linux), the command gets SIGTERM as soon as the process that started it is gone, however it went.
+Run as ``python -m clipzy_storage.process PARENT_PID COMMAND…`` it becomes that command: on Linux the kernel sends it
+SIGTERM as soon as its parent is gone, however that ended. Imports nothing heavy, so that this costs little.
 """
 
 import ctypes
+import json
 import os
 import signal
 import socket
@@ -19,7 +20,7 @@ _PR_SET_PDEATHSIG = 1
 
 @dataclass(frozen=True)
 class ProcessIdentity:
-    """One process of one boot of one machine. Fields that the system does not tell are empty."""
+    """One process of one boot of one machine. Fields that the system does not provide are empty."""
 
     host: str
     pid: int
@@ -29,22 +30,37 @@ class ProcessIdentity:
 
     @classmethod
     def own(cls) -> "ProcessIdentity":
+        """That of the calling process, also in a forked one."""
         return _identity_of(os.getpid())
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Raises ``KeyError`` where a field is missing."""
-        return cls(**{name: values[name] for name in cls.__dataclass_fields__})
+        """Raises ``ValueError`` if a field is missing or not of its type; other entries are ignored."""
+        known = {name: values.get(name) for name in cls.__dataclass_fields__}
+        if not all(type(value) is (int if name == "pid" else str) for name, value in known.items()):
+            raise ValueError("this does not identify a process")
+        return cls(**known)  # type: ignore[arg-type]  # checked above
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Raises ``ValueError`` if the text is not the JSON of an identity."""
+        values = json.loads(text)
+        return cls.from_dict(values if isinstance(values, dict) else {})
 
     def as_dict(self) -> dict[str, Any]:
+        """The fields by name, for ``from_dict``."""
         return asdict(self)
 
+    def to_json(self) -> str:
+        """The fields as a JSON object, for ``from_json``."""
+        return json.dumps(self.as_dict())
+
     def is_gone(self) -> bool:
-        """True only where it can be seen that the process no longer runs; false where it runs or nobody can tell."""
+        """True only if the process is seen to have ended; false if it runs or if that is unknown."""
         return self._is_visible() and _start_ticks(self.pid) != self.start_ticks
 
     def is_running(self) -> bool:
-        """True only where the process can be seen to be there."""
+        """True only if the process is seen to run."""
         return self._is_visible() and _start_ticks(self.pid) == self.start_ticks
 
     def _is_visible(self) -> bool:
@@ -61,9 +77,9 @@ def _identity_of(pid: int) -> ProcessIdentity:
 
 
 def die_with_parent(parent_pid: int, *, with_signal: signal.Signals = signal.SIGKILL) -> None:
-    """Have the kernel send this process ``with_signal`` when its parent ends; does nothing where that is not Linux.
+    """Have the kernel send this process ``with_signal`` when its parent ends; does nothing on systems but Linux.
 
-    ``parent_pid`` is what the parent believes to be, so that one which died before this call is noticed.
+    ``parent_pid`` is the parent's own process id: if that parent ended before this call, the signal is sent right away.
     """
     if sys.platform != "linux":
         return
@@ -73,7 +89,7 @@ def die_with_parent(parent_pid: int, *, with_signal: signal.Signals = signal.SIG
 
 
 def with_parent_death_signal(*command: str) -> list[str]:
-    """The command line that runs ``command`` on a leash held by this process."""
+    """The command line that runs ``command`` as a child of this process and ends it when this process ends."""
     return [sys.executable, "-m", "clipzy_storage.process", str(os.getpid()), *command]
 
 
@@ -89,8 +105,8 @@ def _pid_namespace() -> str:
 
 
 def _start_ticks(pid: int) -> str:
-    """Start time of a process in clock ticks since boot; empty when it is gone or a zombie."""
-    stat = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()  # the name before it may hold anything
+    """Start time of a process in clock ticks since boot; empty if it is gone or a zombie."""
+    stat = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()  # the name before it may contain anything
     return stat[19] if stat and stat[0] not in ("Z", "X") else ""
 
 

@@ -1,4 +1,4 @@
-"""How Clipzy reaches Redis, and how Redis' errors are told apart."""
+"""The connection to Redis, and its errors as our own."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,14 +18,14 @@ from clipzy_storage.errors import ConfigurationError, QueueUnavailable
 ANSWER_SECONDS = 5.0
 CONNECT_SECONDS = 2.0
 
-_TRIES = 3
+_CHECK_ATTEMPTS = 3
 
 
-def connect(url: str, *, answer_seconds: float = ANSWER_SECONDS) -> "Redis":
+def _connect(url: str, *, answer_seconds: float = ANSWER_SECONDS) -> "Redis":
     """A client with bounded waits. Connects at the first command; safe for threads and after a fork.
 
-    A command is sent once more when its connection broke: every script of ours may run twice. One that was not answered
-    within ``answer_seconds`` is not, so that a Redis that hangs costs this time once.
+    A command is sent once more if its connection broke: all our scripts may run twice. It is not repeated after
+    ``answer_seconds`` without a response, so that a Redis that hangs costs this time once.
     """
     return redis.Redis.from_url(
         url,
@@ -41,34 +41,33 @@ def connect(url: str, *, answer_seconds: float = ANSWER_SECONDS) -> "Redis":
 
 @contextmanager
 def translated(*, certain: bool = False) -> Iterator[None]:
-    """Turn redis' errors into ``QueueUnavailable``; ``certain`` says that a lost connection means nothing was done."""
+    """Raise errors of redis as ``QueueUnavailable``; with ``certain`` a lost connection means that nothing was done."""
     try:
         yield
     except (redis.ConnectionError, redis.TimeoutError) as error:
         raise QueueUnavailable(f"Redis cannot be reached ({type(error).__name__})", certain=certain) from error
-    except redis.ResponseError as error:  # refused: full, read-only, loading, or a script's own fault
+    except redis.ResponseError as error:  # full, read-only, loading, or an error in a script
         raise QueueUnavailable(f"Redis refused: {str(error)[:200]}", certain=True) from error
     except redis.RedisError as error:
-        raise QueueUnavailable(
-            f"Redis answered what cannot be understood ({type(error).__name__})", certain=False
-        ) from error
+        raise QueueUnavailable(f"Redis sent an invalid response ({type(error).__name__})", certain=False) from error
 
 
 def check_server(name: str, url: str) -> None:
-    """Ask the server that the setting ``name`` names whether it can ever serve us.
+    """Check that Clipzy can use the server at ``url``, the value of the setting ``name``.
 
     Raises:
-        ConfigurationError: it cannot: a wrong password or database, a cluster, something that is no Redis.
-        QueueUnavailable: it is away.
+        ConfigurationError: it cannot: a wrong password or database, a cluster, or not a Redis.
+        QueueUnavailable: the server is unavailable now.
     """
     wrong = f"{name}={redacted(url)}"
     try:
         info = _cluster_info(url)
     except redis.AuthenticationError as error:
-        reason = "wants a password" if "HELLO" in str(error) else "refuses this user and password"
-        raise ConfigurationError([f"{wrong} {reason}. Put the right ones into it."]) from error
+        needs_password = "HELLO" in str(error)
+        reason = "requires a password. Add it to" if needs_password else "refuses this user and password. Correct"
+        raise ConfigurationError([f"{wrong} {reason} the URL."]) from error
     except redis.InvalidResponse as error:
-        raise ConfigurationError([f"{wrong} answers, but not as a Redis. Point it at one."]) from error
+        raise ConfigurationError([f"{wrong} is not a Redis server. Set it to the URL of one."]) from error
     except redis.ResponseError as error:
         if "DB index" not in str(error):
             raise QueueUnavailable(f"Redis refused: {str(error)[:200]}", certain=True) from error
@@ -80,42 +79,42 @@ def check_server(name: str, url: str) -> None:
 
 
 def _cluster_info(url: str) -> Any:
-    """Asks more than once, since what is no Redis may close the connection before its answer is read."""
-    for _ in range(_TRIES - 1):
-        with suppress(redis.ConnectionError), connect(url) as client:
+    """Tries again, since a server that is not a Redis may close the connection before its response is read."""
+    for _ in range(_CHECK_ATTEMPTS - 1):
+        with suppress(redis.ConnectionError), _connect(url) as client:
             return client.info("cluster")
-    with connect(url) as client:
+    with _connect(url) as client:
         return client.info("cluster")
 
 
 class RedisDatabase:
     """One Redis: a connection pool, the prefix of our keys, and our Lua scripts.
 
-    Made once by each process, at its edge, and passed to all that work with Redis. Safe for threads and after a fork.
-    With ``with`` the connections are closed at the end.
+    Each process makes one and passes it to everything that works with Redis. Safe for threads and after a fork.
+    A context manager: the connections are closed at the end.
     """
 
     def __init__(self, url: str, *, prefix: str = keys.REDIS_PREFIX, answer_seconds: float = ANSWER_SECONDS) -> None:
-        """``answer_seconds`` bounds the wait for each answer."""
-        self.client: Any = connect(url, answer_seconds=answer_seconds)
+        """``answer_seconds`` bounds the wait for each response."""
+        self.client: Any = _connect(url, answer_seconds=answer_seconds)
         self.prefix = prefix
         self._scripts: dict[Path, Any] = {}
 
     def key(self, name: str) -> str:
-        """The name of a key of ours in this Redis."""
+        """The full name of one of our keys in this Redis."""
         return self.prefix + name
 
     def run(self, script: Path, *args: str | int) -> Any:
-        """Run a Lua script, after the ``_shared.lua`` beside it where there is one. Raises ``QueueUnavailable``."""
+        """Run a Lua script, preceded by the ``_shared.lua`` next to it if there is one. Raises ``QueueUnavailable``."""
         if script not in self._scripts:
             self._scripts[script] = self.client.register_script(_source(script))
         with translated():
             return self._scripts[script](keys=[self.prefix], args=list(args))
 
     def connect(self) -> None:
-        """Have a connection open, so that of the next command only the answer can get lost.
+        """Open a connection, so that only the response of the next command can get lost.
 
-        Raises ``QueueUnavailable`` where there is none to be had: then nothing was sent.
+        Raises ``QueueUnavailable``, certainly before anything was sent.
         """
         with translated(certain=True):
             pool = self.client.connection_pool

@@ -10,7 +10,8 @@ os.environ["REMAP_SIGTERM"] = "SIGQUIT"
 
 from celery import Celery, signals
 
-from clipzy_storage.config import logs, settings
+from clipzy_storage.config import logs
+from clipzy_storage.config.environment import load_dotenv, settings_from_env
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import ConfigurationError
 from clipzy_storage.guard import startup
@@ -30,8 +31,8 @@ log = logging.getLogger("clipzy.worker")
 def main() -> int:
     """Run one worker; returns the exit status."""
     try:
-        settings.load_dotenv()
-        return run(Settings.from_env())
+        load_dotenv()
+        return run(settings_from_env())
     except ConfigurationError as error:
         for problem in error.problems:
             print(f"clipzy: {problem}", file=sys.stderr)

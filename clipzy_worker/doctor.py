@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from clipzy_storage.config.settings import Settings
+from clipzy_storage.config.environment import settings_from_env
 from clipzy_storage.errors import ConfigurationError
 from clipzy_worker.errors import InvalidMedia, MediaCrashed
 from clipzy_worker.processing import scratch
@@ -67,7 +67,7 @@ def _analysed(folder: Path) -> str:
     film = folder / "film.mp4"
     made = ["-f", "lavfi", "-i", "testsrc2=size=64x64:rate=25:duration=1", "-pix_fmt", "yuv420p", str(film)]
     subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", *made], check=True, timeout=RUN_SECONDS)
-    with MediaProcess(MediaRequest(film, "mp4", folder, sandbox=Settings.from_env().sandbox)) as media:
+    with MediaProcess(MediaRequest(film, "mp4", folder, sandbox=settings_from_env().sandbox)) as media:
         for _ in media.updates():
             pass
         source = media.result()["source"]
@@ -76,7 +76,7 @@ def _analysed(folder: Path) -> str:
 
 def _sandbox() -> str:
     """What stands around a media process here."""
-    mode, found = Settings.from_env().sandbox, readiness.probe()
+    mode, found = settings_from_env().sandbox, readiness.probe()
     if mode == "off":
         return "off: footage is decoded with the rights of the worker; CLIPZY_SANDBOX=best-effort encloses it"
     if mode == "required" and found.missing:
@@ -87,7 +87,7 @@ def _sandbox() -> str:
 
 def _scratch() -> str:
     """Attempts can work in WORK_DIR."""
-    work_dir = Settings.from_env().work_dir
+    work_dir = settings_from_env().work_dir
     scratch.check(work_dir)
     return f"{work_dir} can be written"
 

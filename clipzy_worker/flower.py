@@ -11,7 +11,8 @@ from celery import Celery
 from kombu import Queue
 
 from clipzy_storage import celery_config
-from clipzy_storage.config import logs, settings
+from clipzy_storage.config import logs
+from clipzy_storage.config.environment import load_dotenv, settings_from_env
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import ConfigurationError
 
@@ -32,8 +33,8 @@ def main() -> int:
     parser.add_argument("--port", required=True, type=int)
     where = parser.parse_args()
     try:
-        settings.load_dotenv()
-        return run(Settings.from_env(), where.host, where.port, logins=logins(os.environ.get(LOGIN, "")))
+        load_dotenv()
+        return run(settings_from_env(), where.host, where.port, logins=logins(os.environ.get(LOGIN, "")))
     except ConfigurationError as error:
         for problem in error.problems:
             sys.stderr.write(f"clipzy: {problem}\n")

@@ -13,6 +13,7 @@ import redis
 
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
 from clipzy_storage.backends.local.storage import LocalStorage
+from clipzy_storage.config.environment import settings_from_env
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.guard import members
 from clipzy_storage.redis_client import RedisDatabase
@@ -73,7 +74,7 @@ def make_settings(tmp_path: Path, redis_url: str) -> Any:
             "CLIPZY_DATA_DIR": str(tmp_path / "data"),
             "REDIS_URL": redis_url,
         }
-        return Settings.from_env(ours | given)
+        return settings_from_env(ours | given)
 
     return make
 

@@ -54,7 +54,7 @@ def _complain(problem: str) -> None:
 @click.version_option(package_name="clipzy", message="%(prog)s %(version)s")
 def commands() -> None:
     """Self-hosted video jobs: upload footage, let workers analyse it, follow the job, get links."""
-    from clipzy_storage.config.settings import load_dotenv
+    from clipzy_storage.config.environment import load_dotenv
 
     load_dotenv()
 
@@ -76,9 +76,9 @@ def up(host: str, port: int, workers: int | None) -> int:
 def web(host: str, port: int) -> int:
     """Run one front end."""
     from clipzy_api.server.run import serve
-    from clipzy_storage.config.settings import Settings
+    from clipzy_storage.config.environment import settings_from_env
 
-    return serve(host, port, Settings.from_env())
+    return serve(host, port, settings_from_env())
 
 
 @commands.command()
@@ -103,11 +103,11 @@ def flower(host: str, port: int) -> None:
 def submit(file: Path, wait: bool, config: str, as_json: bool) -> int:
     """Upload FILE to the front end at CLIPZY_URL and print its job."""
     from clipzy_api.cli.submit import submit
-    from clipzy_storage.config.settings import Settings
+    from clipzy_storage.config.environment import settings_from_env
 
     # Ends at once: a KeyboardInterrupt can get lost where it strikes in a destructor, and nothing here needs an end.
     signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
-    return submit(Settings.from_env().clipzy_url, file, wait=wait, as_json=as_json, config=config)
+    return submit(settings_from_env().clipzy_url, file, wait=wait, as_json=as_json, config=config)
 
 
 @commands.command()
@@ -116,9 +116,9 @@ def submit(file: Path, wait: bool, config: str, as_json: bool) -> int:
 def plot(job_id: str, output: Path | None) -> int:
     """Draw the timeline of a completed job: shots, motion, loudness, beats."""
     from clipzy_api.cli.plot import plot
-    from clipzy_storage.config.settings import Settings
+    from clipzy_storage.config.environment import settings_from_env
 
-    return plot(Settings.from_env().clipzy_url, job_id, output)
+    return plot(settings_from_env().clipzy_url, job_id, output)
 
 
 @commands.command()
@@ -134,9 +134,9 @@ def doctor(as_json: bool) -> int:
 def recover() -> int:
     """Take up every unfinished job after a loss of Redis; status 1 if a record in storage is damaged."""
     from clipzy_api.cli.recover import recover
-    from clipzy_storage.config.settings import Settings
+    from clipzy_storage.config.environment import settings_from_env
 
-    return recover(Settings.from_env())
+    return recover(settings_from_env())
 
 
 @commands.group()
@@ -150,9 +150,9 @@ def storage() -> None:
 def check(deep: bool, as_json: bool) -> int:
     """Compare records and files both ways and list what is missing or orphaned; status 1 if anything is."""
     from clipzy_api.cli.storage_check import storage_check
-    from clipzy_storage.config.settings import Settings
+    from clipzy_storage.config.environment import settings_from_env
 
-    return storage_check(Settings.from_env(), deep=deep, as_json=as_json)
+    return storage_check(settings_from_env(), deep=deep, as_json=as_json)
 
 
 @commands.command()

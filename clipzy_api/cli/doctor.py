@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from clipzy_storage.config.environment import settings_from_env
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.config.urls import redacted
 from clipzy_storage.errors import ConfigurationError, QueueUnavailable, StorageError
@@ -46,7 +47,7 @@ def doctor(*, as_json: bool) -> int:
 
 def _checks() -> Iterator[Check]:
     try:
-        examination = _Examination(Settings.from_env())
+        examination = _Examination(settings_from_env())
     except ConfigurationError as error:
         yield from (Check("settings", ok=False, detail=problem) for problem in error.problems)
         yield from _media_checks()
@@ -103,7 +104,7 @@ class _Examination:
         storage = open_storage(self._settings)
         try:
             self._storage_id = storage.prepare()
-            self._place = storage.place
+            self._place = storage.location
             free_bytes = storage.free_bytes()
         finally:
             storage.retract()

@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from clipzy_api.cli.supervisor import Child
-from clipzy_storage.config.settings import EMBEDDED_REDIS_FILE
+from clipzy_storage.config.environment import EMBEDDED_REDIS_FILE
 from clipzy_storage.errors import ConfigurationError
 from clipzy_storage.process import ProcessIdentity
 from clipzy_storage.redis_client import RedisDatabase

@@ -27,14 +27,14 @@ def recover(settings: Settings) -> int:
     if pinned not in (None, storage_id):
         storage.retract()
         raise ConfigurationError(
-            [f"Redis belongs to storage {pinned}, but {storage.place} is {storage_id}. Point both at the same one."]
+            [f"Redis belongs to storage {pinned}, but {storage.location} is {storage_id}. Point both at the same one."]
         )
     store = JobStore(redis, lease_seconds=settings.job_lease_seconds)
     report = Recovery(store, JobAdmin(redis), storage).rebuild()
     for word, ids in vars(report).items():
         for job_id in ids:
             click.echo(f"{word:<9}  {job_id}")
-    click.echo(f"{storage.place}: {report}")
+    click.echo(f"{storage.location}: {report}")
     queue = TaskQueue(settings)
     if not all(map(queue.notify_workers, report.waiting)):
         click.echo("the broker is unavailable; the workers find the waiting jobs by themselves within minutes")

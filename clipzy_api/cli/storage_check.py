@@ -8,7 +8,7 @@ import click
 
 from clipzy_storage import keys
 from clipzy_storage.backends import open_storage
-from clipzy_storage.backends.base import Storage, read_bytes
+from clipzy_storage.backends.base import StorageBackend, read_bytes
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import NotFound, QueueUnavailable, StorageError, StorageUnavailable
 from clipzy_storage.guard import members
@@ -50,7 +50,7 @@ class _Check:
     def findings(self) -> Iterator[Finding]:
         """Everything that is wrong. What can be said of it all is known afterwards."""
         yield from self._inspection.findings()
-        self._unfinished = self._storage.unfinished()
+        self._unfinished = self._storage.count_incomplete()
         try:
             yield from self._compared_with_redis()
         except QueueUnavailable as error:
@@ -60,7 +60,7 @@ class _Check:
         jobs, uploads = _counted(self._inspection.jobs, "job"), _counted(self._inspection.uploads, "upload")
         findings = _counted(len(found), "finding") if found else "no findings"
         unfinished = _counted(self._unfinished, "unfinished file")
-        lines = [f"{findings} in {jobs} and {uploads} in {self._storage.place}; {unfinished}"]
+        lines = [f"{findings} in {jobs} and {uploads} in {self._storage.location}; {unfinished}"]
         if self._redis != COMPARED:
             lines.append(f"not compared with Redis: {self._redis}")
         return "\n".join(lines)
@@ -88,9 +88,9 @@ def _counted(count: int, what: str) -> str:
     return f"{count} {what}" + "s" * (count != 1)
 
 
-def _identity_of(storage: Storage) -> str:
+def _identity_of(storage: StorageBackend) -> str:
     try:
         return read_bytes(storage, keys.STORAGE_ID).decode().strip()
     except StorageError as error:
         reason = f"it has no {keys.STORAGE_ID}" if isinstance(error, NotFound) else str(error)
-        raise StorageUnavailable(f"{storage.place} cannot be checked: {reason}") from error
+        raise StorageUnavailable(f"{storage.location} cannot be checked: {reason}") from error

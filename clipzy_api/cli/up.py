@@ -13,6 +13,7 @@ import click
 
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
 from clipzy_api.cli.supervisor import Child, Signals, Supervisor
+from clipzy_storage.config.environment import settings_from_env
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import ConfigurationError
 
@@ -28,7 +29,7 @@ def up(host: str, port: int, *, workers: int | None) -> int:
         ConfigurationError: a setting is wrong; nothing was started.
         click.ClickException: the port is taken, or Redis does not start.
     """
-    settings = Settings.from_env()
+    settings = settings_from_env()
     worker_count = workers or settings.worker_count
     env = child_environment(settings, worker_count=worker_count)
     port = claim_port(host, port)
@@ -80,7 +81,7 @@ def child_environment(settings: Settings, *, worker_count: int) -> dict[str, str
                 [f"LOCAL_STORAGE_PATH={settings.local_storage_path} cannot be made: {error.strerror}."]
             ) from error
         env["LOCAL_STORAGE_SHARED"] = "true"
-        Settings.from_env(env)
+        settings_from_env(env)
     return env
 
 

@@ -13,7 +13,7 @@ from clipzy_api.server.run import MEMBER_ID, PARENT_PID
 from clipzy_api.task_queue import ANSWER_SECONDS, TaskQueue
 from clipzy_storage.backends import open_storage
 from clipzy_storage.config import logs
-from clipzy_storage.config.settings import Settings
+from clipzy_storage.config.environment import settings_from_env
 from clipzy_storage.guard.guard import Guard
 from clipzy_storage.guard.members import new_member
 from clipzy_storage.process import die_with_parent
@@ -33,7 +33,7 @@ def application() -> LingeringClose:
     # For certain: granian hangs for ever where one SIGTERM comes on the heels of another.
     die_with_parent(int(os.environ[PARENT_PID]), with_signal=signal.SIGKILL)
     _limit_malloc_arenas()
-    settings = Settings.from_env()
+    settings = settings_from_env()
     logs.configure(settings)
     member_id = os.environ[MEMBER_ID]
     storage = open_storage(settings, writer=member_id)
@@ -41,7 +41,7 @@ def application() -> LingeringClose:
 
     def prove() -> Guard:
         name, storage_id = socket.gethostname(), storage.prepare()
-        member = new_member(settings, role="web", name=name, storage_id=storage_id, storage=storage.place)
+        member = new_member(settings, role="web", name=name, storage_id=storage_id, storage=storage.location)
         return Guard(redis, member, member_id=member_id)
 
     membership = Membership(prove, storage)

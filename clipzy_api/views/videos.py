@@ -156,7 +156,7 @@ def store_upload(rollback: Rollback, *, takes_config: bool = False) -> tuple[Vid
         form = UploadForm(body, boundary=boundary, cap_bytes=cap_bytes, takes_config=takes_config)
         container = form.read_head()
         key = keys.upload(video_id, container)
-        with storage.incoming(key, content_type=CONTENT_TYPES[container]) as writer:
+        with storage.open_writer(key, content_type=CONTENT_TYPES[container]) as writer:
             form.copy_file(writer)
             rollback.on_failure_delete(key)
             writer.publish()

@@ -1,19 +1,19 @@
-"""Which backend the settings name. A third one is a new module and a line here."""
+"""Opens the backend that the settings name. A third one would be a new package and a line here."""
 
-from clipzy_storage.backends.base import Storage
+from clipzy_storage.backends.base import StorageBackend
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.config.settings import Settings
 
 
-def open_storage(settings: Settings, *, writer: str = "") -> Storage:
-    """The backend that STORAGE_TYPE names, not yet proved: see ``Storage.prepare``. The only reader of that setting.
+def open_storage(settings: Settings, *, writer: str = "") -> StorageBackend:
+    """The backend that STORAGE_TYPE names, not yet verified: see ``StorageLifecycle.prepare``.
 
-    ``writer`` marks what is written through it while it is unfinished, so that it can be found when the writer is gone.
+    ``writer`` marks its unfinished files, so that they can be found when this process is gone.
     """
     if settings.storage_type == "local":
         return LocalStorage(settings.local_storage_path, shared=settings.local_storage_shared, writer=writer)
     from clipzy_storage.backends.s3.storage import (
-        S3Storage,  # boto3 costs time and memory that local storage need not pay
+        S3Storage,  # importing boto3 takes time and memory that local storage does not need
     )
 
     return S3Storage(

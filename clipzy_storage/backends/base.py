@@ -1,6 +1,6 @@
-"""The seam between Clipzy and where its files live.
+"""What Clipzy requires of a storage, as protocols promised in words; ``local`` and ``s3`` implement them.
 
-A backend moves bytes and nothing else: sizes, caps, formats and records are decided by its callers. Every key is
+A backend moves bytes and nothing else: size limits, formats and records are decided by its callers. Every key is
 written once and is invisible until it is complete; a second write of the same key fails and changes nothing.
 """
 
@@ -11,31 +11,33 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, Protocol
 
-from clipzy_storage.errors import Damaged, StorageError
+from clipzy_storage.errors import Damaged, StorageError, StorageUnavailable
 from clipzy_storage.models.records import Link
 
+READ_BLOCK_BYTES = 1 << 20
+"""How much of a file is read at a time, wherever one is copied or hashed."""
 RECORD_LIMIT_BYTES = 64 << 20
-COPY_BLOCK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
 class BlobInfo:
-    """What a listing knows of one complete file.
-
-    ``age_seconds`` is told by listings alone: since it was written, by the storage's own clock, as of when the listing
-    began. 0 where the storage does not tell the time, so that nothing counts as old there.
-    """
+    """One complete file."""
 
     key: str
     size_bytes: int
-    age_seconds: float = field(default=0.0, compare=False)  # the same file, however often one looks
+    age_seconds: float = field(default=0.0, compare=False)
+    """Time since the file was written, by the clock of the storage, when the listing began.
+
+    Only in listings; 0 if the storage does not report times, so that nothing counts as old there. Not compared: the
+    same file is equal at any age.
+    """
 
 
 class StorageWriter(Protocol):
-    """One file on its way to its key. Used with ``with``: what is not published by the end of it is gone.
+    """One file that is being written to its key. A context manager: a file that was not published is discarded.
 
     Every method may raise ``StorageFull`` or ``StorageUnavailable``; the unfinished file is then already removed, or
-    is left in the incoming area where it counts for nothing.
+    is left under ``keys.INCOMING`` where it counts for nothing.
     """
 
     @property
@@ -44,7 +46,7 @@ class StorageWriter(Protocol):
 
     @property
     def sha256(self) -> str:
-        """Hex digest of the bytes written so far, computed on the way."""
+        """Hex digest of the bytes written so far, computed while they are written."""
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Append all of ``data``."""
@@ -53,7 +55,7 @@ class StorageWriter(Protocol):
         """Make the file durable and then visible under its key, whole, in one step.
 
         Raises:
-            AlreadyExists: the key is taken; what is there stays as it was.
+            AlreadyExists: the key is taken; the file there is unchanged.
         """
 
     def discard(self) -> None:
@@ -61,72 +63,31 @@ class StorageWriter(Protocol):
 
 
 class Storage(Protocol):
-    """One backend. All methods are safe to call from several threads and processes.
+    """Reads and writes files. All methods are safe to call from several threads and processes.
 
     Besides the errors named at each method, all may raise ``BadKey`` and ``StorageUnavailable``.
     """
 
-    kind: Literal["local", "s3"]
-    may_show_files_late: bool  # what one machine has written another may see only some time later
+    may_show_files_late: bool
+    """Whether a file that one machine has written may become visible on another only some time later."""
 
-    @property
-    def place(self) -> str:
-        """Where it is, for messages to operators."""
-
-    @property
-    def tells_writers_apart(self) -> bool:
-        """Whether of several who publish one key at the same moment exactly one succeeds.
-
-        Known after ``prepare``. Where false, a key is refused only when it was there some moments before.
-        """
-
-    def prepare(self) -> str:
-        """Prove that the storage can be written, read and deleted, and return its identity.
-
-        The identity is written once, by whoever comes first, and never changes.
-
-        Raises:
-            ConfigurationError: it is missing, not writable or not what was declared.
-            StorageUnavailable: it cannot be reached now.
-        """
-
-    def retract(self) -> None:
-        """Take back what ``prepare`` of this object created, if nothing else was written there since."""
-
-    def check(self) -> None:
-        """Ask whether files can be read and written now. Raises ``StorageFull``, ``StorageUnavailable``."""
-
-    def incoming(
+    def open_writer(
         self, key: str, *, content_type: str = "application/octet-stream", may_use_reserve: bool = False
     ) -> AbstractContextManager[StorageWriter]:
-        """Begin a file that is to appear under ``key``. May raise ``StorageFull``.
+        """Start a file that ``publish`` will make visible under ``key``. May raise ``StorageFull``.
 
-        A backend may keep some room free; only the small files that bring jobs to their ends ``may_use_reserve``.
+        A backend may keep some space free; only the small files that complete jobs ``may_use_reserve``.
         """
 
     def open(self, key: str, *, start: int = 0, length: int | None = None) -> BinaryIO:
         """Read from byte ``start``, at most ``length`` bytes. Raises ``NotFound``."""
 
-    def local_copy(
-        self, key: str, scratch: Path, *, sha256: str, on_progress: Callable[[], object] = lambda: None
-    ) -> Path:
-        """A path that a decoder can open: the file itself, or a copy in ``scratch``. Never to be written.
-
-        A copy is compared with ``sha256``, the digest of what was stored; meanwhile ``on_progress`` is called again
-        and again, and may raise to end it.
-
-        Raises:
-            NotFound: nothing is there.
-            StorageFull: ``scratch`` has no room for the copy.
-            Damaged: the copy is not what was stored.
-        """
-
     def copy(self, key: str, to: str, *, sha256: str) -> BlobInfo:
-        """Write what lies under ``key`` under ``to`` as well, a file of its own, as whole and durable as any.
+        """Copy the file under ``key`` to ``to``, as a separate file, as whole and durable as any.
 
-        ``sha256`` is what was stored under ``key``. A storage that copies by itself may go by what it was told of that
-        when the file was written, and refuses ``to`` only where it was taken some moments before; so it is to be a key
-        that nobody else writes. May raise ``StorageFull``.
+        ``sha256`` is the digest of what was stored under ``key``. A backend that copies inside the service may compare
+        it with the digest noted when the file was written, and refuses ``to`` only if it was taken some moments
+        before; so ``to`` must be a key that no other process writes. May raise ``StorageFull``.
 
         Raises:
             NotFound: nothing is under ``key``.
@@ -144,41 +105,109 @@ class Storage(Protocol):
         """Remove the file; false if there was none."""
 
     def list(self, prefix: str) -> Iterator[BlobInfo]:
-        """All complete files whose key begins with ``prefix`` (a folder, ending in ``/``), in key order."""
-
-    def sweep_incomplete(self, older_than_seconds: float, *, of_writer: str = "") -> int:
-        """Remove what was left unfinished so long ago, by the storage's own clock; how many files there were.
-
-        ``of_writer`` keeps to the files of one writer, as named when its storage was opened.
-        """
-
-    def unfinished(self, older_than_seconds: float = 0) -> int:
-        """How many files are on their way in, or were left so, whose writers have shown nothing for so long."""
-
-    def free_bytes(self) -> int | None:
-        """Room left, or ``None`` where nobody knows."""
+        """All complete files whose key begins with ``prefix``, which ends in ``/``, in key order."""
 
     def link(self, key: str) -> Link:
-        """Where a client finds the file; made anew for every answer and never stored."""
+        """Where a client finds the file; made for each response and never stored."""
+
+
+class StorageLifecycle(Protocol):
+    """Verifies a storage at the start of a process, and while it runs."""
+
+    @property
+    def location(self) -> str:
+        """The directory or bucket, for messages to operators."""
+
+    @property
+    def has_conditional_writes(self) -> bool:
+        """Whether exactly one succeeds of several writers that publish one key at the same moment.
+
+        Known after ``prepare``. If false, a key is refused only if it existed some moments before.
+        """
+
+    def prepare(self) -> str:
+        """Verify that the storage can be written, read and deleted, and return its identity.
+
+        The identity is written once, by the first process to prepare the storage, and never changes.
+
+        Raises:
+            ConfigurationError: the storage is missing, not writable or not what was declared.
+            StorageUnavailable: it cannot be reached now.
+        """
+
+    def retract(self) -> None:
+        """Remove what ``prepare`` of this object created, unless another process has used the storage since."""
+
+    def check(self) -> None:
+        """Check that files can be read and written now. Raises ``StorageFull``, ``StorageUnavailable``."""
+
+
+class IncompleteUploads(Protocol):
+    """The files that writers have not published, of this and of other processes, running or killed."""
+
+    def sweep_incomplete(self, older_than_seconds: float, *, of_writer: str = "") -> int:
+        """Remove the unfinished files that have not grown for so long, by the clock of the storage; their number.
+
+        ``of_writer`` restricts it to the files of one writer, as named when its storage was opened.
+        """
+
+    def count_incomplete(self, older_than_seconds: float = 0) -> int:
+        """The number of unfinished files that have not grown for so long."""
+
+
+class StorageBackend(Storage, StorageLifecycle, IncompleteUploads, Protocol):
+    """All that a backend implements."""
+
+    kind: Literal["local", "s3"]
+    """The value of ``STORAGE_TYPE``."""
+
+    def free_bytes(self) -> int | None:
+        """Space left; None if that is unknown. May raise ``StorageUnavailable``."""
+
+    def local_copy(
+        self, key: str, scratch: Path, *, sha256: str, on_progress: Callable[[], object] = lambda: None
+    ) -> Path:
+        """A path that a decoder can open: the file itself, or a copy in ``scratch``. Never written to.
+
+        A copy is compared with ``sha256``, the digest of what was stored; during the copy ``on_progress`` is called
+        repeatedly, and may raise to stop it.
+
+        Raises:
+            NotFound: nothing is under ``key``.
+            StorageFull: ``scratch`` has no space for the copy.
+            Damaged: the copy is not what was stored.
+        """
+
+
+def check_range(start: int, length: int | None) -> None:
+    """Raise ``ValueError`` unless this is a range that ``Storage.open`` can read."""
+    if start < 0 or (length is not None and length < 0):
+        raise ValueError("a range begins at 0 or later and has a length of 0 or more")
+
+
+def check_kept(stored_bytes: int, given_bytes: int) -> None:
+    """Raise ``StorageUnavailable`` unless the storage kept as many bytes as it was given."""
+    if stored_bytes != given_bytes:
+        raise StorageUnavailable(f"the storage kept fewer or more bytes than it was given: {stored_bytes}")
 
 
 def copy_through(
     storage: Storage, key: str, to: str, *, sha256: str, content_type: str = "application/octet-stream"
 ) -> BlobInfo:
-    """``Storage.copy`` by reading and writing, for a storage that cannot do it by itself."""
-    with storage.open(key) as stream, storage.incoming(to, content_type=content_type) as incoming:
-        while block := stream.read(COPY_BLOCK_BYTES):
-            incoming.write(block)
-        if incoming.sha256 != sha256:
-            raise Damaged(f"{key} is not what was stored: its sha256 is {incoming.sha256}")
-        return incoming.publish()
+    """``Storage.copy`` by reading and writing, for a storage that cannot copy inside the service."""
+    with storage.open(key) as stream, storage.open_writer(to, content_type=content_type) as writer:
+        while block := stream.read(READ_BLOCK_BYTES):
+            writer.write(block)
+        if writer.sha256 != sha256:
+            raise Damaged(f"{key} is not what was stored: its sha256 is {writer.sha256}")
+        return writer.publish()
 
 
 def put_bytes(storage: Storage, key: str, data: bytes, *, content_type: str) -> BlobInfo:
     """Write a small file. Raises what ``StorageWriter`` raises."""
-    with storage.incoming(key, content_type=content_type, may_use_reserve=True) as incoming:
-        incoming.write(data)
-        return incoming.publish()
+    with storage.open_writer(key, content_type=content_type, may_use_reserve=True) as writer:
+        writer.write(data)
+        return writer.publish()
 
 
 def put_json(storage: Storage, key: str, value: Any) -> BlobInfo:
@@ -188,7 +217,7 @@ def put_json(storage: Storage, key: str, value: Any) -> BlobInfo:
 
 
 def read_bytes(storage: Storage, key: str) -> bytes:
-    """All of a small file. Raises ``NotFound``, and ``StorageError`` where it is larger than any of ours can be."""
+    """All of a small file. Raises ``NotFound``, and ``StorageError`` if it is larger than ``RECORD_LIMIT_BYTES``."""
     with storage.open(key) as stream:
         data = stream.read(RECORD_LIMIT_BYTES + 1)
     if len(data) > RECORD_LIMIT_BYTES:

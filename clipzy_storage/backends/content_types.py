@@ -1,4 +1,4 @@
-"""What a client is told of a stored file. It goes by the file's own name: no upload and no index chooses another."""
+"""The headers with which clients get a stored file. Only its key decides them, never an upload or an index."""
 
 from pathlib import PurePosixPath
 
@@ -16,10 +16,11 @@ _CONTENT_TYPES = {
 
 
 def content_type_of(key: str) -> str:
+    """The ``Content-Type``, by the extension; ``application/octet-stream`` for one that is not known."""
     return _CONTENT_TYPES.get(PurePosixPath(key).suffix[1:].lower(), "application/octet-stream")
 
 
 def content_disposition_of(key: str) -> str:
-    """Shown in place where that cannot run anything, else downloaded."""
+    """The ``Content-Disposition``: inline for images and videos, which cannot run anything, otherwise attachment."""
     disposition = "inline" if content_type_of(key).startswith(("image/", "video/")) else "attachment"
-    return f'{disposition}; filename="{PurePosixPath(key).name}"'  # a key has no character to escape
+    return f'{disposition}; filename="{PurePosixPath(key).name}"'  # no character of a key needs escaping

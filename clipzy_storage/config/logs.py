@@ -1,4 +1,4 @@
-"""One way of logging for every process: a line (or a JSON object) an event on standard error, secrets blotted out."""
+"""Logging, the same for every process: one line (or JSON object) per event on standard error, without secrets."""
 
 import logging
 import re
@@ -17,7 +17,7 @@ _SECRETS = re.compile(
 
 
 def configure(settings: Settings) -> None:
-    """Set up logging for this process, the libraries' included."""
+    """Set up logging for this process and the libraries in it."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
@@ -25,7 +25,7 @@ def configure(settings: Settings) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
         structlog.processors.format_exc_info,
-        _blot_secrets,
+        _redact_secrets,
     ]
     renderer: Any = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0, pad_level=False)
     if settings.log_format == "json":
@@ -40,7 +40,7 @@ def configure(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings.log_level)
-    for name in ("botocore", "urllib3"):  # at DEBUG they write out every request with its signature
+    for name in ("botocore", "urllib3"):  # at DEBUG they log every request with its signature
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -50,13 +50,13 @@ def configure(settings: Settings) -> None:
     )
 
 
-def blotted(text: str) -> str:
-    """The text without the secrets that are known to appear in URLs and headers."""
+def redacted_text(text: str) -> str:
+    """The text without the secrets that URLs and headers are known to contain."""
     return _SECRETS.sub(lambda found: next(filter(None, found.groups())) + "***", text)
 
 
-def _blot_secrets(_logger: Any, _method: str, event: Any) -> Any:
+def _redact_secrets(_logger: Any, _method: str, event: Any) -> Any:
     for name, value in event.items():
         if isinstance(value, str):
-            event[name] = blotted(value)
+            event[name] = redacted_text(value)
     return event

@@ -1,20 +1,15 @@
-"""Every setting, in one table: name, default, bounds and help. ``.env.example`` is checked against it."""
+"""Every setting, in one table: name, default, bounds and help. Pure: see ``environment`` for where they are read."""
 
-import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
-import dotenv
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic.fields import FieldInfo
 
-from clipzy_storage.config.urls import is_origin, is_url, redacted
-from clipzy_storage.errors import ConfigurationError
+from clipzy_storage.config.urls import is_origin, is_url
 
 DEFAULT_REDIS_URL = "redis://localhost:6379/0"
-EMBEDDED_REDIS_FILE = "redis/server.json"  # under CLIPZY_DATA_DIR, there while `clipzy up` runs its own server
 
 
 def _setting(name: str, default: Any, *, expects: str, help: str, **bounds: Any) -> Any:
@@ -24,7 +19,7 @@ def _setting(name: str, default: Any, *, expects: str, help: str, **bounds: Any)
 
 
 class Settings(BaseModel):
-    """The settings of one process. Build it with ``from_env``; tests may pass fields by their environment names."""
+    """The settings of one process, passed by the names of their environment variables; see ``settings_from_env``."""
 
     model_config = ConfigDict(frozen=True, validate_default=True)
 
@@ -34,8 +29,8 @@ class Settings(BaseModel):
     local_storage_path: Path = _setting(
         "LOCAL_STORAGE_PATH",
         "./storage",
-        expects="the path of a folder",
-        help="The storage folder; created if missing, but not when declared shared.",
+        expects="the path of a directory",
+        help="The storage directory; created if missing, but not when declared shared.",
     )
     local_storage_shared: bool = _setting(
         "LOCAL_STORAGE_SHARED",
@@ -62,7 +57,7 @@ class Settings(BaseModel):
         "S3_PUBLIC_ENDPOINT_URL",
         None,
         expects="http://host:port or https://…",
-        help="The host in links to the store, where clients reach it by another name than the workers do.",
+        help="The host in links to the S3 service, if clients reach it by another name than the workers do.",
     )
     s3_presign_expires_seconds: int = _setting(
         "S3_PRESIGN_EXPIRES_SECONDS",
@@ -70,7 +65,7 @@ class Settings(BaseModel):
         ge=1,
         le=604_800,
         expects="a whole number of seconds from 1 to 604800",
-        help="Life of a link to the store; never longer than that of the credentials that sign it.",
+        help="Lifetime of a link to the S3 service; never longer than that of the credentials that sign it.",
     )
     s3_addressing_style: Literal["auto", "virtual", "path"] = _setting(
         "S3_ADDRESSING_STYLE",
@@ -84,14 +79,14 @@ class Settings(BaseModel):
         ge=1,
         le=1_000_000,
         expects="a whole number of MiB from 1 to 1000000",
-        help="The cap on an upload, in MiB.",
+        help="The size limit of an upload, in MiB.",
     )
     redis_url: str = _setting(
         "REDIS_URL",
         DEFAULT_REDIS_URL,
         expects="redis://[user:password@]host:port/db, rediss://… or unix://…",
         help="Job records and, unless CELERY_BROKER_URL is set, the Celery broker."
-        " Unset: the server that `clipzy up` runs from CLIPZY_DATA_DIR, else the default.",
+        " Unset: the server that `clipzy up` runs from CLIPZY_DATA_DIR, otherwise the default.",
     )
     celery_broker_url: str | None = _setting(
         "CELERY_BROKER_URL",
@@ -102,13 +97,13 @@ class Settings(BaseModel):
     data_dir: Path = _setting(
         "CLIPZY_DATA_DIR",
         "./.clipzy",
-        expects="the path of a folder",
+        expects="the path of a directory",
         help="This machine's own data: embedded Redis, its password, scratch. Never on the shared mount.",
     )
     work_dir: Path = _setting(
         "WORK_DIR",
         "",
-        expects="the path of a folder",
+        expects="the path of a directory",
         help="Scratch for jobs. Default: CLIPZY_DATA_DIR/work.",
     )
     max_concurrent_jobs: int = _setting(
@@ -133,7 +128,7 @@ class Settings(BaseModel):
         ge=2,
         le=3600,
         expects="a whole number of seconds from 2 to 3600",
-        help="How long a silent worker keeps its job; heartbeats come four times as often.",
+        help="How long a worker keeps its job without a heartbeat; heartbeats are sent four times as often.",
     )
     result_ttl_hours: int = _setting(
         "RESULT_TTL_HOURS",
@@ -141,7 +136,7 @@ class Settings(BaseModel):
         ge=0,
         le=1_000_000,
         expects="a whole number of hours from 0 to 1000000",
-        help="How long a result is kept after its job's end; 0: for ever.",
+        help="How long a result is kept after its job has finished; 0: forever.",
     )
     upload_ttl_hours: int = _setting(
         "UPLOAD_TTL_HOURS",
@@ -149,21 +144,21 @@ class Settings(BaseModel):
         ge=0,
         le=1_000_000,
         expects="a whole number of hours from 0 to 1000000",
-        help="How long an upload is kept, and longer only while an unfinished job needs it; 0: for ever.",
+        help="How long an upload is kept, and longer only while an unfinished job needs it; 0: forever.",
     )
     drain: Literal["requeue", "wait"] = _setting(
         "CLIPZY_DRAIN",
         "requeue",
         expects="requeue or wait",
-        help="What a worker that is told to stop does with its running jobs: requeue puts them back into the queue,"
+        help="What a worker does with its running jobs when it is stopped: requeue returns them to the queue,"
         " wait finishes them first.",
     )
     sandbox: Literal["required", "best-effort", "off"] = _setting(
         "CLIPZY_SANDBOX",
         "best-effort",
         expects="required, best-effort or off",
-        help="The walls around the process that decodes footage: no network, no other file, few system calls. required:"
-        " a worker does not start where it lacks one; best-effort: it says so in its log; see docs/media-safety.md.",
+        help="The sandbox of the process that decodes videos: no network, no other file, few system calls. required: a"
+        " worker does not start if a layer is unavailable; best-effort: it logs that; see docs/media-safety.md.",
     )
     cors_origins: tuple[str, ...] = _setting(
         "CORS_ORIGINS",
@@ -177,7 +172,7 @@ class Settings(BaseModel):
         ge=0,
         le=10,
         expects="a whole number of proxies from 0 to 10",
-        help="How many proxies stand before the front end, whose X-Forwarded headers are believed.",
+        help="How many proxies are in front of the front end, whose X-Forwarded headers are trusted.",
     )
     public_url: str | None = _setting(
         "PUBLIC_URL",
@@ -192,10 +187,10 @@ class Settings(BaseModel):
         help="Where `clipzy submit` finds the front end.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _setting(
-        "LOG_LEVEL", "INFO", expects="DEBUG, INFO, WARNING or ERROR", help="The least severe lines that are logged."
+        "LOG_LEVEL", "INFO", expects="DEBUG, INFO, WARNING or ERROR", help="The lowest severity that is logged."
     )
     log_format: Literal["text", "json"] = _setting(
-        "LOG_FORMAT", "text", expects="text or json", help="json: one JSON object a line."
+        "LOG_FORMAT", "text", expects="text or json", help="json: one JSON object per line."
     )
 
     @field_validator("local_storage_path", "data_dir")
@@ -205,14 +200,14 @@ class Settings(BaseModel):
 
     @field_validator("work_dir")
     @classmethod
-    def _beside_data(cls, path: Path, info: Any) -> Path:
+    def _default_in_data_dir(cls, path: Path, info: Any) -> Path:
         if path == Path() and "data_dir" in info.data:
             return Path(info.data["data_dir"]) / "work"
         return Path(os.path.abspath(path))
 
     @field_validator("log_level", mode="before")
     @classmethod
-    def _in_capitals(cls, level: Any) -> Any:
+    def _upper_case(cls, level: Any) -> Any:
         return level.upper() if isinstance(level, str) else level
 
     @field_validator("redis_url", "celery_broker_url")
@@ -246,37 +241,16 @@ class Settings(BaseModel):
 
     @property
     def broker_url(self) -> str:
+        """The Redis of the Celery broker."""
         return self.celery_broker_url or self.redis_url
 
     def redis_urls(self) -> dict[str, str]:
-        """Every Redis that is in use, by the setting that names it."""
+        """Every configured Redis, by the setting that names it."""
         broker = {"CELERY_BROKER_URL": self.celery_broker_url} if self.celery_broker_url else {}
         return {"REDIS_URL": self.redis_url, **broker}
 
-    @classmethod
-    def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
-        """Settings from the environment; a variable that is set to nothing counts as unset.
-
-        Raises:
-            ConfigurationError: one line for every wrong variable, naming it, its value and the remedy.
-        """
-        environ = os.environ if environ is None else environ
-        given = {name: environ[name].strip() for name in names() if environ.get(name, "").strip()}
-        problems, settings = [], None
-        try:
-            settings = cls.model_validate(given)
-        except ValidationError as error:
-            problems += [_complaint(fault["loc"][0], given) for fault in error.errors()]
-        if settings is not None:
-            problems += settings._contradictions()
-        if problems or settings is None:
-            raise ConfigurationError(problems)
-        if "REDIS_URL" not in given and (embedded := embedded_redis_url(settings.data_dir)):
-            settings = settings.model_copy(update={"redis_url": embedded})
-        return settings
-
-    def _contradictions(self) -> list[str]:
-        """Settings that are each allowed but not together."""
+    def contradictions(self) -> list[str]:
+        """Settings that are each allowed but not together: one line for each mistake, with the remedy."""
         found = []
         if self.storage_type == "s3" and self.s3_bucket_name is None:
             found.append("S3_BUCKET_NAME is missing, which STORAGE_TYPE=s3 needs. Set it to the name of a bucket.")
@@ -284,44 +258,16 @@ class Settings(BaseModel):
         if is_shared and self.data_dir.is_relative_to(self.local_storage_path):
             found.append(
                 f"CLIPZY_DATA_DIR={self.data_dir} lies on the shared storage {self.local_storage_path}, where other"
-                " machines would take it for their own. Set it to a folder of this machine."
+                " machines would use it as well. Set it to a directory of this machine."
             )
         return found
 
 
-def load_dotenv() -> None:
-    """Bring the working directory's ``.env`` into the environment without overriding it, so that boto3 sees it too.
-
-    Raises:
-        ConfigurationError: there is one, and it cannot be read.
-    """
-    path = Path.cwd() / ".env"
-    try:
-        dotenv.load_dotenv(path, override=False)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise ConfigurationError([f"{path} cannot be read: {reason}. Make it readable, or remove it."]) from error
-
-
 def fields() -> dict[str, FieldInfo]:
-    """Every setting by the name of its environment variable, in the order in which people read them."""
+    """Every setting by the name of its environment variable, in the order of ``.env.example``."""
     return {str(field.alias): field for field in Settings.model_fields.values()}
 
 
 def names() -> tuple[str, ...]:
+    """The environment variable of every setting."""
     return tuple(fields())
-
-
-def embedded_redis_url(data_dir: Path) -> str | None:
-    """The address of the server that `clipzy up` runs from this data directory, while it runs."""
-    try:
-        return str(json.loads((data_dir / EMBEDDED_REDIS_FILE).read_text())["url"])
-    except (OSError, ValueError, KeyError):
-        return None
-
-
-def _complaint(name: Any, given: Mapping[str, str]) -> str:
-    extra = fields()[str(name)].json_schema_extra
-    expects = extra["expects"] if isinstance(extra, dict) else ""
-    value = redacted(given.get(name, "")) if "URL" in str(name) else given.get(name, "")
-    return f"{name}={value} is wrong. Set it to {expects}, or leave it out for its default."

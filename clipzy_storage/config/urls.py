@@ -1,4 +1,4 @@
-"""Addresses in settings: whether one is of the right kind, and how it is shown without its secrets. Pure."""
+"""URLs in settings: whether one is valid, and how it is shown without its secrets. Pure."""
 
 import re
 from urllib.parse import urlsplit
@@ -20,14 +20,15 @@ def redacted(url: str) -> str:
 
 
 def is_origin(text: str) -> bool:
-    """Whether it is an origin exactly as browsers send them."""
+    """Whether it is an origin exactly as browsers send it."""
     return _ORIGIN.fullmatch(text) is not None
 
 
 def is_url(text: str, schemes: set[str]) -> bool:
+    """Whether it is a URL with one of these schemes and a host; of a Redis, with a number as its path."""
     try:
         parts = urlsplit(text)
-        parts.port  # noqa: B018 - raises where the port is no number
+        parts.port  # noqa: B018 - raises if the port is not a number
     except ValueError:
         return False
     if parts.scheme.startswith("redis") and not re.fullmatch(r"/?[0-9]*", parts.path):

@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple, NoReturn
 
 from clipzy_storage import keys
-from clipzy_storage.backends.base import Storage, put_bytes, read_bytes
+from clipzy_storage.backends.base import StorageBackend, put_bytes, read_bytes
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import AlreadyExists, NotFound, QueueUnavailable, StorageError, StorageUnavailable
 from clipzy_storage.redis_client import RedisDatabase, translated
@@ -57,7 +57,7 @@ class MountVerifier:
     def __init__(
         self,
         redis: RedisDatabase,
-        storage: Storage,
+        storage: StorageBackend,
         *,
         member_id: str,
         proof_seconds: float,
@@ -220,7 +220,7 @@ class MountVerifier:
 
 
 def new_mount_verifier(
-    settings: Settings, redis: RedisDatabase, storage: Storage, *, member_id: str
+    settings: Settings, redis: RedisDatabase, storage: StorageBackend, *, member_id: str
 ) -> MountVerifier | None:
     """For this process, where the storage is one that needs a proof."""
     if settings.storage_type != "local":

@@ -9,7 +9,7 @@ from typing import Literal
 
 from clipzy_storage import redis_client
 from clipzy_storage.backends import open_storage
-from clipzy_storage.backends.base import Storage
+from clipzy_storage.backends.base import StorageBackend, StorageLifecycle
 from clipzy_storage.config.settings import DEFAULT_REDIS_URL, Settings
 from clipzy_storage.config.urls import redacted
 from clipzy_storage.errors import ConfigurationError, QueueUnavailable
@@ -28,7 +28,7 @@ class Admission:
     """What a process holds once it is in. ``keeper`` is to be stopped at the end."""
 
     name: str
-    storage: Storage
+    storage: StorageBackend
     keeper: HeartbeatThreads
     member_id: str
 
@@ -58,7 +58,7 @@ def join_deployment(
 
     def prove() -> Guard:
         storage_id = storage.prepare()
-        member = new_member(settings, role=role, name=name, storage_id=storage_id, storage=storage.place)
+        member = new_member(settings, role=role, name=name, storage_id=storage_id, storage=storage.location)
         prover = new_mount_verifier(settings, redis, storage, member_id=member_id)
         return Guard(redis, member, member_id=member_id, prover=prover)
 
@@ -74,7 +74,7 @@ def join_deployment(
     return Admission(name, storage, keeper, member_id)
 
 
-def _withdraw(keeper: HeartbeatThreads, storage: Storage) -> None:
+def _withdraw(keeper: HeartbeatThreads, storage: StorageLifecycle) -> None:
     if keeper.stop():  # otherwise the storage hangs, and this would hang with it
         storage.retract()
 

@@ -5,7 +5,6 @@ heartbeats while it works, and then releases, fails or commits the job. A worker
 the job to another, and the token of its claim is refused from then on. States and keys: ``docs/job-protocol.md``.
 """
 
-import json
 import logging
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
@@ -120,8 +119,7 @@ class JobStore:
 
         None if it is not queued, not due, or stored elsewhere.
         """
-        holder = json.dumps(ProcessIdentity.own().as_dict())
-        args = (job_id, nonce, holder, storage_id, self._lease_ms, stage, SCHEMA_VERSION)
+        args = (job_id, nonce, ProcessIdentity.own().to_json(), storage_id, self._lease_ms, stage, SCHEMA_VERSION)
         token, *rest = self._run("claim", *args)
         if not token:
             return None
@@ -211,7 +209,7 @@ class JobStore:
             rows = pipeline.execute()
         for job_id, (token, holder) in zip(ids, rows, strict=True):
             if token:
-                yield Lease(job_id, token, ProcessIdentity.from_dict(json.loads(holder)) if holder else None)
+                yield Lease(job_id, token, ProcessIdentity.from_json(holder) if holder else None)
 
     def reap(self, gone: Iterable[Lease], *, nonce: str, expired_too: bool = True) -> Reaped:
         """Take jobs from holders that are ``gone``, and from those silent for a lease and half a lease of grace."""

@@ -85,7 +85,7 @@ class JobSubmission:
     def _create(self, job: Job, key: IdempotencyKey | None, rollback: Rollback) -> Submitted:
         """Write the durable record, then the one in Redis; from then on the job will be completed."""
         if key is not None:
-            keyed_id = keys.job_id_under(job.owner, key.text, storage_id=job.storage_id)
+            keyed_id = keys.job_id_for_key(job.owner, key.text, storage_id=job.storage_id)
             first = self._recorded(keyed_id)
             if first is None:
                 job = job.model_copy(update={"job_id": keyed_id})

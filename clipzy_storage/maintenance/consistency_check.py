@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from clipzy_storage import keys
-from clipzy_storage.backends.base import BlobInfo, Storage, read_bytes
+from clipzy_storage.backends.base import READ_BLOCK_BYTES, BlobInfo, Storage, StorageBackend, read_bytes
 from clipzy_storage.errors import Damaged, NotFound, StorageError, StorageUnavailable
 from clipzy_storage.jobs import durable_records
 from clipzy_storage.maintenance.inventory import (
@@ -27,8 +27,6 @@ from clipzy_storage.maintenance.inventory import (
 from clipzy_storage.maintenance.retention_rules import DAY_SECONDS, HOUR_SECONDS
 from clipzy_storage.models.output import attempt_prefix_of
 from clipzy_storage.models.records import Job, Status
-
-READ_BYTES = 1 << 20
 
 
 class FindingKind(StrEnum):
@@ -48,7 +46,7 @@ class Finding:
 class Inspection:
     """One look at everything in a storage. Raises ``StorageUnavailable`` where it cannot be read."""
 
-    def __init__(self, storage: Storage, *, deep: bool = False) -> None:
+    def __init__(self, storage: StorageBackend, *, deep: bool = False) -> None:
         """``deep``: every file is read, and its sha256 compared."""
         self._storage = storage
         self._deep = deep
@@ -151,14 +149,14 @@ class Inspection:
         digest = hashlib.sha256()
         try:
             with self._storage.open(key) as stream:
-                while block := stream.read(READ_BYTES):
+                while block := stream.read(READ_BLOCK_BYTES):
                     digest.update(block)
         except NotFound:
             return None
         return digest.hexdigest()
 
     def _unfinished(self) -> Iterator[Finding]:
-        count = self._storage.unfinished(DAY_SECONDS)
+        count = self._storage.count_incomplete(DAY_SECONDS)
         if count:
             yield _orphaned(f"{keys.INCOMING}/", f"{count} uploads were begun and have not grown for a day")
 

@@ -1,4 +1,4 @@
-"""Videos and jobs as records: what Redis and storage hold, and what a client is shown of it."""
+"""Videos and jobs as Redis and storage hold them."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,18 +10,22 @@ from pydantic import BaseModel, ConfigDict
 from clipzy_storage import keys
 
 SCHEMA_VERSION = 1
-EVERYONE = "everyone"  # the one owner there is until keys are issued
+EVERYONE = "everyone"
+"""The owner of all videos and jobs, as long as there are no API keys."""
 
 
 @dataclass(frozen=True)
 class Link:
-    """Where a client can fetch a file; ``expires_at`` is None if it does not expire."""
+    """Where a client can fetch a file."""
 
     url: str
     expires_at: datetime | None = None
+    """None if the link does not expire."""
 
 
 class Status(StrEnum):
+    """The state of a job as clients see it."""
+
     QUEUED = "queued"
     PROCESSING = "processing"
     COMPLETED = "completed"
@@ -30,74 +34,120 @@ class Status(StrEnum):
 
     @property
     def is_final(self) -> bool:
+        """Whether the state is terminal: it never changes again."""
         return self in (Status.COMPLETED, Status.FAILED, Status.CANCELLED)
 
 
 class ErrorCode(StrEnum):
-    """How a job failed."""
+    """Why a job failed."""
 
-    INVALID_MEDIA = "INVALID_MEDIA"  # the file's fault
+    INVALID_MEDIA = "INVALID_MEDIA"
+    """The file is damaged or not a supported video; another attempt would fail as well."""
     JOB_TIMEOUT = "JOB_TIMEOUT"
+    """The attempt took longer than ``PROCESSING_TIMEOUT_SECONDS``."""
     WORKER_LOST = "WORKER_LOST"
-    PROCESSING_FAILED = "PROCESSING_FAILED"  # ours
+    """Workers were lost too often during the job."""
+    PROCESSING_FAILED = "PROCESSING_FAILED"
+    """An internal error, or the job was interrupted too often."""
 
 
 class _Record(BaseModel):
+    """Fields that a later version added are ignored."""
+
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Video(_Record):
-    """One uploaded file, as ``video.json`` beside it says."""
+    """One uploaded file, as the ``video.json`` next to it describes it."""
 
     schema_version: int = SCHEMA_VERSION
+    """Of the record; a version that this Clipzy does not know is not read."""
     owner: str = EVERYONE
+    """Who may see and use the video."""
     video_id: str
+    """``vid_…``, see ``keys.new_id``."""
     filename: str
+    """As the client sent it; never part of a key."""
     key: str
+    """Where the file is in storage."""
     container: str
+    """The recognised container, which is also the extension of the key."""
     size_bytes: int
+    """Size of the file."""
     sha256: str
+    """Hex digest of the file, computed during the upload."""
     uploaded_at: datetime
+    """When the upload had been received."""
 
 
 class JobError(_Record):
+    """Why a job failed, and where."""
+
     code: ErrorCode
+    """The cause, for programs."""
     stage: str | None
+    """The stage that failed; None outside the stages."""
     message: str
+    """The cause, for people."""
 
 
 class Job(_Record):
     """One job as Redis and the durable records hold it."""
 
     schema_version: int = SCHEMA_VERSION
+    """Of the record; a version that this Clipzy does not know is not read."""
     owner: str = EVERYONE
+    """Who may see and change the job."""
     job_id: str
+    """``job_…``, see ``keys.new_id`` and ``keys.job_id_for_key``."""
     video_id: str
+    """The analysed video."""
     filename: str
+    """The video's name as the client sent it."""
     source_key: str
+    """Where the video's file is in storage."""
     source_size_bytes: int
+    """Size of that file."""
     source_sha256: str
+    """Hex digest of that file."""
     source_container: str
+    """The recognised container of that file."""
     storage_id: str
+    """The identity of the storage with the file; workers on another one do not claim the job."""
     config: dict[str, Any]
+    """The job config as it was validated, with its defaults."""
     created_at: datetime
-    idempotency_key: str | None = None  # under which it was asked for, and a digest of what was sent with it
+    """When the job was submitted."""
+    idempotency_key: str | None = None
+    """The Idempotency-Key of the request, if it had one."""
     idempotency_fingerprint: str | None = None
-    front_end: dict[str, Any] | None = None  # the process that took the request, as it writes the open record
+    """A digest of what was sent with that key: the key is valid for an equal request only."""
+    front_end: dict[str, Any] | None = None
+    """The process that submitted the job, as ``ProcessIdentity.as_dict``; only in the open record."""
     status: Status = Status.QUEUED
+    """The state of the job."""
     progress_percent: int = 0
+    """0 to 100, of the current attempt; 100 once the job is completed."""
     current_stage: str | None = None
+    """The stage that a worker is at; None unless the job is being processed."""
     attempt: int = 0
+    """The number of times that the job has been claimed."""
     started_at: datetime | None = None
+    """When the job was claimed for the first time."""
     finished_at: datetime | None = None
+    """When the job reached a terminal state."""
     error: JobError | None = None
-    revision: int = 0  # grows with every change of the record
-    expired: bool = False  # its result was kept as long as it was to be
-    pipeline_version: str | None = None  # under which its result was made
+    """Why the job failed; None in any other state."""
+    revision: int = 0
+    """Grows with every change of the record in Redis."""
+    expired: bool = False
+    """Whether the result was deleted at the end of its retention."""
+    pipeline_version: str | None = None
+    """The version of the pipeline that made the result; None unless the job is completed."""
 
     @classmethod
     def for_video(cls, video: Video, **fields: Any) -> Self:
-        """A new job over this video, with ``storage_id``, ``created_at`` and any others that are not their defaults."""
+        """A new job for this video; ``fields`` are ``storage_id``, ``created_at`` and those that are not defaults."""
         about = {
             "job_id": keys.new_id("job"),
             "video_id": video.video_id,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from clipzy_storage.backends.base import Storage
+from clipzy_storage.backends.base import StorageBackend
 from clipzy_storage.errors import CancellationRequested, Damaged, LostJob, NotFound, QueueUnavailable, StorageError
 from clipzy_storage.failpoints import failpoint
 from clipzy_storage.jobs.attempt import STOPPED_TOO_OFTEN, AttemptResult, JobAttempt, claim_job
@@ -185,7 +185,7 @@ def _outcome(job: Job | None) -> str:
     return job.status.value
 
 
-def _local_source(storage: Storage, job: Job, folder: Path, *, on_progress: Callable[[], object]) -> Path:
+def _local_source(storage: StorageBackend, job: Job, folder: Path, *, on_progress: Callable[[], object]) -> Path:
     """The video as a local file. Raises ``NotFound`` also if only part of it is visible yet."""
     found_bytes = storage.info(job.source_key).size_bytes
     if found_bytes != job.source_size_bytes:

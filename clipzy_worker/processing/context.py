@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from clipzy_storage.backends.base import Storage
+from clipzy_storage.backends.base import StorageBackend
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.store import JobStore
@@ -15,7 +15,7 @@ class WorkerContext:
     """``notify_workers`` tells the workers that a job waits; if that fails the reaper does it later."""
 
     settings: Settings
-    storage: Storage
+    storage: StorageBackend
     storage_id: str
     store: JobStore
     admin: JobAdmin

@@ -7,9 +7,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from clipzy_storage.backends.base import READ_BLOCK_BYTES
 from clipzy_storage.errors import Damaged, StorageUnavailable
 
-_READ_BYTES = 1 << 20
 _POLL_SECONDS = 0.25
 
 
@@ -52,7 +52,7 @@ class Sha256Check:
             raise Damaged(f"the upload is not what was stored: its sha256 is {self._digest.hexdigest()}")
 
     def _read(self) -> None:
-        block = memoryview(bytearray(_READ_BYTES))
+        block = memoryview(bytearray(READ_BLOCK_BYTES))
         try:
             with self._path.open("rb", buffering=0) as stream:
                 while not self._is_over.is_set() and (count := stream.readinto(block)):

@@ -4,12 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from clipzy_storage.backends.base import Storage, put_bytes
+from clipzy_storage.backends.base import READ_BLOCK_BYTES, Storage, put_bytes
 from clipzy_storage.failpoints import failpoint
 from clipzy_storage.models.output import Artifact, Output
 from clipzy_storage.models.records import Job, rfc3339
-
-COPY_BLOCK_BYTES = 1 << 20
 
 
 def store_attempt(
@@ -63,9 +61,9 @@ def _store_artifact(
     key = prefix + name
     with (
         (folder / name).open("rb") as stream,
-        storage.incoming(key, content_type=about["content_type"]) as incoming,
+        storage.open_writer(key, content_type=about["content_type"]) as incoming,
     ):
-        while block := stream.read(COPY_BLOCK_BYTES):
+        while block := stream.read(READ_BLOCK_BYTES):
             incoming.write(block)
             on_progress()
         incoming.publish()

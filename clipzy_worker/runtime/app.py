@@ -9,7 +9,7 @@ from kombu import Queue
 from kombu.exceptions import OperationalError
 
 from clipzy_storage import celery_config
-from clipzy_storage.backends.base import Storage
+from clipzy_storage.backends.base import StorageBackend
 from clipzy_storage.config import logs
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import QueueUnavailable, StorageError
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 def create_app(
-    settings: Settings, redis: RedisDatabase, storage: Storage, *, storage_id: str
+    settings: Settings, redis: RedisDatabase, storage: StorageBackend, *, storage_id: str
 ) -> tuple[Celery, WorkerContext]:
     """The application, ready to run as a worker in this process, and the context of its task."""
     transport.install()

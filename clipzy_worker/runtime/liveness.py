@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from clipzy_storage.config.settings import Settings
+from clipzy_storage.config.environment import settings_from_env
 from clipzy_storage.process import ProcessIdentity
 
 FOLDER = "alive"
@@ -87,7 +87,7 @@ def silent(data_dir: Path, *, after_seconds: float) -> list[str] | None:
 
 def main() -> str | None:
     """What is wrong, for ``sys.exit``."""
-    settings = Settings.from_env()
+    settings = settings_from_env()
     found = silent(settings.data_dir, after_seconds=SILENT_AFTER_SECONDS + settings.job_lease_seconds)
     if found is None:
         return f"no worker runs from {settings.data_dir}"

@@ -14,7 +14,7 @@ import pytest
 from clipzy_api.cache_hits import TIMEOUT_SECONDS, CachedResults
 from clipzy_api.concurrency_limits import CACHE_HITS
 from clipzy_storage import keys
-from clipzy_storage.backends.base import BlobInfo, Storage
+from clipzy_storage.backends.base import BlobInfo, StorageBackend
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.errors import QueueUnavailable, StorageUnavailable
 from clipzy_storage.jobs.admin import JobAdmin
@@ -60,7 +60,7 @@ def test_a_bucket_copies_within_itself(
     s3: S3Server = request.getfixturevalue(server)
     for name, value in s3.env.items():
         monkeypatch.setenv(name, value)
-    storage = Backend(kind="s3", place=s3.new_bucket(), env=s3.env).open()
+    storage = Backend(kind="s3", location=s3.new_bucket(), env=s3.env).open()
     storage.prepare()
     pictures = PICTURES | {"sprites.jpg": os.urandom(6 << 20)}
     first = completed(store, storage, pictures=pictures)
@@ -74,13 +74,13 @@ def test_a_bucket_copies_within_itself(
     for key in files_of(storage, first.job_id):
         storage.delete(key)
     assert len(result_of(storage, job.job_id)["artifacts"]) == len(pictures)
-    assert storage.unfinished() == 0
+    assert storage.count_incomplete() == 0
 
 
 class Interfering:
     """A storage in which something happens when the first file is copied."""
 
-    def __init__(self, storage: Storage, event: Callable[[], object]) -> None:
+    def __init__(self, storage: StorageBackend, event: Callable[[], object]) -> None:
         self._storage, self._event, self._lock = storage, event, threading.Lock()
         self._has_happened = False
 

@@ -169,7 +169,7 @@ def test_nothing_of_an_unfinished_job_is_served(front_end: FrontEnd) -> None:
     # Given a job whose worker has begun to write
     job_id = submit(front_end)["job_id"]
     key = claim(front_end, job_id).prefix + "poster.jpg"
-    with front_end.storage.incoming(key) as incoming:
+    with front_end.storage.open_writer(key) as incoming:
         incoming.write(POSTER)
         incoming.publish()
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, cast
 
-from clipzy_storage.backends.base import BlobInfo, Storage
-from clipzy_storage.config.settings import Settings
+from clipzy_storage.backends.base import BlobInfo, StorageBackend
+from clipzy_storage.config.environment import settings_from_env
 from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.maintenance.garbage_collector import GarbageCollector
 from clipzy_storage.redis_client import RedisDatabase
@@ -18,7 +18,7 @@ TWO_DAYS_SECONDS = 48 * 3600.0
 class Aged:
     """A storage as its listings will be in two days."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: StorageBackend) -> None:
         self._storage = storage
 
     def __getattr__(self, name: str) -> Any:
@@ -32,7 +32,7 @@ class Aged:
 def clear(deployment: Deployment) -> dict[str, int]:
     """Do what the janitor and the reaper do now and then; how many things of each kind were removed."""
     storage = deployment.store.storage
-    settings = Settings.from_env(deployment.store.settings)
+    settings = settings_from_env(deployment.store.settings)
     upkeep = JobAdmin(RedisDatabase(deployment.redis.direct_url))
     removed = {kind.value: count for kind, count in GarbageCollector(aged(storage), upkeep, settings).sweep().items()}
     removed["unfinished"] = storage.sweep_incomplete(0)  # nobody writes any more
@@ -40,5 +40,5 @@ def clear(deployment: Deployment) -> dict[str, int]:
     return removed
 
 
-def aged(storage: Storage) -> Storage:
-    return cast(Storage, Aged(storage))
+def aged(storage: StorageBackend) -> StorageBackend:
+    return cast(StorageBackend, Aged(storage))

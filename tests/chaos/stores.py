@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clipzy_storage import keys
-from clipzy_storage.backends.base import Storage
+from clipzy_storage.backends.base import StorageBackend
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.backends.s3.identity import ADOPTED
 from tests.support import s3_servers
@@ -18,7 +18,7 @@ class Store:
     """One storage: the settings that lead to it, and ``storage``, which leads there undisturbed."""
 
     settings: dict[str, str]
-    storage: Storage
+    storage: StorageBackend
     server: S3Server | None = None
     bucket: str = ""
 

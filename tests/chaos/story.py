@@ -78,5 +78,5 @@ class Story:
 
     def judged(self, **options: bool) -> Verdict:
         looks = {job_id: look(self.storage, job_id) for job_id in self.jobs}
-        store = Store({"LOCAL_STORAGE_PATH": self.storage.place}, self.storage)
+        store = Store({"LOCAL_STORAGE_PATH": self.storage.location}, self.storage)
         return judge(self.events, Aftermath(self.jobs, looks, self.done, orphans_in(store, looks)), **options)

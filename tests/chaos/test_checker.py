@@ -131,7 +131,7 @@ def upload_without_a_record(story: Story) -> None:
 
 
 def unfinished_upload(story: Story) -> None:
-    Path(story.storage.place, keys.INCOMING, "0123").write_bytes(b"")
+    Path(story.storage.location, keys.INCOMING, "0123").write_bytes(b"")
 
 
 SPOILT: dict[str, list[Callable[[Story], None]]] = {

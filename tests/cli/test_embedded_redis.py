@@ -14,7 +14,7 @@ import redis
 
 from clipzy_api.cli import embedded_redis
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
-from clipzy_storage.config.settings import EMBEDDED_REDIS_FILE, embedded_redis_url
+from clipzy_storage.config.environment import EMBEDDED_REDIS_FILE, embedded_redis_url
 from clipzy_storage.errors import ConfigurationError
 from tests.support.processes import Watched, environment
 

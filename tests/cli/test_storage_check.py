@@ -44,7 +44,7 @@ def test_what_is_well_is_said_in_one_line(shelf: Shelf, redis_url: str, tmp_path
 
     # Then all is well, and no file has come or gone
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert ended.stdout == f"no findings in 2 jobs and 2 uploads in {shelf.storage.place}; 0 unfinished files\n"
+    assert ended.stdout == f"no findings in 2 jobs and 2 uploads in {shelf.storage.location}; 0 unfinished files\n"
     assert tree(tmp_path) == before
 
 
@@ -81,7 +81,7 @@ def test_without_redis_the_storage_is_checked_alone(shelf: Shelf, tmp_path: Path
     # Given no Redis, and a storage that is well but for an unfinished upload of somebody
     shelf.open_job(shelf.upload(hours=100), hours=2)
     nowhere = f"redis://127.0.0.1:{free_port}/0"
-    with shelf.storage.incoming("uploads/vid_1/source.mp4"):
+    with shelf.storage.open_writer("uploads/vid_1/source.mp4"):
         # When it is checked, then that half is well, and the other is said not to have been looked at
         ended = check(tmp_path, nowhere)
     assert (ended.returncode, ended.stderr) == (0, "")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from clipzy_storage.config.logs import blotted
-from clipzy_storage.config.settings import Settings
+from clipzy_storage.config.environment import settings_from_env
+from clipzy_storage.config.logs import redacted_text
 from clipzy_storage.config.urls import redacted
 
 SECRET = "s3cr3t"
@@ -21,19 +21,19 @@ SECRET = "s3cr3t"
         f"Authorization: Bearer {SECRET}",
     ],
 )
-def test_known_secrets_are_blotted_out(text: str) -> None:
-    shown = blotted(text)
+def test_known_secrets_are_redacted(text: str) -> None:
+    shown = redacted_text(text)
     assert SECRET not in shown
     assert "***" in shown
 
 
 def test_what_is_no_secret_stays() -> None:
     text = "redis://10.0.0.1:6379/0 answered; signature of the file checked"
-    assert blotted(text) == text
+    assert redacted_text(text) == text
 
 
 def test_settings_show_no_password() -> None:
-    settings = Settings.from_env({"REDIS_URL": f"redis://:{SECRET}@h/0", "CELERY_BROKER_URL": f"redis://:{SECRET}@h/1"})
+    settings = settings_from_env({"REDIS_URL": f"redis://:{SECRET}@h/0", "CELERY_BROKER_URL": f"redis://:{SECRET}@h/1"})
     assert SECRET not in repr(settings) + str(settings)
 
 

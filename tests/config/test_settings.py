@@ -1,22 +1,23 @@
-"""Settings: the contract's defaults, every bound, and mistakes named all at once."""
+"""Settings: the contract's defaults, every bound, and all mistakes in one error."""
 
 from pathlib import Path
 
 import pytest
 
-from clipzy_storage.config.settings import Settings, embedded_redis_url, names
+from clipzy_storage.config.environment import embedded_redis_url, settings_from_env
+from clipzy_storage.config.settings import names
 from clipzy_storage.errors import ConfigurationError
 
 
-def complaints(**given: str) -> tuple[str, ...]:
+def problems(**given: str) -> tuple[str, ...]:
     with pytest.raises(ConfigurationError) as caught:
-        Settings.from_env(given)
+        settings_from_env(given)
     return caught.value.problems
 
 
 def test_the_defaults_are_the_contract_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    settings = Settings.from_env({})
+    settings = settings_from_env({})
     assert settings.local_storage_path == tmp_path / "storage"
     assert settings.data_dir == tmp_path / ".clipzy"
     assert settings.work_dir == tmp_path / ".clipzy" / "work"
@@ -70,13 +71,13 @@ def test_the_defaults_are_the_contract_s(tmp_path: Path, monkeypatch: pytest.Mon
     ],
 )
 def test_a_wrong_value_is_named_with_its_remedy(name: str, wrong: str) -> None:
-    (line,) = complaints(**{name: wrong})
+    (line,) = problems(**{name: wrong})
     assert line.startswith(f"{name}={wrong} is wrong. Set it to ")
     assert "default" in line
 
 
-def test_all_mistakes_come_at_once() -> None:
-    lines = complaints(WORKER_COUNT="x", LOG_LEVEL="x", MAX_FILE_SIZE_MB="x", RESULT_TTL_HOURS="1d")
+def test_all_mistakes_are_in_one_error() -> None:
+    lines = problems(WORKER_COUNT="x", LOG_LEVEL="x", MAX_FILE_SIZE_MB="x", RESULT_TTL_HOURS="1d")
     assert {line.split("=")[0] for line in lines} == {
         "WORKER_COUNT",
         "LOG_LEVEL",
@@ -86,48 +87,48 @@ def test_all_mistakes_come_at_once() -> None:
 
 
 def test_a_password_in_a_wrong_url_is_not_repeated() -> None:
-    (line,) = complaints(REDIS_URL="amqp://user:s3cr3t@host")
+    (line,) = problems(REDIS_URL="amqp://user:s3cr3t@host")
     assert "s3cr3t" not in line
 
 
-def test_a_data_folder_on_the_shared_mount_is_refused(tmp_path: Path) -> None:
-    (line,) = complaints(
+def test_a_data_directory_on_the_shared_mount_is_refused(tmp_path: Path) -> None:
+    (line,) = problems(
         LOCAL_STORAGE_PATH=str(tmp_path), LOCAL_STORAGE_SHARED="true", CLIPZY_DATA_DIR=str(tmp_path / "data")
     )
     assert line.startswith(f"CLIPZY_DATA_DIR={tmp_path}/data lies on the shared storage")
 
 
-def test_an_unset_redis_is_the_one_that_runs_from_the_data_folder(tmp_path: Path) -> None:
-    # Given the note that a running `clipzy up` leaves
+def test_an_unset_redis_is_the_one_that_runs_from_the_data_directory(tmp_path: Path) -> None:
+    # Given the file that a running `clipzy up` leaves
     (tmp_path / "redis").mkdir()
     (tmp_path / "redis" / "server.json").write_text('{"url": "redis://:p@127.0.0.1:7/0", "pid": 1}')
-    assert Settings.from_env({"CLIPZY_DATA_DIR": str(tmp_path)}).redis_url == "redis://:p@127.0.0.1:7/0"
-    # Then a given one goes before it, and a damaged note counts for nothing
+    assert settings_from_env({"CLIPZY_DATA_DIR": str(tmp_path)}).redis_url == "redis://:p@127.0.0.1:7/0"
+    # Then a given one takes precedence, and a damaged file counts for nothing
     given = {"CLIPZY_DATA_DIR": str(tmp_path), "REDIS_URL": "redis://other:1/0"}
-    assert Settings.from_env(given).redis_url == "redis://other:1/0"
+    assert settings_from_env(given).redis_url == "redis://other:1/0"
     (tmp_path / "redis" / "server.json").write_text("{")
     assert embedded_redis_url(tmp_path) is None
 
 
 def test_a_level_may_be_written_small() -> None:
-    assert Settings.from_env({"LOG_LEVEL": "debug"}).log_level == "DEBUG"
+    assert settings_from_env({"LOG_LEVEL": "debug"}).log_level == "DEBUG"
 
 
 def test_variables_of_others_are_left_alone() -> None:
     assert "PATH" not in names()
-    assert Settings.from_env({"PATH": "/bin", "AWS_PROFILE": "p"}) == Settings.from_env({})
+    assert settings_from_env({"PATH": "/bin", "AWS_PROFILE": "p"}) == settings_from_env({})
 
 
 def test_s3_needs_a_bucket() -> None:
-    assert complaints(STORAGE_TYPE="s3") == (
+    assert problems(STORAGE_TYPE="s3") == (
         "S3_BUCKET_NAME is missing, which STORAGE_TYPE=s3 needs. Set it to the name of a bucket.",
     )
 
 
 def test_a_browser_s_origins_are_a_list() -> None:
-    settings = Settings.from_env({"CORS_ORIGINS": "https://app.example.com, http://[::1]:3000,http://localhost:8080"})
+    settings = settings_from_env({"CORS_ORIGINS": "https://app.example.com, http://[::1]:3000,http://localhost:8080"})
     assert settings.cors_origins == ("https://app.example.com", "http://[::1]:3000", "http://localhost:8080")
 
 
 def test_the_base_of_links_has_no_slash_at_its_end() -> None:
-    assert Settings.from_env({"PUBLIC_URL": "https://example.com/clipzy/"}).public_url == "https://example.com/clipzy"
+    assert settings_from_env({"PUBLIC_URL": "https://example.com/clipzy/"}).public_url == "https://example.com/clipzy"

@@ -16,6 +16,7 @@ from clipzy_api.cli import commands
 from clipzy_api.concurrency_limits import REQUEST_BODIES
 from clipzy_api.server.run import STOP_SECONDS as WEB_STOP_SECONDS
 from clipzy_storage.config import settings
+from clipzy_storage.config.environment import settings_from_env
 from clipzy_worker.runtime.shutdown import STOP_SECONDS as WORKER_STOP_SECONDS
 
 ROOT = Path(__file__).parents[2]
@@ -68,7 +69,7 @@ def test_a_setting_has_the_default_of_the_code_where_compose_has_no_reason_for_a
     given = {key: filled_in(value) for key, value in SERVICES[name]["environment"].items() if value is not None}
     assert given.items() <= with_reasons.items()
     # And what comes of it is a valid set
-    assert settings.Settings.from_env(given).local_storage_shared
+    assert settings_from_env(given).local_storage_shared
 
 
 def test_front_ends_and_workers_are_told_the_same() -> None:

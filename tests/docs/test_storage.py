@@ -6,6 +6,7 @@ from types import ModuleType
 
 import pytest
 
+from clipzy_storage.backends.local import errors as local_errors
 from clipzy_storage.backends.local import storage
 from clipzy_storage.backends.s3 import errors, session
 from clipzy_storage.config import settings
@@ -20,25 +21,25 @@ GUARD_PHRASES = {
     "is not the one in use": guard,
     "is declared shared, but is not the same for": guard,
     "may not read": mount_verifier,
-    "is no address": session,
+    "is not a URL": session,
     "AWS_DEFAULT_REGION is missing": session,
     "boto3 cannot be set up": session,
-    "credentials for the store cannot be had now": session,
+    "credentials for the S3 service are unavailable now": session,
     "there is no such bucket": errors,
-    "the store does not know the access key": errors,
+    "the S3 service does not know the access key": errors,
     "the secret key is wrong": errors,
     "the session token is wrong": errors,
     "has expired": errors,
     "this machine's clock is": errors,
-    "lies in another region": errors,
-    "the store denies": errors,
+    "is in another region": errors,
+    "the S3 service denies": errors,
     "which Clipzy needs": errors,
     "its TLS certificate cannot be trusted": errors,
     "no credentials were found": errors,
-    "what answers is no S3 service": errors,
-    "that is no name of a bucket": errors,
+    "what responds is not an S3 service": errors,
+    "that is not a valid name of a bucket": errors,
     "holds a damaged": storage,
-    "cannot be made there": storage,
+    "cannot be created there": storage,
 }
 
 
@@ -58,8 +59,8 @@ def test_every_message_is_there_as_it_is_said(phrase: str) -> None:
     assert phrase in source_of(GUARD_PHRASES[phrase])
 
 
-@pytest.mark.parametrize("phrase", sorted({found for found, _ in storage._REFUSALS.values()}))
-def test_every_refusal_of_a_folder_is_there(phrase: str) -> None:
+@pytest.mark.parametrize("phrase", sorted({found for found, _ in local_errors.START_FAILURES.values()}))
+def test_every_start_failure_of_a_directory_is_there(phrase: str) -> None:
     assert f"`{phrase}`" in PAGE
 
 

@@ -14,7 +14,7 @@ import redis
 import requests
 
 from clipzy_storage import failpoints
-from clipzy_storage.config.settings import embedded_redis_url
+from clipzy_storage.config.environment import embedded_redis_url
 from tests.support.deployment import Api, Process, Stack, eventually, media_process_below
 
 QUICK = {"job-opened", "job-submitted", "committed", "done-recorded"}

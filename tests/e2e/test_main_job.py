@@ -120,12 +120,12 @@ def test_a_message_for_a_job_that_is_done_or_unknown_changes_nothing(
 ) -> None:
     # Given a completed job
     from clipzy_api.task_queue import Queue
-    from clipzy_storage.config.settings import Settings
+    from clipzy_storage.config.environment import settings_from_env
 
     stack.worker()
     before = api.finished(api.upload(clip)["job_id"])
     # When hints for it and for jobs that never were arrive
-    queue = Queue(Settings.from_env({"REDIS_URL": redis_url}))
+    queue = Queue(settings_from_env({"REDIS_URL": redis_url}))
     for job_id in (before["job_id"], before["job_id"], "job_00000000000000000000000000", "../../etc"):
         queue.publish(job_id)
     # Then the next job is done as ever, and the first is as it was

@@ -186,7 +186,7 @@ def waits_and_goes_on(tmp_path: Path, redis_url: str, clip: Path, line: TcpProxy
         api = stack.api(free_port())
         stack.run("web", "--port", api.url.rpartition(":")[2])
         worker = stack.run("worker").says(
-            f"late-bucket on {address.removeprefix('http://')}: the store cannot be reached"
+            f"late-bucket on {address.removeprefix('http://')}: the S3 service cannot be reached"
         )
         # Then the front end lives, is not ready and says why, and refuses uploads
         eventually(api.is_reachable, "a front end that listens")

@@ -174,7 +174,7 @@ def test_another_user_who_may_not_write_is_refused(new_node: NewNode, base: Path
     node = new_node(f"bound-{mode:o}", of=2)
     node.bind(disk)
     # Then an ordinary user's worker is refused with the reason
-    refused(node.run_as(BOUND, "worker"), str(node.share), "may not be written by this user", "Give the user")
+    refused(node.run_as(BOUND, "worker"), str(node.share), "is not writable by this user", "Give the user")
 
 
 def test_users_who_may_not_read_each_others_files_are_not_let_together(new_node: NewNode, base: Path) -> None:

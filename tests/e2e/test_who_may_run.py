@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
-from clipzy_storage.config.settings import Settings
+from clipzy_storage.config.environment import settings_from_env
 from clipzy_storage.errors import QueueUnavailable
 from clipzy_storage.guard import guard, members
 from clipzy_storage.redis_client import RedisDatabase
@@ -94,7 +94,7 @@ def test_a_worker_that_finds_another_in_its_place_stops(stack: Stack, redis_url:
     first = stack.worker()
     first.send(signal.SIGSTOP)
     storage_id = (stack.storage / ".clipzy" / "storage-id").read_text().strip()
-    settings = Settings.from_env({"REDIS_URL": redis_url, "LOCAL_STORAGE_PATH": str(stack.storage)})
+    settings = settings_from_env({"REDIS_URL": redis_url, "LOCAL_STORAGE_PATH": str(stack.storage)})
     member = members.new_member(
         settings, role="worker", name="other", storage_id=storage_id, storage=str(stack.storage)
     )
@@ -217,7 +217,7 @@ def test_an_upload_that_is_under_way_when_the_front_end_stops_leaves_nothing(sta
         ("WORK_DIR", "{tmp}/file", ["WORK_DIR={tmp}/file cannot be used"]),
         ("WORK_DIR", "/proc/nowhere", ["WORK_DIR=/proc/nowhere cannot be used"]),
         ("LOCAL_STORAGE_PATH", "/proc/nowhere", ["LOCAL_STORAGE_PATH=/proc/nowhere"]),
-        ("LOCAL_STORAGE_PATH", "{tmp}/file/below", ["LOCAL_STORAGE_PATH={tmp}/file/below", "is none"]),
+        ("LOCAL_STORAGE_PATH", "{tmp}/file/below", ["LOCAL_STORAGE_PATH={tmp}/file/below", "is not a directory"]),
     ],
 )
 def test_a_folder_that_cannot_be_one(stack: Stack, tmp_path: Path, setting: str, value: str, texts: list[str]) -> None:
@@ -233,8 +233,8 @@ def test_a_redis_that_can_never_serve_us(stack: Stack, redis_url: str) -> None:
     host = redis_url.rpartition("@")[2].removesuffix("/0")
     password = redis_url.split(":")[2].split("@")[0]
     wrong = {
-        f"redis://127.0.0.1:{port}/0": "not as a Redis",
-        f"redis://{host}/0": "wants a password",
+        f"redis://127.0.0.1:{port}/0": "is not a Redis server",
+        f"redis://{host}/0": "requires a password",
         f"redis://:wrong@{host}/0": "refuses this user and password",
         f"redis://:{password}@{host}/99": "a database that the server does not have",
     }

@@ -10,7 +10,7 @@ import pytest
 
 from clipzy_api.concurrency_limits import REQUEST_BODIES
 from clipzy_api.task_queue import Queue
-from clipzy_storage.config.settings import Settings
+from clipzy_storage.config.environment import settings_from_env
 from clipzy_storage.errors import QueueUnavailable
 from tests.support.forms import mp4_bytes, video_form
 from tests.support.redis_deployment import FaultyRedis, faulty_redis
@@ -187,7 +187,7 @@ def test_a_silent_broker_costs_the_hint_and_not_the_job(
 def test_those_who_announce_at_once_do_not_wait_for_each_other(redis_behind_proxy: FaultyRedis) -> None:
     """With Celery's ten connections the last of these waits for those before it."""
     # Given a broker that has fallen silent
-    queue = Queue(Settings.from_env({"REDIS_URL": redis_behind_proxy.url}))
+    queue = Queue(settings_from_env({"REDIS_URL": redis_behind_proxy.url}))
 
     def announce(_: int) -> float:
         began_at = time.monotonic()

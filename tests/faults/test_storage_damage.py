@@ -77,7 +77,7 @@ def damage(request: pytest.FixtureRequest, storage: LocalStorage) -> tuple[Stora
     if request.param == "local":
 
         def on_disk(key: str) -> None:
-            path = Path(storage.place) / key
+            path = Path(storage.location) / key
             path.write_bytes(flipped(path.read_bytes(), 5))
 
         return storage, on_disk

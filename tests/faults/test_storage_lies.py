@@ -38,10 +38,10 @@ def test_a_key_that_is_said_to_be_taken_is_looked_for(storage: S3Storage, gate: 
     # Given a store that answers 412 where no key is taken
     gate.rules["PutObject"] = Rule(412, "PreconditionFailed")
     # When one is written, then that is trouble that may pass
-    with pytest.raises(StorageUnavailable, match="is there, and it is not"):
+    with pytest.raises(StorageUnavailable, match="as taken, and it is not there"):
         put_bytes(storage, KEY, b"mine", content_type="application/json")
     # And so it is where no condition was made, as for the marker of a large one
-    with pytest.raises(StorageUnavailable, match="a condition that was not made"):
+    with pytest.raises(StorageUnavailable, match="a condition that was not sent"):
         upload(storage)
     # And where one is taken, it is said to be
     gate.rules.clear()

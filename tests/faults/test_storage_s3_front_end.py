@@ -16,7 +16,7 @@ from tests.storage.s3.uploads import assert_nothing_left
 from tests.support import s3_servers
 from tests.support.deployment import Process, descendants, eventually, free_port
 from tests.support.forms import video_form
-from tests.support.s3_proxy import Gate, Rule
+from tests.support.s3_proxy import Rule, S3Proxy
 from tests.support.s3_servers import S3Server
 from tests.support.storage_deployment import Deployment, on_s3, padded
 from tests.support.tcp_proxy import Fault, TcpProxy
@@ -48,7 +48,7 @@ CLEAN = {(503, "STORAGE_UNAVAILABLE"), (507, "STORAGE_FULL")}
 class Scene:
     """A front end that reaches its bucket through a network and a gate, and a worker that reaches it undisturbed."""
 
-    def __init__(self, stack: Deployment, server: S3Server, bucket: str, network: TcpProxy, gate: Gate) -> None:
+    def __init__(self, stack: Deployment, server: S3Server, bucket: str, network: TcpProxy, gate: S3Proxy) -> None:
         self.stack, self.server, self.bucket, self.network, self.gate = stack, server, bucket, network, gate
         self.api = stack.api(free_port())
         self.start_front_end()
@@ -93,7 +93,7 @@ def scene(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     bucket, folder = server.new_bucket(), tmp_path_factory.mktemp("front-end")
     with (
         EmbeddedRedis(folder / "redis") as url,
-        Gate(server.url) as gate,
+        S3Proxy(server.url) as gate,
         TcpProxy(gate.url) as network,
         on_s3(folder, url, server, bucket) as stack,
     ):
@@ -138,8 +138,7 @@ def broken(scene: Scene, fault: Fault | tuple[str, Rule]) -> Iterator[None]:
     if isinstance(fault, Fault):
         scene.network.suffer(fault)
     else:
-        scene.gate._broken.clear()
-        scene.gate.rules = {fault[0]: fault[1]}
+        scene.gate.set_rule(*fault)
     try:
         yield
     finally:

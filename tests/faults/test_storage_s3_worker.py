@@ -13,7 +13,7 @@ import pytest
 
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
 from tests.support.deployment import Api, Process, eventually
-from tests.support.s3_proxy import Gate, Request, Rule
+from tests.support.s3_proxy import Request, Rule, S3Proxy
 from tests.support.s3_servers import S3Server
 from tests.support.storage_deployment import Deployment, attempts_of, on_s3
 
@@ -45,7 +45,7 @@ CASES = [
 ]
 
 
-class Narrow(Gate):
+class Narrow(S3Proxy):
     """A gate whose rules hold only for paths in which ``where`` is found; ``met`` counts the requests they broke."""
 
     where = "nowhere"

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import pytest
 
 from clipzy_storage import keys
-from clipzy_storage.config.settings import Settings
+from clipzy_storage.config.environment import settings_from_env
 from clipzy_storage.errors import ConfigurationError, QueueUnavailable
 from clipzy_storage.guard import guard, members
 from clipzy_storage.guard.guard import Guard, NotYet, Refused
@@ -58,7 +58,7 @@ def let_pass(redis_client: Any, name: str, *, seconds: float) -> None:
     ],
 )
 def test_rule_1_by_settings(given: dict[str, str], is_refused: bool) -> None:
-    refusal = guard.refusal_by_settings(Settings.from_env(given))
+    refusal = guard.refusal_by_settings(settings_from_env(given))
     assert (refusal is not None) == is_refused
     if refusal is not None:
         for needed in ("WORKER_COUNT=2", "run one worker", "LOCAL_STORAGE_SHARED=true", "STORAGE_TYPE=s3"):

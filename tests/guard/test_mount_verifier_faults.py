@@ -25,7 +25,7 @@ class LateStorage(LocalStorage):
 
     def open(self, key: str, *, start: int = 0, length: int | None = None) -> BinaryIO:
         found = super().open(key, start=start, length=length)
-        age_seconds = time.time() - (Path(self.place) / key).stat().st_mtime
+        age_seconds = time.time() - (Path(self.location) / key).stat().st_mtime
         if age_seconds < self.empty_seconds:
             found.close()
             if age_seconds < self.hidden_seconds:

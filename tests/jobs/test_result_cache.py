@@ -130,11 +130,11 @@ def spoil(path: Path) -> None:
 
 SPOILT: dict[str, Callable[[LocalStorage, str], object]] = {
     "a picture is gone": lambda storage, job_id: storage.delete(_picture(storage, job_id)),
-    "a picture is damaged": lambda storage, job_id: spoil(Path(storage.place) / _picture(storage, job_id)),
+    "a picture is damaged": lambda storage, job_id: spoil(Path(storage.location) / _picture(storage, job_id)),
     "the index is gone": lambda storage, job_id: storage.delete(keys.result_index(job_id)),
-    "the index is damaged": lambda storage, job_id: spoil(Path(storage.place) / keys.result_index(job_id)),
+    "the index is damaged": lambda storage, job_id: spoil(Path(storage.location) / keys.result_index(job_id)),
     "the record is gone": lambda storage, job_id: storage.delete(keys.done_job(job_id)),
-    "the record is damaged": lambda storage, job_id: spoil(Path(storage.place) / keys.done_job(job_id)),
+    "the record is damaged": lambda storage, job_id: spoil(Path(storage.location) / keys.done_job(job_id)),
     "the index is another's": lambda storage, job_id: _exchange(storage, job_id),
 }
 
@@ -146,9 +146,9 @@ def _picture(storage: LocalStorage, job_id: str) -> str:
 def _exchange(storage: LocalStorage, job_id: str) -> None:
     """Put the index of another job in its place, whose files are all there."""
     (other,) = {blob.key.split("/")[1] for blob in storage.list("results/")} - {job_id}
-    path = Path(storage.place) / keys.result_index(job_id)
+    path = Path(storage.location) / keys.result_index(job_id)
     path.chmod(0o644)
-    path.write_bytes((Path(storage.place) / keys.result_index(other)).read_bytes())
+    path.write_bytes((Path(storage.location) / keys.result_index(other)).read_bytes())
 
 
 @pytest.mark.parametrize("case", SPOILT)
@@ -234,7 +234,7 @@ def test_a_worker_analyses_if_the_storage_fails_to_copy(
 ) -> None:
     completed(store, storage)
     job = accepted(store, storage)
-    work = new_worker(StorageWithoutCopies(Path(storage.place), shared=False))
+    work = new_worker(StorageWithoutCopies(Path(storage.location), shared=False))
     assert work(job.job_id) == "released: transient"  # the video that it went on to analyse is missing
     assert files_of(storage, job.job_id) == [keys.open_job(job.job_id)]
 

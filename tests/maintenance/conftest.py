@@ -4,7 +4,7 @@ from typing import Any, Literal
 import pytest
 
 from clipzy_storage.backends.local.storage import LocalStorage
-from clipzy_storage.config.settings import Settings
+from clipzy_storage.config.environment import settings_from_env
 from clipzy_storage.maintenance.garbage_collector import GarbageCollector
 from tests.support.aged_storage import AgingBucket, Shelf
 from tests.support.s3_servers import S3Server
@@ -47,6 +47,6 @@ def leftovers(shelf: Shelf, records: Recorder) -> Any:
     """The sweep of the shelf under these settings."""
 
     def make(**given: str) -> GarbageCollector:
-        return GarbageCollector(shelf.storage, records, Settings.from_env(given))
+        return GarbageCollector(shelf.storage, records, settings_from_env(given))
 
     return make

@@ -205,7 +205,7 @@ def test_a_job_that_ends_during_the_look_is_looked_at_again(shelf: Shelf, monkey
 
 def test_old_unfinished_uploads_are_told(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given three uploads that have not grown for a day; the storage's own count of them is tested elsewhere
-    monkeypatch.setattr(shelf.storage, "unfinished", lambda seconds: 3 if seconds == 86400 else 99)
+    monkeypatch.setattr(shelf.storage, "count_incomplete", lambda seconds: 3 if seconds == 86400 else 99)
     (finding,) = Inspection(shelf.storage).findings()
     assert (finding.kind, finding.key) == ("orphaned", ".clipzy/incoming/")
     assert "3 uploads" in finding.why

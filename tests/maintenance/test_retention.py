@@ -7,7 +7,7 @@ from typing import Any, Literal
 import pytest
 
 from clipzy_storage import keys
-from clipzy_storage.config.settings import Settings
+from clipzy_storage.config.environment import settings_from_env
 from clipzy_storage.errors import QueueUnavailable, StorageUnavailable, VideoGone
 from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.store import JobStore
@@ -261,7 +261,7 @@ def test_redis_says_what_is_in_use(shelf: Shelf, redis_url: str) -> None:
     # Given an old upload, and a Redis whose records have not been compared with storage
     jobs, upkeep = JobStore(RedisDatabase(redis_url), lease_seconds=60), JobAdmin(RedisDatabase(redis_url))
     leftovers = GarbageCollector(
-        shelf.storage, upkeep, Settings.from_env({"UPLOAD_TTL_HOURS": "6", "RESULT_TTL_HOURS": "6"})
+        shelf.storage, upkeep, settings_from_env({"UPLOAD_TTL_HOURS": "6", "RESULT_TTL_HOURS": "6"})
     )
     video = shelf.upload(hours=7)
     job = jobs.submit(shelf.new_job(video))

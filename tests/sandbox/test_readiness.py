@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from clipzy_storage.config.settings import Settings
+from clipzy_storage.config.environment import settings_from_env
 from clipzy_storage.errors import ConfigurationError
 from clipzy_worker.sandbox import probe, readiness
 from clipzy_worker.sandbox.readiness import Readiness
@@ -22,7 +22,7 @@ def test_a_worker_that_must_have_the_walls_does_not_start_without(monkeypatch: p
 
     # When it is required, Then that is one line with the reason and two ways out
     with pytest.raises(ConfigurationError) as caught:
-        readiness.check(Settings.from_env({"CLIPZY_SANDBOX": "required"}))
+        readiness.check(settings_from_env({"CLIPZY_SANDBOX": "required"}))
     (line,) = caught.value.problems
     assert "network (Operation not permitted)" in line
     assert "allow user namespaces" in line
@@ -41,7 +41,7 @@ def test_what_is_lacking_is_said_once(
     mode: str, found: Readiness, words: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(readiness, "probe", lambda: found)
-    readiness.check(Settings.from_env({"CLIPZY_SANDBOX": mode}))
+    readiness.check(settings_from_env({"CLIPZY_SANDBOX": mode}))
     assert [record.levelname for record in caplog.records] == (["WARNING"] if words else [])
     assert words in caplog.text
 
@@ -50,7 +50,7 @@ def test_what_is_lacking_is_said_once(
 def test_old_libraries_are_refused_in_every_mode(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readiness, "probe", lambda: Readiness("PyAV 17.0.0 is older than 18.1", {}))
     with pytest.raises(ConfigurationError, match="Reinstall"):
-        readiness.check(Settings.from_env({"CLIPZY_SANDBOX": mode}))
+        readiness.check(settings_from_env({"CLIPZY_SANDBOX": mode}))
 
 
 @pytest.mark.parametrize(

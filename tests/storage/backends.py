@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
-from clipzy_storage.backends.base import Storage
+from clipzy_storage.backends.base import StorageBackend
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.backends.s3.storage import S3Storage
 from clipzy_storage.errors import AlreadyExists
@@ -22,18 +22,18 @@ class Backend:
     """One storage. Every ``open`` gives another object that sees the same files, in whichever process."""
 
     kind: str
-    place: str
+    location: str
     env: Mapping[str, str] = field(default_factory=dict)
 
-    def open(self) -> Storage:
+    def open(self) -> StorageBackend:
         if self.kind == "local":
-            return LocalStorage(Path(self.place), shared=False, free_reserve_bytes=0)
+            return LocalStorage(Path(self.location), shared=False, free_reserve_bytes=0)
         os.environ.update(self.env)
-        return S3Storage(self.place)
+        return S3Storage(self.location)
 
 
 def meet_at(barrier: Barrier) -> None:
-    """Tell a new process where it waits for the others."""
+    """Give a new process the barrier at which it waits for the others."""
     _meeting_points.append(barrier)
 
 
@@ -47,7 +47,7 @@ def publish_together(backend: Backend, key: str, content: bytes) -> bool:
     """Whether this process won the key."""
     storage = backend.open()
     storage.prepare()
-    with storage.incoming(key) as incoming:
+    with storage.open_writer(key) as incoming:
         incoming.write(content)
         _meeting_points[0].wait(RACE_TIMEOUT_SECONDS)
         try:

@@ -1,4 +1,4 @@
-"""Every storage: a file is copied whole, as what it was stored as, into one of its own."""
+"""Every storage: a file is copied whole, as it was stored, to a separate file."""
 
 import hashlib
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from clipzy_storage import keys
-from clipzy_storage.backends.base import BlobInfo, Storage, put_bytes, read_bytes
+from clipzy_storage.backends.base import BlobInfo, StorageBackend, put_bytes, read_bytes
 from clipzy_storage.errors import AlreadyExists, BadKey, Damaged, NotFound
 from tests.storage.backends import Backend
 
@@ -19,7 +19,7 @@ def _sha256(data: bytes) -> str:
 
 
 @pytest.mark.parametrize("size_bytes", [0, 100_000, 11 << 20], ids=["empty", "small", "in parts"])
-def test_a_copy_is_a_file_of_its_own(storage: Storage, size_bytes: int) -> None:
+def test_a_copy_is_a_separate_file(storage: StorageBackend, size_bytes: int) -> None:
     # Given a stored file
     content = b"".join(number.to_bytes(4, "big") for number in range(size_bytes // 4))
     put_bytes(storage, FIRST, content, content_type=TYPE)
@@ -30,15 +30,15 @@ def test_a_copy_is_a_file_of_its_own(storage: Storage, size_bytes: int) -> None:
     # Then all are there, and nothing unfinished is
     assert copied == storage.info(SECOND) == BlobInfo(SECOND, len(content))
     assert [blob.key for blob in storage.list("results/")] == [FIRST, SECOND, third]
-    assert storage.unfinished() == 0
-    # And each stays when the one that it was made of goes
+    assert storage.count_incomplete() == 0
+    # And each stays when its original is deleted
     storage.delete(FIRST)
     assert read_bytes(storage, SECOND) == content
     storage.delete(SECOND)
     assert read_bytes(storage, third) == content
 
 
-def test_a_taken_key_is_not_copied_over(storage: Storage) -> None:
+def test_a_taken_key_is_not_copied_over(storage: StorageBackend) -> None:
     put_bytes(storage, FIRST, b"first", content_type=TYPE)
     put_bytes(storage, SECOND, b"second", content_type=TYPE)
     with pytest.raises(AlreadyExists):
@@ -46,26 +46,26 @@ def test_a_taken_key_is_not_copied_over(storage: Storage) -> None:
     assert read_bytes(storage, SECOND) == b"second"
 
 
-def test_what_is_not_there_is_not_copied(storage: Storage) -> None:
+def test_what_is_not_there_is_not_copied(storage: StorageBackend) -> None:
     with pytest.raises(NotFound):
         storage.copy(FIRST, SECOND, sha256=_sha256(b""))
     assert list(storage.list("results/")) == []
 
 
 @pytest.mark.parametrize("size_bytes", [1000, 11 << 20], ids=["small", "in parts"])
-def test_what_is_not_what_was_stored_is_not_copied(storage: Storage, size_bytes: int) -> None:
-    # Given a file whose index says something else of it
+def test_what_is_not_what_was_stored_is_not_copied(storage: StorageBackend, size_bytes: int) -> None:
+    # Given a file whose index has another digest
     put_bytes(storage, FIRST, b"x" * size_bytes, content_type=TYPE)
-    # When it is to be copied
+    # When it is copied
     with pytest.raises(Damaged):
         storage.copy(FIRST, SECOND, sha256=_sha256(b"y" * size_bytes))
     # Then nothing has been written
     assert [blob.key for blob in storage.list("results/")] == [FIRST]
-    assert storage.unfinished() == 0
+    assert storage.count_incomplete() == 0
 
 
 @pytest.mark.parametrize("key", ["", "secrets/x", "results/../x", f"{keys.INCOMING}/x"])
-def test_bad_keys_are_refused_on_either_side(storage: Storage, key: str) -> None:
+def test_bad_keys_are_refused_on_either_side(storage: StorageBackend, key: str) -> None:
     put_bytes(storage, FIRST, b"x", content_type=TYPE)
     for source, to in ((key, SECOND), (FIRST, key)):
         with pytest.raises(BadKey):
@@ -74,9 +74,9 @@ def test_bad_keys_are_refused_on_either_side(storage: Storage, key: str) -> None
 
 
 def test_a_damaged_file_on_disk_is_not_copied(tmp_path: Path) -> None:
-    """A hard link would carry the damage on, and share what comes later."""
+    """A hard link would share the damage, and any later damage."""
     # Given a file whose bytes have changed on the disk
-    storage = Backend(kind="local", place=str(tmp_path / "storage")).open()
+    storage = Backend(kind="local", location=str(tmp_path / "storage")).open()
     storage.prepare()
     put_bytes(storage, FIRST, b"as it was", content_type=TYPE)
     path = tmp_path / "storage" / FIRST

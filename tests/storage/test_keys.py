@@ -31,7 +31,7 @@ def test_whatever_passes_is_a_plain_path_below_a_known_folder(text: str) -> None
     except BadKey:
         return
 
-    # Then what passes is a path that means just what it says
+    # Then what passes is a path that means exactly what it says
     path = PurePosixPath(key)
     assert key == text == str(path)
     assert path.parts[0] in {"uploads", "jobs", "results", ".clipzy"}

@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from clipzy_storage.backends.base import BlobInfo, Storage, put_bytes, read_bytes
+from clipzy_storage.backends.base import BlobInfo, StorageBackend, put_bytes, read_bytes
 from clipzy_storage.errors import BadKey, NotFound
 
 KEY = "results/job_1/output.json"
 CONTENT = bytes(range(256)) * 100
 
 
-def _put(storage: Storage, key: str, data: bytes = CONTENT) -> None:
+def _put(storage: StorageBackend, key: str, data: bytes = CONTENT) -> None:
     put_bytes(storage, key, data, content_type="application/octet-stream")
 
 
-def _listed(storage: Storage, prefix: str) -> list[str]:
+def _listed(storage: StorageBackend, prefix: str) -> list[str]:
     return [blob.key for blob in storage.list(prefix)]
 
 
@@ -36,7 +36,7 @@ def _listed(storage: Storage, prefix: str) -> list[str]:
         (0, len(CONTENT) * 2),
     ],
 )
-def test_a_range_is_read(storage: Storage, start: int, length: int | None) -> None:
+def test_a_range_is_read(storage: StorageBackend, start: int, length: int | None) -> None:
     # Given a file
     _put(storage, KEY)
 
@@ -50,13 +50,13 @@ def test_a_range_is_read(storage: Storage, start: int, length: int | None) -> No
 
 
 @pytest.mark.parametrize(("start", "length"), [(-1, None), (0, -1)])
-def test_a_range_that_makes_no_sense_is_refused(storage: Storage, start: int, length: int | None) -> None:
+def test_a_range_that_makes_no_sense_is_refused(storage: StorageBackend, start: int, length: int | None) -> None:
     _put(storage, KEY)
     with pytest.raises(ValueError, match="range"):
         storage.open(KEY, start=start, length=length)
 
 
-def test_a_whole_file_can_be_read_from_anywhere(storage: Storage) -> None:
+def test_a_whole_file_can_be_read_from_anywhere(storage: StorageBackend) -> None:
     # Given an open file
     _put(storage, KEY)
     with storage.open(KEY) as stream:
@@ -65,14 +65,14 @@ def test_a_whole_file_can_be_read_from_anywhere(storage: Storage) -> None:
         begin = stream.seek(2), stream.read(2)
         on = stream.seek(1, io.SEEK_CUR), stream.read(1), stream.tell()
 
-    # Then each read starts where it was told to
+    # Then each read starts at the given position
     assert end == (len(CONTENT) - 3, CONTENT[-3:])
     assert begin == (2, CONTENT[2:4])
     assert on == (5, CONTENT[5:6], 6)
 
 
-def test_what_is_not_there_is_not_found(storage: Storage, tmp_path: Path) -> None:
-    # Given a storage with one file; a folder and a file's inside are no files
+def test_what_is_not_there_is_not_found(storage: StorageBackend, tmp_path: Path) -> None:
+    # Given a storage with one file; a directory and a path below a file are not files
     _put(storage, KEY)
     for key in ("results/job_2/output.json", "results/job_1", f"{KEY}/x"):
         # Then nothing else can be read
@@ -87,13 +87,13 @@ def test_what_is_not_there_is_not_found(storage: Storage, tmp_path: Path) -> Non
     assert storage.exists(KEY)
 
 
-def test_a_listing_is_in_the_order_of_whole_keys(storage: Storage) -> None:
-    # Given keys whose folders would sort otherwise by their names alone
+def test_a_listing_is_in_the_order_of_whole_keys(storage: StorageBackend) -> None:
+    # Given keys whose directories would sort differently by their names alone
     names = ["results/a/b/2", "results/a/b/1", "results/a.x", "results/a-b/1", "results/a0", "results/a/c"]
     for name in [*names, "uploads/other", "jobs/open/results"]:
         _put(storage, name, name.encode())
 
-    # Then each prefix gives its own, in order, with sizes
+    # Then each prefix lists its files, in order, with sizes
     assert _listed(storage, "results/") == sorted(names)
     assert _listed(storage, "results/a/") == ["results/a/b/1", "results/a/b/2", "results/a/c"]
     assert next(iter(storage.list("results/a/b/"))) == BlobInfo("results/a/b/1", 13)
@@ -102,13 +102,13 @@ def test_a_listing_is_in_the_order_of_whole_keys(storage: Storage) -> None:
 
 
 @pytest.mark.parametrize("prefix", ["", "/", "results", "other/", "results/../", "results//", "/results/"])
-def test_a_listing_needs_a_folder_of_the_storage(storage: Storage, prefix: str) -> None:
+def test_a_listing_needs_a_prefix_of_keys(storage: StorageBackend, prefix: str) -> None:
     with pytest.raises(BadKey):
         list(storage.list(prefix))
 
 
-def test_a_listing_goes_on_while_its_files_are_deleted(storage: Storage) -> None:
-    # Given several files in folders of their own
+def test_a_listing_goes_on_while_its_files_are_deleted(storage: StorageBackend) -> None:
+    # Given several files in separate directories
     names = [f"results/job_{number}/x" for number in range(5)]
     for name in names:
         _put(storage, name)
@@ -116,12 +116,12 @@ def test_a_listing_goes_on_while_its_files_are_deleted(storage: Storage) -> None
     # When each is deleted as soon as it is listed
     deleted = [storage.delete(blob.key) for blob in storage.list("results/")]
 
-    # Then all went
+    # Then all are deleted
     assert deleted == [True] * 5
     assert _listed(storage, "results/") == []
 
 
-def test_a_deleted_key_is_gone_and_free_again(storage: Storage) -> None:
+def test_a_deleted_key_is_gone_and_free_again(storage: StorageBackend) -> None:
     # Given two neighbours
     _put(storage, KEY)
     _put(storage, "results/job_1/poster.jpg")
@@ -136,8 +136,8 @@ def test_a_deleted_key_is_gone_and_free_again(storage: Storage) -> None:
     assert read_bytes(storage, KEY) == b"new"
 
 
-def test_a_local_copy_is_a_real_file(storage: Storage, tmp_path: Path) -> None:
-    # Given a stored file and a scratch folder
+def test_a_local_copy_is_a_real_file(storage: StorageBackend, tmp_path: Path) -> None:
+    # Given a stored file and a scratch directory
     _put(storage, KEY)
     scratch = tmp_path / "scratch"
     scratch.mkdir()
@@ -150,7 +150,7 @@ def test_a_local_copy_is_a_real_file(storage: Storage, tmp_path: Path) -> None:
     assert read_bytes(storage, KEY) == CONTENT
 
 
-def test_a_link_names_the_file(storage: Storage) -> None:
+def test_a_link_names_the_file(storage: StorageBackend) -> None:
     # When a link is asked for
     link = storage.link(KEY)
 
@@ -161,6 +161,6 @@ def test_a_link_names_the_file(storage: Storage) -> None:
         assert link.url == f"/storage/{KEY}"
 
 
-def test_free_space_is_a_number_or_unknown(storage: Storage) -> None:
+def test_free_space_is_a_number_or_unknown(storage: StorageBackend) -> None:
     free_bytes = storage.free_bytes()
     assert free_bytes is None or free_bytes > 0

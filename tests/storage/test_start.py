@@ -1,4 +1,4 @@
-"""Every storage: how it is proved at start, who it is, and how a start is taken back."""
+"""Every storage: how it is verified at the start, its identity, and how a start is retracted."""
 
 import re
 from concurrent.futures import ProcessPoolExecutor
@@ -16,7 +16,7 @@ def test_the_identity_stays(backend: Backend) -> None:
     # When it is prepared again, by the same process and by others
     again = [first.prepare(), backend.open().prepare(), backend.open().prepare()]
 
-    # Then it is who it was: 128 bits, under the key that everybody knows
+    # Then its identity is the same: 128 bits, under a known key
     assert again == [identity] * 3
     assert re.fullmatch("[0-9a-f]{32}", identity)
     assert read_bytes(first, keys.STORAGE_ID).decode().strip() == identity
@@ -27,11 +27,11 @@ def test_processes_that_start_together_agree(backend: Backend, processes: Proces
     starts = [processes.submit(prepare_together, backend) for _ in range(RACERS)]
     identities = {start.result() for start in starts}
 
-    # Then they see one identity, and so does who comes later
+    # Then they see one identity, and so does a process that starts later
     assert identities == {backend.open().prepare()}
 
 
-def test_the_proof_leaves_nothing_but_the_identity(backend: Backend) -> None:
+def test_the_verification_leaves_nothing_but_the_identity(backend: Backend) -> None:
     # When a storage is prepared
     storage = backend.open()
     storage.prepare()
@@ -40,26 +40,26 @@ def test_the_proof_leaves_nothing_but_the_identity(backend: Backend) -> None:
     assert [blob.key for blob in storage.list(".clipzy/")] == [keys.STORAGE_ID]
 
 
-def test_a_start_is_taken_back(backend: Backend) -> None:
-    # Given a storage that this object made
+def test_a_start_is_retracted(backend: Backend) -> None:
+    # Given a storage that this object created
     storage = backend.open()
     identity = storage.prepare()
 
-    # When it is taken back, twice
+    # When it is retracted, twice
     storage.retract()
     storage.retract()
 
-    # Then who comes next finds none and makes another
+    # Then the next process finds none and writes another
     assert backend.open().prepare() != identity
 
 
-def test_a_start_is_not_taken_back_once_something_was_written(backend: Backend) -> None:
-    # Given a storage that this object made, and a record in it
+def test_a_start_is_not_retracted_once_something_was_written(backend: Backend) -> None:
+    # Given a storage that this object created, and a record in it
     storage = backend.open()
     identity = storage.prepare()
     put_json(storage, "jobs/open/x.json", {})
 
-    # When it is taken back
+    # When it is retracted
     storage.retract()
 
     # Then all of it stays
@@ -67,14 +67,14 @@ def test_a_start_is_not_taken_back_once_something_was_written(backend: Backend) 
     assert storage.exists("jobs/open/x.json")
 
 
-def test_who_did_not_make_a_storage_takes_nothing_back(backend: Backend) -> None:
-    # Given a storage that another made
+def test_a_process_that_did_not_create_a_storage_retracts_nothing(backend: Backend) -> None:
+    # Given a storage that another process created
     identity = backend.open().prepare()
-    newcomer = backend.open()
-    newcomer.prepare()
+    reader = backend.open()
+    reader.prepare()
 
-    # When the newcomer takes its start back
-    newcomer.retract()
+    # When that process retracts its start
+    reader.retract()
 
-    # Then the storage is who it was
+    # Then the storage has the same identity
     assert backend.open().prepare() == identity

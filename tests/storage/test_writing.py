@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from clipzy_storage import keys
-from clipzy_storage.backends.base import BlobInfo, Storage, StorageWriter, put_bytes, put_json, read_bytes
+from clipzy_storage.backends.base import BlobInfo, StorageBackend, StorageWriter, put_bytes, put_json, read_bytes
 from clipzy_storage.errors import AlreadyExists, BadKey
 from tests.storage.backends import RACERS, Backend, publish_together
 
@@ -16,9 +16,9 @@ KEY = "uploads/vid_1/source.mp4"
 
 BAD_KEYS = {
     "empty": "",
-    "no folder": "uploads",
-    "only a folder": "uploads/",
-    "another top folder": "secrets/x",
+    "no directory": "uploads",
+    "only a directory": "uploads/",
+    "another top prefix": "secrets/x",
     "parent": "uploads/../x",
     "parent at the end": "uploads/..",
     "dot": "uploads/./x",
@@ -37,13 +37,13 @@ BAD_KEYS = {
 }
 
 
-def _put(storage: Storage, key: str, data: bytes) -> BlobInfo:
+def _put(storage: StorageBackend, key: str, data: bytes) -> BlobInfo:
     return put_bytes(storage, key, data, content_type="application/octet-stream")
 
 
-def test_a_published_file_is_there_with_its_size_and_hash(storage: Storage) -> None:
+def test_a_published_file_is_there_with_its_size_and_hash(storage: StorageBackend) -> None:
     # Given a file that arrives in blocks of every type that holds bytes
-    with storage.incoming(KEY, content_type="video/mp4") as incoming:
+    with storage.open_writer(KEY, content_type="video/mp4") as incoming:
         incoming.write(b"one ")
         incoming.write(bytearray(b"two "))
         incoming.write(memoryview(b"three"))
@@ -58,7 +58,7 @@ def test_a_published_file_is_there_with_its_size_and_hash(storage: Storage) -> N
 
 
 @pytest.mark.parametrize("size_bytes", [0, 1, 65_536, 9 << 20])
-def test_files_of_all_sizes_come_back_as_they_were(storage: Storage, size_bytes: int) -> None:
+def test_files_of_all_sizes_come_back_as_they_were(storage: StorageBackend, size_bytes: int) -> None:
     # Given content that shows a block out of place
     content = b"".join(number.to_bytes(4, "big") for number in range(size_bytes // 4 + 1))[:size_bytes]
 
@@ -70,20 +70,20 @@ def test_files_of_all_sizes_come_back_as_they_were(storage: Storage, size_bytes:
     assert read_bytes(storage, KEY) == content
 
 
-def test_nothing_is_visible_before_it_is_published(storage: Storage) -> None:
-    # Given a file under way
-    with storage.incoming(KEY) as incoming:
+def test_nothing_is_visible_before_it_is_published(storage: StorageBackend) -> None:
+    # Given an unfinished file
+    with storage.open_writer(KEY) as incoming:
         incoming.write(b"x" * 1000)
 
-        # Then nobody sees it
+        # Then no reader sees it
         assert not storage.exists(KEY)
         assert list(storage.list("uploads/")) == []
         assert list(storage.list(".clipzy/")) == [storage.info(keys.STORAGE_ID)]
 
 
 @pytest.mark.parametrize("ending", ["discarded", "forgotten", "failed"])
-def test_what_is_not_published_leaves_nothing(storage: Storage, ending: str) -> None:
-    # Given a file under way
+def test_what_is_not_published_leaves_nothing(storage: StorageBackend, ending: str) -> None:
+    # Given an unfinished file
     def upload(incoming: StorageWriter) -> None:
         incoming.write(b"x" * 1000)
 
@@ -95,7 +95,7 @@ def test_what_is_not_published_leaves_nothing(storage: Storage, ending: str) -> 
             raise ConnectionResetError
 
     try:
-        with storage.incoming(KEY) as incoming:
+        with storage.open_writer(KEY) as incoming:
             upload(incoming)
     except ConnectionResetError:
         assert ending == "failed"
@@ -105,9 +105,9 @@ def test_what_is_not_published_leaves_nothing(storage: Storage, ending: str) -> 
     assert _put(storage, KEY, b"y").size_bytes == 1
 
 
-def test_discarding_after_publishing_changes_nothing(storage: Storage) -> None:
+def test_discarding_after_publishing_changes_nothing(storage: StorageBackend) -> None:
     # Given a published file
-    with storage.incoming(KEY) as incoming:
+    with storage.open_writer(KEY) as incoming:
         incoming.write(b"x")
         incoming.publish()
 
@@ -118,7 +118,7 @@ def test_discarding_after_publishing_changes_nothing(storage: Storage) -> None:
     assert read_bytes(storage, KEY) == b"x"
 
 
-def test_a_key_is_written_once(storage: Storage) -> None:
+def test_a_key_is_written_once(storage: StorageBackend) -> None:
     # Given a stored file
     _put(storage, KEY, b"first")
 
@@ -135,11 +135,11 @@ def test_of_many_threads_one_wins_a_key(backend_with_races: Backend) -> None:
     # Given eight threads that have each written something of their own
     storage = backend_with_races.open()
     storage.prepare()
-    assert storage.tells_writers_apart
+    assert storage.has_conditional_writes
     barrier = threading.Barrier(8)
 
     def publish(number: int) -> bool:
-        with storage.incoming(KEY) as incoming:
+        with storage.open_writer(KEY) as incoming:
             incoming.write(bytes([number]) * 100_000)
             barrier.wait(30)
             try:
@@ -173,8 +173,8 @@ def test_of_many_processes_one_wins_a_key(backend_with_races: Backend, processes
 
 
 @pytest.mark.parametrize("key", BAD_KEYS.values(), ids=BAD_KEYS.keys())
-def test_bad_keys_are_refused_everywhere(storage: Storage, key: str, tmp_path: Path) -> None:
-    with pytest.raises(BadKey), storage.incoming(key):
+def test_bad_keys_are_refused_everywhere(storage: StorageBackend, key: str, tmp_path: Path) -> None:
+    with pytest.raises(BadKey), storage.open_writer(key):
         pass
     for ask in (storage.open, storage.info, storage.exists, storage.delete, storage.link):
         with pytest.raises(BadKey):
@@ -183,7 +183,7 @@ def test_bad_keys_are_refused_everywhere(storage: Storage, key: str, tmp_path: P
         storage.local_copy(key, tmp_path, sha256="")
 
 
-def test_json_is_stored_as_text_that_people_can_read(storage: Storage) -> None:
+def test_json_is_stored_as_text_that_people_can_read(storage: StorageBackend) -> None:
     # When a record is stored
     put_json(storage, "jobs/open/x.json", {"name": "Zoë", "n": [1]})
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from clipzy_storage import keys
-from clipzy_storage.backends.base import BlobInfo, Storage, put_bytes, put_json
+from clipzy_storage.backends.base import BlobInfo, StorageBackend, put_bytes, put_json
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.backends.s3.storage import S3Storage
 from clipzy_storage.jobs import durable_records
@@ -37,7 +37,7 @@ class Shelf:
     """One storage, and what stands in it. What is put there is ``hours`` old."""
 
     def __init__(self, storage: LocalStorage | AgingBucket) -> None:
-        self.storage: Storage = storage
+        self.storage: StorageBackend = storage
         self.storage_id = storage.prepare()
         self._bucket = storage if isinstance(storage, AgingBucket) else None
 
@@ -45,7 +45,7 @@ class Shelf:
         if self._bucket:
             self._bucket.hours[key] = hours
         else:
-            path = Path(self.storage.place) / key
+            path = Path(self.storage.location) / key
             written_at = path.stat().st_mtime - 3600 * hours
             os.utime(path, (written_at, written_at))
         return key

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from clipzy_storage import keys
-from clipzy_storage.backends.base import Storage, put_bytes, read_bytes
+from clipzy_storage.backends.base import StorageBackend, put_bytes, read_bytes
 from clipzy_storage.jobs import durable_records
 from clipzy_storage.jobs.attempt import AttemptResult, JobAttempt
 from clipzy_storage.jobs.store import JobStore
@@ -19,7 +19,7 @@ OTHERS = ("job_id", "video_id", "created_at", "reused_from")  # what two results
 FOOTAGE = hashlib.sha256(b"footage").hexdigest()
 
 
-def accepted(store: JobStore, storage: Storage, **changes: Any) -> Job:
+def accepted(store: JobStore, storage: StorageBackend, **changes: Any) -> Job:
     """A job as a front end creates it, always over the same bytes."""
     job = new_job(**{"storage_id": storage.prepare(), "source_sha256": FOOTAGE} | changes)
     durable_records.write_open_job(storage, job)
@@ -28,7 +28,7 @@ def accepted(store: JobStore, storage: Storage, **changes: Any) -> Job:
 
 def completed(
     store: JobStore,
-    storage: Storage,
+    storage: StorageBackend,
     *,
     pictures: Mapping[str, bytes] = PICTURES,
     version: str = PIPELINE_VERSION,
@@ -40,7 +40,7 @@ def completed(
 
 def complete(
     store: JobStore,
-    storage: Storage,
+    storage: StorageBackend,
     job: Job,
     *,
     pictures: Mapping[str, bytes] = PICTURES,
@@ -54,7 +54,7 @@ def complete(
     return finished
 
 
-def result_of(storage: Storage, job_id: str) -> dict[str, Any]:
+def result_of(storage: StorageBackend, job_id: str) -> dict[str, Any]:
     """Its ``output.json``, once all that it lists was found to be there as it says."""
     output = Output.model_validate_json(read_bytes(storage, keys.result_index(job_id)))
     folder = f"results/{job_id}/attempts/"
@@ -75,11 +75,11 @@ def found_in(result: dict[str, Any]) -> dict[str, Any]:
     return named | {"artifacts": artifacts, "source": source, "style": style}
 
 
-def files_of(storage: Storage, job_id: str) -> list[str]:
+def files_of(storage: StorageBackend, job_id: str) -> list[str]:
     return [blob.key for top in ("jobs/", "results/") for blob in storage.list(top) if job_id in blob.key]
 
 
-def _stored(storage: Storage, attempt: JobAttempt, pictures: Mapping[str, bytes], version: str) -> bytes:
+def _stored(storage: StorageBackend, attempt: JobAttempt, pictures: Mapping[str, bytes], version: str) -> bytes:
     job, folder = attempt.job, attempt.prefix
     listed = []
     for name, data in pictures.items():

@@ -21,7 +21,7 @@ def new_guard(redis_url: str, name: str, storage: LocalStorage, *, proof_seconds
         name=name,
         role="worker",
         storage_id=storage.prepare(),
-        storage=storage.place,
+        storage=storage.location,
         alone=False,
         process=ProcessIdentity.own().as_dict(),
     )

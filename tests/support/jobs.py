@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from clipzy_storage import keys
-from clipzy_storage.backends.base import Storage
+from clipzy_storage.backends.base import StorageBackend
 from clipzy_storage.jobs.attempt import JobAttempt, claim_job
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.jobs.types import Claim, IdempotencyKey
@@ -46,7 +46,7 @@ def claimed(store: JobStore, job_id: str, nonce: str = "n1") -> Claim:
     return claim
 
 
-def attempt_at(store: JobStore, storage: Storage, job_id: str, *, storage_id: str = "") -> JobAttempt:
+def attempt_at(store: JobStore, storage: StorageBackend, job_id: str, *, storage_id: str = "") -> JobAttempt:
     """A claim on a waiting job, as a worker makes it."""
     attempt = claim_job(
         store,

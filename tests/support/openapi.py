@@ -12,7 +12,7 @@ from clipzy_api.app import create_app
 from clipzy_api.membership import Membership
 from clipzy_api.task_queue import TaskQueue
 from clipzy_storage.backends.local.storage import LocalStorage
-from clipzy_storage.config.settings import Settings
+from clipzy_storage.config.environment import settings_from_env
 from clipzy_storage.guard.guard import Guard
 from clipzy_storage.redis_client import RedisDatabase
 from tests.support.servers import FrontEnd
@@ -22,7 +22,7 @@ Document = dict[str, Any]
 
 def unconnected_app(folder: Path, **settings: str) -> Flask:
     """The application, connected to nothing."""
-    given = Settings.from_env({"LOCAL_STORAGE_PATH": str(folder), "REDIS_URL": "redis://127.0.0.1:1/0", **settings})
+    given = settings_from_env({"LOCAL_STORAGE_PATH": str(folder), "REDIS_URL": "redis://127.0.0.1:1/0", **settings})
     storage = LocalStorage(folder, shared=False)
 
     def prove() -> Guard:

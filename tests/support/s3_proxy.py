@@ -1,9 +1,9 @@
-"""Stands before an S3 server and knows its operations: denies, answers or loses those that it is told to."""
+"""A proxy in front of an S3 server, which denies, answers or loses the operations that it has rules for."""
 
 import contextlib
 import http.client
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal, Self
@@ -11,14 +11,14 @@ from urllib.parse import parse_qs, urlsplit
 
 _BY_ID = {"GET": "ListParts", "PUT": "UploadPart", "POST": "CompleteMultipartUpload", "DELETE": "AbortMultipartUpload"}
 _ON_OBJECT = {"PUT": "PutObject", "GET": "GetObject", "HEAD": "HeadObject", "DELETE": "DeleteObject"}
-_ANSWERED_BY_US = {"connection", "date", "server", "transfer-encoding", "content-length"}
+_OWN_HEADERS = {"connection", "date", "server", "transfer-encoding", "content-length"}
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What happens to a request: an answer of the gate's own, or, with ``lost``, the server's own never arrives.
+    """What happens to a request: the proxy responds; or, with ``lost``, the server's response never arrives.
 
-    Without a ``code`` the answer is that of a web server which knows nothing of S3.
+    Without a ``code`` the response is that of a web server that does not support S3.
     """
 
     status: int = 403
@@ -26,10 +26,13 @@ class Rule:
     lost: bool = False
     only: Literal["conditional", "any"] = "any"
     times: int = 1_000_000
+    """How many requests it applies to."""
 
 
 @dataclass(frozen=True)
 class Request:
+    """A request as the proxy received it."""
+
     operation: str
     path: str
     headers: Mapping[str, str]
@@ -40,15 +43,20 @@ class Request:
         return self.headers["Authorization"].partition("Credential=")[2].partition("/")[0]
 
 
-class Gate:
-    """A server on loopback that passes S3 requests on to ``target``; used with ``with``."""
+class S3Proxy:
+    """A server on loopback that forwards S3 requests to ``target``, the URL of a server. A context manager."""
 
     def __init__(self, target: str) -> None:
         self.target = urlsplit(target).netloc
         self.rules: dict[str, Rule] = {}
+        """By operation."""
+        self.after: dict[str, Callable[[], object]] = {}
+        """By operation: what happens once the server has responded, before the client gets the response."""
+        self.date: str | None = None
+        """The ``Date`` header of responses; None for the present time, empty for a service that reports none."""
         self.seen: list[Request] = []
-        self._broken: dict[str, int] = {}
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"gate": self}))
+        self._applied: dict[str, int] = {}
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"proxy": self}))
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=[0.05], daemon=True)
 
@@ -56,16 +64,22 @@ class Gate:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_port}"
 
+    def set_rule(self, operation: str, rule: Rule) -> None:
+        """Replace all rules by this one, whose ``times`` begin to count."""
+        self._applied.clear()
+        self.rules = {operation: rule}
+
     def operations(self) -> set[str]:
+        """All that the proxy has received."""
         return {request.operation for request in self.seen}
 
     def verdict(self, request: Request) -> Rule | None:
-        """The rule that the request meets, if any."""
+        """The rule that applies to the request, if any."""
         rule = self.rules.get(request.operation)
         if rule is None or (rule.only == "conditional" and "If-None-Match" not in request.headers):
             return None
-        met = self._broken[request.operation] = self._broken.get(request.operation, 0) + 1
-        return rule if met <= rule.times else None
+        count = self._applied[request.operation] = self._applied.get(request.operation, 0) + 1
+        return rule if count <= rule.times else None
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -88,19 +102,20 @@ def operation_of(method: str, path: str) -> str:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    gate: Gate
+    proxy: S3Proxy
 
     def do_GET(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         operation = "CopyObject" if "x-amz-copy-source" in self.headers else operation_of(self.command, self.path)
         request = Request(operation, self.path, dict(self.headers.items()), body)
-        self.gate.seen.append(request)
-        rule = self.gate.verdict(request)
+        self.proxy.seen.append(request)
+        rule = self.proxy.verdict(request)
         if rule is not None and not rule.lost:
             text = f"<?xml version='1.0'?><Error><Code>{rule.code}</Code><Message>no</Message></Error>"
             self._answer(rule.status, [], text.encode() if rule.code else b"<html>no</html>")
             return
-        status, headers, content = self._ask(body)
+        status, headers, content = self._forward(body)
+        self.proxy.after.get(operation, lambda: None)()
         if rule is None:
             self._answer(status, headers, content)
         else:
@@ -108,12 +123,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_HEAD = do_PUT = do_POST = do_DELETE = do_GET
 
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return super().date_time_string(timestamp) if self.proxy.date is None else self.proxy.date
+
     def log_message(self, *_: Any) -> None:
         pass
 
-    def _ask(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+    def _forward(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
         headers = {name: value for name, value in self.headers.items() if name.lower() != "expect"}
-        with contextlib.closing(http.client.HTTPConnection(self.gate.target, timeout=60)) as server:
+        with contextlib.closing(http.client.HTTPConnection(self.proxy.target, timeout=60)) as server:
             server.request(self.command, self.path, body=body or None, headers=headers)
             answer = server.getresponse()
             return answer.status, answer.getheaders(), answer.read()
@@ -122,7 +140,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         lengths = [value for name, value in headers if name.lower() == "content-length" and self.command == "HEAD"]
         for name, value in headers:
-            if name.lower() not in _ANSWERED_BY_US:
+            if name.lower() not in _OWN_HEADERS:
                 self.send_header(name, value)
         if status != 204:
             self.send_header("Content-Length", lengths[0] if lengths else str(len(content)))

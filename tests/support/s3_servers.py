@@ -1,6 +1,6 @@
-"""Real S3 servers for the tests: moto, which keeps conditions, and rclone, which ignores them.
+"""Real S3 servers for the tests: moto, which supports conditional writes, and rclone, which ignores the condition.
 
-Each is a process of its own on a free loopback port, with a new bucket for every test.
+Each is a separate process on a free loopback port, with a new bucket for every test.
 """
 
 import contextlib
@@ -36,7 +36,7 @@ botocore.session.create_loader = functools.cache(botocore.loaders.create_loader)
 
 @dataclass
 class S3Server:
-    """One running server. Its methods do to it what operators and fate do."""
+    """One running server. Its methods do what operators and outages do to it."""
 
     kind: Literal["moto", "rclone"]
     url: str
@@ -44,7 +44,7 @@ class S3Server:
 
     @property
     def env(self) -> dict[str, str]:
-        """What boto3 needs to know of it."""
+        """The environment with which boto3 reaches it."""
         return {
             "AWS_ACCESS_KEY_ID": ACCESS_KEY,
             "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
@@ -57,7 +57,7 @@ class S3Server:
 
     @cached_property
     def client(self) -> Any:
-        """A client of its own, that owes nothing to the code under test."""
+        """A client that is independent of the code under test."""
         return boto3.session.Session(ACCESS_KEY, SECRET_KEY, region_name="us-east-1").client(
             "s3",
             endpoint_url=self.url,
@@ -72,7 +72,7 @@ class S3Server:
     def unfinished(self, bucket: str) -> list[str]:
         """Keys of multipart uploads that are neither completed nor aborted."""
         uploads = []
-        with contextlib.suppress(self.client.exceptions.NoSuchUpload):  # rclone's word for none
+        with contextlib.suppress(self.client.exceptions.NoSuchUpload):  # the response of rclone if there are none
             uploads = self.client.list_multipart_uploads(Bucket=bucket).get("Uploads", [])
         return [upload["Key"] for upload in uploads]
 
@@ -88,18 +88,18 @@ class S3Server:
 
 
 @contextlib.contextmanager
-def running(kind: Literal["moto", "rclone"], folder: Path, *, port: int = 0) -> Iterator[S3Server]:
-    """A server of this kind that answers; stopped at the end."""
-    folder.mkdir(parents=True, exist_ok=True)
+def running(kind: Literal["moto", "rclone"], directory: Path, *, port: int = 0) -> Iterator[S3Server]:
+    """A server of this kind that responds; stopped at the end."""
+    directory.mkdir(parents=True, exist_ok=True)
     port = port or free_port()
-    with (folder / "server.log").open("ab") as log:
+    with (directory / "server.log").open("ab") as log:
         process = subprocess.Popen(
-            with_parent_death_signal(*_command(kind, port, folder)), stdout=log, stderr=log, env=_environment()
+            with_parent_death_signal(*_command(kind, port, directory)), stdout=log, stderr=log, env=_environment()
         )
     url = f"http://127.0.0.1:{port}"
     try:
         eventually(lambda: process.poll() is not None or _answers(url), f"{kind} on {url}")
-        assert process.poll() is None, (folder / "server.log").read_text()
+        assert process.poll() is None, (directory / "server.log").read_text()
         yield S3Server(kind, url, process)
     finally:
         process.kill()
@@ -112,10 +112,10 @@ def storage_of(server: S3Server, bucket: str, **more: Any) -> S3Storage:
     return S3Storage(bucket, **more)
 
 
-def _command(kind: str, port: int, folder: Path) -> list[str]:
+def _command(kind: str, port: int, directory: Path) -> list[str]:
     if kind == "moto":
         return [str(Path(sys.executable).parent / "moto_server"), "-H", "127.0.0.1", "-p", str(port)]
-    data = folder / "data"
+    data = directory / "data"
     data.mkdir(exist_ok=True)
     rclone = shutil.which("rclone", path=str(Path(sys.executable).parent)) or "rclone"
     keys = f"{ACCESS_KEY},{SECRET_KEY}"

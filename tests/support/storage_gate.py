@@ -1,6 +1,6 @@
 """A gate before an S3 server that can also answer with what is no answer, though its status is 200."""
 
-from tests.support.s3_proxy import Gate, Rule
+from tests.support.s3_proxy import Rule, S3Proxy
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 CUT = Rule(200, "cut")  # after the first line, which HTTP clients take for an answer without a body
@@ -13,7 +13,7 @@ _ANSWERS = {
 }
 
 
-class OddGate(Gate):
+class OddGate(S3Proxy):
     """Answers so to the operations that have one of these rules; the server is not asked."""
 
     def __init__(self, target: str) -> None:
@@ -22,7 +22,7 @@ class OddGate(Gate):
 
         class Odd(answering):  # type: ignore[misc, valid-type]
             def _answer(self, status: int, headers: list[tuple[str, str]], content: bytes) -> None:
-                odd = _ANSWERS.get(self.gate.rules.get(self.gate.seen[-1].operation))
+                odd = _ANSWERS.get(self.proxy.rules.get(self.proxy.seen[-1].operation))
                 if odd is None:
                     super()._answer(status, headers, content)
                 else:

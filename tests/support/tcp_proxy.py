@@ -1,4 +1,4 @@
-"""A proxy that does to TCP connections what networks do: it stands before a server and breaks what it is told to."""
+"""A proxy in front of a server that does to TCP connections what networks do, on demand."""
 
 import asyncio
 import contextlib
@@ -23,24 +23,25 @@ Way = Literal["request", "answer"]
 class Fault:
     """What happens to a connection once ``after_bytes`` of it have passed in the direction ``of``.
 
-    ``silence``: nothing goes on any more, either way. ``reset``: broken off (RST). ``cut``: ended in good order (FIN).
-    ``flip``: one bit is turned over. ``delay``: each chunk comes ``seconds`` late. ``refuse``: nobody listens.
+    ``silence``: nothing is forwarded any more, either way. ``reset``: reset (RST). ``cut``: closed properly (FIN).
+    ``flip``: one bit is inverted. ``delay``: each chunk arrives ``seconds`` late. ``refuse``: the port is closed.
     """
 
     kind: Kind = "pass"
     of: Way = "answer"
     after_bytes: int = 0
     seconds: float = 0.0
-    connections: int | None = None  # so many suffer it, those that follow do not; ``None``: all
+    connections: int | None = None
+    """How many connections suffer it, before those that do not; None: all."""
 
     def __str__(self) -> str:
         return f"{self.kind}-{self.of}-{self.after_bytes}-{self.connections or 'all'}"
 
 
 class TcpProxy:
-    """Listens on loopback and passes everything on to ``target``, the URL of a server, until told otherwise.
+    """Listens on loopback and forwards everything to ``target``, the URL of a server, until a method changes that.
 
-    Used with ``with``; its methods may be called from any thread.
+    A context manager; its methods may be called from any thread.
     """
 
     def __init__(self, target: str, *, host: str = "127.0.0.1") -> None:
@@ -70,18 +71,18 @@ class TcpProxy:
         self._loop.close()
 
     def suffer(self, fault: Fault) -> None:
-        """Let new connections suffer it. Present ones are ended, so that they are made anew."""
+        """Have new connections suffer it. Present ones are closed, so that clients connect again."""
         self._do(self._change(fault))
 
     def heal(self) -> None:
         self.suffer(Fault())
 
     def fall_silent(self) -> None:
-        """Let nothing through any more, neither on present connections nor on new ones, without ending any."""
+        """Forward nothing any more, neither on present connections nor on new ones, without closing any."""
         self._do(self._silence())
 
     def deafen_present(self) -> None:
-        """Let nothing through any more on present connections, without ending any; new ones are as ever."""
+        """Forward nothing any more on present connections, without closing any; new ones work as before."""
         self._do(self._silence_present())
 
     def _do(self, what: Coroutine[Any, Any, None]) -> None:
@@ -89,7 +90,9 @@ class TcpProxy:
 
     async def _listen(self) -> None:
         listener = socket.create_server((self._host, self._port))
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)  # so that a sender feels a slow line
+        listener.setsockopt(
+            socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES
+        )  # so that a sender notices a slow connection
         self._server = await asyncio.start_server(self._pass_on, sock=listener)
         self._port = listener.getsockname()[1]
 
@@ -130,7 +133,7 @@ class TcpProxy:
 
 
 class _Passage:
-    """One connection, passed on both ways until either side ends it."""
+    """One connection, forwarded both ways until either side closes it."""
 
     def __init__(self, fault: Fault, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.is_silent = False
@@ -165,26 +168,26 @@ class _Passage:
                 return
 
     async def _harmed(self, direction: str, data: bytes, passed_bytes: int) -> bytes:
-        fault, room = self._fault, self._fault.after_bytes - passed_bytes
-        if fault.kind == "silence" and direction == fault.of and room <= 0:
+        fault, rest_bytes = self._fault, self._fault.after_bytes - passed_bytes
+        if fault.kind == "silence" and direction == fault.of and rest_bytes <= 0:
             self.is_silent = True
         if self.is_silent:
             await asyncio.Event().wait()
-        if direction != fault.of or room >= len(data):
+        if direction != fault.of or rest_bytes >= len(data):
             return data
         match fault.kind:
             case "delay":
                 await asyncio.sleep(fault.seconds)
             case "silence" | "cut":
-                return data[: max(0, room)]
-            case "flip" if room >= 0:
-                return data[:room] + bytes([data[room] ^ 1]) + data[room + 1 :]
+                return data[: max(0, rest_bytes)]
+            case "flip" if rest_bytes >= 0:
+                return data[:rest_bytes] + bytes([data[rest_bytes] ^ 1]) + data[rest_bytes + 1 :]
             case "reset":
-                await self._break_off(data[: max(0, room)] if direction == "answer" else b"")
+                await self._break_off(data[: max(0, rest_bytes)] if direction == "answer" else b"")
         return data
 
     async def _break_off(self, last: bytes) -> None:
-        """Let what came before arrive, which a reset would else overtake."""
+        """Let the data before it arrive, which a reset would otherwise discard."""
         connection = self._writer.get_extra_info("socket")
         self._writer.write(last)
         while self._writer.transport.get_write_buffer_size() or _unsent_bytes(connection):

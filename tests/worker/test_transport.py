@@ -7,12 +7,12 @@ import pytest
 from celery import Celery
 
 from clipzy_storage import celery_config
-from clipzy_storage.config.settings import Settings
+from clipzy_storage.config.environment import settings_from_env
 
 
 def connection_to(url: str) -> Any:
     app = Celery("test", set_as_current=False)
-    app.conf.update(celery_config.celery_settings(Settings.from_env({"REDIS_URL": url})))
+    app.conf.update(celery_config.celery_settings(settings_from_env({"REDIS_URL": url})))
     with app.connection_for_write() as connection:
         return connection.info()["ssl"]
 

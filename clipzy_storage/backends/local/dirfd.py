@@ -1,4 +1,7 @@
-"""Steps on one folder at a time, by descriptor, so that no symbolic link can lead elsewhere. All raise ``OSError``."""
+"""Directories by descriptor, opened one level at a time, so that no symbolic link can lead elsewhere.
+
+All functions may raise ``OSError``.
+"""
 
 import errno
 import hashlib
@@ -10,21 +13,24 @@ from contextlib import contextmanager, suppress
 
 from clipzy_storage.errors import StorageUnavailable
 
-FILE_MODE, _FOLDER_MODE = 0o640, 0o750
+FILE_MODE, _DIRECTORY_MODE = 0o640, 0o750
 ROOT = os.O_RDONLY | os.O_DIRECTORY
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK  # without O_NONBLOCK, opening a fifo would wait for its writer
 NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-_FOLDER = ROOT | os.O_NOFOLLOW
+_DIRECTORY = ROOT | os.O_NOFOLLOW
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
-BLOCKED = {errno.ENOTDIR, errno.ELOOP}  # a file or a symbolic link where a folder should be
+BLOCKED = {errno.ENOTDIR, errno.ELOOP}
+"""A file or a symbolic link where a directory should be."""
 _NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 MARKER_SUFFIX = ".taken"
+"""Of the file that reserves a key during ``link_once`` if there are no hard links."""
 _MARKER_WAIT_SECONDS = 2.0
 
 
 @contextmanager
 def opened(descriptor: int) -> Iterator[int]:
+    """Close the descriptor at the end."""
     try:
         yield descriptor
     finally:
@@ -32,136 +38,142 @@ def opened(descriptor: int) -> Iterator[int]:
 
 
 @contextmanager
-def descend(start: int, folders: Sequence[str], *, create: bool = False) -> Iterator[int]:
-    """The folder so far below ``start``, following no symbolic link. Raises ``OSError``."""
-    folder = os.dup(start)
+def open_descendant(start: int, names: Sequence[str], *, create: bool = False) -> Iterator[int]:
+    """The directory at the path ``names`` below ``start``, following no symbolic link; closed at the end."""
+    directory = os.dup(start)
     try:
-        for name in folders:
-            deeper = enter(folder, name, create=create)
-            os.close(folder)
-            folder = deeper
-        yield folder
+        for name in names:
+            deeper = open_subdirectory(directory, name, create=create)
+            os.close(directory)
+            directory = deeper
+        yield directory
     finally:
-        os.close(folder)
+        os.close(directory)
 
 
-def enter(folder: int, name: str, *, create: bool) -> int:
+def open_subdirectory(directory: int, name: str, *, create: bool) -> int:
+    """A descriptor of the directory ``name`` in this one, which is durable if it was created."""
     try:
-        return os.open(name, _FOLDER, dir_fd=folder)
+        return os.open(name, _DIRECTORY, dir_fd=directory)
     except FileNotFoundError:
         if not create:
             raise
     with suppress(FileExistsError):
-        os.mkdir(name, _FOLDER_MODE, dir_fd=folder)
-    _sync_folder(folder)
-    return os.open(name, _FOLDER, dir_fd=folder)
+        os.mkdir(name, _DIRECTORY_MODE, dir_fd=directory)
+    _sync_directory(directory)
+    return os.open(name, _DIRECTORY, dir_fd=directory)
 
 
-def _sync_folder(folder: int) -> None:
+def _sync_directory(directory: int) -> None:
     try:
-        os.fsync(folder)
+        os.fsync(directory)
     except OSError as error:
-        if error.errno not in {errno.EINVAL, errno.ENOTSUP}:  # some filesystems cannot sync a folder by itself
+        if error.errno not in {errno.EINVAL, errno.ENOTSUP}:  # some filesystems cannot sync a directory
             raise
 
 
-def status_of(folder: int, name: str) -> os.stat_result:
-    """Of a regular file; anything else counts as missing. Raises ``OSError``."""
-    status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+def status_of(directory: int, name: str) -> os.stat_result:
+    """The status of a regular file; anything else counts as missing."""
+    status = os.stat(name, dir_fd=directory, follow_symlinks=False)
     if not stat.S_ISREG(status.st_mode):
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
     return status
 
 
-def size_bytes(folder: int, name: str) -> int:
-    """Size of a regular file; anything else counts as missing. Raises ``OSError``."""
-    return status_of(folder, name).st_size
+def size_bytes(directory: int, name: str) -> int:
+    """Size of a regular file; anything else counts as missing."""
+    return status_of(directory, name).st_size
 
 
-def clock(folder: int) -> float:
-    """The time by the clock that dates the files around this folder: a network filesystem's may differ from ours.
+def clock(directory: int) -> float:
+    """The time by the clock that dates the files in this directory: that of a network filesystem may differ from ours.
 
-    Raises ``OSError`` where the folder may not be touched.
+    Raises ``OSError`` if this user may not set the times of the directory.
     """
-    os.utime(folder)
-    return os.fstat(folder).st_mtime
+    os.utime(directory)
+    return os.fstat(directory).st_mtime
 
 
-def names(folder: int) -> set[str]:
-    with os.scandir(folder) as entries:
+def names_in(directory: int) -> set[str]:
+    """The names of everything in the directory."""
+    with os.scandir(directory) as entries:
         return {entry.name for entry in entries}
 
 
-def link_once(source_folder: int, source: str, folder: int, name: str, key: str) -> None:
-    """Give the file its second name, durably, unless that name is taken: then ``FileExistsError``."""
+def link_once(source_directory: int, source: str, directory: int, name: str, key: str) -> None:
+    """Give the file ``source`` the name ``name`` as well, durably. Raises ``FileExistsError`` if that is taken."""
     try:
-        os.link(source, name, src_dir_fd=source_folder, dst_dir_fd=folder, follow_symlinks=False)
+        os.link(source, name, src_dir_fd=source_directory, dst_dir_fd=directory, follow_symlinks=False)
     except OSError as error:
-        # Over NFS a repeated request may report failure although the first one worked: two names prove that it did.
-        if os.stat(source, dir_fd=source_folder, follow_symlinks=False).st_nlink != 2:
+        # Over NFS a repeated request may report failure although the first one worked: two names show that it did.
+        if os.stat(source, dir_fd=source_directory, follow_symlinks=False).st_nlink != 2:
             if error.errno not in _NO_HARD_LINKS:
                 raise
-            _rename_once(source_folder, source, folder, name, key)
-    _sync_folder(folder)
+            _rename_once(source_directory, source, directory, name, key)
+    _sync_directory(directory)
 
 
-def _rename_once(source_folder: int, source: str, folder: int, name: str, key: str) -> None:
+def _rename_once(source_directory: int, source: str, directory: int, name: str, key: str) -> None:
     marker = hashlib.sha256(key.encode()).hexdigest() + MARKER_SUFFIX
-    _take_marker(source_folder, marker)
+    _take_marker(source_directory, marker)
     try:
         with suppress(FileNotFoundError):
-            os.stat(name, dir_fd=folder, follow_symlinks=False)
+            os.stat(name, dir_fd=directory, follow_symlinks=False)
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
-        os.rename(source, name, src_dir_fd=source_folder, dst_dir_fd=folder)
+        os.rename(source, name, src_dir_fd=source_directory, dst_dir_fd=directory)
     finally:
-        os.unlink(marker, dir_fd=source_folder)
+        os.unlink(marker, dir_fd=source_directory)
 
 
-def _take_marker(folder: int, marker: str) -> None:
-    """Wait for the marker to be free. One that a dead writer left behind stays until the sweep."""
+def _take_marker(directory: int, marker: str) -> None:
+    """Wait for the marker to be free. The marker of a killed writer stays until the sweep."""
     deadline = time.monotonic() + _MARKER_WAIT_SECONDS
     while True:
         try:
-            return os.close(os.open(marker, NEW_FILE, 0o600, dir_fd=folder))
+            return os.close(os.open(marker, NEW_FILE, 0o600, dir_fd=directory))
         except FileExistsError as error:
             if time.monotonic() > deadline:
                 raise StorageUnavailable("another writer holds this key; try again") from error
             time.sleep(0.01)
 
 
-def write_small(folder: int, name: str, data: bytes) -> None:
-    with opened(os.open(name, NEW_FILE, FILE_MODE, dir_fd=folder)) as file:
+def write_small(directory: int, name: str, data: bytes) -> None:
+    """Create a file, durably. Raises ``FileExistsError``."""
+    with opened(os.open(name, NEW_FILE, FILE_MODE, dir_fd=directory)) as file:
         os.write(file, data)
         os.fsync(file)
 
 
-def read_small(folder: int, name: str) -> bytes:
-    with opened(os.open(name, READ, dir_fd=folder)) as file:
+def read_small(directory: int, name: str) -> bytes:
+    """The first 4 KiB of a file."""
+    with opened(os.open(name, READ, dir_fd=directory)) as file:
         return os.read(file, 4096)
 
 
 @contextmanager
-def removed_in_the_end(folder: int, name: str) -> Iterator[None]:
+def removed_at_end(directory: int, name: str) -> Iterator[None]:
+    """Remove the file at the end, if it still exists."""
     try:
         yield
     finally:
         with suppress(FileNotFoundError):
-            os.unlink(name, dir_fd=folder)
+            os.unlink(name, dir_fd=directory)
 
 
-def sweep(folder: int, older_than_seconds: float, *, prefix: str) -> int:
+def remove_idle(directory: int, older_than_seconds: float, *, prefix: str) -> int:
+    """Remove the ``idle_files``, and return how many there were."""
     removed = 0
-    for name in untouched(folder, older_than_seconds, prefix=prefix):
-        with suppress(FileNotFoundError, IsADirectoryError):  # removed meanwhile, or nothing of ours
-            os.unlink(name, dir_fd=folder)
+    for name in idle_files(directory, older_than_seconds, prefix=prefix):
+        with suppress(FileNotFoundError, IsADirectoryError):  # removed meanwhile, or not our file
+            os.unlink(name, dir_fd=directory)
             removed += 1
     return removed
 
 
-def untouched(folder: int, older_than_seconds: float, *, prefix: str = "") -> Iterator[str]:
-    """Names of files that nobody has written to for so long."""
-    now = clock(folder)
-    with os.scandir(folder) as entries:
+def idle_files(directory: int, older_than_seconds: float, *, prefix: str = "") -> Iterator[str]:
+    """Names of the files that were last written so long ago, by the clock of the filesystem."""
+    now = clock(directory)
+    with os.scandir(directory) as entries:
         for entry in entries:
             if not entry.name.startswith(prefix):
                 continue

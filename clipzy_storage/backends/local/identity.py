@@ -1,4 +1,4 @@
-"""Who a local storage is: the proof that it works, and its identity, written once and taken back if unused."""
+"""The verification of a local storage, and its identity: written once, removed again if unused."""
 
 import errno
 import os
@@ -8,30 +8,30 @@ from contextlib import suppress
 from clipzy_storage import keys
 from clipzy_storage.backends.local.dirfd import (
     BLOCKED,
-    descend,
     link_once,
-    names,
+    names_in,
+    open_descendant,
     read_small,
-    removed_in_the_end,
+    removed_at_end,
     write_small,
 )
 
-_OWN_FOLDER, _ID_NAME = keys.STORAGE_ID.split("/")
+OWN_DIRECTORY, _ID_NAME = keys.STORAGE_ID.split("/")
 
 
-def prove(root: int) -> None:
+def verify(root: int) -> None:
     """Write, read and remove a file. Raises ``OSError``."""
     name, token = secrets.token_hex(16), secrets.token_bytes(32)
-    with descend(root, keys.PROBE.split("/"), create=True) as probe, removed_in_the_end(probe, name):
+    with open_descendant(root, keys.PROBE.split("/"), create=True) as probe, removed_at_end(probe, name):
         write_small(probe, name, token)
         if read_small(probe, name) != token:
-            raise OSError(errno.EIO, "what was written reads back otherwise")
+            raise OSError(errno.EIO, "a test file is read back with other content")
 
 
 def write_identity(own: int, probe: int) -> bool:
-    """Whether this process came first and wrote it."""
+    """Write a new identity; false if another process has written one first. Raises ``OSError``."""
     name = secrets.token_hex(16)
-    with removed_in_the_end(probe, name):
+    with removed_at_end(probe, name):
         write_small(probe, name, f"{secrets.token_hex(16)}\n".encode())
         try:
             link_once(probe, name, own, _ID_NAME, keys.STORAGE_ID)
@@ -41,7 +41,7 @@ def write_identity(own: int, probe: int) -> bool:
 
 
 def read_identity(root: int) -> bytes | None:
-    """The identity as it is written there: ``None`` where it is missing, empty where it cannot be read."""
+    """The identity as it is stored: None if it is missing, empty if it is not readable. Raises ``OSError``."""
     try:
         return read_small(root, keys.STORAGE_ID)
     except FileNotFoundError:
@@ -52,20 +52,22 @@ def read_identity(root: int) -> bytes | None:
         raise
 
 
-def take_back(root: int, identity: bytes | None) -> None:
-    """Remove the identity that was written, unless somebody relies on it, and the emptied folders. Raises ``OSError``.
+def withdraw(root: int, identity: bytes | None) -> None:
+    """Remove ``identity``, which this process wrote, unless another process uses it, and the emptied directories.
 
-    Whoever adopts an identity first makes ``.clipzy/incoming`` and then reads it. So it is first moved aside: who is
-    not seen to have made that folder by now will not find it any more.
+    A process that adopts an identity first creates ``.clipzy/incoming`` and then reads the identity. So the identity is
+    first renamed: a process that has not created that directory by now will not find the identity any more.
+
+    Raises ``OSError``, also if the directories are not empty.
     """
-    with descend(root, [_OWN_FOLDER]) as own:
+    with open_descendant(root, [OWN_DIRECTORY]) as own:
         aside = secrets.token_hex(16)
-        if identity is not None and identity == read_identity(root) and "incoming" not in names(own):
+        if identity is not None and identity == read_identity(root) and "incoming" not in names_in(own):
             os.rename(_ID_NAME, aside, src_dir_fd=own, dst_dir_fd=own)
-            if "incoming" in names(own):
+            if "incoming" in names_in(own):
                 link_once(own, aside, own, _ID_NAME, keys.STORAGE_ID)
             with suppress(FileNotFoundError):
                 os.unlink(aside, dir_fd=own)
-        if names(own) == {"probe"}:
+        if names_in(own) == {"probe"}:
             os.rmdir("probe", dir_fd=own)
-    os.rmdir(_OWN_FOLDER, dir_fd=root)
+    os.rmdir(OWN_DIRECTORY, dir_fd=root)

@@ -1,37 +1,78 @@
-"""What lies in a folder of a local storage, in the order of whole keys and with its age."""
+"""One file of a local storage that is being read, and listings of directories with the age of files."""
 
+import io
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from clipzy_storage import keys
 from clipzy_storage.backends.base import BlobInfo
-from clipzy_storage.backends.local.dirfd import clock, descend, status_of
+from clipzy_storage.backends.local.dirfd import clock, open_descendant, status_of
+from clipzy_storage.backends.local.errors import os_errors_translated
+from clipzy_storage.backends.local.identity import OWN_DIRECTORY
 from clipzy_storage.errors import BadKey
 
-_OWN_FOLDER = keys.STORAGE_ID.split("/")[:1]
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+
+class RangeReader(io.RawIOBase):
+    """A range of an open file as a seekable file. Closes the descriptor; raises ``StorageError`` for read errors."""
+
+    def __init__(self, file: int, key: str, start: int, length: int | None) -> None:
+        self._file, self._key, self._start = file, key, start
+        rest = max(0, os.fstat(file).st_size - start)
+        self._size = rest if length is None else min(rest, length)
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._position = max(0, offset + (0, self._position, self._size)[whence])
+        return self._position
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        target = memoryview(buffer).cast("B")[: max(0, self._size - self._position)]
+        with os_errors_translated(self._key):
+            count = os.preadv(self._file, [target], self._start + self._position)
+        self._position += count
+        return count
+
+    def close(self) -> None:
+        if not self.closed:
+            os.close(self._file)
+        super().close()
 
 
 def time_of(root: int) -> float | None:
-    """The storage's time; ``None`` where it is mounted read-only, or belongs to another user."""
-    with suppress(OSError), descend(root, _OWN_FOLDER) as own:
+    """The storage's time; None if it is mounted read-only, or belongs to another user."""
+    with suppress(OSError), open_descendant(root, [OWN_DIRECTORY]) as own:
         return clock(own)
     return None
 
 
-def walk(folder: int, prefix: str, *, now: float | None) -> Iterator[BlobInfo]:
-    """Everything below; a folder's name sorts with the slash at its end. Raises ``OSError``."""
-    with os.scandir(folder) as entries:
+def list_files(directory: int, prefix: str, *, now: float | None) -> Iterator[BlobInfo]:
+    """All files below, in the order of their whole keys, of which ``prefix`` is the beginning. Raises ``OSError``.
+
+    ``now`` is ``time_of`` the root; if it is None, no file has an age.
+    """
+    with os.scandir(directory) as entries:
+        # The name of a directory sorts with the slash after it, as in keys.
         names = sorted(entry.name + "/" * entry.is_dir(follow_symlinks=False) for entry in entries)
     for name in names:
         if name.startswith(".nfs") or f"{prefix}{name}" == f"{keys.INCOMING}/":
             continue
-        with suppress(FileNotFoundError, NotADirectoryError, BadKey):  # removed meanwhile, or nothing of ours
+        with suppress(FileNotFoundError, NotADirectoryError, BadKey):  # removed meanwhile, or not our file
             if name.endswith("/"):
-                with descend(folder, [name[:-1]]) as deeper:
-                    yield from walk(deeper, prefix + name, now=now)
+                with open_descendant(directory, [name[:-1]]) as deeper:
+                    yield from list_files(deeper, prefix + name, now=now)
             else:
-                status = status_of(folder, name)
-                # 0 also where the clock was set back since: what seems to come from the future is not old.
+                status = status_of(directory, name)
+                # 0 also if the clock was set back since: a file that seems to be from the future is not old.
                 age_seconds = 0.0 if now is None else max(0.0, now - status.st_mtime)
                 yield BlobInfo(keys.checked(prefix + name), status.st_size, age_seconds)

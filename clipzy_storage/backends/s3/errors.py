@@ -1,4 +1,4 @@
-"""What an S3 service and boto3 complain of, in our own words."""
+"""Errors of an S3 service and of boto3 as our own."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,8 +28,7 @@ from clipzy_storage.errors import (
     StorageUnavailable,
 )
 
-# Mistakes in what boto3 was given: no answer of the service can mend them.
-OWN_FAULTS = (
+SETTINGS_ERRORS = (
     ConfigParseError,
     InvalidRegionError,
     NoCredentialsError,
@@ -37,44 +36,45 @@ OWN_FAULTS = (
     PartialCredentialsError,
     ProfileNotFound,
 )
+"""Mistakes in boto3's settings: only an operator can correct them."""
 
 _MISSING = {"NoSuchKey", "NoSuchUpload", "404", "NotFound"}
 _FULL = {"QuotaExceeded", "StorageFull", "InsufficientStorage", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded"}
 
 
 class Conflict(StorageUnavailable):
-    """Another request for the same key was under way; to be tried again."""
+    """Another request for the same key was in progress; try again."""
 
 
 class NotSupported(StorageUnavailable):
-    """The service does not know this kind of request."""
+    """The service does not support this kind of request."""
 
 
-class Silent(StorageUnavailable):
-    """The service let a request run out of time."""
+class NoResponse(StorageUnavailable):
+    """A request timed out."""
 
 
 @contextmanager
-def translated(key: str) -> Iterator[None]:
-    """Turn botocore's errors into our own; none of their texts is passed on, since they may name what is secret.
+def boto_errors_translated(key: str) -> Iterator[None]:
+    """Raise errors of botocore as ``StorageError``; their texts are not passed on, since they may contain secrets.
 
     Raises:
         NotFound: there is no such key, or no such multipart upload.
-        AlreadyExists: the condition that there be none was not met.
-        Conflict, NotSupported, StorageFull, StorageUnavailable; ``Silent`` where time ran out.
+        AlreadyExists: a condition was not met.
+        Conflict, NotSupported, NoResponse, StorageFull, StorageUnavailable.
     """
     try:
         yield
     except ClientError as error:
         raise _by_code(error, key) from error
     except (BotoCoreError, OSError) as error:
-        if _ran_out_of_time(error):
-            raise Silent(f"the store does not answer ({type(error).__name__})") from error
-        raise StorageUnavailable(f"the store cannot be reached ({type(error).__name__})") from error
+        if _timed_out(error):
+            raise NoResponse(f"the S3 service does not respond ({type(error).__name__})") from error
+        raise StorageUnavailable(f"the S3 service cannot be reached ({type(error).__name__})") from error
 
 
-def _ran_out_of_time(error: BaseException | None) -> bool:
-    """Whether a timeout began it; botocore names its errors by what was going on, not by why it failed."""
+def _timed_out(error: BaseException | None) -> bool:
+    """Whether a timeout is the cause; botocore names its errors by what it was doing, not by why that failed."""
     while error is not None:
         if isinstance(error, TimeoutError | ReadTimeoutError | ConnectTimeoutError):
             return True
@@ -83,12 +83,12 @@ def _ran_out_of_time(error: BaseException | None) -> bool:
 
 
 def error_code(error: BaseException | None) -> str:
-    """The service's own word for what was wrong, empty where it did not answer."""
+    """The error code in the service's response, empty if there was no response."""
     return str(error.response.get("Error", {}).get("Code") or "") if isinstance(error, ClientError) else ""
 
 
 def error_status(error: BaseException | None) -> int:
-    """The HTTP status of the service's answer, 0 where it did not answer."""
+    """The HTTP status of the service's response, 0 if there was none."""
     return int(error.response["ResponseMetadata"]["HTTPStatusCode"]) if isinstance(error, ClientError) else 0
 
 
@@ -99,83 +99,85 @@ def _by_code(error: ClientError, key: str) -> StorageError:
     if status == 412:
         return AlreadyExists(f"{key} is stored already")
     if status == 409 and code in {"ConditionalRequestConflict", "OperationAborted"}:
-        return Conflict(f"{key} is being written by another")
+        return Conflict(f"{key} is being written by another process")
     if status in {405, 501} or code == "NotImplemented":
-        return NotSupported(f"the store does not know {error.operation_name}")
+        return NotSupported(f"the S3 service does not support {error.operation_name}")
     if status == 507 or code in _FULL:
         return StorageFull("the storage is full; delete something or add space")
-    return StorageUnavailable(f"the store answers {error.operation_name} with {code or status}")
+    return StorageUnavailable(f"the S3 service responds to {error.operation_name} with {code or status}")
 
 
 _KEYS = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-_ELSEWHERE = "the bucket lies in another region. Set AWS_DEFAULT_REGION to the region of the bucket"
+_OTHER_REGION = "the bucket is in another region. Set AWS_DEFAULT_REGION to the region of the bucket"
 _BY_CODE = {
-    "NoSuchBucket": "there is no such bucket. Create it, or set S3_BUCKET_NAME to one that is there",
-    "InvalidBucketName": "that is no name of a bucket. Set S3_BUCKET_NAME to one",
-    "InvalidAccessKeyId": f"the store does not know the access key. Set {_KEYS} to a pair that it knows",
+    "NoSuchBucket": "there is no such bucket. Create it, or set S3_BUCKET_NAME to one that exists",
+    "InvalidBucketName": "that is not a valid name of a bucket. Set S3_BUCKET_NAME to one",
+    "InvalidAccessKeyId": f"the S3 service does not know the access key. Set {_KEYS} to a pair that it knows",
     "SignatureDoesNotMatch": f"the secret key is wrong. Set {_KEYS} to a pair that belongs together",
-    "InvalidToken": "the session token is wrong. Set AWS_SESSION_TOKEN anew, or leave the keys out to use a role",
+    "InvalidToken": "the session token is wrong. Set AWS_SESSION_TOKEN again, or leave the keys out to use a role",
     "ExpiredToken": "the session token has expired. Get new credentials, or leave the keys out to use a role",
-    "PermanentRedirect": _ELSEWHERE,
-    "AuthorizationHeaderMalformed": _ELSEWHERE,
-    "IllegalLocationConstraintException": _ELSEWHERE,
+    "PermanentRedirect": _OTHER_REGION,
+    "AuthorizationHeaderMalformed": _OTHER_REGION,
+    "IllegalLocationConstraintException": _OTHER_REGION,
 }
 _ACCESS = {"AccessDenied", "403", "AllAccessDisabled", "Forbidden", "UnauthorizedAccess"}
-_RIGHTS = {
+_PERMISSIONS = {
     "CreateMultipartUpload": "s3:PutObject",
     "HeadObject": "s3:GetObject",
     "ListObjectsV2": "s3:ListBucket",
     "ListMultipartUploads": "s3:ListBucketMultipartUploads",
 }
 _SKEWED = "RequestTimeTooSkewed"
-_SKEW_MINUTES = 14  # the services bear 15
+_SKEW_MINUTES = 14
+"""A clock that is so far off explains a refused request: services accept up to 15."""
 _UNTRUSTED = ("CERTIFICATE_VERIFY_FAILED", "doesn't match", "WRONG_VERSION_NUMBER", "HTTP_REQUEST")
 
 
-def explained(error: StorageError, *, bucket: str, host: str) -> StorageError | ConfigurationError:
-    """The error as a start shows it: a ``ConfigurationError`` with the remedy, where only a person can mend it."""
-    problem = _problem(error)
+def explained(
+    error: StorageError, *, bucket: str, host: str, now: datetime | None = None
+) -> StorageError | ConfigurationError:
+    """The error at the start: a ``ConfigurationError`` with the remedy if only an operator can fix it.
+
+    ``now`` is the time of this machine.
+    """
+    problem = _problem(error, now or datetime.now(UTC))
     named = f"S3_BUCKET_NAME={bucket} on {host}"
     if problem is not None:
         return ConfigurationError([f"{named}: {problem}."])
     if isinstance(error, NotFound):
-        return StorageUnavailable(f"{named}: what answers is no S3 service. Check AWS_ENDPOINT_URL_S3")
+        return StorageUnavailable(f"{named}: what responds is not an S3 service. Check AWS_ENDPOINT_URL_S3")
     return StorageUnavailable(f"{named}: {error}")
 
 
-def _problem(error: StorageError) -> str | None:
+def _problem(error: StorageError, now: datetime) -> str | None:
     cause = error.__cause__
     code = error_code(cause)
-    if isinstance(cause, ClientError) and (minutes := _minutes_ahead(cause)) is not None:
+    if isinstance(cause, ClientError) and (minutes := _minutes_ahead(cause, now)) is not None:
         way = "ahead of" if minutes > 0 else "behind"
-        return f"this machine's clock is {abs(minutes)} minutes {way} the store's. Set the clock, best by NTP"
+        return f"this machine's clock is {abs(minutes)} minutes {way} that of the S3 service. Set it, best by NTP"
     if code in _BY_CODE:
         return _BY_CODE[code]
     if isinstance(cause, NoCredentialsError):
         return f"no credentials were found. Set {_KEYS}, or AWS_PROFILE, or give this machine a role"
     if isinstance(cause, SSLError) and any(word in str(cause) for word in _UNTRUSTED):
         return "its TLS certificate cannot be trusted. Correct AWS_ENDPOINT_URL_S3, or set AWS_CA_BUNDLE"
-    if isinstance(cause, OWN_FAULTS):
+    if isinstance(cause, SETTINGS_ERRORS):
         return f"boto3 cannot use its settings ({type(cause).__name__}). Correct them"
     if isinstance(cause, ClientError) and code in _ACCESS:
-        right = _RIGHTS.get(cause.operation_name, f"s3:{cause.operation_name}")
-        remedy = f"Check whether that is your bucket, and grant {right} as the policy in docs/storage.md does"
-        return f"the store denies {cause.operation_name}. {remedy}"
+        permission = _PERMISSIONS.get(cause.operation_name, f"s3:{cause.operation_name}")
+        remedy = f"Check whether that is your bucket, and grant {permission} as the policy in docs/storage.md does"
+        return f"the S3 service denies {cause.operation_name}. {remedy}"
     if isinstance(error, NotSupported):
         return f"{error}, which Clipzy needs. Check AWS_ENDPOINT_URL_S3, or use another service"
     return None
 
 
-def _minutes_ahead(cause: ClientError) -> int | None:
-    """How far our clock is off, where that is why a request was refused; some services say no more than denied."""
+def _minutes_ahead(cause: ClientError, now: datetime) -> int | None:
+    """How far our clock is off, if that is why a request was refused; some services respond with access denied."""
     if error_code(cause) not in {_SKEWED, *_ACCESS}:
         return None
-    said = cause.response["ResponseMetadata"].get("HTTPHeaders", {}).get("date")
-    if said is None:
+    date = cause.response["ResponseMetadata"].get("HTTPHeaders", {}).get("date")
+    if date is None:
         return 0 if error_code(cause) == _SKEWED else None
-    minutes = round((_now() - parsedate_to_datetime(said)).total_seconds() / 60)
+    minutes = round((now - parsedate_to_datetime(date)).total_seconds() / 60)
     return minutes if abs(minutes) >= _SKEW_MINUTES or error_code(cause) == _SKEWED else None
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

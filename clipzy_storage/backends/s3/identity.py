@@ -1,4 +1,4 @@
-"""Who a bucket is: the proof that it works, and its identity, written once and taken back if unused."""
+"""The verification of a bucket, and its identity: written once, removed again if unused."""
 
 import logging
 import re
@@ -11,17 +11,19 @@ from clipzy_storage.backends.s3.client import S3Client
 from clipzy_storage.backends.s3.errors import Conflict, NotSupported, error_status
 from clipzy_storage.errors import AlreadyExists, ConfigurationError, NotFound, StorageError, StorageUnavailable
 
-ADOPTED = f"{keys.INCOMING}/adopted"  # there once anybody but its writer relies on the identity
-SETTLE_SECONDS = 1.0  # in which all have written who start together, where the service keeps no conditions
+ADOPTED = f"{keys.INCOMING}/adopted"
+"""Exists once a process other than its writer uses the identity."""
+SETTLE_SECONDS = 1.0
+"""How long processes that start together wait for each other's identity, without conditional writes."""
 
 _FORM = re.compile(rb"[0-9a-f]{32}\n")
-_TRIES = 20
+_RACE_ATTEMPTS = 20
 
 log = logging.getLogger(__name__)
 
 
 class S3Identity:
-    """The identity of one bucket as one process has come to know it."""
+    """The identity of one bucket as one process knows it."""
 
     def __init__(self, client: S3Client) -> None:
         self._client = client
@@ -29,8 +31,8 @@ class S3Identity:
         self._is_ours = False
         self._conditional = False
 
-    def prove(self) -> bool:
-        """Do all that will be done, on a file that is removed again; whether its second writing was refused as asked.
+    def verify(self) -> bool:
+        """Try every operation on a test object; returns whether the service supports conditional writes.
 
         Raises what ``S3Client.call`` raises.
         """
@@ -38,36 +40,35 @@ class S3Identity:
         self._client.call("put_object", Key=key, Body=token)
         try:
             self._use(key, token)
-            keeps_conditions = self._keeps_conditions(key, token)
+            conditional = self._has_conditional_writes(key, token)
         except StorageError:
-            with suppress(StorageError):  # the first trouble is the one to tell of
+            with suppress(StorageError):  # the first error is the one to report
                 self._client.call("delete_object", Key=key)
             raise
         self._client.call("delete_object", Key=key)
         if self._client.has(key):
-            raise StorageUnavailable("what was deleted from the store is still there")
-        meaning = "yes" if keeps_conditions else "no; a key is looked for before it is written"
-        log.info("storage.conditional_writes: %s", meaning)
-        return keeps_conditions
+            raise StorageUnavailable("the S3 service still returns a deleted test object")
+        log.info("storage.conditional_writes: %s", "yes" if conditional else "no; keys are checked before a write")
+        return conditional
 
     def _use(self, key: str, token: bytes) -> None:
         if self._client.read(key) != token:
-            raise StorageUnavailable("what was written to the store reads back otherwise")
-        if key not in [found["Key"] for found in self._client.listed(key)]:
-            raise StorageUnavailable("what was written to the store is not in its listing")
+            raise StorageUnavailable("the S3 service returns a test object with other content")
+        if key not in [found["Key"] for found in self._client.list_objects(key)]:
+            raise StorageUnavailable("the S3 service does not list a test object")
         self._client.call("create_multipart_upload", Key=key)
         if not self._client.abort_all(key):
-            raise StorageUnavailable("a multipart upload that was begun is not in the store's listing")
+            raise StorageUnavailable("the S3 service does not list a multipart upload")
 
     def agree(self, *, conditional: bool) -> str:
-        """The identity that whoever came first has written; ``conditional``: the service keeps conditions.
+        """The identity that the first process wrote; ``conditional``: the service supports conditional writes.
 
         Raises:
-            ConfigurationError: what is there is none.
+            ConfigurationError: the stored identity is damaged.
             StorageUnavailable.
         """
         self._conditional = conditional
-        for _ in range(_TRIES):
+        for _ in range(_RACE_ATTEMPTS):
             if self._read() is None:
                 self._is_ours = self._write(f"{secrets.token_hex(16)}\n".encode())
             if not self._is_ours:
@@ -75,38 +76,38 @@ class S3Identity:
             self._known = self._read()
             if self._known is not None:
                 return self._known.decode().strip()
-        raise StorageUnavailable(f"{keys.STORAGE_ID} comes and goes; other processes are starting or stopping")
+        raise StorageUnavailable(f"other processes write and remove {keys.STORAGE_ID} all the time; try again")
 
     def check(self) -> None:
-        """Raise ``StorageUnavailable`` where the bucket is not, or no longer, the one that was agreed on."""
+        """Raise ``StorageUnavailable`` unless the bucket still has the identity that was agreed on."""
         if self._known is None or self._read() != self._known:
             raise StorageUnavailable("the bucket is not the one seen at start")
 
-    def take_back(self) -> None:
-        """Remove the identity, if this process wrote it and nobody relies on it."""
+    def withdraw(self) -> None:
+        """Remove the identity, if this process wrote it and no other process uses it."""
         if not self._is_ours:
             return
         self._is_ours = False
         if self._is_in_use():
             return
         self._client.call("delete_object", Key=keys.STORAGE_ID)
-        if self._client.has(ADOPTED):  # meanwhile; who adopts it reads it once more after saying so
+        if self._client.has(ADOPTED):  # meanwhile; a process that adopts it writes that first and then reads it again
             self._write(self._known or b"")
 
-    def _keeps_conditions(self, key: str, token: bytes) -> bool:
+    def _has_conditional_writes(self, key: str, token: bytes) -> bool:
         try:
             self._client.call("put_object", Key=key, Body=token, IfNoneMatch="*")
         except (AlreadyExists, Conflict):
             return True
         except StorageUnavailable as error:
-            # The same request was taken without the condition, so it is the condition that is refused.
+            # The same request was accepted without the condition, so the condition is what the service refuses.
             if isinstance(error, NotSupported) or error_status(error.__cause__) == 400:
                 return False
             raise
         return False
 
     def _write(self, identity: bytes) -> bool:
-        """Whether it is ours that stands."""
+        """Whether this process' identity is the one that is stored."""
         if not self._conditional:
             self._client.call("put_object", Key=keys.STORAGE_ID, Body=identity)
             time.sleep(SETTLE_SECONDS)
@@ -131,4 +132,4 @@ class S3Identity:
     def _is_in_use(self) -> bool:
         if self._client.has(ADOPTED) or self._read() != self._known:
             return True
-        return any(next(self._client.listed(folder), None) for folder in ("uploads/", "jobs/", "results/"))
+        return any(next(self._client.list_objects(prefix), None) for prefix in ("uploads/", "jobs/", "results/"))

@@ -1,25 +1,27 @@
-"""One object of a bucket on its way out."""
+"""One object of a bucket that is being read."""
 
 import hashlib
 import io
 from typing import TYPE_CHECKING, Any
 
 from clipzy_storage.backends.s3.client import S3Client, metadata_of
-from clipzy_storage.backends.s3.errors import translated
+from clipzy_storage.backends.s3.errors import boto_errors_translated
 from clipzy_storage.backends.s3.writer import DIGEST
 from clipzy_storage.errors import AlreadyExists, Damaged, StorageUnavailable
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-BLOCK_BYTES = 128 << 10  # what is lost, at most, where a stream breaks
-REOPENINGS = 3  # of a stream that brings less than a block, before it is given up
+STREAM_BLOCK_BYTES = 128 << 10
+"""How much is read from a stream at a time, and lost at most if it breaks."""
+MAX_REOPENINGS = 3
+"""How often a stream is opened again that delivered less than a block."""
 
 
-class S3Window(io.RawIOBase):
-    """A range of an object as a seekable file. A stream that breaks is opened again where it broke.
+class RangeReader(io.RawIOBase):
+    """A range of an object as a seekable file. A stream that breaks is opened again at the position where it broke.
 
-    An object that carries its digest is compared with it where it is read in one go from its first byte to its last.
+    An object that is read from its first byte to its last without a seek is compared with its digest, if it has one.
     """
 
     def __init__(self, client: S3Client, key: str, start: int, length: int | None) -> None:
@@ -51,12 +53,12 @@ class S3Window(io.RawIOBase):
         return position
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
-        """Raises ``StorageUnavailable``, and ``Damaged`` where the bytes are not those that were stored."""
-        room = memoryview(buffer).cast("B")[: min(BLOCK_BYTES, max(0, self._size - self._position))]
-        if not room:
+        """Raises ``StorageUnavailable``, and ``Damaged`` if the bytes are not those that were stored."""
+        target = memoryview(buffer).cast("B")[: min(STREAM_BLOCK_BYTES, max(0, self._size - self._position))]
+        if not target:
             return 0
-        data = self._next(len(room))
-        room[: len(data)] = data
+        data = self._next(len(target))
+        target[: len(data)] = data
         self._position += len(data)
         if self._sha256 is not None:
             self._compare(data)
@@ -72,28 +74,28 @@ class S3Window(io.RawIOBase):
                 return self._read(size)
             except StorageUnavailable:
                 self._drop_stream()
-                if abs(self._position - self._broke_at) >= BLOCK_BYTES:
+                if abs(self._position - self._broke_at) >= STREAM_BLOCK_BYTES:
                     self._failures, self._broke_at = 0, self._position
                 self._failures += 1
-                if self._failures > REOPENINGS:
+                if self._failures > MAX_REOPENINGS:
                     raise
 
     def _read(self, size: int) -> bytes:
         if self._stream is None:
             first, last = self._start + self._position, self._start + self._size - 1
             try:
-                answer = self._client.call(
+                response = self._client.call(
                     "get_object", Key=self._key, Range=f"bytes={first}-{last}", IfMatch=self._etag
                 )
-            except AlreadyExists as error:  # another than the one that was opened
+            except AlreadyExists as error:  # the object is not the one that was opened
                 raise Damaged(f"{self._key} was replaced while it was read") from error
-            self._stream = answer["Body"]
-            if answer["ContentLength"] != last - first + 1:
-                raise StorageUnavailable("the store answers with another part of the file than was asked for")
-        with translated(self._key):
+            self._stream = response["Body"]
+            if response["ContentLength"] != last - first + 1:
+                raise StorageUnavailable("the S3 service sends another range than was requested")
+        with boto_errors_translated(self._key):
             data: bytes = self._stream.read(size)
         if not data:
-            raise StorageUnavailable("the store ended an answer too early")
+            raise StorageUnavailable("the response of the S3 service is truncated")
         return data
 
     def _compare(self, data: bytes) -> None:

@@ -1,7 +1,7 @@
-"""How boto3 is told to reach a service: which service it is shows in its address, and settings depend on that.
+"""The configuration of boto3, which depends on whether the endpoint is AWS or another service.
 
 boto3 finds endpoint, region and credentials by itself (environment, profile, role); nothing of that passes through
-our settings. Whatever service answers, requests and links are signed with SigV4.
+our settings. Requests and links are signed with SigV4 for every service.
 """
 
 from collections.abc import Iterator
@@ -14,10 +14,11 @@ import boto3.session
 from botocore.client import Config
 from botocore.exceptions import BotoCoreError
 
-from clipzy_storage.backends.s3.errors import OWN_FAULTS
+from clipzy_storage.backends.s3.errors import SETTINGS_ERRORS
 from clipzy_storage.errors import ConfigurationError, StorageUnavailable
 
-DEFAULT_REGION = "us-east-1"  # what services other than AWS take when none is named
+DEFAULT_REGION = "us-east-1"
+"""What services other than AWS expect if no region is set."""
 AWS_CHECKSUM = "CRC32"
 
 _AWS = (
@@ -32,16 +33,19 @@ _AWS = (
 
 @dataclass(frozen=True)
 class Timeouts:
-    """How long one request may be held up by a store that keeps silent: ``tries`` times the longest, and pauses."""
+    """How long one request may take if the service does not respond: ``tries`` times the longer one, plus pauses."""
 
-    connect_seconds: float = 5.0  # to connect, and for each block that is sent
-    read_seconds: float = 15.0  # for the answer, and for each block of it
+    connect_seconds: float = 5.0
+    """To connect, and for each block that is sent."""
+    read_seconds: float = 15.0
+    """For the response, and for each block of it."""
     tries: int = 3
+    """How often a request is sent."""
 
 
 @dataclass(frozen=True)
 class Connection:
-    """boto3's clients: ``api`` asks the service, ``signer`` signs links to its public address."""
+    """boto3's clients: ``api`` sends requests, ``signer`` signs links to the public endpoint."""
 
     session: Any
     api: Any
@@ -49,23 +53,27 @@ class Connection:
     on_aws: bool
 
 
-def connect(*, addressing_style: str, public_endpoint_url: str | None, timeouts: Timeouts) -> Connection:
-    """Set boto3 up; nothing is asked of the store yet, though maybe of whoever gives the credentials.
+def connect(
+    *, addressing_style: str, public_endpoint_url: str | None, timeouts: Timeouts, on_aws: bool | None = None
+) -> Connection:
+    """Set boto3 up. Sends no request to the service yet, but may send one to the provider of the credentials.
+
+    ``on_aws``: whether the service is AWS; None to decide by its address.
 
     Raises:
         ConfigurationError: boto3 finds no region, profile or endpoint that can be used.
-        StorageUnavailable: the credentials of a role cannot be had now.
+        StorageUnavailable: the credentials of a role are unavailable now.
     """
-    with _complained_of():
+    with _setup_errors_translated():
         session = boto3.session.Session()
         region = session.region_name
         plain = session.client("s3", region_name=region or DEFAULT_REGION)
-        on_aws = is_aws(plain.meta.endpoint_url)
+        on_aws = is_aws(plain.meta.endpoint_url) if on_aws is None else on_aws
         if on_aws and region is None:
             raise ConfigurationError(
                 ["AWS_DEFAULT_REGION is missing, which AWS needs. Set it to the region of the bucket."]
             )
-        # Where a bucket's name has a dot, which no certificate fits, botocore takes the path in any case.
+        # If a bucket's name has a dot, which no certificate matches, botocore uses the path in any case.
         auto = "virtual" if on_aws else "path"
         style = auto if addressing_style == "auto" else addressing_style
         config = _config(style, on_aws=on_aws, timeouts=timeouts)
@@ -78,11 +86,12 @@ def connect(*, addressing_style: str, public_endpoint_url: str | None, timeouts:
 
 
 def is_aws(endpoint_url: str) -> bool:
+    """Whether this is an endpoint of AWS, in any of its partitions."""
     return (urlsplit(endpoint_url).hostname or "").endswith(_AWS)
 
 
 def _config(style: str, *, on_aws: bool, timeouts: Timeouts) -> Config:
-    # Other services stumble over the newer checksums; content is compared by our own sha256 in any case.
+    # Other services reject the newer checksums; content is compared with our own sha256 in any case.
     checksums = "when_supported" if on_aws else "when_required"
     return Config(
         signature_version="s3v4",
@@ -97,15 +106,17 @@ def _config(style: str, *, on_aws: bool, timeouts: Timeouts) -> Config:
 
 
 @contextmanager
-def _complained_of() -> Iterator[None]:
+def _setup_errors_translated() -> Iterator[None]:
     try:
         yield
-    except OWN_FAULTS as error:
+    except SETTINGS_ERRORS as error:
         raise ConfigurationError(
             [f"boto3 cannot be set up: {str(error).rstrip('.')}. Correct its settings."]
         ) from error
-    except BotoCoreError as error:  # who gives the credentials of a role does not answer
-        raise StorageUnavailable(f"credentials for the store cannot be had now ({type(error).__name__})") from error
-    except ValueError as error:  # an endpoint that is no URL; the text repeats it, with any password in it
-        problem = "AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL is no address. Set it to http://host:port or https://…."
+    except BotoCoreError as error:  # the provider of a role's credentials does not respond
+        raise StorageUnavailable(
+            f"credentials for the S3 service are unavailable now ({type(error).__name__})"
+        ) from error
+    except ValueError as error:  # an endpoint that is not a URL; the text repeats it, with any password in it
+        problem = "AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL is not a URL. Set it to http://host:port or https://…."
         raise ConfigurationError([problem]) from error

@@ -1,24 +1,33 @@
 """Storage in one bucket of an S3 service, for any number of processes on any number of machines."""
 
 import io
-import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from hashlib import sha256 as new_sha256
 from pathlib import Path
 from threading import BoundedSemaphore
 from typing import BinaryIO, Literal
 
+from pydantic import ValidationError
+
 from clipzy_storage import keys
-from clipzy_storage.backends.base import BlobInfo, StorageWriter, copy_through
+from clipzy_storage.backends.base import (
+    READ_BLOCK_BYTES,
+    BlobInfo,
+    StorageWriter,
+    check_kept,
+    check_range,
+    copy_through,
+)
 from clipzy_storage.backends.content_types import content_disposition_of, content_type_of
 from clipzy_storage.backends.s3.client import S3Client, metadata_of
 from clipzy_storage.backends.s3.errors import NotSupported, explained
 from clipzy_storage.backends.s3.identity import ADOPTED, S3Identity
-from clipzy_storage.backends.s3.reader import S3Window
+from clipzy_storage.backends.s3.reader import RangeReader
 from clipzy_storage.backends.s3.session import Timeouts
-from clipzy_storage.backends.s3.writer import DIGEST, S3Writer
+from clipzy_storage.backends.s3.writer import DIGEST, MARKER_INTERVAL_SECONDS, S3Writer, UploadMarker
 from clipzy_storage.errors import (
     AlreadyExists,
     BadKey,
@@ -26,23 +35,27 @@ from clipzy_storage.errors import (
     NotFound,
     StorageError,
     StorageFull,
-    StorageUnavailable,
 )
-from clipzy_storage.keys import folder_of, segments_of
+from clipzy_storage.keys import prefix_segments_of, segments_of
 from clipzy_storage.models.records import Link
 
 SMALLEST_PART_BYTES = 5 << 20
-MOST_PARTS = 9000  # the services take 10,000, all but the last of one size
-PARTS_IN_MEMORY_BYTES = 20 << 20  # on their way, of all files of this process together; two parts in any case
-COPY_BLOCK_BYTES = 1 << 20
-SCRATCH_RESERVE_BYTES = 256 << 20  # what stays free beside a copy, for what is made from it
+MOST_PARTS = 9000
+"""Services accept 10,000 parts, all but the last of one size."""
+PARTS_IN_MEMORY_BYTES = 20 << 20
+"""The parts that are being sent, of all files of this process together; two parts in any case."""
+SCRATCH_RESERVE_BYTES = 256 << 20
+"""The space that stays free next to a copy in scratch, for what is made from it."""
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 class S3Storage:
-    """The ``Storage`` protocol on a bucket. Call ``prepare`` first: it proves the bucket and learns what it can.
+    """The ``StorageBackend`` on a bucket. Call ``prepare`` first: it verifies the bucket and what the service supports.
 
-    A service that ignores conditions (``If-None-Match``) is found out there; a key is then only looked for before it
-    is written.
+    If the service ignores conditional writes (``If-None-Match``), a key is only checked before it is written.
     """
 
     kind: Literal["local", "s3"] = "s3"
@@ -57,81 +70,92 @@ class S3Storage:
         presign_expires_seconds: int = 3600,
         largest_file_bytes: int = 0,
         writer: str = "",
-        timeouts: Timeouts = Timeouts(),  # noqa: B008 - it never changes
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 - it is frozen
+        scratch_reserve_bytes: int = SCRATCH_RESERVE_BYTES,
+        marker_interval_seconds: float = MARKER_INTERVAL_SECONDS,
+        on_aws: bool | None = None,
+        clock: Callable[[], datetime] = _utc_now,
     ) -> None:
-        """Connects at the first call. ``largest_file_bytes`` decides how large the parts of an upload are."""
+        """Connects at the first call. ``largest_file_bytes`` decides how large the parts of an upload are.
+
+        ``on_aws``: whether the service is AWS; None to decide by its address. ``clock`` is that of this machine.
+        """
         self._client = S3Client(
             bucket,
             public_endpoint_url=public_endpoint_url,
             addressing_style=addressing_style,
             presign_expires_seconds=presign_expires_seconds,
             timeouts=timeouts,
+            on_aws=on_aws,
         )
         self._part_bytes = max(SMALLEST_PART_BYTES, -(-largest_file_bytes // MOST_PARTS))
-        self._places = BoundedSemaphore(max(2, PARTS_IN_MEMORY_BYTES // self._part_bytes))
+        self._part_slots = BoundedSemaphore(max(2, PARTS_IN_MEMORY_BYTES // self._part_bytes))
         self._writer = writer
+        self._scratch_reserve_bytes = scratch_reserve_bytes
+        self._marker_interval_seconds = marker_interval_seconds
+        self._clock = clock
         self._identity = S3Identity(self._client)
-        self.tells_writers_apart = False
+        self.has_conditional_writes = False
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         return f"s3://{self._client.bucket} on {self._client.host}"
 
     def prepare(self) -> str:
         host = self._client.host
         try:
-            self.tells_writers_apart = self._identity.prove()
-            return self._identity.agree(conditional=self.tells_writers_apart)
+            self.has_conditional_writes = self._identity.verify()
+            return self._identity.agree(conditional=self.has_conditional_writes)
         except StorageError as error:
             self.retract()
-            raise explained(error, bucket=self._client.bucket, host=host) from error
+            raise explained(error, bucket=self._client.bucket, host=host, now=self._clock()) from error
 
     def retract(self) -> None:
-        with suppress(StorageError):  # out of reach: left to others
-            self._identity.take_back()
+        with suppress(StorageError):  # unreachable: another process will use or remove it
+            self._identity.withdraw()
 
     def check(self) -> None:
         self._identity.check()
 
     @contextmanager
-    def incoming(
+    def open_writer(
         self,
         key: str,
         *,
         content_type: str = "application/octet-stream",
-        may_use_reserve: bool = False,  # noqa: ARG002 - nobody knows how much room there is
+        may_use_reserve: bool = False,  # noqa: ARG002 - the free space of a bucket is unknown
     ) -> Iterator[StorageWriter]:
         segments_of(key)
-        incoming = S3Writer(
+        writer = S3Writer(
             self._client,
             key,
             content_type=content_type,
             writer=self._writer,
             part_bytes=self._part_bytes,
-            places=self._places,
-            conditional=self.tells_writers_apart,
+            part_slots=self._part_slots,
+            conditional=self.has_conditional_writes,
+            marker_interval_seconds=self._marker_interval_seconds,
         )
         try:
-            yield incoming
+            yield writer
         finally:
-            incoming.discard()
+            writer.discard()
 
     def open(self, key: str, *, start: int = 0, length: int | None = None) -> BinaryIO:
         segments_of(key)
-        if start < 0 or (length is not None and length < 0):
-            raise ValueError("a range begins at 0 or later and has a length of 0 or more")
-        return io.BufferedReader(S3Window(self._client, key, start, length))
+        check_range(start, length)
+        return io.BufferedReader(RangeReader(self._client, key, start, length))
 
     def local_copy(
         self, key: str, scratch: Path, *, sha256: str, on_progress: Callable[[], object] = lambda: None
     ) -> Path:
-        needed_bytes = self.info(key).size_bytes + SCRATCH_RESERVE_BYTES
+        needed_bytes = self.info(key).size_bytes + self._scratch_reserve_bytes
         free_bytes = shutil.disk_usage(scratch).free
         if free_bytes < needed_bytes:
             raise StorageFull(f"WORK_DIR has {free_bytes >> 20} MiB free, a copy needs {needed_bytes >> 20} MiB")
         copy, digest = scratch / "source", new_sha256()
         with self.open(key) as stream, _scratch_errors(), copy.open("wb") as file:
-            while block := stream.read(COPY_BLOCK_BYTES):
+            while block := stream.read(READ_BLOCK_BYTES):
                 digest.update(block)
                 file.write(block)
                 on_progress()
@@ -140,15 +164,15 @@ class S3Storage:
         return copy
 
     def copy(self, key: str, to: str, *, sha256: str) -> BlobInfo:
-        """Within the store, where the digest was noted when the object was written; that is, in one piece."""
+        """Inside the S3 service, if the digest is in the object's metadata: it was written in a single request."""
         segments_of(key)
         if self.exists(to):
             raise AlreadyExists(f"{to} is stored already")
         found = self._client.call("head_object", Key=key)
-        noted = metadata_of(found).get(DIGEST)
-        if noted is not None and noted != sha256:
-            raise Damaged(f"{key} is not what was stored: its sha256 was {noted}")
-        if noted is not None:
+        digest = metadata_of(found).get(DIGEST)
+        if digest is not None and digest != sha256:
+            raise Damaged(f"{key} is not what was stored: its sha256 was {digest}")
+        if digest is not None:
             with suppress(NotSupported):
                 return self._copy_within(key, to, size_bytes=found["ContentLength"])
         return copy_through(self, key, to, sha256=sha256, content_type=found["ContentType"])
@@ -168,31 +192,31 @@ class S3Storage:
         return True
 
     def list(self, prefix: str) -> Iterator[BlobInfo]:
-        folder_of(prefix)
-        for found in self._client.listed(prefix):
-            with suppress(BadKey):  # unfinished, or nothing of ours
+        prefix_segments_of(prefix)
+        for found in self._client.list_objects(prefix):
+            with suppress(BadKey):  # unfinished, or not our key
                 yield BlobInfo("/".join(segments_of(found["Key"])), found["Size"], found["AgeSeconds"])
 
     def sweep_incomplete(self, older_than_seconds: float, *, of_writer: str = "") -> int:
-        """Abort what was left of multipart uploads, and remove old proofs."""
+        """Abort multipart uploads, and remove old test objects."""
         swept = 0
-        for marker in self._client.listed(f"{keys.INCOMING}/{of_writer}", older_than_seconds=older_than_seconds):
+        for marker in self._client.list_objects(f"{keys.INCOMING}/{of_writer}", older_than_seconds=older_than_seconds):
             if marker["Key"] != ADOPTED:
                 swept += self._abort_marked(marker["Key"])
         if not of_writer:
             swept += self._abort_unmarked(older_than_seconds)
-            for proof in self._client.listed(f"{keys.PROBE}/", older_than_seconds=older_than_seconds):
-                self._client.call("delete_object", Key=proof["Key"])
+            for probe in self._client.list_objects(f"{keys.PROBE}/", older_than_seconds=older_than_seconds):
+                self._client.call("delete_object", Key=probe["Key"])
                 swept += 1
         return swept
 
-    def unfinished(self, older_than_seconds: float = 0) -> int:
-        uploads = self._client.unfinished(older_than_seconds=older_than_seconds)
-        old = [key for key, _ in uploads if _is_ours(key)]
+    def count_incomplete(self, older_than_seconds: float = 0) -> int:
+        uploads = self._client.list_uploads(older_than_seconds=older_than_seconds)
+        old = [key for key, _ in uploads if _is_key(key)]
         if not old or not older_than_seconds:
             return len(old)
-        markers = list(self._client.listed(f"{keys.INCOMING}/"))  # each is written again as long as its upload grows
-        growing = {self._marked_key(one["Key"]) for one in markers if one["AgeSeconds"] < older_than_seconds}
+        markers = list(self._client.list_objects(f"{keys.INCOMING}/"))  # written again and again while the upload grows
+        growing = {self._marked_key(mark["Key"]) for mark in markers if mark["AgeSeconds"] < older_than_seconds}
         return sum(key not in growing for key in old)
 
     def free_bytes(self) -> int | None:
@@ -206,16 +230,15 @@ class S3Storage:
         return Link(url, expires_at)
 
     def _copy_within(self, key: str, to: str, *, size_bytes: int) -> BlobInfo:
-        """Have the store copy the object, with what was noted on it. Raises ``NotSupported``."""
+        """Have the S3 service copy the object with its metadata. Raises ``NotSupported``."""
         source = {"Bucket": self._client.bucket, "Key": key}
-        self._client.call("copy_object", Key=to, CopySource=source).tells("CopyObjectResult")
+        self._client.call("copy_object", Key=to, CopySource=source).require("CopyObjectResult")
         copied = self.info(to)
-        if copied.size_bytes != size_bytes:
-            raise StorageUnavailable("the store kept fewer or more bytes than it was to copy")
+        check_kept(copied.size_bytes, size_bytes)
         return copied
 
     def _abort_marked(self, marker: str) -> int:
-        """Abort the multipart uploads of the key that the marker names; how many there were."""
+        """Abort the multipart uploads of the key that the marker names; returns their number."""
         key = self._marked_key(marker)
         if key is None:
             return 0
@@ -224,28 +247,28 @@ class S3Storage:
         return aborted
 
     def _abort_unmarked(self, older_than_seconds: float) -> int:
-        """Abort old multipart uploads of keys of ours that no marker names any more; how many there were."""
+        """Abort old multipart uploads of our keys that have no marker any more; returns their number."""
         uploads = [
-            found for found in self._client.unfinished(older_than_seconds=older_than_seconds) if _is_ours(found[0])
+            found for found in self._client.list_uploads(older_than_seconds=older_than_seconds) if _is_key(found[0])
         ]
         if not uploads:
             return 0
-        marked = {self._marked_key(marker["Key"]) for marker in self._client.listed(f"{keys.INCOMING}/")}
+        marked = {self._marked_key(marker["Key"]) for marker in self._client.list_objects(f"{keys.INCOMING}/")}
         strays = [(key, upload_id) for key, upload_id in uploads if key not in marked]
         for key, upload_id in strays:
             self._client.abort(key, upload_id)
         return len(strays)
 
     def _marked_key(self, marker: str) -> str | None:
-        """The key that a marker stands for; ``None`` where its writer has just come to its end."""
+        """The key that a marker names; None if its writer has just removed it, or if it is damaged."""
         if marker == ADOPTED:
             return None
-        with suppress(NotFound):
-            return str(json.loads(self._client.read(marker))["key"])
+        with suppress(NotFound, ValidationError):
+            return UploadMarker.model_validate_json(self._client.read(marker)).key
         return None
 
 
-def _is_ours(key: str) -> bool:
+def _is_key(key: str) -> bool:
     with suppress(BadKey):
         return bool(segments_of(key))
     return False

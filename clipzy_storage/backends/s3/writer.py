@@ -1,35 +1,50 @@
-"""One object of a bucket on its way in."""
+"""One object of a bucket that is being written."""
 
 import hashlib
 import io
-import json
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
+from functools import partial
 from threading import BoundedSemaphore
 from typing import Any
 
+from pydantic import BaseModel
+
 from clipzy_storage import keys
-from clipzy_storage.backends.base import BlobInfo
+from clipzy_storage.backends.base import BlobInfo, check_kept
 from clipzy_storage.backends.s3.client import S3Client, metadata_of
 from clipzy_storage.backends.s3.errors import Conflict, NotSupported
 from clipzy_storage.errors import AlreadyExists, NotFound, StorageError, StorageUnavailable
 
-PARTS_AT_ONCE = 4  # of one file
-MARK_AGAIN_SECONDS = 3600.0  # how often a long upload shows that it goes on
-DIGEST = "clipzy-sha256"  # object metadata, where the digest is known before the object is sent
+PARALLEL_PARTS = 4
+"""How many parts of one file are sent at a time."""
+MARKER_INTERVAL_SECONDS = 3600.0
+"""How often a long upload writes its marker again, to show that it is in progress."""
+DIGEST = "clipzy-sha256"
+"""The object metadata with the sha256, of objects whose digest is known before they are sent."""
+IF_FREE = {"IfNoneMatch": "*"}
+"""The condition that there is no object under the key."""
 
-_CONFLICT_TRIES = 5
-_TOKEN = "clipzy-writer"  # object metadata: tells a writer its own object from another's
+_CONFLICT_ATTEMPTS = 5
+_TOKEN = "clipzy-writer"  # object metadata by which a writer recognises its own object
+
+_Write = Callable[[Mapping[str, str]], object]
+
+
+class UploadMarker(BaseModel):
+    """Names the key of a multipart upload that is in progress, or was left by a killed writer."""
+
+    key: str
 
 
 class S3Writer:
-    """One unfinished object: a single request where it stays small, a multipart upload from ``part_bytes`` on.
+    """The ``StorageWriter`` of one object: a single request, or a multipart upload from ``part_bytes`` on.
 
-    A marker under ``.clipzy/incoming`` stands for a multipart upload from before it is begun until after its end, so
-    that what a killed writer left can be found and aborted.
+    An ``UploadMarker`` under ``.clipzy/incoming`` exists from before a multipart upload is created until after it is
+    completed or aborted, so that what a killed writer left can be found and aborted.
     """
 
     def __init__(
@@ -40,10 +55,11 @@ class S3Writer:
         content_type: str,
         writer: str,
         part_bytes: int,
-        places: BoundedSemaphore,
+        part_slots: BoundedSemaphore,
         conditional: bool,
+        marker_interval_seconds: float = MARKER_INTERVAL_SECONDS,
     ) -> None:
-        """``places`` bounds the parts in memory of all files; ``conditional``: the service keeps conditions."""
+        """``part_slots`` bounds the parts in memory of all files; ``conditional``: conditional writes are supported."""
         self._client = client
         self._key = key
         self._token = secrets.token_hex(16)
@@ -51,16 +67,17 @@ class S3Writer:
         self._marker = f"{keys.INCOMING}/{writer}{self._token}.json"
         self._marked_at: float | None = None
         self._part_bytes = part_bytes
-        self._places = places
+        self._part_slots = part_slots
+        self._marker_interval_seconds = marker_interval_seconds
         self._conditional = conditional
         self._hash = hashlib.sha256()
         self._size_bytes = 0
         self._buffer = io.BytesIO()
         self._upload_id: str | None = None
-        self._has_strays = False
+        self._may_have_more_uploads = False
         self._parts: list[Future[dict[str, Any]]] = []
         self._pool: ThreadPoolExecutor | None = None
-        self._is_over = False
+        self._is_finished = False
 
     @property
     def size_bytes(self) -> int:
@@ -76,75 +93,74 @@ class S3Writer:
         self._size_bytes += len(rest)
         with self._discarded_on_failure():
             while rest:
-                room = self._part_bytes - self._buffer.tell()
-                self._buffer.write(rest[:room])
-                rest = rest[room:]
+                space = self._part_bytes - self._buffer.tell()
+                self._buffer.write(rest[:space])
+                rest = rest[space:]
                 if self._buffer.tell() == self._part_bytes:
                     self._send_part()
 
     def publish(self) -> BlobInfo:
         with self._discarded_on_failure():
-            if not self._conditional and self._client.has(self._key):
-                raise AlreadyExists(f"{self._key} is stored already")
             if self._upload_id is None:
-                self._once(self._put)
+                self._publish_once(self._put)
             else:
-                self._finish()
+                self._complete_upload()
         self.discard()
         return BlobInfo(self._key, self._size_bytes)
 
     def discard(self) -> None:
-        if self._is_over:
+        if self._is_finished:
             return
-        self._is_over = True
+        self._is_finished = True
         self._buffer = io.BytesIO()
         for part in self._parts:
             part.cancel()
         wait(self._parts)
         if self._pool is not None:
             self._pool.shutdown()
-        with suppress(StorageError):  # what cannot be removed counts for nothing here, and the sweep comes
+        with suppress(StorageError):  # what is left counts for nothing, and the sweep will remove it
             self._abort()
 
     def _send_part(self) -> None:
-        """Upload the full buffer beside the next one being filled. Raises what an earlier part has met."""
+        """Upload the full buffer while the next one is filled. Raises the error of an earlier part."""
         if self._pool is None:
-            self._begin()
-            self._pool = ThreadPoolExecutor(PARTS_AT_ONCE, thread_name_prefix="s3-part")
+            self._create_upload()
+            self._pool = ThreadPoolExecutor(PARALLEL_PARTS, thread_name_prefix="s3-part")
         for part in self._parts:
             if part.done():
                 part.result()
-        if self._marked_at is not None and time.monotonic() - self._marked_at > MARK_AGAIN_SECONDS:
-            self._mark()
+        if self._marked_at is not None and time.monotonic() - self._marked_at > self._marker_interval_seconds:
+            self._write_marker()
         body, self._buffer = self._buffer, io.BytesIO()
-        self._places.acquire()
+        self._part_slots.acquire()
         part = self._pool.submit(self._upload_part, len(self._parts) + 1, body)
-        part.add_done_callback(lambda _: self._places.release())
+        part.add_done_callback(lambda _: self._part_slots.release())
         self._parts.append(part)
 
-    def _begin(self) -> None:
-        self._mark()
-        self._has_strays = True  # as long as no answer tells which upload was begun
+    def _create_upload(self) -> None:
+        self._write_marker()
+        self._may_have_more_uploads = True  # until a response names the upload
         about = {**self._about(), **self._client.part_checksum}
-        answer = self._client.call("create_multipart_upload", Key=self._key, **about)
-        self._upload_id = answer["UploadId"]
-        # A request that botocore had to repeat may have begun one more, of which nobody knows.
-        self._has_strays = answer["ResponseMetadata"].get("RetryAttempts", 0) > 0
+        response = self._client.call("create_multipart_upload", Key=self._key, **about)
+        self._upload_id = response["UploadId"]
+        # A request that botocore had to repeat may have created one more, whose id is not known.
+        self._may_have_more_uploads = response["ResponseMetadata"].get("RetryAttempts", 0) > 0
 
-    def _mark(self) -> None:
+    def _write_marker(self) -> None:
         self._marked_at = time.monotonic()
-        marker = json.dumps({"key": self._key}).encode()
+        marker = UploadMarker(key=self._key).model_dump_json().encode()
         self._client.call("put_object", Key=self._marker, Body=marker, ContentType="application/json")
 
     def _upload_part(self, number: int, body: io.BytesIO) -> dict[str, Any]:
         body.seek(0)
-        answer = self._client.call("upload_part", Key=self._key, UploadId=self._upload_id, PartNumber=number, Body=body)
-        # AWS wants the checksums that botocore added to the parts once more at the end.
-        checksums = {name: value for name, value in answer.items() if name.startswith("Checksum")}
-        return {"PartNumber": number, "ETag": answer["ETag"], **checksums}
+        part: dict[str, Any] = {"Key": self._key, "UploadId": self._upload_id, "PartNumber": number}
+        response = self._client.call("upload_part", **part, Body=body)
+        # AWS requires the checksums that botocore added to the parts again when the upload is completed.
+        checksums = {name: value for name, value in response.items() if name.startswith("Checksum")}
+        return {"PartNumber": number, "ETag": response["ETag"], **checksums}
 
-    def _put(self, condition: dict[str, str]) -> None:
-        # A file, since botocore sends one block by block; bytes would all have to go within one timeout.
+    def _put(self, condition: Mapping[str, str]) -> None:
+        # A file, since botocore sends one block by block; bytes would have to be sent within one timeout.
         self._buffer.seek(0)
         about = self._about(**{DIGEST: self.sha256})
         self._client.call("put_object", Key=self._key, Body=self._buffer, **about, **condition)
@@ -152,68 +168,74 @@ class S3Writer:
     def _about(self, **metadata: str) -> dict[str, Any]:
         return {"ContentType": self._content_type, "Metadata": {_TOKEN: self._token, **metadata}}
 
-    def _finish(self) -> None:
+    def _complete_upload(self) -> None:
         if self._buffer.tell():
             self._send_part()
         parts = {"Parts": [part.result() for part in self._parts]}
         self._check_parts()
-        self._once(
-            lambda condition: self._client.call(
-                "complete_multipart_upload",
-                Key=self._key,
-                UploadId=self._upload_id,
-                MultipartUpload=parts,
-                **condition,
-            )["ETag"]
-        )
+        self._publish_once(partial(self._complete, parts))
         self._upload_id = None
 
+    def _complete(self, parts: Mapping[str, Any], condition: Mapping[str, str]) -> None:
+        upload: dict[str, Any] = {"Key": self._key, "UploadId": self._upload_id, "MultipartUpload": parts}
+        self._client.call("complete_multipart_upload", **upload, **condition).require("ETag")
+
     def _check_parts(self) -> None:
-        # Asked of the parts, since some services would read all of the finished object to answer for it.
+        # The parts are listed, since some services would read all of the completed object to respond to a HEAD request.
         try:
             stored_bytes = self._client.part_bytes(self._key, str(self._upload_id))
         except NotFound as error:
-            raise StorageUnavailable(f"the multipart upload of {self._key} is gone") from error
-        if stored_bytes != self._size_bytes:
-            raise StorageUnavailable("the store kept fewer or more bytes than it was given")
+            raise self._upload_is_gone() from error
+        check_kept(stored_bytes, self._size_bytes)
 
-    def _once(self, write: Callable[[dict[str, str]], object]) -> None:
-        """Write under the condition that the key is free, where the service keeps conditions.
+    def _publish_once(self, write: _Write) -> None:
+        """Write the object and confirm that it is ours, whatever the responses were.
 
-        Where an answer was lost it is our own object that stands there, or is in the way of a second try.
+        A response can get lost although the object was written; a repeated request then finds it in its way.
+
+        | raised by the write            | our object is there | otherwise                                         |
+        |--------------------------------|---------------------|---------------------------------------------------|
+        | ``NotFound`` (of the upload)   | published           | ``StorageUnavailable``                            |
+        | ``AlreadyExists``              | published           | ``AlreadyExists``; ``StorageUnavailable`` if none |
+        | ``StorageUnavailable``         | published           | ``StorageUnavailable``                            |
         """
-        condition = {"IfNoneMatch": "*"} if self._conditional else {}
-        for pause_seconds in (0.1 * 2**number for number in range(_CONFLICT_TRIES)):
+        try:
+            self._write_conditionally(write)
+        except (NotFound, AlreadyExists, StorageUnavailable) as error:
+            if self._is_ours():
+                return
+            if isinstance(error, NotFound):
+                raise self._upload_is_gone() from error
+            if isinstance(error, AlreadyExists) and not self._client.has(self._key):
+                raise StorageUnavailable(f"the S3 service refuses {self._key} as taken, and it is not there") from error
+            raise
+
+    def _write_conditionally(self, write: _Write) -> None:
+        """Write under the condition that the key is free, or after a check if the service refuses the condition."""
+        if self._conditional:
+            with suppress(NotSupported):
+                self._retry_conflicts(partial(write, IF_FREE))
+                return
+        if self._client.has(self._key):
+            raise AlreadyExists(f"{self._key} is stored already")
+        self._retry_conflicts(partial(write, {}))
+
+    def _retry_conflicts(self, write: Callable[[], object]) -> None:
+        """Repeat the write while another request for the key is in progress."""
+        for pause_seconds in (0.1 * 2**number for number in range(_CONFLICT_ATTEMPTS)):
             try:
-                write(condition)
+                write()
             except Conflict:
                 time.sleep(pause_seconds)
-                continue
-            except NotSupported:
-                if not condition:
-                    raise
-                condition = {}
-                if self._client.has(self._key):
-                    raise AlreadyExists(f"{self._key} is stored already") from None
-                continue
-            except NotFound as error:
-                if not self._is_ours():
-                    raise StorageUnavailable(f"the multipart upload of {self._key} is gone") from error
-            except (AlreadyExists, StorageUnavailable) as error:
-                self._settle(error)
-            return
-        raise StorageUnavailable(f"{self._key} is being written by another all the time")
+            else:
+                return
+        raise StorageUnavailable(f"other requests for {self._key} are in progress all the time")
 
-    def _settle(self, error: AlreadyExists | StorageUnavailable) -> None:
-        """Raise ``error``, unless it is our own object that stands there, or nothing does where there should be one."""
-        if self._is_ours():
-            return
-        if isinstance(error, AlreadyExists) and not self._client.has(self._key):
-            raise StorageUnavailable(f"the store says that {self._key} is there, and it is not") from error
-        raise error
+    def _upload_is_gone(self) -> StorageUnavailable:
+        return StorageUnavailable(f"the multipart upload of {self._key} is gone")
 
     def _is_ours(self) -> bool:
-        """Whether the object that stands under the key is the one that is written here, as far as can be told."""
+        """Whether the object under the key is known to be the one that this writer writes."""
         try:
             found = self._client.call("head_object", Key=self._key)
         except StorageError:
@@ -223,7 +245,7 @@ class S3Writer:
     def _abort(self) -> None:
         if self._marked_at is None:
             return
-        if self._has_strays:
+        if self._may_have_more_uploads:
             self._client.abort_all(self._key)
         elif self._upload_id is not None:
             self._client.abort(self._key, self._upload_id)

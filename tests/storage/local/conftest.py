@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from clipzy_storage.backends.local.storage import LocalStorage
-from tests.storage.local.folder import prepared
+from tests.storage.local.directory import prepared
 
 
 @pytest.fixture

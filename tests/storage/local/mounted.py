@@ -1,6 +1,6 @@
-"""Scenes that need a filesystem of their own. Each runs in a process that has its own mounts, which end with it.
+"""Scenes that need a separate filesystem. Each runs in a process with private mounts, which end with it.
 
-Run as ``unshare … python -m tests.storage.local.mounted SCENE FOLDER``; a scene that fails ends with a traceback.
+Run as ``unshare … python -m tests.storage.local.mounted SCENE DIRECTORY``; a scene that fails ends with a traceback.
 """
 
 import subprocess
@@ -23,12 +23,12 @@ def full_disk(root: Path) -> None:
     storage.prepare()
 
     # When a file does not fit
-    with storage.incoming(KEY) as incoming:
+    with storage.open_writer(KEY) as incoming:
         incoming.write(b"x" * 1_000_000)
         with pytest.raises(StorageFull) as refusal:
             incoming.write(b"x" * 2_000_000)
 
-        # Then it is gone at once, and so are its bytes
+        # Then it is removed immediately, and so are its bytes
         assert list((root / ".clipzy/incoming").iterdir()) == []
     assert str(root) not in str(refusal.value)
     assert not storage.exists(KEY)
@@ -38,7 +38,7 @@ def full_disk(root: Path) -> None:
     assert len(read_bytes(storage, KEY)) == 1_000_000
 
 
-def no_room_for_the_proof(root: Path) -> None:
+def no_space_for_the_probe(root: Path) -> None:
     # Given a full filesystem
     _mount("-t", "tmpfs", "-o", "size=64k", "none", root)
     (root / "others").write_bytes(b"x" * 65_536)
@@ -47,7 +47,7 @@ def no_room_for_the_proof(root: Path) -> None:
     message = _refusal(root)
 
     # Then it is refused for that, and leaves nothing
-    assert "no room" in message
+    assert "no space" in message
     assert [path.name for path in root.iterdir()] == ["others"]
 
 
@@ -61,22 +61,22 @@ def read_only(root: Path) -> None:
 
 
 def vanished(root: Path) -> None:
-    # Given a storage on a mount, with a file in it and another under way
+    # Given a storage on a mount, with a file in it and an unfinished one
     _mount("-t", "tmpfs", "none", root)
     storage = LocalStorage(root, shared=True, free_reserve_bytes=0)
     storage.prepare()
     _put(storage, b"x")
-    with storage.incoming("uploads/vid_2/source.mp4") as incoming:
+    with storage.open_writer("uploads/vid_2/source.mp4") as incoming:
         incoming.write(b"y")
 
-        # When the mount goes
+        # When the mount is removed
         subprocess.run(["umount", "--lazy", root], check=True)
 
-        # Then the file under way is not published
+        # Then the unfinished file is not published
         with pytest.raises(StorageUnavailable):
             incoming.publish()
 
-    # And nothing is written into the hole, nor said to be missing
+    # And nothing is written below the mount point, nor reported missing
     with pytest.raises(StorageUnavailable):
         _put(storage, b"z")
     with pytest.raises(StorageUnavailable):
@@ -100,7 +100,7 @@ def _mount(*arguments: str | Path) -> None:
     subprocess.run(["mount", *arguments], check=True)
 
 
-SCENES = {scene.__name__: scene for scene in (full_disk, no_room_for_the_proof, read_only, vanished)}
+SCENES = {scene.__name__: scene for scene in (full_disk, no_space_for_the_probe, read_only, vanished)}
 
 if __name__ == "__main__":
     SCENES[sys.argv[1]](Path(sys.argv[2]))

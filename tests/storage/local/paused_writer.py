@@ -1,6 +1,6 @@
 """A process that stores one file and stops at a named moment, so that it can be killed there.
 
-Run as ``python -m tests.storage.local.paused_writer ROOT KEY MOMENT``. It prints a line when it has come to its moment.
+Run as ``python -m tests.storage.local.paused_writer ROOT KEY MOMENT``. It prints a line when it has reached its moment.
 """
 
 import os
@@ -18,7 +18,7 @@ MOMENTS = ("half written", "before fsync", "before link", "after link", "before 
 def main(root: Path, key: str, moment: str) -> None:
     storage = LocalStorage(root, shared=False, free_reserve_bytes=0)
     storage.prepare()
-    with storage.incoming(key) as incoming:
+    with storage.open_writer(key) as incoming:
         incoming.write(HALF)
         if moment == "half written":
             _stop()

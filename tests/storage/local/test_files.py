@@ -1,4 +1,4 @@
-"""What only a folder can suffer: symbolic links, vanished mounts, killed writers, full disks."""
+"""What only happens to directories: symbolic links, vanished mounts, killed writers, full disks."""
 
 import os
 import subprocess
@@ -17,15 +17,15 @@ from clipzy_storage.errors import (
     BadKey,
     NotFound,
 )
-from tests.storage.local.folder import KEY, REPOSITORY, prepared, put, unfinished
+from tests.storage.local.directory import KEY, REPOSITORY, prepared, put, unfinished
 from tests.storage.local.paused_writer import HALF, MOMENTS
 
-# --- the way to a file
+# --- the path to a file
 
 
 @pytest.mark.parametrize("placed_at", [KEY, "uploads/vid_1", "uploads"])
 def test_a_symbolic_link_is_never_followed(storage: LocalStorage, root: Path, tmp_path: Path, placed_at: str) -> None:
-    # Given a secret outside, and a link to it in the place of the file or of a folder on the way
+    # Given a secret outside, and a link to it in the place of the file or of a directory in its path
     secret = tmp_path / "outside" / Path(KEY).relative_to(placed_at)
     secret.parent.mkdir(parents=True, exist_ok=True)
     secret.write_bytes(b"secret")
@@ -63,19 +63,21 @@ def test_a_dangling_link_is_not_written_through(storage: LocalStorage, root: Pat
     assert not storage.exists(KEY)
 
 
-def test_links_in_the_storages_own_folder_are_not_followed(storage: LocalStorage, root: Path, tmp_path: Path) -> None:
-    # Given an incoming folder that leads elsewhere
+def test_links_in_the_storage_s_internal_directory_are_not_followed(
+    storage: LocalStorage, root: Path, tmp_path: Path
+) -> None:
+    # Given an incoming directory that is a link
     (tmp_path / "outside").mkdir()
     (root / keys.INCOMING).symlink_to(tmp_path / "outside")
 
-    # Then no file is begun there
+    # Then no file is started there
     with pytest.raises(BadKey):
         put(storage, KEY, b"mine")
     assert list((tmp_path / "outside").iterdir()) == []
 
 
 def test_the_root_itself_may_be_a_link(tmp_path: Path) -> None:
-    # Given a root that is a link to a folder
+    # Given a root that is a link to a directory
     (tmp_path / "disk").mkdir()
     (tmp_path / "storage").symlink_to(tmp_path / "disk")
 
@@ -88,16 +90,16 @@ def test_the_root_itself_may_be_a_link(tmp_path: Path) -> None:
 
 
 def test_only_regular_files_count(storage: LocalStorage, root: Path) -> None:
-    # Given a fifo, a folder and what a network filesystem keeps of deleted files, beside one file
+    # Given a fifo, a directory and what a network filesystem keeps of deleted files, next to one file
     put(storage, KEY, b"x")
     os.mkfifo(root / "uploads/vid_1/fifo")
-    (root / "uploads/vid_1/folder").mkdir()
+    (root / "uploads/vid_1/directory").mkdir()
     (root / "uploads/vid_1/.nfs000001").write_bytes(b"x")
     (root / "uploads/vid_1/not a key").write_bytes(b"x")
 
     # Then the file alone is listed, and opening the others neither works nor hangs
     assert [blob.key for blob in storage.list("uploads/")] == [KEY]
-    for name in ("fifo", "folder"):
+    for name in ("fifo", "directory"):
         with pytest.raises(NotFound):
             storage.open(f"uploads/vid_1/{name}")
 
@@ -108,43 +110,43 @@ def test_files_are_private_to_owner_and_group(storage: LocalStorage, root: Path)
     assert (root / KEY).parent.stat().st_mode & 0o007 == 0
 
 
-def test_a_file_can_be_served_by_flask(storage: LocalStorage) -> None:
-    # Given a front end that hands out a stored file
+def test_flask_can_send_a_file(storage: LocalStorage) -> None:
+    # Given a front end that sends a stored file
     put(storage, KEY, b"0123456789")
     app = flask.Flask(__name__)
     app.add_url_rule("/", view_func=lambda: flask.send_file(storage.open(KEY), mimetype="video/mp4", conditional=False))
 
-    # When it is asked for
+    # When it is requested
     with app.test_client() as client, client.get("/") as answer:
-        # Then the bytes come
+        # Then the response has its bytes
         assert (answer.status_code, answer.data) == (200, b"0123456789")
 
 
-def test_emptied_folders_go_up_to_the_top_one(storage: LocalStorage, root: Path) -> None:
-    # Given two files in nested folders
+def test_emptied_directories_are_removed_up_to_the_top_one(storage: LocalStorage, root: Path) -> None:
+    # Given two files in nested directories
     put(storage, "results/job_1/attempts/1-a/poster.jpg", b"x")
     put(storage, "results/job_1/output.json", b"x")
 
-    # When one after the other is deleted, then folders go as they become empty
+    # When one after the other is deleted, then directories are removed as they become empty
     storage.delete("results/job_1/attempts/1-a/poster.jpg")
     assert [path.name for path in (root / "results/job_1").iterdir()] == ["output.json"]
     storage.delete("results/job_1/output.json")
     assert list((root / "results").iterdir()) == []
 
 
-def test_writing_into_a_folder_that_is_being_emptied_succeeds(storage: LocalStorage) -> None:
-    # Given a neighbour who comes and goes, and takes the emptied folder along each time
+def test_writing_into_a_directory_that_is_being_emptied_succeeds(storage: LocalStorage) -> None:
+    # Given a thread that writes and deletes a file, which removes the emptied directory each time
     stop = threading.Event()
 
-    def come_and_go() -> None:
+    def write_and_delete() -> None:
         while not stop.is_set():
             put(storage, "results/job_1/neighbour", b"x")
             storage.delete("results/job_1/neighbour")
 
-    neighbour = threading.Thread(target=come_and_go)
+    neighbour = threading.Thread(target=write_and_delete)
     neighbour.start()
 
-    # When files are written into that folder and deleted again
+    # When files are written into that directory and deleted again
     try:
         for _ in range(200):
             put(storage, "results/job_1/mine", b"mine")
@@ -157,7 +159,7 @@ def test_writing_into_a_folder_that_is_being_emptied_succeeds(storage: LocalStor
     assert list(storage.list("results/")) == []
 
 
-# --- writers that die
+# --- killed writers
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
@@ -178,7 +180,7 @@ def test_a_killed_writer_leaves_all_or_nothing(storage: LocalStorage, root: Path
     if linked:
         assert read_bytes(storage, KEY) == HALF * 2
 
-    # And the sweep removes what the dead left, and nothing else
+    # And the sweep removes what killed writers left, and nothing else
     assert len(unfinished(root)) == 1
     assert storage.sweep_incomplete(3600) == 0
     assert storage.sweep_incomplete(0) == 1
@@ -186,19 +188,20 @@ def test_a_killed_writer_leaves_all_or_nothing(storage: LocalStorage, root: Path
     assert storage.exists(KEY) == linked
 
 
-def test_the_sweep_goes_by_the_age_of_each_file(storage: LocalStorage, root: Path) -> None:
-    # Given one file under way that was last written two hours ago, and a fresh one
-    with storage.incoming(KEY) as old, storage.incoming(KEY) as fresh:
-        (old_name,) = [name for name in unfinished(root) if name == old._name]  # type: ignore[attr-defined]
+def test_the_sweep_depends_on_the_age_of_each_file(storage: LocalStorage, root: Path) -> None:
+    # Given one unfinished file that was last written two hours ago, and a fresh one
+    with storage.open_writer(KEY):
+        (old_name,) = unfinished(root)
         status = (root / keys.INCOMING / old_name).stat()
         os.utime(root / keys.INCOMING / old_name, (status.st_atime, status.st_mtime - 7200))
-        fresh.write(b"x")
+        with storage.open_writer(KEY) as fresh:
+            fresh.write(b"x")
 
-        # When all older than an hour is swept
-        swept = storage.sweep_incomplete(3600)
+            # When all older than an hour is swept
+            swept = storage.sweep_incomplete(3600)
 
-        # Then only the old one went
-        assert swept == 1
-        assert old_name not in unfinished(root)
-        fresh.publish()
+            # Then only the old one was removed
+            assert swept == 1
+            assert old_name not in unfinished(root)
+            fresh.publish()
     assert read_bytes(storage, KEY) == b"x"

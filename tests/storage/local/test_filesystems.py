@@ -1,4 +1,4 @@
-"""What filesystems do to a folder: no hard links, false answers, full, read-only or vanished."""
+"""What filesystems do to a directory: no hard links, wrong results, full, read-only or vanished."""
 
 import errno
 import hashlib
@@ -20,7 +20,7 @@ from clipzy_storage.errors import (
     StorageFull,
     StorageUnavailable,
 )
-from tests.storage.local.folder import KEY, REPOSITORY, prepared, put, unfinished
+from tests.storage.local.directory import KEY, REPOSITORY, prepared, put, unfinished
 from tests.storage.local.mounted import SCENES
 from tests.support.requirements import missing
 
@@ -43,7 +43,7 @@ def test_without_hard_links_a_key_is_still_written_once(root: Path) -> None:
     won = []
 
     def publish(number: int) -> None:
-        with storage.incoming(KEY) as incoming:
+        with storage.open_writer(KEY) as incoming:
             incoming.write(bytes([number]) * 10_000)
             barrier.wait(30)
             try:
@@ -100,15 +100,15 @@ def test_a_link_that_worked_but_reported_failure_counts(storage: LocalStorage, m
 
 
 def test_a_file_is_durable_before_it_has_its_name(storage: LocalStorage, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Given a watch on the system calls that only a loss of power could tell apart; they are made all the same
+    # Given a record of the system calls whose order only a power cut would show; they are made all the same
     calls: list[str] = []
 
     def watch(name: str) -> None:
         call = getattr(os, name)
 
         def watched(*args: Any, **options: Any) -> None:
-            of_folder = name == "fsync" and stat.S_ISDIR(os.fstat(args[0]).st_mode)
-            calls.append("fsync of a folder" if of_folder else name)
+            of_directory = name == "fsync" and stat.S_ISDIR(os.fstat(args[0]).st_mode)
+            calls.append("fsync of a directory" if of_directory else name)
             call(*args, **options)
 
         monkeypatch.setattr(os, name, watched)
@@ -117,19 +117,19 @@ def test_a_file_is_durable_before_it_has_its_name(storage: LocalStorage, monkeyp
     watch("fsync")
     watch("link")
 
-    # When a file is stored beside another, and one in a new folder
+    # When a file is stored next to another, and one in a new directory
     put(storage, KEY, b"x")
-    beside, calls[:] = calls[:], []
+    next_to_another, calls[:] = calls[:], []
     put(storage, "results/job_1/output.json", b"x")
 
-    # Then content comes before name, and each name is made durable where it was written
-    assert beside == ["fsync", "link", "fsync of a folder"]
-    assert calls == ["fsync", "fsync of a folder", "fsync of a folder", "link", "fsync of a folder"]
+    # Then content is durable before its name exists, and each name is made durable in its directory
+    assert next_to_another == ["fsync", "link", "fsync of a directory"]
+    assert calls == ["fsync", "fsync of a directory", "fsync of a directory", "link", "fsync of a directory"]
 
 
 def test_a_file_that_lost_bytes_is_not_published(storage: LocalStorage, root: Path) -> None:
-    # Given a file under way of which the filesystem has dropped the end
-    with storage.incoming(KEY) as incoming:
+    # Given an unfinished file whose end the filesystem has dropped
+    with storage.open_writer(KEY) as incoming:
         incoming.write(b"x" * 1000)
         (name,) = unfinished(root)
         os.truncate(root / keys.INCOMING / name, 999)
@@ -146,7 +146,7 @@ def test_a_file_that_lost_bytes_is_not_published(storage: LocalStorage, root: Pa
 def test_a_folder_that_goes_at_the_last_moment_is_made_again(
     storage: LocalStorage, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given a neighbour whose deletion empties and removes the folder just before the link; no race hits that reliably
+    # Given a concurrent deletion that removes the directory just before the link; no race hits that reliably
     link, rounds = os.link, iter(range(3))
 
     def link_too_late(*args: Any, **options: Any) -> None:
@@ -169,9 +169,9 @@ def test_a_file_is_not_begun_into_the_reserve(root: Path) -> None:
     storage = LocalStorage(root, shared=False, free_reserve_bytes=1 << 62)
     storage.prepare()
 
-    # Then no upload is begun
-    with pytest.raises(StorageFull), storage.incoming(KEY):
-        pytest.fail("there is no room for it")
+    # Then no upload is started
+    with pytest.raises(StorageFull), storage.open_writer(KEY):
+        pytest.fail("there is no space for it")
     assert not (root / keys.INCOMING).exists()
 
     # But a small record still finds its place: it is what brings jobs to their ends
@@ -181,7 +181,7 @@ def test_a_file_is_not_begun_into_the_reserve(root: Path) -> None:
 
 @pytest.mark.parametrize("scene", SCENES)
 def test_on_a_filesystem_of_its_own(scene: str, tmp_path: Path) -> None:
-    # Given a process with mounts of its own, where this user may have them
+    # Given a process with private mounts, if this user may have them
     unshare = ["unshare", "--user", "--map-root-user", "--mount"]
     if subprocess.run([*unshare, "true"], check=False, capture_output=True).returncode != 0:
         missing("needs user and mount namespaces")

@@ -1,4 +1,4 @@
-"""What only a folder adds to a start: what may lie in its place, and what a retreat must leave alone."""
+"""What is particular to the start on a directory: what may be in its place, and what a retraction must keep."""
 
 import os
 import threading
@@ -9,7 +9,7 @@ import pytest
 from clipzy_storage import keys
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.errors import ConfigurationError, StorageError, StorageUnavailable
-from tests.storage.local.folder import KEY, prepared, put
+from tests.storage.local.directory import KEY, prepared, put
 
 
 def _refusal(root: Path, *, shared: bool = False) -> str:
@@ -21,16 +21,16 @@ def _refusal(root: Path, *, shared: bool = False) -> str:
     return line
 
 
-@pytest.mark.parametrize("replacement", ["nothing", "empty folder", "another storage", "file"])
+@pytest.mark.parametrize("replacement", ["nothing", "empty directory", "another storage", "file"])
 def test_a_replaced_root_is_neither_written_nor_believed(
     storage: LocalStorage, root: Path, tmp_path: Path, replacement: str
 ) -> None:
-    # Given a storage with a file, and one under way
+    # Given a storage with a file, and an unfinished one
     put(storage, KEY, b"x")
-    with storage.incoming("uploads/vid_2/source.mp4") as incoming:
+    with storage.open_writer("uploads/vid_2/source.mp4") as incoming:
         # When something else is in its place
         root.rename(tmp_path / "moved")
-        if replacement == "empty folder":
+        if replacement == "empty directory":
             root.mkdir()
         if replacement == "another storage":
             prepared(root)
@@ -54,20 +54,20 @@ def test_a_declared_share_is_never_created(root: Path) -> None:
     # When a declared share is not there
     line = _refusal(root, shared=True)
 
-    # Then the refusal says so, says what to do, and nothing was made
-    assert "declared shared but is not there" in line
+    # Then the refusal names it and the remedy, and nothing was created
+    assert "declared shared but does not exist" in line
     assert "Mount" in line
     assert not root.exists()
 
 
 @pytest.mark.parametrize("in_place_of", ["storage", "storage/.clipzy", "storage/.clipzy/probe"])
-def test_a_file_in_the_place_of_a_folder_is_refused(root: Path, tmp_path: Path, in_place_of: str) -> None:
-    # Given a file where a folder should be
+def test_a_file_in_the_place_of_a_directory_is_refused(root: Path, tmp_path: Path, in_place_of: str) -> None:
+    # Given a file in the place of a directory
     (tmp_path / in_place_of).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / in_place_of).write_text("mine")
 
     # Then the storage is refused, and the file stays
-    assert "is no folder, or lies below something that is none" in _refusal(root)
+    assert "is not a directory, or is below something that is not one" in _refusal(root)
     assert (tmp_path / in_place_of).read_text() == "mine"
 
 
@@ -76,7 +76,7 @@ def test_a_damaged_identity_is_refused_and_kept(storage: LocalStorage, root: Pat
     # Given an identity that was damaged
     (root / keys.STORAGE_ID).write_bytes(content)
 
-    # Then the next start is refused, and nobody works on
+    # Then the next start is refused, and running processes stop
     assert "damaged .clipzy/storage-id" in _refusal(root)
     with pytest.raises(StorageUnavailable):
         storage.exists(KEY)
@@ -85,11 +85,11 @@ def test_a_damaged_identity_is_refused_and_kept(storage: LocalStorage, root: Pat
     assert (root / keys.STORAGE_ID).read_bytes() == content
 
 
-@pytest.mark.parametrize("kind", ["folder", "fifo", "dangling link"])
+@pytest.mark.parametrize("kind", ["directory", "fifo", "dangling link"])
 def test_an_identity_that_cannot_be_read_is_refused(root: Path, tmp_path: Path, kind: str) -> None:
     # Given something else under the name of the identity
     (root / keys.STORAGE_ID).parent.mkdir(parents=True)
-    if kind == "folder":
+    if kind == "directory":
         (root / keys.STORAGE_ID).mkdir()
     elif kind == "fifo":
         os.mkfifo(root / keys.STORAGE_ID)
@@ -102,34 +102,34 @@ def test_an_identity_that_cannot_be_read_is_refused(root: Path, tmp_path: Path, 
 
 
 def test_a_start_is_taken_back_to_the_last_folder(tmp_path: Path) -> None:
-    # Given a root that lay two folders deep and was made by the start
+    # Given a root two directories deep, which the start created
     storage = prepared(tmp_path / "a" / "b")
 
-    # When the start is taken back
+    # When the start is retracted
     storage.retract()
 
     # Then no trace is left
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_was_there_before_is_not_taken_back(tmp_path: Path) -> None:
-    # Given a folder with somebody's file in it, which a start found
+def test_what_existed_before_is_not_removed(tmp_path: Path) -> None:
+    # Given a start on a directory that contained a file
     (tmp_path / "mine.txt").write_text("mine")
     storage = prepared(tmp_path)
 
-    # When the start is taken back
+    # When the start is retracted
     storage.retract()
 
-    # Then folder and file are as they were
+    # Then the directory and the file are as before
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def test_an_identity_that_others_adopted_is_not_taken_back(root: Path) -> None:
+def test_an_identity_that_others_adopted_is_not_removed(root: Path) -> None:
     # Given a storage that one object made and another only reads
     maker = prepared(root)
     reader = prepared(root)
 
-    # When the maker takes its start back
+    # When the maker retracts its start
     maker.retract()
 
     # Then the reader's storage is still there
@@ -137,11 +137,11 @@ def test_an_identity_that_others_adopted_is_not_taken_back(root: Path) -> None:
     assert reader.prepare() == maker.prepare()
 
 
-def test_starts_and_retreats_at_the_same_moment_harm_nobody(root: Path) -> None:
-    # Given several threads that start and take back, over and over
+def test_starts_and_retractions_at_the_same_moment_do_no_harm(root: Path) -> None:
+    # Given several threads that start and retract, over and over
     failures: list[StorageError | ConfigurationError] = []
 
-    def start_and_retreat() -> None:
+    def start_and_retract() -> None:
         for _ in range(20):
             try:
                 storage = prepared(root)
@@ -150,12 +150,12 @@ def test_starts_and_retreats_at_the_same_moment_harm_nobody(root: Path) -> None:
             except (StorageError, ConfigurationError) as failure:
                 failures.append(failure)
 
-    # When they all do so on one folder
-    threads = [threading.Thread(target=start_and_retreat) for _ in range(4)]
+    # When they all do so on one directory
+    threads = [threading.Thread(target=start_and_retract) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
 
-    # Then each found a storage that was its own, for as long as it needed it
+    # Then each had one storage for as long as it needed it
     assert failures == []

@@ -1,4 +1,4 @@
-"""Buckets on both kinds of server, and storages on them that may be reached by roundabout ways."""
+"""Buckets on both kinds of server, and storages on them that may be reached through a proxy."""
 
 import secrets
 from collections.abc import Callable, Iterator
@@ -6,15 +6,13 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from clipzy_storage import keys
-from clipzy_storage.backends.s3 import storage
 from clipzy_storage.backends.s3.session import Timeouts
 from clipzy_storage.backends.s3.storage import S3Storage
-from tests.storage.s3.uploads import PART_BYTES
-from tests.support.s3_proxy import Gate
+from tests.support.s3_proxy import S3Proxy
 from tests.support.s3_servers import S3Server
 
 SHORT = Timeouts(connect_seconds=2, read_seconds=5, tries=3)
-IMPATIENT = Timeouts(connect_seconds=1, read_seconds=1, tries=2)
+VERY_SHORT = Timeouts(connect_seconds=1, read_seconds=1, tries=2)
 OpenStorage = Callable[..., S3Storage]
 
 
@@ -42,7 +40,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, server: S3Server) -> pytest.Mon
 
 @pytest.fixture
 def open_storage(environment: pytest.MonkeyPatch, bucket: str) -> OpenStorage:
-    """A storage on the bucket, reached by ``way`` (an address) where one is given, that soon loses its patience."""
+    """A storage on the bucket, reached through the URL ``way`` if one is given, with short timeouts."""
 
     def make(way: str | None = None, *, timeouts: Timeouts = SHORT, **more: object) -> S3Storage:
         if way is not None:
@@ -53,11 +51,6 @@ def open_storage(environment: pytest.MonkeyPatch, bucket: str) -> OpenStorage:
 
 
 @pytest.fixture
-def gate(server: S3Server) -> Iterator[Gate]:
-    with Gate(server.url) as gate:
-        yield gate
-
-
-@pytest.fixture
-def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storage, "SMALLEST_PART_BYTES", PART_BYTES)
+def proxy(server: S3Server) -> Iterator[S3Proxy]:
+    with S3Proxy(server.url) as proxy:
+        yield proxy

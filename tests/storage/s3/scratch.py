@@ -1,4 +1,4 @@
-"""Copies a source to a disk that others fill up meanwhile. The disk is a small mount that ends with its process."""
+"""Copies a source to a disk that others fill up meanwhile. The disk is a small mount of this process alone."""
 
 import os
 import shutil
@@ -7,34 +7,32 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from clipzy_storage.backends.s3 import storage as s3_storage
 from clipzy_storage.backends.s3.storage import S3Storage
 from clipzy_storage.errors import StorageError
 
 
-def run_on_a_small_disk(folder: Path, bucket: str, key: str, sha256: str, *, env: Mapping[str, str]) -> str | None:
-    """What came of the copy; ``None`` where this machine lets nobody mount."""
+def run_on_a_small_disk(directory: Path, bucket: str, key: str, sha256: str, *, env: Mapping[str, str]) -> str | None:
+    """What the copy returned; None if mounting is not permitted on this machine."""
     unshare = shutil.which("unshare")
     if unshare is None or subprocess.run([unshare, "-m", "true"], capture_output=True, check=False).returncode:
         return None
-    command = [unshare, "-m", sys.executable, "-m", "tests.storage.s3.scratch", str(folder), bucket, key, sha256]
+    command = [unshare, "-m", sys.executable, "-m", "tests.storage.s3.scratch", str(directory), bucket, key, sha256]
     done = subprocess.run(command, env={**os.environ, **env}, capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
 
-def _copy(folder: Path, bucket: str, key: str, sha256: str) -> str:
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=5m", "none", folder], check=True)
-    s3_storage.SCRATCH_RESERVE_BYTES = 0
-    storage = S3Storage(bucket)
+def _copy(directory: Path, bucket: str, key: str, sha256: str) -> str:
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=5m", "none", directory], check=True)
+    storage = S3Storage(bucket, scratch_reserve_bytes=0)
     storage.prepare()
 
     def fill() -> None:
-        others = folder / "others"
+        others = directory / "others"
         if not others.exists():
             others.write_bytes(bytes(3 << 20))
 
     try:
-        storage.local_copy(key, folder, sha256=sha256, on_progress=fill)
+        storage.local_copy(key, directory, sha256=sha256, on_progress=fill)
     except StorageError as error:
         return f"{type(error).__name__}: {error}"
     return "copied"

@@ -1,4 +1,4 @@
-"""Begins an upload and never ends it, to be killed: ``python -m tests.storage.s3.stuck_writer BUCKET KEY``."""
+"""Starts an upload and never finishes it, to be killed: ``python -m tests.storage.s3.stuck_writer BUCKET KEY``."""
 
 import sys
 import threading
@@ -9,6 +9,6 @@ if __name__ == "__main__":
     bucket, key = sys.argv[1:]
     storage = S3Storage(bucket, writer="stuck")
     storage.prepare()
-    with storage.incoming(key) as incoming:
+    with storage.open_writer(key) as incoming:
         incoming.write(bytes(SMALLEST_PART_BYTES + 1))
         threading.Event().wait()

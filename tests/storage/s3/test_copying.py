@@ -1,4 +1,4 @@
-"""Copies within a bucket: made by the store itself where it can, and by way of here where it cannot."""
+"""Copies within a bucket: made by the service if it can, otherwise by reading and writing."""
 
 import hashlib
 
@@ -7,38 +7,40 @@ import pytest
 from clipzy_storage.backends.base import put_bytes, read_bytes
 from clipzy_storage.errors import StorageUnavailable
 from tests.storage.s3.conftest import OpenStorage
-from tests.support.s3_proxy import Gate, Rule
+from tests.support.s3_proxy import Rule, S3Proxy
 from tests.support.s3_servers import S3Server
 
 FIRST, SECOND = "results/job_1/attempts/1-a/poster.jpg", "results/job_2/attempts/1-b/poster.jpg"
-CONTENT = b"a picture" * 1000
+CONTENT = b"a poster" * 1000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
-def test_the_store_copies_by_itself(open_storage: OpenStorage, gate: Gate, server: S3Server, bucket: str) -> None:
+def test_the_service_copies_the_object(
+    open_storage: OpenStorage, proxy: S3Proxy, server: S3Server, bucket: str
+) -> None:
     # Given a small object
-    storage = open_storage(gate.url)
+    storage = open_storage(proxy.url)
     storage.prepare()
     put_bytes(storage, FIRST, CONTENT, content_type="image/jpeg")
-    gate.seen.clear()
+    proxy.seen.clear()
     # When it is copied
     storage.copy(FIRST, SECOND, sha256=SHA256)
-    # Then its bytes did not pass through here, and its type came along
-    assert gate.operations() == {"HeadObject", "CopyObject"}
+    # Then its bytes were not transferred, and its type was copied too
+    assert proxy.operations() == {"HeadObject", "CopyObject"}
     copied = server.client.get_object(Bucket=bucket, Key=SECOND)
     with copied["Body"] as body:
         assert (body.read(), copied["ContentType"]) == (CONTENT, "image/jpeg")
 
 
 @pytest.mark.parametrize("rule", [Rule(501, "NotImplemented"), Rule(405, "MethodNotAllowed")], ids=["501", "405"])
-def test_where_it_cannot_the_bytes_go_by_way_of_here(
-    open_storage: OpenStorage, gate: Gate, server: S3Server, bucket: str, rule: Rule
+def test_otherwise_the_bytes_are_read_and_written(
+    open_storage: OpenStorage, proxy: S3Proxy, server: S3Server, bucket: str, rule: Rule
 ) -> None:
-    # Given a store that knows no copying
-    storage = open_storage(gate.url)
+    # Given a service that does not support copying
+    storage = open_storage(proxy.url)
     storage.prepare()
     put_bytes(storage, FIRST, CONTENT, content_type="image/jpeg")
-    gate.rules["CopyObject"] = rule
+    proxy.rules["CopyObject"] = rule
     # When an object is copied
     storage.copy(FIRST, SECOND, sha256=SHA256)
     # Then it is there all the same
@@ -47,41 +49,33 @@ def test_where_it_cannot_the_bytes_go_by_way_of_here(
 
 
 @pytest.mark.parametrize("rule", [Rule(403), Rule(500, "InternalError"), Rule(lost=True)], ids=["403", "500", "lost"])
-def test_trouble_with_copying_is_trouble_of_the_store(open_storage: OpenStorage, gate: Gate, rule: Rule) -> None:
-    storage = open_storage(gate.url)
+def test_an_error_of_the_copy_counts_as_unavailable(open_storage: OpenStorage, proxy: S3Proxy, rule: Rule) -> None:
+    storage = open_storage(proxy.url)
     storage.prepare()
     put_bytes(storage, FIRST, CONTENT, content_type="image/jpeg")
-    gate.rules["CopyObject"] = rule
+    proxy.rules["CopyObject"] = rule
     with pytest.raises(StorageUnavailable):
         storage.copy(FIRST, SECOND, sha256=SHA256)
 
 
-def test_an_answer_that_was_lost_once_does_no_harm(open_storage: OpenStorage, gate: Gate) -> None:
-    storage = open_storage(gate.url)
+def test_a_response_that_was_lost_once_does_no_harm(open_storage: OpenStorage, proxy: S3Proxy) -> None:
+    storage = open_storage(proxy.url)
     storage.prepare()
     put_bytes(storage, FIRST, CONTENT, content_type="image/jpeg")
-    gate.rules["CopyObject"] = Rule(lost=True, times=1)
+    proxy.rules["CopyObject"] = Rule(lost=True, times=1)
     storage.copy(FIRST, SECOND, sha256=SHA256)
     assert read_bytes(storage, SECOND) == CONTENT
 
 
-def test_a_store_that_takes_a_copy_for_an_empty_file_is_found_out(
-    open_storage: OpenStorage, server: S3Server, bucket: str, monkeypatch: pytest.MonkeyPatch
+def test_a_copy_of_another_size_is_refused(
+    open_storage: OpenStorage, proxy: S3Proxy, server: S3Server, bucket: str
 ) -> None:
-    """Without the look at the copy's size an empty file would be published."""
-    # Given a store that ignores the header which names the source, as it does one that it does not know
-    storage = open_storage()
+    """Without the check of the copy's size an empty file would be published."""
+    # Given a service that ignores the header which names the source, and stores an empty object
+    storage = open_storage(proxy.url)
     storage.prepare()
     put_bytes(storage, FIRST, CONTENT, content_type="image/jpeg")
-    call = storage._client.call
-
-    def ignorant(operation: str, **parameters: object) -> object:
-        answer = call(operation, **parameters)  # type: ignore[arg-type]
-        if operation == "copy_object":
-            server.client.put_object(Bucket=bucket, Key=SECOND, Body=b"")
-        return answer
-
-    monkeypatch.setattr(storage._client, "call", ignorant)
-    # Then a copy is not taken for one
-    with pytest.raises(StorageUnavailable):
+    proxy.after["CopyObject"] = lambda: server.client.put_object(Bucket=bucket, Key=SECOND, Body=b"")
+    # Then the copy fails
+    with pytest.raises(StorageUnavailable, match="fewer or more bytes"):
         storage.copy(FIRST, SECOND, sha256=SHA256)

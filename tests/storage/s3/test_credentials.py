@@ -1,4 +1,4 @@
-"""Credentials come from boto3's own chain; those of a role are used, renewed, and never outlived by a link."""
+"""Credentials are found by boto3's own chain; those of a role are used, renewed, and never outlived by a link."""
 
 import os
 from collections.abc import Iterator
@@ -9,13 +9,14 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
-from clipzy_storage.backends.base import Link, put_bytes, read_bytes
+from clipzy_storage.backends.base import put_bytes, read_bytes
 from clipzy_storage.backends.s3.storage import SMALLEST_PART_BYTES
 from clipzy_storage.errors import ConfigurationError, StorageUnavailable
+from clipzy_storage.models.records import Link
 from tests.storage.s3.conftest import OpenStorage
 from tests.support.credentials_endpoint import Role
 from tests.support.deployment import Stack
-from tests.support.s3_proxy import Gate
+from tests.support.s3_proxy import S3Proxy
 from tests.support.s3_servers import S3Server
 
 KEY = "results/job_1/output.json"
@@ -30,8 +31,8 @@ def role(environment: pytest.MonkeyPatch) -> Iterator[Role]:
         yield role
 
 
-def life_seconds(link: Link) -> int:
-    """How long the link says of itself that it lives."""
+def lifetime_seconds(link: Link) -> int:
+    """The lifetime in the link itself."""
     return int(parse_qs(urlsplit(link.url).query)["X-Amz-Expires"][0])
 
 
@@ -40,12 +41,12 @@ def signed_by(link: Link) -> str:
 
 
 @pytest.mark.usefixtures("role")
-def test_a_role_is_enough_for_everything(open_storage: OpenStorage, gate: Gate) -> None:
+def test_a_role_is_enough_for_everything(open_storage: OpenStorage, proxy: S3Proxy) -> None:
     # Given a process without keys, and a role
     assert not {name for name in os.environ if name.startswith("AWS_") and "KEY" in name}
-    storage = open_storage(gate.url)
+    storage = open_storage(proxy.url)
 
-    # When the storage is proved, written in one request and in parts, read and listed
+    # When the storage is verified, written in one request and in parts, read and listed
     storage.prepare()
     content = os.urandom(SMALLEST_PART_BYTES + 1)
     for key in (KEY, "uploads/vid_1/source.mp4"):
@@ -54,8 +55,8 @@ def test_a_role_is_enough_for_everything(open_storage: OpenStorage, gate: Gate) 
     assert [blob.key for blob in storage.list("results/")] == [KEY]
 
     # Then every request is signed with the role's credentials, and so are links, which work
-    assert {request.headers["X-Amz-Security-Token"] for request in gate.seen} == {"token-1"}
-    assert "CompleteMultipartUpload" in gate.operations()
+    assert {request.headers["X-Amz-Security-Token"] for request in proxy.seen} == {"token-1"}
+    assert "CompleteMultipartUpload" in proxy.operations()
     link = storage.link(KEY)
     assert signed_by(link) == "token-1"
     assert requests.get(link.url, timeout=30).content == content[::1000]
@@ -63,19 +64,19 @@ def test_a_role_is_enough_for_everything(open_storage: OpenStorage, gate: Gate) 
 
 
 @on_moto
-def test_credentials_are_renewed_when_they_end(open_storage: OpenStorage, role: Role, gate: Gate) -> None:
-    # Given credentials that are about to end
+def test_credentials_are_renewed_when_they_expire(open_storage: OpenStorage, role: Role, proxy: S3Proxy) -> None:
+    # Given credentials that are about to expire
     role.life_seconds = 30
-    storage = open_storage(gate.url)
+    storage = open_storage(proxy.url)
     storage.prepare()
 
-    # When requests follow, and longer-lived ones are given
+    # When requests follow, and longer-lived ones are provided
     role.life_seconds = 6 * 3600
     storage.check()
     storage.check()
 
-    # Then these are used, and are asked for once
-    tokens = [request.headers["X-Amz-Security-Token"] for request in gate.seen]
+    # Then these are used, and are requested once
+    tokens = [request.headers["X-Amz-Security-Token"] for request in proxy.seen]
     assert tokens[-1] == f"token-{role.asked}" != tokens[0]
     asked = role.asked
     storage.check()
@@ -83,57 +84,57 @@ def test_credentials_are_renewed_when_they_end(open_storage: OpenStorage, role: 
 
 
 @on_moto
-def test_a_link_ends_before_the_credentials_that_sign_it(open_storage: OpenStorage, role: Role) -> None:
-    # Given credentials that end in five minutes, and links that are to live for an hour
+def test_a_link_expires_before_the_credentials_that_sign_it(open_storage: OpenStorage, role: Role) -> None:
+    # Given credentials that expire in five minutes, and links that should live for an hour
     role.life_seconds = 300
     storage = open_storage(presign_expires_seconds=3600)
 
     # When links are made
     first, second = storage.link(KEY), storage.link(KEY)
 
-    # Then they die a minute before the credentials, by the address itself and by what clients are told
+    # Then they expire a minute before the credentials, by the URL itself and by what clients get
     for link in (first, second):
-        assert 200 < life_seconds(link) <= 240
+        assert 200 < lifetime_seconds(link) <= 240
         assert link.expires_at is not None
         left_seconds = (link.expires_at - datetime.now(UTC)).total_seconds()
-        assert life_seconds(link) - 5 < left_seconds <= life_seconds(link)
+        assert lifetime_seconds(link) - 5 < left_seconds <= lifetime_seconds(link)
 
-    # And each is signed anew
+    # And each has a new signature
     assert signed_by(first) != signed_by(second)
 
 
 @on_moto
 @pytest.mark.usefixtures("role")
-def test_a_link_of_lasting_credentials_lives_as_long_as_was_set(open_storage: OpenStorage) -> None:
-    assert life_seconds(open_storage(presign_expires_seconds=3600).link(KEY)) == 3600
+def test_a_link_of_permanent_credentials_lives_as_long_as_was_set(open_storage: OpenStorage) -> None:
+    assert lifetime_seconds(open_storage(presign_expires_seconds=3600).link(KEY)) == 3600
 
 
 @on_moto
-def test_there_is_no_link_that_would_be_dead_at_once(open_storage: OpenStorage, role: Role) -> None:
+def test_there_is_no_link_that_would_expire_immediately(open_storage: OpenStorage, role: Role) -> None:
     role.life_seconds = 59
-    with pytest.raises(StorageUnavailable, match="end now"):
+    with pytest.raises(StorageUnavailable, match="expire now"):
         open_storage().link(KEY)
 
 
 @on_moto
-def test_a_role_that_cannot_be_had_now_is_waited_for(open_storage: OpenStorage, role: Role) -> None:
-    # Given an endpoint that gives no credentials
-    role.away = True
+def test_an_unavailable_role_is_waited_for(open_storage: OpenStorage, role: Role) -> None:
+    # Given an endpoint that provides no credentials
+    role.is_unavailable = True
     storage = open_storage()
 
-    # When the storage is used, then that may pass, and is no mistake of the operator's
+    # When the storage is used, then that may be temporary, and is not a mistake of the operator
     with pytest.raises(StorageUnavailable, match="credentials"):
         storage.prepare()
 
-    # When it gives some that end at once, and is away again
-    role.away, role.life_seconds = False, 1
+    # When it provides some that expire immediately, and is unavailable again
+    role.is_unavailable, role.life_seconds = False, 1
     storage.prepare()
-    role.away = True
+    role.is_unavailable = True
     with pytest.raises(StorageUnavailable):
         storage.check()
 
-    # Then all goes on when it is back
-    role.away, role.life_seconds = False, 3600
+    # Then everything works again when it is available
+    role.is_unavailable, role.life_seconds = False, 3600
     storage.check()
 
 
@@ -146,18 +147,18 @@ def test_no_credentials_at_all_are_a_mistake(open_storage: OpenStorage, environm
         storage.prepare()
 
 
-@pytest.mark.parametrize("server", ["rclone"], indirect=True)  # it looks at keys
+@pytest.mark.parametrize("server", ["rclone"], indirect=True)  # it checks keys
 def test_keys_of_the_env_file_reach_boto3(server: S3Server, bucket: str, tmp_path: Path, redis_url: str) -> None:
-    # Given a folder with an .env file that holds everything, keys included
+    # Given a directory with an .env file that has everything, keys included
     settings = {"STORAGE_TYPE": "s3", "S3_BUCKET_NAME": bucket, **server.env}
     (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
     with Stack(tmp_path / "logs", redis_url=redis_url) as stack:
-        # When a command is started there, and another in an environment that says otherwise
+        # When a command is started there, and another in an environment with other values
         doctor = stack.run("doctor", cwd=tmp_path)
         wrong = stack.run("doctor", cwd=tmp_path, settings={"AWS_SECRET_ACCESS_KEY": "another-one"})
         doctor.ends()
         wrong.ends()
-        # Then the file is used, and the environment goes before it
+        # Then the file is used, and the environment takes precedence
         assert f"s3://{bucket} on {server.url[7:]} can be written" in doctor.output()
         assert "the secret key is wrong" in wrong.output()
         assert "another-one" not in wrong.output()

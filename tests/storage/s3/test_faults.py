@@ -4,16 +4,14 @@ import pytest
 
 from clipzy_storage import keys
 from clipzy_storage.backends.base import put_bytes, put_json, read_bytes
-from clipzy_storage.backends.s3 import writer
 from clipzy_storage.backends.s3.session import Timeouts
+from clipzy_storage.backends.s3.writer import PARALLEL_PARTS
 from clipzy_storage.errors import StorageFull, StorageUnavailable
-from tests.storage.s3.conftest import IMPATIENT, SHORT, OpenStorage
+from tests.storage.s3.conftest import SHORT, VERY_SHORT, OpenStorage
 from tests.storage.s3.uploads import CONTENT, KEY, PART_BYTES, assert_nothing_left, stored, upload
-from tests.support.s3_proxy import Gate, Rule
+from tests.support.s3_proxy import Rule, S3Proxy
 from tests.support.s3_servers import S3Server
 from tests.support.tcp_proxy import Fault, Kind, TcpProxy, Way
-
-pytestmark = pytest.mark.usefixtures("small_parts")
 
 LITTLE = CONTENT[:100_000]
 ENDINGS: list[tuple[Kind, Way, int]] = [
@@ -42,7 +40,7 @@ def test_an_upload_is_whole_or_not_there(
 ) -> None:
     with TcpProxy(server.url) as network:
         # Given a storage, and a network that is about to break
-        storage = open_storage(network.url, timeouts=IMPATIENT if fault.kind == "silence" else SHORT)
+        storage = open_storage(network.url, timeouts=VERY_SHORT if fault.kind == "silence" else SHORT)
         storage.prepare()
         network.suffer(fault)
 
@@ -58,7 +56,7 @@ def test_an_upload_is_whole_or_not_there(
         assert stored(server, bucket) in ([content] if published else [None, content])
         assert published or fault.connections is None
 
-        # And what could not be cleared away meanwhile is swept, and the storage works again at once
+        # And what could not be removed meanwhile is swept, and the storage works again immediately
         if not published:
             open_storage(network.url).sweep_incomplete(0)
         assert_nothing_left(server, bucket)
@@ -73,15 +71,15 @@ def test_an_upload_is_whole_or_not_there(
     ],
     ids=lambda value: value if isinstance(value, str) else f"{len(value) >> 10}KiB",
 )
-def test_a_lost_answer_leaves_nothing_behind(
-    open_storage: OpenStorage, gate: Gate, server: S3Server, bucket: str, operation: str, content: bytes
+def test_a_lost_response_leaves_nothing_behind(
+    open_storage: OpenStorage, proxy: S3Proxy, server: S3Server, bucket: str, operation: str, content: bytes
 ) -> None:
-    # Given a server that does what it is asked, and one answer that never arrives
-    storage = open_storage(gate.url)
+    # Given a server that does what was requested, and one response that never arrives
+    storage = open_storage(proxy.url)
     storage.prepare()
-    gate.rules[operation] = Rule(lost=True, times=1)
+    proxy.rules[operation] = Rule(lost=True, times=1)
 
-    # When something is uploaded, then the upload is whole, with nothing beside it
+    # When something is uploaded, then the upload is whole, with nothing next to it
     upload(storage, content)
     assert stored(server, bucket) == content
     assert_nothing_left(server, bucket)
@@ -89,12 +87,12 @@ def test_a_lost_answer_leaves_nothing_behind(
 
 @pytest.mark.parametrize("operation", ["CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"])
 def test_a_failed_upload_is_aborted(
-    open_storage: OpenStorage, gate: Gate, server: S3Server, bucket: str, operation: str
+    open_storage: OpenStorage, proxy: S3Proxy, server: S3Server, bucket: str, operation: str
 ) -> None:
     # Given a server that does not go on at some point
-    storage = open_storage(gate.url)
+    storage = open_storage(proxy.url)
     storage.prepare()
-    gate.rules[operation] = Rule(500, "InternalError")
+    proxy.rules[operation] = Rule(500, "InternalError")
 
     # When something is uploaded, then it fails and leaves nothing
     with pytest.raises(StorageUnavailable):
@@ -104,16 +102,16 @@ def test_a_failed_upload_is_aborted(
 
 
 def test_an_answer_lost_for_good_is_not_taken_for_a_failure(
-    open_storage: OpenStorage, gate: Gate, server: S3Server, bucket: str
+    open_storage: OpenStorage, proxy: S3Proxy, server: S3Server, bucket: str
 ) -> None:
     # Given a server whose answers to the last step never arrive
-    storage = open_storage(gate.url)
+    storage = open_storage(proxy.url)
     storage.prepare()
-    gate.rules["CompleteMultipartUpload"] = gate.rules["PutObject"] = Rule(lost=True)
+    proxy.rules["CompleteMultipartUpload"] = proxy.rules["PutObject"] = Rule(lost=True)
 
     # When small and large files are uploaded, then they are there and it is known
     put_bytes(storage, "jobs/open/x.json", b"{}", content_type="application/json")
-    gate.rules.pop("PutObject")
+    proxy.rules.pop("PutObject")
     upload(storage)
     assert stored(server, bucket) == CONTENT
     assert_nothing_left(server, bucket)
@@ -121,7 +119,7 @@ def test_an_answer_lost_for_good_is_not_taken_for_a_failure(
 
 @on_moto
 def test_a_slow_line_is_not_a_broken_one(open_storage: OpenStorage, server: S3Server, bucket: str) -> None:
-    # Given a line on which a part takes several times as long as a silence is borne
+    # Given a connection on which a part takes several times the timeout of a response
     with TcpProxy(server.url) as line:
         storage = open_storage(line.url, timeouts=Timeouts(connect_seconds=0.3, read_seconds=10, tries=1))
         storage.prepare()
@@ -133,31 +131,62 @@ def test_a_slow_line_is_not_a_broken_one(open_storage: OpenStorage, server: S3Se
 
 
 @on_moto
-def test_a_silent_store_is_given_up_in_bounded_time(open_storage: OpenStorage, server: S3Server) -> None:
-    # Given an upload under way, whose store falls silent
+def test_a_service_without_responses_fails_in_bounded_time(open_storage: OpenStorage, server: S3Server) -> None:
+    # Given an upload in progress, whose service stops responding
     with TcpProxy(server.url) as network:
-        storage = open_storage(network.url, timeouts=IMPATIENT)
+        storage = open_storage(network.url, timeouts=VERY_SHORT)
         storage.prepare()
-        with storage.incoming(KEY) as incoming:
+        with storage.open_writer(KEY) as incoming:
             incoming.write(CONTENT[:PART_BYTES])
             network.fall_silent()
             passed = network.accepted
 
-            # When it goes on, and its request is then undone
+            # When it continues, and its request is then rolled back
             with pytest.raises(StorageUnavailable):
                 incoming.write(CONTENT * 20)
             with pytest.raises(StorageUnavailable, match="a moment ago"):
                 storage.delete(KEY)
 
-        # Then nobody has tried more often than was allowed for one request of each part
-        assert network.accepted - passed <= 2 * (writer.PARTS_AT_ONCE + 1)
+        # Then there were no more connections than are allowed for one request of each part
+        assert network.accepted - passed <= 2 * (PARALLEL_PARTS + 1)
+
+
+@on_moto
+@pytest.mark.parametrize(("operation", "content"), [("PutObject", LITTLE), ("CompleteMultipartUpload", CONTENT)])
+def test_a_conflict_with_another_request_is_retried(
+    open_storage: OpenStorage, proxy: S3Proxy, server: S3Server, bucket: str, operation: str, content: bytes
+) -> None:
+    # Given a service that reports two times that another request for the key is in progress
+    storage = open_storage(proxy.url)
+    storage.prepare()
+    proxy.rules[operation] = Rule(409, "ConditionalRequestConflict", only="conditional", times=2)
+
+    # When something is uploaded, then the upload is repeated until it is whole
+    upload(storage, content)
+    assert stored(server, bucket) == content
+    assert [request.operation for request in proxy.seen if "If-None-Match" in request.headers].count(operation) >= 3
+    assert_nothing_left(server, bucket)
+
+
+@on_moto
+def test_a_conflict_that_does_not_end_is_an_outage(
+    open_storage: OpenStorage, proxy: S3Proxy, server: S3Server, bucket: str
+) -> None:
+    storage = open_storage(proxy.url)
+    storage.prepare()
+    proxy.rules["PutObject"] = Rule(409, "ConditionalRequestConflict", only="conditional")
+    with pytest.raises(StorageUnavailable, match="are in progress all the time"):
+        upload(storage, LITTLE)
+    assert stored(server, bucket) is None
 
 
 @on_moto
 @pytest.mark.parametrize("operation", ["PutObject", "GetObject", "HeadObject", "ListObjectsV2", "DeleteObject"])
-def test_odd_answers_of_the_store_are_its_unavailability(open_storage: OpenStorage, gate: Gate, operation: str) -> None:
-    # Given a store that is in use
-    storage = open_storage(gate.url)
+def test_an_unexpected_response_counts_as_unavailable(
+    open_storage: OpenStorage, proxy: S3Proxy, operation: str
+) -> None:
+    # Given a service that is in use
+    storage = open_storage(proxy.url)
     storage.prepare()
     put_json(storage, "jobs/open/y.json", {})
 
@@ -168,18 +197,18 @@ def test_odd_answers_of_the_store_are_its_unavailability(open_storage: OpenStora
         storage.delete("jobs/open/y.json")
 
     for status, code in ((418, "Teapot"), (501, "Odd"), (409, "Odd"), (400, "Odd"), (405, "")):
-        # When it answers one kind of request with what nobody expects
-        gate.rules[operation] = Rule(status, code)
-        # Then that is trouble with the storage, whatever the answer was
+        # When it responds to one kind of request in an unexpected way
+        proxy.rules[operation] = Rule(status, code)
+        # Then that is an outage of the storage, whatever the response was
         with pytest.raises(StorageUnavailable):
             use()
 
 
 @on_moto
-def test_a_full_store_is_called_full(open_storage: OpenStorage, gate: Gate) -> None:
-    storage = open_storage(gate.url)
+def test_a_full_service_is_reported_as_full(open_storage: OpenStorage, proxy: S3Proxy) -> None:
+    storage = open_storage(proxy.url)
     storage.prepare()
     for status, code in ((507, "InsufficientStorage"), (403, "QuotaExceeded")):
-        gate.rules["PutObject"] = Rule(status, code)
+        proxy.rules["PutObject"] = Rule(status, code)
         with pytest.raises(StorageFull):
             put_json(storage, "jobs/open/x.json", {})

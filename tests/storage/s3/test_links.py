@@ -1,4 +1,4 @@
-"""Links into a bucket: SigV4, the right host, what the store is to say of the file, and when they die."""
+"""Links into a bucket: SigV4, the right host, the headers of the file, and when they expire."""
 
 import os
 import socket
@@ -21,10 +21,10 @@ KEY = "results/job_1/a-1/poster.jpg"
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """An environment for AWS itself, which nobody may reach."""
+    """An environment for AWS itself, which is unreachable."""
 
     def unreachable(*_: Any) -> NoReturn:
-        raise AssertionError("a link is made without asking anybody")
+        raise AssertionError("a link is made without any request")
 
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
@@ -78,12 +78,12 @@ def test_aws_needs_a_region() -> None:
 )
 @pytest.mark.parametrize("public", [True, False])
 def test_a_link_to_another_service(aws: pytest.MonkeyPatch, style: str, form: str, public: bool) -> None:
-    # Given a service that clients reach by its own name, or by another than we do
+    # Given a service that clients reach by the same name as we do, or by another
     aws.setenv("AWS_ENDPOINT_URL_S3", "http://10.0.0.7:9000" if public else "https://s3.example.com")
     public_url = "https://s3.example.com" if public else None
     # When a link is made, without a region
     link = S3Storage("my-bucket", addressing_style=style, public_endpoint_url=public_url).link(KEY)
-    # Then it leads to the name that clients know, and is signed with SigV4
+    # Then its host is the one that clients know, and is signed with SigV4
     assert link.url.startswith(form + KEY + "?")
     assert "X-Amz-Signature=" in link.url
     assert "AWSAccessKeyId" not in link.url
@@ -98,7 +98,7 @@ def test_a_link_to_another_service(aws: pytest.MonkeyPatch, style: str, form: st
         ("evil.svg", "application/octet-stream", "attachment"),
     ],
 )
-def test_the_store_says_of_a_file_what_the_link_says(
+def test_the_headers_of_a_file_are_those_that_the_link_asks_for(
     open_storage: OpenStorage, name: str, content_type: str, disposition: str
 ) -> None:
     # Given a file that was stored as something else
@@ -107,14 +107,14 @@ def test_the_store_says_of_a_file_what_the_link_says(
     put_bytes(storage, f"results/job_1/{name}", b"<script>", content_type="text/html")
     # When a client follows a link to it
     answer = requests.get(storage.link(f"results/job_1/{name}").url, timeout=30)
-    # Then it is told what its name says, and nothing is run in place
+    # Then the headers are those of its extension, and nothing is run inline
     assert (answer.status_code, answer.content) == (200, b"<script>")
     assert answer.headers["Content-Type"] == content_type
     assert answer.headers["Content-Disposition"] == f'{disposition}; filename="{name}"'
 
 
 def test_a_link_through_another_host_works(open_storage: OpenStorage, server: S3Server) -> None:
-    # Given a store that clients reach by another address and port than we do
+    # Given a service that clients reach by another address and port than we do
     with TcpProxy(server.url, host="127.0.0.2") as public:
         storage = open_storage(public_endpoint_url=public.url)
         storage.prepare()
@@ -123,14 +123,14 @@ def test_a_link_through_another_host_works(open_storage: OpenStorage, server: S3
         # When a client follows a link
         link = storage.link(KEY)
         answer = requests.get(link.url, timeout=30)
-        # Then it has been there, and a part can be had too
+        # Then it is sent, and a range of it too
         assert link.url.startswith(f"{public.url}/")
         assert (answer.status_code, answer.content) == (200, b"poster")
         assert requests.get(link.url, headers={"Range": "bytes=1-2"}, timeout=30).content == b"os"
         assert public.accepted > 0
 
 
-@pytest.mark.parametrize("server", ["rclone"], indirect=True)  # moto looks at no signature
+@pytest.mark.parametrize("server", ["rclone"], indirect=True)  # moto checks no signature
 def test_a_link_is_good_for_one_key_only(open_storage: OpenStorage) -> None:
     storage = open_storage()
     storage.prepare()
@@ -140,7 +140,7 @@ def test_a_link_is_good_for_one_key_only(open_storage: OpenStorage) -> None:
     assert requests.get(url.replace(KEY, "results/job_2/a-1/poster.jpg"), timeout=30).status_code == 403
 
 
-def test_it_is_told_when_a_link_dies(open_storage: OpenStorage) -> None:
+def test_a_link_has_its_expiry(open_storage: OpenStorage) -> None:
     before = datetime.now(UTC)
     link = open_storage(presign_expires_seconds=100).link(KEY)
     assert link.expires_at is not None

@@ -1,4 +1,4 @@
-"""The policy of the documents names just what Clipzy asks of a store: more would be a risk, less a refusal."""
+"""The documented policy grants exactly what Clipzy uses: more would be a risk, less a refusal."""
 
 import hashlib
 import json
@@ -13,9 +13,9 @@ from clipzy_storage.backends.base import put_bytes, read_bytes
 from clipzy_storage.backends.s3.storage import SMALLEST_PART_BYTES
 from clipzy_storage.errors import AlreadyExists
 from tests.storage.s3.conftest import OpenStorage
-from tests.support.s3_proxy import Gate
+from tests.support.s3_proxy import S3Proxy
 
-STORAGE_PAGE = Path(__file__).parents[2] / "docs/storage.md"
+STORAGE_PAGE = Path(__file__).parents[3] / "docs/storage.md"
 RIGHTS = {
     "PutObject": "s3:PutObject",
     "CopyObject": "s3:PutObject",  # and s3:GetObject, of what it copies
@@ -40,9 +40,9 @@ def policy() -> Any:
 
 
 @pytest.mark.parametrize("server", ["moto"], indirect=True)
-def test_the_documented_policy_is_just_what_is_used(open_storage: OpenStorage, gate: Gate) -> None:
+def test_the_documented_policy_is_just_what_is_used(open_storage: OpenStorage, proxy: S3Proxy) -> None:
     # Given everything that is ever done with a storage
-    storage, content = open_storage(gate.url), os.urandom(SMALLEST_PART_BYTES + 1)
+    storage, content = open_storage(proxy.url), os.urandom(SMALLEST_PART_BYTES + 1)
     storage.prepare()
     storage.check()
     put_bytes(storage, "results/job_1/output.json", b"{}", content_type="application/json")
@@ -58,9 +58,9 @@ def test_the_documented_policy_is_just_what_is_used(open_storage: OpenStorage, g
 
     # Then the policy grants what that takes, and no more
     granted = {action for statement in policy()["Statement"] for action in statement["Action"]}
-    assert granted == {RIGHTS[operation] for operation in gate.operations()}
+    assert granted == {RIGHTS[operation] for operation in proxy.operations()}
 
-    # And each for what it is about
+    # And each for the right resource
     for statement in policy()["Statement"]:
         on_objects = statement["Resource"].endswith("/*")
         assert all(

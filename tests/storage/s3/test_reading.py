@@ -1,4 +1,4 @@
-"""Reading from a bucket: what comes is what was stored, or an error; never less, and never something else."""
+"""Reading from a bucket: the result is what was stored, or an error; never less, and never something else."""
 
 import hashlib
 import os
@@ -7,12 +7,11 @@ from pathlib import Path
 import pytest
 
 from clipzy_storage.backends.base import put_bytes, read_bytes
-from clipzy_storage.backends.s3 import storage as s3_storage
 from clipzy_storage.errors import Damaged, NotFound, StorageFull, StorageUnavailable
 from tests.storage.s3 import scratch
-from tests.storage.s3.conftest import IMPATIENT, OpenStorage
+from tests.storage.s3.conftest import VERY_SHORT, OpenStorage
 from tests.support.requirements import missing
-from tests.support.s3_proxy import Gate, Rule
+from tests.support.s3_proxy import Rule, S3Proxy
 from tests.support.s3_servers import S3Server
 from tests.support.tcp_proxy import Fault, TcpProxy
 
@@ -34,11 +33,11 @@ def source(server: S3Server, bucket: str) -> None:
     ],
     ids=str,
 )
-def test_a_broken_stream_goes_on_where_it_broke(
+def test_a_broken_stream_continues_where_it_broke(
     open_storage: OpenStorage, server: S3Server, fault: Fault, tmp_path: Path
 ) -> None:
     with TcpProxy(server.url) as network:
-        storage = open_storage(network.url, timeouts=IMPATIENT)
+        storage = open_storage(network.url, timeouts=VERY_SHORT)
         storage.prepare()
         # Given a network on which no connection brings the whole file
         network.suffer(fault)
@@ -83,7 +82,7 @@ def test_a_flipped_bit_is_noticed(open_storage: OpenStorage, server: S3Server, t
         assert storage.local_copy(KEY, tmp_path, sha256=SHA256).read_bytes() == CONTENT
 
 
-@pytest.mark.parametrize("server", ["moto"], indirect=True)  # rclone ignores the condition; a source's sha256 tells
+@pytest.mark.parametrize("server", ["moto"], indirect=True)  # rclone ignores the condition; a source's sha256 shows it
 def test_what_is_replaced_while_it_is_read_is_noticed(open_storage: OpenStorage, server: S3Server, bucket: str) -> None:
     storage = open_storage()
     storage.prepare()
@@ -107,21 +106,20 @@ def test_what_is_deleted_while_it_is_read_is_not_found(
 
 
 def test_other_things_in_the_bucket_are_left_alone(open_storage: OpenStorage, server: S3Server, bucket: str) -> None:
-    # Given keys that are none of ours
+    # Given keys that are not ours
     storage = open_storage()
     storage.prepare()
-    for key in ("uploads/a film.mp4", "uploads/vid_1/é", "readme.txt"):
+    for key in ("uploads/a video.mp4", "uploads/vid_1/é", "readme.txt"):
         server.client.put_object(Bucket=bucket, Key=key, Body=b"x")
     # Then a listing shows what is ours
     assert [blob.key for blob in storage.list("uploads/")] == [KEY]
 
 
-def test_a_copy_needs_room(open_storage: OpenStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Given less room than the source and what is made from it take
-    storage = open_storage()
+def test_a_copy_needs_space(open_storage: OpenStorage, tmp_path: Path) -> None:
+    # Given less space than the source and what is made from it need
+    storage = open_storage(scratch_reserve_bytes=1 << 60)
     storage.prepare()
-    monkeypatch.setattr(s3_storage, "SCRATCH_RESERVE_BYTES", 1 << 60)
-    # When it is to be copied, then it is refused before anything is written
+    # When it is copied, then that is refused before anything is written
     with pytest.raises(StorageFull, match=r"WORK_DIR has .* MiB free, a copy needs"):
         storage.local_copy(KEY, tmp_path, sha256=SHA256)
     assert list(tmp_path.iterdir()) == []
@@ -131,16 +129,16 @@ def test_a_copy_needs_room(open_storage: OpenStorage, tmp_path: Path, monkeypatc
 def test_a_disk_that_fills_up_during_the_copy(server: S3Server, bucket: str, tmp_path: Path) -> None:
     outcome = scratch.run_on_a_small_disk(tmp_path, bucket, KEY, SHA256, env=server.env)
     if outcome is None:
-        missing("a mount of its own needs root")
+        missing("a private mount needs root")
     assert outcome == "StorageFull: WORK_DIR cannot take a copy: No space left on device"
 
 
-def test_denied_reading_is_not_taken_for_a_missing_file(open_storage: OpenStorage, gate: Gate) -> None:
-    # Given a store that has begun to deny reading
-    storage = open_storage(gate.url)
+def test_denied_reading_is_not_taken_for_a_missing_file(open_storage: OpenStorage, proxy: S3Proxy) -> None:
+    # Given a service that denies reading from now on
+    storage = open_storage(proxy.url)
     storage.prepare()
-    gate.rules["HeadObject"] = gate.rules["GetObject"] = Rule()
-    # Then nothing is said to be missing
+    proxy.rules["HeadObject"] = proxy.rules["GetObject"] = Rule()
+    # Then nothing is reported missing
     for ask in (storage.exists, storage.info, storage.open, storage.delete):
         with pytest.raises(StorageUnavailable):
             ask(KEY)

@@ -1,4 +1,4 @@
-"""What a start finds out of a bucket, and what it says where the bucket cannot be used."""
+"""What a start finds out about a bucket, and its messages if the bucket cannot be used."""
 
 import datetime
 import logging
@@ -16,12 +16,11 @@ import pytest
 
 from clipzy_storage import keys
 from clipzy_storage.backends.base import put_json, read_bytes
-from clipzy_storage.backends.s3 import errors
 from clipzy_storage.backends.s3.storage import S3Storage
 from clipzy_storage.errors import AlreadyExists, ConfigurationError, StorageUnavailable
 from tests.storage.s3.conftest import OpenStorage
 from tests.support.requirements import missing
-from tests.support.s3_proxy import Gate, Rule
+from tests.support.s3_proxy import Rule, S3Proxy
 from tests.support.s3_servers import S3Server
 
 on_moto = pytest.mark.parametrize("server", ["moto"], indirect=True)
@@ -38,7 +37,7 @@ def refusal(storage: S3Storage) -> str:
     return line
 
 
-def test_it_is_learned_and_said_whether_conditions_are_kept(
+def test_support_for_conditional_writes_is_detected_and_logged(
     open_storage: OpenStorage, server: S3Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "clipzy_storage")
@@ -46,7 +45,7 @@ def test_it_is_learned_and_said_whether_conditions_are_kept(
     storage.prepare()
     (line,) = [record.getMessage() for record in caplog.records if "conditional" in record.getMessage()]
     assert line.partition(";")[0] == f"storage.conditional_writes: {'yes' if server.kind == 'moto' else 'no'}"
-    assert storage.tells_writers_apart == (server.kind == "moto")
+    assert storage.has_conditional_writes == (server.kind == "moto")
 
 
 @on_moto
@@ -55,13 +54,13 @@ def test_it_is_learned_and_said_whether_conditions_are_kept(
     [Rule(501, "NotImplemented"), Rule(501, ""), Rule(400, "InvalidArgument"), Rule(400, "BadRequest")],
     ids=str,
 )
-def test_a_service_that_refuses_conditions_can_be_used(open_storage: OpenStorage, gate: Gate, rule: Rule) -> None:
-    # Given a service that does not take the header
-    gate.rules["PutObject"] = Rule(rule.status, rule.code, only="conditional")
+def test_a_service_that_refuses_conditions_can_be_used(open_storage: OpenStorage, proxy: S3Proxy, rule: Rule) -> None:
+    # Given a service that refuses the header
+    proxy.rules["PutObject"] = Rule(rule.status, rule.code, only="conditional")
     # When a storage starts on it, then it does without
-    storage = open_storage(gate.url)
+    storage = open_storage(proxy.url)
     storage.prepare()
-    assert not storage.tells_writers_apart
+    assert not storage.has_conditional_writes
     put_json(storage, "jobs/open/x.json", {})
     with pytest.raises(AlreadyExists):
         put_json(storage, "jobs/open/x.json", {"other": 1})
@@ -69,7 +68,7 @@ def test_a_service_that_refuses_conditions_can_be_used(open_storage: OpenStorage
 
 
 @pytest.mark.parametrize(
-    ("operation", "right"),
+    ("operation", "permission"),
     [
         ("PutObject", "s3:PutObject"),
         ("GetObject", "s3:GetObject"),
@@ -79,16 +78,16 @@ def test_a_service_that_refuses_conditions_can_be_used(open_storage: OpenStorage
         ("DeleteObject", "s3:DeleteObject"),
     ],
 )
-def test_a_missing_right_is_named(
-    open_storage: OpenStorage, gate: Gate, server: S3Server, bucket: str, operation: str, right: str
+def test_a_missing_permission_is_named(
+    open_storage: OpenStorage, proxy: S3Proxy, server: S3Server, bucket: str, operation: str, permission: str
 ) -> None:
     # Given credentials that may do all but one thing
-    gate.rules[operation] = Rule(403, "AccessDenied")
-    # When a storage starts with them, then it says which
-    line = refusal(open_storage(gate.url))
-    assert line.startswith(f"S3_BUCKET_NAME={bucket} on {gate.url[7:]}: the store denies {operation}.")
-    assert f"grant {right} as the policy in docs/storage.md" in line
-    # And what it tried is taken back, as far as it may
+    proxy.rules[operation] = Rule(403, "AccessDenied")
+    # When a storage starts with them, then the message names it
+    line = refusal(open_storage(proxy.url))
+    assert line.startswith(f"S3_BUCKET_NAME={bucket} on {proxy.url[7:]}: the S3 service denies {operation}.")
+    assert f"grant {permission} as the policy in docs/storage.md" in line
+    # And what it wrote is removed, as far as it may
     left = {keys.STORAGE_ID} | {key for key in server.keys(bucket) if operation == "DeleteObject"}
     assert set(server.keys(bucket)) == left
 
@@ -100,7 +99,7 @@ def test_a_bucket_that_is_not_there(open_storage: OpenStorage, server: S3Server)
     assert "Create it, or set S3_BUCKET_NAME" in line
 
 
-@on_rclone  # moto looks at no signature
+@on_rclone  # moto checks no signature
 @pytest.mark.parametrize(
     ("variable", "found"),
     [("AWS_ACCESS_KEY_ID", "does not know the access key"), ("AWS_SECRET_ACCESS_KEY", "the secret key is wrong")],
@@ -118,59 +117,59 @@ def test_wrong_keys(open_storage: OpenStorage, environment: pytest.MonkeyPatch, 
 def test_a_clock_that_is_off_by_an_hour(
     open_storage: OpenStorage, monkeypatch: pytest.MonkeyPatch, hours: int, way: str
 ) -> None:
-    # Given a machine whose clock is wrong, for who signs and for who looks at the answer
+    # Given a machine whose clock is wrong, both for signatures and for the storage
     shift, right = datetime.timedelta(hours=hours), botocore.auth.get_current_datetime
 
     def wrong(*arguments: Any, **more: Any) -> datetime.datetime:
         return right(*arguments, **more) + shift  # type: ignore[no-any-return]
 
     monkeypatch.setattr(botocore.auth, "get_current_datetime", wrong)
-    monkeypatch.setattr(errors, "_now", lambda: datetime.datetime.now(datetime.UTC) + shift)
-    # When a storage starts, then it says by how much, though the service may only say that access is denied
-    line = refusal(open_storage())
-    assert f"this machine's clock is 60 minutes {way} the store's. Set the clock" in line
+    storage = open_storage(clock=lambda: datetime.datetime.now(datetime.UTC) + shift)
+    # When a storage starts, then it reports by how much, though the service may only respond that access is denied
+    line = refusal(storage)
+    assert f"this machine's clock is 60 minutes {way} that of the S3 service. Set it" in line
 
 
 @on_moto
 @pytest.mark.parametrize("code", ["RequestTimeTooSkewed", "ExpiredToken", "InvalidToken", "PermanentRedirect"])
-def test_what_other_services_refuse_is_explained(open_storage: OpenStorage, gate: Gate, code: str) -> None:
-    gate.rules["PutObject"] = Rule(400, code)
+def test_what_other_services_refuse_is_explained(open_storage: OpenStorage, proxy: S3Proxy, code: str) -> None:
+    proxy.rules["PutObject"] = Rule(400, code)
     expected = {
-        "RequestTimeTooSkewed": "Set the clock",
+        "RequestTimeTooSkewed": "Set it, best by NTP",
         "ExpiredToken": "Get new credentials",
         "InvalidToken": "Set AWS_SESSION_TOKEN",
         "PermanentRedirect": "Set AWS_DEFAULT_REGION",
     }
-    assert expected[code] in refusal(open_storage(gate.url))
+    assert expected[code] in refusal(open_storage(proxy.url))
 
 
 @on_moto
 @pytest.mark.parametrize("operation", ["PutObject", "CreateMultipartUpload", "ListMultipartUploads"])
-def test_a_service_that_lacks_something_is_refused(open_storage: OpenStorage, gate: Gate, operation: str) -> None:
-    gate.rules[operation] = Rule(501, "NotImplemented")
-    assert f"the store does not know {operation}, which Clipzy needs" in refusal(open_storage(gate.url))
+def test_a_service_that_lacks_something_is_refused(open_storage: OpenStorage, proxy: S3Proxy, operation: str) -> None:
+    proxy.rules[operation] = Rule(501, "NotImplemented")
+    assert f"the S3 service does not support {operation}, which Clipzy needs" in refusal(open_storage(proxy.url))
 
 
 @on_moto
-def test_a_web_server_is_told_from_a_store(open_storage: OpenStorage, gate: Gate) -> None:
-    # Given something that answers 404 to whatever it is asked; a proxy whose store is yet to come does so too
-    gate.rules["PutObject"] = Rule(404, "")
-    # Then a start waits, and says what it sees
-    with pytest.raises(StorageUnavailable, match=r"what answers is no S3 service. Check AWS_ENDPOINT_URL_S3"):
-        open_storage(gate.url).prepare()
+def test_a_web_server_is_distinguished_from_an_s3_service(open_storage: OpenStorage, proxy: S3Proxy) -> None:
+    # Given a server that responds with 404 to everything, as a proxy does whose S3 service has not started
+    proxy.rules["PutObject"] = Rule(404, "")
+    # Then a start waits, and reports it
+    with pytest.raises(StorageUnavailable, match=r"what responds is not an S3 service. Check AWS_ENDPOINT_URL_S3"):
+        open_storage(proxy.url).prepare()
 
 
 @on_moto
-@pytest.mark.parametrize("way", ["http://127.0.0.1:9", "http://store.invalid:9000"])
-def test_a_store_out_of_reach_is_named_and_waited_for(open_storage: OpenStorage, bucket: str, way: str) -> None:
-    with pytest.raises(StorageUnavailable) as trouble:
+@pytest.mark.parametrize("way", ["http://127.0.0.1:9", "http://s3.invalid:9000"])
+def test_an_unreachable_service_is_named_and_waited_for(open_storage: OpenStorage, bucket: str, way: str) -> None:
+    with pytest.raises(StorageUnavailable) as error:
         open_storage(way).prepare()
-    assert str(trouble.value).startswith(f"S3_BUCKET_NAME={bucket} on {way[7:]}: the store cannot be reached")
+    assert str(error.value).startswith(f"S3_BUCKET_NAME={bucket} on {way[7:]}: the S3 service cannot be reached")
 
 
 @pytest.fixture
 def untrusted(tmp_path: Path) -> Iterator[str]:
-    """The address of a server whose certificate nobody knows."""
+    """The URL of a server whose certificate is not trusted."""
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     subject = ["-subj", "/CN=localhost", "-days", "2", "-nodes", "-newkey", "rsa:2048"]
     try:
@@ -192,7 +191,7 @@ def untrusted(tmp_path: Path) -> Iterator[str]:
 
 
 @on_moto
-def test_a_certificate_that_nobody_knows(open_storage: OpenStorage, untrusted: str) -> None:
+def test_a_certificate_that_is_not_trusted(open_storage: OpenStorage, untrusted: str) -> None:
     assert "certificate cannot be trusted. Correct AWS_ENDPOINT_URL_S3, or set AWS_CA_BUNDLE" in refusal(
         open_storage(untrusted)
     )
@@ -202,8 +201,8 @@ def test_a_certificate_that_nobody_knows(open_storage: OpenStorage, untrusted: s
 @pytest.mark.parametrize(
     ("variable", "value", "found"),
     [
-        ("AWS_ENDPOINT_URL_S3", "nowhere", "AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL is no address"),
-        ("AWS_PROFILE", "nobody", "profile (nobody) could not be found"),
+        ("AWS_ENDPOINT_URL_S3", "nowhere", "AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL is not a URL"),
+        ("AWS_PROFILE", "missing", "profile (missing) could not be found"),
         ("AWS_DEFAULT_REGION", "no region!", "no region!"),
         ("AWS_SECRET_ACCESS_KEY", "", "missing: AWS_SECRET_ACCESS_KEY"),
     ],

@@ -10,57 +10,54 @@ from pathlib import Path
 
 import pytest
 
+from clipzy_storage import keys
 from clipzy_storage.backends.base import put_bytes, put_json
-from clipzy_storage.backends.s3 import session
-from clipzy_storage.backends.s3 import writer as s3_writer
 from clipzy_storage.backends.s3.session import Timeouts
 from clipzy_storage.errors import AlreadyExists, StorageUnavailable
 from clipzy_storage.process import with_parent_death_signal
 from tests.storage.s3.conftest import OpenStorage
 from tests.storage.s3.uploads import CONTENT, KEY, PART_BYTES, assert_nothing_left, stored, upload
 from tests.support.deployment import eventually
-from tests.support.s3_proxy import Gate
+from tests.support.s3_proxy import S3Proxy
 from tests.support.s3_servers import S3Server
 
 DAY_SECONDS = 24 * 3600
 
-
-pytestmark = pytest.mark.usefixtures("small_parts")
 on_moto = pytest.mark.parametrize("server", ["moto"], indirect=True)
 
 
-def test_a_request_that_is_broken_off_leaves_nothing(open_storage: OpenStorage, server: S3Server, bucket: str) -> None:
-    # Given an upload of which parts are in the store
+def test_an_interrupted_request_leaves_nothing(open_storage: OpenStorage, server: S3Server, bucket: str) -> None:
+    # Given an upload of which the service has parts
     storage = open_storage()
     storage.prepare()
 
-    def broken_off() -> None:
-        with storage.incoming(KEY) as incoming:
+    def interrupted() -> None:
+        with storage.open_writer(KEY) as incoming:
             incoming.write(CONTENT)
             assert server.unfinished(bucket) == [KEY]
             raise ConnectionResetError
 
-    # When its request is broken off, then nothing is left
+    # When its request is interrupted, then nothing is left
     with pytest.raises(ConnectionResetError):
-        broken_off()
+        interrupted()
     assert_nothing_left(server, bucket)
 
 
 @on_moto  # rclone takes no part twice
-def test_a_store_that_has_lost_bytes_is_found_out_before_anybody_sees_them(
+def test_lost_bytes_are_noticed_before_the_object_is_visible(
     open_storage: OpenStorage, server: S3Server, bucket: str
 ) -> None:
-    # Given an upload of which a part has become shorter in the store
+    # Given an upload of which a part has become shorter in the service
     storage = open_storage()
     storage.prepare()
-    with storage.incoming(KEY) as incoming:
+    with storage.open_writer(KEY) as incoming:
         incoming.write(CONTENT)
         (upload,) = server.client.list_multipart_uploads(Bucket=bucket)["Uploads"]
         number = {"Bucket": bucket, "Key": KEY, "UploadId": upload["UploadId"]}
-        eventually(lambda: server.client.list_parts(**number).get("Parts"), "a part in the store")
+        eventually(lambda: server.client.list_parts(**number).get("Parts"), "an uploaded part")
         server.client.upload_part(**number, PartNumber=1, Body=CONTENT[: PART_BYTES - 1])
 
-        # When it is to be published, then it is not
+        # When it is published, then that fails
         with pytest.raises(StorageUnavailable, match="fewer or more bytes"):
             incoming.publish()
     assert stored(server, bucket) is None
@@ -76,58 +73,67 @@ def test_what_a_killed_writer_left_is_swept(
     command = with_parent_death_signal(sys.executable, "-m", "tests.storage.s3.stuck_writer", bucket, KEY)
     with (tmp_path / "log").open("wb") as log:
         writer = subprocess.Popen(command, stdout=log, stderr=log)
-    eventually(lambda: server.unfinished(bucket) == [KEY] or writer.poll() is not None, "an upload under way")
+    eventually(lambda: server.unfinished(bucket) == [KEY] or writer.poll() is not None, "an upload in progress")
     writer.send_signal(signal.SIGKILL)
     writer.wait()
 
-    # Then it is left alone while it may still be going on, and by those who clear up after another writer
+    # Then it is kept while it may still be in progress, and in a sweep for another writer
     assert storage.sweep_incomplete(DAY_SECONDS) == 0
     assert storage.sweep_incomplete(0, of_writer="another") == 0
     assert server.unfinished(bucket) == [KEY]
 
-    # When it is old, or its own front end clears up, then nothing of it is left
+    # When it is old, or its front end sweeps, then nothing of it is left
     assert storage.sweep_incomplete(0, of_writer="stuck") == 1
     assert_nothing_left(server, bucket)
 
 
 def test_a_multipart_upload_without_a_marker_is_swept(open_storage: OpenStorage, server: S3Server, bucket: str) -> None:
-    # Given multipart uploads of which no marker tells: one of ours, one of something else in the bucket
+    # Given multipart uploads without a marker: one of our keys, one of another key in the bucket
     storage = open_storage()
     storage.prepare()
-    for key in (KEY, "holidays/film.mp4"):
+    for key in (KEY, "holidays/video.mp4"):
         server.client.create_multipart_upload(Bucket=bucket, Key=key)
 
-    # When they are swept, then ours goes once it is old, and the other stays
-    if server.kind == "rclone":  # moto says of all uploads that they are from 2010
+    # When they are swept, then ours is removed once it is old, and the other stays
+    if server.kind == "rclone":  # moto dates all uploads 2010
         assert storage.sweep_incomplete(DAY_SECONDS) == 0
-    assert sorted(server.unfinished(bucket)) == ["holidays/film.mp4", KEY]
+    assert sorted(server.unfinished(bucket)) == ["holidays/video.mp4", KEY]
     assert storage.sweep_incomplete(0) == 1
-    assert server.unfinished(bucket) == ["holidays/film.mp4"]
+    assert server.unfinished(bucket) == ["holidays/video.mp4"]
+
+
+def test_a_damaged_marker_stops_no_sweep(open_storage: OpenStorage, server: S3Server, bucket: str) -> None:
+    # Given a damaged marker, and an upload whose marker is lost
+    storage = open_storage()
+    storage.prepare()
+    server.client.put_object(Bucket=bucket, Key=f"{keys.INCOMING}/damaged.json", Body=b"{")
+    server.client.create_multipart_upload(Bucket=bucket, Key=KEY)
+
+    # When the storage is swept, then the upload is aborted all the same
+    assert storage.sweep_incomplete(0) == 1
+    assert server.unfinished(bucket) == []
 
 
 @on_moto
-def test_a_long_upload_shows_that_it_goes_on(
-    open_storage: OpenStorage, gate: Gate, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Given an upload that is older than a marker is believed
-    monkeypatch.setattr(s3_writer, "MARK_AGAIN_SECONDS", 0.0)
-    storage = open_storage(gate.url)
+def test_a_long_upload_shows_that_it_is_in_progress(open_storage: OpenStorage, proxy: S3Proxy) -> None:
+    # Given an upload whose marker is older than the interval
+    storage = open_storage(proxy.url, marker_interval_seconds=0.0)
     storage.prepare()
-    with storage.incoming(KEY) as incoming:
+    with storage.open_writer(KEY) as incoming:
         incoming.write(CONTENT)
         # Then its marker is written again with each part
-        marked = [seen for seen in gate.seen if seen.path.endswith(".json") and seen.operation == "PutObject"]
+        marked = [seen for seen in proxy.seen if seen.path.endswith(".json") and seen.operation == "PutObject"]
         assert len(marked) == 1 + 2
         assert len({request.path for request in marked}) == 1
 
 
 @on_moto
 def test_memory_is_bounded(open_storage: OpenStorage, server: S3Server, bucket: str) -> None:
-    # Given an upload under way, whose store has stopped
+    # Given an upload in progress, whose service has stopped
     content = os.urandom(1 << 20) * 150
     storage = open_storage(timeouts=Timeouts(read_seconds=60))
     storage.prepare()
-    with storage.incoming(KEY) as incoming:
+    with storage.open_writer(KEY) as incoming:
         incoming.write(content[:PART_BYTES])
         server.freeze()
         try:
@@ -140,7 +146,7 @@ def test_memory_is_bounded(open_storage: OpenStorage, server: S3Server, bucket: 
             assert writing.is_alive()
         finally:
             server.thaw()
-        # And goes on with the store
+        # And continues with the service
         writing.join(60)
         incoming.publish()
     assert hashlib.sha256(stored(server, bucket) or b"").digest() == hashlib.sha256(content).digest()
@@ -148,25 +154,24 @@ def test_memory_is_bounded(open_storage: OpenStorage, server: S3Server, bucket: 
 
 @on_moto  # rclone keeps no checksums
 def test_parts_carry_the_checksums_that_aws_wants(
-    open_storage: OpenStorage, gate: Gate, monkeypatch: pytest.MonkeyPatch, server: S3Server, bucket: str
+    open_storage: OpenStorage, proxy: S3Proxy, server: S3Server, bucket: str
 ) -> None:
-    # Given a server that is taken for AWS
-    monkeypatch.setattr(session, "is_aws", lambda url: True)  # noqa: ARG005
-    storage = open_storage(gate.url, addressing_style="path")
+    # Given a server that counts as AWS
+    storage = open_storage(proxy.url, addressing_style="path", on_aws=True)
     storage.prepare()
 
     # When something is uploaded in parts
     upload(storage)
 
     # Then its beginning names the checksum, and its end repeats that of each part
-    begun = [request for request in gate.seen if request.operation == "CreateMultipartUpload"][-1]
-    completed = [request for request in gate.seen if request.operation == "CompleteMultipartUpload"][-1]
-    assert begun.headers["x-amz-checksum-algorithm"] == "CRC32"
+    created = [request for request in proxy.seen if request.operation == "CreateMultipartUpload"][-1]
+    completed = [request for request in proxy.seen if request.operation == "CompleteMultipartUpload"][-1]
+    assert created.headers["x-amz-checksum-algorithm"] == "CRC32"
     assert completed.body.count(b"<ChecksumCRC32>") == completed.body.count(b"<PartNumber>") == 3
     assert stored(server, bucket) == CONTENT
 
 
-def test_of_two_uploads_of_one_key_the_first_stands(open_storage: OpenStorage, server: S3Server, bucket: str) -> None:
+def test_of_two_uploads_of_one_key_the_first_counts(open_storage: OpenStorage, server: S3Server, bucket: str) -> None:
     # Given a large file that is stored
     storage = open_storage()
     storage.prepare()

@@ -1,4 +1,4 @@
-"""A storage in a folder, as the tests of this folder take it apart."""
+"""A storage in a directory, for the tests next to this module."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from clipzy_storage.backends.base import put_bytes
 from clipzy_storage.backends.local.storage import LocalStorage
 
 KEY = "uploads/vid_1/source.mp4"
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 
 
 def prepared(root: Path) -> LocalStorage:

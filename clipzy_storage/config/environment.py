@@ -1,0 +1,70 @@
+"""Settings from the environment and from ``.env``. The only reader of ``os.environ`` for settings."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import dotenv
+from pydantic import BaseModel, ValidationError
+
+from clipzy_storage.config.settings import Settings, fields, names
+from clipzy_storage.config.urls import redacted
+from clipzy_storage.errors import ConfigurationError
+
+EMBEDDED_REDIS_FILE = "redis/server.json"
+"""Under ``CLIPZY_DATA_DIR``; exists while `clipzy up` runs its own server."""
+
+
+class EmbeddedRedis(BaseModel):
+    """The file with which `clipzy up` announces its own Redis server."""
+
+    url: str
+    """With the password."""
+
+
+def settings_from_env(environ: Mapping[str, str] | None = None) -> Settings:
+    """Settings from ``environ``, or from ``os.environ``; a variable that is set to nothing counts as unset.
+
+    Raises:
+        ConfigurationError: one line for every wrong variable, naming it, its value and the remedy.
+    """
+    environ = os.environ if environ is None else environ
+    given = {name: environ[name].strip() for name in names() if environ.get(name, "").strip()}
+    try:
+        settings = Settings.model_validate(given)
+    except ValidationError as error:
+        raise ConfigurationError([_problem(str(fault["loc"][0]), given) for fault in error.errors()]) from error
+    if problems := settings.contradictions():
+        raise ConfigurationError(problems)
+    if "REDIS_URL" not in given and (embedded := embedded_redis_url(settings.data_dir)):
+        return settings.model_copy(update={"redis_url": embedded})
+    return settings
+
+
+def load_dotenv() -> None:
+    """Add the working directory's ``.env`` to the environment, where boto3 sees it too; a set variable stays.
+
+    Raises:
+        ConfigurationError: the file exists but cannot be read.
+    """
+    path = Path.cwd() / ".env"
+    try:
+        dotenv.load_dotenv(path, override=False)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise ConfigurationError([f"{path} cannot be read: {reason}. Make it readable, or remove it."]) from error
+
+
+def embedded_redis_url(data_dir: Path) -> str | None:
+    """The URL of the server that `clipzy up` runs from this data directory; None if none runs."""
+    try:
+        return EmbeddedRedis.model_validate_json((data_dir / EMBEDDED_REDIS_FILE).read_bytes()).url
+    except (OSError, ValidationError):
+        return None
+
+
+def _problem(name: str, given: Mapping[str, str]) -> str:
+    extra = fields()[name].json_schema_extra
+    expects = extra["expects"] if isinstance(extra, dict) else ""
+    value = redacted(given.get(name, "")) if "URL" in name else given.get(name, "")
+    return f"{name}={value} is wrong. Set it to {expects}, or leave it out for its default."
