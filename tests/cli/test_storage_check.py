@@ -99,7 +99,7 @@ def test_a_redis_of_another_storage_is_not_compared(shelf: Shelf, redis_url: str
     # Given a Redis that belongs to another storage
     shelf.open_job(shelf.upload(hours=100), hours=2)
     other = LocalStorage(tmp_path / "other", shared=False)
-    guards.join(guards.new_guard(redis_url, "w", other, proof_seconds=60))
+    guards.join(guards.new_guard(redis_url, "w", other))
 
     # Then what it knows says nothing of this one
     ended = check(tmp_path, redis_url)
