@@ -189,7 +189,7 @@ class Guard:
         raise RetryLater(f"waiting for a heartbeat of {other}, or for its expiry", seconds=max(left_seconds, 0.1))
 
     def _verify(self, verifier: MountVerifier) -> None:
-        """One step of the verification. Only older members are asked, so that of two who disagree the older stays.
+        """One step of the verification, by older members only: of two that see different files the older stays.
 
         Raises:
             RetryLater: no reply so far.

@@ -1,4 +1,4 @@
-"""Why the guard does not admit a process, and the texts that tell the operator what to do. Pure."""
+"""Why the guard does not admit a process, with what was found and what to do, for the operator. Pure."""
 
 from typing import Literal
 
