@@ -1,4 +1,4 @@
-"""This front end's place in the deployment, as its serving process sees it. Its main process keeps the place."""
+"""This front end's membership, as its serving process sees it. Its main process sends the heartbeats."""
 
 import threading
 import time
@@ -7,61 +7,78 @@ from concurrent.futures import Future
 
 from clipzy_storage.backends.base import StorageLifecycle
 from clipzy_storage.errors import ConfigurationError, QueueUnavailable, StorageError, StorageUnavailable
-from clipzy_storage.guard.guard import Guard, OtherStorage, Refused
+from clipzy_storage.guard.guard import Guard
+from clipzy_storage.guard.refusals import OtherStorage, Refused
 
 RETRY_SECONDS = 2.0
-PATIENCE_SECONDS = 5.0  # how long a request waits for another that proves the storage
-CHECK_SECONDS = 5.0  # after which a storage that does not answer at all counts as out of reach
+LOCK_TIMEOUT_SECONDS = 5.0
+CHECK_TIMEOUT_SECONDS = 5.0
 
 
 class Membership:
-    """Knows the guard as soon as the storage can be reached, which may be long after the start."""
+    """Has the guard as soon as the storage is available, which may be long after the start."""
 
-    def __init__(self, prove: Callable[[], Guard], storage: StorageLifecycle) -> None:
-        """``prove`` proves the storage and gives the guard."""
-        self._prove = prove
+    def __init__(
+        self,
+        new_guard: Callable[[], Guard],
+        storage: StorageLifecycle,
+        *,
+        retry_seconds: float = RETRY_SECONDS,
+        lock_timeout_seconds: float = LOCK_TIMEOUT_SECONDS,
+        check_timeout_seconds: float = CHECK_TIMEOUT_SECONDS,
+    ) -> None:
+        """``new_guard`` checks the storage and returns the guard.
+
+        It is called again ``retry_seconds`` after it failed; meanwhile requests are refused. A request waits for
+        another one's call for ``lock_timeout_seconds``. A storage that does not answer a check within
+        ``check_timeout_seconds`` counts as unavailable.
+        """
+        self._new_guard = new_guard
         self._storage = storage
+        self._retry_seconds = retry_seconds
+        self._lock_timeout_seconds = lock_timeout_seconds
+        self._check_timeout_seconds = check_timeout_seconds
         self._guard: Guard | None = None
-        self._trying = threading.Lock()
-        self._is_silent = False
+        self._opening = threading.Lock()
+        self._is_blocked = False
         self._next_try_at = 0.0
         self._check: Future[None] | None = None
         self._checking = threading.Lock()
 
     def guard(self) -> Guard:
-        """Raises ``StorageUnavailable`` as long as the storage could not be proved."""
+        """Raises ``StorageUnavailable`` as long as the storage could not be checked."""
         if self._guard is not None:
             return self._guard
-        if not self._trying.acquire(timeout=0 if self._is_silent else PATIENCE_SECONDS):
-            self._is_silent = True  # one wait is enough to know it
+        if not self._opening.acquire(timeout=0 if self._is_blocked else self._lock_timeout_seconds):
+            self._is_blocked = True  # further requests need not wait to find out
             raise StorageUnavailable("the storage does not answer")
         try:
-            self._is_silent = False
-            return self._guard or self._try()
+            self._is_blocked = False
+            return self._guard or self._open()
         finally:
-            self._trying.release()
+            self._opening.release()
 
-    def look(self) -> None:
-        """Prove the storage without making anybody wait; where that fails, the next request tries again."""
-        threading.Thread(target=self._look, name="storage-proof", daemon=True).start()
+    def open_in_background(self) -> None:
+        """Check the storage without making a request wait; if that fails, the next request tries again."""
+        threading.Thread(target=self._try_to_open, name="storage-open", daemon=True).start()
 
     def check_storage(self) -> None:
-        """Raise ``StorageError`` where files cannot be read and written now.
+        """Raise ``StorageError`` if files cannot be read and written now.
 
-        A dead network mount holds up one thread of this process for as long as it is dead, however many ask.
+        A dead network mount blocks one thread of this process as long as it is dead, however many requests there are.
         """
         self.guard()
         with self._checking:
             if self._check is None or self._check.done():
                 self._check = Future()
-                threading.Thread(target=self._settle, args=[self._check], name="storage-check", daemon=True).start()
+                threading.Thread(target=self._run_check, args=[self._check], name="storage-check", daemon=True).start()
             check = self._check
         try:
-            check.result(CHECK_SECONDS)
+            check.result(self._check_timeout_seconds)
         except TimeoutError as error:
             raise StorageUnavailable("the storage does not answer") from error
 
-    def _settle(self, check: "Future[None]") -> None:
+    def _run_check(self, check: "Future[None]") -> None:
         try:
             self._storage.check()
         except StorageError as error:
@@ -72,31 +89,31 @@ class Membership:
             if not check.done():
                 check.set_exception(StorageUnavailable("the storage could not be checked"))
 
-    def _look(self) -> None:
+    def _try_to_open(self) -> None:
         try:
             self.guard()
         except StorageUnavailable:
-            return  # the main process says so
+            return  # the main process logs it
 
-    def _try(self) -> Guard:
+    def _open(self) -> Guard:
         if time.monotonic() < self._next_try_at:
             raise StorageUnavailable("the storage could not be reached a moment ago")
         try:
-            guard = self._prove()
+            guard = self._new_guard()
             self._reject_other_storage(guard)
         except ConfigurationError as error:  # the main process finds the same, and stops
             raise StorageUnavailable(str(error)) from error
         finally:
-            self._next_try_at = time.monotonic() + RETRY_SECONDS
+            self._next_try_at = time.monotonic() + self._retry_seconds
         self._guard = guard
         return guard
 
     def _reject_other_storage(self, guard: Guard) -> None:
-        """Keep a process that was started again over a vanished mount from settling in the empty folder."""
+        """Keep a process that was restarted over a vanished mount from adopting the empty directory below it."""
         try:
             guard.admit()
         except OtherStorage as error:
             self._storage.retract()
             raise StorageUnavailable(str(error)) from error
         except (Refused, QueueUnavailable):
-            return  # that is told to each request
+            return  # each request is answered with it

@@ -65,8 +65,8 @@ def _join_and_work(config: Settings, stopping: Shutdown, watchdog: Watchdog) -> 
         stopping.ask(status=ConfigurationError.EXIT_STATUS, at_once=True)
 
     redis = RedisDatabase(config.redis_url)
-    admission = startup.join_deployment(config, redis, role="worker", on_refused=stop_refused, wait=True)
-    app, ctx = create_app(config, redis, admission.storage, storage_id=admission.keeper.storage_id)
+    registration = startup.join_deployment(config, redis, role="worker", on_refused=stop_refused, wait=True)
+    app, ctx = create_app(config, redis, registration.storage, storage_id=registration.heartbeats.joined().storage_id)
     scratch.sweep(config.work_dir)
     broker = redis if config.broker_url == config.redis_url else RedisDatabase(config.broker_url)
     reaper, janitor = Reaper(ctx, broker=broker), Janitor(ctx)
@@ -80,11 +80,11 @@ def _join_and_work(config: Settings, stopping: Shutdown, watchdog: Watchdog) -> 
 
     signals.worker_ready.connect(on_ready, weak=False)
     try:
-        _work(app, stopping, name=admission.name, log_level=config.log_level)
+        _work(app, stopping, name=registration.name, log_level=config.log_level)
     finally:
         reaper.stop()
         janitor.stop()
-        admission.keeper.stop()
+        registration.heartbeats.stop()
         if refusals:
             raise ConfigurationError(refusals)
     return stopping.status

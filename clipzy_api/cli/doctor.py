@@ -123,9 +123,9 @@ class _Examination:
 
     def guard(self) -> str:
         """Whether the settings allow what is asked for, and the storage is the one that Redis belongs to."""
-        from clipzy_storage.guard import guard, members
+        from clipzy_storage.guard import members, refusals
 
-        if refusal := guard.refusal_by_settings(self._settings):
+        if refusal := refusals.refusal_by_settings(self._settings):
             raise Failed(refusal)
         if self._storage_id is None:
             raise Failed("the storage is out of reach, so it cannot be compared with the one in use.")
@@ -142,29 +142,30 @@ class _Examination:
     def _proof(self) -> str:
         """Proves a mount that is declared shared as a newcomer would, and leaves nothing behind."""
         from clipzy_storage.backends import open_storage
-        from clipzy_storage.guard import guard, members, mount_verifier
+        from clipzy_storage.guard import members, mount_verifier, refusals
 
         if self._settings.storage_type != "local" or not self._settings.local_storage_shared:
             return ""
         storage = open_storage(self._settings)
         redis = RedisDatabase(self._settings.redis_url)
         peers = members.live_members(redis)
-        prover = mount_verifier.MountVerifier(
+        verifier = mount_verifier.MountVerifier(
             redis,
             storage,
             member_id=members.new_member_id(),
-            proof_seconds=mount_verifier.PROOF_SECONDS,
+            visibility_timeout_seconds=mount_verifier.VISIBILITY_TIMEOUT_SECONDS,
         )
         try:
             storage.prepare()
-            while (is_proved := prover.ask(peers)) is None:
+            while (verification := verifier.verify_step(peers)) is mount_verifier.Verification.PENDING:
                 time.sleep(PAUSE_SECONDS)
         except mount_verifier.NotSameMount as error:
-            raise Failed(guard.disproof(self._place, peers[error.peer_id], str(error))) from error
+            peer = peers[error.peer_id]
+            raise Failed(refusals.refusal_by_verification(self._place, peer, str(error))) from error
         finally:
-            prover.retire()
+            verifier.clean_up()
             storage.retract()
-        if is_proved:
+        if verification is mount_verifier.Verification.VERIFIED:
             return "; another process sees what is written here"
         return "; that the mount is shared can be proved only while another process runs and answers"
 

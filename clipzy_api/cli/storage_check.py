@@ -14,7 +14,7 @@ from clipzy_storage.errors import NotFound, QueueUnavailable, StorageError, Stor
 from clipzy_storage.guard import members
 from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.maintenance import consistency_check
-from clipzy_storage.maintenance.consistency_check import Finding, Inspection
+from clipzy_storage.maintenance.consistency_check import Finding, StorageCheck
 from clipzy_storage.redis_client import RedisDatabase
 
 COMPARED = "compared"
@@ -43,7 +43,7 @@ class _Check:
         self._settings = settings
         self._storage = open_storage(settings)  # not prepared: that would write, and make a folder that is missing
         self._storage_id = _identity_of(self._storage)
-        self._inspection = Inspection(self._storage, deep=deep)
+        self._inspection = StorageCheck(self._storage, deep=deep)
         self._unfinished = 0
         self._redis = COMPARED
 
@@ -81,7 +81,7 @@ class _Check:
         if pinned not in (None, self._storage_id):
             self._redis = f"it belongs to storage {pinned}, and this is {self._storage_id}"
             return
-        yield from consistency_check.findings(self._storage, JobAdmin(redis))
+        yield from consistency_check.compare_with_redis(self._storage, JobAdmin(redis))
 
 
 def _counted(count: int, what: str) -> str:

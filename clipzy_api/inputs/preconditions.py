@@ -21,7 +21,7 @@ from clipzy_api.problems import (
     unknown_field,
 )
 from clipzy_api.services import services
-from clipzy_storage.guard.guard import Refused
+from clipzy_storage.guard.refusals import Refused
 
 JSON_LIMIT_BYTES = 1 << 20
 MULTIPART = "multipart/form-data"

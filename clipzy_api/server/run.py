@@ -13,7 +13,7 @@ from clipzy_storage.config import logs
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import ConfigurationError, StorageError
 from clipzy_storage.guard import startup
-from clipzy_storage.guard.startup import Admission
+from clipzy_storage.guard.startup import Registration
 from clipzy_storage.redis_client import RedisDatabase
 
 STOP_SECONDS = 3  # a client that is silent in the middle of its upload cannot hold up the end for longer
@@ -36,10 +36,10 @@ def serve(host: str, port: int, settings: Settings) -> int:
         refusals.append(message)
         os.kill(os.getpid(), signal.SIGTERM)
 
-    admission = startup.join_deployment(
+    registration = startup.join_deployment(
         settings, RedisDatabase(settings.redis_url), role="web", on_refused=stop_refused, wait=False
     )
-    os.environ[MEMBER_ID] = admission.member_id
+    os.environ[MEMBER_ID] = registration.member_id
     os.environ[PARENT_PID] = str(os.getpid())
     server = Granian(
         "clipzy_api.server.wsgi:application",
@@ -57,16 +57,16 @@ def serve(host: str, port: int, settings: Settings) -> int:
     try:
         server.serve()
     finally:
-        if admission.keeper.stop():  # otherwise the storage hangs, and this would hang with it
-            _discard_unfinished(admission)
+        if registration.heartbeats.stop():  # otherwise the storage hangs, and this would hang with it
+            _discard_unfinished(registration)
         if refusals:
             raise ConfigurationError(refusals)
     return 0
 
 
-def _discard_unfinished(admission: Admission) -> None:
+def _discard_unfinished(registration: Registration) -> None:
     """Remove what the serving process was just receiving when it was stopped."""
     try:
-        admission.storage.sweep_incomplete(0, of_writer=admission.member_id)
+        registration.storage.sweep_incomplete(0, of_writer=registration.member_id)
     except StorageError as error:
         log.warning("web.uploads_left: %s", error)

@@ -39,13 +39,13 @@ def application() -> LingeringClose:
     storage = open_storage(settings, writer=member_id)
     redis = RedisDatabase(settings.redis_url, answer_seconds=ANSWER_SECONDS)
 
-    def prove() -> Guard:
+    def new_guard() -> Guard:
         name, storage_id = socket.gethostname(), storage.prepare()
         member = new_member(settings, role="web", name=name, storage_id=storage_id, storage=storage.location)
         return Guard(redis, member, member_id=member_id)
 
-    membership = Membership(prove, storage)
-    membership.look()
+    membership = Membership(new_guard, storage)
+    membership.open_in_background()
     app = create_app(
         settings=settings,
         storage=storage,

@@ -11,8 +11,8 @@ from clipzy_api.openapi.operations import Answer, Call, described
 from clipzy_api.problems import ApiError
 from clipzy_api.services import services
 from clipzy_storage.errors import QueueUnavailable, StorageError
-from clipzy_storage.guard.guard import Refused
 from clipzy_storage.guard.members import live_members
+from clipzy_storage.guard.refusals import Refused
 
 log = logging.getLogger(__name__)
 health = Blueprint("health", __name__)

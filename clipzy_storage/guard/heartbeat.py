@@ -1,151 +1,167 @@
-"""Keeps one process a member of the deployment: joins, beats, answers for it, and says when it has been thrown out."""
+"""Keeps one process a member of the deployment: joins, sends heartbeats, replies to probes, and reports a refusal."""
 
 import logging
 import threading
 from collections.abc import Callable
+from concurrent import futures
 
 from clipzy_storage.errors import ConfigurationError, QueueUnavailable, StorageError
-from clipzy_storage.guard.guard import Guard, NotYet, Refused
+from clipzy_storage.guard.guard import Guard
+from clipzy_storage.guard.refusals import Refused, RetryLater
 
 RETRY_SECONDS = 2.0
-ATTEND_SECONDS = 1.0
-FIRST_TRY_SECONDS = 10.0  # after which a storage that does not answer at all is complained of
-STOP_SECONDS = 3.0  # how long the end may be held up by one, for each thread
+POLL_SECONDS = 1.0
+FIRST_TRY_SECONDS = 10.0
+STOP_SECONDS = 3.0
 NO_ANSWER = "the storage has not answered at all so far; waiting for it. A dead network mount hangs like this."
 
 log = logging.getLogger(__name__)
 
 
 class HeartbeatThreads:
-    """Runs one membership in two threads: one beats, the other may be held up by a filesystem that hangs.
+    """Runs one membership in two threads: one sends heartbeats, the other may be blocked by a filesystem that hangs.
 
-    ``prove`` proves the storage and gives the guard; it is tried until the storage can be reached. ``on_refused`` is
-    called once, from one of the threads, with the message of a refusal; the process must then stop.
+    ``new_guard`` checks the storage and returns the guard; it is called until the storage is available. ``on_refused``
+    is called once, from one of the threads, with the message of a refusal; the process must then stop.
     """
 
-    def __init__(self, prove: Callable[[], Guard], *, on_refused: Callable[[str], None]) -> None:
-        self._prove = prove
+    def __init__(
+        self,
+        new_guard: Callable[[], Guard],
+        *,
+        on_refused: Callable[[str], None],
+        first_try_seconds: float = FIRST_TRY_SECONDS,
+        stop_seconds: float = STOP_SECONDS,
+    ) -> None:
+        """A storage that has not answered after ``first_try_seconds`` is reported.
+
+        ``stop_seconds`` is how long ``stop`` waits for each thread.
+        """
+        self._new_guard = new_guard
         self._on_refused = on_refused
+        self._first_try_seconds = first_try_seconds
+        self._stop_seconds = stop_seconds
         self._guard: Guard | None = None
-        self._is_member = False
+        self._joined: futures.Future[Guard] = futures.Future()
         self._refusal: Refused | ConfigurationError | None = None
-        self._is_entered = False
+        self._is_started = False
         self._refusing = threading.Lock()
         self._first_try = threading.Event()
-        self._decided = threading.Event()
         self._stopping = threading.Event()
-        self._beating = threading.Thread(target=self._keep_beating, name="guard-keeper", daemon=True)
-        self._attending = threading.Thread(target=self._keep_attending, name="guard-proof", daemon=True)
-        self._complaints: dict[str, str] = {}
+        self._threads = [threading.Thread(target=self._send_heartbeats, name="guard-heartbeat", daemon=True)]
+        self._waiting_for: dict[str, str] = {}
 
-    @property
-    def storage_id(self) -> str:
-        """The identity of the proved storage; to be asked of members only."""
-        assert self._guard is not None
-        return self._guard.storage_id
-
-    def enter(self, *, wait: bool) -> None:
-        """Start to join; with ``wait`` return as a member, without it once it was tried.
+    def start(self, *, wait: bool) -> None:
+        """Start to join; with ``wait`` return as a member, otherwise after the first try.
 
         Raises:
             Refused: the guard does not admit this process.
-            ConfigurationError: the storage cannot be used as it is set up.
+            ConfigurationError: the storage cannot be used as it is configured.
         """
-        self._beating.start()
-        if not self._first_try.wait(FIRST_TRY_SECONDS) and self._guard is None:
+        self._threads[0].start()
+        if not self._first_try.wait(self._first_try_seconds) and self._guard is None:
             log.warning("guard.no_answer: %s", NO_ANSWER)
         if wait:
-            self._decided.wait()
+            futures.wait([self._joined])
         with self._refusing:
-            self._is_entered = True
+            self._is_started = True
             if self._refusal is not None:
                 raise self._refusal
 
-    def stop(self) -> bool:
-        """Stop beating and leave. Where Redis is away the others count us out by themselves.
+    def joined(self) -> Guard:
+        """Wait until this process is a member. Raises ``Refused``, ``ConfigurationError``."""
+        return self._joined.result()
 
-        False where the storage holds a thread up, and would do the same to whoever touches it now.
+    def stop(self) -> bool:
+        """Stop the heartbeats and leave. If Redis is unavailable the membership expires by itself.
+
+        False if the storage blocks a thread, and so would block any caller now.
         """
         self._stopping.set()
-        for thread in (self._beating, self._attending):
+        for thread in self._threads:  # the first may still add the second
             if thread.is_alive():
-                thread.join(STOP_SECONDS)
+                thread.join(self._stop_seconds)
         try:
             if self._guard is not None:
                 self._guard.leave()
         except QueueUnavailable:
             log.info("guard.left_silently: Redis cannot be reached")
-        return not (self._beating.is_alive() or self._attending.is_alive())
+        return not any(thread.is_alive() for thread in self._threads)
 
-    def _keep_beating(self) -> None:
-        self._keep(self._beat)
+    def _send_heartbeats(self) -> None:
+        self._repeat(self._join_or_heartbeat)
         self._first_try.set()
-        self._decided.set()
-        if self._guard is not None and not self._is_member:
-            self._guard.retire()
+        if not self._joined.done():
+            self._joined.set_exception(self._refusal or Refused("this process was stopped before it joined"))
+            if self._guard is not None:
+                self._guard.clean_up()
 
-    def _keep_attending(self) -> None:
-        assert self._guard is not None
-        self._keep(self._attend)
-        self._guard.retire()
+    def _serve_verifications(self, guard: Guard) -> None:
+        self._repeat(lambda: self._serve_verifications_once(guard))
+        guard.clean_up()
 
-    def _keep(self, step: Callable[[], float]) -> None:
+    def _repeat(self, step: Callable[[], float]) -> None:
         pause_seconds = 0.0
         while not self._stopping.wait(pause_seconds):
             try:
                 pause_seconds = step()
             except (Refused, ConfigurationError) as refusal:
                 self._refuse(refusal)
-            except Exception:  # a membership must not end because of what nobody thought of
+            except Exception:  # the membership must outlive an error that was not foreseen
                 log.exception("guard.failed")
                 pause_seconds = RETRY_SECONDS
 
     def _refuse(self, refusal: Refused | ConfigurationError) -> None:
         with self._refusing:
-            self._refusal, is_entered = refusal, self._is_entered
+            self._refusal, is_started = refusal, self._is_started
         self._stopping.set()
-        if is_entered:
+        if is_started:
             self._on_refused(str(refusal))
 
-    def _beat(self) -> float:
-        """Prove, join or beat once; returns the seconds until the next one is due."""
+    def _join_or_heartbeat(self) -> float:
+        """Check the storage, join or send a heartbeat; returns the seconds until the next one is due."""
         try:
-            return self._join()
-        except NotYet as reason:
-            self._complain("guard", f"guard.waiting: {reason}")
+            guard = self._guard = self._guard or self._new_guard()
+            if self._joined.done():
+                guard.heartbeat()
+            else:
+                guard.join()
+            self._has_joined(guard)
+            return guard.window_seconds / 4
+        except RetryLater as reason:
+            self._wait_for("guard", f"guard.waiting: {reason}")
             return min(reason.seconds, RETRY_SECONDS)
         except QueueUnavailable as error:
-            self._complain("guard", f"guard.redis_away: {error}; waiting for it")
+            self._wait_for("guard", f"guard.redis_unavailable: {error}; waiting for it")
         except StorageError as error:
-            self._complain("guard", f"guard.storage_away: {error}; waiting for it")
+            self._wait_for("guard", f"guard.storage_unavailable: {error}; waiting for it")
         finally:
             self._first_try.set()
         return RETRY_SECONDS
 
-    def _join(self) -> float:
-        self._guard = self._guard or self._prove()
-        self._guard.join(is_new=not self._is_member)
-        if self._complaints.pop("guard", "") or not self._is_member:
+    def _has_joined(self, guard: Guard) -> None:
+        is_new = not self._joined.done()
+        if self._waiting_for.pop("guard", "") or is_new:
             log.info("guard.joined")
-        if not self._is_member:
-            self._is_member = True
-            self._decided.set()
-            self._attending.start()
-        return self._guard.window_seconds / 4
+        if is_new:
+            self._threads.append(
+                threading.Thread(target=self._serve_verifications, args=[guard], name="guard-verification", daemon=True)
+            )
+            self._threads[-1].start()
+            self._joined.set_result(guard)
 
-    def _attend(self) -> float:
-        assert self._guard is not None
+    def _serve_verifications_once(self, guard: Guard) -> float:
         try:
-            self._guard.attend()
-            self._complaints.pop("proof", "")
+            guard.serve_verifications()
+            self._waiting_for.pop("verification", "")
         except QueueUnavailable:
-            pass  # the other thread says so
+            pass  # the other thread logs it
         except StorageError as error:
-            self._complain("proof", f"guard.storage_trouble: {error}; proofs wait")
-        return ATTEND_SECONDS
+            self._wait_for("verification", f"guard.storage_error: {error}; verifications wait")
+        return POLL_SECONDS
 
-    def _complain(self, about: str, message: str) -> None:
+    def _wait_for(self, what: str, message: str) -> None:
         """Log a reason for waiting when it changes, not at every try."""
-        if message != self._complaints.get(about):
+        if message != self._waiting_for.get(what):
             log.warning(message)
-        self._complaints[about] = message
+        self._waiting_for[what] = message

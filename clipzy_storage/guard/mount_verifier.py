@@ -1,17 +1,20 @@
-"""Rule 4 of the guard: the proof that a folder which is declared shared is one and the same for everybody.
+"""Rule 4 of the guard: verifies that a directory which is declared shared is the same directory for every process.
 
-Who asks writes a fresh file and says in Redis that it is there; whoever sees the file answers with another that only
-its reader can write. So both directions are shown, which neither names of mounts nor the storage's identity can do: a
-copied folder has the same identity. A bucket needs no proof: every client of it talks to the one service.
+A process writes a probe and announces it in Redis; a peer that sees the probe replies with a file that only a reader of
+the probe can write. So both directions are shown, which neither the names of mounts nor the storage's identity can do:
+a copied directory has the same identity. A bucket needs no verification: all its clients use the one service.
 """
 
 import hashlib
-import json
 import secrets
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any, NamedTuple, NoReturn
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from typing import Any, NoReturn
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from clipzy_storage import keys
 from clipzy_storage.backends.base import StorageBackend, put_bytes, read_bytes
@@ -19,12 +22,17 @@ from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import AlreadyExists, NotFound, QueueUnavailable, StorageError, StorageUnavailable
 from clipzy_storage.redis_client import RedisDatabase, translated
 
-PROOF_SECONDS = 90.0  # network filesystems show a new file up to a minute late
-SILENCE_SECONDS = 10.0  # more, for peers that look late
-AWAY_SECONDS = 10.0  # who has not looked for so long may have missed that its question was lost, and asks anew
-FORGET_SECONDS = 600  # every question is settled long before; what a killed asker left of one is dropped then
+VISIBILITY_TIMEOUT_SECONDS = 90.0
+"""How long a file may stay unseen after it was written: network filesystems cache for up to a minute."""
 
-_SEEN, _UNSEEN, _UNREADABLE = "seen", "unseen", "unreadable"
+SILENCE_SECONDS = 10.0
+"""How much longer to wait for peers that poll late."""
+
+MAX_POLL_GAP_SECONDS = 10.0
+"""After a longer pause a process may have missed that its probe was lost, and writes another one."""
+
+PROBE_TTL_SECONDS = 600
+"""Every verification is finished long before; what a killed process left of one is then dropped from Redis."""
 
 
 class NotSameMount(Exception):
@@ -35,23 +43,53 @@ class NotSameMount(Exception):
         self.peer_id = peer_id
 
 
-class _Question(NamedTuple):
+class Verification(Enum):
+    PENDING = "pending"
+    """Call again soon."""
+    VERIFIED = "verified"
+    """A peer sees the same files."""
+    UNVERIFIED = "unverified"
+    """There is no peer, or none replied."""
+
+
+class _Sight(StrEnum):
+    """What a process sees of a file; a reply in Redis is one of these."""
+
+    SEEN = "seen"
+    UNSEEN = "unseen"
+    UNREADABLE = "unreadable"
+
+
+class _Announcement(BaseModel):
+    """A probe, as it is announced in Redis to those who must read its content from storage."""
+
+    model_config = ConfigDict(frozen=True, populate_by_name=True)
+
+    member_id: str = Field(alias="asker")
+    sha256: str
+    announced_at: float = Field(alias="asked_at")
+    """By the clock of Redis."""
+
+
+@dataclass(frozen=True)
+class _Probe:
     nonce: str
-    token: bytes
+    token: bytes = b""
+    """Its content; empty for the probe of another process."""
 
     @property
     def key(self) -> str:
         return f"{keys.PROBE}/{self.nonce}"
 
-    def echo_key(self, peer_id: str) -> str:
+    def reply_key(self, peer_id: str) -> str:
         return f"{self.key}.{peer_id}"
 
 
 class MountVerifier:
-    """Asks for one process, and answers for it.
+    """Verifies the mount for one process, and replies to the probes of others.
 
-    All methods but ``retire`` may raise ``QueueUnavailable`` and ``StorageError``. None is to be called by two threads
-    at once.
+    All methods but ``clean_up`` may raise ``QueueUnavailable`` and ``StorageError``. None may be called by two threads
+    at the same time.
     """
 
     def __init__(
@@ -60,158 +98,162 @@ class MountVerifier:
         storage: StorageBackend,
         *,
         member_id: str,
-        proof_seconds: float,
+        visibility_timeout_seconds: float,
+        silence_seconds: float = SILENCE_SECONDS,
+        max_poll_gap_seconds: float = MAX_POLL_GAP_SECONDS,
     ) -> None:
-        """``proof_seconds`` is how long a file that was written may stay unseen."""
         self._redis = redis
         self._storage = storage
         self._member_id = member_id
-        self._questions = redis.key("guard:questions")
-        self._answers = redis.key("guard:answers:")
-        self._proof_seconds = proof_seconds
-        self._question: _Question | None = None
-        self._asked_at = self._looked_at = 0.0
-        self._seen_by: dict[str, float] = {}  # who says to have seen the file, and when we heard that first
-        self._echoes: dict[str, str] = {}  # by nonce: what we wrote for others
-        self._answered: set[str] = set()
+        self._announcements_key = redis.key("guard:questions")
+        self._replies_key = redis.key("guard:answers:")
+        self._visibility_timeout_seconds = visibility_timeout_seconds
+        self._silence_seconds = silence_seconds
+        self._max_poll_gap_seconds = max_poll_gap_seconds
+        self._probe: _Probe | None = None
+        self._announced_at = self._polled_at = 0.0
+        self._seen_by: dict[str, float] = {}  # when each peer was first found to have seen the probe
+        self._reply_keys: dict[str, str] = {}  # the files written for others, by nonce
+        self._replied: set[str] = set()
 
-    def settle(self) -> None:
-        """Make the folder of unfinished files ours, before one is made here by somebody who is refused afterwards.
+    def prepare(self) -> None:
+        """Create the directory of incomplete files as this user, before a process that is refused creates it.
 
-        Where another user has made it, this process could write no more.
+        If it belonged to another user, this process could no longer write.
         """
         self._storage.check()
 
-    def ask(self, peer_ids: Iterable[str]) -> bool | None:
-        """Go one step on: true once a peer has proved it, false where all kept silent, ``None``: ask again soon.
+    def verify_step(self, peer_ids: Iterable[str]) -> Verification:
+        """Take the verification one step further.
 
         Raises:
-            Disproved: one of the peers does not see our file, or we do not see its answer.
+            NotSameMount: one of the peers does not see the probe, or this process does not see its reply.
         """
         peers = set(peer_ids)
         if not peers:
-            self.withdraw()
-            return False
-        question = self._standing() or self._announce()
+            self.withdraw_probe()
+            return Verification.UNVERIFIED
+        probe = self._current_probe() or self._write_probe()
         with translated():
-            said: Any = self._redis.client.hgetall(self._answers + question.nonce)
-        verdict = self._verdict(question, {peer: word for peer, word in said.items() if peer in peers})
-        self._looked_at = time.monotonic()
-        if verdict is not None:
-            self.withdraw()
-        return verdict
+            replies: Any = self._redis.client.hgetall(self._replies_key + probe.nonce)
+        verification = self._judge(probe, {peer: _Sight(reply) for peer, reply in replies.items() if peer in peers})
+        self._polled_at = time.monotonic()
+        if verification is not Verification.PENDING:
+            self.withdraw_probe()
+        return verification
 
-    def withdraw(self) -> None:
-        """Forget the question that is open, if any, and take away its traces."""
-        question, self._question = self._question, None
-        if question is None:
+    def withdraw_probe(self) -> None:
+        """Delete the current probe, if any, and everything about it."""
+        probe, self._probe = self._probe, None
+        if probe is None:
             return
         try:
-            with translated():
-                self._redis.client.hdel(self._questions, question.nonce)
-                self._redis.client.delete(self._answers + question.nonce)
+            self._forget(probe.nonce)
         finally:
-            self._storage.delete(question.key)
+            self._storage.delete(probe.key)
 
-    def answer(self) -> None:
-        """Look at every question of others once."""
+    def reply_to_probes(self) -> None:
+        """Check every probe of others once."""
         with translated():
-            asked: Any = self._redis.client.hgetall(self._questions)
-        self._answered &= asked.keys()
-        for nonce in self._echoes.keys() - asked.keys():
-            self._storage.delete(self._echoes[nonce])
-            del self._echoes[nonce]
-        now = self._redis_now() if asked else 0.0
-        for nonce, text in asked.items():
-            about = json.loads(text)
-            age_seconds = now - about["asked_at"]
-            if age_seconds > FORGET_SECONDS:
+            announced: Any = self._redis.client.hgetall(self._announcements_key)
+        self._replied &= announced.keys()
+        for nonce in self._reply_keys.keys() - announced.keys():
+            self._storage.delete(self._reply_keys[nonce])
+            del self._reply_keys[nonce]
+        now = self._redis_now() if announced else 0.0
+        for nonce, text in announced.items():
+            announcement = _Announcement.model_validate_json(text)
+            age_seconds = now - announcement.announced_at
+            if age_seconds > PROBE_TTL_SECONDS:
                 self._forget(nonce)
-            elif about["asker"] != self._member_id and nonce not in self._answered:
-                self._answer_one(_Question(nonce, b""), about["sha256"], age_seconds)
+            elif announcement.member_id != self._member_id and nonce not in self._replied:
+                self._reply(_Probe(nonce), announcement.sha256, age_seconds)
 
-    def retire(self) -> None:
-        """Leave nothing behind, as far as that is possible now. Raises nothing."""
+    def clean_up(self) -> None:
+        """Delete the files of this process, as far as that is possible now. Raises nothing."""
         with suppress(StorageError, QueueUnavailable):
-            self.withdraw()
-        while self._echoes:
+            self.withdraw_probe()
+        while self._reply_keys:
             with suppress(StorageError):
-                self._storage.delete(self._echoes.popitem()[1])
+                self._storage.delete(self._reply_keys.popitem()[1])
 
-    def _standing(self) -> _Question | None:
-        """The question that is open, if the others can have looked at it all the time."""
-        if self._question is None:
+    def _current_probe(self) -> _Probe | None:
+        """The current probe, if peers can have checked it all the time."""
+        if self._probe is None:
             return None
-        was_away = time.monotonic() - self._looked_at > AWAY_SECONDS
+        has_polled = time.monotonic() - self._polled_at <= self._max_poll_gap_seconds
         with translated():
-            if not was_away and self._redis.client.hexists(self._questions, self._question.nonce):
-                return self._question
-        self.withdraw()
+            if has_polled and self._redis.client.hexists(self._announcements_key, self._probe.nonce):
+                return self._probe
+        self.withdraw_probe()
         return None
 
-    def _announce(self) -> _Question:
-        question = self._question = _Question(secrets.token_hex(16), secrets.token_hex(32).encode())
-        put_bytes(self._storage, question.key, question.token, content_type="text/plain")
-        about = {"asker": self._member_id, "sha256": _sha256(question.token), "asked_at": self._redis_now()}
+    def _write_probe(self) -> _Probe:
+        probe = self._probe = _Probe(secrets.token_hex(16), secrets.token_hex(32).encode())
+        put_bytes(self._storage, probe.key, probe.token, content_type="text/plain")
+        announcement = _Announcement(
+            member_id=self._member_id, sha256=_sha256(probe.token), announced_at=self._redis_now()
+        )
         with translated():
-            self._redis.client.hset(self._questions, question.nonce, json.dumps(about))
-            self._redis.client.expire(self._questions, FORGET_SECONDS)
-        self._asked_at = time.monotonic()
+            self._redis.client.hset(self._announcements_key, probe.nonce, announcement.model_dump_json(by_alias=True))
+            self._redis.client.expire(self._announcements_key, PROBE_TTL_SECONDS)
+        self._announced_at = time.monotonic()
         self._seen_by.clear()
-        return question
+        return probe
 
-    def _verdict(self, question: _Question, said: dict[str, str]) -> bool | None:
-        now, seconds = time.monotonic(), f"{self._proof_seconds:.0f} s"
-        for peer in [peer for peer, word in said.items() if word == _SEEN]:
+    def _judge(self, probe: _Probe, replies: dict[str, _Sight]) -> Verification:
+        now, seconds = time.monotonic(), f"{self._visibility_timeout_seconds:.0f} s"
+        for peer in [peer for peer, sight in replies.items() if sight is _Sight.SEEN]:
             waited_seconds = now - self._seen_by.setdefault(peer, now)
-            # Not looked for before the peer says that it is there: a look that comes too early is remembered by NFS.
-            found, _ = self._look(question.echo_key(peer), _sha256(_echo(question.token, peer)))
-            if found == _SEEN:
-                return True
-            if waited_seconds > self._proof_seconds:
-                self._give_up(peer, _blindness(found, "this process", f"a file that it wrote {seconds} ago"))
-        for peer, word in said.items():
-            if word != _SEEN:
-                self._give_up(peer, _blindness(word, "it", f"a file that this process wrote {seconds} ago"))
-        is_silent = not said and now - self._asked_at > self._proof_seconds + SILENCE_SECONDS
-        return False if is_silent else None
+            # Not read before the peer reports that it is there: NFS caches that a file was missing.
+            found, _ = self._read(probe.reply_key(peer), _sha256(_reply_content(probe.token, peer)))
+            if found is _Sight.SEEN:
+                return Verification.VERIFIED
+            if waited_seconds > self._visibility_timeout_seconds:
+                self._give_up(peer, _found("this process", found, f"a file that it wrote {seconds} ago"))
+        for peer, sight in replies.items():
+            if sight is not _Sight.SEEN:
+                self._give_up(peer, _found("it", sight, f"a file that this process wrote {seconds} ago"))
+        timeout_seconds = self._visibility_timeout_seconds + self._silence_seconds
+        is_silent = not replies and now - self._announced_at > timeout_seconds
+        return Verification.UNVERIFIED if is_silent else Verification.PENDING
 
     def _give_up(self, peer_id: str, found: str) -> NoReturn:
         with suppress(StorageError, QueueUnavailable):
-            self.withdraw()
+            self.withdraw_probe()
         raise NotSameMount(peer_id, found)
 
-    def _answer_one(self, question: _Question, sha256: str, age_seconds: float) -> None:
-        found, token = self._look(question.key, sha256)
-        if found == _SEEN:
-            key = self._echoes[question.nonce] = question.echo_key(self._member_id)
+    def _reply(self, probe: _Probe, sha256: str, age_seconds: float) -> None:
+        sight, token = self._read(probe.key, sha256)
+        if sight is _Sight.SEEN:
+            key = self._reply_keys[probe.nonce] = probe.reply_key(self._member_id)
             with suppress(AlreadyExists):
-                put_bytes(self._storage, key, _echo(token, self._member_id), content_type="text/plain")
-            self._say(question.nonce, _SEEN)
-            self._answered.add(question.nonce)
-        elif age_seconds > self._proof_seconds:
-            self._say(question.nonce, found)
+                put_bytes(self._storage, key, _reply_content(token, self._member_id), content_type="text/plain")
+            self._record_reply(probe.nonce, sight)
+            self._replied.add(probe.nonce)
+        elif age_seconds > self._visibility_timeout_seconds:
+            self._record_reply(probe.nonce, sight)
 
-    def _look(self, key: str, sha256: str) -> tuple[str, bytes]:
-        """How the file presents itself, and what is in it."""
+    def _read(self, key: str, sha256: str) -> tuple[_Sight, bytes]:
+        """Whether the file with this digest is there, and its content."""
         try:
             data = read_bytes(self._storage, key)
         except NotFound:
-            return _UNSEEN, b""
+            return _Sight.UNSEEN, b""
         except StorageUnavailable:
-            self._storage.check()  # raises where it is not this file alone
-            return _UNREADABLE, b""
-        return (_SEEN if _sha256(data) == sha256 else _UNSEEN), data
+            self._storage.check()  # raises if not only this file is unavailable
+            return _Sight.UNREADABLE, b""
+        return (_Sight.SEEN if _sha256(data) == sha256 else _Sight.UNSEEN), data
 
-    def _say(self, nonce: str, word: str) -> None:
+    def _record_reply(self, nonce: str, sight: _Sight) -> None:
         with translated():
-            self._redis.client.hset(self._answers + nonce, self._member_id, word)
-            self._redis.client.expire(self._answers + nonce, FORGET_SECONDS)
+            self._redis.client.hset(self._replies_key + nonce, self._member_id, sight.value)
+            self._redis.client.expire(self._replies_key + nonce, PROBE_TTL_SECONDS)
 
     def _forget(self, nonce: str) -> None:
         with translated():
-            self._redis.client.hdel(self._questions, nonce)
-            self._redis.client.delete(self._answers + nonce)
+            self._redis.client.hdel(self._announcements_key, nonce)
+            self._redis.client.delete(self._replies_key + nonce)
 
     def _redis_now(self) -> float:
         with translated():
@@ -222,19 +264,20 @@ class MountVerifier:
 def new_mount_verifier(
     settings: Settings, redis: RedisDatabase, storage: StorageBackend, *, member_id: str
 ) -> MountVerifier | None:
-    """For this process, where the storage is one that needs a proof."""
+    """For this process, if its storage needs one."""
     if settings.storage_type != "local":
         return None
-    return MountVerifier(redis, storage, member_id=member_id, proof_seconds=PROOF_SECONDS)
+    timeout_seconds = VISIBILITY_TIMEOUT_SECONDS
+    return MountVerifier(redis, storage, member_id=member_id, visibility_timeout_seconds=timeout_seconds)
 
 
-def _blindness(word: str, who: str, file: str) -> str:
-    if word == _UNREADABLE:
-        return f"{who} may not read {file} (do both run as the same user?)"
-    return f"{who} has not seen {file}"
+def _found(process: str, sight: _Sight, file: str) -> str:
+    if sight is _Sight.UNREADABLE:
+        return f"{process} may not read {file} (do both run as the same user?)"
+    return f"{process} has not seen {file}"
 
 
-def _echo(token: bytes, peer_id: str) -> bytes:
+def _reply_content(token: bytes, peer_id: str) -> bytes:
     return _sha256(token + peer_id.encode()).encode()
 
 

@@ -1,20 +1,21 @@
-"""Compares records and files, and the records in storage with those in Redis, both ways. Changes nothing.
+"""Compares records with files in storage, and the records in storage with those in Redis, both ways. Changes nothing.
 
-What is younger than an hour may be on its way and is passed over. What looked wrong is looked at once more before it
-is told, since records and files come and go meanwhile.
+What is younger than an hour may be in progress and is skipped. What looks wrong is checked once more before it is
+reported, since records and files are written and deleted meanwhile.
 """
 
 import hashlib
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+
+from pydantic import BaseModel, ValidationError
 
 from clipzy_storage import keys
 from clipzy_storage.backends.base import READ_BLOCK_BYTES, BlobInfo, Storage, StorageBackend, read_bytes
 from clipzy_storage.errors import Damaged, NotFound, StorageError, StorageUnavailable
 from clipzy_storage.jobs import durable_records
+from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.maintenance.inventory import (
     JobInventory,
     UploadInventory,
@@ -30,50 +31,55 @@ from clipzy_storage.models.records import Job, Status
 
 
 class FindingKind(StrEnum):
-    MISSING = "missing"  # a record speaks of it
-    DAMAGED = "damaged"  # it is not what was stored
-    ORPHANED = "orphaned"  # no record speaks of it any more; workers remove it in their time
-    UNKNOWN = "unknown"  # to Redis
+    MISSING = "missing"
+    """A record refers to it."""
+    DAMAGED = "damaged"
+    """It is not what was stored."""
+    ORPHANED = "orphaned"
+    """No record refers to it any more; workers delete it in time."""
+    UNKNOWN = "unknown"
+    """Redis does not know it."""
 
 
 @dataclass(frozen=True)
 class Finding:
     kind: FindingKind
-    key: str  # of a file, or of a folder, which ends in a slash
+    key: str
+    """Of a file, or a prefix of keys, which ends in a slash."""
     why: str
 
 
-class Inspection:
-    """One look at everything in a storage. Raises ``StorageUnavailable`` where it cannot be read."""
+class StorageCheck:
+    """One check of everything in a storage. Raises ``StorageUnavailable`` if it cannot be read."""
 
     def __init__(self, storage: StorageBackend, *, deep: bool = False) -> None:
         """``deep``: every file is read, and its sha256 compared."""
         self._storage = storage
         self._deep = deep
-        self.jobs = self.uploads = 0  # how many there were, once all findings were taken
+        self.jobs = self.uploads = 0  # complete once all findings were iterated over
 
     def findings(self) -> Iterator[Finding]:
         for files in all_jobs(self._storage):
-            self.jobs += files.is_known
-            if any(True for _ in self._of_job(files)):
-                yield from self._of_job(refresh_job(self._storage, files))
+            self.jobs += files.has_record
+            if any(True for _ in self._job(files)):
+                yield from self._job(refresh_job(self._storage, files))
         for upload in all_uploads(self._storage):
             self.uploads += upload.record is not None
-            if any(True for _ in self._of_upload(upload)):
-                yield from self._of_upload(refresh_upload(self._storage, upload.video_id))
-        yield from self._unfinished()
+            if any(True for _ in self._upload(upload)):
+                yield from self._upload(refresh_upload(self._storage, upload.video_id))
+        yield from self._incomplete_files()
 
-    def _of_job(self, files: JobInventory) -> Iterator[Finding]:
+    def _job(self, files: JobInventory) -> Iterator[Finding]:
         if files.done:
-            yield from self._of_ended(files, files.done)
+            yield from self._finished_job(files, files.done)
         elif files.open:
-            yield from self._of_open(files.open, files.job_id)
+            yield from self._open_job(files.open, files.job_id)
         elif _is_settled(*files.results):
             yield _orphaned(keys.result_prefix(files.job_id), "there is no record of this job")
-        if files.wish and not files.open and _is_settled(files.wish):
-            yield _orphaned(files.wish.key, "the job that was to be cancelled is not open")
+        if files.cancellation_request and not files.open and _is_settled(files.cancellation_request):
+            yield _orphaned(files.cancellation_request.key, "the job that it cancels is not open")
 
-    def _of_open(self, record: BlobInfo, job_id: str) -> Iterator[Finding]:
+    def _open_job(self, record: BlobInfo, job_id: str) -> Iterator[Finding]:
         try:
             job = durable_records.read_open(self._storage, job_id)
         except StorageError as error:
@@ -82,9 +88,9 @@ class Inspection:
         if _is_settled(record) and not self._storage.exists(job.source_key):
             yield Finding(FindingKind.MISSING, job.source_key, f"the unfinished job {job_id} needs it")
 
-    def _of_ended(self, files: JobInventory, record: BlobInfo) -> Iterator[Finding]:
+    def _finished_job(self, files: JobInventory, record: BlobInfo) -> Iterator[Finding]:
         if files.open and _is_settled(record):
-            yield _orphaned(files.open.key, "the job has ended, as its done record says")
+            yield _orphaned(files.open.key, "the job has finished: it has a done record")
         try:
             job = durable_records.read_done(self._storage, files.job_id)
         except StorageError as error:
@@ -94,34 +100,34 @@ class Inspection:
             if _is_settled(*files.results):
                 yield _orphaned(keys.result_prefix(files.job_id), f"the job is {job.status.value} and has no result")
         elif files.expiry_marker:
-            if files.unmarked and _is_settled(files.expiry_marker):
-                yield _orphaned(keys.result_prefix(files.job_id), "the result has expired and was not wholly removed")
+            if files.results_without_marker and _is_settled(files.expiry_marker):
+                yield _orphaned(keys.result_prefix(files.job_id), "the result has expired and was only partly deleted")
         elif _is_settled(record):
-            yield from self._of_result(files, job)
+            yield from self._result(files, job)
 
-    def _of_result(self, files: JobInventory, job: Job) -> Iterator[Finding]:
+    def _result(self, files: JobInventory, job: Job) -> Iterator[Finding]:
         key = keys.result_index(job.job_id)
         if files.index is None:
             yield Finding(FindingKind.MISSING, key, "the job is completed, and this is the index of its result")
             return
         try:
             index = read_bytes(self._storage, key)
-            folder, listed = attempt_prefix_of(job.job_id, index), _listed(index)
+            counting_prefix, listed = attempt_prefix_of(job.job_id, index), _listed_files(index)
         except StorageError as error:
             yield from _damaged_record(key, error)
             return
-        there = {blob.key: blob for blob in files.results}
+        found = {blob.key: blob for blob in files.results}
         for file in listed:
-            yield from self._compared(file, there.get(file.key), f"{key} lists it")
+            yield from self._compare(file, found.get(file.key), f"{key} lists it")
         for prefix, blobs in files.attempts.items():
-            if folder and prefix != folder and _is_settled(*blobs):
+            if counting_prefix and prefix != counting_prefix and _is_settled(*blobs):
                 yield _orphaned(prefix, f"{key} refers to another attempt")
 
-    def _of_upload(self, files: UploadInventory) -> Iterator[Finding]:
+    def _upload(self, files: UploadInventory) -> Iterator[Finding]:
         if files.record is None:
             for blob in files.others:
                 if _is_settled(blob):
-                    yield _orphaned(blob.key, "there is no video.json beside it")
+                    yield _orphaned(blob.key, "there is no video.json next to it")
             return
         try:
             video = durable_records.read_video(self._storage, files.video_id)
@@ -129,23 +135,24 @@ class Inspection:
             yield from _damaged_record(files.record.key, error)
             return
         if _is_settled(files.record):
-            source = next((blob for blob in files.others if blob.key == video.key), None)
-            said = _Stored(video.key, video.size_bytes, video.sha256)
-            yield from self._compared(said, source, f"{files.record.key} is its record")
+            found = next((blob for blob in files.others if blob.key == video.key), None)
+            recorded = _RecordedFile(key=video.key, size_bytes=video.size_bytes, sha256=video.sha256)
+            yield from self._compare(recorded, found, f"{files.record.key} is its record")
 
-    def _compared(self, said: "_Stored", found: BlobInfo | None, why: str) -> Iterator[Finding]:
-        """Whether a file is there, as it was when it was stored; ``why`` it should be."""
-        sha256 = self._sha256(said.key) if found and self._deep else said.sha256
+    def _compare(self, recorded: "_RecordedFile", found: BlobInfo | None, why: str) -> Iterator[Finding]:
+        """Whether a file is there as it was stored; ``why`` it should be."""
+        sha256 = self._sha256(recorded.key) if found and self._deep else recorded.sha256
         if found is None or sha256 is None:
-            yield Finding(FindingKind.MISSING, said.key, why)
-        elif found.size_bytes != said.size_bytes:
-            sizes = f"it has {found.size_bytes} bytes, and {said.size_bytes} were stored"
-            yield Finding(FindingKind.DAMAGED, said.key, sizes)
-        elif sha256 != said.sha256:
-            yield Finding(FindingKind.DAMAGED, said.key, f"its sha256 is {sha256}, and {said.sha256} was stored")
+            yield Finding(FindingKind.MISSING, recorded.key, why)
+        elif found.size_bytes != recorded.size_bytes:
+            sizes = f"it has {found.size_bytes} bytes, and {recorded.size_bytes} were stored"
+            yield Finding(FindingKind.DAMAGED, recorded.key, sizes)
+        elif sha256 != recorded.sha256:
+            digests = f"its sha256 is {sha256}, and {recorded.sha256} was stored"
+            yield Finding(FindingKind.DAMAGED, recorded.key, digests)
 
     def _sha256(self, key: str) -> str | None:
-        """``None`` where it has been removed meanwhile."""
+        """None if it was deleted meanwhile."""
         digest = hashlib.sha256()
         try:
             with self._storage.open(key) as stream:
@@ -155,32 +162,63 @@ class Inspection:
             return None
         return digest.hexdigest()
 
-    def _unfinished(self) -> Iterator[Finding]:
+    def _incomplete_files(self) -> Iterator[Finding]:
         count = self._storage.count_incomplete(DAY_SECONDS)
         if count:
-            yield _orphaned(f"{keys.INCOMING}/", f"{count} uploads were begun and have not grown for a day")
+            yield _orphaned(f"{keys.INCOMING}/", f"{count} uploads are incomplete and have not grown for a day")
 
 
-@dataclass(frozen=True)
-class _Stored:
-    """A file as it was noted when it was stored."""
+def compare_with_redis(storage: Storage, admin: JobAdmin) -> Iterator[Finding]:
+    """Compare the jobs in storage with those in Redis. Raises ``QueueUnavailable``, ``StorageUnavailable``.
+
+    A job has its open record before Redis knows it, and its done record before Redis knows that it finished. So Redis
+    is read first, and a job that then has no record was submitted, finished or deleted meanwhile, or is a finding.
+    """
+    unfinished, finished = admin.unfinished_ids(), admin.finished_ids()
+    unfinished.difference_update(durable_records.open_job_ids(storage))
+    finished.difference_update(durable_records.done_job_ids(storage))
+    for job_id in sorted(unfinished & admin.unfinished_ids() if unfinished else unfinished):
+        if not storage.exists(keys.open_job(job_id)):
+            is_finished = storage.exists(keys.done_job(job_id))
+            why = "Redis holds the job as unfinished" + (", though it has a done record" if is_finished else "")
+            yield Finding(FindingKind.MISSING, keys.open_job(job_id), why)
+    for job_id in sorted(finished & admin.finished_ids() if finished else finished):
+        if not storage.exists(keys.done_job(job_id)):
+            yield Finding(FindingKind.MISSING, keys.done_job(job_id), "Redis holds the job as finished")
+    yield from _unknown_to_redis(storage, admin)
+
+
+def _unknown_to_redis(storage: Storage, admin: JobAdmin) -> Iterator[Finding]:
+    settled_ids = durable_records.open_job_ids(storage, older_than_seconds=HOUR_SECONDS)
+    for job_id in admin.unknown(settled_ids):
+        # If it has a done record too, its open record is orphaned, which the check of the storage reports.
+        if storage.exists(keys.open_job(job_id)) and not storage.exists(keys.done_job(job_id)):
+            why = "Redis does not know this unfinished job; `clipzy recover` restores it"
+            yield Finding(FindingKind.UNKNOWN, keys.open_job(job_id), why)
+
+
+class _RecordedFile(BaseModel):
+    """A file as it was recorded when it was stored."""
 
     key: str
     size_bytes: int
     sha256: str
 
 
-def _listed(index: bytes) -> list[_Stored]:
-    """The files that an ``output.json`` lists. Raises ``Damaged``."""
+class _Index(BaseModel):
+    artifacts: list[_RecordedFile]
+
+
+def _listed_files(index: bytes) -> list[_RecordedFile]:
+    """The files that an ``output.json`` of any version lists. Raises ``Damaged``."""
     try:
-        artifacts = json.loads(index)["artifacts"]
-        return [_Stored(str(one["key"]), int(one["size_bytes"]), str(one["sha256"])) for one in artifacts]
-    except (ValueError, LookupError, TypeError) as error:
-        raise Damaged("what it lists cannot be understood") from error
+        return _Index.model_validate_json(index).artifacts
+    except ValidationError as error:
+        raise Damaged("its list of artifacts is damaged") from error
 
 
 def _is_settled(*blobs: BlobInfo) -> bool:
-    """Whether they are there, and none of them so young that something may still be going on."""
+    """Whether there are any, and none is so young that something may still be in progress."""
     return youngest_seconds(blobs) >= HOUR_SECONDS
 
 
@@ -189,51 +227,8 @@ def _orphaned(key: str, why: str) -> Finding:
 
 
 def _damaged_record(key: str, error: StorageError) -> Iterator[Finding]:
-    """Nothing where it has been removed meanwhile. Raises ``StorageUnavailable``."""
+    """Nothing if it was deleted meanwhile. Raises ``StorageUnavailable``."""
     if isinstance(error, StorageUnavailable):
         raise error
     if not isinstance(error, NotFound):
         yield Finding(FindingKind.DAMAGED, key, str(error))
-
-
-class KnownJobs(Protocol):
-    """What Redis knows. Every method may raise ``QueueUnavailable``."""
-
-    def unfinished_ids(self) -> set[str]:
-        """Every job that waits or is held."""
-
-    def finished_ids(self) -> set[str]:
-        """Every finished job that Redis still knows."""
-
-    def unknown(self, job_ids: Iterable[str]) -> Iterator[str]:
-        """Those of which Redis has no record."""
-
-
-def findings(storage: Storage, known: KnownJobs) -> Iterator[Finding]:
-    """Raises ``QueueUnavailable``, ``StorageUnavailable``.
-
-    A job has its open record before Redis knows of it, and its done record before Redis knows of its end; so Redis is
-    asked first, and what then has no record was submitted, ended or deleted meanwhile, or there is something wrong.
-    """
-    unfinished, ended = known.unfinished_ids(), known.finished_ids()
-    unfinished.difference_update(durable_records.open_job_ids(storage))
-    ended.difference_update(durable_records.done_job_ids(storage))
-    for job_id in sorted(unfinished & known.unfinished_ids() if unfinished else unfinished):
-        if not storage.exists(keys.open_job(job_id)):
-            has_ended = storage.exists(keys.done_job(job_id))
-            why = "Redis holds the job as unfinished" + (", though its done record says that it has ended" * has_ended)
-            yield Finding(FindingKind.MISSING, keys.open_job(job_id), why)
-    for job_id in sorted(ended & known.finished_ids() if ended else ended):
-        if not storage.exists(keys.done_job(job_id)):
-            yield Finding(FindingKind.MISSING, keys.done_job(job_id), "Redis holds the job as finished")
-    yield from _unknown(storage, known)
-
-
-def _unknown(storage: Storage, known: KnownJobs) -> Iterator[Finding]:
-    settled = (blob.key for blob in storage.list("jobs/open/") if blob.age_seconds >= HOUR_SECONDS)
-    names = (key.removeprefix("jobs/open/").removesuffix(".json") for key in settled)
-    for job_id in known.unknown(name for name in names if keys.is_job_id(name)):
-        # Where it has a done record too, that it ended is what is to be told, and is told already.
-        if storage.exists(keys.open_job(job_id)) and not storage.exists(keys.done_job(job_id)):
-            why = "Redis does not know this unfinished job; `clipzy recover` takes it up"
-            yield Finding(FindingKind.UNKNOWN, keys.open_job(job_id), why)

@@ -1,6 +1,7 @@
-"""What storage shows of each job and each upload, gathered from its listings in one pass and without reading a file.
+"""What storage holds for each job and each upload, from its listings in one pass and without reading a file.
 
-Records come and go while a listing runs. So whoever acts on what it showed looks at that one job or upload again.
+Records are written and deleted while a listing runs. So callers that act on an inventory must refresh that one job or
+upload first.
 """
 
 import heapq
@@ -15,22 +16,22 @@ from clipzy_storage import keys
 from clipzy_storage.backends.base import BlobInfo, Storage
 from clipzy_storage.errors import NotFound
 
-_FOLDERS_OF_JOBS = ("jobs/open/", "jobs/done/", "jobs/cancel/", "results/")
+_JOB_PREFIXES = ("jobs/open/", "jobs/done/", "jobs/cancel/", "results/")
 _UPLOADS = "uploads/"
 
 
 @dataclass(frozen=True)
 class JobInventory:
-    """The records of one job, and what lies in the folder of its result."""
+    """The records of one job, and the files under the prefix of its result."""
 
     job_id: str
     open: BlobInfo | None
     done: BlobInfo | None
-    wish: BlobInfo | None  # to have it cancelled
+    cancellation_request: BlobInfo | None
     results: tuple[BlobInfo, ...]
 
     @property
-    def is_known(self) -> bool:
+    def has_record(self) -> bool:
         return self.open is not None or self.done is not None
 
     @property
@@ -42,19 +43,19 @@ class JobInventory:
         return self._result(keys.expired_result(self.job_id))
 
     @property
-    def unmarked(self) -> tuple[BlobInfo, ...]:
-        """The result without the marker that outlasts it."""
+    def results_without_marker(self) -> tuple[BlobInfo, ...]:
+        """The result without the expiry marker, which outlasts it."""
         return tuple(blob for blob in self.results if blob != self.expiry_marker)
 
     @cached_property
     def attempts(self) -> dict[str, list[BlobInfo]]:
-        """The files of every attempt, by the prefix under which they lie."""
+        """The files of every attempt, by its prefix."""
         found: dict[str, list[BlobInfo]] = {}
         start = f"{keys.result_prefix(self.job_id)}attempts/"
         for blob in self.results:
-            folder, slash, _ = blob.key.removeprefix(start).partition("/")
+            attempt, slash, _ = blob.key.removeprefix(start).partition("/")
             if blob.key.startswith(start) and slash:
-                found.setdefault(f"{start}{folder}/", []).append(blob)
+                found.setdefault(f"{start}{attempt}/", []).append(blob)
         return found
 
     def _result(self, key: str) -> BlobInfo | None:
@@ -63,7 +64,7 @@ class JobInventory:
 
 @dataclass(frozen=True)
 class UploadInventory:
-    """One upload's record, and what lies beside it."""
+    """One upload's record, and the other files under its prefix."""
 
     video_id: str
     record: BlobInfo | None
@@ -71,33 +72,34 @@ class UploadInventory:
 
 
 def youngest_seconds(blobs: Iterable[BlobInfo]) -> float:
-    """The age of the last of them."""
+    """The age of the youngest of them; 0 if there is none."""
     return min((blob.age_seconds for blob in blobs), default=0.0)
 
 
 def all_jobs(storage: Storage) -> Iterator[JobInventory]:
-    """Every job of which there is a record or a result, by age. Holds the files of one job at a time in memory."""
-    listings = [_by_job(storage.list(folder)) for folder in _FOLDERS_OF_JOBS]
+    """Every job that has a record or a result, by age. Holds the files of one job at a time in memory."""
+    listings = [_by_job(storage.list(prefix)) for prefix in _JOB_PREFIXES]
     for job_id, found in groupby(heapq.merge(*listings, key=itemgetter(0)), key=itemgetter(0)):
         blobs = {blob.key: blob for _, blob in found}
-        open_, done, wish = (blobs.pop(key, None) for key in _record_keys(job_id))
-        yield JobInventory(job_id, open_, done, wish, tuple(blobs.values()))
+        open_, done, cancellation_request = (blobs.pop(key, None) for key in _record_keys(job_id))
+        yield JobInventory(job_id, open_, done, cancellation_request, tuple(blobs.values()))
 
 
 def refresh_job(storage: Storage, seen: JobInventory) -> JobInventory:
-    """The same job as it is now. A record is as old as it was seen to be, or new.
+    """The same job as it is now. A record that is still there keeps its age; one that is new has none.
 
-    The records are looked for in the order in which a job goes through them, so that one that ends is not missed.
+    The records are checked in the order in which a job passes through them, so that one that finishes is not missed.
     """
-    open_, done, wish = (
-        _again(storage, key, before)
-        for key, before in zip(_record_keys(seen.job_id), (seen.open, seen.done, seen.wish), strict=True)
+    before = (seen.open, seen.done, seen.cancellation_request)
+    open_, done, cancellation_request = (
+        _refreshed(storage, key, blob) for key, blob in zip(_record_keys(seen.job_id), before, strict=True)
     )
-    return JobInventory(seen.job_id, open_, done, wish, tuple(storage.list(keys.result_prefix(seen.job_id))))
+    results = tuple(storage.list(keys.result_prefix(seen.job_id)))
+    return JobInventory(seen.job_id, open_, done, cancellation_request, results)
 
 
 def all_uploads(storage: Storage) -> Iterator[UploadInventory]:
-    """Every upload of which there is anything, by age."""
+    """Every upload of which there is any file, by age."""
     for video_id, found in groupby(storage.list(_UPLOADS), key=lambda blob: blob.key.split("/")[1]):
         if keys.is_video_id(video_id):
             yield _upload(video_id, found)
@@ -118,14 +120,14 @@ def _record_keys(job_id: str) -> tuple[str, str, str]:
     return keys.open_job(job_id), keys.done_job(job_id), keys.cancellation_request(job_id)
 
 
-def _again(storage: Storage, key: str, before: BlobInfo | None) -> BlobInfo | None:
+def _refreshed(storage: Storage, key: str, before: BlobInfo | None) -> BlobInfo | None:
     with suppress(NotFound):
         return replace(storage.info(key), age_seconds=before.age_seconds if before else 0.0)
     return None
 
 
 def _by_job(blobs: Iterable[BlobInfo]) -> Iterator[tuple[str, BlobInfo]]:
-    """With the id of the job that each belongs to; what belongs to none is nothing of ours."""
+    """With the id of the job that each belongs to; files of no job are not Clipzy's and are skipped."""
     for blob in blobs:
         top, second, *_, last = blob.key.split("/")
         job_id = second if top == "results" else last.removesuffix(".json")

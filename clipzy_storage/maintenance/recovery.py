@@ -1,8 +1,8 @@
-"""Brings the records in Redis back in step with the durable ones, as after a loss of Redis or a step back in its time.
+"""Reconciles the records in Redis with those in storage, after Redis was lost or restored from an older copy.
 
-Storage is the evidence. An open record whose job Redis does not know waits again; a done record ends its job in Redis;
-a finished job of which storage has no trace any more was deleted. Each step may be repeated, also by several at
-once.
+Storage decides. An open record whose job Redis does not know is queued again; a done record finishes its job in Redis;
+a finished job of which storage has no record was deleted. Each step may be repeated, also by several processes at the
+same time.
 """
 
 import logging
@@ -24,24 +24,37 @@ from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.jobs.types import CancelVerdict
 from clipzy_storage.models.records import Job
 
-KEEP_FINISHED = timedelta(days=30)  # in Redis and so in listings; storage keeps their records for ever
-YOUNG = timedelta(minutes=3)  # what one machine wrote so short ago another may not see yet
-IN_FLIGHT_SECONDS = 60  # a front end has told Redis by then, or never will
-READERS = 8  # records are read side by side, since a bucket takes its time over each
+KEEP_FINISHED = timedelta(days=30)
+"""How long finished jobs stay in Redis, and so in listings; storage keeps their records."""
+
+YOUNG = timedelta(minutes=3)
+"""A record that one machine wrote so recently may be invisible to another one."""
+
+IN_FLIGHT_SECONDS = 60.0
+"""After that a front end has submitted a job to Redis, or never will."""
+
+READERS = 8
+"""Records read at the same time: reading one from a bucket takes long."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass
 class Report:
-    """What a comparison found and did, by job id."""
+    """What a reconciliation found and did, by job id."""
 
-    waiting: list[str] = field(default_factory=list)  # unfinished, now in the queue again
-    cancelled: list[str] = field(default_factory=list)  # unfinished, and somebody had wanted them cancelled
-    ended: list[str] = field(default_factory=list)  # finished, now known in Redis again
-    forgotten: list[str] = field(default_factory=list)  # deleted, and still known in Redis
-    postponed: list[str] = field(default_factory=list)  # perhaps deleted, perhaps only not to be seen yet
-    damaged: list[str] = field(default_factory=list)  # their records cannot be understood
+    waiting: list[str] = field(default_factory=list)
+    """Unfinished, and queued again."""
+    cancelled: list[str] = field(default_factory=list)
+    """Unfinished, and cancelled as was requested."""
+    finished: list[str] = field(default_factory=list)
+    """Finished, and restored in Redis."""
+    forgotten: list[str] = field(default_factory=list)
+    """Deleted, and removed from Redis."""
+    postponed: list[str] = field(default_factory=list)
+    """Deleted, or not visible yet."""
+    damaged: list[str] = field(default_factory=list)
+    """Their records are damaged."""
 
     def __str__(self) -> str:
         counts = {name: len(ids) for name, ids in vars(self).items() if ids}
@@ -49,56 +62,67 @@ class Report:
 
 
 class Recovery:
-    """Compares the records of one Redis with one storage.
+    """Reconciles the records of one Redis with one storage.
 
     Every method may raise ``QueueUnavailable`` and ``StorageUnavailable``, and can then be called again.
     """
 
-    def __init__(self, store: JobStore, admin: JobAdmin, storage: Storage) -> None:
+    def __init__(
+        self,
+        store: JobStore,
+        admin: JobAdmin,
+        storage: Storage,
+        *,
+        young: timedelta = YOUNG,
+        in_flight_seconds: float = IN_FLIGHT_SECONDS,
+    ) -> None:
+        """``young`` applies to a storage that may show files late; ``in_flight_seconds`` to jobs being submitted."""
         self._store = store
         self._admin = admin
         self._storage = storage
+        self._young = young
+        self._in_flight_seconds = in_flight_seconds
 
     def reconcile_open(self) -> Report:
-        """Take up every unfinished job that Redis does not know, but those that may just be coming in."""
+        """Restore every unfinished job that Redis does not know, except those that may be in submission."""
         report = Report()
-        self._take_up_open(report, older_than_seconds=IN_FLIGHT_SECONDS)
+        self._restore_open_jobs(report, older_than_seconds=self._in_flight_seconds)
         return report
 
     def rebuild(self) -> Report:
-        """Compare everything, both ways: unfinished jobs first, since somebody waits for them.
+        """Reconcile all records, both ways: unfinished jobs first, since clients wait for them.
 
-        Where something is ``postponed`` the records do not count as compared yet: it is to be called again.
+        If anything is ``postponed`` the records do not count as reconciled: call it again.
         """
         run_id = self._admin.run_id()
         report = Report()
-        unfinished, ended = self._admin.unfinished_ids(), self._admin.finished_ids()
-        self._take_up_open(report, older_than_seconds=0)
-        ended_in_storage = set(durable_records.done_job_ids(self._storage))
-        _each(ended_in_storage - ended, lambda job_id: self._restore_ended(job_id, report))
-        _each(ended - ended_in_storage, lambda job_id: self._forget_deleted(job_id, report, while_it_is="final"))
-        _each(unfinished - ended_in_storage, lambda job_id: self._forget_deleted(job_id, report, while_it_is="queued"))
+        unfinished, finished = self._admin.unfinished_ids(), self._admin.finished_ids()
+        self._restore_open_jobs(report, older_than_seconds=0)
+        done = set(durable_records.done_job_ids(self._storage))
+        _each(done - finished, lambda job_id: self._restore_finished(job_id, report))
+        _each(finished - done, lambda job_id: self._forget_deleted(job_id, report, while_it_is="final"))
+        _each(unfinished - done, lambda job_id: self._forget_deleted(job_id, report, while_it_is="queued"))
         if not report.postponed:
             self._admin.set_reconciled(run_id)
         return report
 
-    def _take_up_open(self, report: Report, *, older_than_seconds: float) -> None:
-        def take_up(job_id: str) -> None:
-            with suppress(NotFound), _noting_damage(job_id, report):  # not found: it has ended since it was listed
-                self._take_up(durable_records.read_open(self._storage, job_id), report)
+    def _restore_open_jobs(self, report: Report, *, older_than_seconds: float) -> None:
+        def restore(job_id: str) -> None:
+            with suppress(NotFound), _damage_reported(job_id, report):  # not found: it has finished since it was listed
+                self._restore_open(durable_records.read_open(self._storage, job_id), report)
 
         ids = durable_records.open_job_ids(self._storage, older_than_seconds=older_than_seconds)
-        _each(self._admin.unknown(ids), take_up)
+        _each(self._admin.unknown(ids), restore)
 
-    def _take_up(self, job: Job, report: Report) -> None:
+    def _restore_open(self, job: Job, report: Report) -> None:
         job_id = job.job_id
         if self._storage.exists(keys.done_job(job_id)):
-            self._restore_ended(job_id, report)
+            self._restore_finished(job_id, report)
             durable_records.remove_open_job(self._storage, job_id)
             return
         self._admin.restore(job)
         failpoint("job-restored")
-        if not self._storage.exists(keys.open_job(job_id)):  # it ended, or was deleted, while we looked
+        if not self._storage.exists(keys.open_job(job_id)):  # it has finished, or was deleted, meanwhile
             self._admin.forget(job_id, while_it_is="queued")
         elif durable_records.is_cancellation_requested(self._storage, job_id):
             self._cancel(job_id)
@@ -108,28 +132,28 @@ class Recovery:
             report.waiting.append(job_id)
 
     def _cancel(self, job_id: str) -> None:
-        log.warning("recovery.cancelled: %s, as was wanted before Redis forgot it", job_id)
+        log.warning("recovery.cancelled: %s, as was requested before Redis lost it", job_id)
         request = self._store.request_cancellation(job_id, nonce=f"recovery-{job_id}")
         if request.verdict is CancelVerdict.PENDING:
             complete_job(self._store, self._storage, job_id, request.token)
 
-    def _restore_ended(self, job_id: str, report: Report) -> None:
-        with suppress(NotFound), _noting_damage(job_id, report):  # not found: it was deleted since it was listed
+    def _restore_finished(self, job_id: str, report: Report) -> None:
+        with suppress(NotFound), _damage_reported(job_id, report):  # not found: it was deleted since it was listed
             job = durable_records.read_done(self._storage, job_id)
             if job.finished_at is not None and datetime.now(UTC) - job.finished_at > KEEP_FINISHED:
                 return
             is_expired = self._storage.exists(keys.expired_result(job_id))
             if self._admin.restore(job.model_copy(update={"expired": is_expired})) == "known":
                 return
-            report.ended.append(job_id)
-            if not self._storage.exists(keys.done_job(job_id)):  # deleted while we looked
+            report.finished.append(job_id)
+            if not self._storage.exists(keys.done_job(job_id)):  # deleted meanwhile
                 self._admin.forget(job_id, while_it_is="final")
 
     def _forget_deleted(self, job_id: str, report: Report, *, while_it_is: Literal["final", "queued"]) -> None:
-        """Redis was set back to before the job was deleted."""
+        """Remove a job from Redis that was deleted after the copy was taken from which Redis was restored."""
         if any(self._storage.exists(key) for key in (keys.open_job(job_id), keys.done_job(job_id))):
             return
-        if self._storage.may_show_files_late and self._admin.age_of(job_id) < YOUNG:
+        if self._storage.may_show_files_late and self._admin.age_of(job_id) < self._young:
             report.postponed.append(job_id)
             return
         if self._admin.forget(job_id, while_it_is=while_it_is) == "forgotten":
@@ -144,8 +168,8 @@ def _each(ids: Iterable[str], do: Callable[[str], None]) -> None:
 
 
 @contextmanager
-def _noting_damage(job_id: str, report: Report) -> Iterator[None]:
-    """A record that cannot be understood must not keep the others from being read."""
+def _damage_reported(job_id: str, report: Report) -> Iterator[None]:
+    """Report a damaged record, so that the others are read all the same."""
     try:
         yield
     except (NotFound, StorageUnavailable):

@@ -1,7 +1,7 @@
-"""What is garbage in storage, and what has been kept as long as it was to be. Pure: decisions over what was seen.
+"""Which files are garbage, and which have been kept for as long as they should be. Pure: rules over inventories.
 
-Only storage's own evidence counts; that Redis does not know a job proves nothing. What is being made right now looks
-like garbage for a moment, so each kind must have lain there for some time, by the storage's clock.
+Only what storage holds counts; that Redis does not know a job proves nothing. Files that are being written look like
+garbage for a moment, so each kind must reach an age first, by the storage's clock.
 """
 
 from collections.abc import Iterator
@@ -13,83 +13,92 @@ from clipzy_storage.maintenance.inventory import JobInventory, UploadInventory, 
 
 HOUR_SECONDS = 3600.0
 DAY_SECONDS = 24 * HOUR_SECONDS
-_PUBLISHING_SECONDS = 2.0  # a completed job's index and its done record are written one right after the other
+_PUBLISHING_SECONDS = 2.0
+"""A completed job's index and its done record are written one right after the other."""
 
 
 class Kind(StrEnum):
-    """As the log calls it."""
+    """The kinds of garbage, as the log names them."""
 
-    ENDED_JOB = "ended_job"  # the open record of a job that has a done record
-    IDLE_WISH = "idle_wish"  # to cancel a job that is not open
-    RESULT_WITHOUT_JOB = "result_without_job"  # the job was deleted
-    RESULT_OF_UNCOMPLETED = "result_of_uncompleted"  # of a job that failed or was cancelled
-    UNUSED_ATTEMPT = "unused_attempt"  # a try at a completed job that did not count
+    FINISHED_JOB = "finished_job"
+    """The open record of a job that has a done record."""
+    IDLE_CANCELLATION = "idle_cancellation"
+    """A cancellation request for a job that is not open."""
+    RESULT_WITHOUT_JOB = "result_without_job"
+    """Left by the deletion of the job."""
+    RESULT_OF_UNCOMPLETED = "result_of_uncompleted"
+    """Left by a job that failed or was cancelled."""
+    UNUSED_ATTEMPT = "unused_attempt"
+    """An attempt at a completed job that did not count."""
     EXPIRED_RESULT = "expired_result"
-    UPLOAD_WITHOUT_RECORD = "upload_without_record"  # its front end died before it wrote the record
+    UPLOAD_WITHOUT_RECORD = "upload_without_record"
+    """Its front end died before it wrote the record."""
     EXPIRED_UPLOAD = "expired_upload"
 
 
 @dataclass(frozen=True)
-class Ended:
-    """What the records of an ended job say. ``counting_folder``: of the result; ``None`` where nobody can tell."""
+class Outcome:
+    """What the records of a finished job contain."""
 
     is_completed: bool
-    counting_folder: str | None
+    counting_prefix: str | None
+    """Of the attempt that the result is from; None if that is unknown."""
 
 
 @dataclass(frozen=True)
 class Garbage:
     kind: Kind
-    blobs: tuple[BlobInfo, ...]  # in the order in which they go
+    blobs: tuple[BlobInfo, ...]
+    """In the order in which they must be deleted."""
 
 
 def may_be_garbage(files: JobInventory, *, ttl_seconds: float | None) -> bool:
-    """Whether what a listing shows of a job leaves room for garbage; so that few of many records need be read."""
+    """Whether a job can have garbage as far as a listing shows; so that few of many records need be read."""
     if files.open and files.done:
         return True
-    if files.wish and not files.open and files.wish.age_seconds >= HOUR_SECONDS:
+    if _is_idle_cancellation(files):
         return True
     if files.done is None:
         return not files.open and youngest_seconds(files.results) >= DAY_SECONDS
-    return _ended_may_leave(files, files.done, ttl_seconds)
+    return _finished_may_have_garbage(files, files.done, ttl_seconds)
 
 
 def garbage_without_reading(files: JobInventory) -> Iterator[Garbage]:
-    """Where the records that are there, or not, say all."""
-    if files.wish and not files.open and files.wish.age_seconds >= HOUR_SECONDS:
-        yield Garbage(Kind.IDLE_WISH, (files.wish,))
-    # A day, since the first thing of a job is its open record: only a deletion leaves results without one, and whoever
-    # deletes takes them away at once. The longest delay with which one machine sees another's record is far less.
-    if not files.is_known and youngest_seconds(files.results) >= DAY_SECONDS:
+    """What is garbage whatever the records contain."""
+    if files.cancellation_request and _is_idle_cancellation(files):
+        yield Garbage(Kind.IDLE_CANCELLATION, (files.cancellation_request,))
+    # A day, since the first file of a job is its open record: only a deletion leaves results without one, and deletes
+    # them right after it. The longest delay after which one machine sees another's record is far shorter.
+    if not files.has_record and youngest_seconds(files.results) >= DAY_SECONDS:
         yield Garbage(Kind.RESULT_WITHOUT_JOB, _index_first(files))
 
 
-def garbage_of_ended(files: JobInventory, ended: Ended) -> Iterator[Garbage]:
-    """Of a job whose done record was read: what can never count any more."""
+def garbage_of_finished(files: JobInventory, outcome: Outcome) -> Iterator[Garbage]:
+    """What can never count any more, of a job whose done record was read."""
     if files.open:
-        yield Garbage(Kind.ENDED_JOB, (files.open,))
-    if not ended.is_completed:
+        yield Garbage(Kind.FINISHED_JOB, (files.open,))
+    if not outcome.is_completed:
         if youngest_seconds(files.results) >= HOUR_SECONDS:
             yield Garbage(Kind.RESULT_OF_UNCOMPLETED, _index_first(files))
         return
-    if ended.counting_folder is None:
+    if outcome.counting_prefix is None:
         return
     for prefix, blobs in files.attempts.items():
-        # A worker that lost the job may still write here. It will not be let through, and clears up after itself.
-        if prefix != ended.counting_folder and youngest_seconds(blobs) >= HOUR_SECONDS:
+        # A worker that lost the job may still write here. Its commit will be refused, and it deletes its files then.
+        if prefix != outcome.counting_prefix and youngest_seconds(blobs) >= HOUR_SECONDS:
             yield Garbage(Kind.UNUSED_ATTEMPT, tuple(blobs))
 
 
 def expired_result(files: JobInventory, *, ttl_seconds: float | None) -> Garbage | None:
-    """Of a completed job: all but the marker, once its end is old, or where an expiry was begun."""
+    """All of a completed job's result but the marker, once its done record is old, or if an expiry was begun."""
     is_due = ttl_seconds is not None and files.done is not None and files.done.age_seconds >= ttl_seconds
-    if not files.unmarked or not (is_due or files.expiry_marker):
+    if not files.results_without_marker or not (is_due or files.expiry_marker):
         return None
     return Garbage(Kind.EXPIRED_RESULT, tuple(blob for blob in _index_first(files) if blob != files.expiry_marker))
 
 
 def garbage_of_upload(files: UploadInventory, *, ttl_seconds: float | None) -> Garbage | None:
-    """What may go unless an unfinished job needs it; the record first, so that nobody finds it without its file."""
+    """What may be deleted unless an unfinished job needs it; the record first, so that it never lacks its file."""
     if files.record is None:
         is_old = youngest_seconds(files.others) >= DAY_SECONDS
         return Garbage(Kind.UPLOAD_WITHOUT_RECORD, files.others) if is_old else None
@@ -98,19 +107,24 @@ def garbage_of_upload(files: UploadInventory, *, ttl_seconds: float | None) -> G
     return Garbage(Kind.EXPIRED_UPLOAD, (files.record, *files.others))
 
 
-def _ended_may_leave(files: JobInventory, done: BlobInfo, ttl_seconds: float | None) -> bool:
-    if not files.unmarked:
+def _is_idle_cancellation(files: JobInventory) -> bool:
+    request = files.cancellation_request
+    return request is not None and files.open is None and request.age_seconds >= HOUR_SECONDS
+
+
+def _finished_may_have_garbage(files: JobInventory, done: BlobInfo, ttl_seconds: float | None) -> bool:
+    if not files.results_without_marker:
         return False
     if expired_result(files, ttl_seconds=ttl_seconds):
         return True
-    # A job that completed has one index, as old as its done record, and one folder: nothing to be read for.
-    has_old = any(blob.age_seconds >= HOUR_SECONDS for blob in files.unmarked)
+    # A completed job has one index, as old as its done record, and one attempt: there is nothing to read it for.
+    has_old = any(blob.age_seconds >= HOUR_SECONDS for blob in files.results_without_marker)
     index = files.index
     is_as_completed = index is not None and index.age_seconds - done.age_seconds <= _PUBLISHING_SECONDS
     return has_old and not (is_as_completed and len(files.attempts) <= 1)
 
 
 def _index_first(files: JobInventory) -> tuple[BlobInfo, ...]:
-    """The index before what it lists, and the marker last: whoever looks meanwhile finds no less than is said."""
+    """The index before the files that it lists, and the marker last: a reader in between finds no broken result."""
     order = {files.index: 0, files.expiry_marker: 2}
     return tuple(sorted(files.results, key=lambda blob: order.get(blob, 1)))

@@ -26,10 +26,12 @@ log = logging.getLogger(__name__)
 class Reaper(PeriodicThread):
     """The thread that watches the jobs of all workers. ``broker`` is the Redis of the queue."""
 
-    def __init__(self, ctx: WorkerContext, *, broker: RedisDatabase) -> None:
+    def __init__(self, ctx: WorkerContext, *, broker: RedisDatabase, grace_seconds: float | None = None) -> None:
+        """After an outage of Redis workers have ``grace_seconds`` to renew their leases; by default, one lease."""
         super().__init__("reaper", interval_seconds=ctx.store.lease_seconds / 6)
         self._ctx = ctx
         self._broker = broker
+        self._grace_seconds = ctx.store.lease_seconds if grace_seconds is None else grace_seconds
         self._has_redis_since: float | None = None
         self._swept_at = -float(SWEEP_EVERY_SECONDS)
 
@@ -77,7 +79,7 @@ class Reaper(PeriodicThread):
         # When Redis comes back after an outage longer than a lease, every lease has expired though every worker is
         # well: they get one whole lease to renew theirs.
         has_redis_seconds = time.monotonic() - (self._has_redis_since or 0)
-        expired_too = has_redis_seconds >= self._ctx.store.lease_seconds
+        expired_too = has_redis_seconds >= self._grace_seconds
         reaped = self._ctx.store.reap(gone, nonce=os.urandom(8).hex(), expired_too=expired_too)
         for job_id in reaped.requeued:
             log.warning("reaper.requeued: %s, its worker is lost", job_id)

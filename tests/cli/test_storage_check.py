@@ -9,10 +9,11 @@ import pytest
 
 from clipzy_storage import keys
 from clipzy_storage.backends.local.storage import LocalStorage
+from clipzy_storage.backends.s3.storage import S3Storage
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.redis_client import RedisDatabase
 from tests.support import guards
-from tests.support.aged_storage import AgingBucket, Shelf
+from tests.support.aged_storage import AgedStorage
 from tests.support.processes import clipzy
 from tests.support.s3_servers import S3Server
 
@@ -20,8 +21,8 @@ Ended = subprocess.CompletedProcess[str]
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Shelf:
-    return Shelf(LocalStorage(tmp_path / "storage", shared=False))
+def shelf(tmp_path: Path) -> AgedStorage:
+    return AgedStorage(LocalStorage(tmp_path / "storage", shared=False))
 
 
 def check(folder: Path, redis_url: str, *options: str, **settings: str) -> Ended:
@@ -33,7 +34,7 @@ def tree(folder: Path) -> set[str]:
     return {str(path) for path in folder.rglob("*")}
 
 
-def test_what_is_well_is_said_in_one_line(shelf: Shelf, redis_url: str, tmp_path: Path) -> None:
+def test_what_is_well_is_said_in_one_line(shelf: AgedStorage, redis_url: str, tmp_path: Path) -> None:
     # Given a storage and a Redis that agree
     shelf.completed_job(job=shelf.new_job(shelf.upload(hours=100)), hours=100)
     JobStore(RedisDatabase(redis_url), lease_seconds=60).submit(shelf.open_job(hours=2))
@@ -48,7 +49,7 @@ def test_what_is_well_is_said_in_one_line(shelf: Shelf, redis_url: str, tmp_path
     assert tree(tmp_path) == before
 
 
-def test_findings_are_lines_and_status_one(shelf: Shelf, redis_url: str, tmp_path: Path) -> None:
+def test_findings_are_lines_and_status_one(shelf: AgedStorage, redis_url: str, tmp_path: Path) -> None:
     # Given a lost index, a source that nobody knows, and an unfinished job that Redis does not know
     job = shelf.completed_job(job=shelf.new_job(shelf.upload(hours=100)), hours=100)
     shelf.storage.delete(keys.result_index(job.job_id))
@@ -64,9 +65,9 @@ def test_findings_are_lines_and_status_one(shelf: Shelf, redis_url: str, tmp_pat
     *lines, summary = ended.stdout.splitlines()
     assert lines == [
         f"missing   {keys.result_index(job.job_id)}  the job is completed, and this is the index of its result",
-        f"orphaned  {stray}  there is no video.json beside it",
+        f"orphaned  {stray}  there is no video.json next to it",
         f"unknown   {keys.open_job(unknown.job_id)}  Redis does not know this unfinished job;"
-        " `clipzy recover` takes it up",
+        " `clipzy recover` restores it",
     ]
     assert summary.startswith("3 findings in 2 jobs and 2 uploads")
     assert tree(tmp_path) == before
@@ -77,7 +78,7 @@ def test_findings_are_lines_and_status_one(shelf: Shelf, redis_url: str, tmp_pat
     assert told == {"jobs": 2, "uploads": 2, "unfinished": 0, "redis": "compared"}
 
 
-def test_without_redis_the_storage_is_checked_alone(shelf: Shelf, tmp_path: Path, free_port: int) -> None:
+def test_without_redis_the_storage_is_checked_alone(shelf: AgedStorage, tmp_path: Path, free_port: int) -> None:
     # Given no Redis, and a storage that is well but for an unfinished upload of somebody
     shelf.open_job(shelf.upload(hours=100), hours=2)
     nowhere = f"redis://127.0.0.1:{free_port}/0"
@@ -90,16 +91,16 @@ def test_without_redis_the_storage_is_checked_alone(shelf: Shelf, tmp_path: Path
     assert second.startswith("not compared with Redis: Redis cannot be reached")
 
     # And findings count all the same
-    shelf.wish(keys.new_id("job"), hours=2)
+    shelf.cancellation_request(keys.new_id("job"), hours=2)
     ended = check(tmp_path, nowhere, "--json")
     assert (ended.returncode, len(json.loads(ended.stdout)["findings"])) == (1, 1)
 
 
-def test_a_redis_of_another_storage_is_not_compared(shelf: Shelf, redis_url: str, tmp_path: Path) -> None:
+def test_a_redis_of_another_storage_is_not_compared(shelf: AgedStorage, redis_url: str, tmp_path: Path) -> None:
     # Given a Redis that belongs to another storage
     shelf.open_job(shelf.upload(hours=100), hours=2)
     other = LocalStorage(tmp_path / "other", shared=False)
-    guards.join(guards.new_guard(redis_url, "w", other, proof_seconds=60))
+    guards.join(guards.new_guard(redis_url, "w", other))
 
     # Then what it knows says nothing of this one
     ended = check(tmp_path, redis_url)
@@ -126,7 +127,7 @@ def test_a_bucket_is_checked(
     for name, value in moto_server.env.items():
         monkeypatch.setenv(name, value)
     bucket = moto_server.new_bucket()
-    shelf = Shelf(AgingBucket(bucket))
+    shelf = AgedStorage(S3Storage(bucket))
     shelf.completed_job()
     damaged = shelf.put(keys.done_job(keys.new_id("job")), b"{")
 

@@ -10,16 +10,16 @@ from clipzy_storage.backends.local import errors as local_errors
 from clipzy_storage.backends.local import storage
 from clipzy_storage.backends.s3 import errors, session
 from clipzy_storage.config import settings
-from clipzy_storage.guard import guard, heartbeat, mount_verifier, startup
+from clipzy_storage.guard import guard, heartbeat, mount_verifier, refusals, startup
 
 PAGE = (Path(__file__).parents[2] / "docs/storage.md").read_text()
 ONE_LINE = " ".join(PAGE.split())
 
 GUARD_PHRASES = {
-    "with STORAGE_TYPE=local and LOCAL_STORAGE_SHARED not true": guard,
-    "Another worker is already running": guard,
-    "is not the one in use": guard,
-    "is declared shared, but is not the same for": guard,
+    "with STORAGE_TYPE=local and LOCAL_STORAGE_SHARED not true": refusals,
+    "Another worker is already running": refusals,
+    "is not the one in use": refusals,
+    "is declared shared, but is not the same for": refusals,
     "may not read": mount_verifier,
     "is not a URL": session,
     "AWS_DEFAULT_REGION is missing": session,
@@ -83,4 +83,4 @@ def test_the_numbers_are_those_of_the_code() -> None:
     )
     assert timeouts.tries == 3
     assert f"{storage.FREE_RESERVE_BYTES >> 20} MiB are kept free" in ONE_LINE
-    assert f"the guard's proof waits {mount_verifier.PROOF_SECONDS:.0f} s" in ONE_LINE
+    assert f"the guard's proof waits {mount_verifier.VISIBILITY_TIMEOUT_SECONDS:.0f} s" in ONE_LINE

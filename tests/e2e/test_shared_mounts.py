@@ -98,7 +98,7 @@ def test_who_mounts_the_same_folder_is_proved_and_works(deployment: Deployment, 
     second = node.worker()
     # Then both workers were proved
     for worker in (deployment.working, second):
-        worker.says("guard.proved: another process sees the same files")
+        worker.says("guard.verified: another process sees the same files")
     # And so is whoever asks the doctor
     examined = node.run("doctor")
     assert examined.ends() == 0, examined.output()

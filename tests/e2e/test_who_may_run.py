@@ -100,7 +100,7 @@ def test_a_worker_that_finds_another_in_its_place_stops(stack: Stack, redis_url:
     )
     other = guard.Guard(RedisDatabase(redis_url), member, member_id="other")
     redis_client.delete("clipzy:guard:members", "clipzy:guard:beats")
-    other.join(is_new=True)
+    other.join()
     # When it wakes and beats
     first.send(signal.SIGCONT)
     # Then it stops and says why

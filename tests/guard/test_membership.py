@@ -1,4 +1,4 @@
-"""The serving process' view of its membership: mounts that hang, and mounts that are not there when it starts again."""
+"""The serving process' view of its membership: mounts that hang, and mounts that are not there when it restarts."""
 
 import shutil
 import threading
@@ -16,65 +16,66 @@ from clipzy_storage.process import ProcessIdentity
 from clipzy_storage.redis_client import RedisDatabase
 
 
-@pytest.fixture
-def share(tmp_path: Path) -> Path:
-    (tmp_path / "share").mkdir()
-    return tmp_path / "share"
+def guard_of(redis_url: str, storage: LocalStorage) -> Callable[[], Guard]:
+    """What a front end's main process and its serving process create their guards by."""
 
-
-def serving(redis_url: str, root: Path) -> tuple[Membership, Callable[[], Guard]]:
-    """What the serving process has of its membership, and what its main process proves and keeps it by."""
-    storage = LocalStorage(root, shared=True)
-
-    def prove() -> Guard:
-        process = ProcessIdentity.own().as_dict()
-        member = Member("web", "web", storage.prepare(), str(root), alone=False, process=process)
+    def new_guard() -> Guard:
+        member = Member(
+            name="web",
+            role="web",
+            storage_id=storage.prepare(),
+            storage=storage.location,
+            exclusive=False,
+            process=ProcessIdentity.own(),
+        )
         return Guard(RedisDatabase(redis_url), member, member_id="web")
 
-    return Membership(prove, storage), prove
+    return new_guard
 
 
-def test_a_serving_process_that_starts_again_over_a_vanished_mount_stays_out_of_the_hole(
-    redis_url: str, share: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_serving_process_that_restarts_over_a_vanished_mount_writes_nothing_below_it(
+    redis_url: str, root: Path
 ) -> None:
-    # Given a front end, whose mount vanishes, and whose serving process is then started again
-    monkeypatch.setattr("clipzy_api.membership.RETRY_SECONDS", 0.0)
-    _, prove = serving(redis_url, share)
-    prove().join(is_new=True)
-    away = share.rename(share.parent / "away")
-    share.mkdir()
-    membership, _ = serving(redis_url, share)
-    # Then it is not ready, and the hole stays empty
+    # Given a front end, whose mount vanishes, and whose serving process is then restarted
+    guard_of(redis_url, LocalStorage(root, shared=True))().join()
+    away = root.rename(root.parent / "away")
+    root.mkdir()
+    storage = LocalStorage(root, shared=True)
+    membership = Membership(guard_of(redis_url, storage), storage, retry_seconds=0)
+    # Then it is not ready, and the directory below the mount stays empty
     with pytest.raises(StorageUnavailable, match="is the share mounted"):
         membership.check_storage()
-    assert list(share.iterdir()) == []
-    # And it is when the mount is back
-    shutil.rmtree(share)
-    away.rename(share)
+    assert list(root.iterdir()) == []
+    # And it is ready when the mount is back
+    shutil.rmtree(root)
+    away.rename(root)
     membership.check_storage()
     membership.guard().admit()
 
 
+class HangingStorage(LocalStorage):
+    """A storage of which every check hangs until ``mount_returns``."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root, shared=True)
+        self.blocked: list[str] = []
+        self.mount_returns = threading.Event()
+
+    def check(self) -> None:
+        self.blocked.append(threading.current_thread().name)
+        self.mount_returns.wait(60)
+
+
 @pytest.fixture
-def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """Every look at the storage hangs until the end of the test; the names of the threads that it holds up."""
-    comes_back, held = threading.Event(), []
-
-    def hang(_: LocalStorage) -> None:
-        held.append(threading.current_thread().name)
-        comes_back.wait(60)
-
-    monkeypatch.setattr(LocalStorage, "check", hang)
-    monkeypatch.setattr("clipzy_api.membership.CHECK_SECONDS", 0.05)
-    yield held
-    comes_back.set()
+def hanging(root: Path) -> Iterator[HangingStorage]:
+    storage = HangingStorage(root)
+    yield storage
+    storage.mount_returns.set()
 
 
-def test_a_dead_mount_holds_up_one_thread_however_often_it_is_asked_for(
-    redis_url: str, share: Path, hanging: list[str]
-) -> None:
-    membership, _ = serving(redis_url, share)
+def test_a_dead_mount_blocks_one_thread_however_often_it_is_checked(redis_url: str, hanging: HangingStorage) -> None:
+    membership = Membership(guard_of(redis_url, hanging), hanging, check_timeout_seconds=0.05)
     for _ in range(5):
         with pytest.raises(StorageUnavailable, match="does not answer"):
             membership.check_storage()
-    assert len(hanging) == 1
+    assert len(hanging.blocked) == 1

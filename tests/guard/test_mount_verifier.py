@@ -1,4 +1,4 @@
-"""Rule 4 on a real Redis and real folders: what is declared shared is proved by a fresh file."""
+"""Rule 4 on a real Redis and real directories: what is declared shared is verified by a fresh file."""
 
 from pathlib import Path
 from typing import Any
@@ -7,14 +7,14 @@ import pytest
 
 from clipzy_storage import keys
 from clipzy_storage.backends.local.storage import LocalStorage
-from clipzy_storage.guard.guard import NotYet, Refused
+from clipzy_storage.guard.refusals import Refused, RetryLater
 from tests.support.deployment import eventually
-from tests.support.guards import Join, join, probes
+from tests.support.guards import NewGuard, join, probes
 
 
 @pytest.fixture
 def copy(root: Path, tmp_path: Path) -> Path:
-    """Another folder with the identity of the first, as a copy or an overlay has it."""
+    """Another directory with the identity of the first, as a copy or an overlay has it."""
     LocalStorage(root, shared=True).prepare()
     own = tmp_path / "copy" / ".clipzy"
     own.mkdir(parents=True)
@@ -22,123 +22,120 @@ def copy(root: Path, tmp_path: Path) -> Path:
     return tmp_path / "copy"
 
 
-def test_who_is_alone_joins_unproved(new_guard: Join, root: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_only_member_joins_unverified(new_guard: NewGuard, root: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    new_guard("first", root).join(is_new=True)
-    assert "guard.unproved: alone" in caplog.text
+    new_guard("first", root).join()
+    assert "guard.unverified: no other member" in caplog.text
     assert probes(root) == []
 
 
-def test_who_has_joined_owns_the_folders_that_it_writes_into(new_guard: Join, root: Path) -> None:
-    # Given a member, alone so far
+def test_a_member_owns_the_directories_that_it_writes_into(new_guard: NewGuard, root: Path) -> None:
+    # Given the only member
     first = new_guard("first", root)
     join(first)
-    # When it has looked around once
-    first.attend()
-    # Then no newcomer of another user can make the folder of unfinished files, and close it to the first
+    # When it has checked for probes once
+    first.serve_verifications()
+    # Then no other user's process can create the directory of incomplete files, and close it to the first
     assert (root / keys.INCOMING).is_dir()
 
 
-def test_one_who_sees_the_file_proves_the_newcomer(
-    new_guard: Join, root: Path, redis_client: Any, caplog: pytest.LogCaptureFixture
+def test_one_peer_that_sees_the_probe_verifies_the_joining_process(
+    new_guard: NewGuard, root: Path, redis_client: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    # Given two members, of whom one never answers
+    # Given two members, of which one never replies
     caplog.set_level("INFO")
-    first, silent, newcomer = (new_guard(name, root) for name in ("first", "silent", "newcomer"))
+    first, silent, joining = (new_guard(name, root) for name in ("first", "silent", "joining"))
     join(first)
     join(silent, first)
     caplog.clear()
-    # When a newcomer joins
-    join(newcomer, first)
-    # Then it is proved, and not a trace of it is left once the others have looked
-    assert "guard.proved" in caplog.text
-    first.attend()
+    # When a third process joins
+    join(joining, first)
+    # Then it is verified, and no trace of it is left once the others have checked for probes
+    assert "guard.verified" in caplog.text
+    first.serve_verifications()
     assert probes(root) == []
     assert redis_client.keys("clipzy:guard:questions") == redis_client.keys("clipzy:guard:answers:*") == []
 
 
-def test_a_copy_with_the_same_identity_is_disproved(new_guard: Join, root: Path, copy: Path) -> None:
-    # Given a member on one folder
-    first = new_guard("first", root, proof_seconds=0.2)
+def test_a_copy_with_the_same_identity_is_refused(new_guard: NewGuard, root: Path, copy: Path) -> None:
+    # Given a member on one directory
+    first = new_guard("first", root, visibility_timeout_seconds=0.2)
     join(first)
-    # When another comes on a copy of it
-    newcomer = new_guard("newcomer", copy, proof_seconds=30)
+    # When another process joins on a copy of it
+    joining = new_guard("joining", copy, visibility_timeout_seconds=30)
     with pytest.raises(Refused) as caught:
-        join(newcomer, first)
-    # Then it is told of the first, why files would be lost, and the ways out; the first goes on, and nothing is left
+        join(joining, first)
+    # Then the message names the first, why files would be lost, and the ways out; the first continues; nothing is left
     for needed in ("worker first", str(root), str(copy), "has not seen", "files go missing", "STORAGE_TYPE=s3"):
         assert needed in str(caught.value)
-    first.join(is_new=False)
+    first.heartbeat()
     assert [member.name for member in first.members()] == ["first"]
     assert probes(root, copy) == []
 
 
-def test_an_answer_that_is_not_seen_disproves_too(new_guard: Join, root: Path) -> None:
-    # Given a member that sees the newcomer's file, but whose answer gets lost
-    first, newcomer = new_guard("first", root), new_guard("newcomer", root, proof_seconds=0.2)
+def test_a_reply_that_is_not_seen_is_a_refusal_too(new_guard: NewGuard, root: Path) -> None:
+    # Given a member that sees the probe, but whose reply gets lost
+    first, joining = new_guard("first", root), new_guard("joining", root, visibility_timeout_seconds=0.2)
     join(first)
-    with pytest.raises(NotYet):
-        newcomer.join(is_new=True)
-    first.attend()
-    for echo in (root / keys.PROBE).glob("*.first"):
-        echo.unlink()
-    # Then the newcomer is refused for that
+    with pytest.raises(RetryLater):
+        joining.join()
+    first.serve_verifications()
+    for reply in (root / keys.PROBE).glob("*.first"):
+        reply.unlink()
+    # Then the joining process is refused for that
     with pytest.raises(Refused, match="this process has not seen"):
-        join(newcomer)
+        join(joining)
     assert probes(root) == []
 
 
-def test_where_all_keep_silent_the_newcomer_joins_unproved(
-    new_guard: Join, root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_without_any_reply_a_process_joins_unverified(
+    new_guard: NewGuard, root: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("clipzy_storage.guard.mount_verifier.SILENCE_SECONDS", 0.1)
     join(new_guard("silent", root))
     caplog.clear()
-    join(new_guard("newcomer", root, proof_seconds=0.1))
-    assert "guard.unproved: nobody answered" in caplog.text
+    join(new_guard("joining", root, visibility_timeout_seconds=0.1, silence_seconds=0.1))
+    assert "guard.unverified: no reply" in caplog.text
 
 
-def test_a_file_seen_late_proves_all_the_same(new_guard: Join, root: Path) -> None:
-    # Given a member to whom the file is shown only after a while, as by a filesystem that remembers
-    first, newcomer = new_guard("first", root), new_guard("newcomer", root)
+def test_a_probe_seen_late_verifies_all_the_same(new_guard: NewGuard, root: Path) -> None:
+    # Given a member that sees the probe only after a while, as on a filesystem that caches
+    first, joining = new_guard("first", root), new_guard("joining", root)
     join(first)
-    with pytest.raises(NotYet):
-        newcomer.join(is_new=True)
-    (question,) = (root / keys.PROBE).iterdir()
-    hidden = question.rename(root / "hidden")
-    first.attend()
-    with pytest.raises(NotYet):
-        newcomer.join(is_new=True)
-    # When it appears, then it proves
-    hidden.rename(question)
-    join(newcomer, first)
+    with pytest.raises(RetryLater):
+        joining.join()
+    (probe,) = (root / keys.PROBE).iterdir()
+    hidden = probe.rename(root / "hidden")
+    first.serve_verifications()
+    with pytest.raises(RetryLater):
+        joining.join()
+    # When it appears, then it verifies
+    hidden.rename(probe)
+    join(joining, first)
 
 
-def test_another_identity_is_refused_without_asking(new_guard: Join, root: Path, tmp_path: Path) -> None:
-    # Given a member, and a newcomer on another storage
+def test_another_identity_is_refused_without_a_probe(new_guard: NewGuard, root: Path, tmp_path: Path) -> None:
+    # Given a member, and a joining process on another storage
     join(new_guard("first", root))
     (tmp_path / "other").mkdir()
     # Then it is refused at its first try
     with pytest.raises(Refused, match="is not the one in use"):
-        new_guard("newcomer", tmp_path / "other").join(is_new=True)
+        new_guard("joining", tmp_path / "other").join()
 
 
-def test_two_who_joined_unproved_prove_it_later_and_the_younger_stops(
-    new_guard: Join, root: Path, copy: Path, monkeypatch: pytest.MonkeyPatch
+def test_two_that_joined_unverified_are_verified_later_and_the_younger_stops(
+    new_guard: NewGuard, root: Path, copy: Path
 ) -> None:
-    # Given two members that both joined while nobody answered
-    monkeypatch.setattr("clipzy_storage.guard.mount_verifier.SILENCE_SECONDS", 0.0)
-    monkeypatch.setattr("clipzy_storage.guard.guard.PROVE_AGAIN_SECONDS", 0.0)
-    older, younger = new_guard("older", root, proof_seconds=0.2), new_guard("younger", copy, proof_seconds=0.2)
+    # Given two members that both joined while no other replied, and that verify again all the time
+    older = new_guard("older", root, visibility_timeout_seconds=0.05, verify_again_seconds=0)
+    younger = new_guard("younger", copy, visibility_timeout_seconds=0.2, silence_seconds=0, verify_again_seconds=0)
     join(older)
     join(younger)
-    monkeypatch.setattr("clipzy_storage.guard.mount_verifier.SILENCE_SECONDS", 30.0)
 
-    # When both do what their keepers do
+    # When both do what their threads do
     def younger_is_refused() -> bool:
-        older.attend()
+        older.serve_verifications()
         try:
-            younger.attend()
+            younger.serve_verifications()
         except Refused:
             return True
         return False
@@ -146,6 +143,6 @@ def test_two_who_joined_unproved_prove_it_later_and_the_younger_stops(
     # Then the younger is refused, and the older is not
     eventually(younger_is_refused, "a refusal of the younger")
     younger.leave()
-    older.attend()
-    older.join(is_new=False)
+    older.serve_verifications()
+    older.heartbeat()
     older.admit()

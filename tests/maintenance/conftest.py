@@ -1,52 +1,59 @@
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
 
 import pytest
 
 from clipzy_storage.backends.local.storage import LocalStorage
+from clipzy_storage.backends.s3.storage import S3Storage
 from clipzy_storage.config.environment import settings_from_env
+from clipzy_storage.jobs.admin import JobAdmin
+from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.maintenance.garbage_collector import GarbageCollector
-from tests.support.aged_storage import AgingBucket, Shelf
+from clipzy_storage.redis_client import RedisDatabase
+from tests.support.aged_storage import AgedStorage
 from tests.support.s3_servers import S3Server
+
+NewCollector = Callable[..., GarbageCollector]
+
+
+@pytest.fixture
+def store(redis_url: str) -> JobStore:
+    return JobStore(RedisDatabase(redis_url), lease_seconds=60)
+
+
+@pytest.fixture
+def admin(redis_url: str) -> JobAdmin:
+    """Of records that were not compared with storage yet."""
+    return JobAdmin(RedisDatabase(redis_url))
+
+
+@pytest.fixture
+def reconciled(admin: JobAdmin) -> JobAdmin:
+    admin.set_reconciled(admin.run_id())
+    return admin
+
+
+@pytest.fixture
+def no_redis() -> JobAdmin:
+    return JobAdmin(RedisDatabase("redis://127.0.0.1:1/0"))
 
 
 @pytest.fixture(params=["local", pytest.param("moto", marks=pytest.mark.long)])
-def shelf(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shelf:
+def aged(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AgedStorage:
     """An empty storage. What is decided here is the same on every one; ages are in the conformance suite."""
     if request.param == "local":
-        return Shelf(LocalStorage(tmp_path / "storage", shared=False, free_reserve_bytes=0))
+        return AgedStorage(LocalStorage(tmp_path / "storage", shared=False, free_reserve_bytes=0))
     server: S3Server = request.getfixturevalue("moto_server")
     for name, value in server.env.items():
         monkeypatch.setenv(name, value)
-    return Shelf(AgingBucket(server.new_bucket()))
-
-
-class Recorder:
-    """Stands for the job records where the order of steps is looked at, or what happens between two of them."""
-
-    def __init__(self) -> None:
-        self.calls: list[str] = []
-        self.in_use: set[str] = set()
-
-    def expire(self, job_id: str) -> bool:
-        self.calls.append(f"expire {job_id}")
-        return True
-
-    def block_video(self, video_id: str) -> Literal["dropped", "in use"]:
-        self.calls.append(f"drop {video_id}")
-        return "in use" if video_id in self.in_use else "dropped"
+    return AgedStorage(S3Storage(server.new_bucket()))
 
 
 @pytest.fixture
-def records() -> Recorder:
-    return Recorder()
+def new_collector(aged: AgedStorage, reconciled: JobAdmin) -> NewCollector:
+    """The garbage collector of the storage under these settings."""
 
-
-@pytest.fixture
-def leftovers(shelf: Shelf, records: Recorder) -> Any:
-    """The sweep of the shelf under these settings."""
-
-    def make(**given: str) -> GarbageCollector:
-        return GarbageCollector(shelf.storage, records, settings_from_env(given))
+    def make(*, admin: JobAdmin = reconciled, **given: str) -> GarbageCollector:
+        return GarbageCollector(aged.storage, admin, settings_from_env(given))
 
     return make

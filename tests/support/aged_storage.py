@@ -3,52 +3,78 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from clipzy_storage import keys
-from clipzy_storage.backends.base import BlobInfo, StorageBackend, put_bytes, put_json
+from clipzy_storage.backends.base import BlobInfo, put_bytes, put_json
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.backends.s3.storage import S3Storage
 from clipzy_storage.jobs import durable_records
 from clipzy_storage.models.records import ErrorCode, Job, JobError, Status, Video
 
-CONTENT = b"footage"
-PICTURE = b"picture"
+CONTENT = b"source video"
+POSTER = b"poster"
 NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 
 
-class AgingBucket(S3Storage):
-    """A bucket whose listings say that files are older than they are: no service lets anybody else date them."""
+class _Staged:
+    """The storage of a test: listings age or miss files, and deletions are observed, as the test arranges it."""
 
-    def __init__(self, bucket: str) -> None:
-        super().__init__(bucket)
+    def __init__(self, storage: LocalStorage | S3Storage) -> None:
+        self._storage = storage
         self.hours: dict[str, float] = {}
+        self.missed_once: set[str] = set()
+        self.before_list: Callable[[str], object] = lambda _: None
+        self.before_delete: Callable[[str], object] = lambda _: None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._storage, name)
 
     def list(self, prefix: str) -> Iterator[BlobInfo]:
-        for blob in super().list(prefix):
-            yield replace(blob, age_seconds=blob.age_seconds + 3600 * self.hours.get(blob.key, 0))
+        self.before_list(prefix)
+        for blob in self._storage.list(prefix):
+            if blob.key in self.missed_once:
+                self.missed_once.remove(blob.key)
+            else:
+                yield replace(blob, age_seconds=blob.age_seconds + 3600 * self.hours.get(blob.key, 0))
+
+    def delete(self, key: str) -> bool:
+        self.before_delete(key)
+        return self._storage.delete(key)
 
 
-class Shelf:
-    """One storage, and what stands in it. What is put there is ``hours`` old."""
+class AgedStorage:
+    """One storage, and what is in it. What is put there is ``hours`` old."""
 
-    def __init__(self, storage: LocalStorage | AgingBucket) -> None:
-        self.storage: StorageBackend = storage
+    def __init__(self, storage: LocalStorage | S3Storage) -> None:
+        self._staged = _Staged(storage)
+        self.storage = cast(StorageBackend, self._staged)
         self.storage_id = storage.prepare()
-        self._bucket = storage if isinstance(storage, AgingBucket) else None
 
     def age(self, key: str, hours: float) -> str:
-        if self._bucket:
-            self._bucket.hours[key] = hours
+        if self.storage.kind == "s3":  # no service lets a client date files
+            self._staged.hours[key] = hours
         else:
             path = Path(self.storage.location) / key
             written_at = path.stat().st_mtime - 3600 * hours
             os.utime(path, (written_at, written_at))
         return key
+
+    def miss_once(self, key: str) -> None:
+        """Have the next listing miss this file, as one does that runs while the file is moved there."""
+        self._staged.missed_once.add(key)
+
+    def before_each_list(self, call: Callable[[str], object]) -> None:
+        """Have ``call`` called with each prefix that is listed, before it is. It may raise."""
+        self._staged.before_list = call
+
+    def before_each_delete(self, call: Callable[[str], object]) -> None:
+        """Have ``call`` called with each key that is deleted, before it is. It may raise."""
+        self._staged.before_delete = call
 
     def put(self, key: str, data: bytes = b"x", *, hours: float = 0) -> str:
         put_bytes(self.storage, key, data, content_type="application/octet-stream")
@@ -58,7 +84,7 @@ class Shelf:
         return [blob.key for top in ("jobs/", "results/", "uploads/") for blob in self.storage.list(top)]
 
     def upload(self, *, hours: float = 0) -> Video:
-        """A whole upload."""
+        """A complete upload."""
         video_id = keys.new_id("vid")
         video = Video(
             video_id=video_id,
@@ -81,35 +107,35 @@ class Shelf:
         return job
 
     def new_job(self, video: Video | None = None) -> Job:
-        return Job.over(video or self.upload(), storage_id=self.storage_id, created_at=NOW)
+        return Job.for_video(video or self.upload(), storage_id=self.storage_id, created_at=NOW)
 
     def done_job(self, status: Status, *, hours: float = 0, job: Job | None = None) -> Job:
-        """An ended job's durable record."""
+        """A finished job's durable record."""
         error = JobError(code=ErrorCode.WORKER_LOST, stage=None, message="three times") if status == "failed" else None
-        ended = (job or self.new_job()).model_copy(update={"status": status, "finished_at": NOW, "error": error})
-        durable_records.write_done_job(self.storage, ended)
-        self.age(keys.done_job(ended.job_id), hours)
-        return ended
+        done = (job or self.new_job()).model_copy(update={"status": status, "finished_at": NOW, "error": error})
+        durable_records.write_done_job(self.storage, done)
+        self.age(keys.done_job(done.job_id), hours)
+        return done
 
-    def attempt(self, job_id: str, folder: str = "1-aaaa", *, hours: float = 0) -> bytes:
-        """What one try at a job writes; returns its index."""
-        prefix = f"results/{job_id}/attempts/{folder}/"
+    def attempt(self, job_id: str, name: str = "1-aaaa", *, hours: float = 0) -> bytes:
+        """What one attempt at a job writes; returns its index."""
+        prefix = f"results/{job_id}/attempts/{name}/"
         listed: dict[str, Any] = {
             "name": "poster.jpg",
-            "key": self.put(f"{prefix}poster.jpg", PICTURE, hours=hours),
-            "size_bytes": len(PICTURE),
-            "sha256": hashlib.sha256(PICTURE).hexdigest(),
+            "key": self.put(f"{prefix}poster.jpg", POSTER, hours=hours),
+            "size_bytes": len(POSTER),
+            "sha256": hashlib.sha256(POSTER).hexdigest(),
         }
         index = json.dumps({"schema_version": "1.0", "job_id": job_id, "artifacts": [listed]}).encode()
         self.put(f"{prefix}output.json", index, hours=hours)
         return index
 
-    def completed_job(self, *, hours: float = 0, folder: str = "1-aaaa", job: Job | None = None) -> Job:
+    def completed_job(self, *, hours: float = 0, attempt: str = "1-aaaa", job: Job | None = None) -> Job:
         """A job with its result, as it was published."""
         job = job or self.new_job()
-        self.put(keys.result_index(job.job_id), self.attempt(job.job_id, folder, hours=hours), hours=hours)
+        self.put(keys.result_index(job.job_id), self.attempt(job.job_id, attempt, hours=hours), hours=hours)
         return self.done_job(Status.COMPLETED, hours=hours, job=job)
 
-    def wish(self, job_id: str, *, hours: float = 0) -> str:
+    def cancellation_request(self, job_id: str, *, hours: float = 0) -> str:
         put_json(self.storage, keys.cancellation_request(job_id), {"schema_version": 1, "job_id": job_id})
         return self.age(keys.cancellation_request(job_id), hours)

@@ -25,7 +25,7 @@ def unconnected_app(folder: Path, **settings: str) -> Flask:
     given = settings_from_env({"LOCAL_STORAGE_PATH": str(folder), "REDIS_URL": "redis://127.0.0.1:1/0", **settings})
     storage = LocalStorage(folder, shared=False)
 
-    def prove() -> Guard:
+    def new_guard() -> Guard:
         raise NotImplementedError
 
     return create_app(
@@ -33,7 +33,7 @@ def unconnected_app(folder: Path, **settings: str) -> Flask:
         storage=storage,
         redis=RedisDatabase(given.redis_url),
         queue=TaskQueue(given),
-        membership=Membership(prove, storage),
+        membership=Membership(new_guard, storage),
     )
 
 

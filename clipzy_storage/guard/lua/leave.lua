@@ -1,4 +1,4 @@
--- ARGV: member id
+-- Remove a member. ARGV: member id
 local prefix = KEYS[1]
 redis.call('HDEL', prefix .. 'guard:members', ARGV[1])
 redis.call('ZREM', prefix .. 'guard:beats', ARGV[1])
