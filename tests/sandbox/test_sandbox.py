@@ -24,7 +24,7 @@ from tests.support.media import clips
 from tests.support.mount_namespaces import STRANGER_ID, need_users
 from tests.support.requirements import missing
 
-PRISONER = Path(__file__).parents[1].joinpath("hostile", "prisoner.py").read_text()
+PRISONER = Path(__file__).parents[1].joinpath("support", "hostile", "sandbox_escape.py").read_text()
 Plan = list[tuple[str, Any]]
 
 

@@ -9,11 +9,11 @@ import pytest
 
 from clipzy_storage.errors import ConfigurationError, StorageFull, StorageUnavailable
 from clipzy_storage.process import ProcessIdentity
-from clipzy_worker.processing.scratch import attempt_folder, check, sweep
+from clipzy_worker.processing.scratch import attempt_directory, check, sweep
 
 
 def test_a_folder_is_there_for_its_attempt_alone(tmp_path: Path) -> None:
-    with attempt_folder(tmp_path / "work", "job-1") as folder:
+    with attempt_directory(tmp_path / "work", "job-1") as folder:
         (folder / "still.jpg").write_bytes(b"x")
         assert folder.stat().st_mode & 0o077 == 0
     assert list((tmp_path / "work").iterdir()) == []
@@ -22,7 +22,7 @@ def test_a_folder_is_there_for_its_attempt_alone(tmp_path: Path) -> None:
 def test_without_room_no_job_starts_and_nothing_is_left(tmp_path: Path) -> None:
     with (
         pytest.raises(StorageFull, match=r"WORK_DIR has \d+ MiB free, a job needs 1152921504606846976 MiB"),
-        attempt_folder(tmp_path / "work", "job-1", needed_bytes=1 << 80),
+        attempt_directory(tmp_path / "work", "job-1", needed_bytes=1 << 80),
     ):
         pytest.fail("there cannot be so much room")
     assert list((tmp_path / "work").iterdir()) == []
@@ -47,7 +47,7 @@ def test_only_folders_of_the_dead_are_swept(tmp_path: Path) -> None:
 
 def test_a_full_or_forbidden_place_is_trouble_that_may_pass(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageUnavailable), attempt_folder(tmp_path / "file", "job-1"):
+    with pytest.raises(StorageUnavailable), attempt_directory(tmp_path / "file", "job-1"):
         pytest.fail("a file is no folder")
     with pytest.raises(ConfigurationError, match=f"WORK_DIR={tmp_path}/file cannot be used"):
         check(tmp_path / "file")
