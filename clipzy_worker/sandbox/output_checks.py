@@ -1,4 +1,4 @@
-"""Checks made by the parent on a media process: its memory, the files that it writes, the artifacts that it names."""
+"""What a running media process takes, looked at from outside: the files it has written, the memory it holds."""
 
 import os
 import re
@@ -10,35 +10,34 @@ from typing import Any
 
 from clipzy_worker.sandbox.request import MediaLimits
 
-_CHECK_INTERVAL_SECONDS = 0.5
+_SECONDS_BETWEEN_LOOKS = 0.5
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-_NAME = re.compile(r"(?:[a-z0-9][a-z0-9_-]{0,63}/)?[a-z0-9][a-z0-9_-]{0,63}\.[a-z0-9]{1,8}")
 
 
 class OutputChecks:
-    """Checks a running process and its output directory against the limits, at most twice a second."""
+    """Looks at a process and its folder, at most twice a second."""
 
-    def __init__(self, pid: int, out_folder: Path, limits: MediaLimits) -> None:
+    def __init__(self, pid: int, folder: Path, limits: MediaLimits) -> None:
         self._pid = pid
-        self._out_folder = out_folder
+        self._folder = folder
         self._limits = limits
-        self._next_check_at = time.monotonic() + _CHECK_INTERVAL_SECONDS
+        self._next_look_at = time.monotonic() + _SECONDS_BETWEEN_LOOKS
 
     def excess(self) -> str | None:
-        """What exceeds its limit, or None; also None if no check is due. Continues "The media process …"."""
+        """What is over its limit, if anything is and it is time to look. Continues "The media process …"."""
         now = time.monotonic()
-        if now < self._next_check_at:
+        if now < self._next_look_at:
             return None
-        self._next_check_at = now + _CHECK_INTERVAL_SECONDS
+        self._next_look_at = now + _SECONDS_BETWEEN_LOOKS
         if resident_bytes(self._pid) > self._limits.resident_bytes:
             return "used more memory than it may"
-        return output_excess(self._out_folder, self._limits)
+        return output_excess(self._folder, self._limits)
 
 
-def output_excess(out_folder: Path, limits: MediaLimits) -> str | None:
-    """What exceeds its limit among the files below a directory, or None. Links count, but are not followed."""
+def output_excess(folder: Path, limits: MediaLimits) -> str | None:
+    """What is too much of the files in a folder, if anything is."""
     total_bytes = 0
-    for count, size_bytes in enumerate(_sizes(out_folder), start=1):
+    for count, size_bytes in enumerate(_sizes(folder), start=1):
         total_bytes += size_bytes
         if count > limits.output_files:
             return "wrote more files than it may"
@@ -48,11 +47,28 @@ def output_excess(out_folder: Path, limits: MediaLimits) -> str | None:
 
 
 def resident_bytes(pid: int) -> int:
-    """Memory that a process really uses; 0 if the system does not report it."""
+    """0 where the system does not tell."""
     try:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_BYTES
     except (OSError, IndexError, ValueError):
         return 0
+
+
+def _sizes(folder: Path) -> Iterator[int]:
+    """Of everything below; what is made or removed meanwhile is seen the next time."""
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    yield 0
+                    yield from _sizes(Path(entry.path))
+                else:
+                    yield entry.stat(follow_symlinks=False).st_size
+    except OSError:
+        return
+
+
+_NAME = re.compile(r"(?:[a-z0-9][a-z0-9_-]{0,63}/)?[a-z0-9][a-z0-9_-]{0,63}\.[a-z0-9]{1,8}")
 
 
 def check_artifacts(result: dict[str, Any], out_folder: Path) -> None:
@@ -70,24 +86,10 @@ def check_artifacts(result: dict[str, Any], out_folder: Path) -> None:
             raise ValueError("an artifact that is not a file of its folder")
 
 
-def _sizes(directory: Path) -> Iterator[int]:
-    """Of everything below; what is created or removed meanwhile counts at the next check."""
-    try:
-        with os.scandir(directory) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    yield 0
-                    yield from _sizes(Path(entry.path))
-                else:
-                    yield entry.stat(follow_symlinks=False).st_size
-    except OSError:
-        return
-
-
 def _is_own_file(out_folder: Path, name: str) -> bool:
     path = out_folder / name
     try:
-        own_directory = path.parent == out_folder or stat.S_ISDIR(path.parent.lstat().st_mode)
-        return own_directory and stat.S_ISREG(path.lstat().st_mode)
+        own_folder = path.parent == out_folder or stat.S_ISDIR(path.parent.lstat().st_mode)
+        return own_folder and stat.S_ISREG(path.lstat().st_mode)
     except OSError:
         return False

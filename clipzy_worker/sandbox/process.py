@@ -1,6 +1,6 @@
 """A media process seen from its parent: starts it, follows it, ends it. Imports no media library.
 
-The file that the child reads may take it over, so nothing that the child sends is trusted beyond its form.
+The child may be taken over by the file that it reads, so its messages are trusted for nothing beyond their schema.
 """
 
 import contextlib
@@ -108,17 +108,17 @@ class MediaProcess:
                 for key, _events in ready:
                     self._read(key, selector)
                 if exited and not ready:
-                    return  # a process that still holds the pipes open is not the child, and will be killed
+                    return  # whatever may still hold the pipes open is not the child, and will be killed
                 self._broken = self._broken or checks.excess()
                 yield self._messages.fraction
 
     def result(self) -> dict[str, Any]:
-        """What was found. Must be called after ``updates`` has ended: a child that still runs is killed.
+        """The result. Call it when ``updates`` has ended: a child that still runs is killed.
 
         Raises:
             InvalidMedia: the file is at fault; the text says how, for its owner.
-            StorageFull: the disk of the output directory is full.
-            StorageUnavailable: the file could not be opened or read.
+            StorageFull: the output directory has no free space.
+            StorageUnavailable: the file could not be opened or read, whatever its content.
             MediaCrashed: the child died, exceeded a limit, or violated the protocol.
         """
         status = self._reap()

@@ -214,7 +214,9 @@ def test_if_it_is_not_installed_it_prints_how_to_install_it(tmp_path: Path) -> N
     ]
 
 
-def _flower(folder: Path, env: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+def _flower(directory: Path, env: dict[str, str]) -> "subprocess.CompletedProcess[str]":
     command = [*CLIPZY, "flower", "--port", str(free_port())]
     path = {"PATH": str(Path(sys.executable).parent)}
-    return subprocess.run(command, cwd=folder, env=path | env, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        command, cwd=directory, env=path | env, capture_output=True, text=True, timeout=60, check=False
+    )

@@ -43,9 +43,9 @@ def request_for(path: Path, out_folder: Path, *, container: str = "mp4") -> Medi
 @pytest.fixture
 def neighbour(tmp_path: Path, clips_folder: Path) -> Path:
     """The video of another job, in the directory to which every disguise refers."""
-    for folder in (tmp_path / "disguised", tmp_path / "out"):
-        folder.mkdir()
-        (folder / "neighbour.mp4").symlink_to(clips.cuts_clip(clips_folder).path)
+    for directory in (tmp_path / "disguised", tmp_path / "out"):
+        directory.mkdir()
+        (directory / "neighbour.mp4").symlink_to(clips.cuts_clip(clips_folder).path)
     return tmp_path / "disguised" / "neighbour.mp4"
 
 

@@ -14,10 +14,10 @@ from clipzy_worker.sandbox.process import STDERR_KEPT_BYTES, MediaProcess, Media
 from tests.support.media import clips
 
 BROKEN = {
-    "garbage": ("print('no message at all')", "not a message"),
-    "a wrong message": ('print(\'{"progress": "soon"}\')', "not a message"),
-    "a nested bomb": ("print('[' * 100000)", "not a message"),
-    "a flood": ("import sys\nwhile True: sys.stdout.write('x' * 65536)", "sent more than it may"),
+    "garbage": ("print('no message at all')", "not of the protocol"),
+    "a wrong message": ('print(\'{"progress": "soon"}\')', "not of the protocol"),
+    "a nested bomb": ("print('[' * 100000)", "not of the protocol"),
+    "a flood": ("import sys\nwhile True: sys.stdout.write('x' * 65536)", "said more than it may"),
     "an early end": ("raise SystemExit(0)", "without a result"),
     "an error": ("raise SystemExit(3)", "ended with status 3"),
     "a result, then a crash": ("import os\nprint('{\"result\": {}}', flush=True)\nos.abort()", "died of SIGABRT"),

@@ -19,7 +19,6 @@ from clipzy_worker.sandbox.protocol import Report
 from clipzy_worker.sandbox.request import MediaRequest
 
 die_with_parent(os.getppid())
-stdout = os.fdopen(os.dup(1), "w")
 names, request = json.loads(sys.argv[1]), MediaRequest.from_json(sys.stdin.read())
 confine(request)
 
@@ -43,5 +42,3 @@ with Path("outcomes.jsonl").open("a") as outcomes:
     for name in names:
         print(json.dumps([name, None]), file=outcomes, flush=True)
         print(json.dumps([name, outcome(request.source / name)]), file=outcomes, flush=True)
-
-print(json.dumps({"result": {}}), file=stdout, flush=True)

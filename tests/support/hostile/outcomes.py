@@ -39,7 +39,7 @@ def harmful(found: dict[str, str]) -> dict[str, str]:
 
 
 def _run(request: MediaRequest, names: Sequence[str]) -> str:
-    """How the process ended; empty if it succeeded."""
+    """How the process ended. It sends no result, so that is a crash also if no file has killed it."""
     command = (sys.executable, "-I", "-c", _BATCH, json.dumps(names))
     log = request.out_folder / "outcomes.jsonl"
     with MediaProcess(request, command=command) as media:

@@ -1,7 +1,7 @@
 """What a media process would attempt once a file has taken it over. Passed to an interpreter as text, in its place.
 
-Confined like the real one, it tries each attempt of its plan and reports the outcomes. ``argv``: the plan and, if not
-all apply, the names of the sandbox layers, both as JSON.
+Confined like the real one, it tries each attempt of its plan and writes the outcomes to ``outcomes.json``. ``argv``:
+the plan and, if not all apply, the names of the sandbox layers, both as JSON.
 """
 
 import ctypes
@@ -21,7 +21,6 @@ from clipzy_storage.process import die_with_parent
 from clipzy_worker.sandbox.confinement import LAYERS, confine
 from clipzy_worker.sandbox.request import MediaRequest
 
-stdout = os.fdopen(os.dup(1), "w")
 _THREAD_LIFETIME_SECONDS = 5
 
 
@@ -138,8 +137,8 @@ def main() -> None:
     die_with_parent(os.getppid())
     request, plan = MediaRequest.from_json(sys.stdin.read()), json.loads(sys.argv[1])
     confine(request, layers=json.loads(sys.argv[2]) if len(sys.argv) > 2 else LAYERS)
-    tried = [[name, argument, outcome(name, argument)] for name, argument in plan]
-    print(json.dumps({"result": {"tried": tried}}), file=stdout, flush=True)
+    outcomes = {f"{name} {argument}": outcome(name, argument) for name, argument in plan}
+    (request.out_folder / "outcomes.json").write_text(json.dumps(outcomes))
     os._exit(0)
 
 
