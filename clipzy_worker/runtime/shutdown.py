@@ -94,12 +94,12 @@ class Shutdown:
 
 
 def _return_jobs(worker: Any) -> None:
-    """Interrupt the pool processes: each returns its job to the queue."""
+    """Interrupt the pool processes: each returns its job, if any, to the queue."""
     for request in list(state.active_requests):
         request._already_cancelled = True  # otherwise Celery logs it as failed, with a traceback
     for pid in _pool_pids(worker):
         worker.pool.terminate_job(pid, INTERRUPTION)
-        log.info("worker.interrupted: process %d, which returns its job to the queue", pid)
+        log.info("worker.interrupted: process %d, which returns its job, if any, to the queue", pid)
 
 
 def _pool_pids(worker: Any) -> list[int]:
