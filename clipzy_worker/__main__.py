@@ -1,11 +1,12 @@
-"""`clipzy worker`: checks settings, storage and guard, then runs one Celery worker until it is told to stop."""
+"""`clipzy worker`: checks settings, storage and guard, then runs one Celery worker until it is signalled to stop."""
 
 import logging
 import os
 import sys
 from typing import Any
 
-# Celery reads this when it is imported: SIGTERM to the whole group then leaves the pool's processes to ours.
+# Celery reads this when it is imported: pool processes then ignore a SIGTERM to the whole process group, and our
+# shutdown interrupts them.
 os.environ["REMAP_SIGTERM"] = "SIGQUIT"
 
 from celery import Celery, signals
@@ -22,7 +23,7 @@ from clipzy_worker.runtime.janitor import Janitor
 from clipzy_worker.runtime.liveness import LivenessFile
 from clipzy_worker.runtime.reaper import Reaper
 from clipzy_worker.runtime.shutdown import ReturnUnstarted, Shutdown
-from clipzy_worker.runtime.watchdog import STATUS_DEAF, Intake, Watchdog
+from clipzy_worker.runtime.watchdog import EXIT_NOT_CONSUMING, Intake, Watchdog
 from clipzy_worker.sandbox import readiness
 
 log = logging.getLogger("clipzy.worker")
@@ -42,30 +43,30 @@ def main() -> int:
 
 
 def run(config: Settings) -> int:
-    """Join, work, leave. Raises ``ConfigurationError``, also later, when the guard refuses."""
+    """Join the deployment, work, leave. Raises ``ConfigurationError``, also if the guard refuses this worker later."""
     logs.configure(config)
-    stopping = Shutdown(config.drain)
-    stopping.exit_on_sigterm()  # until Celery runs
+    shutdown = Shutdown(config.drain)
+    shutdown.exit_on_sigterm()  # until Celery runs
     scratch.check(config.work_dir)
     readiness.check(config)
-    with LivenessFile(config.data_dir) as alive:
-        watchdog = Watchdog(alive, lease_seconds=config.job_lease_seconds)
+    with LivenessFile(config.data_dir) as liveness:
+        watchdog = Watchdog(liveness, lease_seconds=config.job_lease_seconds)
         watchdog.start()
         try:
-            return _join_and_work(config, stopping, watchdog)
+            return _join_and_work(config, shutdown, watchdog)
         finally:
             watchdog.stop()
 
 
-def _join_and_work(config: Settings, stopping: Shutdown, watchdog: Watchdog) -> int:
+def _join_and_work(config: Settings, shutdown: Shutdown, watchdog: Watchdog) -> int:
     refusals: list[str] = []
 
-    def stop_refused(message: str) -> None:
+    def on_refused(message: str) -> None:
         refusals.append(message)
-        stopping.ask(status=ConfigurationError.EXIT_STATUS, at_once=True)
+        shutdown.request_stop(status=ConfigurationError.EXIT_STATUS, immediately=True)
 
     redis = RedisDatabase(config.redis_url)
-    registration = startup.join_deployment(config, redis, role="worker", on_refused=stop_refused, wait=True)
+    registration = startup.join_deployment(config, redis, role="worker", on_refused=on_refused, wait=True)
     app, ctx = create_app(config, redis, registration.storage, storage_id=registration.heartbeats.joined().storage_id)
     scratch.sweep(config.work_dir)
     broker = redis if config.broker_url == config.redis_url else RedisDatabase(config.broker_url)
@@ -73,31 +74,33 @@ def _join_and_work(config: Settings, stopping: Shutdown, watchdog: Watchdog) -> 
     intake = Intake(slots=config.max_concurrent_jobs, broker=broker)
 
     def on_ready(**_: Any) -> None:
-        reaper.start()  # not before: the pool is forked while there are few threads that could hold a lock
+        reaper.start()  # not earlier: the pool is forked while few threads run that could hold a lock
         janitor.start()
-        watchdog.watch(intake.passes_over, give_up=lambda: stopping.ask(status=STATUS_DEAF, at_once=True))
+        watchdog.watch(
+            intake.is_stalled, give_up=lambda: shutdown.request_stop(status=EXIT_NOT_CONSUMING, immediately=True)
+        )
         log.info("worker.ready")
 
     signals.worker_ready.connect(on_ready, weak=False)
     try:
-        _work(app, stopping, name=registration.name, log_level=config.log_level)
+        _work(app, shutdown, name=registration.name, log_level=config.log_level)
     finally:
         reaper.stop()
         janitor.stop()
         registration.heartbeats.stop()
         if refusals:
             raise ConfigurationError(refusals)
-    return stopping.status
+    return shutdown.status
 
 
-def _work(app: Celery, stopping: Shutdown, *, name: str, log_level: str) -> None:
-    celerys: Any = app.Worker
+def _work(app: Celery, shutdown: Shutdown, *, name: str, log_level: str) -> None:
+    celery_worker: Any = app.Worker
 
-    class Worker(celerys):  # type: ignore[misc] # celery is not typed here
+    class Worker(celery_worker):  # type: ignore[misc] # celery is not typed here
         def install_platform_tweaks(self, worker: Any) -> None:
-            """Before its parts are started: whatever they wait for, a signal is heard."""
+            """Called before its components start, so signals are handled whatever those wait for."""
             super().install_platform_tweaks(worker)
-            stopping.take_over(worker)
+            shutdown.stop_on_signals(worker)
 
     app.steps["worker"].add(ReturnUnstarted)
     worker = Worker(

@@ -1,4 +1,4 @@
-"""What ``clipzy doctor`` asks of the worker's side: ``python -m clipzy_worker.doctor`` prints it as one JSON object."""
+"""The checks of ``clipzy doctor`` on the worker: ``python -m clipzy_worker.doctor`` prints them as one JSON object."""
 
 import json
 import subprocess
@@ -14,11 +14,11 @@ from clipzy_worker.processing import scratch
 from clipzy_worker.sandbox import readiness
 from clipzy_worker.sandbox.process import MediaProcess, MediaRequest
 
-RUN_SECONDS = 20
+RUN_TIMEOUT_SECONDS = 20
 
 
 def report() -> dict[str, dict[str, Any]]:
-    """Every check by name, each with ``ok`` and a ``detail`` that holds the remedy where it is not."""
+    """Every check by name, each with ``ok`` and a ``detail``, which has the remedy if it failed."""
     return {
         "ffmpeg": _checked(_ffmpeg),
         "decoder": _checked(_decoder),
@@ -40,57 +40,55 @@ def _ffmpeg() -> str:
     """The ffmpeg program runs."""
     import imageio_ffmpeg
 
-    answer = subprocess.run(
+    ended = subprocess.run(
         [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-version"],
         capture_output=True,
         text=True,
         check=True,
-        timeout=RUN_SECONDS,
+        timeout=RUN_TIMEOUT_SECONDS,
     )
-    return answer.stdout.partition(" Copyright")[0].strip()
+    return ended.stdout.partition(" Copyright")[0].strip()
 
 
 def _decoder() -> str:
-    """The decoder library is new enough, and a media process can read a film that ffmpeg has just made."""
-    import av
-
-    if outdated := readiness.probe().outdated:
-        raise RuntimeError(outdated)
+    """The media libraries are new enough, and a media process can read a video that ffmpeg has just encoded."""
+    found = readiness.probe()
+    if found.outdated:
+        raise RuntimeError(found.outdated)
     with tempfile.TemporaryDirectory(prefix="clipzy-doctor-") as name:
-        found = _analysed(Path(name))
-    return f"PyAV {av.__version__} with FFmpeg {av.ffmpeg_version_info}, in a process of its own: {found}"
+        codec = _analysed_codec(Path(name))
+    return f"{found.versions}, in a media process: {codec} read"
 
 
-def _analysed(folder: Path) -> str:
+def _analysed_codec(directory: Path) -> str:
     import imageio_ffmpeg
 
-    film = folder / "film.mp4"
-    made = ["-f", "lavfi", "-i", "testsrc2=size=64x64:rate=25:duration=1", "-pix_fmt", "yuv420p", str(film)]
-    subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", *made], check=True, timeout=RUN_SECONDS)
-    with MediaProcess(MediaRequest(film, "mp4", folder, sandbox=settings_from_env().sandbox)) as media:
+    video = directory / "video.mp4"
+    encode = ["-f", "lavfi", "-i", "testsrc2=size=64x64:rate=25:duration=1", "-pix_fmt", "yuv420p", str(video)]
+    subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", *encode], check=True, timeout=RUN_TIMEOUT_SECONDS)
+    with MediaProcess(MediaRequest(video, "mp4", directory, sandbox=settings_from_env().sandbox)) as media:
         for _ in media.updates():
             pass
-        source = media.result()["source"]
-    return f"{source['video_codec']} read"
+        return str(media.result()["source"]["video_codec"])
 
 
 def _sandbox() -> str:
-    """What stands around a media process here."""
+    """The sandbox layers around a media process here."""
     mode, found = settings_from_env().sandbox, readiness.probe()
     if mode == "off":
-        return "off: footage is decoded with the rights of the worker; CLIPZY_SANDBOX=best-effort encloses it"
-    if mode == "required" and found.missing:
+        return "off: videos are decoded with the rights of the worker; CLIPZY_SANDBOX=best-effort confines the decoder"
+    if mode == "required" and found.unavailable:
         raise ConfigurationError([readiness.refusal(found)])
-    lacks = "".join(f"; lacks {name} ({reason})" for name, reason in found.missing.items())
-    return f"{mode}: walled off are {', '.join(found.walls) or 'none'}{lacks}"
+    lacks = "".join(f"; lacks {name} ({reason})" for name, reason in found.unavailable.items())
+    return f"{mode}: sandbox layers: {', '.join(found.layers) or 'none'}{lacks}"
 
 
 def _scratch() -> str:
     """Attempts can work in WORK_DIR."""
     work_dir = settings_from_env().work_dir
     scratch.check(work_dir)
-    return f"{work_dir} can be written"
+    return f"{work_dir} is writable"
 
 
 if __name__ == "__main__":
-    print(json.dumps(report()))  # noqa: T201 - this is its answer
+    print(json.dumps(report()))  # noqa: T201 - its output

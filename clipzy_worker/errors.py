@@ -1,14 +1,14 @@
-"""How processing a job can fail. The texts are shown to clients: no path, no traceback, no content of the video."""
+"""How processing a job can fail. Clients see the texts: no path, no traceback, no content of the video."""
 
 from clipzy_storage.models.records import ErrorCode
 
 
 class InvalidMedia(Exception):
-    """The file is at fault: trying again cannot help. The text says what is wrong with it, for its owner."""
+    """The file is at fault, so a retry cannot help. The text tells its owner what is wrong with it."""
 
 
 class MediaCrashed(Exception):
-    """The media process was killed by a signal, exceeded a limit or broke its protocol. Another try may succeed."""
+    """The media process was killed by a signal, exceeded a limit or broke its protocol. A retry may succeed."""
 
 
 class DeadlineExceeded(Exception):

@@ -1,4 +1,4 @@
-"""`clipzy flower`: Flower, to watch workers and jobs by. It asks for a password and changes nothing."""
+"""`clipzy flower`: runs Flower to monitor workers and jobs, with a password and read-only."""
 
 import argparse
 import logging
@@ -16,25 +16,26 @@ from clipzy_storage.config.environment import load_dotenv, settings_from_env
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import ConfigurationError
 
-# Flower's own name for it. Its other variables are not read: for a service that is called "flower" orchestrators set
-# FLOWER_PORT to what is no port, and nothing may switch reading only off.
+# Flower's name for it. Its other variables are ignored: for a service named "flower" orchestrators set FLOWER_PORT to
+# something else than a port number, and no variable may turn read-only off.
 LOGIN = "FLOWER_BASIC_AUTH"
 
 TASKS_IN_MEMORY = 10_000
-FORGET_WORKERS_SECONDS = 24 * 3600  # each start of a worker has a name of its own, so the list would only grow
+# Every start of a worker has another name, so the list would only grow.
+FORGET_WORKERS_SECONDS = 24 * 3600
 
 log = logging.getLogger("clipzy.flower")
 
 
 def main() -> int:
-    """Run Flower until it is told to stop; returns the exit status."""
+    """Run Flower until it is signalled to stop; returns the exit status."""
     parser = argparse.ArgumentParser(prog="clipzy flower")
     parser.add_argument("--host", required=True)
     parser.add_argument("--port", required=True, type=int)
-    where = parser.parse_args()
+    address = parser.parse_args()
     try:
         load_dotenv()
-        return run(settings_from_env(), where.host, where.port, logins=logins(os.environ.get(LOGIN, "")))
+        return run(settings_from_env(), address.host, address.port, logins=logins(os.environ.get(LOGIN, "")))
     except ConfigurationError as error:
         for problem in error.problems:
             sys.stderr.write(f"clipzy: {problem}\n")
@@ -42,10 +43,10 @@ def main() -> int:
 
 
 def logins(text: str) -> list[str]:
-    """The pairs of user and password that ``text`` gives.
+    """The pairs of user and password in ``text``.
 
     Raises:
-        ConfigurationError: there is none, or one that Flower could never match. What was given is not repeated.
+        ConfigurationError: there is none, or one that Flower could never match. The text does not repeat it.
     """
     if not text.strip():
         raise ConfigurationError(
@@ -62,7 +63,7 @@ def logins(text: str) -> list[str]:
 
 
 def run(config: Settings, host: str, port: int, *, logins: list[str]) -> int:
-    """Serve on ``host`` and ``port``. Whether Redis answers is of no importance: Flower looks for it again and again.
+    """Serve on ``host`` and ``port``. Redis may be unavailable: Flower keeps reconnecting.
 
     Raises:
         ConfigurationError: Flower is not installed.
@@ -76,7 +77,7 @@ def run(config: Settings, host: str, port: int, *, logins: list[str]) -> int:
         raise ConfigurationError(["Flower is not installed. Install it with: pip install 'clipzy[flower]'"]) from error
     for name, value in _options(host, port, logins).items():
         setattr(options, name, value)
-    logging.getLogger("tornado.access").setLevel(logging.ERROR)  # it would be a line for each look at the page
+    logging.getLogger("tornado.access").setLevel(logging.ERROR)  # it logs every request
     flower = Flower(capp=_celery(config), options=options, **web_settings)
     try:
         port = flower.start_http_server()
@@ -84,7 +85,7 @@ def run(config: Settings, host: str, port: int, *, logins: list[str]) -> int:
         log.error("flower.cannot_listen: %s port %d: %s", host, port, error.strerror)
         return 1
     for number in (signal.SIGTERM, signal.SIGINT):
-        # It has nothing to write down, and its threads may be waiting for a Redis that is away.
+        # It has nothing to save, and its threads may be waiting for Redis.
         signal.signal(number, lambda *_: os._exit(0))
     log.info("flower.ready: http://%s:%d", host, port)
     flower.start()
@@ -99,7 +100,7 @@ def _options(host: str, port: int, logins: list[str]) -> dict[str, Any]:
         "read_only": True,
         "max_tasks": TASKS_IN_MEMORY,
         "purge_offline_workers": FORGET_WORKERS_SECONDS,
-        "tasks_columns": "name,args,state,received,started,runtime,worker,exception,uuid",  # args hold the job's id
+        "tasks_columns": "name,args,state,received,started,runtime,worker,exception,uuid",  # args hold the job id
     }
 
 

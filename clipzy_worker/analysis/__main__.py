@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from clipzy_storage.errors import StorageUnavailable
+from clipzy_storage.process import die_with_parent
 from clipzy_worker.errors import InvalidMedia
-from clipzy_worker.sandbox.confinement import SandboxRefused, confine, follow_parent
+from clipzy_worker.sandbox.confinement import SandboxUnavailable, confine
 from clipzy_worker.sandbox.protocol import OUT_OF_MEMORY, OUT_OF_SPACE, SOURCE_LOST, Report
 from clipzy_worker.sandbox.request import MediaLimits, MediaRequest
 
@@ -28,7 +29,7 @@ class Outdated(Exception):
 
 
 def main() -> int:
-    follow_parent(int(sys.argv[1]))
+    die_with_parent(int(sys.argv[1]))
     report = Report(_own_stdout())
     try:
         request = MediaRequest.from_json(sys.stdin.read())
@@ -56,9 +57,9 @@ def _own_stdout() -> Any:
 def _run(request: MediaRequest, report: Report) -> dict[str, Any]:
     # Imported here: the media libraries load only after the process has been confined.
     from clipzy_worker.analysis.run import analyse
-    from clipzy_worker.sandbox.probe import outdated
+    from clipzy_worker.decode.probe import outdated_library
 
-    if complaint := outdated():
+    if complaint := outdated_library():
         raise Outdated(complaint)
     try:
         return analyse(request, report)
@@ -75,7 +76,7 @@ def _spoken(error: Exception) -> str | None:
             return OUT_OF_MEMORY
         case StorageUnavailable():
             return SOURCE_LOST
-        case SandboxRefused():
+        case SandboxUnavailable():
             return str(error)
         case Outdated():
             return f"has libraries that are too old: {error}"

@@ -18,7 +18,7 @@ from clipzy_worker.processing.context import WorkerContext
 from clipzy_worker.processing.integrity import Sha256Check
 from clipzy_worker.processing.interruption import Interruption
 from clipzy_worker.processing.lease import HeldLease
-from clipzy_worker.processing.scratch import OUT, attempt_folder
+from clipzy_worker.processing.scratch import OUT, attempt_directory
 from clipzy_worker.stages import STAGES
 
 REDIS_TIMEOUT_SECONDS = 600  # a finished attempt is worth waiting for Redis
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 
 def run(ctx: WorkerContext, job_id: str) -> str:
-    """Claim and process one job; returns a word on the outcome, for Flower.
+    """Claim and process one job; returns its outcome in a word or two, for Flower.
 
     Raises:
         JobFailed: the job has failed, and is recorded so.
@@ -49,7 +49,7 @@ def run(ctx: WorkerContext, job_id: str) -> str:
             stage=FIRST_STAGE,
         )
         if attempt is None:
-            return "not waiting"
+            return "not queued"
         log.info("job.claimed: %s attempt %d", job_id, attempt.job.attempt)
         with ctx.leases.held(attempt.claim, stage=FIRST_STAGE) as lease:
             return _Processing(ctx, attempt, lease, interruption).run()
@@ -135,13 +135,14 @@ class _Processing:
             self._lease.report(percent, stage)
             check()
 
-        with attempt_folder(settings.work_dir, f"{job.job_id}-{job.attempt}-{self._attempt.claim.nonce}") as folder:
-            source = _local_source(storage, job, folder, on_progress=check)
+        name = f"{job.job_id}-{job.attempt}-{self._attempt.claim.nonce}"
+        with attempt_directory(settings.work_dir, name) as directory:
+            source = _local_source(storage, job, directory, on_progress=check)
             failpoint("source-copied")
-            with _verified(source, job, folder, on_progress=check):
-                analysis = analyse.run_stages(settings, job, source, folder, on_progress=report)
+            with _verified(source, job, directory, on_progress=check):
+                analysis = analyse.run_stages(settings, job, source, directory, on_progress=report)
             index = upload_results.store_attempt(
-                storage, job, folder / OUT, prefix=self._attempt.prefix, analysis=analysis, on_progress=check
+                storage, job, directory / OUT, prefix=self._attempt.prefix, analysis=analysis, on_progress=check
             )
         failpoint("attempt-stored")
         return AttemptResult(job.attempt, self._attempt.prefix, index)
@@ -185,18 +186,18 @@ def _outcome(job: Job | None) -> str:
     return job.status.value
 
 
-def _local_source(storage: StorageBackend, job: Job, folder: Path, *, on_progress: Callable[[], object]) -> Path:
+def _local_source(storage: StorageBackend, job: Job, directory: Path, *, on_progress: Callable[[], object]) -> Path:
     """The video as a local file. Raises ``NotFound`` also if only part of it is visible yet."""
     found_bytes = storage.info(job.source_key).size_bytes
     if found_bytes != job.source_size_bytes:
         raise NotFound(f"{job.source_key} has {found_bytes} of its {job.source_size_bytes} bytes")
-    return storage.local_copy(job.source_key, folder, sha256=job.source_sha256, on_progress=on_progress)
+    return storage.local_copy(job.source_key, directory, sha256=job.source_sha256, on_progress=on_progress)
 
 
 @contextmanager
-def _verified(source: Path, job: Job, folder: Path, *, on_progress: Callable[[], object]) -> Iterator[None]:
-    """What is measured in here counts only if the file is what was uploaded. Raises ``Damaged``."""
-    if source.parent == folder:  # a copy, verified when it was made
+def _verified(source: Path, job: Job, directory: Path, *, on_progress: Callable[[], object]) -> Iterator[None]:
+    """What is measured in this block counts only if the file is what was uploaded. Raises ``Damaged``."""
+    if source.parent == directory:  # a copy, verified when it was made
         yield
         return
     with Sha256Check(source, sha256=job.source_sha256) as digest:

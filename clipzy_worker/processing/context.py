@@ -12,7 +12,7 @@ from clipzy_worker.processing.lease import LeaseRenewer
 
 @dataclass(frozen=True)
 class WorkerContext:
-    """``notify_workers`` tells the workers that a job waits; if that fails the reaper does it later."""
+    """``notify_workers`` notifies the workers that a job is queued; if that fails, the reaper does it later."""
 
     settings: Settings
     storage: StorageBackend

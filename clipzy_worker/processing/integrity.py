@@ -1,4 +1,4 @@
-"""Whether a file is still what was uploaded, found out beside the work on it."""
+"""Verifies that a file is still what was uploaded, while it is processed."""
 
 import hashlib
 import threading
@@ -14,9 +14,9 @@ _POLL_SECONDS = 0.25
 
 
 class Sha256Check:
-    """Reads all of a file in a thread, from ``with`` on, and compares it with its sha256.
+    """Reads all of a file in a thread, from ``with`` on, and compares its sha256.
 
-    Leaving the block ends the thread at its next read, or leaves it to itself where storage hangs.
+    After the block the thread ends at its next read, or stays behind if storage hangs.
     """
 
     def __init__(self, path: Path, *, sha256: str) -> None:
@@ -24,8 +24,8 @@ class Sha256Check:
         self._sha256 = sha256
         self._digest = hashlib.sha256()
         self._error: OSError | None = None
-        self._is_over = threading.Event()
-        self._thread = threading.Thread(target=self._read, name="comparison", daemon=True)
+        self._is_closed = threading.Event()
+        self._thread = threading.Thread(target=self._read, name="integrity", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -34,10 +34,10 @@ class Sha256Check:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._is_over.set()
+        self._is_closed.set()
 
     def check(self, *, on_progress: Callable[[], object] = lambda: None) -> None:
-        """Wait for the end of it; meanwhile ``on_progress`` is called again and again, and may raise to end it.
+        """Wait until it is read; meanwhile ``on_progress`` is called repeatedly, and may raise to stop waiting.
 
         Raises:
             Damaged: the file is not what was uploaded.
@@ -55,7 +55,7 @@ class Sha256Check:
         block = memoryview(bytearray(READ_BLOCK_BYTES))
         try:
             with self._path.open("rb", buffering=0) as stream:
-                while not self._is_over.is_set() and (count := stream.readinto(block)):
+                while not self._is_closed.is_set() and (count := stream.readinto(block)):
                     self._digest.update(block[:count])
         except OSError as error:
             self._error = error

@@ -60,7 +60,7 @@ class LeaseRenewer:
     @contextmanager
     def held(self, claim: Claim, *, stage: str) -> Iterator[HeldLease]:
         """Renew the lease of ``claim`` until the end of the ``with``."""
-        if self._thread is None:  # not earlier: a thread that was running would be lost in the fork
+        if self._thread is None:  # not earlier: the fork of the pool process would lose a running thread
             self._thread = threading.Thread(target=self._run, name="lease-renewer", daemon=True)
             self._thread.start()
         self._current = HeldLease(claim, stage=stage, heartbeat_seconds=self._store.lease_seconds / 4)
@@ -80,5 +80,5 @@ class LeaseRenewer:
             except QueueUnavailable as error:
                 # No other worker can claim it meanwhile either; the commit finds out whether it is still held.
                 log.warning("lease.redis_unavailable: %s", error)
-            except Exception:  # the thread must outlive whatever one answer causes
+            except Exception:  # the thread must outlive whatever one reply causes
                 log.exception("lease.failed")

@@ -1,4 +1,4 @@
-"""The folders in which attempts work, and what dead workers left of theirs."""
+"""The scratch directories of attempts, and the removal of those that lost workers left behind."""
 
 import errno
 import json
@@ -10,73 +10,86 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from pydantic import TypeAdapter, ValidationError
+
 from clipzy_storage.errors import ConfigurationError, StorageFull, StorageUnavailable
 from clipzy_storage.process import ProcessIdentity
 
-FREE_BYTES_NEEDED = 256 << 20  # stills and room to breathe; a copy of the source comes on top where one is made
-OWNERLESS_FOR_SECONDS = 3600
+FREE_BYTES_NEEDED = 256 << 20  # for artifacts and a reserve, besides a copy of the source video if one is made
+ABANDONED_AFTER_SECONDS = 3600
 OUT = "out"
 
 _OWNER = "owner.json"
-_TRIES = 20  # against other workers that are refused, and take back the folders that they made
+_ATTEMPTS = 20  # a worker that is refused may remove the parent directories that it created
+_IDENTITY = TypeAdapter(ProcessIdentity)
 
 log = logging.getLogger(__name__)
 
 
 @contextmanager
-def attempt_folder(work_dir: Path, name: str, *, needed_bytes: int = FREE_BYTES_NEEDED) -> Iterator[Path]:
-    """A folder of this process' own, with an empty ``out`` in it for what a media process writes; gone at the end.
+def attempt_directory(work_dir: Path, name: str, *, needed_bytes: int = FREE_BYTES_NEEDED) -> Iterator[Path]:
+    """A directory for this process alone, with an empty ``out`` for the media process; removed at the end.
 
     Raises:
         StorageFull: less than ``needed_bytes`` are free there.
-        StorageUnavailable: it cannot be made.
+        StorageUnavailable: it cannot be created.
     """
-    folder = work_dir / name
+    directory = work_dir / name
     try:
-        with _translated():
-            for _ in range(_TRIES):
+        with _translated_errors():
+            for _ in range(_ATTEMPTS):
                 with suppress(FileNotFoundError):
-                    _make(work_dir, folder, needed_bytes)
+                    _create(work_dir, directory, needed_bytes)
                     break
             else:
-                _make(work_dir, folder, needed_bytes)
-        yield folder
+                _create(work_dir, directory, needed_bytes)
+        yield directory
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def check(work_dir: Path) -> None:
-    """Raise ``ConfigurationError`` where no attempt could ever work there; too little room may pass.
+    """Raise ``ConfigurationError`` if no attempt could ever work there. A full disk is only logged.
 
-    Leaves nothing behind: this process may yet be refused.
+    Leaves nothing behind, since the guard may still refuse this process.
     """
-    made = [folder for folder in (work_dir, *work_dir.parents) if not folder.exists()]
+    missing = [directory for directory in (work_dir, *work_dir.parents) if not directory.exists()]
     try:
-        with attempt_folder(work_dir, f"check-{os.urandom(8).hex()}"):
+        with attempt_directory(work_dir, f"check-{os.urandom(8).hex()}"):
             pass
     except StorageFull as error:
-        log.warning("scratch.full: %s; jobs wait until there is room", error)
+        log.warning("scratch.full: %s; jobs wait until there is space", error)
     except StorageUnavailable as error:
-        problem = f"WORK_DIR={work_dir} cannot be used: {error}. Set it to a folder of yours."
+        problem = f"WORK_DIR={work_dir} cannot be used: {error}. Set it to a directory that you can write to."
         raise ConfigurationError([problem]) from error
     finally:
-        with suppress(OSError):  # in use by others meanwhile
-            for folder in made:
-                folder.rmdir()
+        with suppress(OSError):  # another worker uses it meanwhile
+            for directory in missing:
+                directory.rmdir()
 
 
-def _make(work_dir: Path, folder: Path, needed_bytes: int) -> None:
+def sweep(work_dir: Path) -> int:
+    """Remove the directories of processes that no longer exist; returns how many there were."""
+    abandoned = [directory for directory in work_dir.glob("job_*") if _is_abandoned(directory)]
+    for directory in abandoned:
+        shutil.rmtree(directory, ignore_errors=True)
+    if abandoned:
+        log.info("scratch.swept: %d directories of lost workers", len(abandoned))
+    return len(abandoned)
+
+
+def _create(work_dir: Path, directory: Path, needed_bytes: int) -> None:
     work_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     free_bytes = shutil.disk_usage(work_dir).free
     if free_bytes < needed_bytes:
         raise StorageFull(f"WORK_DIR has {free_bytes >> 20} MiB free, a job needs {needed_bytes >> 20} MiB")
-    folder.mkdir(mode=0o700)
-    (folder / OUT).mkdir()
-    (folder / _OWNER).write_text(json.dumps(ProcessIdentity.own().as_dict()))
+    directory.mkdir(mode=0o700)
+    (directory / OUT).mkdir()
+    (directory / _OWNER).write_text(json.dumps(ProcessIdentity.own().as_dict()))
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translated_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -85,21 +98,11 @@ def _translated() -> Iterator[None]:
         raise StorageUnavailable(str(error.strerror)) from error
 
 
-def sweep(work_dir: Path) -> int:
-    """Remove the folders of processes that are seen to be gone; returns how many there were."""
-    abandoned = [folder for folder in work_dir.glob("job_*") if _is_abandoned(folder)]
-    for folder in abandoned:
-        shutil.rmtree(folder, ignore_errors=True)
-    if abandoned:
-        log.info("scratch.swept: %d folders of dead workers", len(abandoned))
-    return len(abandoned)
-
-
-def _is_abandoned(folder: Path) -> bool:
+def _is_abandoned(directory: Path) -> bool:
     try:
-        return ProcessIdentity.from_dict(json.loads((folder / _OWNER).read_text())).is_gone()
-    except (OSError, ValueError, KeyError, TypeError):
-        # Being made or removed right now, unless it has been so for long.
+        return _IDENTITY.validate_json((directory / _OWNER).read_bytes()).is_gone()
+    except (OSError, ValidationError):
+        # Created or removed at this moment, unless it has been so for long.
         with suppress(OSError):
-            return time.time() - folder.stat().st_mtime > OWNERLESS_FOR_SECONDS
+            return time.time() - directory.stat().st_mtime > ABANDONED_AFTER_SECONDS
         return False

@@ -45,17 +45,17 @@ def create_app(
 
     @app.task(name=celery_config.PROCESS_JOB, throws=(JobFailed, QueueUnavailable, StorageError))
     def process_job(job_id: str) -> str:
-        """Process one job, if it waits. Fails if the job fails, so that Flower shows it."""
+        """Process one job, if it is queued. Fails if the job fails, so that Flower shows that."""
         return attempt.run(ctx, job_id)
 
-    # Otherwise Celery would replace our log handlers by its own.
+    # Otherwise Celery would replace our log handlers.
     signals.setup_logging.connect(lambda **_: logs.configure(settings), weak=False)
-    logging.getLogger("celery.app.trace").addFilter(_without_traceback_of_failed_jobs)
+    logging.getLogger("celery.app.trace").addFilter(_omit_traceback_of_failed_job)
     return app, ctx
 
 
-def _without_traceback_of_failed_jobs(record: logging.LogRecord) -> bool:
-    """A failed job is logged in one line: a traceback does not say what is wrong with a file."""
+def _omit_traceback_of_failed_job(record: logging.LogRecord) -> bool:
+    """A failed job is logged in one line: a traceback does not show what is wrong with a file."""
     if record.levelno <= logging.INFO:
         record.exc_info = None
     return True
@@ -71,14 +71,14 @@ def _notify_workers(app: Celery, job_id: str) -> None:
 def _worker_settings(settings: Settings) -> dict[str, Any]:
     return {
         "task_queues": [Queue(celery_config.QUEUE)],
-        # Early acknowledgement: with acks_late a reset connection starts a second copy at once, and a Redis that is
-        # away for a moment ends the worker. What a lost worker was doing is found by its lease instead.
+        # Early acknowledgement: with acks_late a reset connection starts a second copy immediately, and a short outage
+        # of Redis ends the worker. The jobs of a lost worker are found by their leases instead.
         "task_acks_late": False,
         "worker_prefetch_multiplier": 1,
-        "worker_disable_prefetch": True,  # the backlog stays in Redis for workers that are free
+        "worker_disable_prefetch": True,  # waiting messages stay in Redis for workers with a free slot
         "worker_concurrency": settings.max_concurrent_jobs,
-        "task_time_limit": settings.processing_timeout_seconds + 600,  # a backstop; the attempt watches its own clock
-        "broker_channel_error_retry": True,  # a demoted replica answers READONLY, which would end the worker
+        "task_time_limit": settings.processing_timeout_seconds + 600,  # a backstop; the attempt has its own deadline
+        "broker_channel_error_retry": True,  # a demoted master answers READONLY, which would end the worker
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "worker_send_task_events": True,
         "worker_hijack_root_logger": False,

@@ -1,6 +1,6 @@
 """Reconciles the records of all jobs with storage and deletes what has expired: slow work, next to the reaper's.
 
-Runs in every worker; for each kind of work a lock in Redis lets one at a time do it. Two at once would do no harm.
+Runs in every worker; for each kind of work a lock in Redis lets one at a time do it. Two at a time would do no harm.
 """
 
 import logging

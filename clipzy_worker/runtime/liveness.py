@@ -1,7 +1,7 @@
-"""The sign of life of a worker: a file on its own disk, touched as long as it runs, whatever else is down.
+"""Liveness of workers: each has a file on its own disk that it touches as long as it runs, whatever else is down.
 
-``python -m clipzy_worker.runtime.liveness`` ends with status 0 where the workers of this data directory give theirs,
-for containers that restart who does not.
+``python -m clipzy_worker.runtime.liveness`` exits with status 0 if the workers of this data directory touch theirs, for
+containers that are restarted otherwise.
 """
 
 import json
@@ -15,24 +15,28 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
+from pydantic import TypeAdapter, ValidationError
+
 from clipzy_storage.config.environment import settings_from_env
 from clipzy_storage.process import ProcessIdentity
 
-FOLDER = "alive"
-SILENT_AFTER_SECONDS = 60  # more than a look may take while Redis hangs, beside the pause between two
+DIRECTORY = "alive"
+MAX_CHECK_SECONDS = 60  # more than a check of the watchdog may take while Redis hangs
+
+_IDENTITY = TypeAdapter(ProcessIdentity)
 
 log = logging.getLogger(__name__)
 
 
 class LivenessFile:
-    """This process' file, there from ``with`` to its end. Where the disk does not take it, that is logged once."""
+    """The file of this process, which exists inside ``with``. If it cannot be written, that is logged once."""
 
     def __init__(self, data_dir: Path) -> None:
-        self._path = data_dir / FOLDER / str(os.getpid())
-        self._made = [folder for folder in self._path.parents if not folder.exists()]
-        self._has_complained = False
-        self._writing = threading.Lock()
-        self._is_over = False
+        self._path = data_dir / DIRECTORY / str(os.getpid())
+        self._created = [directory for directory in self._path.parents if not directory.exists()]
+        self._has_warned = False
+        self._lock = threading.Lock()
+        self._is_closed = False
 
     def __enter__(self) -> Self:
         for path in _files(self._path.parent):
@@ -40,25 +44,25 @@ class LivenessFile:
                 path.unlink(missing_ok=True)
         with suppress(OSError):
             self._path.unlink(missing_ok=True)  # of an earlier process with the same id
-        self.give()
+        self.touch()
         return self
 
     def __exit__(self, *_: object) -> None:
-        with self._writing, suppress(OSError):
-            self._is_over = True
+        with self._lock, suppress(OSError):
+            self._is_closed = True
             self._path.unlink(missing_ok=True)
-            for folder in self._made or [self._path.parent]:
-                folder.rmdir()  # unless others are there
+            for directory in self._created or [self._path.parent]:
+                directory.rmdir()  # unless it holds other files
 
-    def give(self) -> None:
-        """Show that this process runs."""
-        with self._writing:
-            if self._is_over:
+    def touch(self) -> None:
+        """Show that this process runs. Raises nothing."""
+        with self._lock:
+            if self._is_closed:
                 return
             try:
                 self._touch()
             except OSError as error:
-                self._complain(error)
+                self._warn_once(error)
 
     def _touch(self) -> None:
         if not self._path.exists():
@@ -66,20 +70,20 @@ class LivenessFile:
             self._path.write_text(json.dumps(ProcessIdentity.own().as_dict()))
         os.utime(self._path)
 
-    def _complain(self, error: OSError) -> None:
-        if not self._has_complained:
-            log.warning("alive.not_shown: %s: %s; who asks for it finds none", self._path, error.strerror)
-        self._has_complained = True
+    def _warn_once(self, error: OSError) -> None:
+        if not self._has_warned:
+            log.warning("liveness.not_written: %s: %s; liveness checks will fail", self._path, error.strerror)
+        self._has_warned = True
 
 
-def silent(data_dir: Path, *, after_seconds: float) -> list[str] | None:
-    """Process ids of workers that run and gave no sign for so long; ``None`` where there is no worker at all."""
+def silent_workers(data_dir: Path, *, after_seconds: float) -> list[str] | None:
+    """Process ids of running workers whose file is older than ``after_seconds``; None if there is no worker at all."""
     found = [
         (path.name, age_seconds > after_seconds)
-        for path in _files(data_dir / FOLDER)
+        for path in _files(data_dir / DIRECTORY)
         if (process := _process(path)) is not None
         and (age_seconds := _age_seconds(path)) is not None
-        # What a container's earlier life left is of no process that can be seen, and will only grow older.
+        # Files from before a restart of the container belong to no process that is visible, and only grow older.
         and (process.is_running() or (age_seconds <= after_seconds and not process.is_gone()))
     ]
     return [name for name, is_silent in found if is_silent] if found else None
@@ -88,28 +92,28 @@ def silent(data_dir: Path, *, after_seconds: float) -> list[str] | None:
 def main() -> str | None:
     """What is wrong, for ``sys.exit``."""
     settings = settings_from_env()
-    found = silent(settings.data_dir, after_seconds=SILENT_AFTER_SECONDS + settings.job_lease_seconds)
-    if found is None:
+    silent = silent_workers(settings.data_dir, after_seconds=MAX_CHECK_SECONDS + settings.job_lease_seconds)
+    if silent is None:
         return f"no worker runs from {settings.data_dir}"
-    return f"no sign of life from process {', '.join(found)}" if found else None
+    return f"liveness file not touched by process {', '.join(silent)}" if silent else None
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def _files(directory: Path) -> Iterator[Path]:
     with suppress(OSError):
-        yield from list(folder.iterdir())
+        yield from list(directory.iterdir())
 
 
 def _age_seconds(path: Path) -> float | None:
     try:
         return time.time() - path.stat().st_mtime
-    except OSError:  # ended this moment
+    except OSError:  # removed at this moment
         return None
 
 
 def _process(path: Path) -> ProcessIdentity | None:
     try:
-        return ProcessIdentity.from_dict(json.loads(path.read_text()))
-    except (OSError, ValueError, KeyError, TypeError):  # being written, or ended this moment
+        return _IDENTITY.validate_json(path.read_bytes())
+    except (OSError, ValidationError):  # written or removed at this moment
         return None
 
 

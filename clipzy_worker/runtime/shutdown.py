@@ -1,7 +1,7 @@
-"""How a worker stops: its jobs go back into the queue, or to their ends, then Celery closes, and it ends for certain.
+"""Shuts a worker down: returns its jobs to the queue, or waits for them, then stops Celery, and exits in any case.
 
-Signals are only noted, since what Celery's loop is in the middle of, such as a message half read, must not be torn. A
-thread does the rest, because it is there whatever the main thread hangs in.
+Signal handlers only record the request, since Celery's loop may be in the middle of something that must not be torn,
+such as reading a message. A thread does the rest, because the main thread may hang.
 """
 
 import logging
@@ -20,113 +20,91 @@ from kombu.common import ignore_errors
 
 from clipzy_worker.processing.interruption import SIGNAL as INTERRUPTION
 
-GRACE_SECONDS = 1.0  # for jobs that are about to end; honcho kills after 5 s, Docker after 10 s
-END_SECONDS = 6.0  # more than the rest takes while Redis answers
-STOP_SECONDS = GRACE_SECONDS + END_SECONDS
+GRACE_SECONDS = 1.0  # for jobs that are about to finish; honcho kills after 5 s, Docker after 10 s
+EXIT_TIMEOUT_SECONDS = 6.0  # more than Celery takes to stop while Redis answers
+STOP_SECONDS = GRACE_SECONDS + EXIT_TIMEOUT_SECONDS
 POLL_SECONDS = 0.1
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+
+_PLANS = {
+    "requeue": "running jobs return to the queue; a second signal returns them immediately",
+    "wait": "no new jobs start, running ones are finished; a second signal returns them to the queue immediately",
+}
 
 log = logging.getLogger("clipzy.worker")
 
 
 class Shutdown:
-    """Takes the signals of one worker process over, and ends it with ``status``."""
+    """Handles the signals of one worker process, and ends it with ``status``."""
 
     def __init__(self, drain: Literal["requeue", "wait"]) -> None:
         self.status = 0
-        self.is_asked = False
         self._drain = drain
-        self._worker: Any = None
+        self._is_requested = False
         self._main_pid = os.getpid()
-        self._asked: SimpleQueue[bool] = SimpleQueue()  # may be put to in a signal handler, as no lock may be taken
-        self._thread = threading.Thread(target=self._run, name="stopping", daemon=True)
+        # Whether to stop immediately, one item per request. Unlike a lock, it is safe to use in a signal handler.
+        self._requests: SimpleQueue[bool] = SimpleQueue()
 
     def exit_on_sigterm(self) -> None:
-        """Let SIGTERM end this process where it is, such as waiting for Redis, until ``take_over``."""
+        """Let SIGTERM end this process wherever it is, such as waiting for Redis, until ``stop_on_signals``."""
         signal.signal(signal.SIGTERM, self._exit)
 
-    def take_over(self, worker: Any) -> None:
-        """From here on signals stop ``worker``, an instance of Celery's. To be called from the main thread."""
-        self._worker = worker
-        self._thread.start()
+    def stop_on_signals(self, worker: Any) -> None:
+        """From now on signals stop ``worker``, an instance of Celery's. Must be called in the main thread."""
+        threading.Thread(target=self._run, args=(worker,), name="shutdown", daemon=True).start()
         for number in SIGNALS:
             signal.signal(number, self._on_signal)
 
-    def ask(self, *, status: int = 0, at_once: bool = False) -> None:
-        """Stop; ``at_once`` without waiting for jobs, whatever CLIPZY_DRAIN says. The first status counts."""
-        if not self.is_asked:
+    def request_stop(self, *, status: int = 0, immediately: bool = False) -> None:
+        """Stop; ``immediately`` without waiting for jobs, whatever CLIPZY_DRAIN says. The first status counts."""
+        if not self._is_requested:
             self.status = status
-        self.is_asked = True
-        self._asked.put(at_once)
+        self._is_requested = True
+        self._requests.put(immediately)
 
     def _exit(self, _number: int, _frame: FrameType | None) -> None:
-        self.ask()  # in case the exit gets lost, as it does in a destructor
+        self.request_stop()  # in case the exception gets lost, as it does in a destructor
         raise SystemExit(0)
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         if os.getpid() == self._main_pid:  # a pool process has this handler for a moment after its fork
-            self.ask()
+            self.request_stop()
 
-    def _run(self) -> None:
-        at_once = self._asked.get()
+    def _run(self, worker: Any) -> None:
+        immediately = self._requests.get()
         log.info("worker.stopping: %s", _PLANS[self._drain])
         celery_state: Any = state
         celery_state.should_stop = os.EX_OK
-        if (hub := self._worker.hub) is not None:
-            hub.call_soon(_nothing)  # wakes the loop, which then sees that it is to end
-        if not at_once:
-            self._wait_for_jobs()
-        self._put_back()
-        time.sleep(END_SECONDS)
-        log.warning("worker.ended_hard: something did not let go within %g s", END_SECONDS)
+        if (hub := worker.hub) is not None:
+            hub.call_soon(_wake)  # the loop then sees that it must stop
+        if not immediately:
+            self._wait_for_jobs(worker)
+        _return_jobs(worker)
+        time.sleep(EXIT_TIMEOUT_SECONDS)
+        log.warning("worker.exit_forced: Celery did not stop within %g s", EXIT_TIMEOUT_SECONDS)
         os._exit(self.status)
 
-    def _wait_for_jobs(self) -> None:
-        """Until the pool has ended, the grace is over, or a second wish to stop comes."""
+    def _wait_for_jobs(self, worker: Any) -> None:
+        """Until the pool has exited, the grace period is over, or another request to stop arrives."""
         give_up_at = time.monotonic() + GRACE_SECONDS if self._drain == "requeue" else None
-        while self._children() and (give_up_at is None or time.monotonic() < give_up_at):
-            try:
-                self._asked.get(timeout=POLL_SECONDS)
+        while _pool_pids(worker) and (give_up_at is None or time.monotonic() < give_up_at):
+            with suppress(Empty):
+                self._requests.get(timeout=POLL_SECONDS)
                 return
-            except Empty:
-                pass
-
-    def _put_back(self) -> None:
-        for request in list(state.active_requests):
-            request._already_cancelled = True  # which Celery would else log as a failure, with a traceback
-        for pid in self._children():
-            self._worker.pool.terminate_job(pid, INTERRUPTION)
-            log.info("worker.interrupted: process %d, which puts back the job it may have", pid)
-
-    def _children(self) -> list[int]:
-        pool = getattr(self._worker.pool, "_pool", None)  # None again when all have been joined
-        return [child.pid for child in list(pool._pool) if _is_running(child.pid)] if pool is not None else []
 
 
-class ReturnUnstarted(bootsteps.StartStopStep):
-    """Lets go of the broker before the pool is waited for, so that no message waits with us for hours."""
-
-    requires = ("celery.worker.components:Pool",)
-
-    def create(self, worker: Any) -> None:
-        """Nothing to be made."""
-
-    def stop(self, worker: Any) -> None:
-        consumer = worker.consumer
-        connection = consumer.connection
-        if connection is None:  # it was being made anew
-            return
-        channel = consumer.task_consumer and consumer.task_consumer.channel
-        ignore_errors(consumer, lambda: _read_what_was_asked_for(channel))
-        consumer.connection = None
-        ignore_errors(consumer, connection.close)  # what was taken and not begun goes back
+def _return_jobs(worker: Any) -> None:
+    """Interrupt the pool processes: each returns its job, if any, to the queue."""
+    for request in list(state.active_requests):
+        request._already_cancelled = True  # otherwise Celery logs it as failed, with a traceback
+    for pid in _pool_pids(worker):
+        worker.pool.terminate_job(pid, INTERRUPTION)
+        log.info("worker.interrupted: process %d, which returns its job, if any, to the queue", pid)
 
 
-def _read_what_was_asked_for(channel: Any) -> None:
-    """A message may be on its way: the consumer is cancelled by now, so kombu sends it back."""
-    if channel is not None and channel._in_poll:
-        with suppress(Empty):
-            channel._brpop_read()
+def _pool_pids(worker: Any) -> list[int]:
+    pool = getattr(worker.pool, "_pool", None)  # None again once all have been joined
+    return [child.pid for child in list(pool._pool) if _is_running(child.pid)] if pool is not None else []
 
 
 def _is_running(pid: int) -> bool:
@@ -136,10 +114,33 @@ def _is_running(pid: int) -> bool:
         return False
 
 
-def _nothing() -> None: ...
+def _wake() -> None: ...
 
 
-_PLANS = {
-    "requeue": "running jobs go back into the queue; a second signal does that at once",
-    "wait": "no new jobs are begun, running ones are finished; a second signal puts them back at once",
-}
+class ReturnUnstarted(bootsteps.StartStopStep):
+    """Closes the connection to the broker before Celery waits for the pool.
+
+    Otherwise a message that was received but not started would stay with this worker until its last job is done.
+    """
+
+    requires = ("celery.worker.components:Pool",)
+
+    def create(self, worker: Any) -> None:
+        """Creates nothing."""
+
+    def stop(self, worker: Any) -> None:
+        consumer = worker.consumer
+        connection = consumer.connection
+        if connection is None:  # the consumer is reconnecting
+            return
+        channel = consumer.task_consumer and consumer.task_consumer.channel
+        ignore_errors(consumer, lambda: _read_pending_reply(channel))
+        consumer.connection = None
+        ignore_errors(consumer, connection.close)  # kombu then restores what was received and not started
+
+
+def _read_pending_reply(channel: Any) -> None:
+    """A message may be on its way: the consumer is cancelled by now, so kombu returns it to the queue."""
+    if channel is not None and channel._in_poll:
+        with suppress(Empty):
+            channel._brpop_read()

@@ -1,7 +1,7 @@
-"""Ends a worker that lives but takes nothing, so that its supervisor starts it anew.
+"""Ends a worker that runs but no longer consumes the queue, so that its supervisor restarts it.
 
-Such a worker looks well from outside: its process is there, it beats, Redis answers. What betrays it is that jobs wait
-while it has room for one and takes none. Looks are counted and not time, so that nobody is blamed for having slept.
+Such a worker seems healthy: its process runs, it sends heartbeats, Redis answers. But messages wait while it has a free
+slot, and it receives none. Checks are counted instead of time, so that a process that was suspended is not at fault.
 """
 
 import logging
@@ -17,56 +17,56 @@ from clipzy_worker.runtime.liveness import LivenessFile
 from clipzy_worker.runtime.periodic import PeriodicThread
 from clipzy_worker.runtime.transport import queue_length
 
-LOOKS = 12  # in two leases
-LEAST_INTERVAL_SECONDS = 0.5  # a connection that is made anew takes a while, however short the lease
-STATUS_DEAF = 75  # "try again", in the words of sysexits.h
+CHECKS = 12  # spread over two leases
+MIN_INTERVAL_SECONDS = 0.5  # however short the lease: reconnecting takes a while
+EXIT_NOT_CONSUMING = 75  # EX_TEMPFAIL of sysexits.h: try again
 
 log = logging.getLogger("clipzy.worker")
 
 
 class Intake:
-    """What Celery's main process takes from the broker."""
+    """The messages that Celery's main process receives from the broker."""
 
     def __init__(self, *, slots: int, broker: RedisDatabase) -> None:
         self._slots = slots
         self._broker = broker
-        self._taken = self._taken_before = 0
-        signals.task_received.connect(self._take, weak=False)
+        self._received = self._received_before = 0
+        signals.task_received.connect(self._on_received, weak=False)
 
-    def passes_over(self) -> bool:
-        """Whether something waits, there is room for it, and nothing has been taken since the last look.
+    def is_stalled(self) -> bool:
+        """Whether messages wait, a slot is free, and none has been received since the last call.
 
         Raises:
             QueueUnavailable: the broker does not answer.
         """
-        taken, self._taken_before = self._taken - self._taken_before, self._taken
-        has_room = len(state.reserved_requests) < self._slots and state.should_stop is None
-        return queue_length(self._broker) > 0 and has_room and not taken
+        received, self._received_before = self._received - self._received_before, self._received
+        has_free_slot = len(state.reserved_requests) < self._slots and state.should_stop is None
+        return queue_length(self._broker) > 0 and has_free_slot and not received
 
-    def _take(self, **_: Any) -> None:
-        self._taken += 1
+    def _on_received(self, **_: Any) -> None:
+        self._received += 1
 
 
 class Watchdog(PeriodicThread):
-    """A thread that gives the sign of life at every look and, once it watches, calls ``give_up`` of a deaf worker."""
+    """The thread that touches the liveness file and, once it watches the intake, ends a stalled worker."""
 
-    def __init__(self, alive: LivenessFile, *, lease_seconds: int) -> None:
-        super().__init__("watchdog", interval_seconds=max(lease_seconds * 2 / LOOKS, LEAST_INTERVAL_SECONDS))
-        self._alive = alive
-        self._passes_over: Callable[[], bool] = lambda: False
+    def __init__(self, liveness: LivenessFile, *, lease_seconds: int) -> None:
+        super().__init__("watchdog", interval_seconds=max(lease_seconds * 2 / CHECKS, MIN_INTERVAL_SECONDS))
+        self._liveness = liveness
+        self._is_stalled: Callable[[], bool] = lambda: False
         self._give_up: Callable[[], None] = lambda: None
-        self._passed_over = 0
+        self._stalled_checks = 0
 
-    def watch(self, passes_over: Callable[[], bool], *, give_up: Callable[[], None]) -> None:
-        """Call ``give_up`` once ``passes_over`` was true at so many looks running."""
-        self._give_up, self._passes_over = give_up, passes_over
+    def watch(self, is_stalled: Callable[[], bool], *, give_up: Callable[[], None]) -> None:
+        """Call ``give_up`` once ``is_stalled`` was true at ``CHECKS`` checks in succession."""
+        self._give_up, self._is_stalled = give_up, is_stalled
 
     def run_once(self) -> None:
-        self._alive.give()  # first: the rest may be held up by Redis
+        self._liveness.touch()  # first, since Redis may delay the rest
         try:
-            self._passed_over = self._passed_over + 1 if self._passes_over() else 0
-        except QueueUnavailable:  # then nobody can take anything; the reaper's thread says so
-            self._passed_over = 0
-        if self._passed_over == LOOKS:
-            log.error("watchdog.deaf: jobs wait, this worker has room and takes none; it ends, to be started anew")
+            self._stalled_checks = self._stalled_checks + 1 if self._is_stalled() else 0
+        except QueueUnavailable:  # then no worker can receive anything; the reaper logs it
+            self._stalled_checks = 0
+        if self._stalled_checks == CHECKS:
+            log.error("worker.not_consuming: jobs wait and a slot is free, but none arrives; exiting to be restarted")
             self._give_up()

@@ -1,4 +1,4 @@
-"""A network of its own with nothing in it, and none of the powers of root."""
+"""Moves this process into an empty network namespace and drops root's capabilities."""
 
 import ctypes
 import errno
@@ -20,25 +20,26 @@ class _Capabilities(ctypes.Structure):
 
 
 def leave_network() -> bool:
-    """Move into a network namespace with no address in it; to be called before there are threads.
+    """Move into a network namespace without addresses. Must be called while this process has one thread.
 
     Returns whether that took a user namespace as well, in which limits count this process alone.
 
     Raises:
-        OSError: this user may not, which in containers is usual.
+        OSError: this user may not, which is usual in containers.
     """
     if sys.platform != "linux":
-        raise OSError("namespaces are of Linux")
-    # Root keeps its user: in a namespace of its own it could no longer read what belongs to others.
-    needs_user = not _may_administer() or not _unshared(_NEW_NETWORK | _NEW_IPC)
-    if needs_user and not _unshared(_NEW_USER | _NEW_NETWORK | _NEW_IPC):
-        reason = ctypes.get_errno()  # that of the limit on namespaces would speak of a full disk
+        raise OSError("namespaces need Linux")
+    # Root keeps its user: in another user namespace it could no longer read files of other users.
+    needs_user = not _is_administrator() or not _unshare(_NEW_NETWORK | _NEW_IPC)
+    if needs_user and not _unshare(_NEW_USER | _NEW_NETWORK | _NEW_IPC):
+        reason = ctypes.get_errno()
+        # ENOSPC is the limit on namespaces here; its text is about a full disk.
         raise OSError(reason, "no namespaces are left" if reason == errno.ENOSPC else os.strerror(reason))
     return needs_user
 
 
 def drop_capabilities() -> None:
-    """Keep none but the two by which root opens files: where it may go is for Landlock to say. Raises ``OSError``."""
+    """Keep only the two by which root opens any file: Landlock restricts those. Raises ``OSError``."""
     kept = _own_capabilities() & (1 << _DAC_OVERRIDE | 1 << _DAC_READ_SEARCH)
     header = _Header(_CAPABILITIES_VERSION_3, 0)
     words = (_Capabilities * 2)(_Capabilities(kept, kept, 0), _Capabilities(0, 0, 0))
@@ -46,7 +47,7 @@ def drop_capabilities() -> None:
         raise OSError(ctypes.get_errno(), "capset")
 
 
-def _may_administer() -> bool:
+def _is_administrator() -> bool:
     return bool(_own_capabilities() >> _SYS_ADMIN & 1)
 
 
@@ -58,7 +59,7 @@ def _own_capabilities() -> int:
     return int(status.partition("CapEff:")[2].split()[0], 16)
 
 
-def _unshared(what: int) -> bool:
+def _unshare(what: int) -> bool:
     return int(_libc().unshare(ctypes.c_int(what))) == 0
 
 

@@ -1,4 +1,4 @@
-"""What the parent asks of a media process. Pure: both sides import it, and it imports nothing of media."""
+"""What the parent asks of a media process. Imported by both sides, and imports no media library."""
 
 import json
 import os
@@ -13,28 +13,34 @@ Sandbox = Literal["required", "best-effort", "off"]
 
 @dataclass(frozen=True)
 class MediaLimits:
-    """What a file may claim, and what working on it may take. ``docs/media-safety.md`` has the same as a table."""
+    """What a file may claim, and what its analysis may use. ``docs/media-safety.md`` has the same as a table."""
 
     cpu_seconds: int = 4 * 3600
-    memory_bytes: int = 4 << 30  # of address space, most of which is never touched
-    resident_bytes: int = 2 << 30  # what is really in use
+    memory_bytes: int = 4 << 30
+    """Of address space, most of which is never touched."""
+    resident_bytes: int = 2 << 30
+    """Of memory that is really in use."""
     threads: int = 256
-    file_bytes: int = 256 << 20  # of any one file that is written
-    output_bytes: int = 1 << 30  # of all files together
+    file_bytes: int = 256 << 20
+    """Of any one file that is written."""
+    output_bytes: int = 1 << 30
+    """Of all written files together."""
     output_files: int = 100_000
     max_pixels: int = 36_000_000
     max_side: int = 8192
     max_frame_rate: int = 240
     max_duration_seconds: int = 12 * 3600
-    max_streams: int = 32  # of pictures and sound
-    max_other_streams: int = 256  # subtitles, fonts and data, which are never read
+    max_streams: int = 32
+    """Of video and audio."""
+    max_other_streams: int = 256
+    """Of subtitles, fonts and data, which are never read."""
     max_sample_rate: int = 384_000
     max_channels: int = 32
 
 
 @dataclass(frozen=True)
 class MediaRequest:
-    """The analysis of one file. ``container`` is what was recognised in the bytes: mp4, mov, avi, mkv or webm."""
+    """The analysis of one file. ``container`` is what its bytes were recognised as: mp4, mov, avi, mkv or webm."""
 
     source: Path
     container: str
@@ -45,13 +51,13 @@ class MediaRequest:
     limits: MediaLimits = field(default_factory=MediaLimits)
 
     def to_json(self) -> str:
-        """With absolute paths, since the child works in another folder."""
+        """With absolute paths, since the child works in another directory."""
         paths = {"source": os.path.abspath(self.source), "out_folder": os.path.abspath(self.out_folder)}
         return json.dumps(asdict(self) | paths | {"config": self.config.model_dump(mode="json")})
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Raises ``ValueError``, ``KeyError`` or ``TypeError`` where the text is not what ``to_json`` wrote."""
+        """The request that ``to_json`` wrote. Not validated further, since only the parent writes one."""
         values = json.loads(text)
         values["source"] = Path(values["source"])
         values["out_folder"] = Path(values["out_folder"])

@@ -7,7 +7,7 @@ import pytest
 
 from clipzy_storage.errors import StorageUnavailable
 from clipzy_worker.errors import InvalidMedia
-from tests.sandbox.conftest import Analyse
+from tests.analysis.conftest import Analyse
 from tests.support.media import clips
 from tests.support.media.clips import Clip
 

@@ -15,7 +15,7 @@ from clipzy_worker.analysers.shots.shots import Shots
 from clipzy_worker.analysis.run import analyse as analyse_file
 from clipzy_worker.sandbox.protocol import Report
 from clipzy_worker.sandbox.request import MediaRequest
-from tests.sandbox.conftest import Analyse
+from tests.analysis.conftest import Analyse
 from tests.support.media import clips, joined_films
 from tests.support.media.clips import Clip
 from tests.support.media.joined_films import Join, Piece

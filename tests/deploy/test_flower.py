@@ -1,4 +1,4 @@
-"""Flower over a real deployment: what it shows, and what it refuses."""
+"""Flower with a real deployment: what it shows, and what it refuses."""
 
 import signal
 import subprocess
@@ -23,7 +23,7 @@ DEPLOY = Path(__file__).parents[2] / "docs/deploy.md"
 
 
 class FlowerApi:
-    """Its API, asked with its login."""
+    """The API of Flower, with its login."""
 
     def __init__(self, port: int, process: Process) -> None:
         self.url = f"http://127.0.0.1:{port}"
@@ -48,7 +48,7 @@ class FlowerApi:
 
 @pytest.fixture(scope="module")
 def redis_url(own_redis: RedisServer) -> str:
-    """Redis as the user that docs/deploy.md tells to make, which may do no more than Clipzy needs."""
+    """Redis as the user of docs/deploy.md, which may do no more than Clipzy needs."""
     (line,) = (line for line in DEPLOY.read_text().splitlines() if line.startswith("ACL SETUSER clipzy "))
     with redis.Redis.from_url(own_redis.url) as client:
         client.execute_command(*line.replace("PASSWORD", REDIS_PASSWORD).split())
@@ -63,7 +63,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, redis_url: str) -> Iterator[
 
 @pytest.fixture(scope="module")
 def flower(stack: Stack) -> FlowerApi:
-    """Flower beside a front end and a worker."""
+    """Flower next to a front end and a worker."""
     port = free_port()
     process = stack.run("flower", "--port", str(port), settings={"FLOWER_BASIC_AUTH": ":".join(LOGIN)})
     stack.worker()
@@ -72,25 +72,25 @@ def flower(stack: Stack) -> FlowerApi:
 
 @pytest.fixture(scope="module")
 def jobs(stack: Stack, flower: FlowerApi, clip: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any]:
-    """A job that completed, and one whose file is damaged beyond what the door sees."""
+    """A job that completed, and one whose file is damaged in a way that the request checks do not notice."""
     damaged = tmp_path_factory.mktemp("damaged") / "damaged.mp4"
     damaged.write_bytes(mp4_bytes(5000))
     api = stack.web()
-    eventually(lambda: flower.get("/api/workers?refresh=1"), "a worker that Flower hears")
+    eventually(lambda: flower.get("/api/workers?refresh=1"), "a worker that Flower knows")
     return api.finished(api.upload(clip)["job_id"]), api.finished(api.upload(damaged)["job_id"])
 
 
 @pytest.mark.usefixtures("jobs")
 def test_it_shows_the_workers(flower: FlowerApi) -> None:
-    def told() -> Any:
+    def known_workers() -> Any:
         workers = flower.get("/api/workers?refresh=1")
         return (
             workers
-            if all({"stats", "registered", "active_queues"} <= set(known) for known in workers.values())
+            if all({"stats", "registered", "active_queues"} <= set(worker) for worker in workers.values())
             else None
         )
 
-    workers = eventually(told, "what the worker tells of itself")
+    workers = eventually(known_workers, "what the worker reports")
 
     ((name, worker),) = workers.items()
     assert name.startswith("clipzy@")
@@ -98,12 +98,12 @@ def test_it_shows_the_workers(flower: FlowerApi) -> None:
     assert [queue["name"] for queue in worker["active_queues"]] == ["clipzy.jobs"]
 
 
-def test_it_shows_jobs_by_their_ids_with_how_they_ended(flower: FlowerApi, jobs: tuple[Any, Any]) -> None:
+def test_it_shows_jobs_with_their_ids_and_outcomes(flower: FlowerApi, jobs: tuple[Any, Any]) -> None:
     # Given a completed and a failed job
     completed, failed = jobs
     assert (completed["status"], failed["status"]) == ("completed", "failed")
 
-    # When Flower is asked, then each has a task with a readable name and its id, with the end that it had
+    # When Flower is asked, then each has a task with a readable name, its id and its outcome
     task = flower.task_of(completed["job_id"], "SUCCESS")
     assert task["name"] == PROCESS_JOB
     assert task["runtime"] > 0
@@ -116,7 +116,7 @@ def test_it_shows_jobs_by_their_ids_with_how_they_ended(flower: FlowerApi, jobs:
 
 
 @pytest.mark.usefixtures("jobs")
-def test_it_counts_the_jobs_that_wait(flower: FlowerApi) -> None:
+def test_it_counts_waiting_jobs(flower: FlowerApi) -> None:
     assert flower.get("/api/queues/length") == {"active_queues": [{"name": "clipzy.jobs", "messages": 0}]}
 
 
@@ -160,7 +160,7 @@ def test_no_password_is_in_its_command_line_or_its_output(flower: FlowerApi) -> 
     assert "Traceback" not in flower.process.output()
 
 
-def test_it_survives_a_redis_that_is_away_and_stops_at_once(tmp_path: Path) -> None:
+def test_it_runs_without_redis_and_stops_immediately(tmp_path: Path) -> None:
     # Given a Flower whose Redis does not answer
     port = free_port()
     settings = {"FLOWER_BASIC_AUTH": "a:b", "REDIS_URL": f"redis://127.0.0.1:{free_port()}/0"}
@@ -168,12 +168,12 @@ def test_it_survives_a_redis_that_is_away_and_stops_at_once(tmp_path: Path) -> N
         process = stack.run("flower", "--port", str(port), settings=settings).says("flower.ready")
         assert eventually(lambda: requests.get(f"http://127.0.0.1:{port}/healthcheck", timeout=5).ok, "its health")
 
-        # When it is told to stop, then it does
+        # When it is signalled to stop, then it does
         process.send(signal.SIGTERM)
         assert process.popen.wait(4) == 0
 
 
-def test_a_port_that_is_taken_is_one_clear_line(flower: FlowerApi, stack: Stack) -> None:
+def test_a_taken_port_is_one_clear_line(flower: FlowerApi, stack: Stack) -> None:
     port = flower.url.rpartition(":")[2]
     second = stack.run("flower", "--port", port, settings={"FLOWER_BASIC_AUTH": "a:b"})
     assert second.ends() == 1
@@ -200,8 +200,8 @@ def test_without_a_login_it_does_not_start(tmp_path: Path, given: dict[str, str]
     assert "nter2" not in line
 
 
-def test_where_it_is_not_installed_it_says_how(tmp_path: Path) -> None:
-    # Given an environment in which there is no Flower
+def test_if_it_is_not_installed_it_prints_how_to_install_it(tmp_path: Path) -> None:
+    # Given an environment without Flower
     hidden = tmp_path / "hidden"
     hidden.mkdir()
     (hidden / "sitecustomize.py").write_text("import sys\nsys.modules['flower.app'] = None\n")
@@ -214,7 +214,9 @@ def test_where_it_is_not_installed_it_says_how(tmp_path: Path) -> None:
     ]
 
 
-def _flower(folder: Path, env: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+def _flower(directory: Path, env: dict[str, str]) -> "subprocess.CompletedProcess[str]":
     command = [*CLIPZY, "flower", "--port", str(free_port())]
     path = {"PATH": str(Path(sys.executable).parent)}
-    return subprocess.run(command, cwd=folder, env=path | env, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        command, cwd=directory, env=path | env, capture_output=True, text=True, timeout=60, check=False
+    )

@@ -123,7 +123,7 @@ def test_the_worker_s_health_check_is_true_of_a_worker_that_moves(tmp_path: Path
         long_ago = time.time() - 3600
         os.utime(file, (long_ago, long_ago))
         # Then that is seen, and again when it goes on
-        assert f"no sign of life from process {worker.pid}" in says()
+        assert f"liveness file not touched by process {worker.pid}" in says()
         worker.send(signal.SIGCONT)
         eventually(lambda: says() == "", "a sign of life", seconds=30)
         # And of one that was killed nothing is believed

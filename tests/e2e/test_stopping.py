@@ -52,7 +52,7 @@ def put_back_and_taken(client: Any, jobs: list[str], stopped: Process, other: Pr
         job = record(client, job_id)
         assert (job.get("preempted"), job.get("lost"), job.get("crashed"), job["attempt"]) == ("1", None, None, "2")
     assert "Traceback" not in stopped.output()
-    assert "worker.ended_hard" not in stopped.output()
+    assert "worker.exit_forced" not in stopped.output()
 
 
 @pytest.mark.parametrize("step", ["claim", *(pytest.param(step, marks=pytest.mark.long) for step in ("copy", "store"))])

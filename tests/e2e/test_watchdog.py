@@ -12,14 +12,14 @@ from urllib.parse import urlsplit
 import pytest
 
 from clipzy_storage import keys
-from clipzy_worker.runtime.watchdog import LEAST_INTERVAL_SECONDS, LOOKS, STATUS_DEAF
+from clipzy_worker.runtime.watchdog import CHECKS, EXIT_NOT_CONSUMING, MIN_INTERVAL_SECONDS
 from tests.support.deployment import Stack, eventually
 from tests.support.servers import RedisServer, running_redis
 from tests.support.slow import slow_to
 from tests.support.tcp_proxy import TcpProxy
 
 LEASE = {"JOB_LEASE_SECONDS": "2"}
-WINDOW_SECONDS = LOOKS * LEAST_INTERVAL_SECONDS
+WINDOW_SECONDS = CHECKS * MIN_INTERVAL_SECONDS
 
 
 @contextmanager
@@ -47,9 +47,9 @@ def test_a_deaf_worker_puts_its_job_back_and_ends(
         began_at = time.monotonic()
         api.upload(clip)
         # Then it says so and ends, with a status that makes its supervisor start it anew
-        assert worker.ends() == STATUS_DEAF
+        assert worker.ends() == EXIT_NOT_CONSUMING
         assert time.monotonic() - began_at < 45
-        assert "watchdog.deaf" in worker.output()
+        assert "worker.not_consuming" in worker.output()
         # And the job waits for another, uncounted
         record = redis_client.hgetall(f"{keys.REDIS_PREFIX}job:{job_id}")
         assert (record["state"], record["preempted"], record.get("lost")) == ("queued", "1", None)
@@ -71,8 +71,8 @@ def test_clipzy_up_starts_a_deaf_worker_anew(
         proxy.deafen_present()
         second = api.upload(clip)["job_id"]
         # Then it says so and ends, and is started anew
-        service.says(f"worker 1 ended with status {STATUS_DEAF}; starting it again in 0.2 s")
-        assert "watchdog.deaf" in service.output()
+        service.says(f"worker 1 ended with status {EXIT_NOT_CONSUMING}; starting it again in 0.2 s")
+        assert "worker.not_consuming" in service.output()
         # And both jobs are done, the first of them uncounted by another attempt
         assert api.finished(second)["status"] == "completed"
         record = redis_client.hgetall(f"{keys.REDIS_PREFIX}job:{first}")
@@ -110,7 +110,7 @@ def test_a_worker_with_a_reason_is_left_alone(tmp_path: Path, own_redis: RedisSe
         # Then it is still there, and does what there is to do
         eventually(lambda: worker.popen.poll() is not None or api.job(third)["status"] == "completed", "either")
         assert worker.popen.poll() is None
-        assert "watchdog.deaf" not in worker.output()
+        assert "worker.not_consuming" not in worker.output()
 
 
 def _lasting(seconds: float, holds: Callable[[], bool]) -> None:

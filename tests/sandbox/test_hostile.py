@@ -1,4 +1,4 @@
-"""Files that are not what they say: refused with a word, and nothing else is read, called or run."""
+"""Files that are not what they claim: refused with a reason, and nothing else is read, contacted or run."""
 
 import dataclasses
 import json
@@ -14,13 +14,13 @@ from clipzy_worker.errors import InvalidMedia
 from clipzy_worker.sandbox.process import MediaProcess, MediaRequest
 from tests.support.hostile import disguises, mutations
 from tests.support.hostile.bombs import BOMBS, Bomb
-from tests.support.hostile.canary import SECRET, listener
+from tests.support.hostile.canary import SECRET, running_canary
 from tests.support.hostile.outcomes import harmful, outcomes_of
 from tests.support.media import clips
 
 CONTAINERS = tuple(DEMUXERS)
 
-# Names that some program takes for an option, a path, a pattern, a protocol or the end of a line.
+# Names that some program parses as an option, a path, a pattern, a protocol or the end of a line.
 NAMES = (
     *("../../etc/passwd", "..", "-y", "-i", "--help", "concat:a|b", "%03d.mp4", "pipe:0", "http://127.0.0.1/x"),
     *("a\nb.mp4", "a\0b.mp4", "\x1b[31mred", "🎬.mp4", "\u202e4pm.exe", "x" * 4096, "; rm -rf /", "$(id)", "`id`"),
@@ -42,59 +42,59 @@ def request_for(path: Path, out_folder: Path, *, container: str = "mp4") -> Medi
 
 @pytest.fixture
 def neighbour(tmp_path: Path, clips_folder: Path) -> Path:
-    """The film of another job, which lies where every disguise looks for it."""
-    for folder in (tmp_path / "disguised", tmp_path / "out"):
-        folder.mkdir()
-        (folder / "neighbour.mp4").symlink_to(clips.cuts_clip(clips_folder).path)
+    """The video of another job, in the directory to which every disguise refers."""
+    for directory in (tmp_path / "disguised", tmp_path / "out"):
+        directory.mkdir()
+        (directory / "neighbour.mp4").symlink_to(clips.cuts_clip(clips_folder).path)
     return tmp_path / "disguised" / "neighbour.mp4"
 
 
 @pytest.mark.parametrize("container", ["mp4", "avi", "mkv"])
-def test_what_points_elsewhere_is_refused(container: str, tmp_path: Path, neighbour: Path) -> None:
-    # Given texts that point to a neighbour and to a server, and no walls, so that the allow-lists stand alone
-    with listener() as canary:
+def test_a_file_that_refers_to_another_is_refused(container: str, tmp_path: Path, neighbour: Path) -> None:
+    # Given texts that refer to a neighbour and to a server, and no sandbox, so that only the allow-lists protect
+    with running_canary() as canary:
         for name in disguises.DISGUISES:
             disguises.write(name, neighbour.with_name(name), neighbour=neighbour, port=canary.port)
         neighbour.unlink()
-        neighbour.parent.rename(tmp_path / "one")  # so that the neighbour is not analysed itself
+        neighbour.parent.rename(tmp_path / "analysed")  # without the neighbour, which must not be analysed itself
         (tmp_path / "disguised").mkdir()
         (tmp_path / "disguised" / "neighbour.mp4").symlink_to((tmp_path / "out" / "neighbour.mp4").readlink())
 
         # When each is analysed as this container
-        found = outcomes_of(tmp_path / "one", tmp_path / "out", container=container, sandbox="off")
+        found = outcomes_of(tmp_path / "analysed", tmp_path / "out", container=container, sandbox="off")
 
-    # Then the owner of each is told, without a path; nothing was made of the neighbour, and nobody was called
+    # Then each is refused with a reason without a path; the neighbour was not read, and the server not contacted
     expected = f"refused: The file cannot be read as {container}: it is damaged, incomplete or something else."
-    assert {name: what for name, what in found.items() if what not in (expected, "refused: " + NO_TRACK)} == {}
+    assert {name: outcome for name, outcome in found.items() if outcome not in (expected, "refused: " + NO_TRACK)} == {}
     assert len(found) == len(disguises.DISGUISES)
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"neighbour.mp4", "outcomes.jsonl"}
-    assert canary.calls == []
+    assert canary.requests == []
 
 
 NO_TRACK = "The file has no video track."
 
 
 def test_without_allow_lists_they_would_be_followed(neighbour: Path) -> None:
-    """So the test above would notice a list that is missing."""
-    # Given the same texts; When a library opens them that was told nothing, or to allow everything
-    opened = {"ffconcat of a sibling": {}, "m3u8 of an address": {"format": "hls"}}
+    """So the test above would notice a missing list."""
+    # Given the same texts; When the library opens them without options, or with options that allow everything
+    opened = {"ffconcat of a sibling": {}, "m3u8 of a URL": {"format": "hls"}}
     everything = {"protocol_whitelist": "file,http,tcp", "allowed_extensions": "ALL", "extension_picky": "0"}
-    with listener() as canary:
+    with running_canary() as canary:
         for name, how in opened.items():
             path = neighbour.with_name("disguise")
             disguises.write(name, path, neighbour=neighbour, port=canary.port)
             script = (
                 "import av, json, sys\nhow = json.loads(sys.argv[2])\n"
-                "with av.open(sys.argv[1], **how) as film: print(sum(1 for _ in film.decode(video=0)))"
+                "with av.open(sys.argv[1], **how) as video: print(sum(1 for _ in video.decode(video=0)))"
             )
-            told = json.dumps(how | {"options": everything if how else {}})
-            command = [sys.executable, "-I", "-c", script, str(path), told]
+            options = json.dumps(how | {"options": everything if how else {}})
+            command = [sys.executable, "-I", "-c", script, str(path), options]
             ended = subprocess.run(command, capture_output=True, text=True, check=False)
             if not how:
-                assert int(ended.stdout) == 100  # pictures of the neighbour
+                assert int(ended.stdout) == 100  # frames of the neighbour
 
-    # Then the neighbour was decoded, and the server was called
-    assert canary.calls
+    # Then the neighbour was decoded, and the server was contacted
+    assert canary.requests
 
 
 def test_a_decoder_that_is_not_allowed_never_runs(tmp_path: Path) -> None:
@@ -107,19 +107,19 @@ def test_a_decoder_that_is_not_allowed_never_runs(tmp_path: Path) -> None:
         analysed(request_for(path, tmp_path / "out", container="mkv"))
 
 
-def test_sound_that_no_allowed_decoder_reads_is_left_alone(tmp_path: Path) -> None:
-    # Given a film whose sound is in a codec that is not on the list
+def test_audio_without_an_allowed_decoder_is_not_decoded(tmp_path: Path) -> None:
+    # Given a video whose audio codec is not on the list
     path = tmp_path / "rare.mkv"
-    sound = ("-f", "lavfi", "-i", "sine=duration=0.2", "-c:a", "wavpack")
-    clips.ffmpeg("-f", "lavfi", "-i", "testsrc2=size=64x64:duration=0.2", *sound, "-c:v", "libx264", str(path))
+    audio = ("-f", "lavfi", "-i", "sine=duration=0.2", "-c:a", "wavpack")
+    clips.ffmpeg("-f", "lavfi", "-i", "testsrc2=size=64x64:duration=0.2", *audio, "-c:v", "libx264", str(path))
 
-    # When it is analysed, Then the pictures are, and the sound was not decoded
+    # When it is analysed, Then its frames are, and its audio is not
     assert analysed(request_for(path, tmp_path / "out", container="mkv"))["audio"] is None
 
 
 @pytest.mark.parametrize("suffix", sorted({bomb.suffix for bomb in BOMBS.values()}))
 def test_bombs_are_refused_or_bounded(suffix: str, tmp_path: Path) -> None:
-    # Given small files that ask for much
+    # Given small files that demand much
     bombs: dict[str, Bomb] = {name: bomb for name, bomb in BOMBS.items() if bomb.suffix == suffix}
     (tmp_path / "bombs").mkdir()
     (tmp_path / "made").mkdir()
@@ -130,11 +130,11 @@ def test_bombs_are_refused_or_bounded(suffix: str, tmp_path: Path) -> None:
     # When they are analysed
     found = outcomes_of(tmp_path / "bombs", tmp_path / "out", container=suffix)
 
-    # Then each ends as it must, and its owner is told why
+    # Then each has its required outcome, with the reason for its owner
     wrong = {
         name: found[name]
         for name, bomb in bombs.items()
-        if not (found[name].startswith(bomb.ends) and bomb.says in found[name])
+        if not (found[name].startswith(bomb.outcome) and bomb.message in found[name])
     }
     assert wrong == {}
 
@@ -154,25 +154,25 @@ def check_mutations(tmp_path: Path, *, count: int) -> None:
     kinds: dict[str, set[str]] = defaultdict(set)
     harm: dict[str, str] = {}
     for container in CONTAINERS:
-        # Given files in which bytes are wrong, moved, repeated or missing
+        # Given files in which bytes are changed, moved, repeated or missing
         mutations.write_mutations(tmp_path / container, container, count=count)
 
         # When each is analysed in a confined process
         found = outcomes_of(tmp_path / container, tmp_path / f"{container}-out", container=container)
-        harm |= {f"{container}/{name}": what for name, what in harmful(found).items()}
-        kinds[container] |= {what.partition(":")[0] for what in found.values()}
+        harm |= {f"{container}/{name}": outcome for name, outcome in harmful(found).items()}
+        kinds[container] |= {outcome.partition(":")[0] for outcome in found.values()}
         assert len(found) == count
 
-    # Then some are used and some refused, none kills its process, and nothing else comes of any
+    # Then some are analysed and some refused, and none kills its process or has another outcome
     assert harm == {}
     assert all({"analysed", "refused"} <= seen <= {"analysed", "refused", "bounded"} for seen in kinds.values())
 
 
-def test_what_a_file_says_of_itself_goes_nowhere(tmp_path: Path) -> None:
-    # Given a film full of words of its maker
+def test_the_metadata_of_a_file_is_not_passed_on(tmp_path: Path) -> None:
+    # Given a video with many metadata tags
     path, word = tmp_path / "wordy.mkv", SECRET.decode()
-    told = [f"title={word}", f"comment=\x1b[31m{word}", f"artist={word}\n{word}", f"encoder={word}"]
-    arguments = [part for tag in told for part in ("-metadata", tag)]
+    tags = [f"title={word}", f"comment=\x1b[31m{word}", f"artist={word}\n{word}", f"encoder={word}"]
+    arguments = [part for tag in tags for part in ("-metadata", tag)]
     clips.ffmpeg("-f", "lavfi", "-i", "testsrc2=size=64x64:duration=0.2", *arguments, "-c:v", "libx264", str(path))
 
     # When it is analysed
@@ -181,24 +181,24 @@ def test_what_a_file_says_of_itself_goes_nowhere(tmp_path: Path) -> None:
             pass
         result = media.result()
 
-    # Then neither the result nor what is written for the log has any of them
+    # Then neither the result nor the log has any of them
     assert word not in json.dumps(result) + media.stderr_tail
     assert all(SECRET not in file.read_bytes() for file in (tmp_path / "out").rglob("*") if file.is_file())
 
 
-def test_no_name_of_a_client_comes_near_a_command(tmp_path: Path, clips_folder: Path) -> None:
-    # Given a film in storage, where its name is the store's own; When its media process runs
+def test_no_name_from_a_client_is_part_of_a_command(tmp_path: Path, clips_folder: Path) -> None:
+    # Given a video in storage, under a name given by storage; When its media process runs
     source = tmp_path / "source.mp4"
     source.symlink_to(clips.cuts_clip(clips_folder).path)
     with MediaProcess(request_for(source, tmp_path / "out")) as media:
-        # The first word comes when it runs; until it has become another program it has our own arguments, or none.
+        # It has sent progress once it runs; before its exec it has our arguments, or none.
         next(fraction for fraction in media.updates() if fraction > 0)
         arguments = Path(f"/proc/{media.pid}/cmdline").read_bytes().split(b"\0")
         environment = Path(f"/proc/{media.pid}/environ").read_bytes()
         for _fraction in media.updates():
             pass
 
-    # Then its arguments and environment are the same for every film: paths come by a pipe, names not at all
+    # Then its arguments and environment are the same for every video: it gets paths through a pipe, and no names
     assert arguments[1:-2] == [b"-I", b"-m", b"clipzy_worker.analysis"]
     assert arguments[-2].isdigit()
     assert b"source" not in environment
@@ -207,13 +207,13 @@ def test_no_name_of_a_client_comes_near_a_command(tmp_path: Path, clips_folder: 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_strange_name_of_a_path_is_only_a_name(name: str, tmp_path: Path, clips_folder: Path) -> None:
-    """No client's name becomes one; but should it, FFmpeg gets a descriptor and reads nothing into it."""
-    # Given a film under a name that programs take for something else, as far as a system can have it
+    """Names from clients are never part of a path; but if one were, FFmpeg gets a descriptor and does not parse it."""
+    # Given a video under a name that programs parse, as far as a filesystem allows it
     safe = name.replace("/", "∕").replace("\0", "")[:60]
     path = tmp_path / (safe if safe != ".." else "...")
     path.symlink_to(clips.cuts_clip(clips_folder).path)
 
-    # When it is opened, Then it is the film
+    # When it is opened, Then it is the video
     from clipzy_worker.decode.source import open_source
 
     with open_source(request_for(path, tmp_path / "out-of-it")) as source:

@@ -1,4 +1,4 @@
-"""Limits: each stops what it is for, with a reason, and stands in the docs; want of memory is not called damage."""
+"""Limits: each is enforced, with a reason, and documented; lack of memory is not reported as damage."""
 
 import dataclasses
 import json
@@ -38,8 +38,8 @@ def analysed(request: MediaRequest) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("name", CLAIMS)
-def test_what_claims_too_much_is_refused(name: str, tmp_path: Path, clips_folder: Path) -> None:
-    # Given a clip and a limit below what it claims
+def test_a_claim_over_a_limit_is_refused(name: str, tmp_path: Path, clips_folder: Path) -> None:
+    # Given a clip, and a limit below its claim
     request = MediaRequest(clips.cuts_clip(clips_folder).path, "mp4", tmp_path, limits=CLAIMS[name])
 
     # When it is opened, Then the text names what is too much, before a picture was made
@@ -47,8 +47,8 @@ def test_what_claims_too_much_is_refused(name: str, tmp_path: Path, clips_folder
         pass
 
 
-def test_tracks_that_are_never_read_have_a_limit_of_their_own(tmp_path: Path, clips_folder: Path) -> None:
-    # Given a film with fonts in it, as films with subtitles have them
+def test_tracks_that_are_never_read_have_another_limit(tmp_path: Path, clips_folder: Path) -> None:
+    # Given a video with embedded fonts, as videos with subtitles have them
     path, font = tmp_path / "fonts.mkv", tmp_path / "a.ttf"
     font.write_bytes(b"font")
     attached = [
@@ -59,7 +59,7 @@ def test_tracks_that_are_never_read_have_a_limit_of_their_own(tmp_path: Path, cl
     clips.ffmpeg("-i", str(clips.cuts_clip(clips_folder).path), "-map", "0", *attached, "-c", "copy", str(path))
     request = MediaRequest(path, "mkv", tmp_path, limits=MediaLimits(max_streams=2))
 
-    # When it is opened, Then they are no obstacle, unless there are more than any film has
+    # When it is opened, Then they are accepted, up to their limit
     with open_source(request) as source:
         assert len(source.container.streams) == 22
     tighter = replace(request, limits=MediaLimits(max_other_streams=10))
@@ -74,10 +74,10 @@ def test_tracks_that_are_never_read_have_a_limit_of_their_own(tmp_path: Path, cl
         (MediaLimits(max_duration_seconds=0), "sound of the file is longer"),
     ],
 )
-def test_what_there_is_too_much_of_is_noticed_on_the_way(
+def test_a_limit_is_also_enforced_while_packets_are_read(
     limits: MediaLimits, text: str, tmp_path: Path, clips_folder: Path
 ) -> None:
-    # Given a film whose header was believed, and that goes on
+    # Given a video that is longer than its header claims
     request = MediaRequest(clips.cuts_clip(clips_folder).path, "mp4", tmp_path)
     if "sound" in text:
         path = tmp_path / "long-sound.mkv"
@@ -85,7 +85,7 @@ def test_what_there_is_too_much_of_is_noticed_on_the_way(
         clips.ffmpeg("-i", str(clips.one_frame_clip(clips_folder).path), *sound, str(path))
         request = MediaRequest(path, "mkv", tmp_path)
 
-    # When its packets are read, Then they end where no film has more
+    # When its packets are read, Then reading ends at the limit
     with open_source(request) as opened:
         source = replace(opened, limits=limits)
         tracks = [source.video, *([source.audio] if source.audio else [])]
@@ -94,7 +94,7 @@ def test_what_there_is_too_much_of_is_noticed_on_the_way(
                 pass
 
 
-def test_honest_packets_all_come_through(tmp_path: Path, clips_folder: Path) -> None:
+def test_all_packets_of_a_valid_file_are_read(tmp_path: Path, clips_folder: Path) -> None:
     with open_source(MediaRequest(clips.cuts_clip(clips_folder).path, "mp4", tmp_path)) as source:
         packets = list(source.packets([source.video]))
     assert len(packets) == 100 + 1  # the empty one at the end
@@ -113,18 +113,20 @@ def test_honest_packets_all_come_through(tmp_path: Path, clips_folder: Path) -> 
         (MediaLimits(resident_bytes=64 << 20), "used more memory than it may"),
     ],
 )
-def test_what_takes_too_much_is_stopped(limits: MediaLimits, reason: str, tmp_path: Path, clips_folder: Path) -> None:
-    # Given a clip that takes more than this to analyse
-    request = MediaRequest(clips.long_clip(clips_folder, seconds=6).path, "mp4", tmp_path / "out", limits=limits)
+def test_an_exceeded_limit_stops_the_analysis(
+    limits: MediaLimits, reason: str, tmp_path: Path, clips_folder: Path
+) -> None:
+    # Given a clip whose analysis needs more than this
+    request = MediaRequest(clips.long_clip(clips_folder).path, "mp4", tmp_path / "out", limits=limits)
 
-    # When it is analysed, Then that is a crash with a reason, not the file's fault
+    # When it is analysed, Then that is a crash with a reason, and the file is not at fault
     with pytest.raises(MediaCrashed, match=reason):
         analysed(request)
 
 
 @pytest.mark.long
-def test_want_of_memory_is_not_called_damage(tmp_path: Path, clips_folder: Path) -> None:
-    # Given large pictures, many decoder threads, and less memory than they need
+def test_lack_of_memory_is_not_reported_as_damage(tmp_path: Path, clips_folder: Path) -> None:
+    # Given large frames, many decoder threads, and less memory than they need
     path = clips_folder / "large.mp4"
     large = "testsrc2=size=6000x6000:rate=12:duration=0.7"
     quick = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p")
@@ -132,60 +134,60 @@ def test_want_of_memory_is_not_called_damage(tmp_path: Path, clips_folder: Path)
     limits = MediaLimits(memory_bytes=760 << 20)
     request = MediaRequest(path, "mp4", tmp_path / "out", decoder_threads=16, limits=limits)
 
-    # When it is analysed, Then that is our fault, and said so
+    # When it is analysed, Then the reason is the memory, not the file
     with pytest.raises(MediaCrashed, match="ran out of memory"):
         analysed(request)
 
-    # And with as much as a job has, the largest picture that is accepted is no trouble
+    # And with the memory of a job the largest accepted frame is analysed without warnings
     assert analysed(replace(request, limits=MediaLimits()))["warnings"] == []
 
 
-def test_a_link_is_not_followed_when_files_are_counted(tmp_path: Path) -> None:
-    # Given a folder with files in folders, and a link to something large
+def test_links_are_not_followed_when_files_are_counted(tmp_path: Path) -> None:
+    # Given a directory with files in subdirectories, and a link to a large file
     (tmp_path / "large").write_bytes(bytes(10_000))
     (tmp_path / "out" / "thumbs").mkdir(parents=True)
     (tmp_path / "out" / "thumbs" / "1.jpg").write_bytes(bytes(600))
     (tmp_path / "out" / "poster.jpg").write_bytes(bytes(600))
     (tmp_path / "out" / "link").symlink_to(tmp_path / "large")
 
-    # When it is measured, Then all that lies in it counts, and only that
+    # When it is measured, Then everything in it counts, and nothing else
     assert output_excess(tmp_path / "out", MediaLimits(output_bytes=1300)) is None
     assert output_excess(tmp_path / "out", MediaLimits(output_bytes=1100)) == "wrote more than it may"
     assert output_excess(tmp_path / "out", MediaLimits(output_files=3)) == "wrote more files than it may"
 
 
 @pytest.mark.parametrize(("width", "height", "threads"), [(1920, 1080, 16), (3840, 2160, 8), (7680, 4320, 2)])
-def test_large_pictures_have_fewer_threads(width: int, height: int, threads: int, tmp_path: Path) -> None:
-    # Given one picture of this size
+def test_large_frames_have_fewer_decoder_threads(width: int, height: int, threads: int, tmp_path: Path) -> None:
+    # Given one frame of this size
     path = tmp_path / "one.mkv"
-    picture = f"color=size={width}x{height}:rate=1:duration=1"
-    clips.ffmpeg("-f", "lavfi", "-i", picture, "-c:v", "mjpeg", "-pix_fmt", "yuvj420p", str(path))
+    frame = f"color=size={width}x{height}:rate=1:duration=1"
+    clips.ffmpeg("-f", "lavfi", "-i", frame, "-c:v", "mjpeg", "-pix_fmt", "yuvj420p", str(path))
 
-    # When sixteen threads are offered, Then it takes as many as leave a job of 4K under 1 GiB
+    # When sixteen threads are allowed, Then it uses as many as keep a job of 4K under 1 GiB
     with open_source(MediaRequest(path, "mkv", tmp_path, decoder_threads=16)) as source:
         assert source.video.codec_context.thread_count == threads
 
 
-def test_the_log_has_no_commands_for_terminals(tmp_path: Path, clips_folder: Path) -> None:
-    # Given a child that writes what a terminal would obey, as a file may have it do
+def test_the_log_has_no_control_characters(tmp_path: Path, clips_folder: Path) -> None:
+    # Given a child that writes terminal control sequences, as a file may cause
     script = "import sys\nsys.stderr.write('one\\x1b[2J\\x07\\u202e\\ntwo\\r\\n')\nraise SystemExit(1)"
     request = MediaRequest(clips.cuts_clip(clips_folder).path, "mp4", tmp_path)
     with MediaProcess(request, command=(sys.executable, "-I", "-c", script)) as media:
         for _fraction in media.updates():
             pass
 
-    # Then only the letters are left, line by line
+    # Then only printable characters are left, line by line
     assert media.stderr_tail == "one[2J\ntwo"
 
 
-def test_a_request_is_the_same_after_its_way_through_the_pipe(tmp_path: Path) -> None:
+def test_a_request_is_unchanged_by_the_pipe(tmp_path: Path) -> None:
     request = MediaRequest(tmp_path / "a", "mp4", tmp_path, limits=MediaLimits(threads=7), sandbox="off")
     assert MediaRequest.from_json(request.to_json()) == request
     assert json.loads(request.to_json())["sandbox"] == "off"
 
 
 def test_the_docs_have_every_limit() -> None:
-    # Given the table of the docs; When it is held against the limits, Then each is there with its number
+    # Given the table of the docs; When it is compared with the limits, Then each is there with its value
     rows = dict(re.findall(r"^\| `(\w+)` \| ([\d,]+) \|", DOCS.read_text(), flags=re.MULTILINE))
     assert {name: int(number.replace(",", "")) for name, number in rows.items()} == {
         field.name: field.default for field in fields(MediaLimits)

@@ -1,4 +1,4 @@
-"""The media process and its parent: nothing stays behind, and nothing the child does harms the parent."""
+"""The media process and its parent: nothing is left behind, and nothing the child does harms the parent."""
 
 import os
 import select
@@ -60,7 +60,7 @@ def session_members(session: int) -> list[int]:
     return [int(field[3]) for field in fields if int(field[3]) == session and field[0] not in "ZX"]
 
 
-def test_runs_a_stage_to_its_result(request_: MediaRequest) -> None:
+def test_a_clip_is_analysed_to_its_result(request_: MediaRequest) -> None:
     # Given a clip
     with MediaProcess(request_) as media:
         # When the process is followed to its end
@@ -75,19 +75,19 @@ def test_runs_a_stage_to_its_result(request_: MediaRequest) -> None:
 
 
 def test_the_parent_loads_no_media_library() -> None:
-    # Given a fresh interpreter; When it imports the parent's side
+    # Given a fresh interpreter; When it imports the module of the parent
     script = (
         "import sys, clipzy_worker.sandbox.process; print({'av', 'cv2', 'numpy', 'scenedetect'} & set(sys.modules))"
     )
     loaded = subprocess.run(python(script), capture_output=True, text=True, check=True).stdout
 
-    # Then no library is there that a file could attack
+    # Then no library is loaded that a file could attack
     assert loaded == "set()\n"
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_child_gone_wrong_is_a_crash(name: str, request_: MediaRequest) -> None:
-    # Given a child that does not do what it should
+def test_a_faulty_child_is_a_crash(name: str, request_: MediaRequest) -> None:
+    # Given a child that violates the protocol or dies
     script, reason = BROKEN[name]
 
     # When it is followed, Then that is a crash with a short reason
@@ -97,11 +97,11 @@ def test_a_child_gone_wrong_is_a_crash(name: str, request_: MediaRequest) -> Non
             media.result()
 
 
-def test_what_the_child_says_of_the_file_is_cut_and_printable(request_: MediaRequest) -> None:
-    # Given a child that says more than a person wants to read
+def test_the_reason_why_a_file_is_invalid_is_truncated_and_printable(request_: MediaRequest) -> None:
+    # Given a child that sends a long text with control characters
     script = "import json\nprint(json.dumps({'invalid_media': 'bad\\x1b[31m\\n' + 'x' * 9999}))"
 
-    # When it is asked
+    # When its result is read
     with MediaProcess(request_, command=python(script)) as media:
         followed(media)
         with pytest.raises(InvalidMedia) as caught:
@@ -113,35 +113,37 @@ def test_what_the_child_says_of_the_file_is_cut_and_printable(request_: MediaReq
 
 
 def test_only_the_end_of_stderr_is_kept(request_: MediaRequest) -> None:
-    # Given a child that complains at length
+    # Given a child that writes much to stderr
     script = "import sys\nsys.stderr.write('x' * 300_000 + 'the end')\nraise SystemExit(1)"
 
     # When it is followed
     with MediaProcess(request_, command=python(script)) as media:
         followed(media)
 
-    # Then the last of it is there for the log
+    # Then the end of it is available for the log
     assert media.stderr_tail.endswith("the end")
     assert len(media.stderr_tail) <= STDERR_KEPT_BYTES
 
 
-def test_progress_never_falls_and_comes_without_news(request_: MediaRequest) -> None:
-    # Given a child that goes back and then says nothing for ever
-    said = '{"progress": %s, "stage": "video_analysis"}'
-    script = f"import signal\nfor f in (0.5, 0.2, 7): print('{said}' % f, flush=True)\nsignal.pause()"
+def test_progress_never_falls_and_is_repeated(request_: MediaRequest) -> None:
+    # Given a child whose progress falls, and which then sends nothing
+    message = '{"progress": %s, "stage": "video_analysis"}'
+    script = f"import signal\nfor f in (0.5, 0.2, 7): print('{message}' % f, flush=True)\nsignal.pause()"
 
-    # When it is followed until all is said, and then for three updates more
+    # When it is followed until the last message, and for three more updates
     with MediaProcess(request_, command=python(script)) as media:
         updates = media.updates(poll_seconds=0.01)
         seen = [next(fraction for fraction in updates if fraction == 1.0), *(next(updates) for _ in range(3))]
 
-    # Then it stays where it was, and the caller had its turn each time
+    # Then the progress stays, and the caller gets control each time
     assert seen == [1.0] * 4
 
 
 @pytest.mark.parametrize("error", [None, RuntimeError, SystemExit, KeyboardInterrupt])
-def test_nothing_remains_however_the_block_is_left(error: type[BaseException] | None, request_: MediaRequest) -> None:
-    # Given a child with a child of its own, which both would stay for ever
+def test_nothing_is_left_behind_however_the_block_is_left(
+    error: type[BaseException] | None, request_: MediaRequest
+) -> None:
+    # Given a child and a grandchild that would both run forever
     script = (
         "import subprocess, signal\n"
         "subprocess.Popen(['sleep', '1000'])\n"
@@ -162,16 +164,16 @@ def test_nothing_remains_however_the_block_is_left(error: type[BaseException] | 
     except (RuntimeError, SystemExit, KeyboardInterrupt):
         assert error is not None
 
-    # Then the whole group is gone, the child is reaped and the pipes are closed
+    # Then the whole group has exited, the child is reaped and the pipes are closed
     while session_members(session):
-        os.sched_yield()  # the kernel has been told; pytest's own timeout bounds the wait
+        os.sched_yield()  # they are killed already; the timeout of pytest bounds the wait
     with pytest.raises(ChildProcessError):
         os.waitpid(session, os.WNOHANG)
     assert open_descriptors() == files_before
 
 
 def test_the_child_dies_with_its_parent(long_request: MediaRequest) -> None:
-    # Given a parent whose media process is at work, held fast so that it cannot end by itself
+    # Given a parent whose media process is at work, and stopped so that it cannot exit by itself
     script = (
         "import os, pathlib, signal, sys\n"
         "from clipzy_worker.sandbox.process import MediaProcess, MediaRequest\n"
@@ -188,12 +190,12 @@ def test_the_child_dies_with_its_parent(long_request: MediaRequest) -> None:
         # When the parent is killed
         parent.kill()
 
-    # Then the child ends too: only then its descriptor becomes readable
+    # Then the child exits too: only then its descriptor becomes readable
     assert select.select([child], [], [], 30)[0] == [child]
     os.close(child)
 
 
-def test_the_child_is_confined_and_knows_no_secret(long_request: MediaRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_child_is_confined_and_gets_no_secret(long_request: MediaRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given a parent whose environment holds secrets
     for name in ("REDIS_URL", "AWS_SECRET_ACCESS_KEY", "PYTHONPATH"):
         monkeypatch.setenv(name, "s3cr3t")
@@ -206,7 +208,7 @@ def test_the_child_is_confined_and_knows_no_secret(long_request: MediaRequest, m
         environment, limits, status = ((proc / name).read_text() for name in ("environ", "limits", "status"))
         opened = [str(link.readlink()) for link in (proc / "fd").iterdir()]
 
-        # Then it has none of them, no new privileges, limits of its own, and only its own files open
+        # Then it has none of them, no new privileges, limits, and only the source open
         assert "s3cr3t" not in environment
         assert "NoNewPrivs:\t1" in status
         assert "Umask:\t0077" in status

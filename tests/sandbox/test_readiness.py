@@ -1,4 +1,4 @@
-"""What is found out before a worker takes its first job: which walls there are, and whether the libraries are new."""
+"""Checks before a worker takes its first job: available sandbox layers, and versions of the media libraries."""
 
 import os
 import subprocess
@@ -9,20 +9,19 @@ import pytest
 
 from clipzy_storage.config.environment import settings_from_env
 from clipzy_storage.errors import ConfigurationError
-from clipzy_worker.sandbox import probe, readiness
+from clipzy_worker.decode import probe
+from clipzy_worker.sandbox import readiness
 from clipzy_worker.sandbox.readiness import Readiness
 from tests.support.hostile.no_namespaces import without_namespaces
 
-LACKING = Readiness(None, {"network": "Operation not permitted"})
+READY = Readiness(versions="PyAV 18.1.0 with FFmpeg 8.1.2", outdated=None, unavailable={})
+LACKING = READY.model_copy(update={"unavailable": {"network": "Operation not permitted"}})
 
 
-def test_a_worker_that_must_have_the_walls_does_not_start_without(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Given a machine that lacks one
-    monkeypatch.setattr(readiness, "probe", lambda: LACKING)
-
-    # When it is required, Then that is one line with the reason and two ways out
+def test_a_worker_does_not_start_without_a_required_layer() -> None:
+    # Given a machine that lacks a layer; When it is required, Then that is one line with the reason and two remedies
     with pytest.raises(ConfigurationError) as caught:
-        readiness.check(settings_from_env({"CLIPZY_SANDBOX": "required"}))
+        readiness.check(settings_from_env({"CLIPZY_SANDBOX": "required"}), probe=lambda: LACKING)
     (line,) = caught.value.problems
     assert "network (Operation not permitted)" in line
     assert "allow user namespaces" in line
@@ -32,25 +31,24 @@ def test_a_worker_that_must_have_the_walls_does_not_start_without(monkeypatch: p
 @pytest.mark.parametrize(
     ("mode", "found", "words"),
     [
-        ("best-effort", LACKING, "sandbox.lacks: network"),
+        ("best-effort", LACKING, "sandbox.layer_unavailable: network"),
         ("off", LACKING, "sandbox.off"),
-        ("best-effort", Readiness(None, {}), ""),
+        ("best-effort", READY, ""),
     ],
 )
-def test_what_is_lacking_is_said_once(
-    mode: str, found: Readiness, words: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_an_unavailable_layer_is_logged_once(
+    mode: str, found: Readiness, words: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(readiness, "probe", lambda: found)
-    readiness.check(settings_from_env({"CLIPZY_SANDBOX": mode}))
+    readiness.check(settings_from_env({"CLIPZY_SANDBOX": mode}), probe=lambda: found)
     assert [record.levelname for record in caplog.records] == (["WARNING"] if words else [])
     assert words in caplog.text
 
 
 @pytest.mark.parametrize("mode", ["required", "best-effort", "off"])
-def test_old_libraries_are_refused_in_every_mode(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readiness, "probe", lambda: Readiness("PyAV 17.0.0 is older than 18.1", {}))
+def test_outdated_libraries_are_refused_in_every_mode(mode: str) -> None:
+    found = READY.model_copy(update={"outdated": "PyAV 17.0.0 is older than 18.1"})
     with pytest.raises(ConfigurationError, match="Reinstall"):
-        readiness.check(settings_from_env({"CLIPZY_SANDBOX": mode}))
+        readiness.check(settings_from_env({"CLIPZY_SANDBOX": mode}), probe=lambda: found)
 
 
 @pytest.mark.parametrize(
@@ -68,12 +66,12 @@ def test_old_libraries_are_refused_in_every_mode(mode: str, monkeypatch: pytest.
     ],
 )
 def test_versions_have_floors(pyav: str, ffmpeg: str, libavcodec: tuple[int, ...], complaint: str | None) -> None:
-    said = probe.complaint(pyav=pyav, ffmpeg=ffmpeg, libavcodec=libavcodec)
-    assert (said is None) if complaint is None else (said is not None and complaint in said)
+    found = probe.below_floor(pyav=pyav, ffmpeg=ffmpeg, libavcodec=libavcodec)
+    assert (found is None) if complaint is None else (found is not None and complaint in found)
 
 
 def test_a_worker_without_namespaces_does_not_start_where_they_are_required(tmp_path: Path) -> None:
-    # Given a machine that gives out no namespaces; When a worker starts there that must have all walls
+    # Given a machine without namespaces; When a worker starts there that requires all layers
     ended = subprocess.run(
         [*without_namespaces(), sys.executable, "-m", "clipzy_worker"],
         cwd=tmp_path,
@@ -84,7 +82,9 @@ def test_a_worker_without_namespaces_does_not_start_where_they_are_required(tmp_
         timeout=30,
     )
 
-    # Then it says so in one line, and leaves nothing behind
+    # Then it exits with one line, and leaves nothing behind
     assert (ended.returncode, len(ended.stderr.splitlines())) == (78, 1)
-    assert "CLIPZY_SANDBOX=required cannot be had here: it lacks network (no namespaces are left)" in ended.stderr
+    assert (
+        "CLIPZY_SANDBOX=required is impossible here: the sandbox lacks network (no namespaces are left)" in ended.stderr
+    )
     assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""The walls around a media process, tried from inside by one that means harm; and what becomes of it."""
+"""The sandbox layers around a media process, attacked from inside by a hostile one; and how that process ends."""
 
 import json
 import os
@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,73 +17,83 @@ import pytest
 
 from clipzy_worker.errors import MediaCrashed
 from clipzy_worker.sandbox import readiness, seccomp
+from clipzy_worker.sandbox.confinement import LAYERS, Layer
 from clipzy_worker.sandbox.process import MediaLimits, MediaProcess, MediaRequest
-from tests.support.hostile.canary import SECRET, MonoAnalyser, listener
+from tests.support.hostile.canary import SECRET, Canary, running_canary
 from tests.support.hostile.no_namespaces import without_namespaces
 from tests.support.media import clips
 from tests.support.mount_namespaces import STRANGER_ID, need_users
 from tests.support.requirements import missing
 
-PRISONER = Path(__file__).parents[1].joinpath("hostile", "prisoner.py").read_text()
+ESCAPE = Path(__file__).parents[1].joinpath("support", "hostile", "sandbox_escape.py").read_text()
 Plan = list[tuple[str, Any]]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def walls() -> None:
-    if lacking := readiness.probe().missing:
-        missing(f"the sandbox lacks {lacking}")
+def available_layers() -> None:
+    if unavailable := readiness.probe().unavailable:
+        missing(f"the sandbox lacks {unavailable}")
 
 
 @pytest.fixture
-def canary() -> Iterator[MonoAnalyser]:
-    with listener() as listening:
-        yield listening
+def canary() -> Iterator[Canary]:
+    with running_canary() as canary:
+        yield canary
 
 
 @pytest.fixture
 def request_(tmp_path: Path) -> MediaRequest:
-    """Of a job beside which lie those of others."""
+    """Of a job whose source is next to those of other jobs."""
     for name in ("source.mp4", "neighbour.mp4"):
         (tmp_path / name).write_bytes(SECRET)
     (tmp_path / "out").mkdir()
     return MediaRequest(tmp_path / "source.mp4", "mp4", tmp_path / "out")
 
 
-def harm(folder: Path, *, port: int) -> Plan:
-    """All that a process could do to a machine, its neighbours and its parent."""
-    socket_path, outside = str(folder / "socket"), str(folder / "outside")
+def attacks(directory: Path, *, port: int) -> Plan:
+    """All that a process could do to a machine, to other jobs and to its parent."""
+    socket_path, outside = str(directory / "socket"), str(directory / "outside")
     return [
         ("connect", port),
         ("connect_by_path", socket_path),
-        ("read", str(folder / "neighbour.mp4")),
+        ("read", str(directory / "neighbour.mp4")),
         ("read", "/etc/passwd"),
         ("read", f"/proc/{os.getpid()}/environ"),
-        ("read", f"/proc/self/root{folder}/neighbour.mp4"),
-        ("listed", str(folder)),
+        ("read", f"/proc/self/root{directory}/neighbour.mp4"),
+        ("list_directory", str(directory)),
         ("write", outside),
-        ("write", str(folder / "source.mp4")),
-        ("publish", str(folder / "source.mp4")),
+        ("write", str(directory / "source.mp4")),
+        ("change_mode", str(directory / "source.mp4")),
         ("link", "/etc/passwd"),
-        ("remove", str(folder / "removable")),
+        ("remove", str(directory / "removable")),
         ("fork", ""),
         ("run", "/bin/true"),
-        ("ask_signal", os.getpid()),
+        ("send_signal", os.getpid()),
         ("trace", os.getppid()),
         ("outlive_parent", ""),
     ]
 
 
-def tried(request: MediaRequest, plan: Plan, *, script: str = PRISONER) -> dict[str, str]:
-    """What came of each, by what it was."""
-    command = (sys.executable, "-I", "-c", script, json.dumps(plan))
+def tried(request: MediaRequest, plan: Plan, *, layers: Sequence[Layer] = LAYERS) -> dict[str, str]:
+    """The outcome of each attempt, by its name and argument. Raises ``MediaCrashed`` if the process was stopped."""
+    command = (sys.executable, "-I", "-c", ESCAPE, json.dumps(plan), json.dumps(layers))
     with MediaProcess(request, command=command) as media:
         for _fraction in media.updates():
             pass
-        return {f"{name} {argument}": answer for name, argument, answer in media.result()["tried"]}
+        with pytest.raises(MediaCrashed) as crash:
+            media.result()
+    if "without a result" not in str(crash.value):
+        raise crash.value
+    return outcomes_of(request)
+
+
+def outcomes_of(request: MediaRequest) -> dict[str, str]:
+    outcomes: dict[str, str] = json.loads((request.out_folder / "outcomes.json").read_text())
+    return outcomes
 
 
 @pytest.fixture
-def temptations(tmp_path: Path) -> Iterator[None]:
+def targets(tmp_path: Path) -> Iterator[None]:
     (tmp_path / "removable").write_bytes(b"")
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(tmp_path / "socket"))
@@ -91,55 +101,49 @@ def temptations(tmp_path: Path) -> Iterator[None]:
         yield
 
 
-@pytest.mark.usefixtures("temptations")
-def test_behind_the_walls_nothing_of_it_works(request_: MediaRequest, tmp_path: Path, canary: MonoAnalyser) -> None:
-    # Given a media process that was taken over; When it tries all it can
-    answers = tried(replace(request_, sandbox="required"), harm(tmp_path, port=canary.port))
+@pytest.mark.usefixtures("targets")
+def test_inside_the_sandbox_every_attack_fails(request_: MediaRequest, tmp_path: Path, canary: Canary) -> None:
+    # Given a media process that was taken over; When it tries every attack
+    outcomes = tried(replace(request_, sandbox="required"), attacks(tmp_path, port=canary.port))
 
-    # Then nothing of it was done, nobody was called, and what lies outside is as it was
-    assert [what for what, answer in answers.items() if answer == "done"] == []
-    assert canary.calls == []
+    # Then none succeeded, no server was reached, and the files outside are unchanged
+    assert [attack for attack, outcome in outcomes.items() if outcome == "done"] == []
+    assert canary.requests == []
     assert not (tmp_path / "outside").exists()
     assert (tmp_path / "source.mp4").read_bytes() == SECRET
 
 
-@pytest.mark.usefixtures("temptations")
-def test_without_the_walls_all_of_it_works(request_: MediaRequest, tmp_path: Path, canary: MonoAnalyser) -> None:
-    """So the test above would notice a wall that is missing."""
-    plan = [one for one in harm(tmp_path, port=canary.port) if one[0] != "trace"]  # which some systems forbid to all
-    answers = tried(replace(request_, sandbox="off"), plan)
-    assert [what for what, answer in answers.items() if answer != "done"] == []
-    assert len(canary.calls) == 1
+@pytest.mark.usefixtures("targets")
+def test_without_the_sandbox_every_attack_succeeds(request_: MediaRequest, tmp_path: Path, canary: Canary) -> None:
+    """So the test above would notice a missing layer."""
+    # Some systems forbid every process to trace.
+    plan = [attack for attack in attacks(tmp_path, port=canary.port) if attack[0] != "trace"]
+    outcomes = tried(replace(request_, sandbox="off"), plan)
+    assert [attack for attack, outcome in outcomes.items() if outcome != "done"] == []
+    assert len(canary.requests) == 1
 
 
-WITHOUT = {
-    "network": "namespaces.leave_network = lambda: False; namespaces.drop_capabilities = lambda: None\n",
-    "files": "landlock.enclose = lambda **_: None\n",
-    "system calls": "seccomp.install = lambda: None\n",
-}
-STOPPED_BY = {
+STOPPED_BY: dict[Layer, set[str]] = {
     "network": {"connect"},
-    "files": {"connect", "read", "listed", "write", "link", "remove", "ask_signal"},
-    "system calls": {"connect", "connect_by_path", "fork", "run", "publish", "ask_signal", "outlive_parent"},
+    "files": {"connect", "read", "list_directory", "write", "link", "remove", "send_signal"},
+    "system calls": {"connect", "connect_by_path", "fork", "run", "change_mode", "send_signal", "outlive_parent"},
 }
 
 
-@pytest.mark.usefixtures("temptations")
-@pytest.mark.parametrize("wall", WITHOUT)
-def test_each_wall_alone_stops_what_it_is_for(
-    wall: str, request_: MediaRequest, tmp_path: Path, canary: MonoAnalyser
+@pytest.mark.usefixtures("targets")
+@pytest.mark.parametrize("layer", LAYERS)
+def test_each_layer_alone_stops_its_attacks(
+    layer: Layer, request_: MediaRequest, tmp_path: Path, canary: Canary
 ) -> None:
-    # Given a process of which two walls are missing
-    others = "".join(line for name, line in WITHOUT.items() if name != wall)
-    script = f"from clipzy_worker.sandbox import landlock, namespaces, seccomp\n{others}{PRISONER}"
+    # Given a process with one layer; When it tries the attacks that this layer must stop
+    plan = [attack for attack in attacks(tmp_path, port=canary.port) if attack[0] in STOPPED_BY[layer]]
+    outcomes = tried(replace(request_, sandbox="required"), plan, layers=[layer])
 
-    # When it tries all it can, Then what the third is for does not work
-    plan = [one for one in harm(tmp_path, port=canary.port) if one[0] in STOPPED_BY[wall]]
-    answers = tried(replace(request_, sandbox="required"), plan, script=script)
-    assert [what for what, answer in answers.items() if answer == "done"] == []
+    # Then none succeeds
+    assert [attack for attack, outcome in outcomes.items() if outcome == "done"] == []
 
 
-def test_its_own_work_is_possible(request_: MediaRequest) -> None:
+def test_the_work_of_a_media_process_is_possible(request_: MediaRequest) -> None:
     # Given what a media process needs; When it is tried, Then it works
     out = str(request_.out_folder / "still.jpg")
     plan: Plan = [("read", str(request_.source)), ("write", out), ("read", out), ("remove", out), ("threads", 20)]
@@ -153,135 +157,144 @@ def test_its_own_work_is_possible(request_: MediaRequest) -> None:
         (("hold", 600 << 20), MediaLimits(resident_bytes=300 << 20), "used more memory than it may"),
         (("fill", 1 << 20), MediaLimits(output_bytes=20 << 20), "wrote more than it may"),
         (("fill", 0), MediaLimits(output_files=500), "wrote more files than it may"),
-        (("become", "/bin/true"), MediaLimits(), None),
+        (("execute", "/bin/true"), MediaLimits(), None),
         (("allocate", 8 << 30), MediaLimits(), None),
         (("raise_limit", ""), MediaLimits(), None),
         (("threads", 5000), MediaLimits(memory_bytes=1 << 30), None),
     ],
 )
-def test_what_takes_too_much_is_stopped_and_named(
+def test_an_exceeded_limit_stops_the_process_and_is_named(
     attempt: tuple[str, Any], limits: MediaLimits, reason: str | None, request_: MediaRequest
 ) -> None:
-    # Given a process that takes more than it may
+    # Given a process that uses more than it may
     request = replace(request_, limits=limits, sandbox="required")
 
-    # When it is followed, Then it is stopped with the reason, or what it wants is refused by the system
+    # When it is followed, Then it is stopped with the reason, or the system refuses
     if reason is None:
-        assert all(answer.startswith("refused") for answer in tried(request, [attempt]).values())
+        assert all(outcome.startswith("refused") for outcome in tried(request, [attempt]).values())
     else:
         with pytest.raises(MediaCrashed, match=reason):
             tried(request, [attempt])
 
 
-def test_one_that_sleeps_for_ever_ends_with_the_block(request_: MediaRequest) -> None:
-    # Given a process that does nothing any more
-    command = (sys.executable, "-I", "-c", PRISONER, json.dumps([("sleep", "")]))
+def test_a_sleeping_process_ends_with_the_block(request_: MediaRequest) -> None:
+    # Given a process that sleeps
+    command = (sys.executable, "-I", "-c", ESCAPE, json.dumps([("sleep", "")]))
     with MediaProcess(request_, command=command) as media:
         updates, pid = media.updates(poll_seconds=0.01), media.pid
-        # When its caller has had enough of it
+        # When its caller leaves the block
         for _ in range(20):
             assert next(updates) == 0.0
 
-    # Then it is gone
+    # Then it no longer exists
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
 
 
-def test_an_ordinary_user_has_the_walls_too() -> None:
-    # Given a user without rights, and a folder of its own
+def need_interpreter_for(user: Sequence[str]) -> None:
+    """End the test if ``user`` cannot run this interpreter: its binary, libraries and modules must be readable."""
+    script = "import clipzy_worker.sandbox.confinement"
+    ended = subprocess.run([*user, sys.executable, "-I", "-c", script], capture_output=True, text=True, check=False)
+    if ended.returncode != 0:
+        missing(f"needs an interpreter that other users can run: {ended.stderr.strip()}")
+
+
+def test_an_ordinary_user_has_the_sandbox_layers_too() -> None:
+    # Given a user without privileges, and a directory of that user
     need_users()
-    with tempfile.TemporaryDirectory() as name, listener() as canary:
-        folder = Path(name)
-        for path in (folder, folder / "out"):
+    user = ("setpriv", f"--reuid={STRANGER_ID}", f"--regid={STRANGER_ID}", "--clear-groups")
+    need_interpreter_for(user)
+    with tempfile.TemporaryDirectory() as name, running_canary() as canary:
+        directory = Path(name)
+        for path in (directory, directory / "out"):
             path.mkdir(exist_ok=True)
             os.chown(path, STRANGER_ID, STRANGER_ID)
-        (folder / "neighbour.mp4").write_bytes(SECRET)
-        request = MediaRequest(folder / "source.mp4", "mp4", folder / "out", sandbox="required")
-        plan: Plan = [("connect", canary.port), ("read", str(folder / "neighbour.mp4")), ("fork", ""), ("threads", 400)]
+        (directory / "neighbour.mp4").write_bytes(SECRET)
+        request = MediaRequest(directory / "source.mp4", "mp4", directory / "out", sandbox="required")
+        plan: Plan = [
+            ("connect", canary.port),
+            ("read", str(directory / "neighbour.mp4")),
+            ("fork", ""),
+            ("threads", 400),
+        ]
 
-        # When it runs a process that means harm
-        user = ("setpriv", f"--reuid={STRANGER_ID}", f"--regid={STRANGER_ID}", "--clear-groups")
+        # When that user runs a hostile process
         ended = subprocess.run(
-            [*user, sys.executable, "-I", "-c", PRISONER, json.dumps(plan)],
+            [*user, sys.executable, "-I", "-c", ESCAPE, json.dumps(plan)],
             input=request.to_json(),
             capture_output=True,
             text=True,
             check=False,
         )
 
-        # Then all is refused, threads without number as well: here they are counted for this process alone
+        # Then all is refused, also too many threads: in a user namespace they are counted for this process alone
         assert ended.returncode == 0, ended.stderr
-        assert all(answer.startswith("refused") for *_, answer in json.loads(ended.stdout)["result"]["tried"])
-        assert canary.calls == []
+        assert all(outcome.startswith("refused") for outcome in outcomes_of(request).values())
+        assert canary.requests == []
 
 
-def test_without_namespaces_the_other_walls_keep_the_network_out() -> None:
-    # Given a machine that gives out no namespaces, and a process that means harm there
-    with tempfile.TemporaryDirectory() as name, listener() as canary:
+def test_without_namespaces_the_other_layers_block_the_network() -> None:
+    # Given a machine without namespaces, and a hostile process there
+    with tempfile.TemporaryDirectory() as name, running_canary() as canary:
         (Path(name) / "out").mkdir()
         request = MediaRequest(Path(name) / "source.mp4", "mp4", Path(name) / "out", sandbox="best-effort")
         plan: Plan = [("connect", canary.port), ("fork", ""), ("read", "/etc/passwd")]
-        command = [*without_namespaces(), sys.executable, "-I", "-c", PRISONER, json.dumps(plan)]
+        command = [*without_namespaces(), sys.executable, "-I", "-c", ESCAPE, json.dumps(plan)]
 
-        # When it tries to call somebody
+        # When it tries to connect to a server
         ended = subprocess.run(command, input=request.to_json(), capture_output=True, text=True, check=False)
 
-        # Then it cannot
+        # Then that fails
         assert ended.returncode == 0, ended.stderr
-        assert all(answer.startswith("refused") for *_, answer in json.loads(ended.stdout)["result"]["tried"])
-        assert canary.calls == []
+        assert all(outcome.startswith("refused") for outcome in outcomes_of(request).values())
+        assert canary.requests == []
 
 
 @pytest.mark.parametrize("mode", ["required", "off"])
-def test_footage_is_analysed_in_every_mode(mode: Any, tmp_path: Path, clips_folder: Path) -> None:
-    # Given an honest clip; When it is analysed with several decoder threads
+def test_a_video_is_analysed_in_every_mode(mode: Any, tmp_path: Path, clips_folder: Path) -> None:
+    # Given a valid clip; When it is analysed with several decoder threads
     request = MediaRequest(clips.cuts_clip(clips_folder).path, "mp4", tmp_path, decoder_threads=4, sandbox=mode)
     with MediaProcess(request) as media:
         for _fraction in media.updates():
             pass
 
-        # Then it is, and the library has had nothing to complain of
+        # Then it succeeds, and no library has written to stderr
         assert len(media.result()["shots"]) == 3
         assert media.stderr_tail == ""
 
 
-def test_a_wall_that_is_required_and_cannot_be_had_stops_the_process(tmp_path: Path, clips_folder: Path) -> None:
-    # Given a system that has no namespaces to give
+def test_a_required_layer_that_is_unavailable_stops_the_process(tmp_path: Path, clips_folder: Path) -> None:
+    # Given a machine without namespaces
     request = MediaRequest(clips.cuts_clip(clips_folder).path, "mp4", tmp_path, sandbox="required")
-    lacking = (
-        "import sys, runpy\nfrom clipzy_worker.sandbox import namespaces\n"
-        "def refused(): raise OSError(1, 'Operation not permitted')\n"
-        "namespaces.leave_network = refused\n"
-        f"sys.argv = ['x', '{os.getpid()}']\nrunpy.run_module('clipzy_worker.analysis', run_name='__main__')\n"
-    )
+    command = (*without_namespaces(), sys.executable, "-I", "-m", "clipzy_worker.analysis", str(os.getpid()))
 
-    # When it is required, Then the process refuses; When it is not, Then it works
+    # When they are required, Then the process refuses; When they are not, Then it works
     def result(request: MediaRequest) -> dict[str, Any]:
-        with MediaProcess(request, command=(sys.executable, "-I", "-c", lacking)) as media:
+        with MediaProcess(request, command=command) as media:
             for _fraction in media.updates():
                 pass
             return media.result()
 
-    with pytest.raises(MediaCrashed, match="could not be enclosed: network: Operation not permitted"):
+    with pytest.raises(MediaCrashed, match="could not be confined: network: no namespaces are left"):
         result(request)
     assert result(replace(request, sandbox="best-effort"))["shots"]
 
 
-# Of arm64 everywhere; those of x86-64 come only with its own headers.
+# Those of arm64 are generic; those of x86-64 are installed only there.
 KERNEL_TABLES = {"aarch64": "asm-generic/unistd.h"}
 if platform.machine() == "x86_64":
     KERNEL_TABLES["x86_64"] = "x86_64-linux-gnu/asm/unistd_64.h"
 
 
 @pytest.mark.parametrize("machine", KERNEL_TABLES)
-def test_numbers_of_calls_are_the_kernel_s(machine: str) -> None:
-    # Given the kernel's own table, where it is installed
+def test_system_call_numbers_are_those_of_the_kernel(machine: str) -> None:
+    # Given the kernel's table, if it is installed
     path = Path("/usr/include") / KERNEL_TABLES[machine]
     if not path.exists():
         missing("the kernel's headers (linux-libc-dev)")
     table = dict(re.findall(r"#define __NR(?:3264)?_(\w+)\s+(\d+)", path.read_text()))
 
-    # When ours is held against it, Then each number is that of its name
+    # When ours is compared with it, Then each number is that of its name
     named = seccomp.named_numbers(seccomp.ARCHITECTURES[machine])
     table |= {"newfstatat": table.get("newfstatat", table.get("fstatat", ""))}
     assert {name: str(number) for name, number in named.items()} == {name: table[name] for name in named}

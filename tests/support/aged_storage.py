@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from clipzy_storage import keys
-from clipzy_storage.backends.base import BlobInfo, put_bytes, put_json
+from clipzy_storage.backends.base import BlobInfo, StorageBackend, put_bytes, put_json
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.backends.s3.storage import S3Storage
 from clipzy_storage.jobs import durable_records

@@ -1,4 +1,4 @@
-"""How far a job is, from the stage it is in."""
+"""The progress of a job, from its stage and the progress of that."""
 
 import pytest
 
@@ -15,5 +15,5 @@ def test_stages_count_by_their_weight(index: int, fraction: float, percent: int)
     assert percent_of(fraction_of(THREE[index], fraction, stages=THREE)) == percent
 
 
-def test_the_end_of_the_last_stage_leaves_room_for_publishing() -> None:
+def test_the_last_stage_ends_below_100_percent() -> None:
     assert percent_of(fraction_of(STAGES[-1], 1.0)) == 98

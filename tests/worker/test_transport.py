@@ -1,4 +1,4 @@
-"""What the queue's connection makes of an address; no server with TLS is needed to ask kombu that."""
+"""The TLS options that kombu derives from a broker URL, which needs no server."""
 
 import ssl
 from typing import Any
@@ -18,13 +18,13 @@ def connection_to(url: str) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("url", "asked"),
+    ("url", "options"),
     [
         ("redis://host/0", False),
         ("rediss://host/0", {"ssl_cert_reqs": ssl.CERT_REQUIRED}),
         ("rediss://host/0?ssl_cert_reqs=none", {"ssl_cert_reqs": ssl.CERT_NONE}),
-        ("rediss://host/0?ssl_ca_certs=/ca.pem", {"ssl_ca_certs": "/ca.pem"}),  # and redis itself then checks
+        ("rediss://host/0?ssl_ca_certs=/ca.pem", {"ssl_ca_certs": "/ca.pem"}),  # redis-py then checks by default
     ],
 )
-def test_a_certificate_is_checked_unless_the_address_says_otherwise(url: str, asked: Any) -> None:
-    assert connection_to(url) == asked
+def test_a_certificate_is_checked_unless_the_url_disables_it(url: str, options: Any) -> None:
+    assert connection_to(url) == options

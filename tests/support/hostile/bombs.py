@@ -1,4 +1,4 @@
-"""Small files that ask for much, each with what must become of it. Made by ffmpeg, or byte by byte where it refuses."""
+"""Small files that demand much, each with its required outcome. Made by ffmpeg, or byte by byte if it refuses."""
 
 import struct
 from collections.abc import Callable
@@ -12,15 +12,15 @@ REFUSED, ANALYSED = "refused", "analysed"
 
 @dataclass(frozen=True)
 class Bomb:
-    """``ends`` is how the outcome begins, and ``says`` what is in it, for the owner of the file."""
+    """``outcome`` is how the outcome begins, and ``message`` a part of it that tells the owner why."""
 
     make: Callable[[Path], None]
-    ends: str
-    says: str = ""
+    outcome: str
+    message: str = ""
     suffix: str = "mkv"
 
 
-def _filmed(*arguments: str) -> Callable[[Path], None]:
+def _video(*arguments: str) -> Callable[[Path], None]:
     def make(path: Path) -> None:
         ffmpeg(*arguments, str(path))
 
@@ -28,13 +28,13 @@ def _filmed(*arguments: str) -> Callable[[Path], None]:
 
 
 def _patched(old: bytes, new: bytes, *arguments: str) -> Callable[[Path], None]:
-    """A film of ffmpeg's in which some bytes are others."""
+    """A video encoded by ffmpeg in which some bytes are replaced."""
 
     def make(path: Path) -> None:
         ffmpeg(*arguments, str(path))
         data = path.read_bytes()
         if old not in data:
-            raise AssertionError("the film is not as expected")
+            raise AssertionError("the encoded video is not as expected")
         path.write_bytes(data.replace(old, new))
 
     return make
@@ -48,7 +48,7 @@ def _written(data: bytes) -> Callable[[Path], None]:
 
 
 def _many_tracks(path: Path) -> None:
-    """One picture as a thousand tracks of one film."""
+    """One frame as a thousand tracks of one video."""
     still = path.with_name("still.mkv")
     ffmpeg(
         "-f", "lavfi", "-i", "color=size=16x16:rate=1:duration=1", "-c:v", "mjpeg", "-pix_fmt", "yuvj420p", str(still)
@@ -57,21 +57,21 @@ def _many_tracks(path: Path) -> None:
     still.unlink()
 
 
-def _lying(mark: bytes, offset: int, lie: bytes) -> Callable[[Path], None]:
-    """A second of film in whose header something else stands so many bytes after a mark."""
+def _with_false_header(mark: bytes, offset: int, value: bytes) -> Callable[[Path], None]:
+    """A second of video with ``value`` in its header, ``offset`` bytes after ``mark``."""
 
     def make(path: Path) -> None:
         ffmpeg(*_SECOND, "-pix_fmt", "yuv420p", str(path))
         data = bytearray(path.read_bytes())
         at = data.index(mark) + offset
-        data[at : at + len(lie)] = lie
+        data[at : at + len(value)] = value
         path.write_bytes(bytes(data))
 
     return make
 
 
 def _changing_size(path: Path) -> None:
-    """H.264 that begins at 64x64 and goes on at 6400x6400, of which its header says nothing."""
+    """H.264 that begins at 64x64 and continues at 6400x6400, which its header does not mention."""
     small, large = path.with_name("small.h264"), path.with_name("large.h264")
     for name, size, seconds in ((small, "64x64", 8), (large, "6400x6400", 0.4)):
         ffmpeg("-f", "lavfi", "-i", f"color=size={size}:rate=5:duration={seconds}", *_TINY, str(name))
@@ -88,44 +88,46 @@ _DOT = "color=size=16x16:rate=240:duration={seconds}"
 _TINY = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p")
 
 BOMBS = {
-    "a picture of 16k x 16k": Bomb(
+    "a frame of 16k x 16k": Bomb(
         _patched(
             *((1234).to_bytes(2, "big"), (16384).to_bytes(2, "big")),
             *("-f", "lavfi", "-i", "color=size=1234x1234", "-frames:v", "1", "-c:v", "mjpeg", "-pix_fmt", "yuvj420p"),
         ),
         REFUSED,
-        "no picture size",  # more than FFmpeg itself believes
+        "no picture size",  # more than FFmpeg itself accepts
     ),
-    "a picture of 8k x 8k": Bomb(
-        _filmed("-f", "lavfi", "-i", "color=size=8000x8000", "-frames:v", "1", "-c:v", "mjpeg", "-pix_fmt", "yuvj420p"),
+    "a frame of 8k x 8k": Bomb(
+        _video("-f", "lavfi", "-i", "color=size=8000x8000", "-frames:v", "1", "-c:v", "mjpeg", "-pix_fmt", "yuvj420p"),
         REFUSED,
         "million pixels",
     ),
-    "a picture of one pixel": Bomb(
-        _filmed("-f", "lavfi", "-i", "color=size=1x1:rate=25:duration=2", "-c:v", "mpeg4"), ANALYSED
+    "a frame of one pixel": Bomb(
+        _video("-f", "lavfi", "-i", "color=size=1x1:rate=25:duration=2", "-c:v", "mpeg4"), ANALYSED
     ),
-    "pictures without end": Bomb(
-        _filmed("-f", "lavfi", "-i", _DOT.format(seconds=25), *_TINY, "-bsf:v", "setts=ts=N/200"),
+    "frames without end": Bomb(
+        _video("-f", "lavfi", "-i", _DOT.format(seconds=25), *_TINY, "-bsf:v", "setts=ts=N/200"),
         REFUSED,
         "pictures in",
     ),
-    "frames faster than any": Bomb(
-        _filmed("-f", "lavfi", "-i", "color=size=16x16:rate=1000:duration=1", *_TINY), REFUSED, "1000 frames a second"
+    "an impossible frame rate": Bomb(
+        _video("-f", "lavfi", "-i", "color=size=16x16:rate=1000:duration=1", *_TINY), REFUSED, "1000 frames a second"
     ),
     "frames a hundred times as far apart as others": Bomb(
-        _filmed(*_SECOND, *_TINY, "-vf", "setpts='if(lt(N,12),N,N*100)'", "-fps_mode", "vfr"), ANALYSED
+        _video(*_SECOND, *_TINY, "-vf", "setpts='if(lt(N,12),N,N*100)'", "-fps_mode", "vfr"), ANALYSED
     ),
     "a thousand tracks": Bomb(_many_tracks, REFUSED, "tracks"),
     "a duration of days": Bomb(
-        _filmed(*_SECOND, *_TINY, "-vf", "setpts=N*86400*25/TB/25", "-fps_mode", "vfr"), REFUSED, "longer than 12 hours"
+        _video(*_SECOND, *_TINY, "-vf", "setpts=N*86400*25/TB/25", "-fps_mode", "vfr"),
+        REFUSED,
+        "longer than 12 hours",
     ),
-    "an edit list of days": Bomb(_lying(b"elst", 12, _FOR_DAYS), ANALYSED, suffix="mp4"),
-    "a track that claims days": Bomb(_lying(b"mdhd", 20, _FOR_DAYS), ANALYSED, suffix="mp4"),
+    "an edit list of days": Bomb(_with_false_header(b"elst", 12, _FOR_DAYS), ANALYSED, suffix="mp4"),
+    "a track that claims days": Bomb(_with_false_header(b"mdhd", 20, _FOR_DAYS), ANALYSED, suffix="mp4"),
     "a header that claims years": Bomb(
-        _lying(b"\x44\x89\x88", 3, struct.pack(">d", 1e12)), REFUSED, "longer than 12 hours"
+        _with_false_header(b"\x44\x89\x88", 3, struct.pack(">d", 1e12)), REFUSED, "longer than 12 hours"
     ),
     "a size that changes": Bomb(_changing_size, ANALYSED),
-    "sound of a billion samples a second": Bomb(
+    "audio of a billion samples a second": Bomb(
         _patched(
             (8000).to_bytes(4, "little") + (8000).to_bytes(4, "little"),
             (2_000_000_000).to_bytes(4, "little") * 2,

@@ -1,4 +1,4 @@
-"""Who notices that something was reached which must not be: a server nobody may call, a file nobody may read."""
+"""Detects that something was reached which must not be: a server that must get no request, a file with a secret."""
 
 import contextlib
 import socket
@@ -10,33 +10,33 @@ SECRET = b"canary-7c0ffee-this-is-another-job"  # must appear in no result and n
 
 
 @dataclass
-class MonoAnalyser:
-    """``port`` of 127.0.0.1, and the first bytes that each caller has sent."""
+class Canary:
+    """A server on ``port`` of 127.0.0.1, and the first bytes of every connection to it."""
 
     port: int
-    calls: list[bytes] = field(default_factory=list)
+    requests: list[bytes] = field(default_factory=list)
 
 
 @contextlib.contextmanager
-def listener() -> Iterator[MonoAnalyser]:
-    """Takes every connection and notes it; answers like a web server that has what is asked for."""
+def running_canary() -> Iterator[Canary]:
+    """Accepts and records every connection; answers like a web server that has the requested file."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.05)
-        noted, is_over = MonoAnalyser(server.getsockname()[1]), threading.Event()
-        thread = threading.Thread(target=_take_calls, args=(server, noted, is_over))
+        canary, is_closed = Canary(server.getsockname()[1]), threading.Event()
+        thread = threading.Thread(target=_accept, args=(server, canary, is_closed))
         thread.start()
         try:
-            yield noted
+            yield canary
         finally:
-            is_over.set()
+            is_closed.set()
             thread.join()
 
 
-def _take_calls(server: socket.socket, noted: MonoAnalyser, is_over: threading.Event) -> None:
-    while not is_over.is_set():
+def _accept(server: socket.socket, canary: Canary, is_closed: threading.Event) -> None:
+    while not is_closed.is_set():
         with contextlib.suppress(TimeoutError):
             connection, _address = server.accept()
             with connection:
                 connection.settimeout(1)
-                noted.calls.append(connection.recv(1000))
+                canary.requests.append(connection.recv(1000))
                 connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Type: video/mp4\r\n\r\n")

@@ -1,12 +1,12 @@
-"""Honest small films, and what is left of them after bytes were changed, moved, repeated and lost."""
+"""Small valid videos, and copies in which bytes are changed, moved, repeated or lost."""
 
 import random
 from pathlib import Path
 
 from tests.support.media.clips import ffmpeg
 
-# By container: what ffmpeg is told. Small pictures, since most of the time goes into them.
-RECIPES: dict[str, tuple[tuple[str, ...], ...]] = {
+# Options of ffmpeg by container. Small frames, since they take most of the time.
+ENCODINGS: dict[str, tuple[tuple[str, ...], ...]] = {
     "mp4": (
         ("-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac", "-pix_fmt", "yuv420p"),
         ("-c:v", "libx264", "-movflags", "frag_keyframe+delay_moov", "-c:a", "ac3", "-pix_fmt", "yuv420p"),
@@ -37,86 +37,86 @@ _SOURCES = (
 )
 _EXTREMES = (b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\x80\0\0\0", b"\0\0\0\1", b"\0\1\0\0")
 _HEAD_BYTES = 1500
-_LOUD = 400  # changes in one file
+_MANY_CHANGES = 400
 
 
-def write_mutations(folder: Path, container: str, *, count: int) -> None:
-    """So many files into ``folder``; the same each time, and none like its neighbour."""
-    originals = _originals(folder.parent, container)
-    folder.mkdir()
+def write_mutations(directory: Path, container: str, *, count: int) -> None:
+    """Write ``count`` different files into ``directory``; the same in every run."""
+    originals = _originals(directory.parent, container)
+    directory.mkdir()
     for seed in range(count):
         chance = random.Random(f"{container} {seed}")
         data = originals[seed % len(originals)]
-        (folder / f"{seed:04}").write_bytes(mutated(data, chance))
+        (directory / f"{seed:04}").write_bytes(mutated(data, chance))
 
 
 def mutated(data: bytes, chance: random.Random) -> bytes:
-    """One to three kinds of harm, in the head, the tail or anywhere."""
+    """One to three kinds of damage, in the head, the tail or anywhere."""
     for _ in range(chance.choice((1, 1, 2, 3))):
-        data = chance.choice(_HARMS)(data, chance)
+        data = chance.choice(_DAMAGES)(data, chance)
     return data
 
 
-def _originals(folder: Path, container: str) -> list[bytes]:
-    paths = [folder / f"original-{number}.{container}" for number in range(len(RECIPES[container]))]
-    for path, recipe in zip(paths, RECIPES[container], strict=True):
+def _originals(directory: Path, container: str) -> list[bytes]:
+    paths = [directory / f"original-{number}.{container}" for number in range(len(ENCODINGS[container]))]
+    for path, options in zip(paths, ENCODINGS[container], strict=True):
         if not path.exists():
-            ffmpeg(*_SOURCES, *recipe, str(path))
+            ffmpeg(*_SOURCES, *options, str(path))
     return [path.read_bytes() for path in paths]
 
 
-def _place(data: bytes, chance: random.Random) -> int:
+def _offset(data: bytes, chance: random.Random) -> int:
     head = range(min(_HEAD_BYTES, len(data)))
-    tail = range(max(0, len(data) - _HEAD_BYTES), len(data))  # where the index of many films lies
+    tail = range(max(0, len(data) - _HEAD_BYTES), len(data))  # where many videos have their index
     return chance.choice(chance.choice((head, tail, range(len(data))))) if data else 0
 
 
 def _bytes_changed(data: bytes, chance: random.Random) -> bytes:
     changed = bytearray(data)
-    for _ in range(chance.choice((1, 10, _LOUD))):
-        changed[_place(data, chance)] = chance.randrange(256)
+    for _ in range(chance.choice((1, 10, _MANY_CHANGES))):
+        changed[_offset(data, chance)] = chance.randrange(256)
     return bytes(changed)
 
 
 def _bits_flipped(data: bytes, chance: random.Random) -> bytes:
     changed = bytearray(data)
     for _ in range(chance.choice((1, 10, 100))):
-        changed[_place(data, chance)] ^= 1 << chance.randrange(8)
+        changed[_offset(data, chance)] ^= 1 << chance.randrange(8)
     return bytes(changed)
 
 
 def _number_exaggerated(data: bytes, chance: random.Random) -> bytes:
-    at = _place(data, chance)
+    at = _offset(data, chance)
     return data[:at] + chance.choice(_EXTREMES) + data[at + 4 :]
 
 
 def _piece_lost(data: bytes, chance: random.Random) -> bytes:
-    at = _place(data, chance)
+    at = _offset(data, chance)
     return data[:at] + data[at + chance.choice((1, 7, 64, 1000)) :]
 
 
 def _piece_repeated(data: bytes, chance: random.Random) -> bytes:
-    at, length = _place(data, chance), chance.choice((8, 64, 1000))
+    at, length = _offset(data, chance), chance.choice((8, 64, 1000))
     return data[: at + length] + data[at : at + length] * chance.choice((1, 3, 50)) + data[at + length :]
 
 
 def _piece_blanked(data: bytes, chance: random.Random) -> bytes:
-    at, length = _place(data, chance), chance.choice((16, 256, 4000))
+    at, length = _offset(data, chance), chance.choice((16, 256, 4000))
     return data[:at] + bytes(min(length, len(data) - at)) + data[at + length :]
 
 
 def _cut_off(data: bytes, chance: random.Random) -> bytes:
-    return data[: _place(data, chance) + 1]
+    return data[: _offset(data, chance) + 1]
 
 
 def _pieces_swapped(data: bytes, chance: random.Random) -> bytes:
-    first, second = sorted((_place(data, chance), _place(data, chance)))
+    first, second = sorted((_offset(data, chance), _offset(data, chance)))
     length = min(chance.choice((4, 64, 500)), second - first)
     one, other = data[first : first + length], data[second : second + length]
     return data[:first] + other + data[first + len(one) : second] + one + data[second + len(other) :]
 
 
-_HARMS = (
+_DAMAGES = (
     _bytes_changed,
     _bits_flipped,
     _number_exaggerated,

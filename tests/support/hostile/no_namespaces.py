@@ -1,4 +1,4 @@
-"""A machine that gives out no namespaces, as many containers do not."""
+"""A machine without namespaces, as many containers are."""
 
 from tests.support.mount_namespaces import need_users
 
@@ -8,6 +8,6 @@ _SCRIPT = (
 
 
 def without_namespaces() -> tuple[str, ...]:
-    """What a command is put behind. Ends the test where this user cannot make such a place."""
+    """The prefix that runs a command without namespaces. Ends the test if this user cannot do that."""
     need_users()
     return ("unshare", "--user", "--map-root-user", "sh", "-c", _SCRIPT)

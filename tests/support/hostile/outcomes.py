@@ -1,4 +1,4 @@
-"""What becomes of many files at once: each analysed, refused or bounded, and never anything else."""
+"""The outcomes of many files: each is analysed, refused or bounded, and nothing else."""
 
 import json
 import sys
@@ -11,22 +11,24 @@ from clipzy_worker.sandbox.process import MediaProcess, MediaRequest
 from clipzy_worker.sandbox.request import MediaLimits, Sandbox
 
 _BATCH = Path(__file__).with_name("batch.py").read_text()
-_PATIENCE_SECONDS = 60  # for one small file
+_FILE_TIMEOUT_SECONDS = 60
 LIMITS = MediaLimits(resident_bytes=1 << 30)
 
 
-def outcomes_of(folder: Path, out_folder: Path, *, container: str, sandbox: Sandbox = "best-effort") -> dict[str, str]:
-    """What came of every file in ``folder``, by its name; ``crashed: …`` where one has killed its process."""
+def outcomes_of(
+    directory: Path, out_folder: Path, *, container: str, sandbox: Sandbox = "best-effort"
+) -> dict[str, str]:
+    """The outcome of every file in ``directory``, by its name; ``crashed: …`` if it has killed the process."""
     out_folder.mkdir(exist_ok=True)
-    request = MediaRequest(folder, container, out_folder, limits=LIMITS, sandbox=sandbox)
+    request = MediaRequest(directory, container, out_folder, limits=LIMITS, sandbox=sandbox)
     found: dict[str, str] = {}
-    waiting = sorted(path.name for path in folder.iterdir())
+    waiting = sorted(path.name for path in directory.iterdir())
     while waiting:
         reason = _run(request, waiting)
-        found |= _written(out_folder, reason)
+        found |= _logged(out_folder, reason)
         left = [name for name in waiting if name not in found]
         if left == waiting:
-            raise AssertionError(f"the batch does not go on: {reason}")
+            raise AssertionError(f"the batch makes no progress: {reason}")
         waiting = left
     return found
 
@@ -37,14 +39,14 @@ def harmful(found: dict[str, str]) -> dict[str, str]:
 
 
 def _run(request: MediaRequest, names: Sequence[str]) -> str:
-    """How the process ended, if not well."""
+    """How the process ended. It sends no result, so that is a crash also if no file has killed it."""
     command = (sys.executable, "-I", "-c", _BATCH, json.dumps(names))
-    written = request.out_folder / "outcomes.jsonl"
+    log = request.out_folder / "outcomes.jsonl"
     with MediaProcess(request, command=command) as media:
-        size_bytes, give_up_at = 0, time.monotonic() + _PATIENCE_SECONDS
+        size_bytes, give_up_at = 0, time.monotonic() + _FILE_TIMEOUT_SECONDS
         for _fraction in media.updates():
-            if written.exists() and written.stat().st_size > size_bytes:
-                size_bytes, give_up_at = written.stat().st_size, time.monotonic() + _PATIENCE_SECONDS
+            if log.exists() and log.stat().st_size > size_bytes:
+                size_bytes, give_up_at = log.stat().st_size, time.monotonic() + _FILE_TIMEOUT_SECONDS
             if time.monotonic() > give_up_at:
                 return "crashed: took too long"
         try:
@@ -54,10 +56,10 @@ def _run(request: MediaRequest, names: Sequence[str]) -> str:
     return ""
 
 
-def _written(out_folder: Path, reason: str) -> dict[str, str]:
-    """What is written down; who was begun and not ended has the ``reason`` of the end."""
+def _logged(out_folder: Path, reason: str) -> dict[str, str]:
+    """The logged outcomes; a file that was begun and not finished has the ``reason``."""
     path = out_folder / "outcomes.jsonl"
     if not path.exists():
-        raise AssertionError(f"the batch has not even begun: {reason}")
+        raise AssertionError(f"the batch did not begin: {reason}")
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     return {name: reason if what is None else what for name, what in lines}

@@ -1,6 +1,7 @@
-"""What a media process would do once a file has taken it over. Given to an interpreter as text, in its place.
+"""What a media process would attempt once a file has taken it over. Passed to an interpreter as text, in its place.
 
-Confined like the real one, it tries each thing of its list and says what came of it.
+Confined like the real one, it tries each attempt of its plan and writes the outcomes to ``outcomes.json``. ``argv``:
+the plan and, if not all apply, the names of the sandbox layers, both as JSON.
 """
 
 import ctypes
@@ -16,11 +17,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from clipzy_worker.sandbox.confinement import confine, follow_parent
+from clipzy_storage.process import die_with_parent
+from clipzy_worker.sandbox.confinement import LAYERS, confine
 from clipzy_worker.sandbox.request import MediaRequest
 
-stdout = os.fdopen(os.dup(1), "w")
-_LIVES_SECONDS = 5
+_THREAD_LIFETIME_SECONDS = 5
 
 
 def connect(port: int) -> None:
@@ -28,15 +29,15 @@ def connect(port: int) -> None:
 
 
 def connect_by_path(path: str) -> None:
-    with socket.socket(socket.AF_UNIX) as caller:
-        caller.connect(path)
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(path)
 
 
 def read(path: str) -> None:
     Path(path).read_bytes()
 
 
-def listed(path: str) -> None:
+def list_directory(path: str) -> None:
     list(Path(path).iterdir())
 
 
@@ -49,7 +50,7 @@ def remove(path: str) -> None:
     Path(path).unlink()
 
 
-def publish(path: str) -> None:
+def change_mode(path: str) -> None:
     Path(path).chmod(0o777)
 
 
@@ -68,11 +69,11 @@ def run(program: str) -> None:
     subprocess.run([program], check=True)
 
 
-def become(program: str) -> None:
+def execute(program: str) -> None:
     os.execv(program, [program])
 
 
-def ask_signal(pid: int) -> None:
+def send_signal(pid: int) -> None:
     os.kill(pid, 0)
 
 
@@ -89,14 +90,14 @@ def raise_limit(_: str) -> None:
 
 def outlive_parent(_: str) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(1, 0, 0, 0, 0) != 0:
+    if libc.prctl(1, 0, 0, 0, 0) != 0:  # clears PR_SET_PDEATHSIG
         raise OSError(ctypes.get_errno(), "prctl")
 
 
 def threads(count: int) -> None:
     threading.stack_size(64 << 10)
     for _ in range(count):
-        threading.Thread(target=time.sleep, args=(_LIVES_SECONDS,), daemon=True).start()
+        threading.Thread(target=time.sleep, args=(_THREAD_LIFETIME_SECONDS,), daemon=True).start()
 
 
 def allocate(size_bytes: int) -> None:
@@ -109,10 +110,10 @@ def hold(size_bytes: int) -> None:
     signal.pause()
 
 
-def fill(piece_bytes: int) -> None:
-    """Files without end."""
+def fill(file_bytes: int) -> None:
+    """Writes files until it is stopped."""
     for count in range(1_000_000):
-        Path(f"piece-{count}").write_bytes(bytes(piece_bytes))
+        Path(f"file-{count}").write_bytes(bytes(file_bytes))
 
 
 def sleep(_: str) -> None:
@@ -133,11 +134,11 @@ def outcome(name: str, argument: Any) -> str:
 
 
 def main() -> None:
-    follow_parent(os.getppid())
+    die_with_parent(os.getppid())
     request, plan = MediaRequest.from_json(sys.stdin.read()), json.loads(sys.argv[1])
-    confine(request)
-    tried = [[name, argument, outcome(name, argument)] for name, argument in plan]
-    print(json.dumps({"result": {"tried": tried}}), file=stdout, flush=True)
+    confine(request, layers=json.loads(sys.argv[2]) if len(sys.argv) > 2 else LAYERS)
+    outcomes = {f"{name} {argument}": outcome(name, argument) for name, argument in plan}
+    (request.out_folder / "outcomes.json").write_text(json.dumps(outcomes))
     os._exit(0)
 
 

@@ -1,4 +1,4 @@
-"""Clips for all tests of a session, and the stage over one of them."""
+"""The analysis of one clip, in the process of the test."""
 
 import io
 from collections.abc import Callable
@@ -14,14 +14,9 @@ from clipzy_worker.sandbox.request import MediaRequest
 Analyse = Callable[[Path], dict[str, Any]]
 
 
-@pytest.fixture(scope="session")
-def clips_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("clips")
-
-
 @pytest.fixture
 def analyse(tmp_path: Path) -> Analyse:
-    """Runs the stage in this process: what it finds does not depend on where it runs, and starting one takes time."""
+    """Runs the analysis in this process: its result is the same as in a media process, which takes time to start."""
 
     def run(path: Path) -> dict[str, Any]:
         request = MediaRequest(path, path.suffix[1:], tmp_path)
