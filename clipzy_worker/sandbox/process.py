@@ -1,6 +1,6 @@
 """The parent's side of a media process: start it, follow it, end it. Imports no media library.
 
-The child may be taken over by the file it reads, so nothing it says is trusted further than its form.
+The child may be taken over by the file that it reads, so its messages are trusted for nothing beyond their schema.
 """
 
 import contextlib
@@ -11,12 +11,13 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Self
 
 from clipzy_storage.errors import StorageFull, StorageUnavailable
+from clipzy_storage.models.analysis import Analysis
 from clipzy_worker.errors import InvalidMedia, MediaCrashed
 from clipzy_worker.sandbox.output_checks import OutputChecks, check_artifacts, output_excess
-from clipzy_worker.sandbox.protocol import OUT_OF_SPACE, SOURCE_LOST, Messages, ProtocolError, printable
+from clipzy_worker.sandbox.protocol import OUT_OF_SPACE, SOURCE_LOST, MessageReader, ProtocolError, printable
 from clipzy_worker.sandbox.request import MediaLimits, MediaRequest
 
 __all__ = ["MediaLimits", "MediaProcess", "MediaRequest"]
@@ -47,7 +48,7 @@ class MediaProcess:
         self._request = request
         # -I: neither PYTHON* variables nor files that lie in the working directory decide what is imported.
         self._command = command or (sys.executable, "-I", "-m", "clipzy_worker.analysis", str(os.getpid()))
-        self._messages = Messages()
+        self._messages = MessageReader()
         self._stderr = bytearray()
         self._broken: str | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -89,7 +90,7 @@ class MediaProcess:
         It yields also when nothing new came, so that the caller can look at its clock, and break or raise.
         """
         process = self._running()
-        gauges = OutputChecks(process.pid, self._request.out_folder, self._request.limits)
+        checks = OutputChecks(process.pid, self._request.out_folder, self._request.limits)
         with selectors.DefaultSelector() as selector:
             for stream in (process.stdout, process.stderr):
                 selector.register(_pipe(stream), selectors.EVENT_READ)
@@ -100,17 +101,17 @@ class MediaProcess:
                     self._read(key, selector)
                 if exited and not ready:
                     return  # whatever may still hold the pipes open is not the child, and will be killed
-                self._broken = self._broken or gauges.excess()
+                self._broken = self._broken or checks.excess()
                 yield self._messages.fraction
 
-    def result(self) -> dict[str, Any]:
-        """What was found. To be asked when ``updates`` has ended: a child that still runs is killed.
+    def result(self) -> Analysis:
+        """The result. Call it when ``updates`` has ended: a child that still runs is killed.
 
         Raises:
             InvalidMedia: the file is at fault; the text says how, for its owner.
-            StorageFull: there was no room in the out folder.
-            StorageUnavailable: the file could not be opened or read, whatever is in it.
-            MediaCrashed: the child died, ran into a limit, or did not keep to the protocol.
+            StorageFull: the output directory has no free space.
+            StorageUnavailable: the file could not be opened or read, whatever its content.
+            MediaCrashed: the child died, exceeded a limit, or violated the protocol.
         """
         status = self._reap()
         if self._messages.invalid_media is not None:
@@ -128,9 +129,9 @@ class MediaProcess:
         if excess := output_excess(self._request.out_folder, self._request.limits):
             raise MediaCrashed(f"The media process {excess}.")
         try:
-            check_artifacts(self._messages.result, self._request.out_folder)
+            check_artifacts(self._messages.result.artifacts, self._request.out_folder)
         except ValueError as error:
-            raise MediaCrashed(f"The media process named {error}.") from error
+            raise MediaCrashed(f"The media process listed {error}.") from error
         return self._messages.result
 
     def _start(self) -> None:
