@@ -70,8 +70,8 @@ def _analysed(folder: Path) -> str:
     with MediaProcess(MediaRequest(film, "mp4", folder, sandbox=Settings.from_env().sandbox)) as media:
         for _ in media.updates():
             pass
-        source = media.result()["source"]
-    return f"{source['video_codec']} read"
+        source = media.result().source
+    return f"{source.video_codec} read"
 
 
 def _sandbox() -> str:

@@ -1,4 +1,4 @@
-"""The stages of a job in order, and its progress over them. All run in one media process, since they share one decode."""
+"""The stages of a job in order, and its progress. All run in one media process, since they share one decode pass."""
 
 from dataclasses import dataclass
 

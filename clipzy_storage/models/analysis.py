@@ -6,7 +6,7 @@ from clipzy_storage.models.style_dna import MeasuredStyle
 
 
 class ArtifactFile(Part):
-    """An artifact before it is uploaded: ``file`` is its name in the output directory, with ``/`` in it at most once."""
+    """An artifact before it is uploaded. ``file`` is its path in the output directory, at most one directory deep."""
 
     file: str
     kind: ArtifactKind
@@ -25,6 +25,6 @@ class Analysis(Part):
     color: Color | None = None
     style: MeasuredStyle | None = None
     artifacts: list[ArtifactFile]
-    warnings: list[str] = []
+    warnings: list[str]
     timings: dict[str, float]
     """Wall-clock seconds of each stage and of its parts."""

@@ -89,7 +89,9 @@ class Output(Part):
     )
     source: Source
     shots: list[Shot]
-    audio: Audio | None = Field(default=None, description="Null without an audio track, or if audio analysis was not requested.")
+    audio: Audio | None = Field(
+        default=None, description="Null without an audio track, or if audio analysis was not requested."
+    )
     motion: Motion | None = None
     color: Color | None = None
     style: StyleDna | None = None

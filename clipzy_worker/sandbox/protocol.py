@@ -1,6 +1,6 @@
-"""The messages of a media process to its parent, one JSON object a line: written by ``Report``, read by ``MessageReader``.
+"""The messages of a media process to its parent, one JSON object a line. Imports no media library.
 
-Imports no media library.
+The child writes them with ``Report``, the parent reads them with ``MessageReader``.
 """
 
 import time
