@@ -15,7 +15,7 @@ from clipzy_worker.sandbox.protocol import OUT_OF_MEMORY, OUT_OF_SPACE, SOURCE_L
 from clipzy_worker.sandbox.request import MediaLimits, MediaRequest
 
 _STATUS_CRASHED = 1
-_FILE_TOO_LARGE = "wrote a file larger than allowed"
+_FILE_TOO_LARGE = "wrote too large a file"
 # The allocation that failed may have been for one frame of the largest size.
 _LARGEST_ALLOCATION_RATIO = 1 / 16
 

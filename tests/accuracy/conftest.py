@@ -1,5 +1,5 @@
-"""What is measured is held against the truth: with the same fixtures as the rest of the media tests."""
+"""Measurements against the truth, with the fixture of the analysis tests."""
 
-from tests.sandbox.conftest import analyse
+from tests.analysis.conftest import analyse
 
 __all__ = ["analyse"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.sandbox.conftest import Analyse
+from tests.analysis.conftest import Analyse
 from tests.support.media import camera_moves
 from tests.support.media.camera_moves import Film, pan, shake, steady, still, tilt, write, zoom
 

@@ -9,7 +9,7 @@ import pytest
 
 from clipzy_worker.analysers.motion.motion import MAX_VALUES, FlowCurve
 from tests.accuracy.test_camera import FOOTAGE
-from tests.sandbox.conftest import Analyse
+from tests.analysis.conftest import Analyse
 from tests.support.media import clips
 from tests.support.media.camera_moves import (
     Film,

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.sandbox.conftest import Analyse
+from tests.analysis.conftest import Analyse
 from tests.support.media import clips
 
 BARS = "smptehdbars=size=320x180:rate=25,trim=duration=2"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from clipzy_worker.analysers.base import Pixels
-from tests.sandbox.conftest import Analyse
+from tests.analysis.conftest import Analyse
 from tests.support.media import clips
 
 

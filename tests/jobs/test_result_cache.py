@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from clipzy_storage.redis_client import RedisDatabase
 from clipzy_storage import keys
 from clipzy_storage.backends.base import put_bytes, put_json, read_bytes
 from clipzy_storage.backends.local.storage import LocalStorage
@@ -19,8 +18,11 @@ from clipzy_storage.jobs import durable_records, result_cache
 from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.maintenance.recovery import Recovery
+from clipzy_storage.models.analysis import Analysis, ArtifactFile
+from clipzy_storage.models.output import VideoFacts
 from clipzy_storage.models.records import EVERYONE, ErrorCode, Status
 from clipzy_storage.models.result_cache_key import result_cache_key
+from clipzy_storage.redis_client import RedisDatabase
 from clipzy_worker.processing import analyse as processing_analyse
 from clipzy_worker.processing import attempt
 from clipzy_worker.processing.context import WorkerContext
@@ -29,7 +31,6 @@ from clipzy_worker.processing.scratch import OUT
 from tests.support.finished_jobs import FOOTAGE, PICTURES, accepted, completed, files_of, found_in, result_of
 from tests.support.records import new_job
 
-UPLOAD = {"filename", "size_bytes", "sha256"}  # what is known of footage before it is analysed
 DEFAULTS = {"sprites": True, "shots": {"sensitivity": 3}, "analyses": ["style", "color", "motion", "audio", "audio"]}
 
 
@@ -174,17 +175,19 @@ def test_what_was_copied_in_vain_does_not_stand_in_the_way(
     source = put_bytes(storage, keys.upload(keys.new_id("vid"), "mp4"), b"footage", content_type="video/mp4")
     job = accepted(jobs, storage, source_key=source.key, source_size_bytes=source.size_bytes)
 
-    def analyse(_settings: object, _job: object, _source: object, folder: Path, **_: object) -> dict[str, Any]:
+    def analyse(_settings: object, _job: object, _source: object, folder: Path, **_: object) -> Analysis:
         for name, data in PICTURES.items():
             path = folder / OUT / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
-        about = {"kind": "poster", "content_type": "image/jpeg"}
         found = {name: found_there[name] for name in ("shots", "timings", "warnings")}
-        return found | {
-            "source": {name: value for name, value in found_there["source"].items() if name not in UPLOAD},
-            "artifacts": [about | {"file": name} for name in PICTURES],
-        }
+        return Analysis.model_validate(
+            found
+            | {
+                "source": {name: found_there["source"][name] for name in VideoFacts.model_fields},
+                "artifacts": [ArtifactFile(file=name, kind="poster", content_type="image/jpeg") for name in PICTURES],
+            }
+        )
 
     found_there = json.loads(read_bytes(storage, keys.result_index(first.job_id)))
     monkeypatch.setattr(processing_analyse, "run_stages", analyse)

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from clipzy_storage.models.analysis import Analysis
 from clipzy_worker.errors import MediaCrashed
 from clipzy_worker.sandbox import readiness, seccomp
 from clipzy_worker.sandbox.process import MediaLimits, MediaProcess, MediaRequest
@@ -24,7 +25,7 @@ from tests.support.media import clips
 from tests.support.mount_namespaces import STRANGER_ID, need_users
 from tests.support.requirements import missing
 
-PRISONER = Path(__file__).parents[1].joinpath("hostile", "prisoner.py").read_text()
+PRISONER = Path(__file__).parents[1].joinpath("support", "hostile", "sandbox_escape.py").read_text()
 Plan = list[tuple[str, Any]]
 
 
@@ -79,7 +80,7 @@ def tried(request: MediaRequest, plan: Plan, *, script: str = PRISONER) -> dict[
     with MediaProcess(request, command=command) as media:
         for _fraction in media.updates():
             pass
-        return {f"{name} {argument}": answer for name, argument, answer in media.result()["tried"]}
+        return {f"{name} {argument}": answer for name, argument, answer in map(json.loads, media.result().warnings)}
 
 
 @pytest.fixture
@@ -150,9 +151,9 @@ def test_its_own_work_is_possible(request_: MediaRequest) -> None:
     ("attempt", "limits", "reason"),
     [
         (("spin", ""), MediaLimits(cpu_seconds=1), "ran out of CPU time"),
-        (("hold", 600 << 20), MediaLimits(resident_bytes=300 << 20), "used more memory than it may"),
-        (("fill", 1 << 20), MediaLimits(output_bytes=20 << 20), "wrote more than it may"),
-        (("fill", 0), MediaLimits(output_files=500), "wrote more files than it may"),
+        (("hold", 600 << 20), MediaLimits(resident_bytes=300 << 20), "used more memory than allowed"),
+        (("fill", 1 << 20), MediaLimits(output_bytes=20 << 20), "wrote more bytes than allowed"),
+        (("fill", 0), MediaLimits(output_files=500), "wrote more files than allowed"),
         (("become", "/bin/true"), MediaLimits(), None),
         (("allocate", 8 << 30), MediaLimits(), None),
         (("raise_limit", ""), MediaLimits(), None),
@@ -211,7 +212,10 @@ def test_an_ordinary_user_has_the_walls_too() -> None:
 
         # Then all is refused, threads without number as well: here they are counted for this process alone
         assert ended.returncode == 0, ended.stderr
-        assert all(answer.startswith("refused") for *_, answer in json.loads(ended.stdout)["result"]["tried"])
+        assert all(
+            answer.startswith("refused")
+            for *_, answer in map(json.loads, json.loads(ended.stdout)["result"]["warnings"])
+        )
         assert canary.calls == []
 
 
@@ -228,7 +232,10 @@ def test_without_namespaces_the_other_walls_keep_the_network_out() -> None:
 
         # Then it cannot
         assert ended.returncode == 0, ended.stderr
-        assert all(answer.startswith("refused") for *_, answer in json.loads(ended.stdout)["result"]["tried"])
+        assert all(
+            answer.startswith("refused")
+            for *_, answer in map(json.loads, json.loads(ended.stdout)["result"]["warnings"])
+        )
         assert canary.calls == []
 
 
@@ -241,7 +248,7 @@ def test_footage_is_analysed_in_every_mode(mode: Any, tmp_path: Path, clips_fold
             pass
 
         # Then it is, and the library has had nothing to complain of
-        assert len(media.result()["shots"]) == 3
+        assert len(media.result().shots) == 3
         assert media.stderr_tail == ""
 
 
@@ -256,7 +263,7 @@ def test_a_wall_that_is_required_and_cannot_be_had_stops_the_process(tmp_path: P
     )
 
     # When it is required, Then the process refuses; When it is not, Then it works
-    def result(request: MediaRequest) -> dict[str, Any]:
+    def result(request: MediaRequest) -> Analysis:
         with MediaProcess(request, command=(sys.executable, "-I", "-c", lacking)) as media:
             for _fraction in media.updates():
                 pass
@@ -264,7 +271,7 @@ def test_a_wall_that_is_required_and_cannot_be_had_stops_the_process(tmp_path: P
 
     with pytest.raises(MediaCrashed, match="could not be enclosed: network: Operation not permitted"):
         result(request)
-    assert result(replace(request, sandbox="best-effort"))["shots"]
+    assert result(replace(request, sandbox="best-effort")).shots
 
 
 # Of arm64 everywhere; those of x86-64 come only with its own headers.

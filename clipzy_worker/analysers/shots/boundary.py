@@ -25,7 +25,7 @@ class Boundary:
 
 
 class Detector(Protocol):
-    """Finds one kind of boundary, at most ``shots.LAG_SECONDS`` after it unless ``undecided_since`` says otherwise."""
+    """Finds one kind of boundary, at most ``shots.LAG_SECONDS`` after it unless ``undecided_since`` is set."""
 
     @property
     def undecided_since(self) -> float | None:

@@ -27,8 +27,7 @@ from clipzy_worker.analysis.run import analyse  # noqa: E402 - as the real one: 
 
 def outcome(path: Path) -> str:
     try:
-        result = analyse(replace(request, source=path), Report(io.BytesIO()))
-        json.dumps(result, allow_nan=False)
+        Report(io.BytesIO()).result(analyse(replace(request, source=path), Report(io.BytesIO())))
         return "analysed"
     except InvalidMedia as error:
         return f"refused: {error}"
@@ -43,4 +42,6 @@ with Path("outcomes.jsonl").open("a") as outcomes:
         print(json.dumps([name, None]), file=outcomes, flush=True)
         print(json.dumps([name, outcome(request.source / name)]), file=outcomes, flush=True)
 
-print(json.dumps({"result": {}}), file=stdout, flush=True)
+source = {"duration_seconds": 0, "width": 1, "height": 1, "frame_rate": None, "video_codec": "", "audio_codec": None}
+result = {"source": source, "shots": [], "artifacts": [], "warnings": [], "timings": {}}
+print(json.dumps({"result": result}), file=stdout, flush=True)
