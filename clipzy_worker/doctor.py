@@ -69,7 +69,7 @@ def _analysed_codec(directory: Path) -> str:
     with MediaProcess(MediaRequest(video, "mp4", directory, sandbox=settings_from_env().sandbox)) as media:
         for _ in media.updates():
             pass
-        return str(media.result()["source"]["video_codec"])
+        return str(media.result().source.video_codec)
 
 
 def _sandbox() -> str:

@@ -1,4 +1,4 @@
-"""What is measured in the footage, as ``output.json`` shows it. How, unit by unit: ``docs/pipeline.md``."""
+"""What is measured in a video, as ``output.json`` shows it. ``docs/pipeline.md`` defines each measure."""
 
 from typing import Annotated, Literal
 
@@ -9,15 +9,19 @@ Percent = Annotated[float, Field(ge=0, le=100)]
 Balance = Annotated[float, Field(ge=-100, le=100)]
 Ratio = Annotated[float, Field(ge=0, le=1)]
 
+Band = Literal["bass", "mid", "treble"]
+Movement = Literal["static", "pan", "tilt", "zoom", "handheld"]
+Direction = Literal["left", "right", "up", "down", "in", "out"]
+
 
 class Part(BaseModel):
-    """A piece of the document: nothing in it but what is named, nothing changed afterwards."""
+    """A part of the document: immutable, without unknown fields and with finite numbers only."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class Span(Part):
-    """A stretch of the film."""
+    """A section of the video."""
 
     start_seconds: Seconds
     end_seconds: Seconds
@@ -26,55 +30,55 @@ class Span(Part):
 class Beat(Part):
     time_seconds: Seconds
     confidence: Ratio
-    band: Literal["bass", "mid", "treble"]
-    """Where the strongest onset of the beat lies: below 150 Hz, to 2 kHz, above."""
+    band: Band
+    """The band of the strongest onset at the beat: below 150 Hz, from 150 Hz to 2 kHz, or above 2 kHz."""
 
 
 class Audio(Part):
-    """The sound of the first audio track; loudness by ITU-R BS.1770 and EBU R 128."""
+    """The first audio track that can be decoded; loudness by ITU-R BS.1770 and EBU R 128."""
 
     channels: int = Field(ge=1)
     sample_rate_hz: int = Field(ge=1)
     integrated_lufs: float | None
-    """Loudness of the whole; null where all of it is below the gate of -70 LUFS."""
+    """Loudness of the whole track; null if all of it is below the gate of -70 LUFS."""
     loudness_range_lu: float | None
     true_peak_dbtp: float | None
-    """Null where there is nothing but digital silence."""
+    """Null if there is only digital silence."""
     max_momentary_lufs: float | None
     max_short_term_lufs: float | None
     tempo_bpm: float | None = Field(ge=30, le=300)
-    """Null where there is no steady pulse."""
+    """Null if there is no steady pulse."""
     beats: list[Beat]
     silences: list[Span]
     speech: list[Span]
-    """Stretches in which somebody speaks, by a voice detector."""
+    """Sections with speech, by voice activity detection."""
     speech_ratio: Ratio
-    """Share of the sound's time with speech."""
+    """Share of the audio's duration that contains speech."""
     bass_percent: Percent | None
-    """Energy below 150 Hz, of the whole."""
+    """Share of the energy that lies below 150 Hz."""
 
 
 class Camera(Part):
-    """How the camera moves during most of a shot."""
+    """The camera movement that takes most of a shot."""
 
-    movement: Literal["static", "pan", "tilt", "zoom", "handheld"]
-    direction: Literal["left", "right", "up", "down", "in", "out"] | None
-    """Where the camera turns to, or zooms; null where it does neither."""
+    movement: Movement
+    direction: Direction | None
+    """Direction of the pan, tilt or zoom; null for static and handheld."""
     speed_percent_per_second: float = Field(ge=0)
-    """Of the picture's width for a pan, its height for a tilt, its scale for a zoom; 0 for static and handheld."""
+    """Of the frame's width for a pan, its height for a tilt, its scale for a zoom; 0 for static and handheld."""
 
 
 class ShotMotion(Part):
     intensity: Percent
     camera: Camera | None
-    """Null where too little can be followed to say."""
+    """Null if too few points could be tracked."""
 
 
 class Motion(Part):
     intensity: Percent
-    """Mean optical flow, normalised by the picture's size and by time."""
+    """Mean optical flow, normalised by frame size and time."""
     zoom_percent: Percent
-    """Share of time during which the camera zooms."""
+    """Share of the duration during which the camera zooms."""
 
 
 class DominantColor(Part):
@@ -83,7 +87,7 @@ class DominantColor(Part):
 
 
 class ColorGrade(Part):
-    """0 is ordinary footage."""
+    """0 is the average of ordinary video."""
 
     temperature: Balance
     tint: Balance
@@ -94,14 +98,14 @@ class ColorGrade(Part):
 
 
 class Grade(ColorGrade):
-    """The look of a stretch of film, without its black bars."""
+    """Colour statistics of a shot, without black bars."""
 
     brightness: Percent
     dominant: list[DominantColor]
 
 
 class Letterbox(Part):
-    """Black bars, in pixels of the shown picture; the film's own shape is what is left."""
+    """Black bars, in pixels of the displayed frame; the active area is what is left."""
 
     top: int = Field(ge=0)
     bottom: int = Field(ge=0)
@@ -110,7 +114,7 @@ class Letterbox(Part):
 
 
 class Color(Grade):
-    """The look of the whole film."""
+    """Colour statistics of the whole video."""
 
     letterbox: Letterbox | None
-    """Null where the picture fills the frame."""
+    """Null if there are no black bars."""

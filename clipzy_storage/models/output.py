@@ -1,6 +1,6 @@
-"""`output.json`: what a finished job says of its footage. Its JSON Schema is published in ``docs/``.
+"""``output.json``, the result of a completed job. Its JSON Schema is published in ``docs/``.
 
-It may grow; a name once here stays. Links are never stored in it, since they die.
+Fields may be added and are never renamed or removed. No link is stored in it, since links expire.
 """
 
 import json
@@ -14,20 +14,26 @@ from clipzy_storage.errors import Damaged
 from clipzy_storage.models.measurements import Audio, Color, Grade, Motion, Part, Seconds, ShotMotion
 from clipzy_storage.models.style_dna import StyleDna
 
-PIPELINE_VERSION = "1"  # to be raised whenever the same footage and options may have another result than before
+# Must be raised with every change after which the same video and config may have another result.
+PIPELINE_VERSION = "1"
+
+Transition = Literal["start", "cut", "fade", "dissolve"]
 
 ArtifactKind = Literal[
     "poster", "thumbnail", "sprite", "sprite_map", "contact_sheet", "waveform", "waveform_picture", "curves"
 ]
 
 
-class Source(Part):
-    """Facts about the upload. Width and height are as displayed: rotation and pixel shape applied."""
-
+class _Upload(Part):
     filename: str
     container: Literal["mp4", "mov", "avi", "mkv", "webm"]
     size_bytes: int = Field(ge=1)
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
+
+
+class VideoFacts(Part):
+    """What demuxing and decoding show of the upload."""
+
     duration_seconds: Seconds
     width: int = Field(ge=1)
     height: int = Field(ge=1)
@@ -36,20 +42,25 @@ class Source(Part):
     audio_codec: str | None
 
 
+# Fields are written in the order of the base classes, the last one first.
+class Source(VideoFacts, _Upload):
+    """Facts about the upload. Width and height are as displayed: rotation and pixel aspect ratio applied."""
+
+
 class Shot(Part):
-    """From the first frame of one view to the first of the next; ``transition`` is how it begins."""
+    """From its first frame to the first frame of the next shot; ``transition`` is how it begins."""
 
     index: int = Field(ge=0)
     start_seconds: Seconds
     end_seconds: Seconds
-    transition: Literal["start", "cut", "fade", "dissolve"]
-    transition_seconds: Seconds = Field(default=0, description="How long the fade or dissolve takes; 0 for a cut.")
+    transition: Transition
+    transition_seconds: Seconds = Field(default=0, description="Duration of the fade or dissolve; 0 for a cut.")
     motion: ShotMotion | None = None
     color: Grade | None = None
 
 
 class Artifact(Part):
-    """One file that the job wrote."""
+    """One file that the job has written."""
 
     name: str
     key: str
@@ -57,8 +68,8 @@ class Artifact(Part):
     content_type: str
     size_bytes: int = Field(ge=0)
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
-    shot: int | None = Field(default=None, description="The shot that a thumbnail shows.")
-    time_seconds: Seconds | None = Field(default=None, description="The moment that a thumbnail shows.")
+    shot: int | None = Field(default=None, description="The shot that the thumbnail shows.")
+    time_seconds: Seconds | None = Field(default=None, description="The time of the frame that the thumbnail shows.")
 
 
 class Output(Part):
@@ -70,22 +81,24 @@ class Output(Part):
     attempt: int = Field(ge=1)
     created_at: str
     pipeline_version: str = Field(
-        default=PIPELINE_VERSION, description="Results of the same version, footage and options are the same."
+        default=PIPELINE_VERSION, description="The same version, video and config have the same result."
     )
     reused_from: str | None = Field(
         default=None,
-        description="The job that analysed the footage, whose timings these are; null: this one.",
+        description="The job that analysed the video and whose timings these are; null if it was this one.",
     )
     source: Source
     shots: list[Shot]
-    audio: Audio | None = Field(default=None, description="Null without an audio track, or where it was not asked for.")
+    audio: Audio | None = Field(
+        default=None, description="Null without an audio track, or if audio analysis was not requested."
+    )
     motion: Motion | None = None
     color: Color | None = None
     style: StyleDna | None = None
     clips: list[dict[str, Any]] = Field(default=[])
     artifacts: list[Artifact]
-    warnings: list[str] = Field(default=[], description="What was odd about the file, for its owner.")
-    timings: dict[str, float] = Field(description="Seconds each stage took, and each part of it.")
+    warnings: list[str] = Field(default=[], description="Irregularities of the file, in words for its owner.")
+    timings: dict[str, float] = Field(description="Wall-clock seconds of each stage and of its parts.")
 
     def to_json(self) -> bytes:
         return (self.model_dump_json(indent=1) + "\n").encode()

@@ -1,10 +1,10 @@
-"""Style DNA 1.0: how a video looks, sounds and moves. How each number is measured: ``docs/style-dna.md``."""
+"""Style DNA 1.0: the look, sound and motion of a video. ``docs/style-dna.md`` defines each field."""
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field
 
-from clipzy_storage.models.measurements import ColorGrade, Part, Percent, Ratio
+from clipzy_storage.models.measurements import Band, ColorGrade, Part, Percent, Ratio
 
 
 class AudioStyle(Part):
@@ -22,12 +22,10 @@ class TransitionStyle(Part):
 class DetectedBeat(Part):
     timestamp_ms: int = Field(ge=0)
     confidence: Ratio
-    frequency: Literal["bass", "mid", "treble"]
+    frequency: Band
 
 
-class StyleDna(Part):
-    """A field that cannot be measured honestly is null."""
-
+class _Style(Part):
     version: Literal["1.0"] = "1.0"
     color_grade: ColorGrade | None
     aspect_ratio: str = Field(pattern=r"^[1-9][0-9]*:[1-9][0-9]*$")
@@ -42,5 +40,20 @@ class StyleDna(Part):
     tempo_bpm: float | None = Field(ge=30, le=300)
     beat_sync: Ratio | None
     source_duration_seconds: float = Field(gt=0)
+
+
+class MeasuredStyle(_Style):
+    """What follows from the measurements: all of Style DNA but ``created_at``, which is the job's."""
+
+    extraction_confidence: Ratio
+
+
+class StyleDna(_Style):
+    """A field that cannot be measured reliably is null."""
+
     created_at: str
     extraction_confidence: Ratio
+
+    @classmethod
+    def of(cls, measured: MeasuredStyle, *, created_at: str) -> Self:
+        return cls(created_at=created_at, **dict(measured))

@@ -1,4 +1,4 @@
-"""What analysers hear and what they promise."""
+"""The input of analysers and their interfaces."""
 
 import math
 from collections.abc import Callable
@@ -14,19 +14,22 @@ Pixels = NDArray[np.uint8]
 Signature = NDArray[np.float32]
 Samples = NDArray[np.float32]
 
-SAMPLE_RATE_HZ = 16_000  # of the sound that listeners hear
+SAMPLE_RATE_HZ = 16_000
+"""Of the mono mix that is passed to ``MonoAnalyser``."""
 
-_GLIMPSE_SIZE = (16, 9)
+_SIGNATURE_SIZE = (16, 9)
 _SMALL_PIXELS = 160 * 90
+_BLANK_SPREAD = 8
+_BLACK_MEAN, _WHITE_MEAN = 28, 227
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture of the film, made small for measuring, upright and with square pixels; levels are 0 to 255.
+    """One frame of the video, scaled down for analysis, upright and with square pixels; levels are 0 to 255.
 
-    ``pixels`` is BGR, about 320x180; ``small`` the same at about 160x90. ``mean`` and ``spread`` (standard deviation)
-    are of its brightness. ``show`` paints the full picture at a width and height. A key picture is coded without
-    any other.
+    ``pixels`` is BGR, about 320x180; ``small`` is the same at about 160x90. ``mean`` and ``spread`` (standard
+    deviation) are those of its luma. ``show`` scales the decoded frame to a width and height. A key frame is encoded
+    independently of all others.
     """
 
     index: int
@@ -51,8 +54,10 @@ class Frame:
 
     @cached_property
     def signature(self) -> Signature:
-        """The picture in 432 numbers, in which noise and small motion vanish."""
-        return np.asarray(cv2.resize(self.small, _GLIMPSE_SIZE, interpolation=cv2.INTER_AREA), dtype=np.float32).ravel()
+        """The frame at 16x9 pixels, 432 values: insensitive to noise and small motion."""
+        return np.asarray(
+            cv2.resize(self.small, _SIGNATURE_SIZE, interpolation=cv2.INTER_AREA), dtype=np.float32
+        ).ravel()
 
     @property
     def mean(self) -> float:
@@ -65,7 +70,7 @@ class Frame:
     @property
     def is_blank(self) -> bool:
         """Nearly all black or all white, as in the middle of a fade."""
-        return self.spread < 8 and (self.mean < 28 or self.mean > 227)
+        return self.spread < _BLANK_SPREAD and (self.mean < _BLACK_MEAN or self.mean > _WHITE_MEAN)
 
     @cached_property
     def _levels(self) -> tuple[float, float]:
@@ -73,42 +78,41 @@ class Frame:
         return float(mean[0, 0]), float(spread[0, 0])
 
 
-class FrameAnalyser(Protocol):
-    """Watches every frame in order, then the end. Memory must not grow with the number of frames."""
-
-    def process(self, frame: Frame) -> None: ...
-
-    def finish(self, end_seconds: float) -> None:
-        """There are no more frames; the last one ends at ``end_seconds``."""
-
-
 @dataclass(frozen=True)
-class Block:
-    """A piece of the sound, mixed to one channel: float32 from -1 to 1, at ``SAMPLE_RATE_HZ``.
+class MonoBlock:
+    """Some audio, mixed to one channel: float32 from -1 to 1, at ``SAMPLE_RATE_HZ``.
 
-    ``seconds`` is when its first sample sounds, on the clock of the pictures, and may lie before 0.
+    ``seconds`` is the time of its first sample on the timeline of the video, and may be negative.
     """
 
     seconds: float
     samples: Samples
 
 
-class MonoAnalyser(Protocol):
-    """Hears all of the sound in order, in blocks of any length, then the end. Memory as for an ``FrameAnalyser``,
-    but for a few numbers a second."""
+class FrameAnalyser(Protocol):
+    """Processes every frame in order. Memory must not grow with the number of frames."""
 
-    def process(self, block: Block) -> None: ...
+    def process(self, frame: Frame) -> None: ...
 
     def finish(self, end_seconds: float) -> None:
-        """There is no more sound; the film ends at ``end_seconds``."""
+        """Called after the last frame, which ends at ``end_seconds``; the results are complete then."""
+
+
+class MonoAnalyser(Protocol):
+    """Processes the mono mix in order, in blocks of any length. Memory may grow by a few numbers per second."""
+
+    def process(self, block: MonoBlock) -> None: ...
+
+    def finish(self, end_seconds: float) -> None:
+        """Called after the last block; the video ends at ``end_seconds``."""
 
 
 def reduced_size(width: int, height: int, *, pixels: int) -> tuple[int, int]:
-    """Width and height of about so many pixels in the same shape; not larger, and at least 8 a side."""
+    """Width and height with about this many pixels and the same aspect ratio; not enlarged, and at least 8 a side."""
     scale = min(1.0, (pixels / (width * height)) ** 0.5)
     return max(8, round(width * scale)), max(8, round(height * scale))
 
 
 def distance(one: Signature, other: Signature) -> float:
-    """Root mean square difference of two glimpses, in levels."""
+    """Root mean square difference of two signatures, in levels."""
     return cv2.norm(one, other, cv2.NORM_L2) / math.sqrt(one.size)

@@ -1,13 +1,14 @@
-"""How fast the pictures follow each other, from the times they really have."""
+"""The frame rate, from the timestamps of the frames."""
 
 from fractions import Fraction
 
-_JITTER_SECONDS = Fraction(2, 1000)  # containers that count in milliseconds round every time
-_AGREEMENT = Fraction(1, 1000)
+# Containers with millisecond timestamps round every one.
+_JITTER_SECONDS = Fraction(2, 1000)
+_MAX_DEVIATION_RATIO = Fraction(1, 1000)
 
 
 class FrameRateEstimator:
-    """Collects the times of all frames in a few numbers."""
+    """Takes the time of every frame; memory does not grow."""
 
     def __init__(self) -> None:
         self.frames = 0
@@ -24,12 +25,12 @@ class FrameRateEstimator:
         self.frames += 1
 
     def frame_rate(self, *, declared: Fraction | None, end_seconds: Fraction) -> float:
-        """Frames a second: the declared rate where the times bear it out, else the real average."""
+        """Frames per second: the declared rate if the timestamps confirm it, else the measured average."""
         if self._shortest is None:
             return float(declared or 1 / end_seconds)
         steady = self._longest - self._shortest <= _JITTER_SECONDS
         if not steady:
             return float(self.frames / end_seconds)
         measured = (self.frames - 1) / self._last
-        agrees = declared is not None and abs(declared - measured) <= measured * _AGREEMENT
+        agrees = declared is not None and abs(declared - measured) <= measured * _MAX_DEVIATION_RATIO
         return float(declared if agrees and declared is not None else measured)

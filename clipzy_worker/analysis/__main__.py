@@ -1,31 +1,32 @@
-"""The media process: gives up what it does not need, reads its request from stdin, works, and reports on stdout."""
+"""The media process: confines itself, reads its request from stdin, analyses, and reports on stdout."""
 
 import errno
 import os
 import re
 import sys
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
 from clipzy_storage.errors import StorageUnavailable
+from clipzy_storage.models.analysis import Analysis
 from clipzy_storage.process import die_with_parent
 from clipzy_worker.errors import InvalidMedia
 from clipzy_worker.sandbox.confinement import SandboxUnavailable, confine
 from clipzy_worker.sandbox.protocol import OUT_OF_MEMORY, OUT_OF_SPACE, SOURCE_LOST, Report
 from clipzy_worker.sandbox.request import MediaLimits, MediaRequest
 
-_FAILED = 1
-_TOO_LARGE_A_FILE = "wrote too large a file"
-# An allocation that failed may have been one picture of the largest.
-_LARGEST_ALLOCATION = 1 / 16
+_STATUS_CRASHED = 1
+_FILE_TOO_LARGE = "wrote too large a file"
+# The allocation that failed may have been for one frame of the largest size.
+_LARGEST_ALLOCATION_RATIO = 1 / 16
 
 
 class OutOfMemory(Exception):
-    """This process came to the end of its memory, whatever it says of the file: it may have found no room for it."""
+    """This process has run out of memory, so its verdict on the file may be wrong."""
 
 
 class Outdated(Exception):
-    """The media libraries are too old to be used; the text says which."""
+    """A media library is too old to be safe; the text names it."""
 
 
 def main() -> int:
@@ -39,23 +40,23 @@ def main() -> int:
         report.invalid_media(str(error))
         return 0
     except Exception as error:
-        reason = _spoken(error)
+        reason = _crash_reason(error)
         if reason is None:
             raise
         report.crashed(reason)
-        return _FAILED
+        return _STATUS_CRASHED
     return 0
 
 
-def _own_stdout() -> Any:
-    """The pipe to the parent, for messages alone: whatever libraries print goes to stderr."""
+def _own_stdout() -> BinaryIO:
+    """The pipe to the parent, for messages alone: what libraries print is redirected to stderr."""
     stream = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     return stream
 
 
-def _run(request: MediaRequest, report: Report) -> dict[str, Any]:
-    # Imported here: the media libraries load only after the process has been confined.
+def _run(request: MediaRequest, report: Report) -> Analysis:
+    # Imported here: the media libraries are loaded only after the process has been confined.
     from clipzy_worker.analysis.run import analyse
     from clipzy_worker.decode.probe import outdated_library
 
@@ -64,13 +65,13 @@ def _run(request: MediaRequest, report: Report) -> dict[str, Any]:
     try:
         return analyse(request, report)
     finally:
-        # Decoders take want of memory for damage, in threads of theirs where no error comes out.
+        # Decoders report a lack of memory as damage, from threads whose errors are not visible here.
         if _memory_was_short(request.limits):
             raise OutOfMemory
 
 
-def _spoken(error: Exception) -> str | None:
-    """How a crash is told to the parent; ``None`` where nobody has foreseen it."""
+def _crash_reason(error: Exception) -> str | None:
+    """What is reported to the parent; ``None`` for an unexpected error."""
     match error:
         case MemoryError() | OutOfMemory():
             return OUT_OF_MEMORY
@@ -81,19 +82,19 @@ def _spoken(error: Exception) -> str | None:
         case Outdated():
             return f"has libraries that are too old: {error}"
         case OSError(errno=errno.EFBIG):
-            return _TOO_LARGE_A_FILE
+            return _FILE_TOO_LARGE
         case OSError(errno=errno.ENOSPC | errno.EDQUOT):
             return OUT_OF_SPACE
     return None
 
 
 def _memory_was_short(limits: MediaLimits) -> bool:
-    """Whether at some time so little address space was left that an allocation may have failed."""
+    """Whether so little address space was left at some time that an allocation may have failed."""
     try:
         peak = re.search(r"VmPeak:\s+(\d+) kB", Path("/proc/self/status").read_text())
     except OSError:
         return False
-    return peak is not None and int(peak[1]) << 10 > limits.memory_bytes * (1 - _LARGEST_ALLOCATION)
+    return peak is not None and int(peak[1]) << 10 > limits.memory_bytes * (1 - _LARGEST_ALLOCATION_RATIO)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""One pass over a file: every picture once, in order, with its time; the sound is heard on the way."""
+"""One demux pass over a file: every frame of the video once, in order, with its time; audio packets on the way."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -11,38 +11,39 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from clipzy_worker.analysis.audio_pass import Sound
+from clipzy_worker.analysis.audio_pass import AudioPass
 from clipzy_worker.decode.source import Source, check_readable, too_long
 from clipzy_worker.errors import InvalidMedia
 from clipzy_worker.sandbox.request import MediaLimits
 
-_FALLBACK_RATE = Fraction(25)
-_MAX_EARLY_PACKETS = 2000  # of sound before the first picture: some 40 s; then the header is believed
+_FALLBACK_FRAME_RATE = Fraction(25)
+# About 40 s of audio before the first frame. Then the header is believed about when the video begins.
+_MAX_EARLY_AUDIO_PACKETS = 2000
 
 
-class Decoding:
-    """Iterates over ``(seconds, frame)``; seconds are exact, begin at 0 and always rise. Packets of the sound that come
-    between are given to ``sound``.
+class DemuxPass:
+    """Iterates over ``(seconds, frame)``; seconds are exact, begin at 0 and always rise. The audio packets in between
+    are passed to ``audio``.
 
-    Damage is skipped where decoding can go on: ``damaged_packets`` and ``cut_short`` say what happened.
-    ``fraction`` says how far it has come, from 0 to 1.
+    Damage is skipped where decoding can go on: ``damaged_packets`` counts it, and ``cut_short`` means that the file
+    could not be read to its end. ``fraction`` is the progress from 0 to 1.
 
     Raises:
-        InvalidMedia: the pictures go on past the longest duration that is allowed.
-        MemoryError: there is not enough of it for the pictures.
-        StorageUnavailable: the file could not be read on.
+        InvalidMedia: the frames go on past the longest duration that is allowed.
+        MemoryError: there is not enough memory for the frames.
+        StorageUnavailable: the file can no longer be read.
     """
 
-    def __init__(self, source: Source, *, limits: MediaLimits, size_bytes: int, sound: Sound | None) -> None:
+    def __init__(self, source: Source, *, limits: MediaLimits, size_bytes: int, audio: AudioPass | None) -> None:
         self._source = source
-        self._sound = sound
+        self._audio = audio
         self._limits = limits
         self._size_bytes = max(size_bytes, 1)
         self._first: Fraction | None = None
         self._early: list[Packet[AudioStream]] = []
         self._last: Fraction | None = None
         self._position_bytes = 0
-        self._step = 1 / Fraction(source.video.guessed_rate or _FALLBACK_RATE)
+        self._step = 1 / Fraction(source.video.guessed_rate or _FALLBACK_FRAME_RATE)
         self.end_seconds = Fraction(0)
         self.damaged_packets = 0
         self.cut_short = False
@@ -50,12 +51,12 @@ class Decoding:
     def __iter__(self) -> Iterator[tuple[Fraction, VideoFrame]]:
         for packet in self._packets():
             for frame in self._decoded(packet):
-                seconds = self._place(frame)
+                seconds = self._time_of(frame)
                 if self.end_seconds > self._limits.max_duration_seconds:
                     raise InvalidMedia(too_long(self._limits))
                 yield seconds, frame
-        if self._sound is not None:
-            self._let_hear(self._sound)
+        if self._audio is not None:
+            self._drain_early_packets(self._audio)
 
     @property
     def fraction(self) -> float:
@@ -67,43 +68,43 @@ class Decoding:
         try:
             for packet in self._source.packets(self._tracks()):
                 self._position_bytes = max(self._position_bytes, packet.pos or 0)
-                if self._sound is None or packet.stream is self._source.video:
+                if self._audio is None or packet.stream is self._source.video:
                     yield cast("Packet[VideoStream]", packet)
-                elif packet.size:  # the empty one at the end is the sound's own business
+                elif packet.size:  # the audio pass flushes its decoder itself
                     self._early.append(cast("Packet[AudioStream]", packet))
-                    self._let_hear(self._sound)
+                    self._drain_early_packets(self._audio)
         except av.error.FFmpegError as error:
             if isinstance(error, OSError):
                 check_readable(self._source.path)
             self.cut_short = True
-            yield None  # so that the decoder gives what it still holds
+            yield None  # flushes the decoder
 
-    def _let_hear(self, sound: Sound) -> None:
-        """Packets wait until it is known when the film begins: with the first picture that can be decoded."""
-        if self._first is None and len(self._early) < _MAX_EARLY_PACKETS:
+    def _drain_early_packets(self, audio: AudioPass) -> None:
+        """Audio packets wait until it is known when the video begins: with the first frame that can be decoded."""
+        if self._first is None and len(self._early) < _MAX_EARLY_AUDIO_PACKETS:
             return
         if self._first is not None:
-            sound.begins_at(self._first)
+            audio.set_origin(self._first)
         for packet in self._early:
-            sound.take(packet)
+            audio.process(packet)
         self._early.clear()
 
     def _tracks(self) -> list[Stream]:
-        return [self._source.video, *([self._sound.stream] if self._sound else [])]
+        return [self._source.video, *([self._audio.stream] if self._audio else [])]
 
     def _decoded(self, packet: "Packet[VideoStream] | None") -> list[VideoFrame]:
         try:
             return self._source.video.codec_context.decode(packet)
         except av.error.EOFError:
-            return []  # the decoder had given all before it was asked for the rest
+            return []  # it was flushed before
         except av.error.FFmpegError as error:
             if isinstance(error, MemoryError):
-                raise  # the picture's size has been checked: the limit of this process is at fault
+                raise  # the frame size has been checked: the limit of this process is at fault
             self.damaged_packets += 1
             return []
 
-    def _place(self, frame: VideoFrame) -> Fraction:
-        """The frame's time; one without a usable stamp follows the last by one step."""
+    def _time_of(self, frame: VideoFrame) -> Fraction:
+        """The frame's time; one without a usable timestamp follows the last by one step."""
         stamp = frame.pts if frame.pts is not None else frame.dts
         at = stamp * Fraction(frame.time_base) if stamp is not None and frame.time_base else None
         if self._last is not None and (at is None or at <= self._last):

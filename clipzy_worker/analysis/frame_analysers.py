@@ -11,17 +11,17 @@ from clipzy_worker.analysers.images.sprites import Sprites
 from clipzy_worker.analysers.images.thumbnails import Thumbnails, thumbnails
 from clipzy_worker.analysers.motion.motion import Motions
 from clipzy_worker.analysers.shots.shots import Shots
-from clipzy_worker.decode.picture import Geometry
+from clipzy_worker.decode.scaling import Geometry
 
-POSTER_SIDE = 1280
+POSTER_MAX_SIDE = 1280
 
 
-class Analysers:
-    """Those that ``config`` asks for; the others are ``None``."""
+class FrameAnalysers:
+    """Those that ``config`` asks for; the others are ``None``. The names of the attributes appear in the timings."""
 
     def __init__(self, config: JobConfig, geometry: Geometry, out_folder: Path) -> None:
         self.shots = Shots(config.shots)
-        self.poster = Poster(geometry.fitted(side=POSTER_SIDE))
+        self.poster = Poster(geometry.fitted(side=POSTER_MAX_SIDE))
         self.thumbnails: Thumbnails | None = thumbnails(
             config.thumbnails,
             shots=self.shots,
@@ -33,5 +33,5 @@ class Analysers:
         self.colors = Colors(self.shots, geometry.shown_size) if "color" in config.analyses else None
 
     def in_order(self) -> Iterator[tuple[str, FrameAnalyser]]:
-        """The shots first: others ask for them."""
+        """Shots first, since others depend on them."""
         yield from ((name, analyser) for name, analyser in vars(self).items() if analyser is not None)

@@ -1,64 +1,86 @@
-"""The stages over one file, in order: the shared decode with all who watch and listen, then what they make of it."""
-
-from typing import Any
+"""The stages over one file, in order: the decode pass that feeds every analyser, then what follows from its results."""
 
 import cv2
 
-from clipzy_worker.analysis.audio_pass import Sound
-from clipzy_worker.analysis.demux import Decoding
-from clipzy_worker.analysis.timings import Clock
-from clipzy_worker.analysis.video_pass import Watch
+from clipzy_storage.models.analysis import Analysis
+from clipzy_storage.models.measurements import Audio
+from clipzy_worker.analysis.audio_pass import AudioPass
+from clipzy_worker.analysis.demux import DemuxPass
+from clipzy_worker.analysis.timings import StageTimer
+from clipzy_worker.analysis.video_pass import VideoPass
 from clipzy_worker.analysis.warnings import is_damaged, warnings_about
 from clipzy_worker.decode.source import Source, open_source, size_bytes_of
+from clipzy_worker.errors import InvalidMedia
 from clipzy_worker.sandbox.protocol import Report
 from clipzy_worker.sandbox.request import MediaRequest
 from clipzy_worker.stages import AUDIO_ANALYSIS, MOTION_ANALYSIS, STYLE_EXTRACTION, VIDEO_ANALYSIS
 from clipzy_worker.style.extract import extract
 
 
-def analyse(request: MediaRequest, report: Report) -> dict[str, Any]:
-    """All that is measured in one file, as ``output.json`` shows it; its artifacts lie in the ``out_folder``.
+def analyse(request: MediaRequest, report: Report) -> Analysis:
+    """All that is measured in one file; its artifacts are written to ``request.out_folder``.
 
     Raises:
-        InvalidMedia: there is no video in it, none that can be decoded, or more of it than is accepted.
-        StorageUnavailable: the file cannot be read, whatever is in it.
-        OSError: an artifact could not be written.
+        InvalidMedia: it has no video track, none that can be decoded, or exceeds the limits.
+        StorageUnavailable: the file cannot be read, whatever its content.
+        OSError: an artifact cannot be written.
     """
     cv2.setNumThreads(1)
-    clock = Clock()
+    timer = StageTimer()
     with open_source(request) as source:
-        sound = _sound(source, request, clock)
-        decoding = Decoding(source, limits=request.limits, size_bytes=size_bytes_of(request.source), sound=sound)
-        watch = Watch(source, request, clock)
-        with clock.charged(VIDEO_ANALYSIS.name, rest_to="decode"):
-            for seconds, decoded in decoding:
-                watch.process(seconds, decoded)
-                report.progress(VIDEO_ANALYSIS, decoding.fraction)
-            watch.finish_shots(float(decoding.end_seconds))
+        audio_pass = _audio_pass(source, request, timer)
+        size_bytes = size_bytes_of(request.source)
+        demux = DemuxPass(source, limits=request.limits, size_bytes=size_bytes, audio=audio_pass)
+        with timer.charged(VIDEO_ANALYSIS.name, rest_to="decode"):
+            video_pass = _decoded(source, demux, request, timer, report)
         report.progress(AUDIO_ANALYSIS, 0.0)
-        audio = _heard(sound, float(decoding.end_seconds), clock)
+        audio = _finished(audio_pass, float(demux.end_seconds), timer)
         report.progress(MOTION_ANALYSIS, 0.0)
-        with clock.charged(MOTION_ANALYSIS.name):
-            watch.finish(float(decoding.end_seconds))
-        result = watch.result(decoding) | {"audio": audio, "warnings": warnings_about(source, decoding, sound)}
-        result["artifacts"] += sound.artifacts if sound else []
-        damaged = is_damaged(decoding, sound)
-    report.progress(STYLE_EXTRACTION, 0.0)
-    if "style" in request.config.analyses:
-        with clock.charged(STYLE_EXTRACTION.name):
-            result["style"] = extract(result, damaged=damaged)
-    return result | {"timings": {name: round(spent, 3) for name, spent in clock.spent.items()}}
+        with timer.charged(MOTION_ANALYSIS.name):
+            video_pass.finish(float(demux.end_seconds))
+        facts, shots = video_pass.facts(demux.end_seconds), video_pass.shots()
+        motion, color = video_pass.motion, video_pass.color
+        report.progress(STYLE_EXTRACTION, 0.0)
+        style = None
+        if "style" in request.config.analyses:
+            with timer.charged(STYLE_EXTRACTION.name):
+                damaged = is_damaged(demux, audio_pass)
+                style = extract(facts, shots, audio=audio, motion=motion, color=color, damaged=damaged)
+        return Analysis(
+            source=facts,
+            shots=shots,
+            audio=audio,
+            motion=motion,
+            color=color,
+            style=style,
+            artifacts=video_pass.artifacts + (audio_pass.artifacts if audio_pass else []),
+            warnings=warnings_about(source, demux, audio_pass),
+            timings=timer.rounded(),
+        )
 
 
-def _sound(source: Source, request: MediaRequest, clock: Clock) -> Sound | None:
+def _audio_pass(source: Source, request: MediaRequest, timer: StageTimer) -> AudioPass | None:
     if source.audio is None or "audio" not in request.config.analyses:
         return None
-    return Sound(source.audio, origin=source.origin, clock=clock, request=request)
+    return AudioPass(source.audio, origin=source.origin, timer=timer, request=request)
 
 
-def _heard(sound: Sound | None, end_seconds: float, clock: Clock) -> dict[str, Any] | None:
-    if sound is None:
+def _decoded(source: Source, demux: DemuxPass, request: MediaRequest, timer: StageTimer, report: Report) -> VideoPass:
+    """The video pass after the last frame. Raises ``InvalidMedia`` if there is no frame."""
+    video_pass: VideoPass | None = None
+    for seconds, frame in demux:
+        video_pass = video_pass or VideoPass(source, frame, request, timer)
+        video_pass.process(seconds, frame)
+        report.progress(VIDEO_ANALYSIS, demux.fraction)
+    if video_pass is None:
+        raise InvalidMedia("No frame of the video could be decoded: the file is damaged or incomplete.")
+    video_pass.finish_shots(float(demux.end_seconds))
+    return video_pass
+
+
+def _finished(audio_pass: AudioPass | None, end_seconds: float, timer: StageTimer) -> Audio | None:
+    if audio_pass is None:
         return None
-    with clock.charged(AUDIO_ANALYSIS.name):
-        sound.finish(end_seconds)
-        return sound.result()
+    with timer.charged(AUDIO_ANALYSIS.name):
+        audio_pass.finish(end_seconds)
+        return audio_pass.result()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class Clock:
+class StageTimer:
     """``spent`` has seconds of wall clock by name."""
 
     def __init__(self) -> None:
@@ -14,7 +14,7 @@ class Clock:
 
     @contextmanager
     def charged(self, name: str, *, rest_to: str | None = None) -> Iterator[None]:
-        """Charge the block's time to ``name``, and what of it was charged to no other name in it to ``rest_to`` too."""
+        """Charge the block's time to ``name``; what no other name was charged for goes to ``rest_to`` as well."""
         before, started_at = sum(self.spent.values()), time.perf_counter()
         try:
             yield
@@ -23,3 +23,7 @@ class Clock:
             if rest_to is not None:
                 self.spent[rest_to] += seconds - (sum(self.spent.values()) - before)
             self.spent[name] += seconds
+
+    def rounded(self) -> dict[str, float]:
+        """``spent`` to the millisecond, as ``output.json`` shows it."""
+        return {name: round(seconds, 3) for name, seconds in self.spent.items()}

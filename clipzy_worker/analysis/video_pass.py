@@ -1,107 +1,106 @@
-"""Shows every picture to all who watch, and gathers what they have found."""
+"""Feeds every frame of the video to the frame analysers, and collects their results."""
 
-from dataclasses import asdict
 from fractions import Fraction
 from functools import partial
-from typing import Any
+from itertools import repeat
 
 from av.video.frame import VideoFrame
 
+from clipzy_storage.models.analysis import ArtifactFile
+from clipzy_storage.models.measurements import Color, Motion
+from clipzy_storage.models.output import Shot, VideoFacts
 from clipzy_worker.analysers.base import Frame
 from clipzy_worker.analysers.frame_rate import FrameRateEstimator
-from clipzy_worker.analysis.artifacts import write_curves, write_stills
-from clipzy_worker.analysis.demux import Decoding
-from clipzy_worker.analysis.frame_analysers import Analysers
-from clipzy_worker.analysis.timings import Clock
-from clipzy_worker.decode.picture import Geometry, Painter, quarter_turns
+from clipzy_worker.analysis.artifacts import write_curves, write_images
+from clipzy_worker.analysis.frame_analysers import FrameAnalysers
+from clipzy_worker.analysis.timings import StageTimer
+from clipzy_worker.decode.scaling import FrameScaler, Geometry, quarter_turns
 from clipzy_worker.decode.source import Source
-from clipzy_worker.errors import InvalidMedia
 from clipzy_worker.sandbox.request import MediaRequest
 
-_SMALL_PIXELS = 320 * 180
+_ANALYSED_PIXELS = 320 * 180
 _DECIMALS = 6
 
 
-class Watch:
-    """The pass over one film: ``process`` each picture, then ``finish_shots`` and ``finish``, then ``result``."""
+class VideoPass:
+    """The pass over one video: ``process`` each frame, then ``finish_shots`` and ``finish``, then read the results.
 
-    def __init__(self, source: Source, request: MediaRequest, clock: Clock) -> None:
-        self._source, self._request, self._clock = source, request, clock
-        self._painter = Painter()
-        self._pace = FrameRateEstimator()
-        self._geometry: Geometry | None = None
-        self._analysers: Analysers | None = None
-        self._artifacts: list[dict[str, Any]] = []
+    The first frame decides how all of them are displayed.
+    """
+
+    def __init__(self, source: Source, first: VideoFrame, request: MediaRequest, timer: StageTimer) -> None:
+        self.artifacts: list[ArtifactFile] = []
+        self._source, self._request, self._timer = source, request, timer
+        self._scaler = FrameScaler()
+        self._frame_rate = FrameRateEstimator()
+        self._geometry = Geometry(first.width, first.height, source.pixel_aspect, quarter_turns(first))
+        self._analysers = FrameAnalysers(request.config, self._geometry, request.out_folder)
 
     def process(self, seconds: Fraction, decoded: VideoFrame) -> None:
-        geometry = self._geometry or self._begin(decoded)
-        with self._clock.charged("scale"):
-            frame = self._small(seconds, decoded, geometry)
-        self._pace.add(seconds)
-        for name, analyser in self._watching().in_order():
-            with self._clock.charged(name):
+        with self._timer.charged("scale"):
+            frame = self._scaled(seconds, decoded)
+        self._frame_rate.add(seconds)
+        for name, analyser in self._analysers.in_order():
+            with self._timer.charged(name):
                 analyser.process(frame)
 
     def finish_shots(self, end_seconds: float) -> None:
-        """Raises ``InvalidMedia`` where no picture was decoded."""
-        with self._clock.charged("shots"):
-            self._watching().shots.finish(end_seconds)
+        with self._timer.charged("shots"):
+            self._analysers.shots.finish(end_seconds)
 
     def finish(self, end_seconds: float) -> None:
-        """Raises ``OSError`` where a file cannot be written."""
-        for name, analyser in self._watching().in_order():
-            if analyser is not self._watching().shots:
-                with self._clock.charged(name):
+        """Raises ``OSError`` if a file cannot be written."""
+        for name, analyser in self._analysers.in_order():
+            if analyser is not self._analysers.shots:
+                with self._timer.charged(name):
                     analyser.finish(end_seconds)
-        with self._clock.charged("stills"):
-            self._artifacts = write_stills(self._watching(), self._request)
-            self._artifacts += write_curves(self._watching(), self._request)
+        with self._timer.charged("stills"):
+            self.artifacts = write_images(self._analysers, self._request) + write_curves(self._analysers, self._request)
 
-    def result(self, decoding: Decoding) -> dict[str, Any]:
-        """Everything of ``output.json`` that is seen."""
-        watching = self._watching()
-        shots = [_rounded(asdict(shot)) for shot in watching.shots.settled]
-        for name, analyser in (("motion", watching.motions), ("color", watching.colors)):
-            if analyser is not None:
-                shots = [shot | {name: part} for shot, part in zip(shots, analyser.of_shots, strict=True)]
-        return {
-            "source": self._facts(decoding),
-            "shots": shots,
-            "motion": watching.motions and watching.motions.of_film,
-            "color": watching.colors and watching.colors.of_film,
-            "artifacts": self._artifacts,
-        }
+    def facts(self, end_seconds: Fraction) -> VideoFacts:
+        width, height = self._geometry.shown_size
+        rate = self._frame_rate.frame_rate(declared=self._source.declared_rate, end_seconds=end_seconds)
+        return VideoFacts(
+            duration_seconds=round(float(end_seconds), _DECIMALS),
+            width=width,
+            height=height,
+            frame_rate=round(rate, _DECIMALS),
+            video_codec=self._source.video_codec,
+            audio_codec=self._source.audio_codec,
+        )
 
-    def _begin(self, decoded: VideoFrame) -> Geometry:
-        """The first picture says how the film is to be shown."""
-        geometry = Geometry(decoded.width, decoded.height, self._source.pixel_aspect, quarter_turns(decoded))
-        self._geometry = geometry
-        self._analysers = Analysers(self._request.config, geometry, self._request.out_folder)
-        return geometry
+    def shots(self) -> list[Shot]:
+        """Every shot with its motion and color, as far as these were requested."""
+        settled, motions, colors = self._analysers.shots.settled, self._analysers.motions, self._analysers.colors
+        parts = zip(
+            settled,
+            motions.of_shots if motions else repeat(None, len(settled)),
+            colors.of_shots if colors else repeat(None, len(settled)),
+            strict=True,
+        )
+        return [
+            Shot(
+                index=shot.index,
+                start_seconds=round(shot.start_seconds, _DECIMALS),
+                end_seconds=round(shot.end_seconds, _DECIMALS),
+                transition=shot.transition,
+                transition_seconds=round(shot.transition_seconds, _DECIMALS),
+                motion=motion,
+                color=color,
+            )
+            for shot, motion, color in parts
+        ]
 
-    def _watching(self) -> Analysers:
-        if self._analysers is None:
-            raise InvalidMedia("No picture of the video could be decoded: the file is damaged or incomplete.")
-        return self._analysers
+    @property
+    def motion(self) -> Motion | None:
+        return self._analysers.motions.of_video if self._analysers.motions else None
 
-    def _small(self, seconds: Fraction, decoded: VideoFrame, geometry: Geometry) -> Frame:
-        pixels = self._painter.shown(decoded, geometry.reduced(_SMALL_PIXELS), geometry, fast=True)
-        show = partial(self._painter.shown, decoded, geometry=geometry)
-        return Frame(self._pace.frames, float(seconds), pixels, show, is_key=decoded.key_frame)
+    @property
+    def color(self) -> Color | None:
+        return self._analysers.colors.of_video if self._analysers.colors else None
 
-    def _facts(self, decoding: Decoding) -> dict[str, Any]:
-        width, height = self._geometry.shown_size if self._geometry else (0, 0)
-        rate = self._pace.frame_rate(declared=self._source.declared_rate, end_seconds=decoding.end_seconds)
-        return {
-            "container": self._source.name,
-            "duration_seconds": round(float(decoding.end_seconds), _DECIMALS),
-            "width": width,
-            "height": height,
-            "frame_rate": round(rate, _DECIMALS),
-            "video_codec": self._source.video_codec,
-            "audio_codec": self._source.audio_codec,
-        }
-
-
-def _rounded(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: round(value, _DECIMALS) if isinstance(value, float) else value for name, value in values.items()}
+    def _scaled(self, seconds: Fraction, decoded: VideoFrame) -> Frame:
+        size = self._geometry.reduced(_ANALYSED_PIXELS)
+        pixels = self._scaler.shown(decoded, size, self._geometry, fast=True)
+        show = partial(self._scaler.shown, decoded, geometry=self._geometry)
+        return Frame(self._frame_rate.frames, float(seconds), pixels, show, is_key=decoded.key_frame)

@@ -1,7 +1,7 @@
-"""Pictures of high dynamic range as an ordinary screen would show them.
+"""Tone mapping: high dynamic range to what a standard screen shows.
 
 The curves are those of SMPTE ST 2084 (PQ) and ITU-R BT.2100 (HLG); reference white is 203 cd/m², by ITU-R BT.2408.
-What is brighter is rolled off towards white, so that it stays visible.
+What is brighter is rolled off towards white, so that detail stays visible.
 """
 
 from functools import cache
@@ -11,24 +11,25 @@ from numpy.typing import NDArray
 
 from clipzy_worker.analysers.base import Pixels
 
-PQ, HLG = 16, 18  # transfer characteristics as ITU-T H.273 numbers them
-BT2020 = 9
+# Code points of ITU-T H.273.
+TRANSFER_PQ, TRANSFER_HLG = 16, 18
+PRIMARIES_BT2020 = 9
 
-_REFERENCE_WHITE = 203.0  # cd/m²
-_KNEE = 0.8  # of reference white: below, light is kept as it is
+_REFERENCE_WHITE_NITS = 203.0
+_KNEE = 0.8  # relative to reference white; linear below, rolled off above
 _TO_BT709 = np.array(  # linear light, red, green, blue; ITU-R BT.2087
     [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]], np.float32
 )
 _STEPS = 4096
 
 
-def as_shown(pixels: Pixels, *, transfer: int, primaries: int) -> Pixels:
-    """BGR pictures of any transfer; what is not HDR is given back as it is."""
-    if transfer not in (PQ, HLG):
+def tone_mapped(pixels: Pixels, *, transfer: int, primaries: int) -> Pixels:
+    """A BGR frame in BT.709; one that is not HDR is returned unchanged."""
+    if transfer not in (TRANSFER_PQ, TRANSFER_HLG):
         return pixels
     light = _light_of(transfer)[pixels]
-    if primaries == BT2020:
-        light = light @ _TO_BT709[::-1, ::-1].T  # the picture's channels are in the order blue, green, red
+    if primaries == PRIMARIES_BT2020:
+        light = light @ _TO_BT709[::-1, ::-1].T  # the channels are in the order blue, green, red
     steps = np.clip(light * (_STEPS - 1), 0, _STEPS - 1).astype(np.intp)
     return np.asarray(_levels()[steps], dtype=np.uint8)
 
@@ -37,7 +38,7 @@ def as_shown(pixels: Pixels, *, transfer: int, primaries: int) -> Pixels:
 def _light_of(transfer: int) -> NDArray[np.float32]:
     """Linear light for each of 256 levels; 1 is white, after rolling off."""
     signal = np.linspace(0, 1, 256)
-    relative = (_pq(signal) if transfer == PQ else _hlg(signal)) / _REFERENCE_WHITE
+    relative = (_pq(signal) if transfer == TRANSFER_PQ else _hlg(signal)) / _REFERENCE_WHITE_NITS
     over = np.maximum(relative - _KNEE, 0.0)
     room = 1 - _KNEE
     return np.asarray(np.minimum(relative, _KNEE) + room * over / (over + room), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Opening a file that nobody vouches for: allow-lists first, then what it claims, and only then its pictures."""
+"""Opens untrusted files: allow-lists first, then the claims of the header, and only then the first frame."""
 
 import contextlib
 import os
@@ -20,7 +20,7 @@ from clipzy_worker.decode.input_limits import (
     AUDIO_DECODERS,
     DEMUXERS,
     VIDEO_DECODERS,
-    PacketBounds,
+    PacketLimits,
     audio_track,
     threads_for,
     video_track,
@@ -29,36 +29,35 @@ from clipzy_worker.errors import InvalidMedia
 from clipzy_worker.sandbox.request import MediaLimits, MediaRequest
 
 _READ_BYTES = 1 << 20
-_ALIGNED_PIXELS = 128  # decoders count the padding of a picture, too
-_UNREADABLE = "The file cannot be read as {container}: it is damaged, incomplete or something else."
-_TOO_LARGE_A_HEADER = (
-    "The file cannot be read as {container}: it claims more tracks or larger tables than any video has."
-)
+# Decoders pad frames before they compare their size with max_pixels.
+_ALIGNMENT_PIXELS = 128
+_UNREADABLE = "The file cannot be read as {container}: it is damaged, incomplete or of another format."
+_HEADER_TOO_LARGE = "The file cannot be read as {container}: it claims more tracks or larger tables than any video has."
 
 
 @dataclass(frozen=True)
 class Source:
-    """An opened file whose claims have been checked; its video track is ready to decode."""
+    """An opened file within the limits; its video track is ready to decode."""
 
     path: Path
     name: str  # mp4, mov, avi, mkv or webm
     container: av.container.InputContainer
     video: VideoStream
-    audio: AudioStream | None  # the first that can be decoded
+    audio: AudioStream | None  # the first track that can be decoded
     limits: MediaLimits
 
     def packets(self, tracks: list[Stream]) -> "Iterator[Packet[Stream]]":
-        """Every packet of these tracks as they lie in the file, and an empty one for each at the end.
+        """Every packet of these tracks in file order, and an empty one for each track at the end.
 
         Raises:
-            InvalidMedia: there are more of them than any film may have.
-            FFmpegError: the file cannot be read on.
+            InvalidMedia: there are more packets than the limits allow.
+            FFmpegError: the file cannot be read further.
         """
-        return PacketBounds(self.video, self.limits).checked(self.container.demux(tracks))
+        return PacketLimits(self.video, self.limits).checked(self.container.demux(tracks))
 
     @property
     def declared_seconds(self) -> float | None:
-        """How long the header says the pictures last, if it says so."""
+        """The duration that the header declares, if any."""
         if self.video.duration and self.video.time_base:
             return float(self.video.duration * self.video.time_base)
         return self.container.duration / av.time_base if self.container.duration else None
@@ -69,7 +68,7 @@ class Source:
 
     @property
     def origin(self) -> Fraction:
-        """The stamp of the first picture, in seconds of the container's own clock."""
+        """The timestamp at which the video begins by the header, in seconds of the container's clock."""
         start = self.video.start_time
         return start * Fraction(self.video.time_base) if start is not None and self.video.time_base else Fraction(0)
 
@@ -89,19 +88,19 @@ class Source:
 
     @property
     def pixel_aspect(self) -> Fraction:
-        """Width of a pixel over its height; 1 where the file does not say or says something absurd."""
+        """Width of a pixel over its height; 1 if the file declares none or an absurd one."""
         aspect = self.video.sample_aspect_ratio
         return aspect if aspect and Fraction(1, 10) <= aspect <= 10 else Fraction(1)
 
 
 @contextlib.contextmanager
-def open_source(request: MediaRequest, *, hasty: bool = True) -> Iterator[Source]:
-    """Open the request's file with nothing but the demuxer of its container and the decoders that are allowed.
+def open_source(request: MediaRequest, *, skip_loop_filter: bool = True) -> Iterator[Source]:
+    """Open the request's file with the demuxer of its container and the allowed decoders only.
 
-    A ``hasty`` decoder leaves out the loop filter, a sixth of its work, which pictures made small do not miss.
+    The loop filter is a sixth of the decoder's work and makes no difference to frames that are scaled down.
 
     Raises:
-        InvalidMedia: it is not that container, has no video track, or claims more than the limits allow.
+        InvalidMedia: it is not that container, has no video track, or exceeds the limits.
         StorageUnavailable: it cannot be read at all.
     """
     with _open(request.source, request.container) as container:
@@ -109,8 +108,8 @@ def open_source(request: MediaRequest, *, hasty: bool = True) -> Iterator[Source
         video.codec_context.thread_type = "FRAME"
         video.codec_context.thread_count = threads_for(video, request.decoder_threads)
         video.codec_context.options = {
-            "max_pixels": str(request.limits.max_pixels + _ALIGNED_PIXELS * request.limits.max_side),
-            "skip_loop_filter": "all" if hasty else "default",
+            "max_pixels": str(request.limits.max_pixels + _ALIGNMENT_PIXELS * request.limits.max_side),
+            "skip_loop_filter": "all" if skip_loop_filter else "default",
         }
         audio = audio_track(container, request.limits)
         source = Source(request.source, request.container, container, video, audio, request.limits)
@@ -120,7 +119,7 @@ def open_source(request: MediaRequest, *, hasty: bool = True) -> Iterator[Source
 
 
 def too_long(limits: MediaLimits) -> str:
-    return f"The video is longer than {limits.max_duration_seconds / 3600:g} hours, which is the most."
+    return f"The video is longer than {limits.max_duration_seconds / 3600:g} hours, the maximum that is accepted."
 
 
 def size_bytes_of(path: Path) -> int:
@@ -130,10 +129,10 @@ def size_bytes_of(path: Path) -> int:
 
 
 def check_readable(path: Path) -> None:
-    """Read all of the file: FFmpeg says "input/output error" of damaged files too.
+    """Read all of the file, since FFmpeg reports "input/output error" for damaged files too.
 
     Raises:
-        StorageUnavailable: it is a true one, or the file is gone.
+        StorageUnavailable: it cannot be read.
     """
     with _storage_errors(), path.open("rb") as stream:
         while stream.read(_READ_BYTES):
@@ -153,13 +152,13 @@ def _open(path: Path, container: str) -> Iterator[av.container.InputContainer]:
     with _storage_errors():
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        # FFmpeg keeps a copy of the descriptor. It learns no path, and may open nothing by any name.
+        # FFmpeg duplicates the descriptor. It gets no path and cannot open any.
         opened = _opened(descriptor, container)
     except av.error.FFmpegError as error:
-        # Lack of memory is no excuse here: no honest header needs much, and a damaged one may claim any size.
-        # Nor is what FFmpeg says of the cause: for some demuxers the file just ends where it cannot be read.
+        # MemoryError too means an invalid file: a valid header needs little memory, a damaged one may claim any size.
+        # FFmpeg's error does not show a read error: some demuxers take it for the end of the file.
         check_readable(path)
-        text = _TOO_LARGE_A_HEADER if isinstance(error, MemoryError) else _UNREADABLE
+        text = _HEADER_TOO_LARGE if isinstance(error, MemoryError) else _UNREADABLE
         raise InvalidMedia(text.format(container=container)) from error
     finally:
         os.close(descriptor)

@@ -1,12 +1,12 @@
-"""Runs the stages of the analysis over one job's footage, in a media process."""
+"""Runs the stages of the analysis over the video of one job, in a media process."""
 
 import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from clipzy_storage.config.settings import Settings
+from clipzy_storage.models.analysis import Analysis
 from clipzy_storage.models.job_config import JobConfig
 from clipzy_storage.models.records import Job
 from clipzy_worker.errors import MediaCrashed
@@ -14,7 +14,8 @@ from clipzy_worker.processing.scratch import OUT
 from clipzy_worker.sandbox.process import MediaLimits, MediaProcess, MediaRequest
 from clipzy_worker.stages import percent_of
 
-MAX_DECODER_THREADS = 16  # each holds pictures of its own in memory, and more bring nothing
+# Each thread holds decoded frames in memory, and more threads than this are no faster.
+MAX_DECODER_THREADS = 16
 POLL_SECONDS = 0.25
 
 log = logging.getLogger(__name__)
@@ -22,10 +23,10 @@ log = logging.getLogger(__name__)
 
 def run_stages(
     settings: Settings, job: Job, source: Path, folder: Path, *, on_progress: Callable[[int, str], object]
-) -> dict[str, Any]:
-    """What the stages found; their files are in ``folder``.
+) -> Analysis:
+    """The result of all stages; its artifacts are files in ``OUT`` below ``folder``.
 
-    ``on_progress`` is called again and again with the job's percent and stage, and may raise to end it.
+    ``on_progress`` is called repeatedly with the job's percent and stage, and may raise to stop.
     """
     with MediaProcess(_request(settings, job, source, folder)) as media:
         for fraction in media.updates(poll_seconds=POLL_SECONDS):
@@ -34,8 +35,8 @@ def run_stages(
             return media.result()
         except MediaCrashed:
             if media.stderr_tail:
-                last_words = media.stderr_tail[-2000:].replace("\n", " | ")  # one line, so that it can forge none
-                log.warning("media.last_words: %s: %s", job.job_id, last_words)
+                stderr = media.stderr_tail[-2000:].replace("\n", " | ")  # a line break could forge a log entry
+                log.warning("media.stderr: %s: %s", job.job_id, stderr)
             raise
 
 
@@ -48,11 +49,11 @@ def _request(settings: Settings, job: Job, source: Path, folder: Path) -> MediaR
         config=JobConfig.model_validate(job.config),
         decoder_threads=threads,
         sandbox=settings.sandbox,
-        # One more than decodes: the thread that analyses. The wall clock ends an honest job before this does.
+        # The decoder threads and the one that analyses. An honest job exceeds its wall-clock limit before this one.
         limits=MediaLimits(cpu_seconds=settings.processing_timeout_seconds * (threads + 1)),
     )
 
 
 def _cores() -> int:
-    """Those that this process may use, which in a container are fewer than the machine has."""
+    """The cores that this process may use: in a container fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,63 +1,64 @@
-"""What a running media process takes, looked at from outside: the files it has written, the memory it holds."""
+"""Checks of a media process from outside: the memory it holds, the files it writes, the artifacts it lists."""
 
 import os
 import re
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
+from clipzy_storage.models.analysis import ArtifactFile
 from clipzy_worker.sandbox.request import MediaLimits
 
-_SECONDS_BETWEEN_LOOKS = 0.5
+_SECONDS_BETWEEN_CHECKS = 0.5
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+_ARTIFACT_NAME = re.compile(r"(?:[a-z0-9][a-z0-9_-]{0,63}/)?[a-z0-9][a-z0-9_-]{0,63}\.[a-z0-9]{1,8}")
 
 
 class OutputChecks:
-    """Looks at a process and its folder, at most twice a second."""
+    """Checks a running process and its output directory, at most twice a second."""
 
-    def __init__(self, pid: int, folder: Path, limits: MediaLimits) -> None:
+    def __init__(self, pid: int, directory: Path, limits: MediaLimits) -> None:
         self._pid = pid
-        self._folder = folder
+        self._directory = directory
         self._limits = limits
-        self._next_look_at = time.monotonic() + _SECONDS_BETWEEN_LOOKS
+        self._next_check_at = time.monotonic() + _SECONDS_BETWEEN_CHECKS
 
     def excess(self) -> str | None:
-        """What is over its limit, if anything is and it is time to look. Continues "The media process …"."""
+        """Which limit is exceeded; ``None`` if none is or no check is due. Continues "The media process …"."""
         now = time.monotonic()
-        if now < self._next_look_at:
+        if now < self._next_check_at:
             return None
-        self._next_look_at = now + _SECONDS_BETWEEN_LOOKS
+        self._next_check_at = now + _SECONDS_BETWEEN_CHECKS
         if resident_bytes(self._pid) > self._limits.resident_bytes:
-            return "used more memory than it may"
-        return output_excess(self._folder, self._limits)
-
-
-def output_excess(folder: Path, limits: MediaLimits) -> str | None:
-    """What is too much of the files in a folder, if anything is."""
-    total_bytes = 0
-    for count, size_bytes in enumerate(_sizes(folder), start=1):
-        total_bytes += size_bytes
-        if count > limits.output_files:
-            return "wrote more files than it may"
-        if total_bytes > limits.output_bytes:
-            return "wrote more than it may"
-    return None
+            return "used more memory than allowed"
+        return output_excess(self._directory, self._limits)
 
 
 def resident_bytes(pid: int) -> int:
-    """0 where the system does not tell."""
+    """0 if the system does not report it."""
     try:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_BYTES
     except (OSError, IndexError, ValueError):
         return 0
 
 
-def _sizes(folder: Path) -> Iterator[int]:
-    """Of everything below; what is made or removed meanwhile is seen the next time."""
+def output_excess(directory: Path, limits: MediaLimits) -> str | None:
+    """Which limit the files in a directory exceed, if any. Continues "The media process …"."""
+    total_bytes = 0
+    for count, size_bytes in enumerate(_sizes(directory), start=1):
+        total_bytes += size_bytes
+        if count > limits.output_files:
+            return "wrote more files than allowed"
+        if total_bytes > limits.output_bytes:
+            return "wrote more bytes than allowed"
+    return None
+
+
+def _sizes(directory: Path) -> Iterator[int]:
+    """The size of everything below; concurrent changes are seen by the next check."""
     try:
-        with os.scandir(folder) as entries:
+        with os.scandir(directory) as entries:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     yield 0
@@ -68,28 +69,21 @@ def _sizes(folder: Path) -> Iterator[int]:
         return
 
 
-_NAME = re.compile(r"(?:[a-z0-9][a-z0-9_-]{0,63}/)?[a-z0-9][a-z0-9_-]{0,63}\.[a-z0-9]{1,8}")
-
-
-def check_artifacts(result: dict[str, Any], out_folder: Path) -> None:
-    """Every artifact is a regular file in ``out_folder``, reached through no link.
+def check_artifacts(artifacts: Sequence[ArtifactFile], directory: Path) -> None:
+    """Every artifact is a regular file in ``directory``, reached through no link.
 
     Raises:
-        ValueError: one is not; the text names no path.
+        ValueError: one is not; the text contains no path.
     """
-    artifacts = result.get("artifacts", [])
-    if not isinstance(artifacts, list):
-        raise ValueError("artifacts that are no list")
     for artifact in artifacts:
-        name = artifact.get("file") if isinstance(artifact, dict) else None
-        if not isinstance(name, str) or _NAME.fullmatch(name) is None or not _is_own_file(out_folder, name):
-            raise ValueError("an artifact that is not a file of its folder")
+        if _ARTIFACT_NAME.fullmatch(artifact.file) is None or not _is_regular_file(directory, artifact.file):
+            raise ValueError("an artifact that is not a file of its output directory")
 
 
-def _is_own_file(out_folder: Path, name: str) -> bool:
-    path = out_folder / name
+def _is_regular_file(directory: Path, name: str) -> bool:
+    path = directory / name
     try:
-        own_folder = path.parent == out_folder or stat.S_ISDIR(path.parent.lstat().st_mode)
-        return own_folder and stat.S_ISREG(path.lstat().st_mode)
+        has_real_parent = path.parent == directory or stat.S_ISDIR(path.parent.lstat().st_mode)
+        return has_real_parent and stat.S_ISREG(path.lstat().st_mode)
     except OSError:
         return False

@@ -11,12 +11,13 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from clipzy_storage.errors import StorageFull, StorageUnavailable
+from clipzy_storage.models.analysis import Analysis
 from clipzy_worker.errors import InvalidMedia, MediaCrashed
 from clipzy_worker.sandbox.output_checks import OutputChecks, check_artifacts, output_excess
-from clipzy_worker.sandbox.protocol import OUT_OF_SPACE, SOURCE_LOST, Messages, ProtocolError, printable
+from clipzy_worker.sandbox.protocol import OUT_OF_SPACE, SOURCE_LOST, MessageReader, ProtocolError, printable
 from clipzy_worker.sandbox.request import MediaLimits, MediaRequest
 
 __all__ = ["MediaLimits", "MediaProcess", "MediaRequest"]
@@ -46,7 +47,7 @@ class MediaProcess:
     def __init__(self, request: MediaRequest, *, command: Sequence[str] | None = None) -> None:
         """``command`` replaces the media process, for tests of the parent against a faulty child."""
         self._request = request
-        self._messages = Messages()
+        self._messages = MessageReader()
         self._stderr = bytearray()
         self._broken: str | None = None
         self._process = subprocess.Popen(
@@ -112,7 +113,7 @@ class MediaProcess:
                 self._broken = self._broken or checks.excess()
                 yield self._messages.fraction
 
-    def result(self) -> dict[str, Any]:
+    def result(self) -> Analysis:
         """The result. Call it when ``updates`` has ended: a child that still runs is killed.
 
         Raises:
@@ -137,9 +138,9 @@ class MediaProcess:
         if excess := output_excess(self._request.out_folder, self._request.limits):
             raise MediaCrashed(f"The media process {excess}.")
         try:
-            check_artifacts(self._messages.result, self._request.out_folder)
+            check_artifacts(self._messages.result.artifacts, self._request.out_folder)
         except ValueError as error:
-            raise MediaCrashed(f"The media process named {error}.") from error
+            raise MediaCrashed(f"The media process listed {error}.") from error
         return self._messages.result
 
     def _send_request(self) -> None:

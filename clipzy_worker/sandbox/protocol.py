@@ -1,13 +1,17 @@
-"""What a media process says: one JSON object a line, read from whatever it may write. Pure."""
+"""The messages of a media process to its parent, one JSON object a line. Imports no media library.
 
-import json
-import math
+The child writes them with ``Report``, the parent reads them with ``MessageReader``.
+"""
+
 import time
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from clipzy_storage.models.analysis import Analysis
 from clipzy_worker.stages import STAGES, Stage, fraction_of
 
-# The two crashes that are none: they may pass.
+# Reasons of a crash. The first two are faults of the environment, which may be over at the next attempt.
 OUT_OF_SPACE = "ran out of disk space"
 SOURCE_LOST = "could not read the video from storage"
 OUT_OF_MEMORY = "ran out of memory"
@@ -15,94 +19,116 @@ OUT_OF_MEMORY = "ran out of memory"
 _MAX_LINE_BYTES = 32 << 20
 _MAX_TOTAL_BYTES = 64 << 20
 _MAX_TEXT_LENGTH = 300
-_STAGES = {stage.name for stage in STAGES}
+_SECONDS_BETWEEN_PROGRESS = 0.25
+_STAGE_NAMES = {stage.name for stage in STAGES}
 
 
 class ProtocolError(Exception):
-    """The child said something that is not of the protocol. The text continues "The media process …"."""
+    """The child sent what is not of the protocol. The text continues "The media process …"."""
 
 
-class Messages:
-    """Collects a child's stdout and knows the newest of each kind of message."""
+class _Message(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, allow_inf_nan=False)
+
+
+class _Progress(_Message):
+    progress: float
+    stage: str
+
+
+class _Result(_Message):
+    result: Analysis
+
+
+class _InvalidMedia(_Message):
+    invalid_media: str
+
+
+class _Crash(_Message):
+    crashed: str
+
+
+_AnyMessage = _Progress | _Result | _InvalidMedia | _Crash
+_MESSAGES: TypeAdapter[_AnyMessage] = TypeAdapter(_AnyMessage)
+
+
+class MessageReader:
+    """Reads a child's stdout and holds the latest message of each kind."""
 
     def __init__(self) -> None:
         self.fraction = 0.0  # of all stages, from 0 to 1, never falls
         self.stage = STAGES[0].name
-        self.result: dict[str, Any] | None = None
+        self.result: Analysis | None = None
         self.invalid_media: str | None = None
         self.crashed: str | None = None
         self._line = bytearray()
         self._total_bytes = 0
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes, cut anywhere. Raises ``ProtocolError`` for what is no message, or too much."""
+        """Take the next bytes, cut anywhere. Raises ``ProtocolError`` for an unknown message, or too many bytes."""
         self._total_bytes += len(data)
         self._line += data
         if len(self._line) > _MAX_LINE_BYTES or self._total_bytes > _MAX_TOTAL_BYTES:
-            raise ProtocolError("said more than it may")
+            raise ProtocolError("sent more output than allowed")
         if b"\n" in data:
             *lines, rest = self._line.split(b"\n")
             self._line = bytearray(rest)
             for line in lines:
-                self._take(bytes(line))
+                self._take(_parsed(bytes(line)))
 
-    def _take(self, line: bytes) -> None:
-        match _parsed(line):
-            case {"progress": float() | int() as fraction, "stage": str() as stage} if (
-                math.isfinite(fraction) and stage in _STAGES
-            ):
-                self.stage = stage
-                self.fraction = max(self.fraction, min(float(fraction), 1.0))
-            case {"result": dict() as result}:
-                self.result, self.fraction = result, 1.0
-            case {"invalid_media": str() as text}:
-                self.invalid_media = printable(text)
-            case {"crashed": str() as text}:
-                self.crashed = printable(text)
-            case _:
-                raise ProtocolError("said something that is not of the protocol")
+    def _take(self, message: _AnyMessage) -> None:
+        match message:
+            case _Progress():
+                self.stage = message.stage
+                self.fraction = max(self.fraction, min(message.progress, 1.0))
+            case _Result():
+                self.result, self.fraction = message.result, 1.0
+            case _InvalidMedia():
+                self.invalid_media = printable(message.invalid_media)
+            case _Crash():
+                self.crashed = printable(message.crashed)
 
 
-def _parsed(line: bytes) -> Any:
+def _parsed(line: bytes) -> _AnyMessage:
     try:
-        return json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise ProtocolError("said something that is not of the protocol") from error
+        message = _MESSAGES.validate_json(line)
+    except ValidationError as error:
+        raise ProtocolError("sent a message that is not of the protocol") from error
+    if isinstance(message, _Progress) and message.stage not in _STAGE_NAMES:
+        raise ProtocolError("sent a message that is not of the protocol")
+    return message
 
 
 def printable(text: str, *, length: int = _MAX_TEXT_LENGTH) -> str:
-    """At most so many letters of it, without what moves a cursor, ends a line or turns the direction of writing."""
+    """At most ``length`` characters of it, without any that move a cursor, end a line or change the text direction."""
     return "".join(letter for letter in text[:length] if letter.isprintable())
 
 
-_SECONDS_BETWEEN_PROGRESS = 0.25
-
-
 class Report:
-    """The child's voice. Every message is written whole and at once."""
+    """Writes the child's messages, each whole and flushed."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
         self._last_progress_at = float("-inf")
 
     def progress(self, stage: Stage, fraction: float) -> None:
-        """Say how far a stage is, from 0 to 1; more than four times a second is dropped."""
+        """Report how much of a stage is done, from 0 to 1; more than four reports a second are dropped."""
         now = time.monotonic()
         if now - self._last_progress_at >= _SECONDS_BETWEEN_PROGRESS:
             self._last_progress_at = now
-            self._say(progress=round(fraction_of(stage, fraction), 4), stage=stage.name)
+            self._write(_Progress(progress=round(fraction_of(stage, fraction), 4), stage=stage.name))
 
-    def result(self, value: dict[str, Any]) -> None:
-        self._say(result=value)
+    def result(self, analysis: Analysis) -> None:
+        self._write(_Result(result=analysis))
 
     def invalid_media(self, text: str) -> None:
-        """The file is at fault. ``text`` is for its owner and names no path."""
-        self._say(invalid_media=text)
+        """The file is at fault. ``text`` is for its owner and contains no path."""
+        self._write(_InvalidMedia(invalid_media=text))
 
     def crashed(self, reason: str) -> None:
         """This process gives up; ``reason`` continues "The media process …"."""
-        self._say(crashed=reason)
+        self._write(_Crash(crashed=reason))
 
-    def _say(self, **message: Any) -> None:
-        self._stream.write(json.dumps(message, allow_nan=False).encode() + b"\n")
+    def _write(self, message: _Message) -> None:
+        self._stream.write(message.model_dump_json().encode() + b"\n")
         self._stream.flush()

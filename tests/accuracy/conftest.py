@@ -1,4 +1,4 @@
-"""What is measured is held against the truth: with the same fixtures as the rest of the media tests."""
+"""Measurements against the truth, with the fixture of the analysis tests."""
 
 from tests.analysis.conftest import analyse
 

@@ -16,10 +16,10 @@ from tests.support.media.music import (
     Times,
     clicks,
     hat,
-    heard_by,
     kick,
     noise,
     play,
+    processed,
     snare,
 )
 from tests.support.media.songs import SONG_SECONDS, SONGS, f_measure
@@ -71,7 +71,7 @@ def test_beats_of_a_metronome_lie_within_30_ms(bpm: int) -> None:
     piece = clicks(bpm, 20)
 
     # When it is heard
-    times = _times(heard_by(Beats(), (0.0, piece.samples)))
+    times = _times(processed(Beats(), (0.0, piece.samples)))
 
     # Then every click is a beat and every beat a click, within 30 ms
     assert len(times) == len(piece.beats)
@@ -111,12 +111,12 @@ def test_a_beat_has_the_band_of_its_strongest_onset(name: str) -> None:
     piece = play(Score(100, parts), 20)
 
     # When they are heard
-    beats = heard_by(Beats(), (0.0, piece.samples))
+    beats = processed(Beats(), (0.0, piece.samples))
 
     # Then each beat has the band of the drum that is struck then
-    expected = [bands[round((beat["time_seconds"] - piece.beats[0]) * 100 / 60) % len(bands)] for beat in beats.beats]
+    expected = [bands[round((beat.time_seconds - piece.beats[0]) * 100 / 60) % len(bands)] for beat in beats.beats]
     assert len(expected) >= 30
-    assert [beat["band"] for beat in beats.beats] == expected
+    assert [beat.band for beat in beats.beats] == expected
     assert set(Counter(expected)) == set(bands)
 
 
@@ -126,7 +126,7 @@ def test_beats_stay_on_the_clock_of_the_pictures() -> None:
     pieces = [(1.7, 21.7), (22.1, 40.1), (45.1, 60.0)]
 
     # When it is heard
-    beats = heard_by(Beats(), *((start, _cut(piece, start, end)) for start, end in pieces))
+    beats = processed(Beats(), *((start, _cut(piece, start, end)) for start, end in pieces))
 
     # Then all beats that can be heard are where they are
     heard = [beat for beat in piece.beats if any(start <= beat < end - 0.02 for start, end in pieces)]
@@ -138,7 +138,7 @@ def test_beats_lie_within_the_film() -> None:
     piece = clicks(120, 30)
 
     # When it is heard
-    times = _times(heard_by(Beats(), (-2.0, piece.samples), end_seconds=20.0))
+    times = _times(processed(Beats(), (-2.0, piece.samples), end_seconds=20.0))
 
     # Then no beat lies outside, and the others are where they are
     expected = [beat - 2.0 for beat in piece.beats if 0 <= beat - 2.0 <= 20.0]
@@ -154,7 +154,7 @@ def test_broken_samples_harm_nothing() -> None:
     broken[100_000:100_100], broken[200_000:200_100], broken[300_000] = np.nan, np.inf, 1e30
 
     # When it is heard
-    beats = heard_by(Beats(), (0.0, broken))
+    beats = processed(Beats(), (0.0, broken))
 
     # Then its tempo is found all the same
     assert beats.tempo_bpm == pytest.approx(120, rel=0.01)
@@ -163,7 +163,7 @@ def test_broken_samples_harm_nothing() -> None:
 @pytest.mark.parametrize("samples", [0, 1, 341, 16_000])
 def test_next_to_no_sound_has_no_beats(samples: int) -> None:
     # Given as good as no sound, when it is heard
-    beats = heard_by(Beats(), (3.0, np.ones(samples, dtype=np.float32)))
+    beats = processed(Beats(), (3.0, np.ones(samples, dtype=np.float32)))
 
     # Then there is nothing to say
     assert (beats.tempo_bpm, beats.beats) == (None, [])
@@ -176,10 +176,10 @@ def test_confidence_falls_where_the_pulse_is_hidden() -> None:
     noisy = piece.samples + noise("white", 30, level=level)
 
     # When both are heard
-    plain, hidden = (heard_by(Beats(), (0.0, sound)).beats for sound in (piece.samples, noisy))
+    plain, hidden = (processed(Beats(), (0.0, sound)).beats for sound in (piece.samples, noisy))
 
     # Then we are sure of the one and less sure of the other, on a scale from 0 to 1
-    sure, unsure = (np.array([beat["confidence"] for beat in beats]) for beats in (plain, hidden))
+    sure, unsure = (np.array([beat.confidence for beat in beats]) for beats in (plain, hidden))
     assert sure.mean() > 0.8
     assert 0 <= unsure.min() <= unsure.mean() < sure.mean() - 0.2
 
@@ -188,11 +188,11 @@ def test_confidence_falls_where_the_pulse_is_hidden() -> None:
 def _heard(name: str) -> tuple[Times, Beats]:
     """When the beats of a song are, and what is heard."""
     piece = play(SONGS[name], SONG_SECONDS)
-    return piece.beats, heard_by(Beats(), (0.0, piece.samples))
+    return piece.beats, processed(Beats(), (0.0, piece.samples))
 
 
 def _times(beats: Beats) -> Times:
-    return np.array([beat["time_seconds"] for beat in beats.beats])
+    return np.array([beat.time_seconds for beat in beats.beats])
 
 
 def _cut(piece: Piece, start: float, end: float) -> Sound:

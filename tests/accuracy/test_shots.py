@@ -3,7 +3,6 @@
 A cut is right within one frame. A fade or dissolve is right if the boundary lies inside it, or within one frame of it.
 """
 
-import io
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -12,11 +11,10 @@ from typing import Any
 import pytest
 
 from clipzy_storage.models.job_config import JobConfig, ThumbnailOptions
-from clipzy_worker.analysis.run import analyse
-from clipzy_worker.sandbox.protocol import Report
 from clipzy_worker.sandbox.request import MediaRequest
 from tests.accuracy.shot_score import Found, Score, scenedetect, score
 from tests.support.media import shot_sets
+from tests.support.media.analysis import analysed
 from tests.support.media.joined_films import FOOTAGE, Film, Truth
 
 Films = Callable[[str], Film]
@@ -125,7 +123,7 @@ def test_a_transition_lasts_as_long_as_it_does(names: tuple[str, ...], films: Fi
 
 def _analysed(path: Path, folder: Path) -> list[dict[str, Any]]:
     request = MediaRequest(path, path.suffix[1:], folder, config=ONLY_SHOTS)
-    shots: list[dict[str, Any]] = analyse(request, Report(io.BytesIO()))["shots"]
+    shots: list[dict[str, Any]] = analysed(request)["shots"]
     return shots
 
 

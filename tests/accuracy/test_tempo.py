@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from clipzy_worker.analysers.audio.beats import Beats
-from tests.support.media.music import Sound, clicks, heard_by, noise, play, tone
+from tests.support.media.music import Sound, clicks, noise, play, processed, tone
 from tests.support.media.songs import SONG_SECONDS, SONGS, rock
 from tests.support.media.speech import conversation
 
@@ -34,7 +34,7 @@ def test_a_metronome_is_read_to_one_percent(bpm: int) -> None:
     piece = clicks(bpm, 15)
 
     # When it is heard
-    beats = heard_by(Beats(), (0.0, piece.samples))
+    beats = processed(Beats(), (0.0, piece.samples))
 
     # Then the tempo is right, not its half nor its double
     assert beats.tempo_bpm == pytest.approx(bpm, rel=0.01)
@@ -48,7 +48,7 @@ def test_any_metronome_is_read_to_one_percent(bpm: int) -> None:
     level = float(np.sqrt(np.mean(np.square(piece.samples)))) / 100
 
     # When it is heard
-    beats = heard_by(Beats(), (0.0, piece.samples + noise("white", 20, level=level)))
+    beats = processed(Beats(), (0.0, piece.samples + noise("white", 20, level=level)))
 
     # Then the tempo is right
     assert beats.tempo_bpm == pytest.approx(bpm, rel=0.01)
@@ -60,7 +60,7 @@ def test_there_is_no_tempo_where_there_is_no_pulse(name: str) -> None:
     sound = NO_PULSE[name]()
 
     # When it is heard
-    beats = heard_by(Beats(), (0.0, sound))
+    beats = processed(Beats(), (0.0, sound))
 
     # Then no tempo is claimed, and no beat
     assert (beats.tempo_bpm, beats.beats) == (None, [])
@@ -73,12 +73,12 @@ def test_music_in_a_part_of_the_film_gives_its_tempo() -> None:
     starts, ends = len(before) / 16_000, len(before) / 16_000 + 30
 
     # When the film is heard
-    beats = heard_by(Beats(), (0.0, film))
+    beats = processed(Beats(), (0.0, film))
 
     # Then the song's tempo is the film's, and beats lie in the song, but for a window's uncertainty
     assert beats.tempo_bpm == pytest.approx(120, rel=0.01)
-    assert all(starts - 5 <= beat["time_seconds"] <= ends + 5 for beat in beats.beats)
-    assert sum(starts <= beat["time_seconds"] <= ends for beat in beats.beats) >= 55
+    assert all(starts - 5 <= beat.time_seconds <= ends + 5 for beat in beats.beats)
+    assert sum(starts <= beat.time_seconds <= ends for beat in beats.beats) >= 55
 
 
 def test_a_little_music_is_not_the_tempo_of_a_long_film() -> None:
@@ -86,7 +86,7 @@ def test_a_little_music_is_not_the_tempo_of_a_long_film() -> None:
     film = np.concatenate([play(rock(120), 15).samples, noise("pink", 100, level=0.03)])
 
     # When the film is heard
-    beats = heard_by(Beats(), (0.0, film))
+    beats = processed(Beats(), (0.0, film))
 
     # Then it has no tempo, but beats where the song is
     assert beats.tempo_bpm is None
@@ -98,7 +98,7 @@ def test_a_tempo_that_rises_slowly_is_followed() -> None:
     piece = play(SONGS["rock 100 to 112"], SONG_SECONDS)
 
     # When it is heard
-    beats = heard_by(Beats(), (0.0, piece.samples))
+    beats = processed(Beats(), (0.0, piece.samples))
 
     # Then its tempo is the one in the middle
     assert beats.tempo_bpm == pytest.approx(60 / float(np.diff(piece.beats).mean()), rel=0.01)
@@ -110,7 +110,7 @@ def test_a_long_film_is_heard_in_chapters_to_its_end() -> None:
     piece = clicks(97, 1800)
 
     # When it is heard
-    beats = heard_by(Beats(), (0.0, piece.samples))
+    beats = processed(Beats(), (0.0, piece.samples))
 
     # Then the tempo is right, and beats go on through all chapters
     assert beats.tempo_bpm == pytest.approx(97, rel=0.01)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from clipzy_worker.analysers.audio.speech import SpeechDetector
-from tests.support.media.music import Sound, heard_by, noise, play, tone
+from tests.support.media.music import Sound, noise, play, processed, tone
 from tests.support.media.songs import SONGS
 from tests.support.media.speech import FRAME_SECONDS, Spoken, conversation, over
 
@@ -33,11 +33,11 @@ def test_speech_is_found_over_a_background(name: str) -> None:
     spoken = over(conversation(), BACKGROUNDS[name](), decibels=10)
 
     # When they are heard
-    voice = heard_by(SpeechDetector(), (0.0, spoken.samples))
+    voice = processed(SpeechDetector(), (0.0, spoken.samples))
 
     # Then at least 95 of 100 frames of 10 ms are judged rightly, and so is the share of speech
     assert _right(voice, spoken) >= 0.95
-    assert voice.speech_ratio == pytest.approx(spoken.speaks.mean(), abs=0.04)
+    assert voice.ratio == pytest.approx(spoken.speaks.mean(), abs=0.04)
 
 
 def test_speech_alone_is_found() -> None:
@@ -45,7 +45,7 @@ def test_speech_alone_is_found() -> None:
     spoken = conversation()
 
     # When they are heard
-    voice = heard_by(SpeechDetector(), (0.0, spoken.samples))
+    voice = processed(SpeechDetector(), (0.0, spoken.samples))
 
     # Then nearly all frames are judged rightly
     assert _right(voice, spoken) >= 0.98
@@ -57,7 +57,7 @@ def test_speech_may_be_loud_or_quiet(level: float) -> None:
     spoken = conversation()
 
     # When it is heard
-    voice = heard_by(SpeechDetector(), (0.0, np.clip(spoken.samples / 0.1 * level, -1, 1)))
+    voice = processed(SpeechDetector(), (0.0, np.clip(spoken.samples / 0.1 * level, -1, 1)))
 
     # Then it is found
     assert _right(voice, spoken) >= 0.95
@@ -69,10 +69,10 @@ def test_noise_and_music_do_not_speak(name: str) -> None:
     sound = BACKGROUNDS[name]()
 
     # When it is heard
-    voice = heard_by(SpeechDetector(), (0.0, sound))
+    voice = processed(SpeechDetector(), (0.0, sound))
 
     # Then there is no speech, or next to none
-    assert voice.speech_ratio <= 0.01
+    assert voice.ratio <= 0.01
 
 
 def test_nobody_speaks_in_silence() -> None:
@@ -80,19 +80,19 @@ def test_nobody_speaks_in_silence() -> None:
     sound = np.zeros(20 * 16_000, dtype=np.float32)
 
     # When it is heard
-    voice = heard_by(SpeechDetector(), (0.0, sound))
+    voice = processed(SpeechDetector(), (0.0, sound))
 
     # Then nobody speaks
-    assert (voice.speech, voice.speech_ratio) == ([], 0.0)
+    assert (voice.spans, voice.ratio) == ([], 0.0)
 
 
 @pytest.mark.parametrize("samples", [0, 1, 341])
 def test_nobody_speaks_in_next_to_no_sound(samples: int) -> None:
     # Given as good as no sound, when it is heard
-    voice = heard_by(SpeechDetector(), (3.0, np.ones(samples, dtype=np.float32)))
+    voice = processed(SpeechDetector(), (3.0, np.ones(samples, dtype=np.float32)))
 
     # Then there is nothing to say
-    assert (voice.speech, voice.speech_ratio) == ([], 0.0)
+    assert (voice.spans, voice.ratio) == ([], 0.0)
 
 
 def test_speech_stays_on_the_clock_of_the_pictures() -> None:
@@ -102,11 +102,11 @@ def test_speech_stays_on_the_clock_of_the_pictures() -> None:
     heard = np.r_[np.zeros(1230, bool), spoken.speaks[:5000], np.zeros(2000, bool), spoken.speaks[7000:]]
 
     # When it is heard
-    voice = heard_by(SpeechDetector(), *runs)
+    voice = processed(SpeechDetector(), *runs)
 
     # Then speech is where it is, and its share is of the sound that is there
     assert _right(voice, Spoken(spoken.samples, heard)) >= 0.97
-    assert voice.speech_ratio == pytest.approx(heard.sum() / (len(heard) - 1230 - 2000), abs=0.03)
+    assert voice.ratio == pytest.approx(heard.sum() / (len(heard) - 1230 - 2000), abs=0.03)
 
 
 def test_speech_lies_within_the_film() -> None:
@@ -114,14 +114,14 @@ def test_speech_lies_within_the_film() -> None:
     spoken = conversation(pause_seconds=0.1)
 
     # When it is heard
-    voice = heard_by(SpeechDetector(), (-3.0, spoken.samples), end_seconds=30.0)
+    voice = processed(SpeechDetector(), (-3.0, spoken.samples), end_seconds=30.0)
 
     # Then it is cut at both ends, in order and without overlaps, and its share is of what is left
-    times = [time for span in voice.speech for time in (span["start_seconds"], span["end_seconds"])]
+    times = [time for span in voice.spans for time in (span.start_seconds, span.end_seconds)]
     assert times == sorted(times)
     assert times[0] >= 0
     assert times[-1] <= 30.0
-    assert 0.8 < voice.speech_ratio <= 1.0
+    assert 0.8 < voice.ratio <= 1.0
 
 
 def test_broken_samples_harm_nothing() -> None:
@@ -131,7 +131,7 @@ def test_broken_samples_harm_nothing() -> None:
     broken[100_000:100_100], broken[200_000:200_100], broken[300_000] = np.nan, np.inf, 1e30
 
     # When it is heard
-    voice = heard_by(SpeechDetector(), (0.0, broken))
+    voice = processed(SpeechDetector(), (0.0, broken))
 
     # Then speech is found all the same
     assert _right(voice, spoken) >= 0.97
@@ -141,6 +141,6 @@ def _right(voice: SpeechDetector, spoken: Spoken) -> float:
     """The share of frames that are judged rightly."""
     middles = (np.arange(len(spoken.speaks)) + 0.5) * FRAME_SECONDS
     speaks = np.zeros(len(middles), dtype=np.bool_)
-    for span in voice.speech:
-        speaks |= (middles >= span["start_seconds"]) & (middles < span["end_seconds"])
+    for span in voice.spans:
+        speaks |= (middles >= span.start_seconds) & (middles < span.end_seconds)
     return float((speaks == spoken.speaks).mean())

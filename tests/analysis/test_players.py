@@ -1,6 +1,5 @@
 """What players and pages need: sprites with their map, thumbnails at intervals, a contact sheet."""
 
-import io
 import re
 from pathlib import Path
 from typing import Any
@@ -12,21 +11,17 @@ import pytest
 from clipzy_storage.models.job_config import JobConfig
 from clipzy_worker.analysers.base import Frame, Pixels
 from clipzy_worker.analysers.images.sprites import MAX_TILES, Sprites, web_vtt
-from clipzy_worker.analysis.run import analyse
-from clipzy_worker.sandbox.protocol import Report
 from clipzy_worker.sandbox.request import MediaRequest
 from tests.support.media import clips
+from tests.support.media.analysis import analysed
 
 CUE = re.compile(r"([\d:.]+) --> ([\d:.]+)\nsprites\.jpg#xywh=(\d+),(\d+),(\d+),(\d+)\n")
 
 
-def analysed(path: Path, out_folder: Path, **config: Any) -> list[dict[str, Any]]:
-    """The artifacts."""
+def artifacts_of(path: Path, out_folder: Path, **config: Any) -> list[dict[str, Any]]:
     options = JobConfig.model_validate({"analyses": [], **config})
-    found: list[dict[str, Any]] = analyse(MediaRequest(path, "mp4", out_folder, options), Report(io.BytesIO()))[
-        "artifacts"
-    ]
-    return found
+    artifacts: list[dict[str, Any]] = analysed(MediaRequest(path, "mp4", out_folder, options))["artifacts"]
+    return artifacts
 
 
 def picture(path: Path) -> Pixels:
@@ -43,7 +38,7 @@ def test_a_player_finds_the_picture_of_each_moment(tmp_path: Path, clips_folder:
     clip = clips.cuts_clip(clips_folder, shot_frames=(100, 100), sound=False)
 
     # When it is analysed
-    kinds = {one["kind"]: one["file"] for one in analysed(clip.path, tmp_path)}
+    kinds = {one["kind"]: one["file"] for one in artifacts_of(clip.path, tmp_path)}
 
     # Then the map's cues cover the film without a gap, each with its own place on the sheet
     cues = CUE.findall((tmp_path / kinds["sprite_map"]).read_text())
@@ -86,7 +81,7 @@ def test_thumbnails_at_intervals(tmp_path: Path, clips_folder: Path) -> None:
 
     # When a thumbnail is wanted every 2.5 s, of this width
     options = {"per": "interval", "interval_seconds": 2.5, "width": 128}
-    found = [one for one in analysed(clip.path, tmp_path, thumbnails=options) if one["kind"] == "thumbnail"]
+    found = [one for one in artifacts_of(clip.path, tmp_path, thumbnails=options) if one["kind"] == "thumbnail"]
 
     # Then there are four, at these moments
     assert [one["time_seconds"] for one in found] == [0.0, 2.52, 5.0, 7.52]
@@ -99,7 +94,7 @@ def test_a_contact_sheet_shows_every_shot(tmp_path: Path, clips_folder: Path) ->
     clip = clips.cuts_clip(clips_folder, shot_frames=(12, 10, 14, 9, 30, 12, 11), sound=False)
 
     # When it is analysed
-    analysed(clip.path, tmp_path)
+    artifacts_of(clip.path, tmp_path)
 
     # Then they stand on two rows of one page, each unlike the paper
     page = picture(tmp_path / "contact-sheet.jpg")
@@ -111,5 +106,5 @@ def test_a_contact_sheet_shows_every_shot(tmp_path: Path, clips_folder: Path) ->
 
 def test_nothing_is_made_that_is_not_wanted(tmp_path: Path, clips_folder: Path) -> None:
     clip = clips.cuts_clip(clips_folder, sound=False)
-    found = analysed(clip.path, tmp_path, thumbnails={"per": "none"}, sprites=False)
+    found = artifacts_of(clip.path, tmp_path, thumbnails={"per": "none"}, sprites=False)
     assert {one["kind"] for one in found} == {"poster"}

@@ -1,6 +1,5 @@
 """Shots against clips whose boundaries are known."""
 
-import io
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -12,11 +11,10 @@ import pytest
 from clipzy_storage.models.job_config import JobConfig, ShotOptions
 from clipzy_worker.analysers.base import Frame, Pixels
 from clipzy_worker.analysers.shots.shots import Shots
-from clipzy_worker.analysis.run import analyse as analyse_file
-from clipzy_worker.sandbox.protocol import Report
 from clipzy_worker.sandbox.request import MediaRequest
 from tests.analysis.conftest import Analyse
 from tests.support.media import clips, joined_films
+from tests.support.media.analysis import analysed
 from tests.support.media.clips import Clip
 from tests.support.media.joined_films import Join, Piece
 
@@ -212,7 +210,7 @@ def test_memory_and_delay_do_not_grow_with_the_film(film: str) -> None:
 
 def _analysed_with(options: ShotOptions, path: Path, folder: Path) -> list[float]:
     request = MediaRequest(path, path.suffix[1:], folder, config=JobConfig(analyses=(), shots=options))
-    return [shot["start_seconds"] for shot in analyse_file(request, Report(io.BytesIO()))["shots"]]
+    return [shot["start_seconds"] for shot in analysed(request)["shots"]]
 
 
 def _unused(_size: tuple[int, int]) -> Pixels:

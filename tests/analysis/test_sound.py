@@ -12,9 +12,9 @@ from pydantic import TypeAdapter
 from clipzy_storage.models.job_config import SilenceOptions
 from clipzy_storage.models.measurements import Audio
 from clipzy_worker.analysers.audio.chunk import HOPS_PER_SECOND, Chunk
-from clipzy_worker.analysers.base import SAMPLE_RATE_HZ, Block
-from clipzy_worker.analysis.audio_pass import Sound
-from clipzy_worker.analysis.timings import Clock
+from clipzy_worker.analysers.base import SAMPLE_RATE_HZ, MonoBlock
+from clipzy_worker.analysis.audio_pass import AudioPass
+from clipzy_worker.analysis.timings import StageTimer
 from clipzy_worker.decode.source import open_source
 from clipzy_worker.sandbox.request import MediaRequest
 from tests.support.media import clips
@@ -25,36 +25,41 @@ AAC, PCM, FLAC = ("-c:a", "aac", "-b:a", "256k"), ("-c:a", "pcm_s16le"), ("-c:a"
 NO_PICTURE_CHANGE = ("-map", "0", "-c", "copy")
 
 
-class Ear:
-    """A listener that remembers what it heard, on the film's clock, in samples from its beginning."""
+class Recorder:
+    """A ``MonoAnalyser`` that stores the audio on the timeline of the video, in samples from its beginning."""
 
     def __init__(self, seconds: float) -> None:
-        self.heard = np.zeros(round(seconds * SAMPLE_RATE_HZ), np.float32)
+        self.samples = np.zeros(round(seconds * SAMPLE_RATE_HZ), np.float32)
         self.times: list[tuple[float, float]] = []
 
-    def process(self, block: Block) -> None:
+    def process(self, block: MonoBlock) -> None:
         self.times.append((block.seconds, block.seconds + len(block.samples) / SAMPLE_RATE_HZ))
         at = round(block.seconds * SAMPLE_RATE_HZ)
-        samples = block.samples[max(-at, 0) :][: max(len(self.heard) - max(at, 0), 0)]
-        self.heard[max(at, 0) : max(at, 0) + len(samples)] = samples
+        samples = block.samples[max(-at, 0) :][: max(len(self.samples) - max(at, 0), 0)]
+        self.samples[max(at, 0) : max(at, 0) + len(samples)] = samples
 
     def finish(self, end_seconds: float) -> None:
         pass
 
 
-def ear_of(path: Path, out_folder: Path, *, seconds: float) -> Ear:
-    """What a listener hears of the film."""
-    ear = Ear(seconds)
+def recorded_from(path: Path, out_folder: Path, *, seconds: float) -> Recorder:
+    """What an analyser of the mono mix is fed with."""
+    recorder = Recorder(seconds)
     request = MediaRequest(path, path.suffix[1:], out_folder)
     with open_source(request) as source:
         assert source.audio is not None
-        sound = Sound(source.audio, origin=source.origin, clock=Clock(), request=request)
-        sound._listeners = {"ear": ear}  # the place where all listeners are named
+        audio = AudioPass(
+            source.audio,
+            origin=source.origin,
+            timer=StageTimer(),
+            request=request,
+            extra_analysers={"recorder": recorder},
+        )
         for packet in source.container.demux(source.audio):
             if packet.size:
-                sound.take(packet)
-        sound.finish(seconds)
-    return ear
+                audio.process(packet)
+        audio.finish(seconds)
+    return recorder
 
 
 def clicks(seconds: float, times: tuple[float, ...], *, rate_hz: int = RATE_HZ) -> Wave:
@@ -67,9 +72,9 @@ def clicks(seconds: float, times: tuple[float, ...], *, rate_hz: int = RATE_HZ) 
     return wave
 
 
-def onsets(ear: Ear) -> list[float]:
+def onsets(recorded: Recorder) -> list[float]:
     """When it gets loud after at least 0.1 s of silence."""
-    loud = np.flatnonzero(np.abs(ear.heard) > 0.2)
+    loud = np.flatnonzero(np.abs(recorded.samples) > 0.2)
     fresh = [int(loud[0]), *(int(b) for a, b in pairwise(loud.tolist()) if b - a > 0.1 * SAMPLE_RATE_HZ)]
     return [sample / SAMPLE_RATE_HZ for sample in fresh]
 
@@ -87,7 +92,7 @@ def onsets(ear: Ear) -> list[float]:
         ("mov", PCM, 8_000, -0.6, 3.4),
     ],
 )
-def test_listeners_hear_with_the_pictures(
+def test_analysers_receive_audio_in_sync_with_the_frames(
     suffix: str, sound: tuple[str, ...], rate_hz: int, begins_seconds: float, pictures_seconds: float, tmp_path: Path
 ) -> None:
     # Given a film with clicks at known times of its sound, which begins with, after or before the pictures
@@ -99,12 +104,12 @@ def test_listeners_hear_with_the_pictures(
         begins_seconds=begins_seconds, pictures_seconds=pictures_seconds,
     )  # fmt: skip
 
-    # When somebody listens
-    ear = ear_of(path, tmp_path, seconds=5)
+    # When it is decoded
+    recorded = recorded_from(path, tmp_path, seconds=5)
 
     # Then each click is where a viewer hears it, and the blocks leave out nothing
-    assert onsets(ear) == pytest.approx([time + begins_seconds for time in times], abs=0.004)
-    assert all(end == pytest.approx(start, abs=1e-6) for (_, end), (start, _) in pairwise(ear.times))
+    assert onsets(recorded) == pytest.approx([time + begins_seconds for time in times], abs=0.004)
+    assert all(end == pytest.approx(start, abs=1e-6) for (_, end), (start, _) in pairwise(recorded.times))
 
 
 def test_time_that_the_stamps_leave_out_is_silent(tmp_path: Path) -> None:
@@ -114,14 +119,14 @@ def test_time_that_the_stamps_leave_out_is_silent(tmp_path: Path) -> None:
     ffmpeg("-i", str(whole), "-c:v", "copy", "-af", "aselect='lt(t,1)+gte(t,2.5)'", *PCM, str(path))
 
     # When it is measured and listened to
-    audio, ear = audio_of(path), ear_of(path, tmp_path, seconds=4)
+    audio, recorded = audio_of(path), recorded_from(path, tmp_path, seconds=4)
 
     # Then the gap is a silence, and what comes after it stays with its pictures
     assert audio["silences"][0] == {
         "start_seconds": pytest.approx(1, abs=0.05),
         "end_seconds": pytest.approx(3, abs=0.05),
     }
-    assert onsets(ear)[-1] == pytest.approx(3.0, abs=0.025)
+    assert onsets(recorded)[-1] == pytest.approx(3.0, abs=0.025)
 
 
 def ac3(folder: Path, layout: str, wave: Wave) -> bytes:
@@ -205,11 +210,11 @@ def test_damaged_packets_are_left_out_and_the_rest_stays_in_time(tmp_path: Path)
     ffmpeg("-i", str(whole), *NO_PICTURE_CHANGE, "-bsf:a", noise, str(path))
 
     # When it is measured and listened to
-    result, ear = measured(path), ear_of(path, tmp_path, seconds=4)
+    result, recorded = measured(path), recorded_from(path, tmp_path, seconds=4)
 
     # Then it is told how many were lost, and the clicks are where they were
-    assert any("damaged pieces of the sound" in warning for warning in result["warnings"])
-    assert onsets(ear)[-2:] == pytest.approx([2.3, 3.1], abs=0.035)
+    assert any("damaged audio packets" in warning for warning in result["warnings"])
+    assert onsets(recorded)[-2:] == pytest.approx([2.3, 3.1], abs=0.035)
 
 
 def test_numbers_that_are_none_do_no_harm(tmp_path: Path) -> None:

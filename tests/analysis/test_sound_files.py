@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from clipzy_storage.models.analysis import ArtifactFile
 from clipzy_storage.models.job_config import SilenceOptions
 from clipzy_worker.analysers.audio.chunk import HOPS_PER_SECOND, Chunk
 from clipzy_worker.analysers.audio.loudness import LoudnessMeter
@@ -42,7 +43,7 @@ def test_players_and_pages_get_their_files(tmp_path: Path) -> None:
     out_folder = tmp_path / "found"
 
     # Then the three files are listed, and are what they are said to be
-    check_artifacts(result, out_folder)
+    check_artifacts([ArtifactFile.model_validate(one) for one in result["artifacts"]], out_folder)
     kinds = {artifact["kind"]: artifact["file"] for artifact in result["artifacts"]}
     waveform = json.loads((out_folder / kinds["waveform"]).read_text())
     seconds_per_point = waveform["samples_per_pixel"] / waveform["sample_rate"]
@@ -83,8 +84,8 @@ def test_twelve_hours_take_little_room() -> None:
     for minute in range(12 * 60):
         chunk = Chunk(minute * hops, hops, 4000, ("FC",), samples)
         meter.add(chunk.first_hop, chunk.power.sum(axis=0).astype(float))
-        waveform.hear(chunk)
-        silences.hear(chunk)
+        waveform.process(chunk)
+        silences.process(chunk)
     held_bytes, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 

@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from clipzy_storage.models.style_dna import StyleDna
+from clipzy_storage.models.measurements import Audio, Beat, Color, Motion
+from clipzy_storage.models.output import Shot, Transition, VideoFacts
+from clipzy_storage.models.style_dna import MeasuredStyle, StyleDna, TransitionStyle
 from clipzy_worker.style.extract import (
     aspect_ratio,
     beat_sync,
@@ -17,60 +19,81 @@ from clipzy_worker.style.extract import (
 GRADE = dict.fromkeys(("temperature", "tint", "saturation", "contrast", "highlights", "shadows"), 5.0)
 
 
-def shots(*transitions: tuple[str, float]) -> list[dict[str, Any]]:
-    """A shot each second, beginning as told, with so many seconds of transition."""
+def shots(*transitions: tuple[Transition, float]) -> list[Shot]:
+    """One shot per second; the first begins with the video, the others with these transitions of so many seconds."""
     return [
-        {"start_seconds": float(i), "transition": kind, "transition_seconds": seconds}
+        Shot(index=i, start_seconds=i, end_seconds=i + 1, transition=kind, transition_seconds=seconds)
         for i, (kind, seconds) in enumerate((("start", 0.0), *transitions))
     ]
 
 
-def measured(**parts: Any) -> dict[str, Any]:
-    source = {"width": 1920, "height": 1080, "frame_rate": 25.0, "duration_seconds": 60.0}
-    audio = {
-        "integrated_lufs": -21.0,
-        "loudness_range_lu": 5.0,
-        "bass_percent": 30.0,
-        "speech_ratio": 0.25,
-        "tempo_bpm": 120.0,
-        "beats": [{"time_seconds": 0.5 * i, "confidence": 0.9, "band": "bass"} for i in range(100)],
+def facts(*, width: int = 1920, height: int = 1080, duration_seconds: float = 60.0) -> VideoFacts:
+    return VideoFacts(
+        duration_seconds=duration_seconds,
+        width=width,
+        height=height,
+        frame_rate=25.0,
+        video_codec="h264",
+        audio_codec="aac",
+    )
+
+
+CUTS: list[tuple[Transition, float]] = [("cut", 0.0)] * 5
+AUDIO = Audio(
+    channels=2,
+    sample_rate_hz=48_000,
+    integrated_lufs=-21.0,
+    loudness_range_lu=5.0,
+    true_peak_dbtp=-1.0,
+    max_momentary_lufs=-15.0,
+    max_short_term_lufs=-18.0,
+    tempo_bpm=120.0,
+    beats=[Beat(time_seconds=0.5 * i, confidence=0.9, band="bass") for i in range(100)],
+    silences=[],
+    speech=[],
+    speech_ratio=0.25,
+    bass_percent=30.0,
+)
+
+
+def style(*, damaged: bool = False, **parts: Any) -> MeasuredStyle:
+    """That of a minute of video in which everything was measured, but for these parts."""
+    measured: dict[str, Any] = {
+        "source": facts(),
+        "shots": shots(*CUTS),
+        "audio": AUDIO,
+        "motion": Motion(intensity=40.0, zoom_percent=10.0),
+        "color": Color(**GRADE, brightness=50.0, dominant=[], letterbox=None),
     }
-    whole = {
-        "source": source,
-        "shots": shots(*[("cut", 0.0)] * 5),
-        "audio": audio,
-        "motion": {"intensity": 40.0, "zoom_percent": 10.0},
-        "color": {**GRADE, "brightness": 50.0, "dominant": [], "letterbox": None},
-    }
-    return whole | parts
+    return extract(**measured | parts, damaged=damaged)
 
 
 def test_a_film_with_everything_has_a_whole_description() -> None:
     # Given a film of a minute with sound and five cuts, all of it measured
     # When its style is extracted, Then it is a Style DNA without a gap
-    style = StyleDna(**extract(measured(), damaged=False), created_at="2026-01-01T00:00:00.000Z")
-    assert style.cut_frequency == 5.0
-    assert style.aspect_ratio == "16:9"
-    assert style.audio_style.normalization_level == 0.5
-    assert style.audio_style.compression_ratio == 4.0
-    assert style.color_grade is not None
-    assert style.color_grade.tint == 5.0
-    assert style.detected_beats[1].timestamp_ms == 500
-    assert style.beat_sync == 1.0
-    assert style.primary_transition is not None
-    assert (style.primary_transition.type, style.secondary_transition) == ("cut", None)
-    assert style.extraction_confidence == 1.0
+    found = StyleDna.of(style(), created_at="2026-01-01T00:00:00.000Z")
+    assert found.created_at == "2026-01-01T00:00:00.000Z"
+    assert found.cut_frequency == 5.0
+    assert found.aspect_ratio == "16:9"
+    assert found.audio_style.normalization_level == 0.5
+    assert found.audio_style.compression_ratio == 4.0
+    assert found.color_grade is not None
+    assert found.color_grade.tint == 5.0
+    assert found.detected_beats[1].timestamp_ms == 500
+    assert found.beat_sync == 1.0
+    assert found.primary_transition is not None
+    assert (found.primary_transition.type, found.secondary_transition) == ("cut", None)
+    assert found.extraction_confidence == 1.0
 
 
 def test_what_was_not_measured_is_null() -> None:
     # Given a film without sound, of which neither motion nor colour was asked for
-    found = extract(measured(audio=None, motion=None, color=None), damaged=False)
+    found = style(audio=None, motion=None, color=None)
 
     # When its style is extracted, Then nothing of it is made up
-    style = StyleDna(**found, created_at="2026-01-01T00:00:00.000Z")
-    assert (style.color_grade, style.motion_intensity, style.zoom_usage) == (None, None, None)
-    assert set(style.audio_style.model_dump().values()) == {None}
-    assert (style.tempo_bpm, style.beat_sync, style.detected_beats) == (None, None, [])
+    assert (found.color_grade, found.motion_intensity, found.zoom_usage) == (None, None, None)
+    assert set(found.audio_style.model_dump().values()) == {None}
+    assert (found.tempo_bpm, found.beat_sync, found.detected_beats) == (None, None, [])
 
 
 @pytest.mark.parametrize(
@@ -80,14 +103,13 @@ def test_what_was_not_measured_is_null() -> None:
         {"motion": None},
         {"color": None},
         {"shots": shots()},
-        {"source": {"width": 640, "height": 360, "frame_rate": 25.0, "duration_seconds": 3.0}},
+        {"source": facts(duration_seconds=3.0)},
     ],
     ids=["no sound", "no motion", "no colour", "one shot", "short"],
 )
 def test_each_reason_to_doubt_lowers_the_confidence(doubt: dict[str, Any]) -> None:
-    assert 0 < extract(measured(**doubt), damaged=False)["extraction_confidence"] < 0.95
-    whole, damaged = (extract(measured(**doubt), damaged=damage)["extraction_confidence"] for damage in (False, True))
-    assert damaged < whole
+    whole, damaged = (style(**doubt, damaged=damage).extraction_confidence for damage in (False, True))
+    assert 0 < damaged < whole < 0.95
 
 
 @pytest.mark.parametrize(
@@ -127,8 +149,8 @@ def test_transitions_are_ranked_by_how_often_they_come() -> None:
 
     # When they are ranked, Then each kind has its place and its median duration
     assert ranked_transitions(film) == (
-        {"type": "dissolve", "duration_ms": 1000},
-        {"type": "fade", "duration_ms": 800},
+        TransitionStyle(type="dissolve", duration_ms=1000),
+        TransitionStyle(type="fade", duration_ms=800),
     )
     assert ranked_transitions(shots()) == (None, None)
 

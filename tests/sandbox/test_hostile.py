@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from clipzy_storage.models.analysis import Analysis
 from clipzy_worker.decode.input_limits import DEMUXERS
 from clipzy_worker.errors import InvalidMedia
 from clipzy_worker.sandbox.process import MediaProcess, MediaRequest
@@ -28,7 +29,7 @@ NAMES = (
 )
 
 
-def analysed(request: MediaRequest) -> dict[str, object]:
+def analysed(request: MediaRequest) -> Analysis:
     with MediaProcess(request) as media:
         for _fraction in media.updates():
             pass
@@ -114,7 +115,7 @@ def test_audio_without_an_allowed_decoder_is_not_decoded(tmp_path: Path) -> None
     clips.ffmpeg("-f", "lavfi", "-i", "testsrc2=size=64x64:duration=0.2", *audio, "-c:v", "libx264", str(path))
 
     # When it is analysed, Then its frames are, and its audio is not
-    assert analysed(request_for(path, tmp_path / "out", container="mkv"))["audio"] is None
+    assert analysed(request_for(path, tmp_path / "out", container="mkv")).audio is None
 
 
 @pytest.mark.parametrize("suffix", sorted({bomb.suffix for bomb in BOMBS.values()}))
@@ -182,7 +183,7 @@ def test_the_metadata_of_a_file_is_not_passed_on(tmp_path: Path) -> None:
         result = media.result()
 
     # Then neither the result nor the log has any of them
-    assert word not in json.dumps(result) + media.stderr_tail
+    assert word not in result.model_dump_json() + media.stderr_tail
     assert all(SECRET not in file.read_bytes() for file in (tmp_path / "out").rglob("*") if file.is_file())
 
 

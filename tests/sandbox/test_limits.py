@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from clipzy_storage.models.analysis import Analysis
 from clipzy_worker.decode.source import open_source
 from clipzy_worker.errors import InvalidMedia, MediaCrashed
 from clipzy_worker.sandbox.output_checks import output_excess
@@ -21,15 +22,15 @@ DOCS = Path(__file__).parents[2] / "docs" / "media-safety.md"
 CLAIMS = {
     "million pixels": MediaLimits(max_pixels=10_000),
     "a side": MediaLimits(max_side=200),
-    "frames a second": MediaLimits(max_frame_rate=20),
+    "frames per second": MediaLimits(max_frame_rate=20),
     "longer than": MediaLimits(max_duration_seconds=2),
-    "tracks of pictures and sound": MediaLimits(max_streams=1),
-    "samples a second": MediaLimits(max_sample_rate=8000),
+    "video and audio tracks": MediaLimits(max_streams=1),
+    "samples per second": MediaLimits(max_sample_rate=8000),
     "channels": MediaLimits(max_channels=0),
 }
 
 
-def analysed(request: MediaRequest) -> dict[str, object]:
+def analysed(request: MediaRequest) -> Analysis:
     request.out_folder.mkdir(exist_ok=True)
     with MediaProcess(request) as media:
         for _fraction in media.updates(poll_seconds=0.1):
@@ -63,15 +64,15 @@ def test_tracks_that_are_never_read_have_another_limit(tmp_path: Path, clips_fol
     with open_source(request) as source:
         assert len(source.container.streams) == 22
     tighter = replace(request, limits=MediaLimits(max_other_streams=10))
-    with pytest.raises(InvalidMedia, match="20 tracks beside"), open_source(tighter):
+    with pytest.raises(InvalidMedia, match="20 tracks besides"), open_source(tighter):
         pass
 
 
 @pytest.mark.parametrize(
     ("limits", "text"),
     [
-        (MediaLimits(max_frame_rate=1), r"pictures in \d"),
-        (MediaLimits(max_duration_seconds=0), "sound of the file is longer"),
+        (MediaLimits(max_frame_rate=1), r"frames in \d"),
+        (MediaLimits(max_duration_seconds=0), "more audio than the longest"),
     ],
 )
 def test_a_limit_is_also_enforced_while_packets_are_read(
@@ -79,7 +80,7 @@ def test_a_limit_is_also_enforced_while_packets_are_read(
 ) -> None:
     # Given a video that is longer than its header claims
     request = MediaRequest(clips.cuts_clip(clips_folder).path, "mp4", tmp_path)
-    if "sound" in text:
+    if "audio" in text:
         path = tmp_path / "long-sound.mkv"
         sound = ("-f", "lavfi", "-i", "sine=duration=15", "-map", "0:v", "-map", "1:a", "-c:v", "copy", "-c:a", "flac")
         clips.ffmpeg("-i", str(clips.one_frame_clip(clips_folder).path), *sound, str(path))
@@ -107,10 +108,10 @@ def test_all_packets_of_a_valid_file_are_read(tmp_path: Path, clips_folder: Path
     [
         (MediaLimits(cpu_seconds=1), "ran out of CPU time"),
         (MediaLimits(file_bytes=1000), "wrote too large a file"),
-        (MediaLimits(output_bytes=1000), "wrote more than it may"),
-        (MediaLimits(output_files=1), "wrote more files than it may"),
+        (MediaLimits(output_bytes=1000), "wrote more bytes than allowed"),
+        (MediaLimits(output_files=1), "wrote more files than allowed"),
         (MediaLimits(memory_bytes=64 << 20), "media process"),
-        (MediaLimits(resident_bytes=64 << 20), "used more memory than it may"),
+        (MediaLimits(resident_bytes=64 << 20), "used more memory than allowed"),
     ],
 )
 def test_an_exceeded_limit_stops_the_analysis(
@@ -139,7 +140,7 @@ def test_lack_of_memory_is_not_reported_as_damage(tmp_path: Path, clips_folder: 
         analysed(request)
 
     # And with the memory of a job the largest accepted frame is analysed without warnings
-    assert analysed(replace(request, limits=MediaLimits()))["warnings"] == []
+    assert analysed(replace(request, limits=MediaLimits())).warnings == []
 
 
 def test_links_are_not_followed_when_files_are_counted(tmp_path: Path) -> None:
@@ -152,8 +153,8 @@ def test_links_are_not_followed_when_files_are_counted(tmp_path: Path) -> None:
 
     # When it is measured, Then everything in it counts, and nothing else
     assert output_excess(tmp_path / "out", MediaLimits(output_bytes=1300)) is None
-    assert output_excess(tmp_path / "out", MediaLimits(output_bytes=1100)) == "wrote more than it may"
-    assert output_excess(tmp_path / "out", MediaLimits(output_files=3)) == "wrote more files than it may"
+    assert output_excess(tmp_path / "out", MediaLimits(output_bytes=1100)) == "wrote more bytes than allowed"
+    assert output_excess(tmp_path / "out", MediaLimits(output_files=3)) == "wrote more files than allowed"
 
 
 @pytest.mark.parametrize(("width", "height", "threads"), [(1920, 1080, 16), (3840, 2160, 8), (7680, 4320, 2)])

@@ -9,21 +9,34 @@ from pathlib import Path
 
 import pytest
 
+from clipzy_storage.models.analysis import Analysis, ArtifactFile
 from clipzy_worker.errors import InvalidMedia, MediaCrashed
 from clipzy_worker.sandbox.process import STDERR_KEPT_BYTES, MediaProcess, MediaRequest
 from tests.support.media import clips
+from tests.support.media.nothing_found import nothing_found
+
+STRANGER = ArtifactFile(file="../secret.jpg", kind="poster", content_type="image/jpeg")
+
+
+def said(result: Analysis) -> str:
+    """The message with this result, as a Python literal."""
+    return repr(f'{{"result": {result.model_dump_json()}}}')
+
 
 BROKEN = {
     "garbage": ("print('no message at all')", "not of the protocol"),
     "a wrong message": ('print(\'{"progress": "soon"}\')', "not of the protocol"),
+    "a result of another form": ('print(\'{"result": {"shots": "none"}}\')', "not of the protocol"),
+    "a number that is none": ('print(\'{"progress": NaN, "stage": "video_analysis"}\')', "not of the protocol"),
+    "a stage that is none": ('print(\'{"progress": 0.5, "stage": "lunch"}\')', "not of the protocol"),
     "a nested bomb": ("print('[' * 100000)", "not of the protocol"),
-    "a flood": ("import sys\nwhile True: sys.stdout.write('x' * 65536)", "said more than it may"),
+    "a flood": ("import sys\nwhile True: sys.stdout.write('x' * 65536)", "more output than allowed"),
     "an early end": ("raise SystemExit(0)", "without a result"),
     "an error": ("raise SystemExit(3)", "ended with status 3"),
-    "a result, then a crash": ("import os\nprint('{\"result\": {}}', flush=True)\nos.abort()", "died of SIGABRT"),
+    "a result, then a crash": (f"import os\nprint({said(nothing_found())}, flush=True)\nos.abort()", "died of SIGABRT"),
     "a kill": ("import os\nos.kill(os.getpid(), 9)", "was killed"),
     "closed pipes": ("import os\nos.close(1)\nos.close(2)\nos._exit(4)", "ended with status 4"),
-    "a stranger's file": ('print(\'{"result": {"artifacts": [{"file": "../secret.jpg"}]}}\')', "not a file"),
+    "a stranger's file": (f"print({said(nothing_found(artifacts=[STRANGER]))})", "not a file"),
 }
 
 
@@ -70,8 +83,8 @@ def test_a_clip_is_analysed_to_its_result(request_: MediaRequest) -> None:
     # Then progress never fell, and the result and its files are there
     assert fractions == sorted(fractions)
     assert 0 <= fractions[0] <= fractions[-1] == 1
-    assert [shot["transition"] for shot in result["shots"]] == ["start", "cut", "cut"]
-    assert all((request_.out_folder / one["file"]).stat().st_size > 0 for one in result["artifacts"])
+    assert [shot.transition for shot in result.shots] == ["start", "cut", "cut"]
+    assert all((request_.out_folder / one.file).stat().st_size > 0 for one in result.artifacts)
 
 
 def test_the_parent_loads_no_media_library() -> None:

@@ -154,9 +154,9 @@ def test_the_work_of_a_media_process_is_possible(request_: MediaRequest) -> None
     ("attempt", "limits", "reason"),
     [
         (("spin", ""), MediaLimits(cpu_seconds=1), "ran out of CPU time"),
-        (("hold", 600 << 20), MediaLimits(resident_bytes=300 << 20), "used more memory than it may"),
-        (("fill", 1 << 20), MediaLimits(output_bytes=20 << 20), "wrote more than it may"),
-        (("fill", 0), MediaLimits(output_files=500), "wrote more files than it may"),
+        (("hold", 600 << 20), MediaLimits(resident_bytes=300 << 20), "used more memory than allowed"),
+        (("fill", 1 << 20), MediaLimits(output_bytes=20 << 20), "wrote more bytes than allowed"),
+        (("fill", 0), MediaLimits(output_files=500), "wrote more files than allowed"),
         (("execute", "/bin/true"), MediaLimits(), None),
         (("allocate", 8 << 30), MediaLimits(), None),
         (("raise_limit", ""), MediaLimits(), None),
@@ -259,7 +259,7 @@ def test_a_video_is_analysed_in_every_mode(mode: Any, tmp_path: Path, clips_fold
             pass
 
         # Then it succeeds, and no library has written to stderr
-        assert len(media.result()["shots"]) == 3
+        assert len(media.result().shots) == 3
         assert media.stderr_tail == ""
 
 
@@ -269,7 +269,7 @@ def test_a_required_layer_that_is_unavailable_stops_the_process(tmp_path: Path, 
     command = (*without_namespaces(), sys.executable, "-I", "-m", "clipzy_worker.analysis", str(os.getpid()))
 
     # When they are required, Then the process refuses; When they are not, Then it works
-    def result(request: MediaRequest) -> dict[str, Any]:
+    def result(request: MediaRequest) -> Analysis:
         with MediaProcess(request, command=command) as media:
             for _fraction in media.updates():
                 pass
@@ -277,7 +277,7 @@ def test_a_required_layer_that_is_unavailable_stops_the_process(tmp_path: Path, 
 
     with pytest.raises(MediaCrashed, match="could not be confined: network: no namespaces are left"):
         result(request)
-    assert result(replace(request, sandbox="best-effort"))["shots"]
+    assert result(replace(request, sandbox="best-effort")).shots
 
 
 # Those of arm64 are generic; those of x86-64 are installed only there.

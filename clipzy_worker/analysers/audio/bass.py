@@ -1,17 +1,19 @@
-"""How much of the sound is bass."""
+"""The share of bass."""
 
 import numpy as np
 
-from clipzy_worker.analysers.base import SAMPLE_RATE_HZ, Block, Samples
+from clipzy_worker.analysers.base import SAMPLE_RATE_HZ, MonoBlock, Samples
 
 _BASS_HZ = 150
-_AUDIBLE_HZ = 20  # below is no sound: an offset, the rumble of a microphone
-_WINDOW = SAMPLE_RATE_HZ  # 1 s
+# Below is a DC offset or the rumble of a microphone.
+_AUDIBLE_HZ = 20
+# 1 s.
+_WINDOW_SAMPLES = SAMPLE_RATE_HZ
 
 
 class Bass:
-    """A listener. ``percent``, after ``finish``: energy from 20 to 150 Hz of that from 20 Hz to 8 kHz, not weighted,
-    in windows of 1 s; null where there is nothing but digital silence."""
+    """A ``MonoAnalyser``. ``percent``, after ``finish``, is the energy from 20 to 150 Hz relative to that from 20 Hz to
+    8 kHz, not weighted, in windows of 1 s; ``None`` if there is only digital silence."""
 
     def __init__(self) -> None:
         self.percent: float | None = None
@@ -19,13 +21,13 @@ class Bass:
         self._count = 0
         self._bass = self._whole = 0.0
 
-    def process(self, block: Block) -> None:
+    def process(self, block: MonoBlock) -> None:
         self._waiting.append(block.samples)
         self._count += len(block.samples)
-        if self._count >= _WINDOW:
+        if self._count >= _WINDOW_SAMPLES:
             samples = np.concatenate(self._waiting)
-            whole = self._count - self._count % _WINDOW
-            for window in samples[:whole].reshape(-1, _WINDOW):
+            whole = self._count - self._count % _WINDOW_SAMPLES
+            for window in samples[:whole].reshape(-1, _WINDOW_SAMPLES):
                 self._add(window)
             self._waiting, self._count = [samples[whole:]], self._count - whole
 

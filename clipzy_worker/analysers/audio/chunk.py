@@ -1,4 +1,4 @@
-"""The sound as it was recorded, every channel of it, cut along a fixed grid of the film's clock."""
+"""Audio at its recorded rate with all channels, cut along a fixed grid on the timeline of the video."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,12 +15,12 @@ Levels = NDArray[np.float32]
 
 
 def first_sample(hop: int, rate_hz: int) -> int:
-    """Where a hop begins, in samples from the beginning of the film; also where there is no whole number in a hop."""
+    """The first sample of a hop, from the beginning of the video; a hop may have a fractional number of samples."""
     return (hop * rate_hz + HOPS_PER_SECOND // 2) // HOPS_PER_SECOND
 
 
 def hop_of(sample: int, rate_hz: int) -> int:
-    """The hop in which a sample lies."""
+    """The hop that contains a sample."""
     hop = sample * HOPS_PER_SECOND // rate_hz
     while first_sample(hop, rate_hz) > sample:
         hop -= 1
@@ -31,10 +31,10 @@ def hop_of(sample: int, rate_hz: int) -> int:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Some whole hops of 10 ms. Hop 0 begins with the first picture; sound from before it has negative ones.
+    """Some complete hops of 10 ms. Hop 0 begins with the first frame of the video; earlier audio has negative hops.
 
     ``samples`` is (channels, samples), float32, full scale 1; ``channels`` are FFmpeg's names (FL, FR, FC, LFE, …).
-    What is measured of each hop is (channels, hops).
+    Measures per hop are (channels, hops).
     """
 
     first_hop: int
@@ -49,7 +49,7 @@ class Chunk:
 
     @cached_property
     def starts(self) -> NDArray[np.int64]:
-        """Index of the first sample of each hop."""
+        """The index of the first sample of each hop."""
         hops = np.arange(self.first_hop, self.end_hop)
         begins = (hops * self.rate_hz + HOPS_PER_SECOND // 2) // HOPS_PER_SECOND  # as in first_sample
         return np.asarray(begins - begins[0], np.int64)
@@ -68,17 +68,20 @@ class Chunk:
         return self.mean_square(self.samples)
 
     def mean_square(self, samples: Samples) -> Levels:
-        """Of each hop of other samples of the same length, as of those that a filter gave for this chunk."""
+        """The mean square per hop of samples of the same length, for example of this chunk's filtered samples."""
         lengths = np.diff(self.starts, append=samples.shape[1])
         return np.asarray(self.reduced(np.add, np.square(samples)) / lengths, np.float32)
 
     def reduced(self, by: np.ufunc, samples: Samples) -> Levels:
-        if self.rate_hz % HOPS_PER_SECOND == 0:  # much faster, and nearly always so
+        if self.rate_hz % HOPS_PER_SECOND == 0:  # the usual case, and much faster
             return np.asarray(by.reduce(samples.reshape(len(samples), self.hops, -1), axis=2), np.float32)
         return np.asarray(by.reduceat(samples, self.starts, axis=1), np.float32)
 
 
 class MultichannelAnalyser(Protocol):
-    """Is given every chunk in order; what is left out between two was silent. Memory as for a ``FrameAnalyser``."""
+    """Processes every chunk in order; gaps between them are silence. Memory may grow by a few numbers per second."""
 
-    def hear(self, chunk: Chunk) -> None: ...
+    def process(self, chunk: Chunk) -> None: ...
+
+    def finish(self, end_seconds: float) -> None:
+        """Called after the last chunk; the video ends at ``end_seconds``."""

@@ -1,4 +1,4 @@
-"""Where there is a steady pulse, and how fast it is."""
+"""Sections with a steady pulse, and their tempo."""
 
 from dataclasses import dataclass
 
@@ -12,27 +12,32 @@ Numbers = NDArray[np.float64]
 _WINDOW_FRAMES = 10 * FRAMES_PER_SECOND
 _STEP_FRAMES = _WINDOW_FRAMES // 4
 _MIN_FRAMES = 4 * FRAMES_PER_SECOND
-_PERIODS = np.geomspace(0.2, 2.0, 232) * FRAMES_PER_SECOND  # 300 to 30 beats a minute, 1 % apart
+# 300 to 30 beats per minute, 1 % apart.
+_PERIODS = np.geomspace(0.2, 2.0, 232) * FRAMES_PER_SECOND
 _MULTIPLES = 4
 _MAX_LAG = int(_PERIODS[-1] * _MULTIPLES) + 2
-_USUAL_BPM, _USUAL_OCTAVES = 115.0, 0.8
-_QUIET = 0.02  # below this root mean square of the flux there are no onsets
-_SWITCH = 0.25  # what a change of tempo costs, in units of likeness
-_MAX_STEPS = 3  # of ``_PERIODS`` by which the tempo may drift in 2.5 s for nothing
+_PREFERRED_BPM, _PREFERENCE_OCTAVES = 115.0, 0.8
+# Root mean square. Below, there are no onsets.
+_MIN_FLUX = 0.02
+# In units of the autocorrelation.
+_TEMPO_CHANGE_COST = 0.25
+# The steps of ``_PERIODS`` by which the tempo may drift between windows without cost.
+_MAX_DRIFT_STEPS = 3
 _MIN_CLARITY = 0.2
-_MIN_CLARITY_ALONE = 0.35  # of a stretch of fewer windows than
 _MIN_WINDOWS = 3
-_EQUAL = 0.93  # likeness at half the period: every second onset is like every one
-_MIN_PERIOD_EQUAL = 0.27 * FRAMES_PER_SECOND
+_MIN_CLARITY_OF_FEWER_WINDOWS = 0.35
+# Autocorrelation at half the period, relative to that at the period. Above, every second onset is a beat, too.
+_EQUAL_ONSETS_RATIO = 0.93
+_MIN_HALVED_PERIOD = 0.27 * FRAMES_PER_SECOND
 
 
 @dataclass(frozen=True)
 class Pulse:
-    """A stretch of frames with a steady pulse: its period and clarity (0 to 1) at each of ``at``, in frames."""
+    """A section with a steady pulse: its period and clarity (0 to 1) at each of ``frames``."""
 
     first: int
     end: int
-    at: Numbers
+    frames: Numbers
     periods: Numbers
     clarity: Numbers
 
@@ -44,28 +49,28 @@ def flux(strength: Floats) -> Numbers:
 
 
 def pulses(strength: Numbers) -> list[Pulse]:
-    """The stretches with a steady pulse in this flux (of ``flux``).
+    """The sections with a steady pulse; ``strength`` is the result of ``flux``.
 
-    Windows of 10 s, every 2.5 s, are compared with themselves later (autocorrelation of the flux, of all bands together
-    and band by band). The likeness of a period is the mean at one to four times itself, weighted with how usual the
-    tempo is (log-normal around 115 bpm); a path through all windows is chosen by dynamic programming.
+    In windows of 10 s, every 2.5 s, the flux is autocorrelated, for all bands together and band by band. The score of a
+    period is the mean at one to four multiples of it, weighted by a log-normal preference around 115 bpm; a path
+    through all windows is chosen by dynamic programming.
     """
     if len(strength) < _MIN_FRAMES:
         return []
-    together, by_band = _likeness(strength)
+    together, by_band = _autocorrelations(strength)
     combs = (_comb(together, _PERIODS) + _comb(by_band, _PERIODS)) / 2
     path = _path(_score(combs, together))
     clarity = combs[np.arange(len(combs)), path]
     found = []
     for first, end in _runs(clarity, path):
         periods = _PERIODS[path[first:end]]
-        if _every_onset_is_alike(by_band[first:end], periods):
+        if _has_equal_onsets(by_band[first:end], periods):
             periods = periods / 2
         found.append(_pulse(first, end, len(combs), len(strength), periods, clarity[first:end]))
     return found
 
 
-def _likeness(strength: Numbers) -> tuple[Numbers, Numbers]:
+def _autocorrelations(strength: Numbers) -> tuple[Numbers, Numbers]:
     """Autocorrelation by window and lag, 1 for lag 0: of the sum of the bands, and summed over bands."""
     if len(strength) < _WINDOW_FRAMES:
         strength = np.pad(strength, ((0, _WINDOW_FRAMES - len(strength)), (0, 0)))
@@ -73,7 +78,7 @@ def _likeness(strength: Numbers) -> tuple[Numbers, Numbers]:
     windows = windows - windows.mean(axis=-1, keepdims=True)
     bands = _autocorrelation(windows).sum(axis=1)
     together = _autocorrelation(windows.mean(axis=1))
-    least = _WINDOW_FRAMES * _QUIET**2
+    least = _WINDOW_FRAMES * _MIN_FLUX**2
     return together / (together[:, :1] + least), bands / (bands[:, :1] + least)
 
 
@@ -83,36 +88,36 @@ def _autocorrelation(windows: Numbers) -> Numbers:
     return np.asarray(np.fft.irfft(power)[..., :_MAX_LAG] / shares)
 
 
-def _comb(likeness: Numbers, periods: Numbers) -> Numbers:
-    return np.asarray(np.mean([_at(likeness, periods * n) for n in range(1, _MULTIPLES + 1)], axis=0))
+def _comb(correlation: Numbers, periods: Numbers) -> Numbers:
+    return np.asarray(np.mean([_at(correlation, periods * n) for n in range(1, _MULTIPLES + 1)], axis=0))
 
 
-def _at(likeness: Numbers, lags: Numbers) -> Numbers:
+def _at(correlation: Numbers, lags: Numbers) -> Numbers:
     whole = lags.astype(int)
     part = lags - whole
-    return np.asarray(likeness[:, whole] * (1 - part) + likeness[:, whole + 1] * part)
+    return np.asarray(correlation[:, whole] * (1 - part) + correlation[:, whole + 1] * part)
 
 
 def _score(combs: Numbers, together: Numbers) -> Numbers:
-    octaves = np.log2(60 * FRAMES_PER_SECOND / _PERIODS / _USUAL_BPM)
-    usual = np.exp(-0.5 * np.square(octaves / _USUAL_OCTAVES))
-    # Where nothing sounds at the period itself nor at its half, only at its double, it is not a pulse.
+    octaves = np.log2(60 * FRAMES_PER_SECOND / _PERIODS / _PREFERRED_BPM)
+    preference = np.exp(-0.5 * np.square(octaves / _PREFERENCE_OCTAVES))
+    # A period with onsets neither at itself nor at its half, but only at its double, is no pulse.
     sounds = np.maximum(_at(together, _PERIODS), _at(together, _PERIODS / 2))
-    alive = np.clip(sounds / np.maximum(0.2 * together[:, 20:].max(axis=1, keepdims=True), 1e-9), 0.2, 1)
-    return np.asarray(combs * usual * alive)
+    audible = np.clip(sounds / np.maximum(0.2 * together[:, 20:].max(axis=1, keepdims=True), 1e-9), 0.2, 1)
+    return np.asarray(combs * preference * audible)
 
 
 def _path(score: Numbers) -> NDArray[np.intp]:
-    """The best way through all windows, of one period each."""
+    """The index of the period of each window on the best path through all windows."""
     best, came = score[0], []
     periods = np.arange(score.shape[1])
     for now in score[1:]:
-        padded = np.pad(best, _MAX_STEPS, constant_values=-np.inf)
-        near = np.lib.stride_tricks.sliding_window_view(padded, 2 * _MAX_STEPS + 1)
-        origin = periods + near.argmax(axis=1) - _MAX_STEPS
-        jumps = best.max() - _SWITCH > near.max(axis=1)
+        padded = np.pad(best, _MAX_DRIFT_STEPS, constant_values=-np.inf)
+        near = np.lib.stride_tricks.sliding_window_view(padded, 2 * _MAX_DRIFT_STEPS + 1)
+        origin = periods + near.argmax(axis=1) - _MAX_DRIFT_STEPS
+        jumps = best.max() - _TEMPO_CHANGE_COST > near.max(axis=1)
         origin[jumps] = best.argmax()
-        best = now + np.where(jumps, best.max() - _SWITCH, near.max(axis=1))
+        best = now + np.where(jumps, best.max() - _TEMPO_CHANGE_COST, near.max(axis=1))
         came.append(origin)
     path = [int(best.argmax())]
     for origin in reversed(came):
@@ -121,8 +126,8 @@ def _path(score: Numbers) -> NDArray[np.intp]:
 
 
 def _runs(clarity: Numbers, path: NDArray[np.intp]) -> list[tuple[int, int]]:
-    """Windows one after another, first and end, that are clear and keep their tempo."""
-    kept = np.abs(np.diff(path)) <= _MAX_STEPS
+    """First and end of each run of windows that are clear and keep their tempo."""
+    kept = np.abs(np.diff(path)) <= _MAX_DRIFT_STEPS
     steady = clarity >= _MIN_CLARITY
     starts = steady & ~np.concatenate([[False], steady[:-1] & kept])
     ends = steady & ~np.concatenate([steady[1:] & kept, [False]])
@@ -130,21 +135,21 @@ def _runs(clarity: Numbers, path: NDArray[np.intp]) -> list[tuple[int, int]]:
     return [
         (first, end)
         for first, end in runs
-        if end - first >= _MIN_WINDOWS or clarity[first:end].min() >= _MIN_CLARITY_ALONE
+        if end - first >= _MIN_WINDOWS or clarity[first:end].min() >= _MIN_CLARITY_OF_FEWER_WINDOWS
     ]
 
 
-def _every_onset_is_alike(by_band: Numbers, periods: Numbers) -> bool:
-    """Whether the pulse is really twice as fast: a metronome has no bars."""
-    if periods.mean() / 2 < _MIN_PERIOD_EQUAL:
+def _has_equal_onsets(by_band: Numbers, periods: Numbers) -> bool:
+    """Whether the pulse is really twice as fast, as that of a metronome without accents."""
+    if periods.mean() / 2 < _MIN_HALVED_PERIOD:
         return False
     rows = np.arange(len(periods))
     half, whole, one_and_a_half = (_at(by_band, periods * share)[rows, rows].mean() for share in (0.5, 1.0, 1.5))
-    return bool((half + one_and_a_half) / 2 >= _EQUAL * whole)
+    return bool((half + one_and_a_half) / 2 >= _EQUAL_ONSETS_RATIO * whole)
 
 
 def _pulse(first: int, end: int, windows: int, frames: int, periods: Numbers, clarity: Numbers) -> Pulse:
-    """A window speaks for its middle; the first and the last also for what lies beyond."""
+    """A window represents its middle; the first and the last also what lies beyond."""
     at = np.asarray(np.arange(first, end) * _STEP_FRAMES + _WINDOW_FRAMES / 2, dtype=np.float64)
     begins = 0 if first == 0 else round(at[0] - _STEP_FRAMES / 2)
     ends = frames if end == windows else round(at[-1] + _STEP_FRAMES / 2)

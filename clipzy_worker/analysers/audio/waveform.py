@@ -1,7 +1,7 @@
-"""The outline of the sound: lowest and highest sample of each stretch, for players and pictures."""
+"""The waveform: minimum and maximum of the samples at each point, for players and images."""
 
 import math
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,21 @@ MAX_POINTS = 20_000
 _LOWEST, _HIGHEST = -128, 127
 
 
+class WaveformDocument(TypedDict):
+    """The JSON format of audiowaveform, version 2."""
+
+    version: int
+    channels: int
+    sample_rate: int
+    samples_per_pixel: int
+    bits: int
+    length: int
+    data: list[int]
+
+
 class Waveform:
-    """Hears every channel, so that sound whose channels cancel each other shows. A point stands for 10 ms at first, for
-    twice as long each time there would be more than 20,000 of them."""
+    """A ``MultichannelAnalyser`` of all channels, so that channels which cancel each other are visible. A point covers
+    10 ms at first, and twice as much whenever there would be more than 20,000 of them."""
 
     def __init__(self) -> None:
         self._low = np.full(MAX_POINTS, _HIGHEST, np.int8)
@@ -23,28 +35,29 @@ class Waveform:
         self._hops_per_point = 1
         self._rate_hz = 0
 
-    def hear(self, chunk: Chunk) -> None:
+    def process(self, chunk: Chunk) -> None:
         self._rate_hz = self._rate_hz or chunk.rate_hz
-        skipped = max(-chunk.first_hop, 0)  # before the first picture
+        skipped = max(-chunk.first_hop, 0)  # before the video begins
         if skipped < chunk.hops:
             self._make_room(chunk.end_hop)
             points = np.arange(chunk.first_hop + skipped, chunk.end_hop) // self._hops_per_point
             np.minimum.at(self._low, points, _level(chunk.low.min(axis=0)[skipped:]))
             np.maximum.at(self._high, points, _level(chunk.high.max(axis=0)[skipped:]))
 
+    def finish(self, end_seconds: float) -> None: ...
+
     def points(self, end_seconds: float) -> NDArray[np.int8]:
-        """(points, 2), lowest and highest, from the beginning to the end of the film; full scale is 128, and 0 where
-        there is no sound."""
+        """(points, 2), minimum and maximum, over the whole video; full scale is 128, and 0 means no audio."""
         hops = math.ceil(round(end_seconds * HOPS_PER_SECOND, 3))
         self._make_room(hops)
         both = np.stack([self._low, self._high], axis=1)[: -(-hops // self._hops_per_point)]
         both[both[:, 0] > both[:, 1]] = 0
         return both
 
-    def document(self, end_seconds: float) -> dict[str, Any]:
-        """In the JSON format of audiowaveform, version 2, as peaks.js and others read it.
+    def document(self, end_seconds: float) -> WaveformDocument:
+        """The points as peaks.js and other players read them.
 
-        Its rate is a multiple of the sound's where a point has no whole number of samples at that."""
+        Its sample rate is a multiple of the audio's if a point has a fractional number of samples at that."""
         points = self.points(end_seconds)
         rate_hz = math.lcm(self._rate_hz or HOPS_PER_SECOND, HOPS_PER_SECOND)
         return {

@@ -1,38 +1,46 @@
-"""The look of a stretch of film in a few numbers, from CIELAB statistics of sampled pictures. Pure but for cv2.
+"""The grade: colour statistics in a few numbers, from CIELAB values of sampled frames. Pure but for cv2.
 
-L* runs from 0 to 100; a* from green to magenta, b* from blue to yellow, both 0 for grey. What ordinary
-footage has, by which 0 is set, are constants here; ``docs/pipeline.md`` repeats them.
+L* runs from 0 to 100; a* from green to magenta, b* from blue to yellow, both 0 for grey. The values of ordinary video,
+for which the grade is 0, are constants here; ``docs/pipeline.md`` repeats them.
 """
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from clipzy_storage.models.measurements import Grade
 from clipzy_worker.analysers.base import Pixels
 from clipzy_worker.analysers.color.palette import BINS, colors_of, dominant_colors
 
 ORDINARY_CHROMA = 16.0
-CHROMA_OF_NOISE = 2.0  # what coding and rounding leave of it in a grey picture
-ORDINARY_SPREAD = 22.0  # standard deviation of L*
-ORDINARY_HIGHLIGHTS = 85.0  # L* of the 98th percentile
-ORDINARY_SHADOWS = 8.0  # L* of the 2nd percentile
-CAST_SCALE = 20.0  # of the mean a* or b* that makes a strong cast: 76 of 100
-_GREY_CHROMA = 40.0  # what is more vivid is a thing's own colour, and counts less for the cast
+"""Mean of the pixels."""
+CHROMA_OF_NOISE = 2.0
+"""What encoding and rounding leave in a grey frame."""
+ORDINARY_SPREAD = 22.0
+"""Standard deviation of L*."""
+ORDINARY_HIGHLIGHTS = 85.0
+"""L* of the 98th percentile."""
+ORDINARY_SHADOWS = 8.0
+"""L* of the 2nd percentile."""
+CAST_SCALE = 20.0
+"""Mean a* or b* of a strong cast: 76 of 100."""
+# Above, the colour is that of an object and counts less for the cast.
+_MAX_CAST_CHROMA = 40.0
+_HIGHLIGHTS_PERCENTILE, _SHADOWS_PERCENTILE = 0.98, 0.02
 
 
 @dataclass
 class GradeSum:
-    """Adds up pictures (BGR). Of fixed size, however many there are."""
+    """The sum over samples. Its size is fixed."""
 
-    levels: NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, np.int64))  # of L*, in steps of 100/255
-    colors: NDArray[np.float64] = field(
-        default_factory=lambda: np.zeros((4, BINS))
-    )  # as ``palette.colors_of`` has them
-    chroma: float = 0.0  # sums over all pixels
+    levels: NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, np.int64))
+    """Histogram of L*, in steps of 100/255."""
+    colors: NDArray[np.float64] = field(default_factory=lambda: np.zeros((4, BINS)))
+    """As ``palette.colors_of`` returns them."""
+    chroma: float = 0.0
     cast_a: float = 0.0
     cast_b: float = 0.0
     cast_weight: float = 0.0
@@ -43,11 +51,11 @@ class GradeSum:
 
 
 def measured(pixels: Pixels) -> GradeSum:
-    """The sum over one picture."""
+    """The sum over the pixels of one frame (BGR)."""
     lab = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2Lab), dtype=np.uint8).reshape(-1, 3)
-    a, b = (lab[:, place].astype(np.float32) - 128 for place in (1, 2))
+    a, b = (lab[:, channel].astype(np.float32) - 128 for channel in (1, 2))
     chroma = np.hypot(a, b)
-    weight = 1 / (1 + np.square(chroma / _GREY_CHROMA))
+    weight = 1 / (1 + np.square(chroma / _MAX_CAST_CHROMA))
     return GradeSum(
         levels=np.bincount(lab[:, 0], minlength=256),
         colors=colors_of(lab),
@@ -58,40 +66,40 @@ def measured(pixels: Pixels) -> GradeSum:
     )
 
 
-def grade_of(total: GradeSum) -> dict[str, Any] | None:
-    """The ``Grade`` of ``output.json``; ``None`` where nothing was added."""
+def grade_of(total: GradeSum) -> Grade | None:
+    """``None`` if nothing was added."""
     count = int(total.levels.sum())
     if count == 0:
         return None
     steps = np.arange(256) / 2.55
     mean = float(total.levels @ steps) / count
     spread = math.sqrt(float(total.levels @ np.square(steps - mean)) / count)
-    return {
-        "brightness": _rounded(mean),
-        "temperature": _rounded(_cast(total.cast_b / total.cast_weight)),
-        "tint": _rounded(_cast(total.cast_a / total.cast_weight)),
-        "saturation": _rounded(_against(total.chroma / count - CHROMA_OF_NOISE, ORDINARY_CHROMA)),
-        "contrast": _rounded(_against(spread, ORDINARY_SPREAD)),
-        "highlights": _rounded(_level(_percentile(total.levels, 0.98), ORDINARY_HIGHLIGHTS)),
-        "shadows": _rounded(_level(_percentile(total.levels, 0.02), ORDINARY_SHADOWS)),
-        "dominant": dominant_colors(total.colors),
-    }
+    return Grade(
+        brightness=_rounded(mean),
+        temperature=_rounded(_cast(total.cast_b / total.cast_weight)),
+        tint=_rounded(_cast(total.cast_a / total.cast_weight)),
+        saturation=_rounded(_relative(total.chroma / count - CHROMA_OF_NOISE, ORDINARY_CHROMA)),
+        contrast=_rounded(_relative(spread, ORDINARY_SPREAD)),
+        highlights=_rounded(_level(_percentile(total.levels, _HIGHLIGHTS_PERCENTILE), ORDINARY_HIGHLIGHTS)),
+        shadows=_rounded(_level(_percentile(total.levels, _SHADOWS_PERCENTILE), ORDINARY_SHADOWS)),
+        dominant=dominant_colors(total.colors),
+    )
 
 
 def _percentile(levels: NDArray[np.int64], share: float) -> float:
-    """L* below which this share of the pixels lies, between the steps in proportion."""
+    """L* below which this share of the pixels lies, interpolated between steps."""
     sums = np.cumsum(levels)
-    place = int(np.searchsorted(sums, share * sums[-1]))
-    before = sums[place - 1] if place else 0
-    return float((place + (share * sums[-1] - before) / levels[place] - 0.5) / 2.55)
+    step = int(np.searchsorted(sums, share * sums[-1]))
+    before = sums[step - 1] if step else 0
+    return float((step + (share * sums[-1] - before) / levels[step] - 0.5) / 2.55)
 
 
 def _cast(mean: float) -> float:
     return 100 * math.tanh(mean / CAST_SCALE)
 
 
-def _against(value: float, ordinary: float) -> float:
-    """-100 for nothing of it, 0 for what is ordinary, towards 100 for ever more."""
+def _relative(value: float, ordinary: float) -> float:
+    """-100 for 0, 0 for the ordinary value, and towards 100 for infinity."""
     value = max(value, 0.0)
     return 100 * (value - ordinary) / (value + ordinary)
 

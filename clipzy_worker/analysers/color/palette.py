@@ -1,41 +1,42 @@
-"""Dominant colours: the heaviest places of a coarse CIELAB histogram, each with all that looks like it."""
-
-from typing import Any
+"""Dominant colours: the peaks of a coarse CIELAB histogram, each with the similar colours around it."""
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-_STEPS = 16  # of each axis, of 256 levels
-BINS = _STEPS**3
-_MOST = 5
+from clipzy_storage.models.measurements import DominantColor
+
+_BINS_PER_AXIS = 16
+BINS = _BINS_PER_AXIS**3
+_MAX_COLORS = 5
 _MIN_SHARE = 0.03
 _MIN_BIN_SHARE = 0.0005
-_ALIKE = 24.0  # distance in CIELAB (8-bit axes, L* counted at 255/100) within which colours are one
+# In CIELAB with 8-bit axes, L* scaled by 255/100. Closer colours are one.
+_MIN_DISTANCE = 24.0
 
 
 def colors_of(lab: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """For each bin how many of the pixels (n, 3) are in it, and the sums of their three channels; shape (4, BINS)."""
+    """For each bin the number of the pixels (n, 3) in it, and the sums of their three channels; shape (4, BINS)."""
     coarse = (lab >> 4).astype(np.int64)
-    bins = coarse[:, 0] * _STEPS * _STEPS + coarse[:, 1] * _STEPS + coarse[:, 2]
+    bins = coarse[:, 0] * _BINS_PER_AXIS * _BINS_PER_AXIS + coarse[:, 1] * _BINS_PER_AXIS + coarse[:, 2]
     sums = [np.bincount(bins, lab[:, channel], minlength=BINS) for channel in range(3)]
     return np.stack([np.bincount(bins, minlength=BINS), *sums])
 
 
-def dominant_colors(colors: NDArray[np.float64]) -> list[dict[str, Any]]:
-    """At most five as ``DominantColor``, heaviest first; those below 3 % of the pixels are left out."""
+def dominant_colors(colors: NDArray[np.float64]) -> list[DominantColor]:
+    """At most five, most frequent first, none below 3 % of the pixels. ``colors`` is a sum of ``colors_of``."""
     counts = colors[0]
-    places = np.flatnonzero(counts > _MIN_BIN_SHARE * counts.sum())
-    weights = counts[places] / counts.sum()
-    centres = (colors[1:, places] / counts[places]).T
-    find_cached = np.linalg.norm(centres[:, None] - centres[None], axis=2) <= _ALIKE
-    found: list[dict[str, Any]] = []
-    while weights.max(initial=0.0) > 0 and len(found) < _MOST:
-        one = find_cached[int((find_cached @ weights).argmax())]
+    occupied = np.flatnonzero(counts > _MIN_BIN_SHARE * counts.sum())
+    weights = counts[occupied] / counts.sum()
+    centres = (colors[1:, occupied] / counts[occupied]).T
+    similar = np.linalg.norm(centres[:, None] - centres[None], axis=2) <= _MIN_DISTANCE
+    found: list[DominantColor] = []
+    while weights.max(initial=0.0) > 0 and len(found) < _MAX_COLORS:
+        one = similar[int((similar @ weights).argmax())]
         share = float(weights[one].sum())
         if share < _MIN_SHARE:
             break
-        found.append({"hex": _hex(weights[one] @ centres[one] / share), "share": round(share, 3)})
+        found.append(DominantColor(hex=_hex(weights[one] @ centres[one] / share), share=round(share, 3)))
         weights = np.where(one, 0.0, weights)
     return found
 

@@ -1,4 +1,4 @@
-"""Pictures as JPEG files."""
+"""JPEG files."""
 
 from pathlib import Path
 
@@ -10,6 +10,6 @@ _QUALITY = 85
 
 
 def write_jpeg(path: Path, pixels: Pixels) -> None:
-    """Raises ``OSError`` where the file cannot be written."""
+    """Raises ``OSError`` if the file cannot be written."""
     _done, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     path.write_bytes(data.tobytes())

@@ -1,4 +1,4 @@
-"""The poster: which picture would stand best for the film."""
+"""The poster: the frame that represents the video best."""
 
 import math
 from dataclasses import dataclass
@@ -8,20 +8,22 @@ import cv2
 from clipzy_worker.analysers.base import Frame, Pixels
 
 _SAMPLE_EVERY_SECONDS = 0.5
-_BETTER = 1.03  # a draft costs a full picture: it is made anew only where that pays
-_IN_BETWEEN = 0.7  # of the merit of a key picture, which is coded without loss from others
+# A draft costs a full-size frame, so the next one must be better by this factor.
+_MIN_IMPROVEMENT = 1.03
+# Key frames have higher quality than those predicted from others.
+_PREDICTED_FRAME_WEIGHT = 0.7
 
 
 @dataclass(frozen=True)
 class Draft:
-    """The picture as it came by; it may be painted anew with more care, from ``seconds``."""
+    """The chosen frame as the pass decoded it; it may be decoded again, in full quality, by its ``seconds``."""
 
     seconds: float
     pixels: Pixels
 
 
 class Poster:
-    """An analyser; ``draft`` is what it has chosen, ``None`` before the first picture."""
+    """A ``FrameAnalyser``; ``draft`` is its choice, ``None`` before the first frame."""
 
     def __init__(self, size: tuple[int, int]) -> None:
         self.draft: Draft | None = None
@@ -33,8 +35,8 @@ class Poster:
         if not frame.is_key and frame.seconds - self._sampled_at < _SAMPLE_EVERY_SECONDS:
             return
         self._sampled_at = frame.seconds
-        merit = poster_merit(frame) * (1.0 if frame.is_key else _IN_BETWEEN)
-        if merit > self._merit * _BETTER:
+        merit = poster_merit(frame) * (1.0 if frame.is_key else _PREDICTED_FRAME_WEIGHT)
+        if merit > self._merit * _MIN_IMPROVEMENT:
             self._merit = merit
             self.draft = Draft(frame.seconds, frame.show(self._size))
 
@@ -42,7 +44,7 @@ class Poster:
 
 
 def poster_merit(frame: Frame) -> float:
-    """How well the frame would stand for the film: well lit, rich in contrast, sharp. 0 for a blank one."""
+    """How well the frame represents the video: exposure, contrast and sharpness. 0 for a blank one."""
     if frame.is_blank:
         return 0.0
     lit = 1 - abs(frame.mean - 118) / 137

@@ -1,36 +1,36 @@
-"""A sheet of small pictures at even steps, and the WebVTT map by which players find them under their seek bar."""
+"""The sprite sheet: frames at even steps, with the WebVTT map by which players show them over their seek bar."""
 
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 
+from clipzy_storage.models.analysis import ArtifactFile
 from clipzy_worker.analysers.base import Frame, Pixels
 from clipzy_worker.analysers.images.jpeg import write_jpeg
 
-SHEET = "sprites.jpg"
-MAP = "sprites.vtt"
+SHEET_FILE = "sprites.jpg"
+MAP_FILE = "sprites.vtt"
 MAX_TILES = 200
 _FIRST_STEP_SECONDS = 1.0
 _COLUMNS = 10
 
 
 class Sprites:
-    """An analyser; ``artifacts`` lists its two files after ``finish``. Raises ``OSError``.
+    """A ``FrameAnalyser``; ``artifacts`` lists its two files after ``finish``. Raises ``OSError``.
 
-    One tile a second, or every two, four, … where the film is so long that there would be over 200.
+    One tile every second, or every two, four, … seconds for a video so long that there would be over 200.
     """
 
     def __init__(self, out_folder: Path) -> None:
-        self.artifacts: list[dict[str, Any]] = []
+        self.artifacts: list[ArtifactFile] = []
         self._out_folder = out_folder
         self._step_seconds = _FIRST_STEP_SECONDS
         self._tiles: list[Pixels] = []
 
     def process(self, frame: Frame) -> None:
         while frame.seconds >= len(self._tiles) * self._step_seconds:
-            self._tiles.append(frame.small)  # again where the film has no picture for a step
+            self._tiles.append(frame.small)  # repeated if there is no frame within a step
             if len(self._tiles) > MAX_TILES:
                 self._tiles = self._tiles[::2]
                 self._step_seconds *= 2
@@ -38,13 +38,13 @@ class Sprites:
     def finish(self, end_seconds: float) -> None:
         if not self._tiles:
             return
-        write_jpeg(self._out_folder / SHEET, _sheet(self._tiles))
-        (self._out_folder / MAP).write_text(
+        write_jpeg(self._out_folder / SHEET_FILE, _sheet(self._tiles))
+        (self._out_folder / MAP_FILE).write_text(
             web_vtt(len(self._tiles), self._tile_size(), step_seconds=self._step_seconds, end_seconds=end_seconds)
         )
         self.artifacts = [
-            {"file": SHEET, "kind": "sprite", "content_type": "image/jpeg"},
-            {"file": MAP, "kind": "sprite_map", "content_type": "text/vtt"},
+            ArtifactFile(file=SHEET_FILE, kind="sprite", content_type="image/jpeg"),
+            ArtifactFile(file=MAP_FILE, kind="sprite_map", content_type="text/vtt"),
         ]
 
     def _tile_size(self) -> tuple[int, int]:
@@ -53,7 +53,7 @@ class Sprites:
 
 
 def web_vtt(count: int, size: tuple[int, int], *, step_seconds: float, end_seconds: float) -> str:
-    """One cue a tile: from when to when it stands for the film, and where on the sheet it lies."""
+    """One cue per tile: the time that it represents, and its place on the sheet."""
     width, height = size
     cues = ["WEBVTT\n"]
     for index in range(count):
@@ -61,7 +61,7 @@ def web_vtt(count: int, size: tuple[int, int], *, step_seconds: float, end_secon
         end = end_seconds if index == count - 1 else start + step_seconds
         if end > start:
             x, y = index % _COLUMNS * width, index // _COLUMNS * height
-            cues.append(f"{_stamp(start)} --> {_stamp(end)}\n{SHEET}#xywh={x},{y},{width},{height}\n")
+            cues.append(f"{_timestamp(start)} --> {_timestamp(end)}\n{SHEET_FILE}#xywh={x},{y},{width},{height}\n")
     return "\n".join(cues)
 
 
@@ -77,7 +77,7 @@ def _sheet(tiles: list[Pixels]) -> Pixels:
     return sheet
 
 
-def _stamp(seconds: float) -> str:
+def _timestamp(seconds: float) -> str:
     milliseconds = round(seconds * 1000)
     hours, rest = divmod(milliseconds, 3_600_000)
     minutes, rest = divmod(rest, 60_000)

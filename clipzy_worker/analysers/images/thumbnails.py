@@ -1,40 +1,49 @@
-"""Thumbnails: one for every shot, or one for every so many seconds, chosen while the film runs."""
+"""Thumbnails: one for every shot or every interval, chosen during the pass."""
 
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import cv2
 import numpy as np
 
+from clipzy_storage.models.analysis import ArtifactFile
 from clipzy_storage.models.job_config import ThumbnailOptions
 from clipzy_worker.analysers.base import Frame, FrameAnalyser, Pixels
 from clipzy_worker.analysers.images.jpeg import write_jpeg
 from clipzy_worker.analysers.shots.shots import LAG_SECONDS, Shot, Shots
 
 MAX_THUMBNAILS = 500
-_SAMPLE_EVERY_SECONDS = 0.25  # shorter than any shot
-_PAINT_EVERY = 2  # samples: a full picture costs as much as all measuring of its frame
-_KEPT_OF_LONG_SHOTS = 16
+# Shorter than any shot.
+_SAMPLE_EVERY_SECONDS = 0.25
+# Only every second sample is scaled from the full frame, which costs as much as all analysis of it.
+_FULL_QUALITY_EVERY = 2
+_MAX_CANDIDATES_OF_LONG_SHOTS = 16
+_TIME_DECIMALS = 6
 
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """A file in the out folder; ``place`` counts shots, or intervals."""
+    """A file in the output directory; ``number`` counts shots or intervals."""
 
-    place: int
+    number: int
     file: str
     seconds: float
     shot: int | None = None
 
-    def artifact(self) -> dict[str, Any]:
-        about = {"file": self.file, "kind": "thumbnail", "content_type": "image/jpeg"}
-        return about | {"shot": self.shot, "time_seconds": round(self.seconds, 6)}
+    def artifact(self) -> ArtifactFile:
+        return ArtifactFile(
+            file=self.file,
+            kind="thumbnail",
+            content_type="image/jpeg",
+            shot=self.shot,
+            time_seconds=round(self.seconds, _TIME_DECIMALS),
+        )
 
 
 class Thumbnails(FrameAnalyser, Protocol):
-    """``written`` lists what is there, in order, after ``finish``. Raises ``OSError``."""
+    """``written`` lists the files in order, after ``finish``. Raises ``OSError``."""
 
     @property
     def written(self) -> list[Thumbnail]: ...
@@ -43,28 +52,28 @@ class Thumbnails(FrameAnalyser, Protocol):
 def thumbnails(
     options: ThumbnailOptions, *, shots: Shots, size: tuple[int, int], out_folder: Path
 ) -> Thumbnails | None:
-    """The analyser for these options, to be asked after ``shots``; ``None`` where none are wanted. ``size`` is width
-    and height."""
-    album = _Album(out_folder)
+    """The analyser for these options, to be called after ``shots``; ``None`` for no thumbnails. ``size`` is width and
+    height."""
+    writer = _ThumbnailWriter(out_folder)
     match options.per:
         case "shot":
-            return ShotThumbnails(shots, album, size)
+            return ShotThumbnails(shots, writer, size)
         case "interval":
-            return IntervalThumbnails(options.interval_seconds, album, size)
+            return IntervalThumbnails(options.interval_seconds, writer, size)
         case "none":
             return None
 
 
-class _Album:
-    """Writes thumbnails and, where there come to be too many, keeps every second, every fourth, and so on."""
+class _ThumbnailWriter:
+    """Writes thumbnails. At too many of them it keeps every second only, then every fourth, and so on."""
 
     def __init__(self, out_folder: Path) -> None:
         self.written: list[Thumbnail] = []
         self._out_folder = out_folder
         self._every = 1
 
-    def wants(self, place: int) -> bool:
-        return place % self._every == 0
+    def wants(self, number: int) -> bool:
+        return number % self._every == 0
 
     def write(self, thumbnail: Thumbnail, pixels: Pixels) -> None:
         path = self._out_folder / thumbnail.file
@@ -77,27 +86,27 @@ class _Album:
     def _drop_every_second(self) -> None:
         self._every *= 2
         for one in self.written:
-            if not self.wants(one.place):
+            if not self.wants(one.number):
                 (self._out_folder / one.file).unlink()
-        self.written = [one for one in self.written if self.wants(one.place)]
+        self.written = [one for one in self.written if self.wants(one.number)]
 
 
 @dataclass(frozen=True)
 class _Candidate:
     seconds: float
     is_blank: bool
-    is_rough: bool  # for the shots that are over before the next full picture
+    is_low_quality: bool  # for shots that end before the next full-quality sample
     pixels: Pixels
 
 
 class ShotThumbnails:
-    """Shows each shot as it is in its middle, or nearest to it where that is blank.
+    """Shows the frame in the middle of each shot, or the nearest one that is not blank.
 
-    Samples are kept close together where a boundary may still be found, and thinned out where the shot is long.
+    Candidates are kept close together where a boundary may still be found, and thinned out in long shots.
     """
 
-    def __init__(self, shots: Shots, album: _Album, size: tuple[int, int]) -> None:
-        self._shots, self._album, self._size = shots, album, size
+    def __init__(self, shots: Shots, writer: _ThumbnailWriter, size: tuple[int, int]) -> None:
+        self._shots, self._writer, self._size = shots, writer, size
         self._candidates: list[_Candidate] = []
         self._sampled_at = -math.inf
         self._samples = 0
@@ -105,7 +114,7 @@ class ShotThumbnails:
 
     @property
     def written(self) -> list[Thumbnail]:
-        return self._album.written
+        return self._writer.written
 
     def process(self, frame: Frame) -> None:
         if frame.seconds - self._sampled_at >= _SAMPLE_EVERY_SECONDS:
@@ -114,53 +123,55 @@ class ShotThumbnails:
             self._thin_out(before_seconds=frame.seconds - LAG_SECONDS)
         self._take_settled_shots()
 
-    def finish(self, end_seconds: float) -> None:  # noqa: ARG002 - of the protocol
+    def finish(self, end_seconds: float) -> None:  # noqa: ARG002 - required by the interface
         self._take_settled_shots()
 
     def _candidate(self, frame: Frame) -> _Candidate:
-        is_rough = self._samples % _PAINT_EVERY != 0
+        is_low_quality = self._samples % _FULL_QUALITY_EVERY != 0
         self._samples += 1
-        pixels = np.asarray(cv2.resize(frame.pixels, self._size), np.uint8) if is_rough else frame.show(self._size)
-        return _Candidate(frame.seconds, frame.is_blank, is_rough, pixels)
+        pixels = (
+            np.asarray(cv2.resize(frame.pixels, self._size), np.uint8) if is_low_quality else frame.show(self._size)
+        )
+        return _Candidate(frame.seconds, frame.is_blank, is_low_quality, pixels)
 
     def _thin_out(self, *, before_seconds: float) -> None:
         settled = [candidate for candidate in self._candidates if candidate.seconds < before_seconds]
-        if len(settled) > _KEPT_OF_LONG_SHOTS:
+        if len(settled) > _MAX_CANDIDATES_OF_LONG_SHOTS:
             self._candidates = settled[::2] + self._candidates[len(settled) :]
 
     def _take_settled_shots(self) -> None:
         for shot in self._shots.settled[self._shots_seen :]:
             own = [one for one in self._candidates if shot.start_seconds <= one.seconds < shot.end_seconds]
             self._candidates = [one for one in self._candidates if one.seconds >= shot.end_seconds]
-            if own and self._album.wants(shot.index):
+            if own and self._writer.wants(shot.index):
                 self._write(shot, own)
         self._shots_seen = len(self._shots.settled)
 
     def _write(self, shot: Shot, candidates: list[_Candidate]) -> None:
         middle = (shot.start_seconds + shot.end_seconds) / 2
-        best = min(candidates, key=lambda one: (one.is_blank, one.is_rough, abs(one.seconds - middle)))
-        self._album.write(
+        best = min(candidates, key=lambda one: (one.is_blank, one.is_low_quality, abs(one.seconds - middle)))
+        self._writer.write(
             Thumbnail(shot.index, f"shots/{shot.index:04}.jpg", best.seconds, shot=shot.index), best.pixels
         )
 
 
 class IntervalThumbnails:
-    """Shows the first picture of each interval."""
+    """Shows the first frame of each interval."""
 
-    def __init__(self, interval_seconds: float, album: _Album, size: tuple[int, int]) -> None:
-        self._interval_seconds, self._album, self._size = interval_seconds, album, size
+    def __init__(self, interval_seconds: float, writer: _ThumbnailWriter, size: tuple[int, int]) -> None:
+        self._interval_seconds, self._writer, self._size = interval_seconds, writer, size
         self._next = 0
 
     @property
     def written(self) -> list[Thumbnail]:
-        return self._album.written
+        return self._writer.written
 
     def process(self, frame: Frame) -> None:
-        place = int(frame.seconds / self._interval_seconds)
-        if place >= self._next:
-            self._next = place + 1
-            if self._album.wants(place):
-                name = f"intervals/{place:05}.jpg"
-                self._album.write(Thumbnail(place, name, frame.seconds), frame.show(self._size))
+        number = int(frame.seconds / self._interval_seconds)
+        if number >= self._next:
+            self._next = number + 1
+            if self._writer.wants(number):
+                name = f"intervals/{number:05}.jpg"
+                self._writer.write(Thumbnail(number, name, frame.seconds), frame.show(self._size))
 
     def finish(self, end_seconds: float) -> None: ...

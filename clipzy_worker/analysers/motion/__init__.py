@@ -1,4 +1,4 @@
-"""How much moves, and what the camera does, from optical flow.
+"""Motion intensity and camera movement, from optical flow.
 
 May import ``analysers.base``, ``analysers.shots`` and numpy or OpenCV.
 """

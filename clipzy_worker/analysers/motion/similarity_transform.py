@@ -1,4 +1,4 @@
-"""The one movement of a whole picture that explains most of what its points do, whatever the others do. Pure."""
+"""The global motion of a frame: the similarity transform that fits most of its points, robust to the others. Pure."""
 
 from dataclasses import dataclass
 
@@ -6,47 +6,48 @@ import numpy as np
 from numpy.typing import NDArray
 
 Reals = NDArray[np.float32]
-Plane = NDArray[
-    np.complex64
-]  # points or vectors in widths of the picture: to the right, and down as the imaginary part
+Plane = NDArray[np.complex64]
+"""Points or vectors in widths of the frame: to the right, and down as the imaginary part."""
 
 _HYPOTHESES = 32
-_ROUNDS = 3
-_STILL_BONUS = 1.25  # nothing that passes in front makes the rest look still by chance
-_MIN_AGREEING = 0.35  # of the weights; with less, there is no movement of the whole
+_REFINEMENTS = 3
+# No moving object makes the rest look static by chance.
+_NO_MOTION_BONUS = 1.25
+# Of the weights. With less agreement there is no global motion.
+_MIN_INLIER_RATIO = 0.35
 
 
 @dataclass(frozen=True)
 class Similarity:
-    """A movement about the picture's middle: ``shift`` in widths of the picture; ``growth`` of its scale as the real
-    part, 0 where nothing grows, and its turning in radians as the imaginary part."""
+    """A motion about the centre of the frame: ``shift`` in widths; ``growth`` of the scale, with the rotation in
+    radians as its imaginary part."""
 
     shift: complex
     growth: complex
 
 
 def similarity(points: Plane, vectors: Plane, weights: Reals, tolerance: float) -> Similarity | None:
-    """What most of the vectors agree with, to ``tolerance``; ``None`` where no movement explains enough of them.
+    """The motion that most vectors agree with to ``tolerance``; ``None`` if no motion fits enough of them.
 
-    Pairs of vectors propose movements (RANSAC, Fischler and Bolles 1981), always the same pairs; the best is refined
-    by least squares with weights after Geman and McClure.
+    Hypotheses come from pairs of vectors (RANSAC, Fischler and Bolles 1981), always the same pairs; the best one is
+    refined by least squares with weights after Geman and McClure.
     """
-    misses = _proposed_misses(points, vectors)
-    support = np.maximum(0, 1 - misses / (2 * tolerance) ** 2) @ weights
-    support[0] *= _STILL_BONUS
-    miss = misses[int(np.argmax(support))]
-    for _round in range(_ROUNDS):
-        found = _least_squares(points, vectors, weights / np.square(1 + miss / tolerance**2))
-        miss = _squared(vectors - found.shift - found.growth * points)
-    agreeing = float(weights[miss < (2 * tolerance) ** 2].sum()) / float(weights.sum())
-    return found if agreeing >= _MIN_AGREEING else None
+    errors = _hypothesis_errors(points, vectors)
+    support = np.maximum(0, 1 - errors / (2 * tolerance) ** 2) @ weights
+    support[0] *= _NO_MOTION_BONUS
+    error = errors[int(np.argmax(support))]
+    for _ in range(_REFINEMENTS):
+        found = _least_squares(points, vectors, weights / np.square(1 + error / tolerance**2))
+        error = _squared(vectors - found.shift - found.growth * points)
+    inlier_ratio = float(weights[error < (2 * tolerance) ** 2].sum()) / float(weights.sum())
+    return found if inlier_ratio >= _MIN_INLIER_RATIO else None
 
 
-def _proposed_misses(points: Plane, vectors: Plane) -> Reals:
-    """Squared misses of every vector (columns) under every proposed movement (rows), the first of which is none."""
+def _hypothesis_errors(points: Plane, vectors: Plane) -> Reals:
+    """Squared errors of every vector (columns) under every hypothesis (rows), the first of which is no motion."""
     first, second = (_PAIRS * len(points)).astype(int)
     apart = points[second] - points[first]
-    same = apart == 0  # the same point twice proposes a mere shift
+    same = apart == 0  # the same point twice is a mere shift
     growth = np.where(same, 0, (vectors[second] - vectors[first]) / np.where(same, 1, apart))
     growth[0] = 0
     shift = vectors[first] - growth * points[first]

@@ -1,11 +1,10 @@
-"""Where one shot ends and the next begins, as the detectors tell it."""
+"""The boundary between two shots, and the interface of its detectors."""
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
+from clipzy_storage.models.output import Transition
 from clipzy_worker.analysers.base import Frame
-
-Transition = Literal["start", "cut", "fade", "dissolve"]
 
 _RANK: dict[Transition, int] = {"dissolve": 0, "cut": 1, "fade": 2, "start": 3}
 
@@ -20,19 +19,19 @@ class Boundary:
     last: float
 
     def overrules(self, other: "Boundary") -> bool:
-        """Whether both speak of the same moment and this one is the surer evidence."""
-        meets = self.first <= other.last and other.first <= self.last
-        return meets and _RANK[self.transition] > _RANK[other.transition]
+        """Whether both overlap in time and this one is of the more reliable kind."""
+        overlaps = self.first <= other.last and other.first <= self.last
+        return overlaps and _RANK[self.transition] > _RANK[other.transition]
 
 
 class Detector(Protocol):
-    """Finds one kind of boundary, at most ``shots.LAG_SECONDS`` after it unless ``undecided_since`` says otherwise."""
+    """Finds one kind of boundary, at most ``shots.LAG_SECONDS`` after it unless ``undecided_since`` is set."""
 
     @property
     def undecided_since(self) -> float | None:
-        """The earliest moment at which a boundary may still be found however late it gets, or ``None``."""
+        """If set, the earliest time of a boundary that may be found later than ``shots.LAG_SECONDS`` after it."""
 
     def process(self, frame: Frame) -> list[Boundary]: ...
 
     def finish(self) -> list[Boundary]:
-        """What was only waiting for more frames."""
+        """The boundaries that were held back for further frames."""

@@ -1,11 +1,11 @@
 """Dissolves: one scene is mixed into another.
 
-Two things tell a dissolve from motion. Every picture is a mixture of the one before and the one after it, in shares
-that rise evenly with time; and fine detail fades: where two scenes that have nothing in common are mixed, variances
-add up with the squares of their shares, so that half-way only half of the detail is left. (The first is the linear
-model of dissolves, the second its parabola: A. Hanjalic, "Shot-boundary detection: unraveled and resolved?", IEEE
-Transactions on Circuits and Systems for Video Technology 12(2), 2002.) Motion within the scenes disturbs the first,
-hardly the second; a pan looks like the first at times, never like both.
+Two criteria separate dissolves from motion. Every frame is a mixture of the two scenes, with weights that change
+linearly in time; and fine detail fades: if two uncorrelated scenes are mixed, their variances add up with the squares
+of the weights, so that half of the detail is left at the midpoint. (The first is the linear model of dissolves, the
+second its parabola: A. Hanjalic, "Shot-boundary detection: unraveled and resolved?", IEEE Transactions on Circuits and
+Systems for Video Technology 12(2), 2002.) Motion within the scenes disturbs the first and hardly the second; a pan may
+fulfil the first, but never both.
 """
 
 import math
@@ -17,22 +17,28 @@ from numpy.typing import NDArray
 
 from clipzy_worker.analysers.base import Frame
 from clipzy_worker.analysers.shots.boundary import Boundary
-from clipzy_worker.analysers.shots.frame_history import Glimpses, History, Numbers, RangeReader
+from clipzy_worker.analysers.shots.frame_history import FrameHistory, HistoryWindow, Numbers, Signatures
 
-_LOOK_EVERY_SECONDS = 0.12
-_DECIDE_AFTER_SECONDS = 0.5  # without a better window
-_MIN_CHANGE = 18.0  # levels between the two scenes
-_MIN_SPREAD = 8.0  # of each scene: a blank one belongs to a fade
-_MIN_BREADTH = 0.4  # median over root mean square of the change; below, it is a title that appears over the scene
-_MAX_LIKENESS = 0.85  # correlation of the two scenes; above, it is one scene that changes
-_MAX_MISFIT = 0.5  # of the mixed pictures on average, in parts of the change
-# Correlation of the share with time, and the detail that was lost, in parts of what should be (see above): where one
-# is beyond doubt, motion may have disturbed the other.
-_BELIEVABLE = ((0.96, 0.7), (0.85, 0.85))
-_MAX_STEP = 0.3  # of the mixture between two pictures; above, it is a cut
-_MAX_STEP_BACK = 0.12
-_REST = 0.2  # of the mixture, that motion may pretend at both ends
-_MIN_MIXED = 4
+_CHECK_INTERVAL_SECONDS = 0.12
+_DECIDE_WITHOUT_IMPROVEMENT_SECONDS = 0.5
+_MIN_CHANGE_LEVELS = 18.0
+# A scene with less is blank, and the transition a fade.
+_MIN_SPREAD_LEVELS = 8.0
+# Median over root mean square of the change. Below, a title appears over the scene.
+_MIN_CHANGE_BREADTH = 0.4
+# Above, it is one scene that changes.
+_MAX_SCENE_CORRELATION = 0.85
+# Mean distance of the mixed frames from the mixture, relative to the change.
+_MAX_MISFIT_RATIO = 0.5
+# Minimum correlation of the weight with time, and of the detail lost relative to the parabola: if one criterion is
+# certain, motion may have disturbed the other.
+_CRITERIA = ((0.96, 0.7), (0.85, 0.85))
+# Change of the weight from one frame to the next. Above, it is a cut.
+_MAX_WEIGHT_STEP = 0.3
+_MAX_WEIGHT_STEP_BACK = 0.12
+# Motion may look like this much of the mixture before and after the dissolve.
+_MAX_WEIGHT_AT_REST = 0.2
+_MIN_MIXED_FRAMES = 4
 _MIN_MIXED_SECONDS = 0.16
 
 
@@ -41,118 +47,118 @@ class _Candidate:
     boundary: Boundary
     strength: float
 
-    def meets(self, other: Boundary | None) -> bool:
+    def overlaps(self, other: Boundary | None) -> bool:
         return other is not None and self.boundary.first <= other.last and other.first <= self.boundary.last
 
 
 class DissolveDetector:
-    """Reports a dissolve, beginning the new shot at its middle, once no window shows it better."""
+    """Reports a dissolve, with the new shot beginning at its midpoint, once no window matches it better."""
 
     undecided_since: float | None = None
 
     def __init__(self) -> None:
-        self._history = History()
+        self._history = FrameHistory()
         self._best: _Candidate | None = None
-        self._told: Boundary | None = None
-        self._looked_at = 0.0
+        self._last_reported: Boundary | None = None
+        self._checked_at = 0.0
         self._improved_at = 0.0
 
     def process(self, frame: Frame) -> list[Boundary]:
-        if frame.is_blank:  # what comes of it or goes to it is a fade
+        if frame.is_blank:  # a transition to or from a blank frame is a fade
             self._history.clear()
-        if not self._history.add(frame) or frame.seconds - self._looked_at < _LOOK_EVERY_SECONDS:
+        if not self._history.add(frame) or frame.seconds - self._checked_at < _CHECK_INTERVAL_SECONDS:
             return []
-        self._looked_at = frame.seconds
-        return self._look(frame.seconds)
+        self._checked_at = frame.seconds
+        return self._check(frame.seconds)
 
     def finish(self) -> list[Boundary]:
         best, self._best = self._best, None
         if best is None:
             return []
-        self._told = best.boundary
+        self._last_reported = best.boundary
         return [best.boundary]
 
-    def _look(self, now_seconds: float) -> list[Boundary]:
+    def _check(self, now_seconds: float) -> list[Boundary]:
         found: list[Boundary] = []
         for window in self._history.windows():
             candidate = _mixture(window)
-            if candidate is None or candidate.meets(self._told):
+            if candidate is None or candidate.overlaps(self._last_reported):
                 continue
-            if self._best is not None and not candidate.meets(self._best.boundary):
+            if self._best is not None and not candidate.overlaps(self._best.boundary):
                 found += self.finish()
             if self._best is None or candidate.strength > self._best.strength:
                 self._best, self._improved_at = candidate, now_seconds
-        return found if now_seconds - self._improved_at < _DECIDE_AFTER_SECONDS else found + self.finish()
+        return found if now_seconds - self._improved_at < _DECIDE_WITHOUT_IMPROVEMENT_SECONDS else found + self.finish()
 
 
-def _mixture(window: RangeReader) -> _Candidate | None:
-    """The dissolve that this window shows from before its begin to after its end, if it does.
+def _mixture(window: HistoryWindow) -> _Candidate | None:
+    """The dissolve that lies completely in this window, if there is one.
 
-    What is cheap to ask and says no most often is asked first.
+    The checks are ordered by cost, and by how often they fail.
     """
     signatures, seconds = window.signatures, window.seconds
-    way = signatures[-1] - signatures[0]
-    length = float(np.sqrt(way @ way))
-    if length < _MIN_CHANGE * len(way) ** 0.5:
+    path = signatures[-1] - signatures[0]
+    length = float(np.sqrt(path @ path))
+    if length < _MIN_CHANGE_LEVELS * len(path) ** 0.5:
         return None
-    along = signatures @ way
-    shares = (along - along[0]).astype(np.float64) / length**2
-    if not _rises(shares):
+    along = signatures @ path
+    weights = (along - along[0]).astype(np.float64) / length**2
+    if not _rises(weights):
         return None
-    mixed = (shares > 0.1) & (shares < 0.9)
-    fading = _fading(window.details, shares, mixed)
-    if not (_lasts(seconds[mixed]) and _is_believable(_correlation(seconds[mixed], shares[mixed]), fading)):
+    mixed = (weights > 0.1) & (weights < 0.9)
+    fading = _fading(window.details, weights, mixed)
+    if not (_lasts(seconds[mixed]) and _meets_criteria(_correlation(seconds[mixed], weights[mixed]), fading)):
         return None
-    off_the_way = signatures[mixed] - signatures[0] - np.outer(shares[mixed], way)
-    misfit = float(np.linalg.norm(off_the_way, axis=1).mean()) / length
-    if misfit > _MAX_MISFIT or not _are_two_scenes(signatures[0], signatures[-1]):
+    off_path = signatures[mixed] - signatures[0] - np.outer(weights[mixed], path)
+    misfit = float(np.linalg.norm(off_path, axis=1).mean()) / length
+    if misfit > _MAX_MISFIT_RATIO or not _are_two_scenes(signatures[0], signatures[-1]):
         return None
-    return _Candidate(_boundary(seconds, shares, mixed), length * (1 - misfit) * min(fading, 1.0))
+    return _Candidate(_boundary(seconds, weights, mixed), length * (1 - misfit) * min(fading, 1.0))
 
 
-def _boundary(seconds: Numbers, shares: Numbers, mixed: NDArray[np.bool_]) -> Boundary:
-    """Its begin and end are where the line through the shares meets none and all."""
-    rise, start = np.polyfit(seconds[mixed] - seconds[0], shares[mixed], 1)
-    first, last = (float(seconds[0] + (share - start) / rise) for share in (0.0, 1.0))
-    middle = int(np.abs(shares - 0.5).argmin())
+def _boundary(seconds: Numbers, weights: Numbers, mixed: NDArray[np.bool_]) -> Boundary:
+    """It begins and ends where the line through the weights is 0 and 1."""
+    rise, start = np.polyfit(seconds[mixed] - seconds[0], weights[mixed], 1)
+    first, last = (float(seconds[0] + (weight - start) / rise) for weight in (0.0, 1.0))
+    middle = int(np.abs(weights - 0.5).argmin())
     return Boundary(float(seconds[middle]), "dissolve", first, last)
 
 
-def _fading(details: Numbers, shares: Numbers, mixed: NDArray[np.bool_]) -> float:
-    """How much detail was lost, in parts of what mixing two scenes that are strangers to each other loses."""
+def _fading(details: Numbers, weights: Numbers, mixed: NDArray[np.bool_]) -> float:
+    """The detail lost, relative to what a mixture of two uncorrelated scenes loses."""
     margin = max(2, len(details) // 8)
     one, other = float(details[:margin].mean()), float(details[-margin:].mean())
-    share = shares[mixed]
-    kept = (1 - share) * one + share * other
-    mixing = (1 - share) ** 2 * one + share**2 * other
+    weight = weights[mixed]
+    kept = (1 - weight) * one + weight * other
+    mixing = (1 - weight) ** 2 * one + weight**2 * other
     return float((kept - details[mixed]).sum() / max((kept - mixing).sum(), 1e-6))
 
 
-def _are_two_scenes(one: Glimpses, other: Glimpses) -> bool:
+def _are_two_scenes(one: Signatures, other: Signatures) -> bool:
     change = np.abs(other - one)
     size = float(np.sqrt(np.mean(np.square(change))))
-    if min(one.std(), other.std()) < _MIN_SPREAD or np.median(change) < _MIN_BREADTH * size:
+    if min(one.std(), other.std()) < _MIN_SPREAD_LEVELS or np.median(change) < _MIN_CHANGE_BREADTH * size:
         return False
-    return _correlation(one, other) < _MAX_LIKENESS
+    return _correlation(one, other) < _MAX_SCENE_CORRELATION
 
 
-def _rises(shares: Numbers) -> bool:
-    """From nothing to all of it, with a pause at both ends, in small steps."""
-    margin = max(2, len(shares) // 8) + 1
-    head, tail, steps = shares[:margin], shares[-margin:], shares[1:] - shares[:-1]
-    rests = max(head.max(), -head.min()) <= _REST and max(tail.max() - 1, 1 - tail.min()) <= _REST
-    return bool(rests and steps.min() >= -_MAX_STEP_BACK and steps.max() <= _MAX_STEP)
+def _rises(weights: Numbers) -> bool:
+    """Whether the weight goes from 0 to 1 in small steps, with a rest at both ends."""
+    margin = max(2, len(weights) // 8) + 1
+    head, tail, steps = weights[:margin], weights[-margin:], weights[1:] - weights[:-1]
+    at_rest = max(head.max(), -head.min(), tail.max() - 1, 1 - tail.min()) <= _MAX_WEIGHT_AT_REST
+    return bool(at_rest and steps.min() >= -_MAX_WEIGHT_STEP_BACK and steps.max() <= _MAX_WEIGHT_STEP)
 
 
 def _lasts(seconds: Numbers) -> bool:
-    return len(seconds) >= _MIN_MIXED and bool(seconds[-1] - seconds[0] >= _MIN_MIXED_SECONDS)
+    return len(seconds) >= _MIN_MIXED_FRAMES and bool(seconds[-1] - seconds[0] >= _MIN_MIXED_SECONDS)
 
 
-def _is_believable(evenness: float, fading: float) -> bool:
-    return any(evenness >= least_evenness and fading >= least for least_evenness, least in _BELIEVABLE)
+def _meets_criteria(linearity: float, fading: float) -> bool:
+    return any(linearity >= min_linearity and fading >= min_fading for min_linearity, min_fading in _CRITERIA)
 
 
 def _correlation(one: NDArray[Any], other: NDArray[Any]) -> float:
-    # The formula itself: numpy's function takes ten times as long for so few numbers.
+    # numpy.corrcoef takes ten times as long for so few numbers.
     a, b = one - one.sum() / one.size, other - other.sum() / other.size
     return float(a @ b) / max(math.sqrt(float(a @ a) * float(b @ b)), 1e-9)

@@ -1,4 +1,4 @@
-"""The last seconds of the film in few numbers, for those who look for what takes a while."""
+"""The last seconds of the video in few numbers, for detectors of gradual transitions."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,67 +10,69 @@ from numpy.typing import NDArray
 from clipzy_worker.analysers.base import Frame
 
 Numbers = NDArray[np.float64]
-Glimpses = NDArray[np.float32]
+Signatures = NDArray[np.float32]
 
-_WINDOWS_SECONDS = (0.6, 0.8, 1.1, 1.5, 2.0, 2.6, 3.4)  # each shows changes of up to three quarters of it
+# Each one fits changes of up to three quarters of its length.
+_WINDOWS_SECONDS = (0.6, 0.8, 1.1, 1.5, 2.0, 2.6, 3.4)
 _WINDOWS = np.array(_WINDOWS_SECONDS)
-_SAMPLE_EVERY_SECONDS = 1 / 31  # more pictures a second add cost and no evidence
-_ENOUGH_PICTURES = 24  # in a window; likewise
-_FEWEST_PICTURES = 6
-_PROMISING = 0.7  # of the detail left on the way: enough to look closer
+# More frames add cost and no information.
+_MIN_INTERVAL_SECONDS = 1 / 31
+_ENOUGH_FRAMES_PER_WINDOW = 24
+_MIN_FRAMES_PER_WINDOW = 6
+# A window is worth a check if its detail falls below this share of that at its ends.
+_MAX_DETAIL_RATIO = 0.7
 
 
 @dataclass(frozen=True)
-class RangeReader:
+class HistoryWindow:
     seconds: Numbers
-    details: Numbers  # variance of what is finer than a glimpse
-    signatures: Glimpses
+    details: Numbers  # variance of what is finer than a signature
+    signatures: Signatures
 
 
-class History:
-    """The last pictures in few numbers, as long as the longest window."""
+class FrameHistory:
+    """Holds at least the longest window."""
 
     def __init__(self) -> None:
-        capacity = 4 * round(_WINDOWS_SECONDS[-1] / _SAMPLE_EVERY_SECONDS)
+        capacity = 4 * round(_WINDOWS_SECONDS[-1] / _MIN_INTERVAL_SECONDS)
         self._seconds = np.zeros(capacity)
         self._details = np.zeros(capacity)
-        self._signatures: Glimpses | None = None
+        self._signatures: Signatures = np.zeros((0, 0), np.float32)
         self._length = 0
 
     def clear(self) -> None:
         self._length = 0
 
     def add(self, frame: Frame) -> bool:
-        """Whether it was taken: pictures that follow the last one too soon are not."""
-        if self._length and frame.seconds - self._seconds[self._length - 1] < _SAMPLE_EVERY_SECONDS:
+        """Whether the frame was added: one that follows the last too soon is not."""
+        if self._length and frame.seconds - self._seconds[self._length - 1] < _MIN_INTERVAL_SECONDS:
             return False
-        if self._signatures is None:
+        if not self._signatures.size:
             self._signatures = np.zeros((len(self._seconds), len(frame.signature)), np.float32)
         if self._length == len(self._seconds):
-            self._forget()
+            self._drop_older_half()
         self._seconds[self._length] = frame.seconds
         self._details[self._length] = _detail(frame)
         self._signatures[self._length] = frame.signature
         self._length += 1
         return True
 
-    def windows(self) -> Iterator[RangeReader]:
-        """Those that end now and in which detail was lost on the way; long ones with some of their pictures only."""
-        if self._signatures is None or self._length < _FEWEST_PICTURES:
+    def windows(self) -> Iterator[HistoryWindow]:
+        """Those that end now and in which detail was lost; long ones are subsampled."""
+        if self._length < _MIN_FRAMES_PER_WINDOW:
             return
         seconds, details = self._seconds[: self._length], self._details[: self._length]
-        least = np.minimum.accumulate(details[::-1])[::-1]  # from here on
+        least = np.minimum.accumulate(details[::-1])[::-1]  # of this frame and all later ones
         for start in np.searchsorted(seconds, seconds[-1] - _WINDOWS).tolist():
             ends = details[start : start + 2].sum() + details[-2:].sum()
-            enough = start > 0 and self._length - start >= _FEWEST_PICTURES
-            if enough and least[start] < _PROMISING * ends / 4:
-                part = slice(start, self._length, max(1, (self._length - start) // _ENOUGH_PICTURES))
-                yield RangeReader(seconds[part], details[part], self._signatures[part])
+            enough = start > 0 and self._length - start >= _MIN_FRAMES_PER_WINDOW
+            if enough and least[start] < _MAX_DETAIL_RATIO * ends / 4:
+                part = slice(start, self._length, max(1, (self._length - start) // _ENOUGH_FRAMES_PER_WINDOW))
+                yield HistoryWindow(seconds[part], details[part], self._signatures[part])
 
-    def _forget(self) -> None:
+    def _drop_older_half(self) -> None:
         kept = self._length // 2
         for numbers in (self._seconds, self._details, self._signatures):
-            assert numbers is not None
             numbers[:kept] = numbers[self._length - kept :]
         self._length = kept
 

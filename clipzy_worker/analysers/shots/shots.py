@@ -1,22 +1,24 @@
-"""Shots: the film from one boundary to the next, settled while it runs."""
+"""Shots: the video from one boundary to the next, settled during the pass."""
 
 from dataclasses import dataclass
 
 from clipzy_storage.models.job_config import ShotOptions
+from clipzy_storage.models.output import Transition
 from clipzy_worker.analysers.base import Frame
-from clipzy_worker.analysers.shots.boundary import Boundary, Detector, Transition
+from clipzy_worker.analysers.shots.boundary import Boundary, Detector
 from clipzy_worker.analysers.shots.cuts import CutDetector
 from clipzy_worker.analysers.shots.dissolves import DissolveDetector
 from clipzy_worker.analysers.shots.fades import FadeDetector
 
-LAG_SECONDS = 4.5  # no detector speaks later of a boundary, unless it says that it is undecided
+LAG_SECONDS = 4.5
+"""No boundary is found later than this after it, unless its detector has declared to be undecided."""
 
 
 @dataclass(frozen=True)
 class Shot:
-    """``start_seconds`` is the time of its first frame, ``end_seconds`` that of the next shot's or the film's end.
+    """``start_seconds`` is the time of its first frame, ``end_seconds`` that of the next shot or the end of the video.
 
-    ``transition_seconds`` is how long the fade or dissolve takes with which it begins, 0 for a cut.
+    ``transition_seconds`` is the duration of the fade or dissolve with which it begins, 0 for a cut.
     """
 
     index: int
@@ -27,10 +29,10 @@ class Shot:
 
 
 class Shots:
-    """An analyser. ``settled`` grows at its end as shots become certain, and holds all of them after ``finish``.
+    """A ``FrameAnalyser``. Shots are appended to ``settled`` once they are certain; all are there after ``finish``.
 
-    They follow each other without gaps, begin at 0 and end with the film; a shot shorter than ``min_seconds`` is part
-    of the one before it. No boundary will be found any more before ``settled_until``.
+    They follow each other without gaps, begin at 0 and end with the video; a shot shorter than ``min_seconds`` is part
+    of the one before it. No boundary before ``settled_until`` can be found any more.
     """
 
     def __init__(self, options: ShotOptions) -> None:
@@ -38,10 +40,10 @@ class Shots:
         self.settled_until = 0.0
         self._min_seconds = options.min_seconds
         self._detectors: tuple[Detector, ...] = (CutDetector(options.sensitivity), FadeDetector(), DissolveDetector())
-        self._recent: list[Boundary] = []  # in doubt, or near enough to overrule one that is
+        self._recent: list[Boundary] = []  # undecided, or near enough to overrule one that is
         self._judged_until = 0.0
         self._open = Boundary(0.0, "start", 0.0, 0.0)
-        self._next: Boundary | None = None  # begins a shot if that proves to be long enough
+        self._next: Boundary | None = None  # begins a shot if that turns out to be long enough
 
     def process(self, frame: Frame) -> None:
         for detector in self._detectors:
@@ -72,7 +74,7 @@ class Shots:
     def _take(self, boundary: Boundary) -> None:
         self._begin_if_long_enough(boundary.seconds)
         if boundary.seconds - self._open.seconds >= self._min_seconds:
-            self._next = boundary  # in place of one whose shot was too short
+            self._next = boundary  # replaces one whose shot is too short
 
     def _begin_if_long_enough(self, until_seconds: float) -> None:
         if self._next is not None and until_seconds - self._next.seconds >= self._min_seconds:

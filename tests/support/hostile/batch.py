@@ -27,8 +27,7 @@ from clipzy_worker.analysis.run import analyse  # noqa: E402 - after it is confi
 
 def outcome(path: Path) -> str:
     try:
-        result = analyse(replace(request, source=path), Report(io.BytesIO()))
-        json.dumps(result, allow_nan=False)
+        Report(io.BytesIO()).result(analyse(replace(request, source=path), Report(io.BytesIO())))
         return "analysed"
     except InvalidMedia as error:
         return f"refused: {error}"

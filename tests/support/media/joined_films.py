@@ -17,7 +17,7 @@ Effect = Callable[[int, Pixels], Pixels]
 Kind = Literal["cut", "fade", "dissolve"]
 Camera = Literal["still", "pan", "whip", "shake", "zoom"]
 
-FOOTAGE = Path(__file__).parent / "footage"
+FOOTAGE = Path(__file__).parents[2] / "footage"
 RATE = 24
 SIZE = (640, 360)
 TAKES = {  # frames in each

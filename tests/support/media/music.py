@@ -8,13 +8,13 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from clipzy_worker.analysers.base import SAMPLE_RATE_HZ, Block, MonoAnalyser
+from clipzy_worker.analysers.base import SAMPLE_RATE_HZ, MonoAnalyser, MonoBlock
 
 RATE = SAMPLE_RATE_HZ
 
 Sound = NDArray[np.float32]
 Times = NDArray[np.float64]
-SpeechDetector = Callable[[float], Sound]  # what one stroke or note sounds like, by its pitch in Hz
+Voice = Callable[[float], Sound]  # what one stroke or note sounds like, by its pitch in Hz
 
 _ROOTS_HZ = (110.0, 87.3, 130.8, 98.0)  # A, F, C, G: one a bar
 
@@ -31,7 +31,7 @@ class Piece:
 class Part:
     """What one player does in a bar: strokes at ``steps`` of it (in beats), so loud, with a sound of its own."""
 
-    voice: SpeechDetector
+    voice: Voice
     steps: tuple[float, ...]
     level: float = 1.0
     chord: tuple[float, ...] = (0.0,)  # multiples of the bar's root; 0 for what has no pitch
@@ -51,19 +51,19 @@ class Score:
     hiss: float = 0.003
 
 
-L = TypeVar("L", bound=MonoAnalyser)
+A = TypeVar("A", bound=MonoAnalyser)
 
 _PACKET = 341  # samples of a packet of 1024 at 48 kHz, once they are at 16 kHz
 
 
-def heard_by(listener: L, *runs: tuple[float, Sound], end_seconds: float | None = None) -> L:
-    """The listener, after it has heard these runs of sound, each from its second on, in small pieces."""
+def processed(analyser: A, *runs: tuple[float, Sound], end_seconds: float | None = None) -> A:
+    """The analyser, after it has processed these runs of audio, each from its second on, in small blocks."""
     for start_seconds, sound in runs:
         for at in range(0, len(sound), _PACKET):
-            listener.process(Block(start_seconds + at / RATE, sound[at : at + _PACKET]))
+            analyser.process(MonoBlock(start_seconds + at / RATE, sound[at : at + _PACKET]))
     last_seconds, last = runs[-1]
-    listener.finish(last_seconds + len(last) / RATE if end_seconds is None else end_seconds)
-    return listener
+    analyser.finish(last_seconds + len(last) / RATE if end_seconds is None else end_seconds)
+    return analyser
 
 
 def play(score: Score, seconds: float, *, seed: int = 1) -> Piece:

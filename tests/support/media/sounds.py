@@ -1,6 +1,5 @@
 """Sounds made sample by sample, films that carry them, and what is measured of such a film."""
 
-import io
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipzy_storage.models.job_config import JobConfig, SilenceOptions
-from clipzy_worker.analysis.run import analyse
-from clipzy_worker.sandbox.protocol import Report
 from clipzy_worker.sandbox.request import MediaRequest
+from tests.support.media.analysis import analysed
 from tests.support.media.clips import ffmpeg
 
 RATE_HZ = 48_000
@@ -75,8 +73,7 @@ def measured(path: Path, *, silences: SilenceOptions | None = None) -> dict[str,
     config = JobConfig(analyses=("audio",), silence=silences or SilenceOptions())
     out_folder = path.parent / "found"
     out_folder.mkdir(exist_ok=True)
-    request = MediaRequest(path, path.suffix[1:], out_folder, config)
-    return analyse(request, Report(io.BytesIO()))
+    return analysed(MediaRequest(path, path.suffix[1:], out_folder, config))
 
 
 def audio_of(path: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from clipzy_worker.analysers.base import SAMPLE_RATE_HZ as RATE
 from tests.support.media.music import Sound, add, at_level
 
-VOICES = Path(__file__).parent / "footage" / "speech"
+VOICES = Path(__file__).parents[2] / "footage" / "speech"
 FRAME_SECONDS = 0.01
 
 _FRAME = round(RATE * FRAME_SECONDS)
