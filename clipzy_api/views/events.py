@@ -1,4 +1,4 @@
-"""What happens to a job, told as it happens."""
+"""The events of a job, as a stream of server-sent events."""
 
 import json
 import logging
@@ -9,26 +9,18 @@ from functools import partial
 
 from flask import Blueprint, Response, copy_current_request_context, request
 
-from clipzy_api.openapi.operations import (
-    CACHE_CONTROL,
-    EVENT_STREAM,
-    LAST_EVENT_ID,
-    UNBUFFERED,
-    Answer,
-    Call,
-    described,
-)
+from clipzy_api.openapi.operations import EVENT_STREAM, LAST_EVENT_ID, Answer, described
 from clipzy_api.problems import invalid_field, overloaded
 from clipzy_api.services import find_job, services
 from clipzy_storage.errors import JobNotFound, QueueUnavailable, StorageError
 from clipzy_storage.jobs.events import FIRST, JobEvent, JobEvents, is_event_id, position
 from clipzy_storage.models.records import Job, Status
 
-BEAT_SECONDS = 15.0  # at the latest; proxies, and our own watch over connections, end those that are silent for long
-WAIT_SECONDS = 0.5  # for the log, at a time; well below ANSWER_SECONDS, which bounds every answer of Redis
-LOOK_SECONDS = 5.0  # how often a silent log is not believed
+HEARTBEAT_SECONDS = 15.0  # proxies, and IdleConnectionReaper, close connections that are silent for longer
+LOG_WAIT_SECONDS = 0.5  # well below ANSWER_SECONDS, which bounds every answer of Redis
+RECORD_CHECK_SECONDS = 5.0  # a silent log may be gone, or older than the record
 BEGINNING = b"retry: 3000\n\n"
-BEAT = b": beat\n\n"
+HEARTBEAT = b": beat\n\n"
 
 log = logging.getLogger(__name__)
 events = Blueprint("events", __name__)
@@ -36,28 +28,19 @@ events = Blueprint("events", __name__)
 
 @events.get("/jobs/<job_id>/events")
 @described(
-    Call(
-        summary="Follow a job's events",
-        answers=[
-            Answer(200, "Server-sent events, until the job ends.", EVENT_STREAM, (CACHE_CONTROL, UNBUFFERED)),
-            Answer(204, "The job has ended, and that is known. A browser then stops asking."),
-        ],
-        problems=[
-            "NOT_FOUND",
-            "JOB_NOT_FOUND",
-            "INVALID_FIELD",
-            "QUEUE_UNAVAILABLE",
-            "STORAGE_UNAVAILABLE",
-            "OVERLOADED",
-        ],
-        headers=[LAST_EVENT_ID],
-    )
+    "Follow a job's events",
+    [
+        Answer(200, "Server-sent events, until the job finishes.", EVENT_STREAM),
+        Answer(204, "The job has finished, and the client has its last event. A browser then stops asking."),
+    ],
+    problems=["INVALID_FIELD", "QUEUE_UNAVAILABLE", "STORAGE_UNAVAILABLE", "OVERLOADED"],
+    headers=[LAST_EVENT_ID],
 )
 def follow_job(job_id: str) -> Response:
-    """Every change as it comes: `status` when the job's status or attempt has changed, else `progress`.
+    """Every change as it happens: `status` when the job's status or attempt has changed, else `progress`.
 
-    Each has an `id`, to go on from, and one line of JSON with `job_id`, `status`, `progress_percent`, `current_stage`,
-    `attempt` and `error`, as the job has them. A comment comes where nothing else has come for 15 s.
+    Each event has an `id`, to continue after, and one line of JSON with `job_id`, `status`, `progress_percent`,
+    `current_stage`, `attempt` and `error`, as in the job. After 15 s without an event a comment is sent.
     """
     find = copy_current_request_context(partial(find_job, job_id))
     find()
@@ -76,13 +59,13 @@ def follow_job(job_id: str) -> Response:
 def _last_event_id() -> str:
     """Raises ``ApiError`` 422."""
     text = request.headers.get("Last-Event-ID", FIRST)
-    if not is_event_id(text):  # an empty one neither: what the server cannot read comes as that
+    if not is_event_id(text):  # an empty one is refused too: the server passes undecodable bytes as that
         raise invalid_field("Last-Event-ID", expects="the `id` of an event of this job")
     return text
 
 
 def _attach(answer: Response, follower: "Follower", news: bytes) -> None:
-    """Let the answer go on with what comes; its slot among the streams is released when it is closed."""
+    """Let the answer stream the events; its slot is released when it is closed."""
     streams = services().event_streams
     if not streams.acquire():
         raise overloaded("event streams")
@@ -91,78 +74,78 @@ def _attach(answer: Response, follower: "Follower", news: bytes) -> None:
 
 
 def _stream(follower: "Follower", news: bytes) -> Iterator[bytes]:
-    """Never long without a block, be it empty: that is when the server notices that the client has left.
+    """Blocks, at times empty ones: only when it sends one does the server notice a closed connection.
 
-    The stream outlives an absence of Redis or of the storage, since a browser does not come back after a 503.
+    The stream survives outages of Redis and the storage, since a browser does not reconnect after a 503.
     """
     yield BEGINNING + news
-    said_at, pause_seconds = time.monotonic(), 0.0
+    sent_at, pause_seconds = time.monotonic(), 0.0
     while not follower.is_over:
         time.sleep(pause_seconds)
         try:
-            news, pause_seconds = follower.read(wait_seconds=WAIT_SECONDS), 0.0
+            news, pause_seconds = follower.read(wait_seconds=LOG_WAIT_SECONDS), 0.0
         except JobNotFound:
-            return  # it was deleted
+            return  # the job was deleted
         except (QueueUnavailable, StorageError) as error:
             log.info("events.waiting: %s: %s", follower.job_id, error)
-            news, pause_seconds = BEAT, WAIT_SECONDS  # at once: the next try may take long
-        if not news and time.monotonic() - said_at >= BEAT_SECONDS - WAIT_SECONDS:
-            news = BEAT
+            news, pause_seconds = HEARTBEAT, LOG_WAIT_SECONDS  # immediately: the next attempt may take long
+        if not news and time.monotonic() - sent_at >= HEARTBEAT_SECONDS - LOG_WAIT_SECONDS:
+            news = HEARTBEAT
         if news:
-            said_at = time.monotonic()
+            sent_at = time.monotonic()
         yield news
 
 
 class Follower:
-    """Reads a job's log from where a client has come to; where the log does not tell how it goes on, the job does."""
+    """Reads a job's event log from the client's position on; where the log is incomplete, the job's record counts."""
 
     def __init__(self, log: JobEvents, job_id: str, find: Callable[[], Job], *, after: str) -> None:
-        """``find`` finds the job as it is, wherever it is recorded, or raises."""
+        """``find`` returns the current job, from Redis or its durable record, or raises."""
         self.job_id = job_id
-        self.is_over = False  # nothing will come any more
+        self.is_over = False  # no further event will follow
         self._log, self._find = log, find
         self._cursor = after
-        self._told: JobEvent | None = None
-        self._has_begun = False
-        self._next_look = 0.0
+        self._last_sent: JobEvent | None = None
+        self._has_read = False
+        self._next_check = 0.0
 
     def read(self, *, wait_seconds: float = 0) -> bytes:
-        """What is to be told next, waiting so long for it. May be empty.
+        """The next events, encoded; empty if there are none within ``wait_seconds``.
 
-        Raises ``JobNotFound``, ``QueueUnavailable``, ``StorageError``. Nothing is lost by that: it can be called again.
+        Raises ``JobNotFound``, ``QueueUnavailable``, ``StorageError``. No event is lost by that; call it again.
         """
-        if not self._has_begun and self._cursor != FIRST:
-            self._told = self._log.last(self.job_id, until=self._cursor)
+        if not self._has_read and self._cursor != FIRST:
+            self._last_sent = self._log.last(self.job_id, until=self._cursor)
         news = self._log.after(self.job_id, self._cursor, wait_seconds=wait_seconds)
-        if not news and time.monotonic() >= self._next_look:
-            news = self._look()
-            self._next_look = time.monotonic() + LOOK_SECONDS
+        if not news and time.monotonic() >= self._next_check:
+            news = self._check_record()
+            self._next_check = time.monotonic() + RECORD_CHECK_SECONDS
         if news and news[-1].status is Status.FAILED:
             news[-1] = replace(news[-1], error=self._find().error)
-        self._has_begun = True
-        return b"".join(map(self._tell, news))
+        self._has_read = True
+        return b"".join(map(self._encode, news))
 
-    def _look(self) -> list[JobEvent]:
-        """What is to be told although nothing came: as a rule nothing. The log may be gone, or be an older one."""
-        job = self._find()  # first: the log knows at least as much then
+    def _check_record(self) -> list[JobEvent]:
+        """Events missing in the log, which may be gone or older than the record; as a rule none."""
+        job = self._find()  # before the log, which then is at least as new
         last = self._log.last(self.job_id)
         if last is None or (job.status.is_final and not last.status.is_final):
-            return self._unless_told(JobEvent.of(job))
+            return self._unless_sent(JobEvent.of(job))
         if last.position > position(self._cursor):
-            return []  # it came just now
-        if last.status.is_final and not self._has_begun:
+            return []  # it has just arrived
+        if last.status.is_final and not self._has_read:
             self.is_over = True
             return []
         return [last] if last.position < position(self._cursor) else []
 
-    def _unless_told(self, now: JobEvent) -> list[JobEvent]:
+    def _unless_sent(self, now: JobEvent) -> list[JobEvent]:
         if now.event_id == self._cursor:
             self.is_over = True
             return []
-        return [] if self._told and replace(self._told, event_id=now.event_id) == now else [now]
+        return [] if self._last_sent and replace(self._last_sent, event_id=now.event_id) == now else [now]
 
-    def _tell(self, event: JobEvent) -> bytes:
-        before, self._told = self._told, event
+    def _encode(self, event: JobEvent) -> bytes:
+        before, self._last_sent = self._last_sent, event
         self._cursor = event.event_id or self._cursor
         self.is_over = event.status.is_final
         has_moved = before is None or (before.status, before.attempt) != (event.status, event.attempt)

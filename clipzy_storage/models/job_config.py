@@ -1,4 +1,4 @@
-"""What a caller may ask for: the ``config`` of a job, with its bounds and defaults."""
+"""The ``config`` of a job: what a client may set, with bounds and defaults."""
 
 from typing import Annotated, Any, Literal
 
@@ -10,7 +10,7 @@ Analysis = Literal["audio", "motion", "color", "style"]
 
 
 def _whole(value: Any) -> Any:
-    """JSON Schema knows 320.0 as a whole number, and some programs write it so."""
+    """320.0 is an integer in JSON Schema, and some programs write it so."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -18,55 +18,55 @@ WholeNumber = Annotated[int, BeforeValidator(_whole)]
 
 
 class _Options(BaseModel):
-    # Strict: a number in quotes or a 1 for a true is a mistake of the caller's, which a guess would hide.
+    # Strict: a number in quotes, or 1 for true, is a mistake of the client, which a conversion would hide.
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
     )
 
 
 class ShotOptions(_Options):
-    """How shots are told apart."""
+    """How shots are detected."""
 
     sensitivity: float = Field(3.0, ge=1, le=20)
-    """How far a picture must stand out from those around it to begin a shot; lower finds more cuts."""
+    """How much a frame must differ from its neighbours to begin a shot; lower values find more cuts."""
     min_seconds: float = Field(0.3, ge=0, le=60)
-    """Shots shorter than this are none."""
+    """The shortest shot."""
 
 
 class SilenceOptions(_Options):
     """What counts as silence."""
 
     threshold_dbfs: float = Field(-50.0, ge=-90, le=-10)
-    """Below this level it is silent."""
+    """Audio below this level is silent."""
     min_seconds: float = Field(0.5, ge=0.1, le=60)
-    """Silences shorter than this are none."""
+    """The shortest silence."""
 
 
 class ThumbnailOptions(_Options):
-    """Which small pictures are made."""
+    """Which thumbnails are made."""
 
     per: Literal["shot", "interval", "none"] = "shot"
-    """One for each shot, one for so many seconds, or none."""
+    """One per shot, one per interval, or none."""
     interval_seconds: float = Field(5.0, ge=0.5, le=3600)
-    """With `per` set to `interval`: one for so many seconds."""
+    """The interval, if `per` is `interval`."""
     width: WholeNumber = Field(320, ge=64, le=1280)
-    """In pixels; a smaller film is not enlarged."""
+    """In pixels; a smaller video is not enlarged."""
 
 
 class JobConfig(_Options):
-    """What a job is to do. All of it may be left out; a field that is not named here is refused."""
+    """What a job does. Every field is optional; an unknown field is refused."""
 
     analyses: tuple[Analysis, ...] = Field(("audio", "motion", "color", "style"), strict=False)
-    """What to look for beside the shots; what is left out is null in the result. Order and repetition do not matter."""
+    """The analyses next to shot detection; one that is left out is null in the result. Order and repetition do not matter."""
     shots: ShotOptions = ShotOptions()
     silence: SilenceOptions = SilenceOptions()
     thumbnails: ThumbnailOptions = ThumbnailOptions()
     sprites: bool = True
-    """A sheet of small pictures with its WebVTT map, for the seek bar of a player."""
+    """A sheet of thumbnails with its WebVTT map, for the seek bar of a player."""
     reuse: bool = True
-    """Whether an earlier result for the same bytes, options and version of the pipeline may be given."""
+    """Whether an earlier result for the same bytes, options and pipeline version may be returned."""
 
     def effective(self) -> dict[str, Any]:
-        """All that a result depends on, alike for all that ask for the same."""
+        """All that a result depends on; equal for configs with the same meaning."""
         options = self.model_dump(mode="json", exclude={"reuse"})
         return options | {"analyses": sorted(set(self.analyses))}

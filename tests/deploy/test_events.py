@@ -4,7 +4,7 @@ import re
 from contextlib import ExitStack
 
 from clipzy_api.concurrency_limits import EVENT_STREAMS
-from clipzy_api.views.events import BEAT_SECONDS
+from clipzy_api.views.events import HEARTBEAT_SECONDS
 from tests.support.event_stream import EventStream
 from tests.support.nginx import SCRIPT, Nginx
 from tests.support.played_worker import claim, complete, submit
@@ -48,7 +48,7 @@ def test_clients_that_leave_nginx_leave_the_front_end(nginx: Nginx, front_end: F
     with ExitStack() as stack:
         assert eventually(
             lambda: stack.enter_context(EventStream(nginx.port, job_id)).status == 200,
-            within_seconds=2 * BEAT_SECONDS,
+            within_seconds=2 * HEARTBEAT_SECONDS,
         )
 
 
@@ -58,4 +58,4 @@ def test_nginx_waits_longer_than_a_stream_is_silent() -> None:
     assert location is not None
     waits_seconds = re.search(r"proxy_read_timeout (\d+)s;", location[1])
     assert waits_seconds is not None
-    assert int(waits_seconds[1]) > 2 * BEAT_SECONDS
+    assert int(waits_seconds[1]) > 2 * HEARTBEAT_SECONDS
