@@ -33,6 +33,11 @@ def _decimal(text: str | int) -> str | int:
 WholeNumber = Annotated[int, BeforeValidator(_decimal)]
 
 
+def _never_null(schema: dict[str, Any]) -> None:
+    """A parameter is absent, and not null."""
+    schema |= schema.pop("anyOf")[0]
+
+
 class _AsSent:
     """A ``config`` with the JSON schema of ``JobConfig``, neither validated nor completed with defaults."""
 
@@ -79,7 +84,7 @@ class JobRequest(_Request):
 class JobsQuery(_Request):
     """Which jobs to list, and which page of them."""
 
-    status: records.Status | SkipJsonSchema[None] = None
+    status: records.Status | None = Field(default=None, json_schema_extra=_never_null)
     """Only jobs with this status."""
     page: WholeNumber = Field(default=1, ge=1, le=MAX_PAGE)
     page_size: WholeNumber = Field(default=20, ge=1, le=MAX_PAGE_SIZE)

@@ -14,7 +14,9 @@ def refused(error: ValidationError, *, root: str = "") -> ApiError:
     mistake = error.errors(include_url=False)[0]
     path = root + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in mistake["loc"])
     field, value = _shown(path.removeprefix(".")), _shown(json.dumps(mistake["input"], ensure_ascii=False))
-    detail = f"The field `{field}` is {value}. {mistake['msg']}."
+    is_unknown = mistake["type"] == "extra_forbidden"
+    found = "unknown; it should be left out" if is_unknown else f"{value}. {mistake['msg']}"
+    detail = f"The field `{field}` is {found}."
     return ApiError("INVALID_FIELD", detail=detail, members={"field": field})
 
 

@@ -57,7 +57,7 @@ class JobConfig(_Options):
     """What a job does. Every field is optional; an unknown field is refused."""
 
     analyses: tuple[Analysis, ...] = Field(("audio", "motion", "color", "style"), strict=False)
-    """The analyses next to shot detection; one that is left out is null in the result. Order and repetition do not matter."""
+    """Analyses next to shot detection; one that is left out is null in the result. Order and repetition do not matter."""
     shots: ShotOptions = ShotOptions()
     silence: SilenceOptions = SilenceOptions()
     thumbnails: ThumbnailOptions = ThumbnailOptions()

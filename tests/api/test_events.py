@@ -301,7 +301,7 @@ def test_streams_leave_room_for_others_and_give_it_back(front_end: FrontEnd) -> 
         # When one more comes, then it is told to come later, and who polls is answered
         refused = front_end.get(address(job_id), stream=True)
         assert refused.status_code == 503
-        assert refused.json()["code"] == "TOO_MANY_STREAMS"
+        assert refused.json()["code"] == "OVERLOADED"
         assert int(refused.headers["Retry-After"]) > 0
         assert_described(served_by(front_end), EVENTS, refused)
         assert front_end.get(f"/api/v1/jobs/{job_id}").status_code == 200
