@@ -23,8 +23,7 @@ JSON = "application/json"
 FILE_CONTENT: Mapping[str, Fragment] = {"application/octet-stream": {"type": "string", "format": "binary"}, "*/*": {}}
 EVENT_STREAM: Mapping[str, Fragment] = {
     "text/event-stream": {
-        "type": "string",
-        "examples": ['id: 1790000000000-0\nevent: status\ndata: {"job_id":"job_…","status":"queued",…}\n\n'],
+        "examples": ['id: 1790000000000-0\nevent: status\ndata: {"job_id":"job_…","status":"queued",…}\n\n']
     }
 }
 

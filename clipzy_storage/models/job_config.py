@@ -56,8 +56,8 @@ class ThumbnailOptions(_Options):
 class JobConfig(_Options):
     """What a job does. Every field is optional; an unknown field is refused."""
 
-    analyses: tuple[Analysis, ...] = Field(("audio", "motion", "color", "style"), strict=False)
-    """Analyses next to shot detection; one that is left out is null in the result. Order and repetition do not matter."""
+    analyses: list[Analysis] = ["audio", "motion", "color", "style"]
+    """Analyses next to shot detection; a missing one is null in the result. Order and repetition do not matter."""
     shots: ShotOptions = ShotOptions()
     silence: SilenceOptions = SilenceOptions()
     thumbnails: ThumbnailOptions = ThumbnailOptions()

@@ -16,7 +16,7 @@ from clipzy_api.inputs.request_body import BLOCK_BYTES
 from clipzy_storage.models.job_config import MAX_CONFIG_BYTES, JobConfig
 from clipzy_storage.models.records import EVERYONE, ErrorCode
 from tests.support.forms import BOUNDARY, CONTENT_TYPE, form, mp4_bytes, part
-from tests.support.openapi import served_by
+from tests.support.openapi import document_of
 from tests.support.played_worker import fail
 from tests.support.processes import clipzy
 from tests.support.servers import FrontEnd
@@ -55,7 +55,9 @@ WRONG = {
     "infinity": Wrong('{"shots": {"sensitivity": -Infinity}}', "config", ("invalid number",)),
     "a number beyond all": Wrong('{"shots": {"sensitivity": 1e999}}', "config.shots.sensitivity", ("finite",)),
     "a number of many digits": Wrong('{"thumbnails": {"width": %s}}' % ("9" * 5000), "config", ("out of range",)),
-    "a number of many digits more": Wrong('{"thumbnails": {"width": %s}}' % ("9" * 4300), "config.thumbnails.width", ()),
+    "a number of many digits more": Wrong(
+        '{"thumbnails": {"width": %s}}' % ("9" * 4300), "config.thumbnails.width", ()
+    ),
     "half a character": Wrong('{"\\ud800": 1}', "config", ("hex escape",)),
     "the other half": Wrong('{"\\udc00": 1}', "config", ("hex escape",)),
     "deep": Wrong("[" * 8000 + "]" * 8000, "config", ("recursion limit",)),
@@ -74,9 +76,13 @@ WRONG = {
     "one for true": Wrong('{"sprites": 1}', "config.sprites", ("is 1", "valid boolean")),
     "text for false": Wrong('{"reuse": "false"}', "config.reuse", ("valid boolean",)),
     "no object": Wrong('{"shots": [1]}', "config.shots", ("is [1]", "valid dictionary")),
-    "another word": Wrong('{"thumbnails": {"per": "film"}}', "config.thumbnails.per", ("'shot', 'interval' or 'none'",)),
-    "no list": Wrong('{"analyses": "audio"}', "config.analyses", ('is "audio"', "valid tuple")),
-    "no such analysis": Wrong('{"analyses": ["audio", "smell"]}', "config.analyses[1]", ('is "smell"', "'audio', 'motion'")),
+    "another word": Wrong(
+        '{"thumbnails": {"per": "film"}}', "config.thumbnails.per", ("'shot', 'interval' or 'none'",)
+    ),
+    "no list": Wrong('{"analyses": "audio"}', "config.analyses", ('is "audio"', "valid list")),
+    "no such analysis": Wrong(
+        '{"analyses": ["audio", "smell"]}', "config.analyses[1]", ('is "smell"', "'audio', 'motion'")
+    ),
 }
 
 
@@ -293,7 +299,7 @@ def test_the_command_sends_one(front_end: FrontEnd, tmp_path: Path) -> None:
 
 def test_the_description_has_every_option(front_end: FrontEnd) -> None:
     # Given what the description says of a config
-    document = served_by(front_end)
+    document = document_of(front_end)
     schemas = document["components"]["schemas"]
     schema = schemas["JobConfig"] | {"components": document["components"]}
     for body in ("JobUpload", "JobRequest"):
