@@ -1,4 +1,4 @@
-"""`config`: what a job may be asked to do, taken as it was given, or refused by the path of what is wrong with it."""
+"""`config`: kept as it was sent, or refused by the path of the wrong field."""
 
 import json
 import re
@@ -36,11 +36,11 @@ EVERYTHING = {
 
 @dataclass(frozen=True)
 class Wrong:
-    """JSON text, the field that it is refused by, and words of the answer."""
+    """JSON text, the field that the answer names, and words of the answer."""
 
     text: str | bytes
     field: str
-    says: tuple[str, ...]
+    words: tuple[str, ...]
 
 
 WRONG = {
@@ -117,9 +117,7 @@ def video_id(front_end: FrontEnd) -> str:
     ids=str,
 )
 @pytest.mark.parametrize("way", ["before the file", "after the file", "as a file", "JSON"])
-def test_a_config_is_shown_as_it_was_given(
-    front_end: FrontEnd, video_id: str, config: dict[str, Any], way: str
-) -> None:
+def test_a_config_is_shown_as_it_was_sent(front_end: FrontEnd, video_id: str, config: dict[str, Any], way: str) -> None:
     # When a job is submitted with options
     text = json.dumps(config)
     if way == "JSON":
@@ -142,7 +140,7 @@ def test_a_wrong_config_is_refused_by_its_path(
     # Given options that are wrong in one way
     wrong = WRONG[case]
     text = wrong.text.encode() if isinstance(wrong.text, str) else wrong.text
-    # When they come
+    # When they are sent
     if way == "JSON":
         answer = post_json(front_end, b'{"video_id": "vid_00000000000000000000000000", "config": ' + text + b"}")
         status, problem = answer.status_code, answer.json()
@@ -150,24 +148,24 @@ def test_a_wrong_config_is_refused_by_its_path(
         parts = [FILE, config_part(text)] if way == "after the file" else [config_part(text), FILE]
         form_answer = post_form(front_end, *parts)
         status, problem = form_answer.status, form_answer.json()
-    # Then the answer names the field, what was found and what it should be, and nothing is left
+    # Then the answer names the field, what was found and what it should be, and nothing is kept
     assert (status, problem["code"]) == (422, "INVALID_FIELD"), problem
     is_about_json = way == "JSON" and wrong.field == "config"
     assert problem["field"] in ({"config", "body"} if is_about_json else {wrong.field})
     if not is_about_json:
         assert f"`{wrong.field}`" in problem["detail"]
-        assert all(words in problem["detail"] for words in wrong.says), problem
+        assert all(word in problem["detail"] for word in wrong.words), problem
     assert unchanged()
 
 
 @pytest.mark.parametrize("case", ["unknown", "too large", "too long", "no JSON"])
-def test_what_is_wrong_is_said_before_the_file_comes(front_end: FrontEnd, case: str) -> None:
+def test_a_wrong_config_is_refused_before_the_file_arrives(front_end: FrontEnd, case: str) -> None:
     # Given a client that has sent a wrong config, and waits before it sends 40 MB
     beginning = config_part(WRONG[case].text) + part("file", b"", filename="a.mp4")
     with connect(front_end.port) as connection:
         connection.sendall(head(JOBS, length=40_000_000) + beginning + mp4_bytes(1000))
         connection.sendall(bytes(600_000))
-        # Then it is told at once
+        # Then it is refused immediately
         answer = answer_on(connection)
     assert (answer.status, answer.json()["field"]) == (422, WRONG[case].field)
     assert eventually(lambda: front_end.unfinished() == [])
@@ -180,7 +178,7 @@ def test_a_config_that_does_not_end_is_not_collected(
     # Given a client that sends a config without an end, and waits in the middle of it
     with connect(front_end.port) as connection:
         connection.sendall(head(JOBS, length=40_000_000) + file + config_part(b" " * 600_000))
-        # Then it is told at once
+        # Then it is refused immediately
         answer = answer_on(connection)
     assert (answer.status, answer.json()["field"]) == (422, "config")
     assert "at most 16 KiB" in answer.json()["detail"]
@@ -195,7 +193,7 @@ def test_a_config_of_a_whole_block_is_no_part_of_the_file(front_end: FrontEnd) -
     assert (answer.status, answer.json()["field"]) == (422, "config")
 
 
-def test_a_long_name_is_not_answered_in_full(front_end: FrontEnd) -> None:
+def test_a_long_name_is_shortened_in_the_answer(front_end: FrontEnd) -> None:
     answer = post_form(front_end, config_part(json.dumps({"x" * 10_000: 1})), FILE).json()
     assert answer["field"].startswith("config.xxx")
     assert len(answer["detail"]) < 500
@@ -209,7 +207,7 @@ def test_one_config_is_enough(front_end: FrontEnd, unchanged: Callable[[], bool]
     assert unchanged()
 
 
-def test_a_config_may_be_as_long_as_is_said(front_end: FrontEnd) -> None:
+def test_a_config_may_be_as_long_as_documented(front_end: FrontEnd) -> None:
     text = '{"sprites": true' + " " * (MAX_CONFIG_BYTES - 17) + "}"
     assert len(text) == MAX_CONFIG_BYTES
     assert post_form(front_end, config_part(text), FILE).json()["config"] == {"sprites": True}
@@ -217,10 +215,10 @@ def test_a_config_may_be_as_long_as_is_said(front_end: FrontEnd) -> None:
 
 @pytest.mark.parametrize("before_bytes", [0, 1, 5, 60, 100, 150, 300, 450, 470, 500])
 def test_a_config_across_the_end_of_a_block_is_whole(front_end: FrontEnd, before_bytes: int) -> None:
-    # Given a file after which so much of the config comes before the end of a block
+    # Given a file after which this much of the config is before the end of a block
     framing = len(part("file", b"", filename="holiday.mp4"))
     file = part("file", mp4_bytes(BLOCK_BYTES - framing - before_bytes), filename="holiday.mp4")
-    # Then all of it is taken
+    # Then all of it is read
     answer = post_form(front_end, file, config_part(json.dumps(EVERYTHING)))
     assert (answer.status, answer.json()["config"]) == (202, EVERYTHING)
 
@@ -233,7 +231,7 @@ def test_an_upload_alone_has_no_config(front_end: FrontEnd, unchanged: Callable[
 
 
 @pytest.mark.parametrize("name", ["template_video_id", "webhook_url"])
-def test_what_comes_later_is_still_refused(front_end: FrontEnd, video_id: str, name: str) -> None:
+def test_a_field_of_a_later_version_is_refused(front_end: FrontEnd, video_id: str, name: str) -> None:
     for answer in (
         post_form(front_end, FILE, part(name, b"x")).json(),
         post_json(front_end, json.dumps({"video_id": video_id, name: "x"}).encode()).json(),
@@ -258,7 +256,7 @@ def test_a_retry_keeps_the_config(front_end: FrontEnd) -> None:
     assert again["config"] == EVERYTHING
 
 
-def test_the_config_belongs_to_what_a_key_is_good_for(front_end: FrontEnd, video_id: str) -> None:
+def test_the_config_is_part_of_the_fingerprint_of_a_key(front_end: FrontEnd, video_id: str) -> None:
     """Without it in the fingerprint, other options under the same key would be taken and ignored."""
     files = {"file": ("holiday.mp4", mp4_bytes(1000))}
 
@@ -287,18 +285,18 @@ def test_the_config_belongs_to_what_a_key_is_good_for(front_end: FrontEnd, video
 def test_the_command_sends_one(front_end: FrontEnd, tmp_path: Path) -> None:
     # When a file is submitted by the command, with options that are right and with wrong ones
     (tmp_path / "holiday.mp4").write_bytes(mp4_bytes(1000))
-    ended, refused = (
+    finished, refused = (
         clipzy("submit", "holiday.mp4", "--json", "--config", text, cwd=tmp_path, CLIPZY_URL=front_end.url)
         for text in ('{"sprites": false}', '{"sprites": "no"}')
     )
-    # Then the job has them, or the command says what is wrong
-    assert (ended.returncode, json.loads(ended.stdout)["config"]) == (0, {"sprites": False})
+    # Then the job has them, or the command prints what is wrong
+    assert (finished.returncode, json.loads(finished.stdout)["config"]) == (0, {"sprites": False})
     assert refused.returncode != 0
     assert "config.sprites" in refused.stderr
 
 
 def test_the_description_has_every_option(front_end: FrontEnd) -> None:
-    # Given what the description says of a config
+    # Given the schema of a config in the OpenAPI document
     document = document_of(front_end)
     schemas = document["components"]["schemas"]
     schema = schemas["JobConfig"] | {"components": document["components"]}
@@ -313,7 +311,7 @@ def test_the_description_has_every_option(front_end: FrontEnd) -> None:
         for option in schemas[name]["properties"].values():
             assert "default" not in option
             assert "$ref" in option or re.search(r"\S+ Default: `.+`\.", option["description"])
-    # And it takes and refuses what the front end does
+    # And it accepts and refuses what the front end does
     jsonschema.validate(EVERYTHING, schema)
     jsonschema.validate({}, schema)
     for wrong in WRONG.values():
