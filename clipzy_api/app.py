@@ -1,4 +1,4 @@
-"""Puts the front end together."""
+"""Creates the Flask application of the front end."""
 
 import re
 import uuid
@@ -34,19 +34,19 @@ from clipzy_storage.redis_client import RedisDatabase
 BASE_PATH = "/api/v1"
 REQUEST_ID_HEADER = "X-Request-ID"
 
-_SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
 
 
 def create_app(
     *, settings: Settings, redis: RedisDatabase, storage: StorageBackend, queue: TaskQueue, membership: Membership
 ) -> Flask:
-    """The application, made of ready parts. Connects to nothing. To be served within ``LingeringClose``."""
+    """The application, made of ready parts; opens no connection. Must be wrapped in ``LingeringClose``."""
     app = Flask("clipzy_api", static_folder=None)
-    app.json = _InOrder(app)
+    app.json = _OrderedJson(app)
     app.extensions[EXTENSION] = _services(settings, redis, storage, queue, membership)
-    app.url_map.merge_slashes = False  # a key with an empty segment is a wrong key, not another spelling of a right one
+    app.url_map.merge_slashes = False  # a key with an empty segment is a bad key, not another spelling of a good one
     problems.register(app)
-    _number_requests(app)
+    _assign_request_ids(app)
     security_headers.register(app, origins=settings.cors_origins)
     _register_views(app)
     if proxies := settings.trusted_proxies:
@@ -83,8 +83,8 @@ def _services(
     )
 
 
-class _InOrder(DefaultJSONProvider):
-    """Fields come in the order in which the contract names them."""
+class _OrderedJson(DefaultJSONProvider):
+    """Keeps the fields in the order of their models."""
 
     sort_keys = False
 
@@ -96,17 +96,17 @@ def _register_views(app: Flask) -> None:
         app.register_blueprint(blueprint)
 
 
-def _number_requests(app: Flask) -> None:
-    """Give every request an id, the client's own where it is sane, for the answer and for every line of the log."""
+def _assign_request_ids(app: Flask) -> None:
+    """Give every request an id, for the answer and every line of the log: the client's if it is well-formed."""
 
     @app.before_request
     def begin() -> None:
         given = request.headers.get(REQUEST_ID_HEADER, "")
-        g.request_id = given if _SANE_REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        g.request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=g.request_id, client=request.remote_addr)
 
     @app.after_request
-    def label(answer: Response) -> Response:
+    def add_request_id(answer: Response) -> Response:
         answer.headers[REQUEST_ID_HEADER] = g.request_id
         return answer

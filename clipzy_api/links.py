@@ -1,4 +1,4 @@
-"""Addresses as they stand in answers: to this API, and to files in storage."""
+"""Links in answers: to this API, and to files in storage."""
 
 import logging
 from dataclasses import replace
@@ -13,20 +13,20 @@ log = logging.getLogger(__name__)
 
 
 def absolute(path: str) -> str:
-    """The address of ``path`` under PUBLIC_URL; the path alone where that is not set."""
+    """The URL of ``path`` under PUBLIC_URL; the path alone if that is not set."""
     return (services().settings.public_url or "") + path
 
 
 def link_to(key: str) -> Link:
-    """Where a client finds the file, made anew for every answer."""
+    """Where a client fetches the file; a pre-signed URL is signed again for every answer."""
     link = services().storage.link(key)
     return replace(link, url=absolute(link.url)) if link.url.startswith("/") else link
 
 
 def period_of(link: Link, *, life_seconds: int) -> str:
-    """A text that changes with every half of a link's life, so that no cached answer has one that is about to expire.
+    """A text that changes with every half of a link's life, so that no cached answer has a link about to expire.
 
-    ``life_seconds`` is what a link gets; where credentials expire sooner, the text changes when they are renewed.
+    ``life_seconds`` is the life of a new link; if credentials expire sooner, the text changes when they are renewed.
     """
     if link.expires_at is None:
         return ""
@@ -34,7 +34,7 @@ def period_of(link: Link, *, life_seconds: int) -> str:
 
 
 def result_link(job: Job) -> Link | None:
-    """Where a client finds the job's ``output.json``; None if there is none."""
+    """Where a client fetches the job's ``output.json``; None if there is none."""
     if job.status is not Status.COMPLETED or job.expired:
         return None
     return link_to(keys.result_index(job.job_id))
@@ -44,7 +44,7 @@ def why_missing(job_id: str) -> ApiError:
     """The answer if a file of a completed job is missing in storage although the record does not say so."""
     if not services().storage.exists(keys.expired_result(job_id)):
         return ApiError("FILE_NOT_FOUND", detail="The job's result is no longer in storage.")
-    try:  # Redis was set back to before the expiry
+    try:  # Redis was restored to a state before the expiry
         services().admin.expire(job_id)
     except QueueUnavailable as error:
         log.warning("expiry.not_noted: %s: %s", job_id, error)

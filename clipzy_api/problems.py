@@ -1,4 +1,4 @@
-"""Every error that a client can get, as ``application/problem+json`` (RFC 9457), from one handler."""
+"""Every error that a client can receive, as ``application/problem+json`` (RFC 9457), from one handler."""
 
 import json
 import logging
@@ -58,14 +58,14 @@ CODES = {
     ),
     "INTERNAL": Code(500, "An internal error; the operator finds it in the log under `request_id`."),
     "QUEUE_UNAVAILABLE": Code(
-        503, "Redis is unavailable, or this front end may not take work yet.", UNAVAILABLE_SECONDS
+        503, "Redis is unavailable, or this front end may not accept work yet.", UNAVAILABLE_SECONDS
     ),
     "STORAGE_UNAVAILABLE": Code(503, "The storage is unavailable, or a record in it is damaged.", UNAVAILABLE_SECONDS),
     "OVERLOADED": Code(503, "Too many uploads, downloads or event streams are in progress.", UNAVAILABLE_SECONDS),
     "STORAGE_FULL": Code(507, "The storage has no room for this. Nothing was kept."),
 }
 
-# For errors of the framework: the names of statuses differ between Python versions.
+# For errors of the framework; the names in HTTPStatus differ between Python versions.
 _FRAMEWORK_CODES = {
     404: "NOT_FOUND",
     405: "METHOD_NOT_ALLOWED",
@@ -78,7 +78,7 @@ _FRAMEWORK_CODES = {
 class ApiError(Exception):
     """An error answer, with the status and ``Retry-After`` of its ``code``.
 
-    ``detail`` is for a person: what was found and what to do. ``members`` join the problem's own.
+    ``detail`` is for people: what was found and what to do. ``members`` are added to those of every problem.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class ApiError(Exception):
         headers: Mapping[str, str] | None = None,
         members: Mapping[str, Any] | None = None,
     ) -> None:
-        """``status`` is for codes that are not in the table: those of the framework."""
+        """``status`` is for the framework's codes, which are not in the table."""
         super().__init__(detail)
         self.code = code
         self.status = CODES[code].status if status is None else status
@@ -155,7 +155,7 @@ def result_expired() -> ApiError:
 
 
 def register(app: Flask) -> None:
-    """Answer whatever a view raises with a problem."""
+    """Answer every exception of a view with a problem."""
     app.register_error_handler(Exception, _answer)
 
 
@@ -205,9 +205,8 @@ def _from_storage(error: errors.StorageError) -> ApiError:
             return _storage_unavailable("The storage is unavailable now. Try again soon.")
         case errors.AlreadyExists():
             return _unexpected(error)
-    # A record is damaged, or a later version wrote it. That is neither this code's fault nor the client's: once the
-    # operator has mended it, by a backup or an upgrade, the same request succeeds. So it is answered like a storage
-    # that is unavailable for this one thing.
+    # A record is damaged, or was written by a later version. Once the operator has restored a backup or upgraded, the
+    # same request succeeds, so it is answered like an outage of the storage.
     log.error("storage.damaged: %s", error)
     return _storage_unavailable("A record in the storage is damaged. The operator's log names the file.")
 
@@ -217,7 +216,7 @@ def _storage_unavailable(detail: str) -> ApiError:
 
 
 def _from_framework(error: HTTPException) -> ApiError:
-    """What werkzeug and Flask refuse on their own, with its headers (``Allow``, ``Content-Range``)."""
+    """What werkzeug and Flask refuse, with its headers (``Allow``, ``Content-Range``)."""
     status = error.code or 500
     code = _FRAMEWORK_CODES.get(status, HTTPStatus(status).name)
     headers = {name: value for name, value in error.get_headers(request.environ) if name.lower() != "content-type"}

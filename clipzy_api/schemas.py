@@ -1,26 +1,53 @@
-"""The bodies of requests and answers: what they are made with, and what the OpenAPI document says of them."""
+"""The bodies of requests and answers. Answers are made with them, and the OpenAPI document describes them."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
 from flask import Response, jsonify
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, PlainSerializer
 from pydantic.json_schema import SkipJsonSchema
+from pydantic_core import PydanticKnownError, core_schema
 
-from clipzy_api.inputs.pagination import MAX_PAGE, MAX_PAGE_SIZE
+from clipzy_storage.keys import MAX_KEY_LENGTH
 from clipzy_storage.models import output, records
 from clipzy_storage.models.job_config import JobConfig
+
+MAX_PAGE_SIZE = 100
+MAX_PAGE = 1_000_000_000
 
 _JOB_ID, _VIDEO_ID = "job_01m81bjpv79tb3zakvwp78vdzw", "vid_01m81bjpv3rgjp4c18v8p81aj2"
 JobId = Annotated[str, Field(pattern="^job_[0-9a-hjkmnp-tv-z]{26}$", examples=[_JOB_ID])]
 VideoId = Annotated[str, Field(pattern="^vid_[0-9a-hjkmnp-tv-z]{26}$", examples=[_VIDEO_ID])]
+FileKey = Annotated[str, Field(min_length=1, max_length=MAX_KEY_LENGTH)]
 Address = Annotated[str, Field(json_schema_extra={"format": "uri-reference"})]
 Timestamp = Annotated[datetime, PlainSerializer(records.rfc3339, return_type=str, when_used="json")]
 
 
-def _left_out(schema: dict[str, Any]) -> None:
-    """What is not there is left out, and not null."""
-    del schema["default"]
+def _decimal(text: str | int) -> str | int:
+    """Digits only; pydantic would also accept ``+1``, ``1_0`` and ``1.0``."""
+    if isinstance(text, str) and not (text.isascii() and text.isdecimal()):
+        raise PydanticKnownError("int_parsing")
+    return text
+
+
+WholeNumber = Annotated[int, BeforeValidator(_decimal)]
+
+
+def _never_null(schema: dict[str, Any]) -> None:
+    """A parameter is absent, and not null."""
+    schema |= schema.pop("anyOf")[0]
+
+
+class _AsSent:
+    """A ``config`` with the JSON schema of ``JobConfig``, neither validated nor completed with defaults."""
+
+    @staticmethod
+    def __get_pydantic_core_schema__(_source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.no_info_wrap_validator_function(
+            lambda value, _validate: value,
+            handler.generate_schema(JobConfig),
+            serialization=core_schema.plain_serializer_function_ser_schema(lambda value: value),
+        )
 
 
 class _Body(BaseModel):
@@ -32,14 +59,14 @@ class _Request(_Body):
 
 
 class Upload(_Request):
-    """A form with one file and nothing else."""
+    """A form with one file."""
 
     file: bytes
     """The video: mp4, mov, avi, mkv or webm, recognised by its content. The part needs a file name."""
 
 
 class JobUpload(_Request):
-    """A form with one file and, before or after it, what to do with it."""
+    """A form with one file and, before or after it, the job's `config`."""
 
     file: bytes
     """The video: mp4, mov, avi, mkv or webm, recognised by its content. The part needs a file name."""
@@ -48,19 +75,19 @@ class JobUpload(_Request):
 
 
 class JobRequest(_Request):
-    """A job on a video that was uploaded before."""
+    """A job on an uploaded video."""
 
     video_id: VideoId
     config: JobConfig = JobConfig()
 
 
 class JobsQuery(_Request):
-    """What to list."""
+    """Which jobs to list, and which page of them."""
 
-    status: records.Status | SkipJsonSchema[None] = Field(default=None, json_schema_extra=_left_out)
-    """Only jobs of this status."""
-    page: int = Field(default=1, ge=1, le=MAX_PAGE)
-    page_size: int = Field(default=20, ge=1, le=MAX_PAGE_SIZE)
+    status: records.Status | None = Field(default=None, json_schema_extra=_never_null)
+    """Only jobs with this status."""
+    page: WholeNumber = Field(default=1, ge=1, le=MAX_PAGE)
+    page_size: WholeNumber = Field(default=20, ge=1, le=MAX_PAGE_SIZE)
 
 
 class Video(_Body):
@@ -68,7 +95,7 @@ class Video(_Body):
 
     video_id: VideoId
     filename: str
-    """What the client called it; shown, and never part of a path."""
+    """The client's name for it; for display only, never part of a path."""
     size_bytes: int = Field(ge=1)
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     uploaded_at: Timestamp
@@ -79,7 +106,7 @@ class Video(_Body):
 
 
 class ResultLink(_Body):
-    """Where `output.json` lies."""
+    """Where to fetch `output.json`."""
 
     storage_url: Address
     """A path on this server, or a pre-signed URL of S3, signed again for every answer."""
@@ -127,20 +154,20 @@ class Job(_Body):
     current_stage: str | None
     """Null unless processing."""
     attempt: int = Field(ge=0)
-    """Tries of a worker so far; 0 while the job waits for its first."""
-    config: dict[str, Any]
-    """As the client sent it: a field that is not in it has its default."""
+    """Attempts so far; 0 before the first."""
+    config: Annotated[dict[str, Any], _AsSent]
+    """As the client sent it; a missing field has its default."""
     created_at: Timestamp
     started_at: Timestamp | None
     finished_at: Timestamp | None
     result: ResultLink | None
-    """Null until completed, and again after it has expired."""
+    """Null until completed, and after it has expired."""
     error: JobError | None
     """Null unless failed."""
 
     @classmethod
     def of(cls, job: records.Job, link: records.Link | None) -> Self:
-        """The job as every answer shows it; ``link`` leads to its ``output.json`` once it is completed."""
+        """The job as every answer shows it; ``link`` leads to its ``output.json``, and is None unless completed."""
         shown = job.model_dump(include=set(cls.model_fields))
         result = None if link is None else ResultLink(storage_url=link.url, expires_at=link.expires_at)
         return cls(**shown, result=result)
@@ -151,21 +178,21 @@ class JobPage(_Body):
 
     jobs: list[Job]
     total: int = Field(ge=0)
-    """On all pages together."""
+    """Of all pages."""
     page: int = Field(ge=1)
     page_size: int = Field(ge=1, le=MAX_PAGE_SIZE)
 
 
 class LinkedArtifact(output.Artifact):
-    """One file that the job wrote, with a link to it."""
+    """One file of the result, with a link to it."""
 
     storage_url: Address
 
 
 class Result(output.Output):
-    """The whole of `output.json`, with fresh links."""
+    """`output.json`, with fresh links."""
 
-    artifacts: list[LinkedArtifact]  # type: ignore[assignment] # read only, so that a narrower list is one
+    artifacts: list[LinkedArtifact]  # type: ignore[assignment] # the models are frozen, so a narrower list is safe
 
 
 class Alive(_Body):
@@ -178,32 +205,32 @@ class Ready(_Body):
     storage: Literal["ok"]
     guard: Literal["ok"]
     live_workers: int | None
-    """How many workers beat; none is needed to take a job."""
+    """Workers with a current heartbeat; none is needed to accept a job."""
 
 
 class Problem(_Body):
-    """An error, as RFC 9457 says. More members may join these."""
+    """An error as in RFC 9457. More members may be added."""
 
     title: str
     status: int
     detail: str
-    """For a person: what was found and what to do."""
+    """For people: what was found and what to do."""
     code: str
-    """For a program; see each answer."""
-    field: str | SkipJsonSchema[None] = Field(default=None, json_schema_extra=_left_out)
-    """With `MISSING_FIELD` and `INVALID_FIELD`: which one."""
-    request_id: str | SkipJsonSchema[None] = Field(default=None, json_schema_extra=_left_out)
-    """With `INTERNAL`: what to ask the operator about."""
+    """For programs; each answer lists its codes."""
+    field: str | SkipJsonSchema[None] = None
+    """With `MISSING_FIELD` and `INVALID_FIELD`: the field."""
+    request_id: str | SkipJsonSchema[None] = None
+    """With `INTERNAL`: the id under which the operator finds the error in the log."""
 
 
 class NotReady(Problem):
-    """Which part is not ready."""
+    """An error that says which part is not ready."""
 
     redis: Literal["ok", "unavailable"]
     storage: Literal["ok", "unavailable"]
     guard: Literal["ok", "unavailable"]
     live_workers: int | None
-    """Null where nobody can tell."""
+    """Null if unknown."""
 
 
 def json_response(body: BaseModel) -> Response:

@@ -1,4 +1,4 @@
-"""What browsers are told beside an answer: what they may do with it, and which pages may read it."""
+"""Security headers of every answer, and cross-origin resource sharing (CORS)."""
 
 from collections.abc import Collection
 
@@ -12,8 +12,8 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-site",
     "Cache-Control": "no-store",
 }
-MAY_BE_SENT = "Content-Type, Idempotency-Key, If-None-Match, If-Range, Last-Event-ID, Range, X-Request-ID"
-MAY_BE_READ = (
+ALLOWED_HEADERS = "Content-Type, Idempotency-Key, If-None-Match, If-Range, Last-Event-ID, Range, X-Request-ID"
+EXPOSED_HEADERS = (
     "Accept-Ranges, Content-Disposition, Content-Range, ETag, Idempotent-Replayed, Link, Location, Retry-After,"
     " X-Request-ID"
 )
@@ -21,26 +21,26 @@ PREFLIGHT_SECONDS = "600"
 
 
 def register(app: Flask, *, origins: Collection[str]) -> None:
-    """Put ``HEADERS`` on every answer that does not say otherwise, and let pages of exactly ``origins`` in."""
+    """Set ``HEADERS`` on every answer that has no others, and allow pages of exactly these ``origins``."""
 
     @app.after_request
-    def protect(answer: Response) -> Response:
+    def add_headers(answer: Response) -> Response:
         for name, value in HEADERS.items():
             answer.headers.setdefault(name, value)
         if origins:
-            _share(answer, origins)
+            _add_cors(answer, origins)
         return answer
 
 
-def _share(answer: Response, origins: Collection[str]) -> None:
-    """Cross-origin resource sharing, without cookies: nothing here knows any."""
+def _add_cors(answer: Response, origins: Collection[str]) -> None:
+    """Without credentials: there are no cookies."""
     answer.vary.add("Origin")
     origin = request.headers.get("Origin")
     if origin not in origins:
         return
     answer.headers["Access-Control-Allow-Origin"] = origin
-    answer.headers["Access-Control-Expose-Headers"] = MAY_BE_READ
+    answer.headers["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
     if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
         answer.headers["Access-Control-Allow-Methods"] = answer.headers.get("Allow", "")
-        answer.headers["Access-Control-Allow-Headers"] = MAY_BE_SENT
+        answer.headers["Access-Control-Allow-Headers"] = ALLOWED_HEADERS
         answer.headers["Access-Control-Max-Age"] = PREFLIGHT_SECONDS

@@ -1,4 +1,4 @@
-"""Recognises a container by its first bytes. Pure; it keeps out what cannot be video, no more."""
+"""Recognises a container by its first bytes, to refuse what cannot be video. Pure."""
 
 from collections.abc import Iterator
 from typing import Literal
@@ -17,7 +17,7 @@ _PADDING_ATOMS = frozenset({b"wide", b"free", b"skip"})
 
 
 def container_of(first_bytes: bytes) -> Container | None:
-    """The container whose file begins so, or ``None``. ``SNIFF_BYTES`` are always enough."""
+    """The container of the file, or ``None`` if it is not supported. ``SNIFF_BYTES`` are always enough."""
     if first_bytes[:4] == _EBML_MAGIC:
         return _DOC_TYPES.get(_ebml_doc_type(first_bytes))
     if first_bytes[:4] == b"RIFF" and first_bytes[8:12] == b"AVI ":
@@ -40,13 +40,13 @@ def _iso_media(data: bytes) -> Container | None:
 
 
 def _atoms(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Kind and (as far as it is there) payload of each atom that begins in ``data``."""
+    """Kind and payload (cut at the end of ``data``) of each atom that begins in ``data``."""
     at = 0
     while at + 8 <= len(data):
         size, header = int.from_bytes(data[at : at + 4], "big"), 8
-        if size == 1:  # a 64 bit size follows the kind
+        if size == 1:  # a 64-bit size follows the kind
             size, header = int.from_bytes(data[at + 8 : at + 16], "big"), 16
-        if size == 0:  # it reaches to the end of the file
+        if size == 0:  # the atom extends to the end of the file
             size = len(data) - at
         if size < header:
             return
@@ -55,7 +55,7 @@ def _atoms(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _ebml_doc_type(data: bytes) -> bytes:
-    """What the EBML header calls itself; empty where it does not say so within ``data``."""
+    """The DocType of the EBML header; empty if it is not within ``data``."""
     header_size, at = _vint(data, 4)
     end = min(at + header_size, len(data))
     while at < end:
@@ -68,13 +68,13 @@ def _ebml_doc_type(data: bytes) -> bytes:
 
 
 def _vint(data: bytes, at: int) -> tuple[int, int]:
-    """An EBML number and where the bytes after it begin."""
+    """An EBML variable-length integer, and the position after it."""
     width = _vint_width(data, at)
     number = int.from_bytes(data[at : at + width], "big")
     return number & ((1 << 7 * width) - 1), at + width
 
 
 def _vint_width(data: bytes, at: int) -> int:
-    """1 to 8, by the leading zero bits; 8 where the first byte is zero or missing, so that a reader always moves on."""
+    """1 to 8, by the leading zero bits; 8 if the first byte is zero or missing, so that a reader always advances."""
     first = data[at] if at < len(data) else 0
     return min(9 - first.bit_length(), 8)

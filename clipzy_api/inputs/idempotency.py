@@ -1,4 +1,4 @@
-"""``Idempotency-Key``: a client's own name for one request, under which it may send it again and make nothing twice."""
+"""``Idempotency-Key``: a client's name for one request, under which it may be repeated without creating twice."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ _KEY = re.compile(PATTERN)
 
 
 def sent_key() -> str | None:
-    """The key that came with this request. Raises ``ApiError`` 422 where it cannot be one."""
+    """The key of this request. Raises ``ApiError`` 422 if it is malformed."""
     text = request.headers.get(HEADER)
     if text is not None and not _KEY.fullmatch(text):
         raise invalid_field(HEADER, expects=f"1 to {MAX_LENGTH} visible ASCII characters")
@@ -27,7 +27,7 @@ def sent_key() -> str | None:
 
 
 def fingerprinted(text: str | None, call: str, **sent: Any) -> IdempotencyKey | None:
-    """The key with a digest of the request: the call, and everything that it depends on."""
+    """The key with a digest of the request: the call, and every input that it depends on."""
     if text is None:
         return None
     canonical = json.dumps({"call": call, **sent}, sort_keys=True, separators=(",", ":"))

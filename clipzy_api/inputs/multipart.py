@@ -1,4 +1,4 @@
-"""Reads one uploaded file from a multipart body as it arrives, without a spool file or a second copy.
+"""Reads one uploaded file from a multipart body as it arrives, without a temporary file or a second copy.
 
 The form may also have a job's ``config``, before or after the file.
 """
@@ -18,25 +18,25 @@ from clipzy_api.problems import ApiError, file_too_large, invalid_field, missing
 from clipzy_storage.backends.base import StorageWriter
 from clipzy_storage.models.job_config import MAX_CONFIG_BYTES
 
-FRAMING_LIMIT_BYTES = 1 << 20  # boundaries and part headers around the file, and whatever follows the last boundary
+FRAMING_LIMIT_BYTES = 1 << 20  # everything but the file: boundaries, part headers, config, epilogue
 MAX_PARTS = 20
 MAX_HEADER_BYTES = 64 << 10
 MAX_FILENAME_LENGTH = 255
 
 _BACKSLASH = re.compile(r'\\(["\\]?)')
-_FILE_EXPECTS = "one part with a file name and the video's bytes"
+_FILE_EXPECTS = "one part with a file name and the bytes of the video"
 _CONFIG_EXPECTS = "one part with a JSON object"
 
 
 class UploadForm:
-    """One form with one file in it, read from a request body block by block.
+    """One form with one file, read from a request body block by block.
 
-    ``read_head`` first, then ``copy_file``; ``filename`` and ``config`` hold from then on. Both raise ``ApiError`` if
-    the upload is refused; a ``config`` is validated as soon as it is complete.
+    Call ``read_head``, then ``copy_file``; ``filename`` and ``config`` are complete after both. Both raise ``ApiError``
+    if the upload is refused; a ``config`` is validated as soon as it is complete.
     """
 
     def __init__(self, body: RequestBody, *, boundary: bytes, cap_bytes: int, takes_config: bool = False) -> None:
-        # A block may be cut anywhere, so a whole header and a whole block can wait in the decoder together.
+        # A block may end anywhere, so the decoder may have to buffer a whole header and a whole block.
         self._decoder = MultipartDecoder(boundary, BLOCK_BYTES + MAX_HEADER_BYTES, max_parts=MAX_PARTS)
         self._delimiter = b"--" + boundary
         self._body = body
@@ -54,7 +54,7 @@ class UploadForm:
         self.config: dict[str, Any] = {}
 
     def read_head(self) -> Container:
-        """Read until the first bytes of the file show which container it is."""
+        """Read until the first bytes of the file show its container."""
         while self._container is None and (block := self._body.read()):
             self._feed(block)
         if self._container is None:
@@ -63,7 +63,7 @@ class UploadForm:
         return self._container
 
     def copy_file(self, writer: StorageWriter) -> None:
-        """Read the body to its end and write the whole file. Raises also what ``writer`` raises."""
+        """Read the body to its end and write the whole file. Also raises what ``writer`` raises."""
         self._writer = writer
         writer.write(self._head)
         self._head.clear()
@@ -89,7 +89,7 @@ class UploadForm:
             self._decode(block)
 
     def _is_inside_the_file(self, block: bytes) -> bool:
-        """Whether the block is file and nothing else, so that it need not be copied through the decoder."""
+        """Whether the block is file content only, which need not be copied through the decoder."""
         decoder = self._decoder
         is_within = self._part == "file" and decoder.state is State.DATA and not decoder.buffer
         if not is_within or self._delimiter in block:
@@ -158,7 +158,7 @@ class UploadForm:
     def _count_framing(self, size_bytes: int) -> None:
         self._framing_bytes += size_bytes
         if self._framing_bytes > FRAMING_LIMIT_BYTES:
-            raise invalid_field("body", expects=f"a form with at most {FRAMING_LIMIT_BYTES >> 20} MiB beside its file")
+            raise invalid_field("body", expects=f"a form with at most {FRAMING_LIMIT_BYTES >> 20} MiB around its file")
 
 
 def _recognised(head: bytes) -> Container:
@@ -170,13 +170,13 @@ def _recognised(head: bytes) -> Container:
 
 
 def _filename_of(part: File) -> str:
-    """The client's file name. Browsers send a backslash as it is, where the parser expects it to escape something."""
+    """The client's file name. Browsers send a backslash as it is, which the parser takes for an escape."""
     doubled = _BACKSLASH.sub(lambda match: match[0] if match[1] else r"\\", part.headers["content-disposition"])
     return parse_options_header(doubled)[1].get("filename", part.filename)
 
 
 def clean_filename(name: str) -> str:
-    """What a client called its file, fit to be shown: the last path component, no control characters."""
+    """The client's name of its file, safe to show: the last path component, without control characters."""
     last = name.replace("\\", "/").rpartition("/")[2]
     shown = "".join(char for char in last if unicodedata.category(char) not in {"Cc", "Cs", "Zl", "Zp"})
     return shown.strip()[:MAX_FILENAME_LENGTH] or "upload"

@@ -1,4 +1,4 @@
-"""What is asked before the first byte of a body is read, in this order, so that a refusal costs nothing."""
+"""Request checks before the first byte of a body is read, cheapest first, so that a refusal costs nothing."""
 
 import logging
 from collections.abc import Iterator
@@ -31,17 +31,17 @@ log = logging.getLogger(__name__)
 
 
 def require_media_type(*allowed: str) -> str:
-    """The body's media type. Raises ``ApiError`` 415 where it is none of ``allowed``, or the body is compressed."""
+    """The body's media type. Raises ``ApiError`` 415 if it is none of ``allowed`` or the body is compressed."""
     coding = _coding()
     if request.mimetype not in allowed or coding:
-        found = f"coded as {coding}" if coding else request.mimetype or "of no type"
+        found = f"encoded as {coding}" if coding else request.mimetype or "of no type"
         detail = f"The body is {found[:100]}; it should be plain {' or '.join(allowed)}."
         raise ApiError("UNSUPPORTED_MEDIA_TYPE", detail=detail, headers={"Accept": ", ".join(allowed)})
     return request.mimetype
 
 
 def _coding() -> str:
-    """What was done to the body on its way (compression, say) beside cutting it into chunks; empty: nothing."""
+    """The content or transfer coding of the body (compression, say) other than chunking; empty if there is none."""
     if (content := request.headers.get("Content-Encoding", "identity").lower()) != "identity":
         return content
     transfer = request.headers.get("Transfer-Encoding", "chunked").lower()
@@ -49,14 +49,14 @@ def _coding() -> str:
 
 
 def refuse_parameters() -> None:
-    """Raise ``ApiError`` 422 for a query: what belongs into the body would be taken and ignored there."""
+    """Raise ``ApiError`` 422 for a query: a field that belongs into the body would be ignored there."""
     for name in request.args:
-        raise unknown_field(name, known="nothing in the query, all in the body")
+        raise unknown_field(name, known="none in the query; fields belong into the body")
 
 
 @contextmanager
 def upload_body() -> Iterator[RequestBody]:
-    """A multipart body that may be read. Raises ``ApiError`` 413, 503 or 507 instead."""
+    """A multipart body, once it may be read. Raises ``ApiError`` 413, 503 or 507."""
     body = current_body()
     cap_bytes = services().settings.max_file_size_bytes
     if body.declared_bytes is not None and body.declared_bytes > cap_bytes + FRAMING_LIMIT_BYTES:
@@ -85,7 +85,7 @@ def json_body() -> dict[str, Any]:
 def refuse_fields() -> None:
     """Read the body of a call that takes no fields: none at all, an empty one, or an empty JSON object.
 
-    Raises ``ApiError`` 400, 413, 415, 422 or 503: a field would be taken and ignored.
+    Raises ``ApiError`` 400, 413, 415, 422 or 503: a field would be ignored.
     """
     body = current_body()
     text = _all_of(body) if body.is_unread else b""
@@ -93,7 +93,7 @@ def refuse_fields() -> None:
         return
     require_media_type(JSON)
     for name in _object_in(text):
-        raise unknown_field(name, known="nothing")
+        raise unknown_field(name, known="none")
 
 
 def _object_in(text: bytes) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def _all_of(body: RequestBody) -> bytes:
     with _body_slot():
         blocks = list(_blocks_of(body))
     if body.is_short:
-        raise truncated(f"{body.received_bytes} of the {body.declared_bytes} bytes declared in Content-Length came.")
+        raise truncated(f"{body.received_bytes} of the {body.declared_bytes} bytes declared in Content-Length arrived.")
     return b"".join(blocks)
 
 
@@ -126,7 +126,7 @@ def _json_too_large() -> ApiError:
 
 
 def admit() -> None:
-    """Ask whether this process may take work now.
+    """Check that this process may accept work now.
 
     Raises ``StorageUnavailable``, ``QueueUnavailable`` or ``ApiError`` 503.
     """
@@ -134,7 +134,9 @@ def admit() -> None:
         services().membership.guard().admit()
     except Refused as refusal:
         log.warning("guard.refused: %s", refusal)
-        raise queue_unavailable("This front end may not take work yet; its log says why. Try again soon.") from refusal
+        raise queue_unavailable(
+            "This front end may not accept work yet; its log says why. Try again soon."
+        ) from refusal
 
 
 @contextmanager

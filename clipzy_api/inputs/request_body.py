@@ -1,7 +1,7 @@
-"""The body of one request, in blocks that are counted as they come."""
+"""The body of one request, read in blocks that are counted as they arrive."""
 
 import time
-from typing import Any, Protocol
+from typing import Any, BinaryIO
 
 from flask import request
 
@@ -9,64 +9,57 @@ BLOCK_BYTES = 256 << 10
 ENVIRON_KEY = "clipzy.body"
 
 
-class Readable(Protocol):
-    """What a WSGI server gives as ``wsgi.input``."""
-
-    def read(self, size: int, /) -> bytes:
-        """``size`` bytes, fewer only at the end."""
-
-
 class RequestBody:
-    """Reads a request's body and knows how much of it has come.
+    """Reads a request's body and counts what has arrived.
 
-    Reading waits for the client for as long as it stays connected; see ``connections.py`` for who ends that. It is done
-    in the request's own thread on purpose: granian stops answering anybody where a response ends while another thread
-    still reads its request.
+    Reading waits for the client as long as it stays connected; ``server/idle_connections.py`` closes idle connections.
+    It is done in the request's thread on purpose: granian stops answering all clients if a response ends while another
+    thread still reads its request.
     """
 
     def __init__(self, environ: dict[str, Any]) -> None:
         length = environ.get("CONTENT_LENGTH") or ""
         self.declared_bytes = int(length) if length.isascii() and length.isdecimal() else None
         self.received_bytes = 0
-        self._source: Readable = environ["wsgi.input"]
-        self._ours_since: float | None = time.monotonic()
-        self._ended = not (self.declared_bytes or environ.get("HTTP_TRANSFER_ENCODING"))
+        self._source: BinaryIO = environ["wsgi.input"]
+        self._waiting_since: float | None = time.monotonic()
+        self._finished = not (self.declared_bytes or environ.get("HTTP_TRANSFER_ENCODING"))
         self._awaits_permission = environ.get("HTTP_EXPECT", "").lower() == "100-continue"
 
     @property
     def is_unread(self) -> bool:
-        """Whether the end of the body has not been seen."""
-        return not self._ended
+        """Whether the end of the body has not been reached."""
+        return not self._finished
 
     @property
     def is_being_sent(self) -> bool:
-        """Whether it is unread and the client does not wait for our permission to send it."""
+        """Whether it is unread and the client does not wait for ``100 Continue`` before it sends it."""
         return self.is_unread and not (self._awaits_permission and self.received_bytes == 0)
 
     @property
     def is_short(self) -> bool:
-        """Whether fewer bytes have come than the client declared."""
+        """Whether fewer bytes have arrived than the client declared."""
         return self.declared_bytes is not None and self.received_bytes < self.declared_bytes
 
     @property
     def kept_waiting_seconds(self) -> float:
-        """How long the client has been waiting for us; 0 while we wait for the client."""
-        since = self._ours_since
+        """How long the client has been waiting for the server; 0 while the server waits for the client."""
+        since = self._waiting_since
         return 0.0 if since is None else time.monotonic() - since
 
     def read(self) -> bytes:
-        """The next ``BLOCK_BYTES``; fewer, at last none, at the end, be it the true end or a broken connection."""
-        if self._ended:
+        """The next ``BLOCK_BYTES``. Fewer, and then none, at the end of the body or of the connection."""
+        if self._finished:
             return b""
-        self._ours_since = None
+        self._waiting_since = None
         block = self._source.read(BLOCK_BYTES)
-        self._ours_since = time.monotonic()
+        self._waiting_since = time.monotonic()
         self.received_bytes += len(block)
-        self._ended = not block or self.received_bytes == self.declared_bytes
+        self._finished = not block or self.received_bytes == self.declared_bytes
         return block
 
     def drain(self, *, least_bytes: int, least_seconds: float) -> None:
-        """Read and drop what still comes, until so much of it has come and so much time has passed."""
+        """Read and drop what still arrives, until both that many bytes have arrived and that much time has passed."""
         deadline = time.monotonic() + least_seconds
         end = self.received_bytes + least_bytes
         while (self.received_bytes < end or time.monotonic() < deadline) and self.read():
@@ -74,6 +67,6 @@ class RequestBody:
 
 
 def current_body() -> RequestBody:
-    """The body of the request that is being answered; nothing else may read it."""
+    """The body of the current request; nothing else may read ``wsgi.input``."""
     body: RequestBody = request.environ[ENVIRON_KEY]
     return body

@@ -1,75 +1,66 @@
-"""The API's own description (OpenAPI 3.1), made from the routes of the application and what stands beside each view."""
+"""Builds the OpenAPI 3.1 document from the routes of the application and what is declared at their views.
+
+Client generators read it. A property with a ``default`` they make required, or send unasked, and an ``allOf`` with a
+constant they drop; so defaults are words of the description, and every model is one component of its name.
+"""
 
 import inspect
+import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from http import HTTPStatus
 from importlib.metadata import version
+from typing import Any
 
 from flask import Flask
-from pydantic import BaseModel
-from pydantic.json_schema import JsonSchemaMode, models_json_schema
+from pydantic import BaseModel, TypeAdapter
+from pydantic.json_schema import models_json_schema
 from werkzeug.routing import Rule
 
-from clipzy_api.openapi.operations import (
-    JSON,
-    REQUEST_ID,
-    SECONDS,
-    Answer,
-    Call,
-    Fragment,
-    Header,
-    View,
-    description_of,
-    path_parameter,
-)
+from clipzy_api.openapi.operations import HEADERS, JSON, Answer, Fragment, View, described, operation_of
 from clipzy_api.problems import CODES
 from clipzy_api.problems import CONTENT_TYPE as PROBLEM_JSON
-from clipzy_api.schemas import Problem
+from clipzy_api.schemas import FileKey, JobId, Problem, VideoId
 
 INTRODUCTION = """\
-Upload a video, follow its job, fetch what was found.
+Upload a video, poll or follow its job, fetch the result.
 
-Every `GET` also answers `HEAD`, with the same headers and no body. Errors are `application/problem+json` with a `code`;
-an unknown address answers 404 `NOT_FOUND`, a method that an address does not know 405 `METHOD_NOT_ALLOWED`.
+Every `GET` also answers `HEAD`, with the same headers and no body. Every answer has an `X-Request-ID`, which the log
+has too: the one of the request if it sent one. Errors are `application/problem+json` with a `code`; an unknown address
+is answered with 404 `NOT_FOUND`, a method that an address does not support with 405 `METHOD_NOT_ALLOWED`.
 """
-
-PROBLEM_HEADERS: Mapping[int, tuple[Header, ...]] = {
-    405: (Header("Allow", "The methods that are known here."),),
-    409: (
-        Header(
-            "Retry-After",
-            "With `JOB_NOT_FINISHED` and `VIDEO_IN_USE`: when to ask again.",
-            always=False,
-            schema=SECONDS,
-        ),
-    ),
-    415: (Header("Accept", "The media types that are taken."),),
-    416: (Header("Content-Range", "`bytes */` and the size of the file."),),
-    503: (Header("Retry-After", "Seconds to wait before trying again.", schema=SECONDS),),
-}
 
 _IMPLIED_METHODS = frozenset({"HEAD", "OPTIONS"})  # Flask answers them for every route
 _REF = "#/components/schemas/{model}"
 _VARIABLE = re.compile(r"<(?:\w+:)?(\w+)>")
+_PROBLEM_HEADERS = {405: "Allow", 415: "Accept", 416: "Content-Range"}
+
+
+def _path_parameter(name: str, kind: Any, description: str) -> Fragment:
+    schema = TypeAdapter(kind).json_schema()
+    return {"name": name, "in": "path", "required": True, "description": description, "schema": schema}
+
+
+# By the name of the variable in the route: the parameter, and the code if there is nothing of that name.
+_PATH_PARAMETERS: Mapping[str, tuple[Fragment, str]] = {
+    "job_id": (_path_parameter("job_id", JobId, "The `job_id` from the answer to the submission."), "JOB_NOT_FOUND"),
+    "video_id": (_path_parameter("video_id", VideoId, "The `video_id` of an upload or a job."), "VIDEO_NOT_FOUND"),
+    "name": (
+        _path_parameter("name", FileKey, "A `name` among the result's artifacts, or `output.json`."),
+        "FILE_NOT_FOUND",
+    ),
+    "key": (_path_parameter("key", FileKey, "The key of a file, as in its `storage_url`."), "FILE_NOT_FOUND"),
+}
 
 
 def describe(app: Flask, *, servers: Sequence[str]) -> Fragment:
-    """The document. A route whose view is not described is not in it."""
+    """The document. A route whose view declares no operation is left out."""
     paths: dict[str, Fragment] = defaultdict(dict)
     tags = {}
-    for rule, view, call in _described(app):
-        tag, _, operation_id = rule.endpoint.partition(".")
-        tags[tag] = (inspect.getdoc(inspect.getmodule(view)) or "").partition("\n")[0]
-        named = {
-            "tags": [tag],
-            "operationId": operation_id,
-            "summary": call.summary,
-            "description": inspect.getdoc(view),
-        }
+    for rule, view, operation in _declared(app):
+        tags[rule.endpoint.partition(".")[0]] = (inspect.getdoc(inspect.getmodule(view)) or "").partition("\n")[0]
         for method in (rule.methods or set()) - _IMPLIED_METHODS:
-            paths[_VARIABLE.sub(r"{\1}", rule.rule)][method.lower()] = named | _operation(rule, call)
+            paths[_VARIABLE.sub(r"{\1}", rule.rule)][method.lower()] = _operation(rule, view, operation)
     return {
         "openapi": "3.1.1",
         "info": {
@@ -79,85 +70,98 @@ def describe(app: Flask, *, servers: Sequence[str]) -> Fragment:
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": server} for server in servers],
-        "tags": [{"name": tag, "description": says} for tag, says in tags.items()],
+        "tags": [{"name": tag, "description": description} for tag, description in tags.items()],
         "paths": dict(paths),
         "components": {
-            "schemas": _schemas([call for _, _, call in _described(app)]),
+            "schemas": _schemas([operation for _, _, operation in _declared(app)]),
             "responses": {"MethodNotAllowed": _problem(405, ["METHOD_NOT_ALLOWED"], Problem)},
         },
     }
 
 
-def _described(app: Flask) -> Iterator[tuple[Rule, View, Call]]:
+def _declared(app: Flask) -> Iterator[tuple[Rule, View, described]]:
     for rule in app.url_map.iter_rules():
         view = app.view_functions[rule.endpoint]
-        if (call := description_of(view)) is not None:
-            yield rule, view, call
+        if (operation := operation_of(view)) is not None:
+            yield rule, view, operation
 
 
-def _schemas(calls: Sequence[Call]) -> Fragment:
-    """Of all models that ``_ref`` may name: a client may leave out what has a default, an answer of ours never does."""
-    wanted: dict[type[BaseModel], JsonSchemaMode] = {Problem: "validation"}
-    for call in calls:
-        wanted |= dict.fromkeys((*call.takes.values(), *call.problem_models.values()), "validation")
-        wanted |= {answer.body: "serialization" for answer in call.answers if isinstance(answer.body, type)}
-    schemas: Fragment = models_json_schema(list(wanted.items()), ref_template=_REF)[1]["$defs"]
-    return schemas
+def _operation(rule: Rule, view: View, operation: described) -> Fragment:
+    tag, _, operation_id = rule.endpoint.partition(".")
+    variables = [_PATH_PARAMETERS[name] for name in _VARIABLE.findall(rule.rule)]
+    not_found = ["NOT_FOUND", *(code for _, code in variables)] if variables else []
+    fragment: Fragment = {
+        "tags": [tag],
+        "operationId": operation_id,
+        "summary": operation.summary,
+        "description": inspect.getdoc(view),
+        "parameters": [*(parameter for parameter, _ in variables), *_query(operation.query), *operation.headers],
+        "responses": _responses(operation, {*operation.problems, *not_found, "INTERNAL"}),
+    }
+    if operation.takes:
+        content = {media_type: {"schema": _ref(model)} for media_type, model in operation.takes.items()}
+        fragment["requestBody"] = {"required": True, "content": content}
+    return fragment
+
+
+def _query(model: type[BaseModel] | None) -> list[Fragment]:
+    properties = _defaults_in_words(model.model_json_schema(ref_template=_REF))["properties"] if model else {}
+    return [
+        {"name": name, "in": "query", "allowEmptyValue": True, "schema": schema} for name, schema in properties.items()
+    ]
+
+
+def _responses(operation: described, problems: set[str]) -> Fragment:
+    responses = {str(answer.status): _answer(answer) for answer in operation.answers}
+    codes = [code for code in CODES if code in problems]
+    for status in sorted({CODES[code].status for code in codes}):
+        model = operation.problem_models.get(status, Problem)
+        responses[str(status)] = _problem(status, [code for code in codes if CODES[code].status == status], model)
+    return responses
+
+
+def _answer(answer: Answer) -> Fragment:
+    headers = {name: HEADERS[name] for name in answer.headers}
+    fragment: Fragment = {"description": answer.description, "headers": headers}
+    if isinstance(answer.body, type):
+        fragment["content"] = {JSON: {"schema": _ref(answer.body)}}
+    elif answer.body is not None:
+        fragment["content"] = {media_type: {"schema": schema} for media_type, schema in answer.body.items()}
+    return fragment
+
+
+def _problem(status: int, codes: Sequence[str], model: type[Problem]) -> Fragment:
+    headers = {name: HEADERS[name] for name in [_PROBLEM_HEADERS.get(status)] if name}
+    retried = [CODES[code].retry_after_seconds is not None for code in codes]
+    if any(retried):
+        headers["Retry-After"] = HEADERS["Retry-After"] | {"required": all(retried)}
+    # Keywords next to a $ref count in JSON Schema 2020-12; generators pass over them and see the model alone.
+    schema = _ref(model) | {"properties": {"status": {"const": status}, "code": {"enum": list(codes)}}}
+    return {
+        "description": "\n\n".join(f"`{code}`: {CODES[code].when}" for code in codes),
+        "headers": headers,
+        "content": {PROBLEM_JSON: {"schema": schema}},
+    }
 
 
 def _ref(model: type[BaseModel]) -> Fragment:
     return {"$ref": _REF.format(model=model.__name__)}
 
 
-def _operation(rule: Rule, call: Call) -> Fragment:
-    parameters = [*map(path_parameter, _VARIABLE.findall(rule.rule)), *_query(call.query), *call.headers]
-    operation: Fragment = {"parameters": parameters, "responses": _responses(call)}
-    if call.takes:
-        content = {media_type: {"schema": _ref(model)} for media_type, model in call.takes.items()}
-        operation["requestBody"] = {"required": True, "content": content}
-    return operation
+def _schemas(operations: Sequence[described]) -> Fragment:
+    """Of all models that ``_ref`` may name."""
+    models: dict[type[BaseModel], None] = {Problem: None}
+    for operation in operations:
+        bodies = (answer.body for answer in operation.answers)
+        models |= dict.fromkeys((*operation.takes.values(), *operation.problem_models.values()))
+        models |= dict.fromkeys(body for body in bodies if isinstance(body, type))
+    schemas: Fragment = models_json_schema([(model, "validation") for model in models], ref_template=_REF)[1]["$defs"]
+    return {name: _defaults_in_words(schema) for name, schema in schemas.items()}
 
 
-def _query(model: type[BaseModel] | None) -> list[Fragment]:
-    properties = model.model_json_schema(ref_template=_REF)["properties"] if model else {}
-    return [
-        {"name": name, "in": "query", "allowEmptyValue": True, "schema": schema} for name, schema in properties.items()
-    ]
-
-
-def _responses(call: Call) -> Fragment:
-    responses = {str(answer.status): _answer(answer) for answer in call.answers}
-    codes = sorted({*call.problems, "INTERNAL"}, key=list(CODES).index)
-    for status in {CODES[code].status for code in codes}:
-        model = call.problem_models.get(status, Problem)
-        responses[str(status)] = _problem(status, [code for code in codes if CODES[code].status == status], model)
-    return dict(sorted(responses.items()))
-
-
-def _answer(answer: Answer) -> Fragment:
-    said: Fragment = {"description": answer.says, "headers": _headers(answer.headers)}
-    if isinstance(answer.body, type):
-        said["content"] = {JSON: {"schema": _ref(answer.body)}}
-    elif answer.body is not None:
-        said["content"] = {media_type: {"schema": schema} for media_type, schema in answer.body.items()}
-    return said
-
-
-def _problem(status: int, codes: Sequence[str], model: type[Problem]) -> Fragment:
-    says = "\n\n".join(f"`{code}`: {CODES[code].when}" for code in codes)
-    schema = {"allOf": [_ref(model), {"properties": {"status": {"const": status}, "code": {"enum": list(codes)}}}]}
-    content = {PROBLEM_JSON: {"schema": schema, "examples": examples_of(codes)}}
-    return {"description": says, "headers": _headers(PROBLEM_HEADERS.get(status, ())), "content": content}
-
-
-def _headers(headers: Sequence[Header]) -> Fragment:
-    return {header.name: header.fragment() for header in (REQUEST_ID, *headers)}
-
-
-def examples_of(codes: Sequence[str]) -> Fragment:
-    return {code: {"value": _example(code)} for code in codes}
-
-
-def _example(code: str) -> Fragment:
-    status, when = CODES[code].status, CODES[code].when
-    return {"title": HTTPStatus(status).phrase, "status": status, "detail": when, "code": code}
+def _defaults_in_words(schema: Fragment) -> Fragment:
+    for field in schema.get("properties", {}).values():
+        default = field.pop("default", None)
+        if default is not None and "$ref" not in field:
+            field["description"] = f"{field.get('description', '')} Default: `{json.dumps(default)}`.".lstrip()
+    return schema

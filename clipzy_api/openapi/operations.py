@@ -1,6 +1,6 @@
-"""What a view says of itself, and what several of them say alike: parameters, headers, answers with a file in them.
+"""What a view declares about its operation, and the parts that several operations share.
 
-Nothing here touches a request or an answer: bodies are streamed, and nothing between may read them.
+Nothing here touches a request or a response: both are streamed, and only the view may read or write them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,45 +12,64 @@ from pydantic import BaseModel
 from clipzy_api.inputs import idempotency
 from clipzy_api.schemas import Problem
 from clipzy_storage.jobs.events import EVENT_ID
-from clipzy_storage.keys import MAX_KEY_LENGTH
 
-Fragment = dict[str, Any]  # a piece of the document
+Fragment = dict[str, Any]  # part of the document
 View = Callable[..., Any]
 _View = TypeVar("_View", bound=View)
-_BESIDE = "described"
+_ATTRIBUTE = "operation"
 
 JSON = "application/json"
-ANY_FILE = {"*/*": {"description": "The bytes of the file."}}
+# The content type of a file is its own. Generators know only the first of these.
+FILE_CONTENT: Mapping[str, Fragment] = {"application/octet-stream": {"type": "string", "format": "binary"}, "*/*": {}}
+EVENT_STREAM: Mapping[str, Fragment] = {
+    "text/event-stream": {
+        "examples": ['id: 1790000000000-0\nevent: status\ndata: {"job_id":"job_…","status":"queued",…}\n\n']
+    }
+}
 
 
-@dataclass(frozen=True)
-class Header:
-    """A header of an answer; ``always`` says that no such answer comes without it."""
+def _header(description: str, *, required: bool = True, **schema: Any) -> Fragment:
+    return {"description": description, "required": required, "schema": {"type": "string"} | schema}
 
-    name: str
-    says: str
-    always: bool = True
-    schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "string"})
 
-    def fragment(self) -> Fragment:
-        return {"description": self.says, "required": self.always, "schema": dict(self.schema)}
+HEADERS: Mapping[str, Fragment] = {
+    "Accept": _header("The supported media types."),
+    "Accept-Ranges": _header("`bytes`"),
+    "Allow": _header("The supported methods."),
+    "Content-Disposition": _header("`inline` for images and videos, else `attachment`; with the file's name."),
+    "Content-Range": _header("The range of bytes, and the size of the file."),
+    "ETag": _header("For `If-None-Match`."),
+    "Idempotent-Replayed": _header("`true` if the same key created this before.", required=False),
+    "Link": _header("The previous and the next page, as `rel=prev` and `rel=next`.", required=False),
+    "Location": _header("The address of the new job or video.", format="uri-reference"),
+    "Retry-After": _header(
+        "Seconds to wait before the next request; absent if none is needed.", required=False, type="integer", minimum=1
+    ),
+}
+NEW_JOB_HEADERS = ("Location", "Retry-After", "Idempotent-Replayed")
+FILE_HEADERS = ("ETag", "Accept-Ranges", "Content-Disposition")
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer that is not an error. The body is of a model, or has schemas by media type; it may have none."""
+    """One answer that is not an error.
+
+    ``body`` is a model, or has a schema by media type. ``headers`` are those of ``HEADERS`` which not every answer has.
+    """
 
     status: int
-    says: str
+    description: str
     body: type[BaseModel] | Mapping[str, Fragment] | None = None
-    headers: tuple[Header, ...] = ()
+    headers: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Call:
-    """What a view says of itself, beside its docstring.
+@dataclass(frozen=True)
+class described:  # a decorator
+    """Declares the operation of a view, which stays as it is; its docstring is the description.
 
-    ``takes`` are models by media type, ``problem_models`` by status: those with more members than others.
+    ``takes`` has the models of request bodies by media type, ``headers`` the request headers. ``problems`` are codes,
+    but for ``INTERNAL`` and those that follow from the path. ``problem_models`` has the models of problems with further
+    members, by status.
     """
 
     summary: str
@@ -61,99 +80,41 @@ class Call:
     query: type[BaseModel] | None = None
     headers: Sequence[Fragment] = ()
 
-
-def described(call: Call) -> Callable[[_View], _View]:
-    """Put the description beside the view; the view itself stays as it is."""
-
-    def keep(view: _View) -> _View:
-        vars(view)[_BESIDE] = call
+    def __call__(self, view: _View) -> _View:
+        vars(view)[_ATTRIBUTE] = self
         return view
 
-    return keep
+
+def operation_of(view: View) -> described | None:
+    operation: described | None = vars(view).get(_ATTRIBUTE)
+    return operation
 
 
-def description_of(view: View) -> Call | None:
-    found: Call | None = vars(view).get(_BESIDE)
-    return found
+def _request_header(name: str, description: str, **schema: Any) -> Fragment:
+    return {"name": name, "in": "header", "description": description, "schema": {"type": "string"} | schema}
 
 
-def path_parameter(name: str) -> Fragment:
-    return {"name": name, "in": "path", "required": True, **_PATH_PARAMETERS[name]}
-
-
-def request_header(name: str, says: str) -> Fragment:
-    """One that may be left out, and counts for nothing where it is not understood."""
-    return {"name": name, "in": "header", "description": says, "schema": {"type": "string"}}
-
-
-def _id(prefix: str, says: str) -> Fragment:
-    return {"description": says, "schema": {"type": "string", "pattern": f"^{prefix}_[0-9a-hjkmnp-tv-z]{{26}}$"}}
-
-
-_A_KEY = {"type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH}
-_PATH_PARAMETERS: Mapping[str, Fragment] = {
-    "job_id": _id("job", "The `job_id` of the answer to its submission."),
-    "video_id": _id("vid", "The `video_id` of an upload or a job."),
-    "name": {"description": "A `name` among the result's artifacts, or `output.json`.", "schema": _A_KEY},
-    "key": {"description": "The key of a file, as a `storage_url` has it.", "schema": _A_KEY},
-    "asset": {"description": "A file that the page names.", "schema": _A_KEY},
-}
-
-SECONDS = {"type": "integer", "minimum": 1}
-REQUEST_ID = Header(
-    "X-Request-ID", "The request's own id where it gave a sane one, else a new one; the log has it too."
+IDEMPOTENCY_KEY = _request_header(
+    idempotency.HEADER,
+    "A name of your choice for this request, kept for a day: the same request under the same key creates nothing and is"
+    " answered with what the first one created.",
+    pattern=f"^{idempotency.PATTERN}$",
 )
-LOCATION = Header("Location", "The address of what was made.", schema={"type": "string", "format": "uri-reference"})
-IDEMPOTENCY_KEY: Fragment = {
-    "name": idempotency.HEADER,
-    "in": "header",
-    "description": "Your own name for this request, kept for a day: sent again under it, the same request makes nothing"
-    " new and is answered with what was made first.",
-    "schema": {"type": "string", "pattern": f"^{idempotency.PATTERN}$"},
-}
-REPLAYED = Header("Idempotent-Replayed", "`true`, where this was made before, under the same key.", always=False)
-REFUSED_FIELDS = (
-    "TRUNCATED_UPLOAD",
-    "FILE_TOO_LARGE",
-    "UNSUPPORTED_MEDIA_TYPE",
-    "INVALID_FIELD",
-    "OVERLOADED",
-)  # of a call that takes no fields
-POLL_WHILE_UNFINISHED = Header(
-    "Retry-After", "While the job is not finished: seconds to wait before asking again.", always=False, schema=SECONDS
+IF_NONE_MATCH = _request_header("If-None-Match", "The `ETag` of an earlier answer, which is not sent again.")
+LAST_EVENT_ID = _request_header(
+    "Last-Event-ID", "The `id` of the last event received; the stream continues after it.", pattern=f"^{EVENT_ID}$"
 )
-ETAG = Header("ETag", "For `If-None-Match`.")
-CACHE_CONTROL = Header("Cache-Control", "Whether and how long the answer may be kept.")
-
-IF_NONE_MATCH = request_header("If-None-Match", "The `ETag` of an answer that is known: it is not sent again.")
 FILE_REQUEST_HEADERS = (
-    request_header("Range", "One part, such as `bytes=0-1023`; anything else is answered with the whole file."),
-    request_header("If-Range", "The `ETag` of which `Range` is wanted; the whole file comes where it has changed."),
+    _request_header("Range", "One range, such as `bytes=0-1023`; anything else is answered with the whole file."),
+    _request_header("If-Range", "The `ETag` that `Range` belongs to; a file that has changed is sent whole."),
     IF_NONE_MATCH,
 )
 
-LAST_EVENT_ID = request_header("Last-Event-ID", "The `id` of the last event that is known: what came after it follows.")
-LAST_EVENT_ID["schema"] = {"type": "string", "pattern": f"^{EVENT_ID}$"}
-UNBUFFERED = Header("X-Accel-Buffering", "`no`: a proxy passes each event on as it comes.")
-EVENT_STREAM = {
-    "text/event-stream": {
-        "schema": {"type": "string"},
-        "example": 'id: 1790000000000-0\nevent: status\ndata: {"job_id":"job_…","status":"queued",…}\n\n',
-    }
-}
-
-DELETED = Answer(204, "It is gone.")
-NOT_MODIFIED = Answer(304, "What is known is still true.", headers=(ETAG,))
-_FILE_HEADERS = (
-    ETAG,
-    CACHE_CONTROL,
-    Header("Accept-Ranges", "`bytes`"),
-    Header("Content-Disposition", "`inline` for pictures and films, `attachment` for the rest, with the file's name."),
-    Header("X-Content-Type-Options", "`nosniff`"),
-)
-_CONTENT_RANGE = Header("Content-Range", "Which bytes these are, and of how many.")
+DELETED = Answer(204, "It is deleted.")
+NOT_MODIFIED = Answer(304, "The earlier answer is still valid.", headers=("ETag",))
 FILE_ANSWERS = (
-    Answer(200, "The file.", ANY_FILE, _FILE_HEADERS),
-    Answer(206, "The part that was asked for.", ANY_FILE, (*_FILE_HEADERS, _CONTENT_RANGE)),
+    Answer(200, "The file.", FILE_CONTENT, FILE_HEADERS),
+    Answer(206, "The requested range.", FILE_CONTENT, (*FILE_HEADERS, "Content-Range")),
     NOT_MODIFIED,
 )
+NO_FIELDS_PROBLEMS = ("TRUNCATED_UPLOAD", "FILE_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE", "INVALID_FIELD", "OVERLOADED")

@@ -9,15 +9,7 @@ from functools import partial
 
 from flask import Blueprint, Response, copy_current_request_context, request
 
-from clipzy_api.openapi.operations import (
-    CACHE_CONTROL,
-    EVENT_STREAM,
-    LAST_EVENT_ID,
-    UNBUFFERED,
-    Answer,
-    Call,
-    described,
-)
+from clipzy_api.openapi.operations import EVENT_STREAM, LAST_EVENT_ID, Answer, described
 from clipzy_api.problems import invalid_field, overloaded
 from clipzy_api.services import find_job, services
 from clipzy_storage.errors import JobNotFound, QueueUnavailable, StorageError
@@ -36,28 +28,19 @@ events = Blueprint("events", __name__)
 
 @events.get("/jobs/<job_id>/events")
 @described(
-    Call(
-        summary="Follow a job's events",
-        answers=[
-            Answer(200, "Server-sent events, until the job ends.", EVENT_STREAM, (CACHE_CONTROL, UNBUFFERED)),
-            Answer(204, "The job has ended, and that is known. A browser then stops asking."),
-        ],
-        problems=[
-            "NOT_FOUND",
-            "JOB_NOT_FOUND",
-            "INVALID_FIELD",
-            "QUEUE_UNAVAILABLE",
-            "STORAGE_UNAVAILABLE",
-            "OVERLOADED",
-        ],
-        headers=[LAST_EVENT_ID],
-    )
+    "Follow a job's events",
+    [
+        Answer(200, "Server-sent events, until the job finishes.", EVENT_STREAM),
+        Answer(204, "The job has finished, and the client has its last event. A browser then stops asking."),
+    ],
+    problems=["INVALID_FIELD", "QUEUE_UNAVAILABLE", "STORAGE_UNAVAILABLE", "OVERLOADED"],
+    headers=[LAST_EVENT_ID],
 )
 def follow_job(job_id: str) -> Response:
-    """Every change as it comes: `status` when the job's status or attempt has changed, else `progress`.
+    """Every change as it happens: `status` when the job's status or attempt has changed, else `progress`.
 
-    Each has an `id`, to go on from, and one line of JSON with `job_id`, `status`, `progress_percent`, `current_stage`,
-    `attempt` and `error`, as the job has them. A comment comes where nothing else has come for 15 s.
+    Each event has an `id`, to continue after, and one line of JSON with `job_id`, `status`, `progress_percent`,
+    `current_stage`, `attempt` and `error`, as in the job. After 15 s without an event a comment is sent.
     """
     find = copy_current_request_context(partial(find_job, job_id))
     find()
@@ -76,7 +59,7 @@ def follow_job(job_id: str) -> Response:
 def _last_event_id() -> str:
     """Raises ``ApiError`` 422."""
     text = request.headers.get("Last-Event-ID", FIRST)
-    if not is_event_id(text):  # an empty one neither: what the server cannot read comes as that
+    if not is_event_id(text):  # an empty one is refused too: the server passes undecodable bytes as that
         raise invalid_field("Last-Event-ID", expects="the `id` of an event of this job")
     return text
 
@@ -102,7 +85,7 @@ def _stream(follower: "Follower", first: bytes) -> Iterator[bytes]:
         try:
             block, pause_seconds = follower.read(wait_seconds=WAIT_SECONDS), 0.0
         except JobNotFound:
-            return  # it was deleted
+            return  # the job was deleted
         except (QueueUnavailable, StorageError) as error:
             log.info("events.waiting: %s: %s", follower.job_id, error)
             block, pause_seconds = HEARTBEAT, WAIT_SECONDS  # now, since the next try may take long

@@ -1,4 +1,4 @@
-"""Published files of completed jobs, as a browser or a player asks for them."""
+"""Files of completed jobs, with byte ranges and conditional requests."""
 
 import re
 
@@ -6,7 +6,7 @@ from flask import Blueprint, Response, request
 from werkzeug.wsgi import FileWrapper
 
 from clipzy_api.links import why_missing
-from clipzy_api.openapi.operations import FILE_ANSWERS, FILE_REQUEST_HEADERS, Call, described
+from clipzy_api.openapi.operations import FILE_ANSWERS, FILE_REQUEST_HEADERS, described
 from clipzy_api.problems import overloaded, result_expired
 from clipzy_api.result_indexes import PublishedFile
 from clipzy_api.services import owner, services
@@ -24,26 +24,17 @@ files = Blueprint("files", __name__)
 
 @files.get("/storage/<path:key>")
 @described(
-    Call(
-        summary="Fetch a file by its link",
-        answers=FILE_ANSWERS,
-        problems=[
-            "NOT_FOUND",
-            "FILE_NOT_FOUND",
-            "RESULT_EXPIRED",
-            "RANGE_NOT_SATISFIABLE",
-            "STORAGE_UNAVAILABLE",
-            "OVERLOADED",
-        ],
-        headers=FILE_REQUEST_HEADERS,
-    )
+    "Fetch a file by its link",
+    FILE_ANSWERS,
+    problems=["RESULT_EXPIRED", "RANGE_NOT_SATISFIABLE", "STORAGE_UNAVAILABLE", "OVERLOADED"],
+    headers=FILE_REQUEST_HEADERS,
 )
 def show_stored(key: str) -> Response:
-    """Where a `storage_url` leads on local storage: only to files of completed jobs. On S3 the store serves them."""
+    """The target of a `storage_url` on local storage: a file of a completed job. On S3 the S3 service has it."""
     top, _, rest = keys.checked(key).partition("/")
     job_id = rest.partition("/")[0]
     if services().storage.kind != "local":
-        raise NotFound(key)  # the store itself serves its files, at the links that it was given
+        raise NotFound(key)  # the S3 service has the files, at pre-signed URLs
     if top != "results" or not keys.is_job_id(job_id) or not _is_completed(job_id):
         raise NotFound(key)
     try:
@@ -56,7 +47,7 @@ def show_stored(key: str) -> Response:
 
 
 def _is_completed(job_id: str) -> bool:
-    """Whether the job's record says so. Raises ``ApiError`` 410 where its result is kept no longer."""
+    """Whether the job's record is completed. Raises ``ApiError`` 410 if its result has expired."""
     try:
         job = services().lookup.find_for_link(job_id, owner=owner())
     except JobNotFound:
@@ -67,15 +58,15 @@ def _is_completed(job_id: str) -> bool:
 
 
 def send_published(job_id: str, file: PublishedFile) -> Response:
-    """A file of a completed job, or the part of it that was asked for. Raises ``ApiError`` 404, 410, 416 or 503."""
-    answer = Response()  # no direct_passthrough: what werkzeug passes through it does not close
+    """A file of a completed job, or the requested range of it. Raises ``ApiError`` 404, 410, 416 or 503."""
+    answer = Response()  # no direct_passthrough: werkzeug does not close what it passes through
     answer.headers.update(_headers(file))
     answer.content_length = file.size_bytes
     answer.set_etag(file.sha256)
     if request.method == "GET":
         _attach(answer, job_id, file)
     environ = dict(request.environ)
-    if not _is_one_part(environ.get("HTTP_RANGE", ""), file.size_bytes):
+    if not _is_one_range(environ.get("HTTP_RANGE", ""), file.size_bytes):
         environ.pop("HTTP_RANGE", None)
     try:
         answer.make_conditional(environ, accept_ranges=True, complete_length=file.size_bytes)
@@ -85,14 +76,14 @@ def send_published(job_id: str, file: PublishedFile) -> Response:
     return answer
 
 
-def _is_one_part(asked: str, size_bytes: int) -> bool:
-    """Whether it asks for one part and not for all; several parts or another unit may be answered with the whole."""
-    match = _ONE_RANGE.fullmatch(asked)
+def _is_one_range(text: str, size_bytes: int) -> bool:
+    """Whether it is one range within the file; several ranges or another unit are answered with the whole file."""
+    match = _ONE_RANGE.fullmatch(text)
     return match is not None and not (match["last"] and int(match["last"]) >= size_bytes)
 
 
 def _attach(answer: Response, job_id: str, file: PublishedFile) -> None:
-    """Let the answer stream the file; its slot among the downloads is released when it is closed."""
+    """Let the answer stream the file; its slot is released when it is closed."""
     downloads = services().downloads
     if not downloads.acquire():
         raise overloaded("downloads")

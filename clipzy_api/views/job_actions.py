@@ -9,12 +9,9 @@ from clipzy_api.links import result_link
 from clipzy_api.openapi.operations import (
     DELETED,
     IDEMPOTENCY_KEY,
-    LOCATION,
-    POLL_WHILE_UNFINISHED,
-    REFUSED_FIELDS,
-    REPLAYED,
+    NEW_JOB_HEADERS,
+    NO_FIELDS_PROBLEMS,
     Answer,
-    Call,
     described,
 )
 from clipzy_api.problems import ApiError
@@ -36,14 +33,12 @@ actions = Blueprint("actions", __name__)
 
 @actions.post("/jobs/<job_id>/cancel")
 @described(
-    Call(
-        summary="Cancel a job",
-        answers=[Answer(202, "The job: cancelled, or about to be.", schemas.Job, (POLL_WHILE_UNFINISHED,))],
-        problems=["NOT_FOUND", "JOB_NOT_FOUND", "JOB_ALREADY_FINISHED", *REFUSED_FIELDS, *UNAVAILABLE],
-    )
+    "Cancel a job",
+    [Answer(202, "The job: cancelled, or with its cancellation requested.", schemas.Job, ("Retry-After",))],
+    problems=["JOB_ALREADY_FINISHED", *NO_FIELDS_PROBLEMS, *UNAVAILABLE],
 )
 def cancel_job(job_id: str) -> tuple[Response, int, dict[str, str]]:
-    """A waiting job is cancelled in the answer; one that is worked on soon after. Nothing is sent with it."""
+    """A queued job is cancelled in the answer, one that is processed soon after. The request has no fields."""
     _expect_nothing()
     job = services().cancellation.cancel(job_id, owner=owner())
     return json_response(schemas.Job.of(job, result_link(job))), 202, poll_headers(job)
@@ -51,24 +46,17 @@ def cancel_job(job_id: str) -> tuple[Response, int, dict[str, str]]:
 
 @actions.post("/jobs/<job_id>/retry")
 @described(
-    Call(
-        summary="Try a job once more",
-        answers=[Answer(202, "A new job.", schemas.Job, (LOCATION, POLL_WHILE_UNFINISHED, REPLAYED))],
-        problems=[
-            "NOT_FOUND",
-            "JOB_NOT_FOUND",
-            "VIDEO_NOT_FOUND",
-            "JOB_NOT_FINISHED",
-            "JOB_ALREADY_FINISHED",
-            "IDEMPOTENCY_MISMATCH",
-            *REFUSED_FIELDS,
-            *UNAVAILABLE,
-        ],
-        headers=[IDEMPOTENCY_KEY],
-    )
+    "Retry a job",
+    [Answer(202, "A new job.", schemas.Job, NEW_JOB_HEADERS)],
+    problems=[
+        *("VIDEO_NOT_FOUND", "JOB_NOT_FINISHED", "JOB_ALREADY_FINISHED", "IDEMPOTENCY_MISMATCH"),
+        *NO_FIELDS_PROBLEMS,
+        *UNAVAILABLE,
+    ],
+    headers=[IDEMPOTENCY_KEY],
 )
 def retry_job(job_id: str) -> tuple[Response, int, dict[str, str]]:
-    """A new job over the same video with the same `config`, from one that failed or was cancelled, which stays."""
+    """Submits a new job on the video of a failed or cancelled one, with the same `config`. The old job stays."""
     text = sent_key()
     _expect_nothing()
     first = find_job(job_id)
@@ -84,14 +72,12 @@ def retry_job(job_id: str) -> tuple[Response, int, dict[str, str]]:
 
 @actions.delete("/jobs/<job_id>")
 @described(
-    Call(
-        summary="Delete a job",
-        answers=[DELETED],
-        problems=["NOT_FOUND", "JOB_NOT_FOUND", "JOB_NOT_FINISHED", *REFUSED_FIELDS, *UNAVAILABLE],
-    )
+    "Delete a job",
+    [DELETED],
+    problems=["JOB_NOT_FINISHED", *NO_FIELDS_PROBLEMS, *UNAVAILABLE],
 )
 def delete_job(job_id: str) -> Response:
-    """With its result. Its video stays. A job that is not finished has to be cancelled first."""
+    """Also deletes its result, but not its video. An unfinished job must be cancelled first."""
     _expect_nothing()
     job = find_job(job_id)
     if not job.status.is_final:
@@ -101,7 +87,7 @@ def delete_job(job_id: str) -> Response:
 
 
 def _expect_nothing() -> None:
-    """The checks that every call here makes first. Raises ``ApiError`` and what ``admit`` raises."""
+    """The request checks that all calls here make first. Raises ``ApiError`` and what ``admit`` raises."""
     refuse_parameters()
     admit()
     refuse_fields()

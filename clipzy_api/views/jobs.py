@@ -1,6 +1,7 @@
 """Jobs: submitting, following, listing them, and reading their results."""
 
 import json
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -9,23 +10,17 @@ from flask import Blueprint, Response, jsonify, request, url_for
 from clipzy_api import schemas
 from clipzy_api.inputs import job_config
 from clipzy_api.inputs.idempotency import fingerprinted, sent_key
-from clipzy_api.inputs.pagination import Page, requested_page
+from clipzy_api.inputs.pagination import requested_page
 from clipzy_api.inputs.preconditions import JSON, MULTIPART, json_body, refuse_parameters, require_media_type
 from clipzy_api.links import absolute, link_to, period_of, result_link, why_missing
 from clipzy_api.openapi.operations import (
-    CACHE_CONTROL,
-    ETAG,
     FILE_ANSWERS,
     FILE_REQUEST_HEADERS,
     IDEMPOTENCY_KEY,
     IF_NONE_MATCH,
-    LOCATION,
+    NEW_JOB_HEADERS,
     NOT_MODIFIED,
-    POLL_WHILE_UNFINISHED,
-    REPLAYED,
     Answer,
-    Call,
-    Header,
     described,
 )
 from clipzy_api.problems import ApiError, invalid_field, missing_field, result_expired, unknown_field
@@ -42,36 +37,25 @@ from clipzy_storage.jobs.submission import JobRequest
 from clipzy_storage.models.records import ErrorCode, Job, Link, Status, Video
 
 UNAVAILABLE = ("QUEUE_UNAVAILABLE", "STORAGE_UNAVAILABLE")
-NO_RESULT = (
-    "NOT_FOUND",
-    "JOB_NOT_FOUND",
-    "FILE_NOT_FOUND",
-    "JOB_NOT_FINISHED",
-    "JOB_CANCELLED",
-    "RESULT_EXPIRED",
-    *(code.value for code in ErrorCode),
-)
-LINKS = Header("Link", "The pages before and after this one, as `rel=prev` and `rel=next`.", always=False)
+NO_RESULT = ("FILE_NOT_FOUND", "JOB_NOT_FINISHED", "JOB_CANCELLED", "RESULT_EXPIRED", *ErrorCode)
 
 jobs = Blueprint("jobs", __name__)
 
 
 @jobs.post("/jobs")
 @described(
-    Call(
-        summary="Submit a job",
-        takes={MULTIPART: schemas.JobUpload, JSON: schemas.JobRequest},
-        answers=[Answer(202, "The job.", schemas.Job, (LOCATION, POLL_WHILE_UNFINISHED, REPLAYED))],
-        problems=[*REFUSED_UPLOADS, "LENGTH_REQUIRED", "VIDEO_NOT_FOUND", "JOB_NOT_FOUND"],
-        headers=[IDEMPOTENCY_KEY],
-    )
+    "Submit a job",
+    [Answer(202, "The job.", schemas.Job, NEW_JOB_HEADERS)],
+    takes={MULTIPART: schemas.JobUpload, JSON: schemas.JobRequest},
+    problems=[*REFUSED_UPLOADS, "LENGTH_REQUIRED", "VIDEO_NOT_FOUND", "JOB_NOT_FOUND"],
+    headers=[IDEMPOTENCY_KEY],
 )
 def submit_job() -> tuple[Response, int, dict[str, str]]:
-    """Upload a file as a form, or name an earlier upload in JSON. Once answered with 202, the job comes to an end.
+    """Upload a file as a form, or name an earlier upload in JSON. A job that was answered with 202 will finish.
 
-    Where an earlier job has found the same already, it is completed in the answer, unless `config.reuse` is false.
+    If an earlier job has the same result, the job is completed in the answer, unless `config.reuse` is false.
 
-    With an `Idempotency-Key` it may be sent again until there is an answer, which then has the job as it is by now.
+    With an `Idempotency-Key` the request may be repeated until there is an answer, which has the job as it is then.
     """
     media_type = require_media_type(MULTIPART, JSON)
     refuse_parameters()
@@ -99,20 +83,18 @@ def _requested(text: str | None) -> JobRequest:
 
 @jobs.get("/jobs/<job_id>")
 @described(
-    Call(
-        summary="Follow a job",
-        answers=[
-            Answer(200, "The job.", schemas.Job, (ETAG, CACHE_CONTROL, POLL_WHILE_UNFINISHED)),
-            Answer(304, NOT_MODIFIED.says, headers=(ETAG, CACHE_CONTROL, POLL_WHILE_UNFINISHED)),
-        ],
-        problems=["NOT_FOUND", "JOB_NOT_FOUND", *UNAVAILABLE],
-        headers=[IF_NONE_MATCH],
-    )
+    "Poll a job",
+    [
+        Answer(200, "The job.", schemas.Job, ("ETag", "Retry-After")),
+        replace(NOT_MODIFIED, headers=("ETag", "Retry-After")),
+    ],
+    problems=UNAVAILABLE,
+    headers=[IF_NONE_MATCH],
 )
 def show_job(job_id: str) -> Response:
-    """Ask again after `Retry-After` seconds, with the last `ETag` in `If-None-Match`, until there is no `Retry-After`.
+    """Repeat after `Retry-After` seconds, with the last `ETag` in `If-None-Match`, until there is no `Retry-After`.
 
-    The `ETag` changes with the record and, on S3, with every half life of a link.
+    The `ETag` changes with the job and, on S3, with every half of a link's life.
     """
     job = find_job(job_id)
     link = result_link(job)
@@ -126,34 +108,30 @@ def show_job(job_id: str) -> Response:
 
 @jobs.get("/jobs")
 @described(
-    Call(
-        summary="List jobs",
-        query=schemas.JobsQuery,
-        answers=[Answer(200, "One page of jobs.", schemas.JobPage, (LINKS,))],
-        problems=["INVALID_FIELD", *UNAVAILABLE],
-    )
+    "List jobs",
+    [Answer(200, "One page of jobs.", schemas.JobPage, ("Link",))],
+    problems=["INVALID_FIELD", *UNAVAILABLE],
+    query=schemas.JobsQuery,
 )
 def list_jobs() -> tuple[Response, int, dict[str, str]]:
     """Newest first, by pages."""
-    page = requested_page(request.args)
+    query = requested_page(request.args)
     found, total = services().store.page(
-        owner=owner(), status=page.status, number=page.number, page_size=page.page_size
+        owner=owner(), status=query.status, number=query.page, page_size=query.page_size
     )
     listed = [schemas.Job.of(job, result_link(job)) for job in services().lookup.with_durable_outcomes(found)]
-    body = schemas.JobPage(jobs=listed, total=total, page=page.number, page_size=page.page_size)
-    return json_response(body), 200, _links(page, total)
+    body = schemas.JobPage(jobs=listed, total=total, page=query.page, page_size=query.page_size)
+    return json_response(body), 200, _links(query, total)
 
 
 @jobs.get("/jobs/<job_id>/result")
 @described(
-    Call(
-        summary="Read the result",
-        answers=[Answer(200, "The job's `output.json`.", schemas.Result)],
-        problems=[*NO_RESULT, *UNAVAILABLE],
-    )
+    "Read the result",
+    [Answer(200, "The job's `output.json`.", schemas.Result)],
+    problems=[*NO_RESULT, *UNAVAILABLE],
 )
 def show_result(job_id: str) -> Response:
-    """The index of what the job found, with a fresh `storage_url` in each of its artifacts."""
+    """The `output.json` of the job, with a fresh `storage_url` for each artifact."""
     result: dict[str, Any] = json.loads(_result_index_of(job_id).index)
     for artifact in result["artifacts"]:
         artifact["storage_url"] = link_to(artifact["key"]).url
@@ -162,15 +140,13 @@ def show_result(job_id: str) -> Response:
 
 @jobs.get("/jobs/<job_id>/files/<path:name>")
 @described(
-    Call(
-        summary="Fetch a file of the result",
-        answers=[*FILE_ANSWERS, Answer(302, "On S3: to a freshly signed URL.", headers=(LOCATION, CACHE_CONTROL))],
-        problems=[*NO_RESULT, "RANGE_NOT_SATISFIABLE", *UNAVAILABLE, "OVERLOADED"],
-        headers=FILE_REQUEST_HEADERS,
-    )
+    "Fetch a file of the result",
+    [*FILE_ANSWERS, Answer(302, "On S3: a redirect to a freshly signed URL.", headers=("Location",))],
+    problems=[*NO_RESULT, "RANGE_NOT_SATISFIABLE", *UNAVAILABLE, "OVERLOADED"],
+    headers=FILE_REQUEST_HEADERS,
 )
 def show_file(job_id: str, name: str) -> Response:
-    """An address that does not change: the file itself on local storage, a redirect to the store on S3."""
+    """A permanent address: the file itself on local storage, a redirect to the S3 service on S3."""
     file = _result_index_of(job_id).files.get(name)
     if file is None:
         raise ApiError("FILE_NOT_FOUND", detail="The job's result lists no such file.")
@@ -190,8 +166,7 @@ def _named_video(named: Any) -> Video:
 
 
 def _etag_of(job: Job, link: Link | None) -> str:
-    """A text that changes with the answer."""
-    # The revision alone would not do: the durable record of a finished job has that of the Redis record before it.
+    # The revision is not enough: the durable record of a finished job has that of the Redis record before it.
     expired = "-expired" if job.expired else ""
     return f"{job.job_id}-{job.revision}-{job.status.value}{expired}{_period(link)}"
 
@@ -201,7 +176,7 @@ def _period(link: Link | None) -> str:
 
 
 def _result_index_of(job_id: str) -> ResultIndex:
-    """What the job has published. Raises ``ApiError`` 409 where it has not completed, 410 or 404 where it is gone."""
+    """The index of the job's result. Raises ``ApiError`` 409 if it is not completed, 410 or 404 if it is deleted."""
     job = find_job(job_id)
     if job.status is Status.CANCELLED:
         raise ApiError("JOB_CANCELLED", detail="The job was cancelled and has no result.")
@@ -218,13 +193,13 @@ def _result_index_of(job_id: str) -> ResultIndex:
         raise why_missing(job_id) from None
 
 
-def _links(page: Page, total: int) -> dict[str, str]:
-    last = max(1, -(-total // page.page_size))
+def _links(query: schemas.JobsQuery, total: int) -> dict[str, str]:
+    last = max(1, -(-total // query.page_size))
     targets = {}
-    if page.number < last:
-        targets["next"] = page.number + 1
-    if page.number > 1:
-        targets["prev"] = min(page.number - 1, last)
-    here = absolute(url_for("jobs.list_jobs"))
-    links = [f'<{here}?{urlencode(page.query(number))}>; rel="{rel}"' for rel, number in targets.items()]
+    if query.page < last:
+        targets["next"] = query.page + 1
+    if query.page > 1:
+        targets["prev"] = min(query.page - 1, last)
+    here, parameters = absolute(url_for("jobs.list_jobs")), query.model_dump(mode="json", exclude_none=True)
+    links = [f'<{here}?{urlencode(parameters | {"page": page})}>; rel="{rel}"' for rel, page in targets.items()]
     return {"Link": ", ".join(links)} if links else {}

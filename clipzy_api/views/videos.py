@@ -1,4 +1,4 @@
-"""Uploads: taking one in, and showing what is known of it."""
+"""Videos: uploading, showing and deleting them."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -17,8 +17,7 @@ from clipzy_api.inputs.preconditions import (
     upload_body,
 )
 from clipzy_api.links import absolute
-from clipzy_api.openapi.operations import DELETED, IDEMPOTENCY_KEY, LOCATION, REFUSED_FIELDS, Answer, Call, described
-from clipzy_api.openapi.operations import REPLAYED as REPLAYED_HEADER
+from clipzy_api.openapi.operations import DELETED, IDEMPOTENCY_KEY, NO_FIELDS_PROBLEMS, Answer, described
 from clipzy_api.problems import ApiError, invalid_field, video_not_found
 from clipzy_api.schemas import json_response
 from clipzy_api.services import owner, services
@@ -57,16 +56,14 @@ videos = Blueprint("videos", __name__)
 
 @videos.post("/videos")
 @described(
-    Call(
-        summary="Upload a video",
-        takes={MULTIPART: schemas.Upload},
-        answers=[Answer(201, "The video.", schemas.Video, (LOCATION, REPLAYED_HEADER))],
-        problems=[*REFUSED_UPLOADS, "VIDEO_NOT_FOUND"],
-        headers=[IDEMPOTENCY_KEY],
-    )
+    "Upload a video",
+    [Answer(201, "The video.", schemas.Video, ("Location", "Idempotent-Replayed"))],
+    takes={MULTIPART: schemas.Upload},
+    problems=[*REFUSED_UPLOADS, "VIDEO_NOT_FOUND"],
+    headers=[IDEMPOTENCY_KEY],
 )
 def upload_video() -> tuple[Response, int, dict[str, str]]:
-    """Without a job; any number of jobs can be submitted for it afterwards."""
+    """Without a job; any number of jobs can be submitted on it afterwards."""
     require_media_type(MULTIPART)
     refuse_parameters()
     text = sent_key()
@@ -99,43 +96,28 @@ def _created(video: Video, headers: dict[str, str]) -> tuple[Response, int, dict
 
 
 @videos.get("/videos/<video_id>")
-@described(
-    Call(
-        summary="Look at an upload",
-        answers=[Answer(200, "The video.", schemas.Video)],
-        problems=["NOT_FOUND", "VIDEO_NOT_FOUND", "STORAGE_UNAVAILABLE"],
-    )
-)
+@described("Show a video", [Answer(200, "The video.", schemas.Video)], problems=["STORAGE_UNAVAILABLE"])
 def show_video(video_id: str) -> Response:
-    """What is known of it."""
+    """Its size, digest and file name."""
     return json_response(schemas.Video.of(find_video(video_id)))
 
 
 @videos.delete("/videos/<video_id>")
 @described(
-    Call(
-        summary="Delete an upload",
-        answers=[DELETED],
-        problems=[
-            "NOT_FOUND",
-            "VIDEO_NOT_FOUND",
-            "VIDEO_IN_USE",
-            *REFUSED_FIELDS,
-            "QUEUE_UNAVAILABLE",
-            "STORAGE_UNAVAILABLE",
-        ],
-    )
+    "Delete a video",
+    [DELETED],
+    problems=["VIDEO_IN_USE", *NO_FIELDS_PROBLEMS, "QUEUE_UNAVAILABLE", "STORAGE_UNAVAILABLE"],
 )
 def delete_video(video_id: str) -> Response:
-    """Unless a job that is not finished uses it. Finished jobs keep their results."""
+    """Refused while an unfinished job uses it. Finished jobs keep their results."""
     refuse_parameters()
     admit()
     refuse_fields()
     video = find_video(video_id)
-    # From here on Redis refuses new jobs over it: one that is just being submitted is refused, or was there before.
+    # From here on Redis refuses new jobs on it: a concurrent submission is refused, or was there before.
     if not services().admin.block_video(video_id):
         raise ApiError("VIDEO_IN_USE", detail="An unfinished job uses the video. Wait until it finishes, or cancel it.")
-    # The record first: with it the video is deleted, and the garbage collector takes a file without a record.
+    # The record first: without it the video is deleted, and the garbage collector removes a file without a record.
     services().storage.delete(keys.video_record(video_id))
     services().storage.delete(video.key)
     return Response(status=204)
@@ -183,14 +165,14 @@ def content_of(video: Video) -> dict[str, str | int]:
 
 
 def find_video(video_id: str) -> Video:
-    """Raises ``ApiError`` 404 where there is none, or it belongs to another owner."""
+    """Raises ``ApiError`` 404 if there is none, or it belongs to another owner."""
     try:
         if keys.is_video_id(video_id):
             video = read_video(services().storage, video_id)
             if video.owner == owner():
                 return video
     except NotFound:
-        pass  # answered below like an id that cannot be one
+        pass  # answered below like a malformed id
     raise video_not_found()
 
 

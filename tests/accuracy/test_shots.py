@@ -19,7 +19,7 @@ from tests.support.media.joined_films import FOOTAGE, Film, Truth
 
 Films = Callable[[str], Film]
 
-ONLY_SHOTS = JobConfig(analyses=(), sprites=False, thumbnails=ThumbnailOptions(per="none"))
+ONLY_SHOTS = JobConfig(analyses=[], sprites=False, thumbnails=ThumbnailOptions(per="none"))
 AT_LEAST = {"cut": 0.98, "fade": 0.9, "dissolve": 0.9}  # F1
 CUT_AND_GRADUAL = [name for name in shot_sets.ALL if name not in shot_sets.NONE]
 QUICK = "a few of all kinds"

@@ -209,7 +209,7 @@ def test_memory_and_delay_do_not_grow_with_the_film(film: str) -> None:
 
 
 def _analysed_with(options: ShotOptions, path: Path, folder: Path) -> list[float]:
-    request = MediaRequest(path, path.suffix[1:], folder, config=JobConfig(analyses=(), shots=options))
+    request = MediaRequest(path, path.suffix[1:], folder, config=JobConfig(analyses=[], shots=options))
     return [shot["start_seconds"] for shot in analysed(request)["shots"]]
 
 

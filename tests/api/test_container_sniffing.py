@@ -10,7 +10,7 @@ def atom(kind: bytes, payload: bytes = b"") -> bytes:
 
 
 def ebml(doc_type: bytes, *, before: bytes = b"\x42\x86\x81\x01") -> bytes:
-    """An EBML header whose DocType comes after an EBMLVersion."""
+    """An EBML header whose DocType follows an EBMLVersion."""
     elements = before + b"\x42\x82" + bytes([0x80 | len(doc_type)]) + doc_type
     return b"\x1a\x45\xdf\xa3" + bytes([0x80 | len(elements)]) + elements
 
@@ -64,7 +64,7 @@ def test_a_head_cut_anywhere_never_names_another_container(name: str) -> None:
     # Given the beginning of a file, cut at every place
     first_bytes, container = TABLE[name]
 
-    # When each piece is looked at
+    # When each piece is examined
     found = {container_of(first_bytes[:length]) for length in range(len(first_bytes))}
 
     # Then it is recognised or not, never mistaken

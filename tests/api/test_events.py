@@ -25,7 +25,7 @@ from clipzy_storage.models.records import ErrorCode, Status
 from clipzy_storage.redis_client import RedisDatabase
 from tests.support.event_stream import EventStream, Told, seen_of
 from tests.support.jobs import finish
-from tests.support.openapi import assert_described, served_by
+from tests.support.openapi import assert_described, document_of
 from tests.support.played_worker import claim, complete, fail, submit
 from tests.support.servers import FrontEnd, RedisServer, running_front_end
 from tests.support.tcp_proxy import Fault, TcpProxy
@@ -164,7 +164,7 @@ def test_a_failed_and_a_cancelled_job_are_told_to_their_ends(front_end: FrontEnd
 
 def test_every_answer_is_as_described(front_end: FrontEnd) -> None:
     # Given a finished job and its last event
-    document = served_by(front_end)
+    document = document_of(front_end)
     done, waiting = (submit(front_end)["job_id"] for _ in range(2))
     complete(front_end, done)
     end = told(front_end, done)[-1].event_id
@@ -303,7 +303,7 @@ def test_streams_leave_room_for_others_and_give_it_back(front_end: FrontEnd) -> 
         assert refused.status_code == 503
         assert refused.json()["code"] == "OVERLOADED"
         assert int(refused.headers["Retry-After"]) > 0
-        assert_described(served_by(front_end), EVENTS, refused)
+        assert_described(document_of(front_end), EVENTS, refused)
         assert front_end.get(f"/api/v1/jobs/{job_id}").status_code == 200
         assert requests.head(front_end.url + address(job_id), timeout=30).status_code == 200
     finally:

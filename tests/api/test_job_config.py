@@ -1,6 +1,7 @@
-"""`config`: what a job may be asked to do, taken as it was given, or refused by the path of what is wrong with it."""
+"""`config`: kept as it was sent, or refused by the path of the wrong field."""
 
 import json
+import re
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from clipzy_api.inputs.request_body import BLOCK_BYTES
 from clipzy_storage.models.job_config import MAX_CONFIG_BYTES, JobConfig
 from clipzy_storage.models.records import EVERYONE, ErrorCode
 from tests.support.forms import BOUNDARY, CONTENT_TYPE, form, mp4_bytes, part
-from tests.support.openapi import served_by
+from tests.support.openapi import document_of
 from tests.support.played_worker import fail
 from tests.support.processes import clipzy
 from tests.support.servers import FrontEnd
@@ -35,46 +36,53 @@ EVERYTHING = {
 
 @dataclass(frozen=True)
 class Wrong:
-    """JSON text, the field that it is refused by, and words of the answer."""
+    """JSON text, the field that the answer names, and words of the answer."""
 
     text: str | bytes
     field: str
-    says: tuple[str, ...]
+    words: tuple[str, ...]
 
 
 WRONG = {
     "no JSON": Wrong("{", "config", ("JSON object",)),
     "empty": Wrong("", "config", ("JSON object",)),
     "two values": Wrong("{} {}", "config", ("JSON object",)),
-    "no text": Wrong(b'{"sprites": "\xff"}', "config", ("UTF-8",)),
-    "list": Wrong("[1]", "config", ("is [1]", "a JSON object")),
-    "null": Wrong("null", "config", ("is null", "a JSON object")),
-    "text": Wrong('"{}"', "config", ('is "{}"', "a JSON object")),
-    "NaN": Wrong('{"shots": {"sensitivity": NaN}}', "config", ("NaN",)),
-    "infinity": Wrong('{"shots": {"sensitivity": -Infinity}}', "config", ("-Infinity",)),
-    "a number beyond all": Wrong('{"shots": {"sensitivity": 1e999}}', "config", ("1e999", "too large")),
-    "a number of many digits": Wrong('{"thumbnails": {"width": %s}}' % ("9" * 5000), "config", ("too large",)),
-    "twice": Wrong('{"shots": {}, "sprites": true, "shots": {}}', "config", ('"shots" twice',)),
-    "twice below": Wrong('{"shots": {"min_seconds": 1, "min_seconds": 1}}', "config", ('"min_seconds" twice',)),
-    "half a character": Wrong('{"\\ud800": 1}', "config", ("Unicode",)),
-    "deep": Wrong("[" * 8000 + "]" * 8000, "config", ("deep",)),
+    "no text": Wrong(b'{"sprites": "\xff"}', "config", ("JSON object", "unicode")),
+    "list": Wrong("[1]", "config", ("a JSON object",)),
+    "null": Wrong("null", "config", ("a JSON object",)),
+    "text": Wrong('"{}"', "config", ("a JSON object",)),
+    "NaN": Wrong('{"shots": {"sensitivity": NaN}}', "config", ("JSON object", "column 27")),
+    "infinity": Wrong('{"shots": {"sensitivity": -Infinity}}', "config", ("invalid number",)),
+    "a number beyond all": Wrong('{"shots": {"sensitivity": 1e999}}', "config.shots.sensitivity", ("finite",)),
+    "a number of many digits": Wrong('{"thumbnails": {"width": %s}}' % ("9" * 5000), "config", ("out of range",)),
+    "a number of many digits more": Wrong(
+        '{"thumbnails": {"width": %s}}' % ("9" * 4300), "config.thumbnails.width", ()
+    ),
+    "half a character": Wrong('{"\\ud800": 1}', "config", ("hex escape",)),
+    "the other half": Wrong('{"\\udc00": 1}', "config", ("hex escape",)),
+    "deep": Wrong("[" * 8000 + "]" * 8000, "config", ("recursion limit",)),
+    "deep objects": Wrong('{"a":' * 2500 + "1" + "}" * 2500, "config", ("recursion limit",)),
     "too long": Wrong(json.dumps({"analyses": ["audio"] * 2000}), "config", ("at most 16 KiB",)),
-    "unknown": Wrong('{"colour": 1}', "config.colour", ("unknown", "Taken: analyses, shots")),
-    "unknown below": Wrong('{"shots": {"speed": 1}}', "config.shots.speed", ("Taken: sensitivity, min_seconds",)),
+    "unknown": Wrong('{"colour": 1}', "config.colour", ("unknown",)),
+    "unknown below": Wrong('{"shots": {"speed": 1}}', "config.shots.speed", ("unknown",)),
     "later": Wrong('{"webhook_url": "x"}', "config.webhook_url", ("unknown",)),
-    "too small": Wrong('{"shots": {"sensitivity": 0.5}}', "config.shots.sensitivity", ("is 0.5", "from 1 to 20")),
-    "too large": Wrong('{"shots": {"sensitivity": 21}}', "config.shots.sensitivity", ("is 21", "from 1 to 20")),
-    "loud": Wrong('{"silence": {"threshold_dbfs": 0}}', "config.silence.threshold_dbfs", ("from -90 to -10",)),
-    "number as text": Wrong('{"shots": {"sensitivity": "3"}}', "config.shots.sensitivity", ('is "3"', "a number")),
+    "too small": Wrong('{"shots": {"sensitivity": 0.5}}', "config.shots.sensitivity", ("is 0.5", "equal to 1.")),
+    "too large": Wrong('{"shots": {"sensitivity": 21}}', "config.shots.sensitivity", ("is 21", "equal to 20.")),
+    "loud": Wrong('{"silence": {"threshold_dbfs": 0}}', "config.silence.threshold_dbfs", ("is 0", "equal to -10.")),
+    "number as text": Wrong('{"shots": {"sensitivity": "3"}}', "config.shots.sensitivity", ('is "3"', "valid number")),
     "true for a number": Wrong('{"shots": {"sensitivity": true}}', "config.shots.sensitivity", ("is true",)),
     "null for a number": Wrong('{"shots": {"sensitivity": null}}', "config.shots.sensitivity", ("is null",)),
-    "half a pixel": Wrong('{"thumbnails": {"width": 320.5}}', "config.thumbnails.width", ("a whole number from 64",)),
-    "one for true": Wrong('{"sprites": 1}', "config.sprites", ("is 1", "true or false")),
-    "text for false": Wrong('{"reuse": "false"}', "config.reuse", ("true or false",)),
-    "no object": Wrong('{"shots": [1]}', "config.shots", ("is [1]", "an object")),
-    "another word": Wrong('{"thumbnails": {"per": "film"}}', "config.thumbnails.per", ('"shot", "interval", "none"',)),
-    "no list": Wrong('{"analyses": "audio"}', "config.analyses", ("a list", '"motion"')),
-    "no such analysis": Wrong('{"analyses": ["audio", "smell"]}', "config.analyses[1]", ('is "smell"', '"audio"')),
+    "half a pixel": Wrong('{"thumbnails": {"width": 320.5}}', "config.thumbnails.width", ("is 320.5", "valid integer")),
+    "one for true": Wrong('{"sprites": 1}', "config.sprites", ("is 1", "valid boolean")),
+    "text for false": Wrong('{"reuse": "false"}', "config.reuse", ("valid boolean",)),
+    "no object": Wrong('{"shots": [1]}', "config.shots", ("is [1]", "valid dictionary")),
+    "another word": Wrong(
+        '{"thumbnails": {"per": "film"}}', "config.thumbnails.per", ("'shot', 'interval' or 'none'",)
+    ),
+    "no list": Wrong('{"analyses": "audio"}', "config.analyses", ('is "audio"', "valid list")),
+    "no such analysis": Wrong(
+        '{"analyses": ["audio", "smell"]}', "config.analyses[1]", ('is "smell"', "'audio', 'motion'")
+    ),
 }
 
 
@@ -109,9 +117,7 @@ def video_id(front_end: FrontEnd) -> str:
     ids=str,
 )
 @pytest.mark.parametrize("way", ["before the file", "after the file", "as a file", "JSON"])
-def test_a_config_is_shown_as_it_was_given(
-    front_end: FrontEnd, video_id: str, config: dict[str, Any], way: str
-) -> None:
+def test_a_config_is_shown_as_it_was_sent(front_end: FrontEnd, video_id: str, config: dict[str, Any], way: str) -> None:
     # When a job is submitted with options
     text = json.dumps(config)
     if way == "JSON":
@@ -134,7 +140,7 @@ def test_a_wrong_config_is_refused_by_its_path(
     # Given options that are wrong in one way
     wrong = WRONG[case]
     text = wrong.text.encode() if isinstance(wrong.text, str) else wrong.text
-    # When they come
+    # When they are sent
     if way == "JSON":
         answer = post_json(front_end, b'{"video_id": "vid_00000000000000000000000000", "config": ' + text + b"}")
         status, problem = answer.status_code, answer.json()
@@ -142,24 +148,24 @@ def test_a_wrong_config_is_refused_by_its_path(
         parts = [FILE, config_part(text)] if way == "after the file" else [config_part(text), FILE]
         form_answer = post_form(front_end, *parts)
         status, problem = form_answer.status, form_answer.json()
-    # Then the answer names the field, what was found and what it should be, and nothing is left
+    # Then the answer names the field, what was found and what it should be, and nothing is kept
     assert (status, problem["code"]) == (422, "INVALID_FIELD"), problem
     is_about_json = way == "JSON" and wrong.field == "config"
     assert problem["field"] in ({"config", "body"} if is_about_json else {wrong.field})
     if not is_about_json:
         assert f"`{wrong.field}`" in problem["detail"]
-        assert all(words in problem["detail"] for words in wrong.says), problem
+        assert all(word in problem["detail"] for word in wrong.words), problem
     assert unchanged()
 
 
 @pytest.mark.parametrize("case", ["unknown", "too large", "too long", "no JSON"])
-def test_what_is_wrong_is_said_before_the_file_comes(front_end: FrontEnd, case: str) -> None:
+def test_a_wrong_config_is_refused_before_the_file_arrives(front_end: FrontEnd, case: str) -> None:
     # Given a client that has sent a wrong config, and waits before it sends 40 MB
     beginning = config_part(WRONG[case].text) + part("file", b"", filename="a.mp4")
     with connect(front_end.port) as connection:
         connection.sendall(head(JOBS, length=40_000_000) + beginning + mp4_bytes(1000))
         connection.sendall(bytes(600_000))
-        # Then it is told at once
+        # Then it is refused immediately
         answer = answer_on(connection)
     assert (answer.status, answer.json()["field"]) == (422, WRONG[case].field)
     assert eventually(lambda: front_end.unfinished() == [])
@@ -172,7 +178,7 @@ def test_a_config_that_does_not_end_is_not_collected(
     # Given a client that sends a config without an end, and waits in the middle of it
     with connect(front_end.port) as connection:
         connection.sendall(head(JOBS, length=40_000_000) + file + config_part(b" " * 600_000))
-        # Then it is told at once
+        # Then it is refused immediately
         answer = answer_on(connection)
     assert (answer.status, answer.json()["field"]) == (422, "config")
     assert "at most 16 KiB" in answer.json()["detail"]
@@ -187,7 +193,7 @@ def test_a_config_of_a_whole_block_is_no_part_of_the_file(front_end: FrontEnd) -
     assert (answer.status, answer.json()["field"]) == (422, "config")
 
 
-def test_a_long_name_is_not_answered_in_full(front_end: FrontEnd) -> None:
+def test_a_long_name_is_shortened_in_the_answer(front_end: FrontEnd) -> None:
     answer = post_form(front_end, config_part(json.dumps({"x" * 10_000: 1})), FILE).json()
     assert answer["field"].startswith("config.xxx")
     assert len(answer["detail"]) < 500
@@ -201,7 +207,7 @@ def test_one_config_is_enough(front_end: FrontEnd, unchanged: Callable[[], bool]
     assert unchanged()
 
 
-def test_a_config_may_be_as_long_as_is_said(front_end: FrontEnd) -> None:
+def test_a_config_may_be_as_long_as_documented(front_end: FrontEnd) -> None:
     text = '{"sprites": true' + " " * (MAX_CONFIG_BYTES - 17) + "}"
     assert len(text) == MAX_CONFIG_BYTES
     assert post_form(front_end, config_part(text), FILE).json()["config"] == {"sprites": True}
@@ -209,10 +215,10 @@ def test_a_config_may_be_as_long_as_is_said(front_end: FrontEnd) -> None:
 
 @pytest.mark.parametrize("before_bytes", [0, 1, 5, 60, 100, 150, 300, 450, 470, 500])
 def test_a_config_across_the_end_of_a_block_is_whole(front_end: FrontEnd, before_bytes: int) -> None:
-    # Given a file after which so much of the config comes before the end of a block
+    # Given a file after which this much of the config is before the end of a block
     framing = len(part("file", b"", filename="holiday.mp4"))
     file = part("file", mp4_bytes(BLOCK_BYTES - framing - before_bytes), filename="holiday.mp4")
-    # Then all of it is taken
+    # Then all of it is read
     answer = post_form(front_end, file, config_part(json.dumps(EVERYTHING)))
     assert (answer.status, answer.json()["config"]) == (202, EVERYTHING)
 
@@ -225,13 +231,13 @@ def test_an_upload_alone_has_no_config(front_end: FrontEnd, unchanged: Callable[
 
 
 @pytest.mark.parametrize("name", ["template_video_id", "webhook_url"])
-def test_what_comes_later_is_still_refused(front_end: FrontEnd, video_id: str, name: str) -> None:
+def test_a_field_of_a_later_version_is_refused(front_end: FrontEnd, video_id: str, name: str) -> None:
     for answer in (
         post_form(front_end, FILE, part(name, b"x")).json(),
         post_json(front_end, json.dumps({"video_id": video_id, name: "x"}).encode()).json(),
     ):
         assert (answer["code"], answer["field"]) == ("INVALID_FIELD", name)
-        assert "not served by this version yet" in answer["detail"]
+        assert "unknown" in answer["detail"]
 
 
 def test_a_config_without_a_file_is_no_submission(front_end: FrontEnd) -> None:
@@ -250,7 +256,7 @@ def test_a_retry_keeps_the_config(front_end: FrontEnd) -> None:
     assert again["config"] == EVERYTHING
 
 
-def test_the_config_belongs_to_what_a_key_is_good_for(front_end: FrontEnd, video_id: str) -> None:
+def test_the_config_is_part_of_the_fingerprint_of_a_key(front_end: FrontEnd, video_id: str) -> None:
     """Without it in the fingerprint, other options under the same key would be taken and ignored."""
     files = {"file": ("holiday.mp4", mp4_bytes(1000))}
 
@@ -279,32 +285,33 @@ def test_the_config_belongs_to_what_a_key_is_good_for(front_end: FrontEnd, video
 def test_the_command_sends_one(front_end: FrontEnd, tmp_path: Path) -> None:
     # When a file is submitted by the command, with options that are right and with wrong ones
     (tmp_path / "holiday.mp4").write_bytes(mp4_bytes(1000))
-    ended, refused = (
+    finished, refused = (
         clipzy("submit", "holiday.mp4", "--json", "--config", text, cwd=tmp_path, CLIPZY_URL=front_end.url)
         for text in ('{"sprites": false}', '{"sprites": "no"}')
     )
-    # Then the job has them, or the command says what is wrong
-    assert (ended.returncode, json.loads(ended.stdout)["config"]) == (0, {"sprites": False})
+    # Then the job has them, or the command prints what is wrong
+    assert (finished.returncode, json.loads(finished.stdout)["config"]) == (0, {"sprites": False})
     assert refused.returncode != 0
     assert "config.sprites" in refused.stderr
 
 
 def test_the_description_has_every_option(front_end: FrontEnd) -> None:
-    # Given what the description says of a config
-    document = served_by(front_end)
+    # Given the schema of a config in the OpenAPI document
+    document = document_of(front_end)
     schemas = document["components"]["schemas"]
     schema = schemas["JobConfig"] | {"components": document["components"]}
     for body in ("JobUpload", "JobRequest"):
         assert schemas[body]["properties"]["config"]["$ref"] == "#/components/schemas/JobConfig"
         assert "config" not in schemas[body]["required"]
-    # Then each option has words and a default
+    # Then each option is described with its default, in words: generators would make it required, or send it
     for name in ("JobConfig", "ShotOptions", "SilenceOptions", "ThumbnailOptions"):
         assert schemas[name]["additionalProperties"] is False
         assert schemas[name]["description"]
+        assert "required" not in schemas[name]
         for option in schemas[name]["properties"].values():
-            assert "$ref" in option or option["description"]
-            assert "default" in option
-    # And it takes and refuses what the front end does
+            assert "default" not in option
+            assert "$ref" in option or re.search(r"\S+ Default: `.+`\.", option["description"])
+    # And it accepts and refuses what the front end does
     jsonschema.validate(EVERYTHING, schema)
     jsonschema.validate({}, schema)
     for wrong in WRONG.values():

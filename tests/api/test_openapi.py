@@ -1,4 +1,4 @@
-"""The description is valid, has everything that the application can do and answer, and keeps its word."""
+"""The OpenAPI document is valid and complete, and the application answers as it says."""
 
 import ast
 import hashlib
@@ -20,7 +20,7 @@ from clipzy_api import schemas as models
 from clipzy_api.problems import CODES
 from clipzy_storage.models.records import ErrorCode
 from tests.support.forms import CONTENT_TYPE, mp4_bytes
-from tests.support.openapi import assert_described, codes_of, routes_of, served_by, unconnected_app
+from tests.support.openapi import assert_described, codes_of, document_of, routes_of, unconnected_app
 from tests.support.played_worker import claim, complete, fail, submit
 from tests.support.servers import FrontEnd, RedisServer
 
@@ -32,7 +32,7 @@ RESULT, FILE, STORED = f"{JOB}/result", f"{JOB}/files/{{name}}", "/storage/{key}
 
 @pytest.fixture(scope="module")
 def document(front_end: FrontEnd) -> dict[str, Any]:
-    return served_by(front_end)
+    return document_of(front_end)
 
 
 @pytest.fixture
@@ -49,13 +49,13 @@ def test_the_description_is_valid(front_end: FrontEnd) -> None:
 
 
 def test_every_route_is_described(app: Flask, document: dict[str, Any]) -> None:
-    # Given every route and method of the application, but for those that Flask answers for each
-    routes = routes_of(app)
+    # Given every route and method of the application, but for the page that shows the description
+    routes = routes_of(app) - {("get", "/docs"), ("get", "/docs/{asset}")}
     # Then the description has those and no others
     assert {(method, path) for path, calls in document["paths"].items() for method in calls} == routes
 
 
-def test_every_call_has_words_and_its_own_name(document: dict[str, Any]) -> None:
+def test_every_call_has_a_description_and_a_unique_id(document: dict[str, Any]) -> None:
     calls = [call for path in document["paths"].values() for call in path.values()]
 
     assert all(call["summary"] and call["description"] for call in calls)
@@ -65,7 +65,7 @@ def test_every_call_has_words_and_its_own_name(document: dict[str, Any]) -> None
 
 def test_every_code_is_described(document: dict[str, Any]) -> None:
     # Given every code that the source can answer with
-    known = {code for path in (ROOT / "clipzy_api").glob("*.py") for code in _codes_in(path)}
+    known = {code for path in (ROOT / "clipzy_api").rglob("*.py") for code in _codes_in(path)}
     known |= set(problems._FRAMEWORK_CODES.values()) | {code.value for code in ErrorCode}
 
     # Then the description has those and no others, each with its one status
@@ -83,13 +83,13 @@ def _codes_in(path: Path) -> set[str]:
     found = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "ApiError":
-            code = node.args[1]
+            code = node.args[0]
             found += assigned.get(code.id, []) if isinstance(code, ast.Name) else [code]
     literals = [part.value for expression in found for part in ast.walk(expression) if isinstance(part, ast.Constant)]
     return {text for text in literals if isinstance(text, str) and re.fullmatch(r"[A-Z]{2}[A-Z_]+", text)}
 
 
-def test_only_what_is_served_is_described(document: dict[str, Any]) -> None:
+def test_only_supported_fields_are_described(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
 
     assert list(schemas["Upload"]["properties"]) == ["file"]
@@ -119,7 +119,7 @@ def test_answers_have_the_fields_that_are_described(front_end: FrontEnd) -> None
 
 
 def test_rare_answers_are_as_described(front_end: FrontEnd, document: dict[str, Any]) -> None:
-    # Given a completed job and one that is being worked on
+    # Given a completed job and one that is processed
     done, running = (submit(front_end)["job_id"] for _ in range(2))
     complete(front_end, done)
     claim(front_end, running)
@@ -127,8 +127,8 @@ def test_rare_answers_are_as_described(front_end: FrontEnd, document: dict[str, 
     poster = f"{JOBS}/{done}/files/poster.jpg"
     stored = f"/storage/results/{done}/output.json"
 
-    # When they are asked for in every way that has an answer of its own
-    asked: list[tuple[int, str, str, dict[str, str]]] = [
+    # When they are requested in every way that has a different answer
+    requested: list[tuple[int, str, str, dict[str, str]]] = [
         (200, JOB, f"{JOBS}/{running}", {}),
         (304, JOB, f"{JOBS}/{done}", {"If-None-Match": tag}),
         (304, JOB, f"{JOBS}/{running}", {"If-None-Match": unfinished_tag}),
@@ -147,7 +147,7 @@ def test_rare_answers_are_as_described(front_end: FrontEnd, document: dict[str, 
     ]
 
     # Then each answer is one that the description promises
-    for status, path, address, headers in asked:
+    for status, path, address, headers in requested:
         answer = front_end.get(address, headers=headers)
         assert answer.status_code == status, address
         assert_described(document, path, answer)
@@ -174,8 +174,8 @@ def test_refused_uploads_are_as_described(front_end: FrontEnd, document: dict[st
     assert_described(document, JOBS, answer)
 
 
-def test_what_is_told_without_redis_is_as_described(own_front_end: FrontEnd, own_redis: RedisServer) -> None:
-    document = served_by(own_front_end)
+def test_answers_without_redis_are_as_described(own_front_end: FrontEnd, own_redis: RedisServer) -> None:
+    document = document_of(own_front_end)
     own_redis.kill()
 
     assert_described(document, "/readyz", own_front_end.get("/readyz"))
@@ -207,18 +207,18 @@ class _Page(HTMLParser):
             self.inline.append(tag)
 
 
-def test_the_page_needs_nothing_from_elsewhere(front_end: FrontEnd) -> None:
+def test_the_page_needs_no_other_server(front_end: FrontEnd) -> None:
     # Given the page
     answer = front_end.get("/docs")
     page = _Page()
     page.feed(answer.text)
 
-    # Then its policy lets nothing run or be asked that is not from here
+    # Then its policy allows scripts, styles and requests of this server only
     policy = dict(part.split(" ", 1) for part in answer.headers["Content-Security-Policy"].split("; "))
     assert policy["default-src"] == "'none'"
     assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
 
-    # And it keeps to that, and everything that it names is here
+    # And the page complies, and every file that it names exists
     assert page.inline == []
     ours = [address for address in page.addresses if not address.startswith("data:")]
     assert len(ours) == 5
@@ -237,13 +237,13 @@ def test_the_page_s_files_are_not_sent_again(front_end: FrontEnd) -> None:
 
 
 @pytest.mark.parametrize("name", ["index.html", "swagger-ui/SHA256SUMS", "../app.py", "%2e%2e/app.py", "nothing", ""])
-def test_nothing_else_is_served_beside_the_page(front_end: FrontEnd, name: str) -> None:
+def test_no_other_file_is_next_to_the_page(front_end: FrontEnd, name: str) -> None:
     answer = front_end.get_as_written(f"/docs/{name}")
 
     assert (answer.status_code, answer.json()["code"]) == (404, "NOT_FOUND")
 
 
-def test_the_viewer_is_what_its_makers_published() -> None:
+def test_the_viewer_is_the_published_one() -> None:
     # After a change: make vendor
     sums = dict(line.split("  ")[::-1] for line in (VIEWER / "SHA256SUMS").read_text().splitlines())
 

@@ -58,17 +58,17 @@ def test_every_answer_has_a_request_id(front_end: FrontEnd, path: str) -> None:
     assert replaced not in ("", 'no "spaces"')
 
 
-def test_a_record_that_cannot_be_understood_is_the_operator_s(front_end: FrontEnd) -> None:
+def test_a_damaged_record_is_for_the_operator(front_end: FrontEnd) -> None:
     # Given a video whose record was damaged by hand, and a job that a later version has written
     video_id, job_id = keys.new_id("vid"), keys.new_id("job")
     put_bytes(front_end.storage, keys.video_record(video_id), b"\x00 not json", content_type="application/json")
     put_json(front_end.storage, keys.done_job(job_id), {"schema_version": 99})
 
-    # When they are asked for
+    # When they are requested
     for path in (f"videos/{video_id}", f"jobs/{job_id}", f"jobs/{job_id}/result"):
         answer = front_end.get(f"/api/v1/{path}")
 
-        # Then the client may come again, and the log names the file
+        # Then the client may retry, and the log names the file
         assert (answer.status_code, answer.json()["code"]) == (503, "STORAGE_UNAVAILABLE")
         assert int(answer.headers["Retry-After"]) > 0
         assert "json" not in answer.json()["detail"].lower()
@@ -85,13 +85,14 @@ def test_the_unexpected_shows_a_request_id_and_nothing_else(front_end: FrontEnd)
         created_ms = client.hget(key, "created_ms")
         client.hset(key, "created_ms", "9" * 30)
 
-    # When it is asked for
+    # When it is requested
     answer = front_end.get(f"/api/v1/jobs/{job_id}", headers={"X-Request-ID": "damaged-1"})
 
-    # Then the client learns only how to ask about it, and the log says more
+    # Then the client gets only an id to report, and the log has the details
     problem = answer.json()
     assert answer.status_code == 500
     assert (problem["code"], problem["request_id"]) == ("INTERNAL", "damaged-1")
+    assert set(problem) == {"title", "status", "detail", "code", "request_id"}
     assert "timestamp" not in problem["detail"]
     with redis.Redis.from_url(front_end.redis_url) as client:
         client.hset(key, "created_ms", created_ms)  # or it would be in the way of listings

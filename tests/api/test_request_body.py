@@ -41,7 +41,7 @@ def test_a_chunked_body_is_read_to_its_end() -> None:
     assert not body.is_short
 
 
-def test_draining_goes_on_until_enough_has_come() -> None:
+def test_draining_continues_until_enough_has_arrived() -> None:
     body = body_of(bytes(10 * BLOCK_BYTES), CONTENT_LENGTH=str(10 * BLOCK_BYTES))
 
     body.drain(least_bytes=2 * BLOCK_BYTES, least_seconds=0)
@@ -50,7 +50,7 @@ def test_draining_goes_on_until_enough_has_come() -> None:
     assert body.is_unread
 
 
-def test_draining_takes_more_as_long_as_there_is_time() -> None:
+def test_draining_continues_as_long_as_there_is_time() -> None:
     body = body_of(bytes(10 * BLOCK_BYTES), CONTENT_LENGTH=str(10 * BLOCK_BYTES))
 
     body.drain(least_bytes=2 * BLOCK_BYTES, least_seconds=60)
@@ -58,8 +58,8 @@ def test_draining_takes_more_as_long_as_there_is_time() -> None:
     assert not body.is_unread
 
 
-def test_a_body_knows_how_long_its_client_has_been_waiting_for_us() -> None:
-    # Given a client whose body does not come
+def test_a_body_knows_how_long_its_client_has_been_waiting() -> None:
+    # Given a client whose body does not arrive
     client_sends = threading.Event()
 
     class Slow:
@@ -71,10 +71,10 @@ def test_a_body_knows_how_long_its_client_has_been_waiting_for_us() -> None:
     with ThreadPoolExecutor() as pool:
         reading = pool.submit(body.read)
 
-        # Then we wait for it, not it for us
+        # Then the server waits for the client
         assert eventually(lambda: body.kept_waiting_seconds == 0.0)
 
-        # When a block has come, then it is the other way round
+        # When a block has arrived, then the client waits for the server
         client_sends.set()
         reading.result()
         assert eventually(lambda: body.kept_waiting_seconds > 0)
@@ -88,7 +88,7 @@ def test_a_request_without_a_body_has_nothing_to_read(environ: dict[str, str]) -
     assert body.read() == b""
 
 
-def test_a_client_that_waits_for_permission_is_not_drained() -> None:
+def test_a_client_that_waits_for_100_continue_is_not_drained() -> None:
     body = body_of(b"", CONTENT_LENGTH="100", HTTP_EXPECT="100-continue")
 
     assert body.is_unread

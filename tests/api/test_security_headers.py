@@ -1,4 +1,4 @@
-"""What browsers and proxies are told, and believed."""
+"""Security headers, CORS, links under PUBLIC_URL, and what is believed of a proxy's headers."""
 
 from collections.abc import Iterator
 
@@ -14,14 +14,14 @@ from tests.support.wire import exchange, head
 
 JOBS, VIDEOS = "/api/v1/jobs", "/api/v1/videos"
 PAGE = "https://app.example.com"
-STRANGER = "https://app.example.com.evil.test"
+OTHER_ORIGIN = "https://app.example.com.evil.test"
 
 
 @pytest.fixture(scope="module")
 def open_front_end(
     tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServer, front_end: FrontEnd
 ) -> Iterator[FrontEnd]:
-    """Another front end on the same storage: behind a proxy, under an address of its own, open to a page."""
+    """Another front end on the same storage: behind a proxy, with a PUBLIC_URL and two CORS origins."""
     settings = {
         "CORS_ORIGINS": f"{PAGE}, http://localhost:3000",
         "TRUSTED_PROXIES": "1",
@@ -34,12 +34,12 @@ def open_front_end(
         yield running
 
 
-def asked_by(origin: str, front_end: FrontEnd, path: str, **more: str) -> requests.Response:
+def get_from(origin: str, front_end: FrontEnd, path: str, **more: str) -> requests.Response:
     return front_end.get(path, headers={"Origin": origin, **more})
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", JOBS, "/api/v1/jobs/none", "/nothing"])
-def test_every_answer_is_safe_in_a_browser(front_end: FrontEnd, path: str) -> None:
+def test_every_answer_has_the_security_headers(front_end: FrontEnd, path: str) -> None:
     headers = front_end.get(path).headers
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert "default-src 'none'" in headers["Content-Security-Policy"]
@@ -50,50 +50,50 @@ def test_every_answer_is_safe_in_a_browser(front_end: FrontEnd, path: str) -> No
     assert "Access-Control-Allow-Origin" not in headers
 
 
-def test_a_served_file_runs_nothing(front_end: FrontEnd) -> None:
+def test_a_file_cannot_run_scripts(front_end: FrontEnd) -> None:
     # Given a result with a page of HTML in it
     job_id = submit(front_end)["job_id"]
     complete(front_end, job_id, artifacts={"page.html": b"<script>alert(1)</script>", "poster.jpg": b"jpeg"})
-    # When a browser asks for it, then it is a download of no known type, in a sandbox
+    # When a browser requests it, then it is a download of an unknown type, in a sandbox
     headers = front_end.get(f"{JOBS}/{job_id}/files/page.html").headers
     assert headers["Content-Type"] == "application/octet-stream"
     assert headers["Content-Disposition"].startswith("attachment;")
     assert "sandbox" in headers["Content-Security-Policy"]
     assert headers["X-Content-Type-Options"] == "nosniff"
-    # And a picture may be shown and kept
-    picture = front_end.get(f"{JOBS}/{job_id}/files/poster.jpg").headers
-    assert picture["Content-Disposition"].startswith("inline;")
-    assert "max-age" in picture["Cache-Control"]
+    # And an image may be shown and cached
+    image = front_end.get(f"{JOBS}/{job_id}/files/poster.jpg").headers
+    assert image["Content-Disposition"].startswith("inline;")
+    assert "max-age" in image["Cache-Control"]
 
 
 @pytest.mark.parametrize("path", [JOBS, "/api/v1/jobs/none", "/nothing", "/healthz"])
 def test_a_page_of_a_named_origin_may_read(open_front_end: FrontEnd, path: str) -> None:
-    answer = asked_by(PAGE, open_front_end, path)
+    answer = get_from(PAGE, open_front_end, path)
     assert answer.headers["Access-Control-Allow-Origin"] == PAGE
     assert "Origin" in answer.headers["Vary"]
     assert "Retry-After" in answer.headers["Access-Control-Expose-Headers"]
     assert "Access-Control-Allow-Credentials" not in answer.headers
 
 
-@pytest.mark.parametrize("origin", [STRANGER, "null", "http://app.example.com", PAGE + ":8443", PAGE.upper(), "*"])
+@pytest.mark.parametrize("origin", [OTHER_ORIGIN, "null", "http://app.example.com", PAGE + ":8443", PAGE.upper(), "*"])
 def test_a_page_of_another_origin_may_not(open_front_end: FrontEnd, origin: str) -> None:
-    answer = asked_by(origin, open_front_end, JOBS)
+    answer = get_from(origin, open_front_end, JOBS)
     assert "Access-Control-Allow-Origin" not in answer.headers
     assert "Origin" in answer.headers["Vary"]
 
 
-def test_a_browser_that_asks_before_it_uploads(open_front_end: FrontEnd) -> None:
-    # Given the question that a browser sends before a cross-origin upload with a header of its own
-    asks = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-request-id"}
-    answer = requests.options(open_front_end.api + "/jobs", headers={"Origin": PAGE, **asks}, timeout=30)
+def test_a_preflight_of_an_upload(open_front_end: FrontEnd) -> None:
+    # Given the preflight that a browser sends before a cross-origin upload with a non-standard header
+    preflight = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-request-id"}
+    answer = requests.options(open_front_end.api + "/jobs", headers={"Origin": PAGE, **preflight}, timeout=30)
     # Then it is allowed, for a while
     assert answer.ok
     assert answer.headers["Access-Control-Allow-Origin"] == PAGE
     assert {"GET", "POST"} <= set(answer.headers["Access-Control-Allow-Methods"].split(", "))
     assert "X-Request-ID" in answer.headers["Access-Control-Allow-Headers"]
     assert int(answer.headers["Access-Control-Max-Age"]) > 0
-    # And a stranger's is not
-    refused = requests.options(open_front_end.api + "/jobs", headers={"Origin": STRANGER, **asks}, timeout=30)
+    # And that of another origin is not
+    refused = requests.options(open_front_end.api + "/jobs", headers={"Origin": OTHER_ORIGIN, **preflight}, timeout=30)
     assert not [name for name in refused.headers if name.lower().startswith("access-control-")]
 
 
@@ -106,8 +106,8 @@ def test_a_page_reads_why_its_upload_is_refused(open_front_end: FrontEnd) -> Non
 def test_links_begin_with_the_public_url(open_front_end: FrontEnd) -> None:
     # Given a client that names other hosts than the configured one
     body = video_form(mp4_bytes(1000))
-    lies = {"Content-Type": CONTENT_TYPE, "Host": "evil.test", "X-Forwarded-Host": "evil.test"}
-    answer = requests.post(open_front_end.api + "/jobs", data=body, headers=lies, timeout=30)
+    headers = {"Content-Type": CONTENT_TYPE, "Host": "evil.test", "X-Forwarded-Host": "evil.test"}
+    answer = requests.post(open_front_end.api + "/jobs", data=body, headers=headers, timeout=30)
     job = answer.json()
     # Then every link leads to the configured one
     base = "https://clipzy.example.com/video"
@@ -125,19 +125,19 @@ def test_links_begin_with_the_public_url(open_front_end: FrontEnd) -> None:
     ("trusting", "forwarded", "logged"),
     [
         (True, "203.0.113.7", "203.0.113.7"),
-        (True, "198.51.100.1, 203.0.113.7", "203.0.113.7"),  # what stands further left anybody may have written
+        (True, "198.51.100.1, 203.0.113.7", "203.0.113.7"),  # a client can write anything further left
         (False, "203.0.113.7", "127.0.0.1"),
     ],
 )
-def test_whose_request_it_was(
+def test_the_logged_client_address(
     front_end: FrontEnd, open_front_end: FrontEnd, trusting: bool, forwarded: str, logged: str
 ) -> None:
-    """A proxy is believed about its client where it is configured, and only as many of them."""
-    asked = open_front_end if trusting else front_end
+    """X-Forwarded-For counts for as many proxies as are configured."""
+    target = open_front_end if trusting else front_end
     # Given a request that is logged, since a record it needs was damaged by hand
     video_id = keys.new_id("vid")
-    put_bytes(asked.storage, keys.video_record(video_id), b"not a record", content_type="application/json")
-    asked.get(f"{VIDEOS}/{video_id}", headers={"X-Forwarded-For": forwarded, "X-Request-ID": video_id})
-    # Then the line says whose it was
-    line = next(line for line in asked.log.read_text().splitlines() if f"request_id={video_id}" in line)
+    put_bytes(target.storage, keys.video_record(video_id), b"not a record", content_type="application/json")
+    target.get(f"{VIDEOS}/{video_id}", headers={"X-Forwarded-For": forwarded, "X-Request-ID": video_id})
+    # Then the line has the client's address
+    line = next(line for line in target.log.read_text().splitlines() if f"request_id={video_id}" in line)
     assert f"client={logged}" in line

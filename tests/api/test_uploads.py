@@ -1,4 +1,4 @@
-"""Uploads through a real front end: what is taken, what is refused, and that refusals leave nothing."""
+"""Uploads through a real front end: what is accepted, what is refused, and that refusals leave nothing."""
 
 import hashlib
 import re
@@ -114,7 +114,7 @@ def test_a_file_name_is_data(front_end: FrontEnd, sent: str, kept: str) -> None:
 
 
 @pytest.mark.parametrize("size_bytes", [CAP_BYTES - 1, CAP_BYTES])
-def test_a_file_up_to_the_cap_is_taken(small_front_end: FrontEnd, size_bytes: int) -> None:
+def test_a_file_up_to_the_cap_is_accepted(small_front_end: FrontEnd, size_bytes: int) -> None:
     answer = upload(small_front_end, video_form(mp4_bytes(size_bytes)))
 
     assert answer.status == 201, answer.body
@@ -128,7 +128,7 @@ def test_one_byte_over_the_cap_is_refused(
     # Given a file that is one byte too large, in a form that may be of any length
     body = video_form(mp4_bytes(CAP_BYTES + 1))
 
-    # When it comes, its length declared or not
+    # When it is sent, its length declared or not
     answer = requests.post(
         small_front_end.api + "/videos",
         data=iter([body]) if chunked else body,
@@ -177,7 +177,7 @@ def problem_cases() -> dict[str, tuple[bytes, int, str, str]]:
         "much before the first boundary": (bytes(1_500_000) + form(file), 422, "INVALID_FIELD", "body"),
     }
     for name in ("config", "template_video_id", "webhook_url"):
-        cases[f"{name} is not served yet"] = (form(file, part(name, b"")), 422, "INVALID_FIELD", name)
+        cases[f"{name} is of a later version"] = (form(file, part(name, b"")), 422, "INVALID_FIELD", name)
     return cases
 
 
@@ -211,14 +211,16 @@ def test_what_is_no_video_is_refused(front_end: FrontEnd, unchanged: Callable[[]
     assert unchanged()
 
 
-def test_what_is_no_video_is_refused_before_all_of_it_came(front_end: FrontEnd, unchanged: Callable[[], bool]) -> None:
-    # Given a client that has sent the first block of 60 MiB and goes on later
+def test_what_is_no_video_is_refused_before_all_of_it_arrives(
+    front_end: FrontEnd, unchanged: Callable[[], bool]
+) -> None:
+    # Given a client that has sent the first block of 60 MiB and then pauses
     size_bytes = 60 << 20
     first = part("file", bytes(300_000), filename="a.mp4")
     with connect(front_end.port) as connection:
         connection.sendall(head(VIDEOS, length=size_bytes) + first)
 
-        # When nothing more has come yet, then the answer begins all the same
+        # Then the answer begins before the rest arrives
         assert connection.recv(1 << 16).startswith(b"HTTP/1.1 422 ")
         assert unchanged()
 
@@ -227,7 +229,7 @@ def test_fewer_bytes_than_declared_are_refused(front_end: FrontEnd, unchanged: C
     # Given a whole form whose declared length is greater, and a client that then stops sending
     body = video_form(mp4_bytes(400_000))
 
-    # When it comes, all of it or cut anywhere
+    # When it is sent, whole or cut anywhere
     for cut in (len(body), len(body) - 2, len(body) - 30, 300_000, 50, 1):
         answer = exchange(front_end.port, head(VIDEOS, length=len(body) + 10) + body[:cut], end_sending=True)
 
@@ -240,10 +242,10 @@ def test_fewer_bytes_than_declared_are_refused(front_end: FrontEnd, unchanged: C
 def test_a_form_without_its_final_boundary_is_refused(
     front_end: FrontEnd, unchanged: Callable[[], bool], kept_bytes: int
 ) -> None:
-    # Given a form that is cut, with a length that says so
+    # Given a form that is cut, and declared with its cut length
     body = form(part("file", mp4_bytes(100_000), filename="a.mp4")).rstrip(b"\r\n")[:kept_bytes]
 
-    # When it comes with its length, or chunked and properly ended
+    # When it is sent with its length, or chunked with a final chunk
     declared = upload(front_end, body)
     chunks = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
     chunked = exchange(front_end.port, head(VIDEOS, more="Transfer-Encoding: chunked\r\n") + chunks)

@@ -69,7 +69,7 @@ def test_an_upload_whose_answer_is_lost_is_sent_again_as_the_same(video: Path, t
         exchange.connection.shutdown(socket.SHUT_RDWR)
 
     def be_full(exchange: Exchange) -> None:
-        exchange.answer(503, {"code": "TOO_MANY_UPLOADS", "detail": "Try again soon."}, Retry_After=SOON)
+        exchange.answer(503, {"code": "OVERLOADED", "detail": "Try again soon."}, Retry_After=SOON)
         sizes.append(sum(len(data) for data in exchange.body()))
 
     def go(exchange: Exchange) -> None:

@@ -206,7 +206,7 @@ def test_one_address_may_send_so_many_bodies_and_ask_on(tmp_path: Path, front_en
 
             # When it sends one more, then it is told to come later
             refused = requests.post(nginx.url + VIDEOS, data=video_form(mp4_bytes(MIB)), headers=MULTIPART, timeout=30)
-            assert (refused.status_code, refused.json()["code"]) == (503, "TOO_MANY_UPLOADS")
+            assert (refused.status_code, refused.json()["code"]) == (503, "OVERLOADED")
             assert int(refused.headers["Retry-After"]) > 0
 
             # And it may ask as before, and others may send

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from clipzy_storage.models.analysis import Analysis
 from clipzy_worker.errors import MediaCrashed
 from clipzy_worker.sandbox import readiness, seccomp
 from clipzy_worker.sandbox.confinement import LAYERS, Layer

@@ -9,7 +9,7 @@ CLOSING = f"\r\n--{BOUNDARY}--\r\n".encode()
 
 
 def mp4_bytes(size_bytes: int) -> bytes:
-    """What the door takes for an mp4: the right head, then noise with line ends and dashes in it."""
+    """Bytes that are recognised as mp4: the right head, then noise with line ends and dashes in it."""
     return (MP4_HEAD + os.urandom(max(0, size_bytes - len(MP4_HEAD))))[:size_bytes]
 
 

@@ -1,4 +1,4 @@
-// node upload.mjs URL FILE: uploads the file as a form, with `fetch` and with `http.request`, and prints each answer.
+// node node_upload.mjs URL FILE: uploads the file as a form, with `fetch` and with `http.request`, and prints each answer.
 import { openAsBlob, createReadStream, statSync } from "node:fs";
 import { request } from "node:http";
 

@@ -1,4 +1,4 @@
-"""Uploads by Node, whose two clients listen while they send."""
+"""Uploads by the two clients of Node, which read answers while they send."""
 
 import shutil
 import subprocess
@@ -6,11 +6,11 @@ from pathlib import Path
 
 from tests.support.requirements import missing
 
-SCRIPT = Path(__file__).with_name("upload.mjs")
+SCRIPT = Path(__file__).with_name("node_upload.mjs")
 
 
 def uploads_by_node(url: str, file: Path) -> str:
-    """What it was answered, once with ``fetch`` and once with ``http.request``."""
+    """The answers, once with ``fetch`` and once with ``http.request``."""
     node = shutil.which("node")
     if node is None:
         missing("node is not installed")

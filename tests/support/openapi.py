@@ -1,4 +1,4 @@
-"""The served description, what the application has of it, and whether an answer is one that it promises."""
+"""The OpenAPI document, the routes of the application, and whether an answer is one that the document promises."""
 
 import re
 from pathlib import Path
@@ -38,7 +38,7 @@ def unconnected_app(folder: Path, **settings: str) -> Flask:
 
 
 def routes_of(app: Flask) -> set[tuple[str, str]]:
-    """Every method and path, but for the methods that Flask answers for each."""
+    """Every method and path, but for the methods that Flask answers for every route."""
     return {
         (method.lower(), re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule))
         for rule in app.url_map.iter_rules()
@@ -46,13 +46,13 @@ def routes_of(app: Flask) -> set[tuple[str, str]]:
     }
 
 
-def served_by(front_end: FrontEnd) -> Document:
+def document_of(front_end: FrontEnd) -> Document:
     document: Document = front_end.get("/openapi.json").json()
     return document
 
 
 def codes_of(document: Document) -> set[tuple[int, str]]:
-    """Every status and code of a problem that it promises."""
+    """Every status and code of a problem in the document."""
     answers = [
         (status, answer)
         for calls in document["paths"].values()
@@ -64,12 +64,12 @@ def codes_of(document: Document) -> set[tuple[int, str]]:
         for status, answer in answers
         for schema in [answer.get("content", {}).get("application/problem+json", {}).get("schema")]
         if schema is not None
-        for code in schema["allOf"][1]["properties"]["code"]["enum"]
+        for code in schema["properties"]["code"]["enum"]
     }
 
 
 def assert_described(document: Document, path: str, answer: requests.Response) -> None:
-    """Fail unless the call to ``path``, as the description writes it, promises this answer: status, headers, body."""
+    """Fail unless the document promises this answer for ``path``, a template as in it: status, headers, body."""
     call = document["paths"][path][str(answer.request.method).lower()]
     assert str(answer.status_code) in call["responses"], f"{answer.status_code} {answer.text[:300]}"
     promised = call["responses"][str(answer.status_code)]

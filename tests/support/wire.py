@@ -1,4 +1,4 @@
-"""HTTP below the level of a client, for requests that no client would send."""
+"""HTTP on raw sockets, for requests that no client library sends."""
 
 import http.client
 import json
@@ -34,7 +34,7 @@ def connect(port: int) -> socket.socket:
 
 
 def answer_on(connection: socket.socket) -> Answer:
-    """The whole answer to what was sent on it."""
+    """The whole answer to the request that was sent on it."""
     with closing(http.client.HTTPResponse(connection)) as response:
         response.begin()
         body = response.read()
@@ -51,7 +51,7 @@ def exchange(port: int, *pieces: bytes, end_sending: bool = False) -> Answer:
 
 
 def eventually(holds: Callable[[], object], *, within_seconds: float = 20.0) -> bool:
-    """Whether ``holds`` becomes true; looks again and again, and stops looking after a time."""
+    """Whether ``holds`` becomes true within the time; polls it."""
     deadline = time.monotonic() + within_seconds
     while time.monotonic() < deadline:
         if holds():

@@ -70,7 +70,7 @@ def film(
 
 def measured(path: Path, *, silences: SilenceOptions | None = None) -> dict[str, Any]:
     """All that a job finds in the film when it is asked for sound alone; the files lie beside it, in ``found``."""
-    config = JobConfig(analyses=("audio",), silence=silences or SilenceOptions())
+    config = JobConfig(analyses=["audio"], silence=silences or SilenceOptions())
     out_folder = path.parent / "found"
     out_folder.mkdir(exist_ok=True)
     return analysed(MediaRequest(path, path.suffix[1:], out_folder, config))
