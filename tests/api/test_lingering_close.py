@@ -186,7 +186,7 @@ def test_slow_uploads_leave_room_for_those_who_poll(front_end: FrontEnd) -> None
         refused: Any = requests.post(
             front_end.api + "/videos", data=video_form(mp4_bytes(1000)), headers=MULTIPART, timeout=30
         )
-        assert (refused.status_code, refused.json()["code"]) == (503, "TOO_MANY_UPLOADS")
+        assert (refused.status_code, refused.json()["code"]) == (503, "OVERLOADED")
         assert int(refused.headers["Retry-After"]) > 0
     finally:
         for connection in slow:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.support.requirements import missing
 
-SCRIPT = Path(__file__).with_name("upload.mjs")
+SCRIPT = Path(__file__).with_name("node_upload.mjs")
 
 
 def uploads_by_node(url: str, file: Path) -> str:
