@@ -14,7 +14,7 @@ import yaml
 
 from clipzy_api.cli import commands
 from clipzy_api.concurrency_limits import REQUEST_BODIES
-from clipzy_api.server.run import STOP_SECONDS as WEB_STOP_SECONDS
+from clipzy_api.server.run import STOP_TIMEOUT_SECONDS as WEB_STOP_TIMEOUT_SECONDS
 from clipzy_storage.config import settings
 from clipzy_worker.runtime.shutdown import STOP_SECONDS as WORKER_STOP_SECONDS
 
@@ -163,7 +163,7 @@ def test_one_volume_is_the_storage_of_all_and_scratch_belongs_to_each() -> None:
 def test_the_grace_is_longer_than_anything_takes() -> None:
     grace_seconds = {name: seconds(filled_in(SERVICES[name]["stop_grace_period"])) for name in ("web", "worker")}
     assert grace_seconds["worker"] > WORKER_STOP_SECONDS
-    assert grace_seconds["web"] > WEB_STOP_SECONDS
+    assert grace_seconds["web"] > WEB_STOP_TIMEOUT_SECONDS
 
 
 def test_nobody_waits_for_a_service_that_may_not_be_there() -> None:
