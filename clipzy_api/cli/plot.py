@@ -1,4 +1,4 @@
-"""`clipzy plot`: draws the timeline of a job as an SVG image: shots in their colours, motion, loudness, speech, beats."""
+"""`clipzy plot`: draws the timeline of a job as an SVG image: shots, motion, loudness, speech and beats."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The picture of a job's timeline."""
+"""The image of a job's timeline."""
 
 from typing import Any
 from xml.etree import ElementTree
@@ -27,7 +27,7 @@ def output(**more: Any) -> dict[str, Any]:
         "speech": [{"start_seconds": 1.0, "end_seconds": 2.0}],
         "silences": [],
     }
-    source = {"filename": "film.mp4", "width": 640, "height": 360, "frame_rate": 25.0, "duration_seconds": 10.0}
+    source = {"filename": "holiday.mp4", "width": 640, "height": 360, "frame_rate": 25.0, "duration_seconds": 10.0}
     whole = {"source": source, "shots": [shot, second | {"motion": panned, "color": colored}], "audio": audio}
     return whole | more
 
@@ -36,15 +36,15 @@ def texts(svg: str) -> list[str]:
     return [text.text or "" for text in ElementTree.fromstring(svg).iter(f"{SVG}text")]
 
 
-def test_everything_that_was_measured_has_its_lane() -> None:
-    # Given a job with everything, When its timeline is drawn
+def test_every_measurement_has_its_lane() -> None:
+    # Given a job with every measurement, When its timeline is drawn
     svg = timeline(output(), **CURVES)
 
-    # Then each lane is there, each beat, the colours and the camera's way
+    # Then each lane is there, each beat, the colours and the camera movement
     assert {"shots", "motion", "loudness", "speech", "silence", "beats", "←"} <= set(texts(svg))
     assert svg.count("#d9534f") == len(BEATS)
     assert "#aa3322" in svg
-    # and nothing lies outside the picture
+    # And nothing lies outside the image
     xs = [float(line.get("x1", 0)) for line in ElementTree.fromstring(svg).iter(f"{SVG}line")]
     assert min(xs) >= 0
     assert max(xs) <= WIDTH
@@ -61,12 +61,12 @@ def test_what_was_not_measured_is_left_out(missing: str) -> None:
     assert ("beats" in texts(svg)) == (missing == "curves")
 
 
-def test_a_file_name_is_text_and_nothing_else() -> None:
-    # Given a name that would be a script in a page, with a line break and a terminal's escape in it
+def test_a_file_name_is_shown_as_text() -> None:
+    # Given a name with a script element, a line break and a terminal escape sequence
     name = "<script>alert(1)</script>\n\x1b[31m&quot;.mp4"
     source = output()["source"] | {"filename": name}
 
-    # When the timeline is drawn, Then it is shown, and does nothing
+    # When the timeline is drawn, Then the name is shown as text
     svg = timeline(output(source=source), **CURVES)
     assert "<script>alert(1)</script>[31m&quot;.mp4" in texts(svg)
     assert "<script" not in svg

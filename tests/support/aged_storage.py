@@ -81,7 +81,7 @@ class Shelf:
         return job
 
     def new_job(self, video: Video | None = None) -> Job:
-        return Job.over(video or self.upload(), storage_id=self.storage_id, created_at=NOW)
+        return Job.for_video(video or self.upload(), storage_id=self.storage_id, created_at=NOW)
 
     def done_job(self, status: Status, *, hours: float = 0, job: Job | None = None) -> Job:
         """An ended job's durable record."""
