@@ -1,4 +1,4 @@
-"""A real nginx before a front end, started by the same file as in the container."""
+"""A real nginx in front of a front end, started by the same script as in the container."""
 
 import contextlib
 import os
@@ -20,7 +20,7 @@ SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 @dataclass(frozen=True)
 class Nginx:
-    """One running nginx."""
+    """A running nginx."""
 
     port: int
     folder: Path
@@ -31,7 +31,7 @@ class Nginx:
         return f"http://127.0.0.1:{self.port}"
 
     def log(self) -> str:
-        """What it complained about."""
+        """Its error log."""
         return (self.folder / "nginx.log").read_text()
 
     def access_log(self) -> str:
@@ -40,9 +40,9 @@ class Nginx:
 
 @contextlib.contextmanager
 def running_nginx(folder: Path, *, upstream_port: int, max_file_size_mb: int, **settings: str) -> Iterator[Nginx]:
-    """nginx on a free loopback port before the front end on ``upstream_port``; stopped at the end.
+    """nginx on a free loopback port, in front of the front end on ``upstream_port``; stopped at the end.
 
-    ``settings`` are environment variables over the ones it needs here.
+    ``settings`` are environment variables that override those of ``environment``.
     """
     for program in ("nginx", "envsubst"):
         if shutil.which(program, path=SYSTEM_PATH) is None:
@@ -77,7 +77,7 @@ def environment(folder: Path, *, port: int, upstream_port: int, max_file_size_mb
 
 
 def check(env: dict[str, str]) -> "subprocess.CompletedProcess[str]":
-    """Have nginx judge the rendered template; fails with its words."""
+    """Have nginx check the rendered template; fails with its message."""
     done = subprocess.run(["sh", str(SCRIPT), "-t"], env=env, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 0, done.stderr
     return done
@@ -85,6 +85,6 @@ def check(env: dict[str, str]) -> "subprocess.CompletedProcess[str]":
 
 def _answers(url: str) -> bool:
     with contextlib.suppress(requests.ConnectionError):
-        requests.get(url, timeout=10)  # whatever it answers: the front end may not run yet
+        requests.get(url, timeout=10)  # any status: the front end may not run yet
         return True
     return False
