@@ -174,11 +174,11 @@ def test_compressed_bodies_are_refused(front_end: FrontEnd, encoding: str) -> No
 
 def test_slow_uploads_leave_threads_for_polling(front_end: FrontEnd) -> None:
     # Given as many stalled uploads as are accepted at a time
-    beginning = head(VIDEOS, length=10 << 20) + part("file", mp4_bytes(300_000), filename="a.mp4")
+    first_bytes = head(VIDEOS, length=10 << 20) + part("file", mp4_bytes(300_000), filename="a.mp4")
     slow = [connect(front_end.port) for _ in range(REQUEST_BODIES)]
     try:
         for connection in slow:
-            connection.sendall(beginning)
+            connection.sendall(first_bytes)
         assert eventually(lambda: len(front_end.unfinished()) == REQUEST_BODIES)
 
         # When other requests arrive, then polls are answered and another upload is refused with Retry-After

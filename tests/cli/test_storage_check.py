@@ -24,13 +24,13 @@ def shelf(tmp_path: Path) -> Shelf:
     return Shelf(LocalStorage(tmp_path / "storage", shared=False))
 
 
-def check(folder: Path, redis_url: str, *options: str, **settings: str) -> Ended:
-    where = {"LOCAL_STORAGE_PATH": str(folder / "storage"), "REDIS_URL": redis_url}
-    return clipzy("storage", "check", *options, cwd=folder, **where | settings)
+def check(directory: Path, redis_url: str, *options: str, **settings: str) -> Ended:
+    where = {"LOCAL_STORAGE_PATH": str(directory / "storage"), "REDIS_URL": redis_url}
+    return clipzy("storage", "check", *options, cwd=directory, **where | settings)
 
 
-def tree(folder: Path) -> set[str]:
-    return {str(path) for path in folder.rglob("*")}
+def tree(directory: Path) -> set[str]:
+    return {str(path) for path in directory.rglob("*")}
 
 
 def test_no_findings_are_reported_on_one_line(shelf: Shelf, redis_url: str, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ COMPOSE = ROOT / "compose"
 TEXT = (COMPOSE / "compose.yaml").read_text()
 STACK: Any = yaml.safe_load(TEXT)
 SERVICES: dict[str, Any] = STACK["services"]
-OURS = ("web", "worker", "flower")
+CLIPZY_SERVICES = ("web", "worker", "flower")
 SETTINGS = {*settings.names()}
 READ_BY_BOTO3 = set(re.findall(r"^#(AWS_\w+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
 READ_BY_OTHERS = {"FLOWER_BASIC_AUTH", "NGINX_BODIES_PER_CLIENT", "REDIS_PASSWORD", "REDISCLI_AUTH"}
@@ -55,7 +55,7 @@ def test_every_variable_is_read_by_the_service_that_gets_it(name: str) -> None:
     assert given <= SETTINGS | READ_BY_BOTO3 | READ_BY_OTHERS
 
 
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("name", CLIPZY_SERVICES)
 def test_a_setting_has_the_default_of_the_code_unless_compose_needs_another(name: str) -> None:
     needed = {
         "REDIS_URL": "redis://:only-inside@redis:6379/0",
@@ -92,9 +92,9 @@ def test_the_file_for_s3_names_known_variables_only() -> None:
 
 def command_lines() -> list[list[str]]:
     procfile = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines())
-    assert set(procfile) == set(OURS)
+    assert set(procfile) == set(CLIPZY_SERVICES)
     from_procfile = [re.sub(r"\$\{\w+:-(\w+)\}", r"\1", line).split() for line in procfile.values()]
-    return [*from_procfile, *(SERVICES[name]["command"] for name in OURS)]
+    return [*from_procfile, *(SERVICES[name]["command"] for name in CLIPZY_SERVICES)]
 
 
 @pytest.mark.parametrize("line", command_lines(), ids=" ".join)

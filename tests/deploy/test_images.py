@@ -145,17 +145,17 @@ def server_path(tmp_path: Path) -> str:
 
 
 @contextmanager
-def redis_of_compose(folder: Path, path: str) -> Iterator["tuple[redis.Redis, int]"]:
+def redis_of_compose(directory: Path, path: str) -> Iterator["tuple[redis.Redis, int]"]:
     port = free_port()
-    env = {"PATH": path, "REDIS_PASSWORD": "s3cret~x", "REDIS_PORT": str(port), "REDIS_DATA_DIR": str(folder)}
-    with (folder / "log").open("ab") as log:
+    env = {"PATH": path, "REDIS_PASSWORD": "s3cret~x", "REDIS_PORT": str(port), "REDIS_DATA_DIR": str(directory)}
+    with (directory / "log").open("ab") as log:
         process = subprocess.Popen(
             with_parent_death_signal("sh", str(COMPOSE / "redis.sh")), env=env, stdout=log, stderr=log
         )
     client = redis.Redis(port=port, password="s3cret~x", decode_responses=True)
     try:
         eventually(lambda: process.poll() is not None or _answers(client), "a Redis", seconds=20)
-        assert process.poll() is None, (folder / "log").read_text()
+        assert process.poll() is None, (directory / "log").read_text()
         yield client, process.pid
     finally:
         client.close()

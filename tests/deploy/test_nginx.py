@@ -197,11 +197,11 @@ def test_one_address_has_a_limit_of_uploads_and_none_of_other_requests(tmp_path:
         tmp_path, upstream_port=front_end.port, max_file_size_mb=1, NGINX_BODIES_PER_CLIENT="2"
     ) as nginx:
         # Given as many uploads in progress as one address may have
-        beginning = head(VIDEOS, length=MIB) + part("file", mp4_bytes(300_000), filename="a.mp4")
+        first_bytes = head(VIDEOS, length=MIB) + part("file", mp4_bytes(300_000), filename="a.mp4")
         slow = [connect(nginx.port) for _ in range(2)]
         try:
             for connection in slow:
-                connection.sendall(beginning)
+                connection.sendall(first_bytes)
             assert eventually(lambda: len(front_end.unfinished()) == 2)
 
             # When it sends another, then that is refused with Retry-After
@@ -220,12 +220,12 @@ def test_one_address_has_a_limit_of_uploads_and_none_of_other_requests(tmp_path:
 @pytest.mark.long
 def test_slow_clients_are_disconnected_within_a_minute(open_nginx: Nginx) -> None:
     # Given clients that send their headers slowly, stop within their body, or send it slowly
-    beginning = head(VIDEOS, length=300 * MIB) + part("file", mp4_bytes(1000), filename="a.mp4")
+    first_bytes = head(VIDEOS, length=300 * MIB) + part("file", mp4_bytes(1000), filename="a.mp4")
     clients = {
         "slow head": (b"POST / HTTP/1.1\r\nHost: a\r\nX-Slow: ", b"a"),
         "silent body": (head(VIDEOS, length=MIB), b""),
         "slow body": (head(VIDEOS, length=MIB) + part("file", mp4_bytes(1000), filename="a.mp4"), b"aa"),
-        "refused slow body": (beginning, b"aa"),
+        "refused slow body": (first_bytes, b"aa"),
     }
     connections = {name: connect(open_nginx.port) for name in clients}
     begun = time.monotonic()

@@ -47,10 +47,10 @@ class Honcho:
 
 
 @contextmanager
-def honcho(folder: Path, redis_url: str) -> Iterator[Honcho]:
+def honcho(directory: Path, redis_url: str) -> Iterator[Honcho]:
     """The Procfile, with a free port for Flower."""
     port, flower_port = free_port(), free_port()
-    procfile = folder / "Procfile"
+    procfile = directory / "Procfile"
     procfile.write_text(PROCFILE.read_text().replace("clipzy flower", f"clipzy flower --port {flower_port}"))
     env = {
         "PATH": os.pathsep.join((str(SCRIPTS), os.environ["PATH"])),
@@ -58,11 +58,11 @@ def honcho(folder: Path, redis_url: str) -> Iterator[Honcho]:
         "FLOWER_BASIC_AUTH": "watcher:secret",
         "PORT": str(port),
     }
-    log = folder / "honcho.log"
+    log = directory / "honcho.log"
     with log.open("ab") as output:
         process = subprocess.Popen(
             with_parent_death_signal(str(SCRIPTS / "honcho"), "start", "-f", str(procfile)),
-            cwd=folder,
+            cwd=directory,
             env=env,
             stdin=subprocess.DEVNULL,
             stdout=output,

@@ -9,7 +9,7 @@ BYTE_EVERY_SECONDS = 0.5
 
 
 class SlowClients:
-    """Connections that send the same beginning, and then a byte every half second."""
+    """Connections that send the same first bytes, and then a byte every half second."""
 
     def __init__(self, port: int, first_bytes: bytes, *, count: int) -> None:
         self._first_bytes = first_bytes
