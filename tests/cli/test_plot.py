@@ -1,11 +1,14 @@
 """The image of a job's timeline."""
 
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
 from clipzy_api.cli.plot import WIDTH, timeline
+from tests.cli.scripted_server import accept, front_end
+from tests.support.processes import clipzy
 
 SVG = "{http://www.w3.org/2000/svg}"
 BEATS = [{"time_seconds": i / 2, "confidence": 0.8, "band": "bass"} for i in range(20)]
@@ -71,3 +74,17 @@ def test_a_file_name_is_shown_as_text() -> None:
     assert "<script>alert(1)</script>[31m&quot;.mp4" in texts(svg)
     assert "<script" not in svg
     assert "\x1b" not in svg
+
+
+def test_an_unavailable_storage_is_reported_without_the_signature(tmp_path: Path, free_port: int) -> None:
+    # Given a result that is a link to storage, where no server listens
+    link = f"http://127.0.0.1:{free_port}/clipzy/output.json"
+
+    # When the job is plotted
+    with front_end(accept, lambda exchange: exchange.answer(302, Location=f"{link}?Signature=secret")) as server:
+        ended = clipzy("plot", "job_1", cwd=tmp_path, CLIPZY_URL=server.url)
+
+    # Then one line names the address, and keeps what would give access to it
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"clipzy: the file cannot be fetched from storage at {link}?***: ")
+    assert ended.stderr.count("\n") == 1
