@@ -1,4 +1,4 @@
-# `make demo` and `make test` work on a fresh checkout with Python 3.11 or newer; everything lands in .venv.
+# `make demo` and `make test` work on a fresh checkout with Python 3.11 or newer; everything is installed in .venv.
 
 PIP := .venv/bin/python -m pip --quiet --disable-pip-version-check
 COMPILE := .venv/bin/uv pip compile pyproject.toml --group build --universal --generate-hashes \
@@ -9,14 +9,14 @@ COMPILE := .venv/bin/uv pip compile pyproject.toml --group build --universal --g
 demo: $(if $(wildcard .venv/.dev),.venv/.dev,.venv/.demo)
 	.venv/bin/clipzy demo
 
-# Three at once, also on two cores: most tests wait for processes of their own.
+# Three processes, also on two cores: most tests wait for other processes.
 test: .venv/.dev
 	.venv/bin/pytest -n 3 --dist loadfile -m "not long"
 
 test-all: .venv/.dev
 	.venv/bin/pytest -n 3 --dist loadfile
 
-# Faults for so long: `make chaos SECONDS=600 SEED=7 STORAGE=local`; by default 600 s, a new seed, and both storages in turn.
+# For example `make chaos SECONDS=600 SEED=7 STORAGE=local`; default: 600 s, a new seed, and both storages in turn.
 chaos: .venv/.dev
 	.venv/bin/python -m tests.chaos $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED)) \
 		$(if $(STORAGE),--storage $(STORAGE))
@@ -33,14 +33,15 @@ lock: .venv/.dev
 	$(COMPILE) --constraint requirements/dev.txt --output-file requirements/base.txt
 	$(COMPILE) --extra flower --constraint requirements/dev.txt --output-file requirements/flower.txt
 
-# The viewer of the page at /docs, as its makers publish it; git then shows whether anything has changed. Needs npm.
+# The viewer of the page at /docs, as published; git then shows whether anything has changed. Needs npm.
 SWAGGER_UI := 5.35.0
 VENDORED := swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt swagger-ui.css LICENSE NOTICE
 
 vendor:
-	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
-	npm pack --silent --pack-destination "$$folder" swagger-ui-dist@$(SWAGGER_UI) && \
-	tar -xzf "$$folder"/*.tgz --strip-components=1 --no-same-owner --directory clipzy_api/static/swagger-ui $(VENDORED:%=package/%) && \
+	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && \
+	npm pack --silent --pack-destination "$$dir" swagger-ui-dist@$(SWAGGER_UI) && \
+	tar -xzf "$$dir"/*.tgz --strip-components=1 --no-same-owner --directory clipzy_api/static/swagger-ui \
+		$(VENDORED:%=package/%) && \
 	cd clipzy_api/static/swagger-ui && sha256sum $(VENDORED) > SHA256SUMS && cat SHA256SUMS
 
 bench: .venv/.dev
@@ -49,7 +50,7 @@ bench: .venv/.dev
 clean:
 	rm -rf .venv .demo .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 
-# Each stamp says which set is in .venv; the larger one has all of the smaller.
+# Each stamp names the set that is in .venv; .dev includes .demo.
 .venv/.demo .venv/.dev: .venv/.%: requirements/%.txt pyproject.toml | .venv/bin/python
 	$(PIP) install --require-hashes --requirement $<
 	$(PIP) install --no-deps --no-build-isolation --editable .
@@ -60,5 +61,5 @@ clean:
 		"$$python" -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; \
 	done); \
 	test -n "$$python" || { echo "Python 3.11 or newer with venv is needed. Install it (on Debian: python3-venv)," \
-		"or say where it is: make PYTHON=/path/to/python3.12" >&2; exit 1; }; \
+		"or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; }; \
 	echo "Setting up .venv with $$python (once)"; "$$python" -m venv .venv

@@ -1,4 +1,4 @@
-"""How long others wait while four hundred clients dribble."""
+"""How long other clients wait while four hundred slow clients are connected."""
 
 import statistics
 import time
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.support.deployment import Api, Stack
 from tests.support.forms import mp4_bytes, part
-from tests.support.slow_clients import dribbling
+from tests.support.slow_clients import slow_clients
 from tests.support.wire import head
 
 COUNT = 200  # of each kind
@@ -23,7 +23,7 @@ def measure(folder: Path, *, redis_url: str) -> bool:
         api = stack.web()
         alone = _answer_seconds(api)
         for beginning in (slow_headers, slow_body):
-            slow.enter_context(dribbling(int(api.url.rpartition(":")[2]), beginning, count=COUNT))
+            slow.enter_context(slow_clients(int(api.url.rpartition(":")[2]), beginning, count=COUNT))
         beside = _answer_seconds(api)
     print(f"\n/healthz and /api/v1/jobs beside {COUNT} clients that dribble headers and {COUNT} that dribble bodies:")
     for name, seconds in (("alone", alone), ("beside them", beside)):

@@ -1,22 +1,24 @@
-"""How many of the server's threads each kind of request may hold, so that polling always finds a free one."""
+"""How many of the server's threads each kind of request may hold, so that quick requests always find a free one."""
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# A slow upload, a slow reader, a refused client that still sends and one that follows a job each hold a thread for as
-# long as they like. The rest of the threads answer quick requests.
+# An upload, a download, the drain of a refused body and an event stream each hold a thread for as long as their client
+# takes. The remaining threads answer quick requests.
 REQUEST_BODIES = 24
 DOWNLOADS = 16
 DRAINS = 8
 EVENT_STREAMS = 64
 QUICK_REQUESTS = 16
 THREADS = REQUEST_BODIES + DOWNLOADS + DRAINS + EVENT_STREAMS + QUICK_REQUESTS
-CACHE_HITS = 8  # in threads of their own
+
+# Each runs in a thread that is not one of the server's.
+CACHE_HITS = 8
 
 
 class ConcurrencyLimit:
-    """At most ``size`` holders at once; a request over the limit is refused, never kept waiting."""
+    """At most ``size`` holders at a time; a request over the limit is refused, never kept waiting."""
 
     def __init__(self, size: int) -> None:
         self._slots = threading.Semaphore(size)
@@ -30,7 +32,7 @@ class ConcurrencyLimit:
 
     @contextmanager
     def held(self) -> Iterator[bool]:
-        """Whether a slot was free; if so it is held until the end of the ``with``."""
+        """Whether a slot was free; if so, it is held until the end of the ``with`` block."""
         acquired = self.acquire()
         try:
             yield acquired

@@ -1,4 +1,4 @@
-"""Makes the bucket that S3_BUCKET_NAME names, on the server that boto3's own settings name, unless it is there."""
+"""Creates the bucket S3_BUCKET_NAME unless it exists, on the server that boto3's settings name."""
 
 import os
 

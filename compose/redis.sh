@@ -1,16 +1,16 @@
 #!/bin/sh
-# Becomes the Redis of a deployment: it keeps what it was told, drops nothing for want of room, and wants a password.
-# The container and the tests start it by this same file.
+# Becomes the Redis of a deployment: durable, without eviction, with a password.
+# The container and the tests start it with this script.
 set -eu
 
 case "${REDIS_PASSWORD:-}" in
 '' | *[!A-Za-z0-9._~-]*)
-    echo "REDIS_PASSWORD is missing or wrong. Set it to letters, digits and . _ ~ - alone: it becomes part of a URL." >&2
+    echo "REDIS_PASSWORD is missing or wrong. Set it to letters, digits and . _ ~ - only: it becomes part of a URL." >&2
     exit 78
     ;;
 esac
 
-# By standard input, so that the password is on no command line.
+# The configuration is passed on standard input, so that no command line shows the password.
 exec valkey-server - <<END
 port ${REDIS_PORT:-6379}
 dir ${REDIS_DATA_DIR:-/data}

@@ -1,4 +1,7 @@
-"""The ``clipzy`` command. Each command's work is imported when it is called, so that the start stays quick."""
+"""The ``clipzy`` command, one module per subcommand, and the supervisor of `clipzy up`.
+
+May import everything else in ``clipzy_api``. A subcommand's module is imported when it is called: start stays quick.
+"""
 
 import os
 import signal
@@ -15,18 +18,22 @@ INTERRUPTED = 130
 
 _host = click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 _port = click.option(
-    "--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="Port to listen on; 0: a free one."
+    "--port",
+    default=8000,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port to listen on; 0 for a free one.",
 )
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON only.")
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run one command and end the process: 0 done, 1 failed, 2 wrongly called, 78 wrong settings, 130 interrupted."""
+    """Run one command and exit: 0 done, 1 failed, 2 wrong usage, 78 wrong settings, 130 interrupted."""
     sys.exit(run(arguments))
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; what it could foresee going wrong becomes a line on standard error and an exit status."""
+    """Run one command and return its exit status; expected errors become lines on standard error."""
     try:
         return int(commands.main(arguments, prog_name="clipzy", standalone_mode=False) or 0)
     except ConfigurationError as error:
@@ -53,7 +60,7 @@ def _complain(problem: str) -> None:
 @click.group()
 @click.version_option(package_name="clipzy", message="%(prog)s %(version)s")
 def commands() -> None:
-    """Self-hosted video jobs: upload footage, let workers analyse it, follow the job, get links."""
+    """Self-hosted video jobs: upload a video, let workers analyse it, follow the job, get links."""
     from clipzy_storage.config.environment import load_dotenv
 
     load_dotenv()
@@ -62,9 +69,12 @@ def commands() -> None:
 @commands.command()
 @_host
 @_port
-@click.option("--workers", type=click.IntRange(1, 1000), help="How many workers.  [default: WORKER_COUNT]")
+@click.option("--workers", type=click.IntRange(1, 1000), help="Number of workers.  [default: WORKER_COUNT]")
 def up(host: str, port: int, workers: int | None) -> int:
-    """Run everything on this machine: front end, workers, and a Redis of its own where REDIS_URL is unset."""
+    """Run front end, workers and Redis on this machine.
+
+    Redis is started only if REDIS_URL is unset.
+    """
     from clipzy_api.cli.up import up
 
     return up(host, port, workers=workers)
@@ -91,30 +101,39 @@ def worker() -> None:
 @_host
 @click.option("--port", default=5555, show_default=True, type=click.IntRange(1, 65535), help="Port to listen on.")
 def flower(host: str, port: int) -> None:
-    """Run Flower, to watch workers and jobs by; FLOWER_BASIC_AUTH=user:password is its login."""
+    """Run Flower, which shows workers and tasks.
+
+    Its login is FLOWER_BASIC_AUTH=user:password.
+    """
     os.execv(sys.executable, [sys.executable, "-m", "clipzy_worker.flower", "--host", host, "--port", str(port)])
 
 
 @commands.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--wait", is_flag=True, help="Follow the job to its end; status 0 only if it completed.")
-@click.option("--config", default="", metavar="JSON", help="What the job is to do, as docs/api.md has it.")
+@click.option("--wait", is_flag=True, help="Wait until the job is finished; exit with 0 only if it completed.")
+@click.option("--config", default="", metavar="JSON", help="The job's config, as described in docs/api.md.")
 @_json
 def submit(file: Path, wait: bool, config: str, as_json: bool) -> int:
-    """Upload FILE to the front end at CLIPZY_URL and print its job."""
+    """Upload FILE and print its job.
+
+    The file is uploaded to the front end at CLIPZY_URL.
+    """
     from clipzy_api.cli.submit import submit
     from clipzy_storage.config.environment import settings_from_env
 
-    # Ends at once: a KeyboardInterrupt can get lost where it strikes in a destructor, and nothing here needs an end.
+    # Exits immediately: a KeyboardInterrupt raised in a destructor would be lost, and nothing here needs a clean-up.
     signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
     return submit(settings_from_env().clipzy_url, file, wait=wait, as_json=as_json, config=config)
 
 
 @commands.command()
 @click.argument("job_id")
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Where to.  [default: JOB_ID.svg]")
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="File to write.  [default: JOB_ID.svg]")
 def plot(job_id: str, output: Path | None) -> int:
-    """Draw the timeline of a completed job: shots, motion, loudness, beats."""
+    """Draw the timeline of a completed job.
+
+    The SVG image shows shots, motion, loudness, speech and beats.
+    """
     from clipzy_api.cli.plot import plot
     from clipzy_storage.config.environment import settings_from_env
 
@@ -124,7 +143,10 @@ def plot(job_id: str, output: Path | None) -> int:
 @commands.command()
 @_json
 def doctor(as_json: bool) -> int:
-    """Check settings, Redis, storage, ffmpeg, workers and the guard; status 1 if any fails."""
+    """Check this machine's set-up.
+
+    Checks settings, Redis, storage, ffmpeg, workers and the guard; exits with 1 if any check fails.
+    """
     from clipzy_api.cli.doctor import doctor
 
     return doctor(as_json=as_json)
@@ -132,7 +154,10 @@ def doctor(as_json: bool) -> int:
 
 @commands.command()
 def recover() -> int:
-    """Take up every unfinished job after a loss of Redis; status 1 if a record in storage is damaged."""
+    """Recover unfinished jobs after a loss of Redis.
+
+    Returns every unfinished job to the queue; exits with 1 if a record in storage is damaged.
+    """
     from clipzy_api.cli.recover import recover
     from clipzy_storage.config.environment import settings_from_env
 
@@ -141,14 +166,17 @@ def recover() -> int:
 
 @commands.group()
 def storage() -> None:
-    """Look after the storage."""
+    """Maintain the storage."""
 
 
 @storage.command()
-@click.option("--deep", is_flag=True, help="Read every file, and compare its sha256.")
+@click.option("--deep", is_flag=True, help="Read every file and compare its SHA-256.")
 @_json
 def check(deep: bool, as_json: bool) -> int:
-    """Compare records and files both ways and list what is missing or orphaned; status 1 if anything is."""
+    """List files that are missing, damaged or orphaned.
+
+    Compares files and records in both directions and changes nothing; exits with 1 if there is a finding.
+    """
     from clipzy_api.cli.storage_check import storage_check
     from clipzy_storage.config.environment import settings_from_env
 
@@ -158,7 +186,10 @@ def check(deep: bool, as_json: bool) -> int:
 @commands.command()
 @click.argument("video", type=click.Path(path_type=Path), required=False)
 def demo(video: Path | None) -> int:
-    """Run everything once in ./.demo with VIDEO (default: the one that comes with the sources), and stop again."""
+    """Analyse VIDEO once, and stop again.
+
+    Runs front end, worker and Redis in ./.demo. VIDEO is by default demo/demo.mp4 of the sources.
+    """
     from clipzy_api.cli.demo import demo
 
     return demo(video)

@@ -1,44 +1,49 @@
-"""The front end as the client commands see it."""
+"""The front end, as the commands that call its API see it."""
 
 import http.client
 import json
 import select
 import time
 import urllib.request
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
 import click
 
 from clipzy_api.cli.upload_form import FileForm
 from clipzy_storage.config.urls import redacted
 
-ANSWER_SECONDS = 30
-UPLOAD_ANSWER_SECONDS = 600  # the front end hashes and flushes before it answers
+ANSWER_TIMEOUT_SECONDS = 30
+UPLOAD_ANSWER_TIMEOUT_SECONDS = 600  # the front end hashes and flushes the file before it answers
+UPLOAD_ATTEMPTS = 5
 OUTAGE_SECONDS = 120
-UPLOAD_TRIES = 5
-PAUSE_SECONDS = 1.0
-LONGEST_PAUSE_SECONDS = 30.0
-PASSING_STATUSES = frozenset({429, 500, 502, 503, 504})
-UPLOAD_AGAIN_STATUSES = PASSING_STATUSES - {500}  # sending a large file again is not for what may never pass
+DEFAULT_PAUSE_SECONDS = 1.0
+MIN_PAUSE_SECONDS = 0.1
+MAX_PAUSE_SECONDS = 30.0
+TRANSIENT_STATUSES = frozenset({429, 500, 502, 503, 504})
+# A large file is not sent again for an error that may be permanent.
+UPLOAD_TRANSIENT_STATUSES = TRANSIENT_STATUSES - {500}
 
 Job = dict[str, Any]
 
 
-class OutOfReach(Exception):
-    """No answer came, or one that says to ask again in ``pause_seconds``; perhaps nobody was ``reached`` at all."""
+class FrontEndUnavailable(Exception):
+    """No answer, or one that asks for another request after ``pause_seconds``.
 
-    def __init__(self, cause: str, *, pause_seconds: float = PAUSE_SECONDS, reached: bool = True) -> None:
+    ``is_connected`` is false if not even a connection could be opened.
+    """
+
+    def __init__(self, cause: str, *, pause_seconds: float = DEFAULT_PAUSE_SECONDS, is_connected: bool = True) -> None:
         super().__init__(cause)
         self.pause_seconds = pause_seconds
-        self.reached = reached
+        self.is_connected = is_connected
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the front end answered."""
+    """What a server answered to one request."""
 
     status: int
     headers: http.client.HTTPMessage
@@ -46,15 +51,15 @@ class Answer:
 
     @property
     def pause_seconds(self) -> float:
-        """How long it asks us to wait; a date or nothing at all counts as a second."""
+        """How long the server asks to wait; a date, or no header, counts as a second."""
         try:
-            wanted_seconds = float(self.headers.get("Retry-After", PAUSE_SECONDS))
+            seconds = float(self.headers.get("Retry-After", DEFAULT_PAUSE_SECONDS))
         except ValueError:
-            return PAUSE_SECONDS
-        return min(max(wanted_seconds, 0.1), LONGEST_PAUSE_SECONDS)
+            return DEFAULT_PAUSE_SECONDS
+        return min(max(seconds, MIN_PAUSE_SECONDS), MAX_PAUSE_SECONDS)
 
     def json(self) -> dict[str, Any]:
-        """The JSON object in it, empty where there is none."""
+        """The JSON object in the body; empty if there is none."""
         try:
             value = json.loads(self.body)
         except ValueError:
@@ -63,63 +68,54 @@ class Answer:
 
 
 class FrontEnd:
-    """One front end by its base URL. Its methods raise ``click.ClickException`` with one clear line."""
+    """One front end by its base URL. Its methods raise ``click.ClickException`` with a message of one line."""
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._parts = urlsplit(url)
 
     def absolute(self, link: str) -> str:
-        """A link of a job as a person can follow it."""
+        """A link in an answer as an absolute URL."""
         return urljoin(f"{self._url}/", link)
 
     def submit(self, form: FileForm) -> Job:
         """Upload the file of the form as a new job, and return the job.
 
-        Where the answer is lost, or says to come again, the file is sent again, some times: under its key that makes
-        no second job.
+        If the answer is lost or asks for another request, the file is sent again, at most ``UPLOAD_ATTEMPTS`` times in
+        all. Its Idempotency-Key prevents a second job.
         """
-        has_reached = False
-        for tries_left in range(UPLOAD_TRIES - 1, -1, -1):
+        was_connected = False
+        for attempts_left in reversed(range(UPLOAD_ATTEMPTS)):
             try:
                 answer = self._upload(form)
-            except OutOfReach as error:
-                has_reached = has_reached or error.reached
-                if not (has_reached and tries_left):
-                    raise self._nobody_there(error) from error
+            except FrontEndUnavailable as error:
+                was_connected = was_connected or error.is_connected
+                if not (was_connected and attempts_left):
+                    raise self._unreachable(error) from error
                 pause_seconds = error.pause_seconds
             else:
-                if answer.status not in UPLOAD_AGAIN_STATUSES or not tries_left:
+                if answer.status not in UPLOAD_TRANSIENT_STATUSES or not attempts_left:
                     break
-                has_reached, pause_seconds = True, answer.pause_seconds
+                was_connected, pause_seconds = True, answer.pause_seconds
             time.sleep(pause_seconds)
-        return self._job_of(answer)
-
-    def _upload(self, form: FileForm) -> Answer:
-        headers = {
-            "Content-Type": form.content_type,
-            "Content-Length": str(len(form)),
-            "Idempotency-Key": form.key,
-        }
-        return self._ask("POST", "/api/v1/jobs", headers, timeout_seconds=UPLOAD_ANSWER_SECONDS, body=form)
+        return self._job_in(answer)
 
     def follow(self, job: Job, *, on_change: Callable[[Job], None], pause_seconds: float | None = None) -> Job:
-        """Ask until the job has ended, and return it as it ended. Bridges outages of up to two minutes.
+        """Poll until the job is finished, and return it. Bridges outages of up to ``OUTAGE_SECONDS``.
 
-        Asks as often as the front end says, or every ``pause_seconds``.
+        Polls as often as the front end asks for, or every ``pause_seconds``.
         """
-        etag, reached_at = None, time.monotonic()
+        etag, answered_at = None, time.monotonic()
         while job["finished_at"] is None:
             try:
                 answer = self._poll(job["job_id"], etag)
-            except OutOfReach as error:
-                if time.monotonic() - reached_at > OUTAGE_SECONDS:
-                    raise self._nobody_there(error) from error
+            except FrontEndUnavailable as error:
+                if time.monotonic() - answered_at > OUTAGE_SECONDS:
+                    raise self._unreachable(error) from error
                 time.sleep(error.pause_seconds)
                 continue
-            etag, reached_at = answer.headers.get("ETag", etag), time.monotonic()
+            etag, answered_at = answer.headers.get("ETag", etag), time.monotonic()
             if answer.status != 304:
-                job = self._job_of(answer)
+                job = self._job_in(answer)
                 on_change(job)
             if job["finished_at"] is None:
                 time.sleep(pause_seconds or answer.pause_seconds)
@@ -130,96 +126,111 @@ class FrontEnd:
         return self._json(f"/api/v1/jobs/{quote(job_id, safe='')}/result")
 
     def json_file(self, job_id: str, name: str) -> dict[str, Any]:
-        """One of its artifacts, wherever it lies."""
+        """One of the job's JSON artifacts."""
         return self._json(f"/api/v1/jobs/{quote(job_id, safe='')}/files/{name}")
+
+    def _upload(self, form: FileForm) -> Answer:
+        headers = {
+            "Content-Type": form.content_type,
+            "Content-Length": str(len(form)),
+            "Idempotency-Key": form.key,
+        }
+        url = f"{self._url}/api/v1/jobs"
+        return _request("POST", url, headers, timeout_seconds=UPLOAD_ANSWER_TIMEOUT_SECONDS, body=form)
+
+    def _poll(self, job_id: str, etag: str | None) -> Answer:
+        answer = _request("GET", f"{self._url}/api/v1/jobs/{job_id}", {"If-None-Match": etag} if etag else {})
+        if answer.status in TRANSIENT_STATUSES:
+            raise FrontEndUnavailable(f"status {answer.status}", pause_seconds=answer.pause_seconds)
+        return answer
 
     def _json(self, path: str) -> dict[str, Any]:
         try:
-            answer = self._ask("GET", path, {}, timeout_seconds=ANSWER_SECONDS)
-            found = _followed(answer.headers["Location"]) if answer.status == 302 else answer
-        except OutOfReach as error:
-            raise self._nobody_there(error) from error
-        if found.status != 200:
-            raise click.ClickException(self._refusal(found))
-        return found.json()
+            answer = _request("GET", self._url + path)
+        except FrontEndUnavailable as error:
+            raise self._unreachable(error) from error
+        if answer.status == 302:
+            return _fetched(self.absolute(answer.headers["Location"]))
+        if answer.status != 200:
+            raise self._refused(answer)
+        return answer.json()
 
-    def _poll(self, job_id: str, etag: str | None) -> Answer:
-        headers = {"If-None-Match": etag} if etag else {}
-        answer = self._ask("GET", f"/api/v1/jobs/{job_id}", headers, timeout_seconds=ANSWER_SECONDS)
-        if answer.status in PASSING_STATUSES:
-            raise OutOfReach(f"status {answer.status}", pause_seconds=answer.pause_seconds)
-        return answer
-
-    def _ask(
-        self, method: str, path: str, headers: dict[str, str], *, timeout_seconds: float, body: Iterable[bytes] = ()
-    ) -> Answer:
-        secure = self._parts.scheme == "https"
-        kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
-        connection = kind(self._parts.hostname or "", self._parts.port, timeout=timeout_seconds)
-        reached = False
-        try:
-            connection.connect()
-            reached = True
-            connection.putrequest(method, self._parts.path + path)
-            for name, value in headers.items():
-                connection.putheader(name, value)
-            connection.endheaders()
-            _send(connection, body)
-            response = connection.getresponse()
-            return Answer(response.status, response.headers, response.read())
-        except (OSError, http.client.HTTPException) as error:
-            cause = getattr(error, "strerror", None) or type(error).__name__
-            raise OutOfReach(cause, reached=reached) from error
-        finally:
-            connection.close()
-
-    def _job_of(self, answer: Answer) -> Job:
-        """The job in an answer."""
+    def _job_in(self, answer: Answer) -> Job:
         job = answer.json()
         if answer.status not in (200, 202) or "job_id" not in job:
-            raise click.ClickException(self._refusal(answer))
+            raise self._refused(answer)
         return job
 
-    def _refusal(self, answer: Answer) -> str:
-        problem = answer.json()
+    def _refused(self, answer: Answer) -> click.ClickException:
+        problem, url = answer.json(), redacted(self._url)
         if "code" in problem:
-            return (
-                f"{problem['code']}: {problem.get('detail') or problem.get('title')} (CLIPZY_URL={redacted(self._url)})"
-            )
-        return (
-            f"CLIPZY_URL={redacted(self._url)} answered with status {answer.status}, but not as Clipzy does."
+            detail = problem.get("detail") or problem.get("title")
+            return click.ClickException(f"{problem['code']}: {detail} (CLIPZY_URL={url})")
+        return click.ClickException(
+            f"CLIPZY_URL={url} answered with status {answer.status}, but not as Clipzy does."
             " Set it to the address of the front end."
         )
 
-    def _nobody_there(self, error: OutOfReach) -> click.ClickException:
+    def _unreachable(self, error: FrontEndUnavailable) -> click.ClickException:
         return click.ClickException(
             f"no front end can be reached at CLIPZY_URL={redacted(self._url)} ({error})."
             " Start one with `clipzy up`, or set CLIPZY_URL."
         )
 
 
-def _followed(link: str) -> Answer:
-    """What lies at a link to the store. Raises ``OutOfReach``."""
+def _request(
+    method: str,
+    url: str,
+    headers: Mapping[str, str] | None = None,
+    *,
+    timeout_seconds: float = ANSWER_TIMEOUT_SECONDS,
+    body: Iterable[bytes] = (),
+) -> Answer:
+    """The answer, whatever its status; redirects are not followed. Raises ``FrontEndUnavailable``."""
+    parts = urlsplit(url)
+    connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = connect(parts.hostname or "", parts.port, timeout=timeout_seconds)
+    is_connected = False
     try:
-        with urllib.request.urlopen(link, timeout=ANSWER_SECONDS) as response:
-            return Answer(response.status, response.headers, response.read())
-    except OSError as error:
-        raise OutOfReach(f"nor the file in its store: {getattr(error, 'reason', error)}") from error
+        connection.connect()
+        is_connected = True
+        connection.putrequest(method, urlunsplit(("", "", *parts[2:])))
+        for name, value in (headers or {}).items():
+            connection.putheader(name, value)
+        connection.endheaders()
+        _send_until_answered(connection, body)
+        response = connection.getresponse()
+        return Answer(response.status, response.headers, response.read())
+    except (OSError, http.client.HTTPException) as error:
+        cause = getattr(error, "strerror", None) or type(error).__name__
+        raise FrontEndUnavailable(cause, is_connected=is_connected) from error
+    finally:
+        connection.close()
 
 
-def _send(connection: http.client.HTTPConnection, body: Iterable[bytes]) -> None:
-    """Send the body, or as much of it as the other side wants: one that has answered already wants no more."""
+def _send_until_answered(connection: http.client.HTTPConnection, body: Iterable[bytes]) -> None:
+    """Send the body; stop when the server answers early or closes the connection, since it then reads no more."""
     try:
-        for data in body:
+        for block in body:
             if _has_answered(connection):
                 return
-            connection.send(data)
+            connection.send(block)
     except (BrokenPipeError, ConnectionResetError):
-        return  # the answer, if there is one, says more
+        return  # the answer, if there is one, gives the reason
 
 
 def _has_answered(connection: http.client.HTTPConnection) -> bool:
-    # An encrypted connection is readable for reasons of its own.
+    # An encrypted connection is also readable without an answer.
     if isinstance(connection, http.client.HTTPSConnection):
         return False
     return bool(select.select([connection.sock], [], [], 0)[0])
+
+
+def _fetched(link: str) -> dict[str, Any]:
+    """The JSON object at a link to storage. Raises ``click.ClickException``."""
+    try:
+        with urllib.request.urlopen(link, timeout=ANSWER_TIMEOUT_SECONDS) as response:
+            return Answer(response.status, response.headers, response.read()).json()
+    except OSError as error:
+        cause = getattr(error, "reason", error)
+        raise click.ClickException(f"the file cannot be fetched from storage at {redacted(link)}: {cause}.") from error

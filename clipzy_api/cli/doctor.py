@@ -1,4 +1,4 @@
-"""`clipzy doctor`: what is wrong with this machine's set-up, and what to do about it."""
+"""`clipzy doctor`: checks this machine's set-up, and reports what is wrong and how to correct it."""
 
 import json
 import subprocess
@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import click
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from clipzy_storage.config.environment import settings_from_env
 from clipzy_storage.config.settings import Settings
@@ -16,29 +17,39 @@ from clipzy_storage.config.urls import redacted
 from clipzy_storage.errors import ConfigurationError, QueueUnavailable, StorageError
 from clipzy_storage.redis_client import RedisDatabase
 
-CHECKS_SECONDS = 60
-PAUSE_SECONDS = 0.2  # between two looks whether another process has answered
+MEDIA_CHECKS_TIMEOUT_SECONDS = 60
+PAUSE_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
 class Check:
-    """One line of the doctor's. ``detail`` says what was found and, where it is not ok, the remedy."""
+    """One line of the report. ``detail`` names what was found and, if it is not ok, the remedy."""
 
     name: str
     ok: bool
     detail: str
 
 
-class Failed(Exception):
-    """A check that found something wrong; the text says what, and the remedy."""
+class _MediaCheck(BaseModel):
+    """One check as ``python -m clipzy_worker.doctor`` prints it, by name."""
+
+    ok: bool
+    detail: str
+
+
+_MEDIA_CHECKS = TypeAdapter(dict[str, _MediaCheck])
+
+
+class CheckFailed(Exception):
+    """What a check found wrong, and the remedy."""
 
 
 def doctor(*, as_json: bool) -> int:
-    """Print every check; 0 if all are well, otherwise 1."""
+    """Print every check; 0 if all are ok, otherwise 1."""
     checks = []
     for check in _checks():
         checks.append(check)
-        if not as_json:  # at once: the proof of a mount may take its time
+        if not as_json:  # immediately: verifying a mount may take a while
             click.echo(f"{'ok' if check.ok else 'FAIL':<5} {check.name:<9} {check.detail}")
     if as_json:
         click.echo(json.dumps([asdict(check) for check in checks], indent=1))
@@ -47,28 +58,28 @@ def doctor(*, as_json: bool) -> int:
 
 def _checks() -> Iterator[Check]:
     try:
-        examination = _Examination(settings_from_env())
+        checks = _DeploymentChecks(settings_from_env())
     except ConfigurationError as error:
         yield from (Check("settings", ok=False, detail=problem) for problem in error.problems)
         yield from _media_checks()
         return
-    yield _checked("settings", examination.settings_in_use)
-    yield _checked("redis", examination.redis)
-    yield _checked("storage", examination.storage)
+    yield _checked("settings", checks.settings_in_use)
+    yield _checked("redis", checks.redis)
+    yield _checked("storage", checks.storage)
     yield from _media_checks()
-    yield _checked("workers", examination.workers)
-    yield _checked("guard", examination.guard)
+    yield _checked("workers", checks.workers)
+    yield _checked("guard", checks.guard)
 
 
 def _checked(name: str, check: Callable[[], str]) -> Check:
     try:
         return Check(name, ok=True, detail=check())
-    except (Failed, StorageError, QueueUnavailable, ConfigurationError) as error:
+    except (CheckFailed, StorageError, QueueUnavailable, ConfigurationError) as error:
         return Check(name, ok=False, detail=str(error))
 
 
-class _Examination:
-    """The checks that need settings. Each returns what it found, or raises with the remedy in the text."""
+class _DeploymentChecks:
+    """The checks that need settings. Each returns what it found, or raises an error that names the remedy."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -79,26 +90,26 @@ class _Examination:
         return f"STORAGE_TYPE={self._settings.storage_type} WORKER_COUNT={self._settings.worker_count}"
 
     def redis(self) -> str:
-        """The server's version and durability, from what every server tells."""
+        """The server's version and durability, from INFO, which every server answers."""
         from clipzy_storage import redis_client
 
         for name, url in self._settings.redis_urls().items():
             try:
                 redis_client.check_server(name, url)
             except QueueUnavailable as error:
-                raise Failed(f"{redacted(url)}: {error}. Start it, or set {name} to where it is.") from error
+                raise CheckFailed(f"{redacted(url)}: {error}. Start it, or set {name} to its address.") from error
         where = redacted(self._settings.redis_url)
         with redis_client.RedisDatabase(self._settings.redis_url) as redis, redis_client.translated():
             info: Any = redis.client.info()
         if (policy := info.get("maxmemory_policy")) != "noeviction":
-            raise Failed(f"{where} may throw jobs away: its maxmemory-policy is {policy}. Set it to noeviction.")
+            raise CheckFailed(f"{where} may evict jobs: its maxmemory-policy is {policy}. Set it to noeviction.")
         if not info.get("aof_enabled"):
-            raise Failed(f"{where} forgets jobs when it restarts: it keeps no append-only file. Set appendonly yes.")
+            raise CheckFailed(f"{where} loses jobs when it restarts: it keeps no append-only file. Set appendonly yes.")
         version = info.get("valkey_version") or info.get("redis_version")
         return f"{where}: {info.get('server_name', 'redis')} {version}, noeviction, appendonly"
 
     def storage(self) -> str:
-        """Proves the storage by use, and leaves nothing behind."""
+        """Writes, reads and deletes a file in storage, and leaves nothing behind."""
         from clipzy_storage.backends import open_storage
 
         storage = open_storage(self._settings)
@@ -118,29 +129,29 @@ class _Examination:
             members = live_members(redis).values()
         workers = [str(member) for member in members if member.role == "worker"]
         if not workers:
-            raise Failed("no worker is live, so jobs wait. Start one with `clipzy worker`.")
+            raise CheckFailed("no worker is live, so jobs wait. Start one with `clipzy worker`.")
         return f"{len(workers)} live: {'; '.join(workers)}"
 
     def guard(self) -> str:
-        """Whether the settings allow what is asked for, and the storage is the one that Redis belongs to."""
+        """Whether this process may join the deployment: by its settings, and by the storage that Redis belongs to."""
         from clipzy_storage.guard import members, refusals
 
         if refusal := refusals.refusal_by_settings(self._settings):
-            raise Failed(refusal)
+            raise CheckFailed(refusal)
         if self._storage_id is None:
-            raise Failed("the storage is out of reach, so it cannot be compared with the one in use.")
+            raise CheckFailed("the storage is unavailable, so it cannot be compared with the one in use.")
         with RedisDatabase(self._settings.redis_url) as redis:
             pinned = members.pinned_storage_id(redis)
         if pinned and pinned != self._storage_id:
-            raise Failed(
+            raise CheckFailed(
                 f"Redis belongs to storage {pinned}, but {self._place} is {self._storage_id}:"
-                " files would go missing. Point every process at the same storage."
+                " processes would not find each other's files. Configure the same storage for every process."
             )
         in_use = f", and the storage is the one in use ({pinned})" if pinned else ""
-        return f"the settings allow it{in_use}{self._proof()}"
+        return f"the settings allow it{in_use}{self._mount_verification()}"
 
-    def _proof(self) -> str:
-        """Proves a mount that is declared shared as a newcomer would, and leaves nothing behind."""
+    def _mount_verification(self) -> str:
+        """Verifies a mount that is declared shared, as a joining process does, and leaves nothing behind."""
         from clipzy_storage.backends import open_storage
         from clipzy_storage.guard import members, mount_verifier, refusals
 
@@ -160,25 +171,26 @@ class _Examination:
             while (verification := verifier.verify_step(peers)) is mount_verifier.Verification.PENDING:
                 time.sleep(PAUSE_SECONDS)
         except mount_verifier.NotSameMount as error:
-            peer = peers[error.peer_id]
-            raise Failed(refusals.refusal_by_verification(self._place, peer, str(error))) from error
+            raise CheckFailed(
+                refusals.refusal_by_verification(self._place, peers[error.peer_id], str(error))
+            ) from error
         finally:
             verifier.clean_up()
             storage.retract()
         if verification is mount_verifier.Verification.VERIFIED:
             return "; another process sees what is written here"
-        return "; that the mount is shared can be proved only while another process runs and answers"
+        return "; whether the mount is shared can be verified only while another process runs and answers"
 
 
 def _media_checks() -> Iterator[Check]:
-    """What the worker's side says of its media tools, asked by command since only it may load them."""
+    """The worker's checks of its media tools, run as a command since only the worker may load them."""
     command = [sys.executable, "-m", "clipzy_worker.doctor"]
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=CHECKS_SECONDS)
-        checks = json.loads(answer.stdout)
-    except (subprocess.SubprocessError, ValueError) as error:
-        detail = f"the worker's media tools cannot be asked ({type(error).__name__}). Reinstall its requirements."
+        done = subprocess.run(command, capture_output=True, check=True, timeout=MEDIA_CHECKS_TIMEOUT_SECONDS)
+        checks = _MEDIA_CHECKS.validate_json(done.stdout)
+    except (subprocess.SubprocessError, ValidationError) as error:
+        detail = f"the worker's media tools cannot be checked ({type(error).__name__}). Reinstall its requirements."
         yield Check("ffmpeg", ok=False, detail=detail)
         return
     for name, check in checks.items():
-        yield Check(name, ok=bool(check["ok"]), detail=str(check["detail"]))
+        yield Check(name, ok=check.ok, detail=check.detail)

@@ -5,12 +5,12 @@ import textwrap
 from clipzy_storage.config import settings
 
 _HEAD = """\
-# Every setting of Clipzy with its default. Copy this file to .env and take away the # before what you change.
-# The `clipzy` command reads .env in the folder it is started from; the environment goes before it.
+# Every setting of Clipzy with its default. Copy this file to .env and remove the # before what you change.
+# The `clipzy` command reads .env in its working directory; variables in the environment override it.
 """
 _BOTO3 = """\
-# The rest is read by boto3 itself, for STORAGE_TYPE=s3. All of it may be left out: boto3 then looks for its own
-# configuration files and for the role of the instance, task or pod.
+# The rest is read by boto3 itself, for STORAGE_TYPE=s3. All of it may be left out: boto3 then uses its configuration
+# files and the role of the instance, task or pod.
 """
 _READ_BY_BOTO3 = {
     "AWS_ACCESS_KEY_ID": "The access key. Leave it out to use a role.",
@@ -24,9 +24,9 @@ _READ_BY_BOTO3 = {
 
 def env_example() -> str:
     """Every setting, commented out, below its help."""
-    own = (_entry(name) for name in settings.fields())
-    boto3s = (f"# {help}\n#{name}=\n" for name, help in _READ_BY_BOTO3.items())
-    return "\n".join([_HEAD, *own, _BOTO3, *boto3s])
+    clipzy = (_entry(name) for name in settings.fields())
+    boto3 = (f"# {help}\n#{name}=\n" for name, help in _READ_BY_BOTO3.items())
+    return "\n".join([_HEAD, *clipzy, _BOTO3, *boto3])
 
 
 def _entry(name: str) -> str:

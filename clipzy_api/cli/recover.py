@@ -1,4 +1,4 @@
-"""`clipzy recover`: takes up every unfinished job after a loss of Redis, as a worker does by itself."""
+"""`clipzy recover`: returns every unfinished job to the queue after a loss of Redis, as workers do by themselves."""
 
 import click
 
@@ -14,11 +14,11 @@ from clipzy_storage.redis_client import RedisDatabase
 
 
 def recover(settings: Settings) -> int:
-    """Compare the records in Redis with storage, put right what differs, and say what was done; 1 if one is damaged.
+    """Compare the records in Redis with storage, correct Redis, and print what was done; 1 if a record is damaged.
 
     Raises:
-        ConfigurationError: the storage cannot be used, or is not the one that this Redis belongs to.
-        QueueUnavailable, StorageUnavailable: broken off; it can be run again.
+        ConfigurationError: the storage cannot be used, or this Redis belongs to another.
+        QueueUnavailable, StorageUnavailable: it was interrupted, and can be run again.
     """
     storage = open_storage(settings)
     storage_id = storage.prepare()
@@ -27,7 +27,10 @@ def recover(settings: Settings) -> int:
     if pinned not in (None, storage_id):
         storage.retract()
         raise ConfigurationError(
-            [f"Redis belongs to storage {pinned}, but {storage.location} is {storage_id}. Point both at the same one."]
+            [
+                f"Redis belongs to storage {pinned}, but {storage.location} is {storage_id}."
+                " Configure the storage that this Redis belongs to."
+            ]
         )
     store = JobStore(redis, lease_seconds=settings.job_lease_seconds)
     report = Recovery(store, JobAdmin(redis), storage).rebuild()

@@ -1,4 +1,4 @@
-"""`clipzy storage check`: what is missing in the storage, damaged, or left over. Nothing is changed."""
+"""`clipzy storage check`: lists what is missing in storage, damaged or orphaned. Changes nothing."""
 
 import json
 from collections.abc import Iterator
@@ -24,31 +24,31 @@ def storage_check(settings: Settings, *, deep: bool, as_json: bool) -> int:
     """Print every finding; 0 if there is none, otherwise 1.
 
     Raises:
-        ConfigurationError, StorageUnavailable: the storage cannot be looked at.
+        ConfigurationError, StorageUnavailable: the storage cannot be checked.
     """
     check = _Check(settings, deep=deep)
     found = []
     for finding in check.findings():
         found.append(finding)
-        if not as_json:  # at once: a large storage takes its time
+        if not as_json:  # immediately: a large storage takes a while
             click.echo(f"{finding.kind.value:<8}  {finding.key}  {finding.why}")
     click.echo(check.as_json(found) if as_json else check.summary(found))
     return 1 if found else 0
 
 
 class _Check:
-    """One comparison of storage with itself and, where it answers, with Redis."""
+    """One comparison of the files in storage with its records and, if Redis answers, with those in Redis."""
 
     def __init__(self, settings: Settings, *, deep: bool) -> None:
         self._settings = settings
-        self._storage = open_storage(settings)  # not prepared: that would write, and make a folder that is missing
+        self._storage = open_storage(settings)  # not prepared: that would write, and create a missing directory
         self._storage_id = _identity_of(self._storage)
         self._inspection = StorageCheck(self._storage, deep=deep)
         self._unfinished = 0
         self._redis = COMPARED
 
     def findings(self) -> Iterator[Finding]:
-        """Everything that is wrong. What can be said of it all is known afterwards."""
+        """Every finding. The summary is complete when all have been taken."""
         yield from self._inspection.findings()
         self._unfinished = self._storage.count_incomplete()
         try:

@@ -1,4 +1,4 @@
-"""`clipzy submit`: one file up, one job back."""
+"""`clipzy submit`: uploads a file and prints its job."""
 
 import json
 import sys
@@ -13,7 +13,7 @@ from clipzy_api.cli.upload_form import FileForm
 
 
 def submit(url: str, file: Path, *, wait: bool, as_json: bool, config: str = "") -> int:
-    """Upload the file and print its job; 0 when it was accepted, with ``wait`` only when it completed.
+    """Upload the file and print its job; 0 if the job was accepted, with ``wait`` only if it completed.
 
     Raises:
         click.ClickException: there is no such file, or the front end refuses it or cannot be reached.
@@ -22,7 +22,10 @@ def submit(url: str, file: Path, *, wait: bool, as_json: bool, config: str = "")
     job = upload(front_end, file, config=config)
     if wait:
         job = follow(front_end, job)
-    click.echo(json.dumps(job, ensure_ascii=False, indent=1) if as_json else described(job, link=front_end.absolute))
+    if as_json:
+        click.echo(json.dumps(job, ensure_ascii=False, indent=1))
+    else:
+        click.echo(described(job, absolute=front_end.absolute))
     return 0 if not wait or job["status"] == "completed" else 1
 
 
@@ -35,7 +38,7 @@ def upload(front_end: FrontEnd, file: Path, *, config: str = "") -> Job:
 
 
 def follow(front_end: FrontEnd, job: Job, *, pause_seconds: float | None = None) -> Job:
-    """Follow the job to its end with a progress bar. Raises ``click.ClickException``."""
+    """Follow the job with a progress bar until it is finished. Raises ``click.ClickException``."""
     with _bar(_stage(job), length=100) as bar:
 
         def show(changed: Job) -> None:
@@ -45,11 +48,11 @@ def follow(front_end: FrontEnd, job: Job, *, pause_seconds: float | None = None)
         return front_end.follow(job, on_change=show, pause_seconds=pause_seconds)
 
 
-def described(job: Job, *, link: Callable[[str], str] | None = None) -> str:
-    """The job for a person, a line for each fact; with its link only where ``link`` can make one of it."""
+def described(job: Job, *, absolute: Callable[[str], str] | None = None) -> str:
+    """The job as text, one line for each fact; with a link to its result if ``absolute`` makes links absolute."""
     facts = {name: job[name] for name in ("job_id", "video_id", "filename", "status", "created_at", "finished_at")}
-    if job["result"] and link:
-        facts["result"] = link(job["result"]["storage_url"])
+    if job["result"] and absolute:
+        facts["result"] = absolute(job["result"]["storage_url"])
     if job["error"]:
         facts["error"] = f"{job['error']['code']}: {job['error']['message']}"
     return "\n".join(f"{name:<12} {value}" for name, value in facts.items() if value is not None)

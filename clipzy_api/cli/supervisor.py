@@ -1,4 +1,4 @@
-"""Keeps child processes running, and ends them without leaving any behind."""
+"""Keeps child processes running, and stops them without leaving any process behind."""
 
 import contextlib
 import os
@@ -15,48 +15,49 @@ from typing import Any, Self
 from clipzy_storage.errors import ConfigurationError
 from clipzy_storage.process import with_parent_death_signal
 
-FIRST_DELAY_SECONDS = 0.2
-LONGEST_DELAY_SECONDS = 10.0
-STEADY_LIFE_SECONDS = 30.0  # a child that lived so long begins again with the first delay
+MIN_RESTART_DELAY_SECONDS = 0.2
+MAX_RESTART_DELAY_SECONDS = 10.0
+# A child that ran for so long is restarted after the minimum again.
+STABLE_AFTER_SECONDS = 30.0
 POLL_SECONDS = 0.2
 STOP_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 
 
 class Signals:
-    """Inside ``with``, signals that would stop the process are queued as values, and a child's end wakes ``wait``."""
+    """Inside ``with``, signals that ask this process to stop are queued, and the exit of a child wakes ``wait``."""
 
     def __enter__(self) -> Self:
         self._reader, self._writer = socket.socketpair()
         self._reader.setblocking(False)
         self._writer.setblocking(False)
-        self._old_wakeup = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
-        self._old_handlers = {number: signal.signal(number, _ignored) for number in self._caught()}
+        self._previous_wakeup = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
+        self._previous_handlers = {number: signal.signal(number, _wake) for number in self._caught()}
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number, handler in self._old_handlers.items():
+        for number, handler in self._previous_handlers.items():
             signal.signal(number, handler)
-        signal.set_wakeup_fd(self._old_wakeup)
+        signal.set_wakeup_fd(self._previous_wakeup)
         self._reader.close()
         self._writer.close()
 
     def wait(self, timeout_seconds: float | None) -> bool:
-        """Wait for a signal, at most so long; whether one of those that arrived asks the process to stop."""
+        """Wait for a signal, at most ``timeout_seconds``; whether one arrived that asks this process to stop."""
         if not select.select([self._reader], [], [], timeout_seconds)[0]:
             return False
         return not STOP_SIGNALS.isdisjoint(self._reader.recv(4096))
 
     def _caught(self) -> set[signal.Signals]:
-        # Under nohup a hang-up is ignored, and stays so.
+        # nohup has SIGHUP ignored, which stays so.
         ignored = {signal.SIGHUP} if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else set()
         return {*STOP_SIGNALS, signal.SIGCHLD} - ignored
 
 
 class Child:
-    """One process on a leash and in a session of its own, which may be started again after its end.
+    """A process with a parent-death signal and a session of its own, which can be started again after it exited.
 
-    ``output`` is a file that its standard output and error are appended to; without it they are inherited.
-    ``on_start`` is told the process id at every start.
+    ``output`` is a file that standard output and error are appended to; without it they are inherited. ``on_start`` is
+    called with the process id at every start.
     """
 
     def __init__(
@@ -78,11 +79,14 @@ class Child:
         self._process: subprocess.Popen[bytes] | None = None
         self._started_at = 0.0
 
-    def start(self) -> None:
-        """Start it. To be called from the main thread, since the leash is held by the thread that starts."""
+    def start(self) -> int:
+        """Start it and return its process id.
+
+        Call this from the main thread: the kernel sends the parent-death signal when the starting thread ends.
+        """
         with contextlib.ExitStack() as stack:
             output: Any = stack.enter_context(self._output.open("ab")) if self._output else None
-            self._process = subprocess.Popen(
+            self._process = process = subprocess.Popen(
                 with_parent_death_signal(*self._command),
                 env=self._env,
                 stdin=subprocess.DEVNULL,
@@ -93,87 +97,85 @@ class Child:
             )
         self._started_at = time.monotonic()
         if self._on_start:
-            self._on_start(self._process.pid)
+            self._on_start(process.pid)
+        return process.pid
 
     @property
     def pid(self) -> int | None:
         return self._process.pid if self._process else None
 
     @property
-    def lived_seconds(self) -> float:
+    def seconds_since_start(self) -> float:
         return time.monotonic() - self._started_at
 
     def is_running(self) -> bool:
         return self._process is not None and self.exit_status() is None
 
     def exit_status(self) -> int | None:
-        """How its last run ended, negative for a signal; ``None`` while it runs. Nothing of its group outlives it."""
-        if self._process is None or self._process.returncode is not None:
-            return self._process.returncode if self._process else None
-        status = self._process.poll()
-        if status is not None:
-            self._signal_group(signal.SIGKILL)
-        return status
+        """The exit status of the last run, negative for a signal; None while it runs.
+
+        No process of its group outlives it.
+        """
+        process = self._process
+        if process is None:
+            return None
+        if process.returncode is None and process.poll() is not None:
+            _kill_group(process)
+        return process.returncode
 
     def wait(self, timeout_seconds: float) -> bool:
-        """Wait for its end, at most so long; whether it has ended."""
+        """Wait for its exit, at most ``timeout_seconds``; whether it has exited."""
         if self._process is not None and self._process.returncode is None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(timeout_seconds)
-                self._signal_group(signal.SIGKILL)
+                _kill_group(self._process)
         return not self.is_running()
 
     def terminate(self) -> None:
-        """Ask it to end; what it started is its own business."""
-        if self.is_running() and self._process:
+        """Send SIGTERM to the process alone, which stops what it started itself."""
+        if self._process is not None and self.is_running():
             self._process.terminate()
 
     def kill(self) -> None:
-        """End it and its whole group at once."""
-        if self.is_running() and self._process:
-            self._signal_group(signal.SIGKILL)
+        """Kill it and its whole process group."""
+        if self._process is not None and self.is_running():
+            _kill_group(self._process)
             self._process.wait()
 
     def stop(self, *, grace_seconds: float) -> None:
-        """Ask it to end, and end it if it does not."""
+        """Terminate it, and kill it if it still runs after the grace period."""
         self.terminate()
         if not self.wait(grace_seconds):
             self.kill()
 
-    def _signal_group(self, number: signal.Signals) -> None:
-        # macOS answers "not permitted" for a group of zombies.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if self._process:
-                os.killpg(self._process.pid, number)
-
 
 class Supervisor:
-    """Starts again, with back-off, whatever ended without being asked to. ``report`` gets one line for each."""
+    """Restarts children that exit by themselves, with exponential back-off. ``report`` gets one line for each."""
 
     def __init__(self, signals: Signals, *, report: Callable[[str], None]) -> None:
         self._signals = signals
         self._report = report
         self._children: list[Child] = []
         self._delays_seconds: dict[Child, float] = {}
-        self._due: dict[Child, float] = {}
+        self._restart_at: dict[Child, float] = {}
 
     def watch(self, child: Child) -> None:
-        """Look after a child that has been started."""
+        """Supervise a child that has been started."""
         self._children.append(child)
 
     def run(self, *, until: Callable[[], bool] | None = None) -> int | None:
-        """Supervise until asked to stop (0), a child found the set-up wrong (78) or ``until`` holds (``None``)."""
+        """Supervise until a signal asks to stop (0), a child reports a wrong setting (78) or ``until`` holds (None)."""
         while True:
             if until is not None and until():
                 return None
             if self._signals.wait(self._pause_seconds(polling=until is not None)):
                 return 0
             for child in self._children:
-                if self._tend(child) == ConfigurationError.EXIT_STATUS:
+                if self._restart_if_exited(child) == ConfigurationError.EXIT_STATUS:
                     return ConfigurationError.EXIT_STATUS
 
     def stop(self, children: Sequence[Child], *, grace_seconds: float) -> None:
-        """Ask all of them to end and wait; kill what is left after the grace, or at the next signal to stop."""
+        """Terminate and wait for all; kill those left after the grace period, or at the next signal to stop."""
         for child in children:
             child.terminate()
         deadline = time.monotonic() + grace_seconds
@@ -184,38 +186,38 @@ class Supervisor:
                     child.kill()
 
     def drain(self, children: Sequence[Child]) -> None:
-        """Ask all of them to end and wait however long that takes, but no longer than until the next signal to stop."""
+        """Terminate and wait for all, without a time limit, until the next signal to stop."""
         for child in children:
             child.terminate()
         while any(child.is_running() for child in children):
             if self._signals.wait(None):
                 return
 
-    def _tend(self, child: Child) -> int | None:
-        """Start the child again when that is due, or plan it when it has ended; how it ended, if it just did."""
-        if child in self._due:
-            if time.monotonic() >= self._due[child]:
-                del self._due[child]
+    def _restart_if_exited(self, child: Child) -> int | None:
+        """Restart the child when that is due, or schedule it if it has exited; the exit status if it just did."""
+        if child in self._restart_at:
+            if time.monotonic() >= self._restart_at[child]:
+                del self._restart_at[child]
                 child.start()
             return None
         status = child.exit_status()
         if status is not None and status != ConfigurationError.EXIT_STATUS:
-            delay_seconds = next_delay(self._delays_seconds.get(child), lived_seconds=child.lived_seconds)
+            delay_seconds = next_delay(self._delays_seconds.get(child), ran_seconds=child.seconds_since_start)
             self._delays_seconds[child] = delay_seconds
-            self._due[child] = time.monotonic() + delay_seconds
+            self._restart_at[child] = time.monotonic() + delay_seconds
             self._report(f"{child.name} ended with {described(status)}; starting it again in {delay_seconds:g} s")
         return status
 
     def _pause_seconds(self, *, polling: bool) -> float | None:
-        pauses = [max(0.0, due - time.monotonic()) for due in self._due.values()]
+        pauses = [max(0.0, due - time.monotonic()) for due in self._restart_at.values()]
         return min([*pauses, POLL_SECONDS] if polling else pauses, default=None)
 
 
-def next_delay(previous_seconds: float | None, *, lived_seconds: float) -> float:
-    """Seconds to wait before the next start: doubled each time, until a child has lived long enough to be trusted."""
-    if previous_seconds is None or lived_seconds >= STEADY_LIFE_SECONDS:
-        return FIRST_DELAY_SECONDS
-    return min(previous_seconds * 2, LONGEST_DELAY_SECONDS)
+def next_delay(previous_seconds: float | None, *, ran_seconds: float) -> float:
+    """Seconds to wait before the next start: doubled each time, until the child runs stably."""
+    if previous_seconds is None or ran_seconds >= STABLE_AFTER_SECONDS:
+        return MIN_RESTART_DELAY_SECONDS
+    return min(previous_seconds * 2, MAX_RESTART_DELAY_SECONDS)
 
 
 def described(status: int) -> str:
@@ -223,5 +225,11 @@ def described(status: int) -> str:
     return f"status {status}" if status >= 0 else signal.Signals(-status).name
 
 
-def _ignored(_number: int, _frame: FrameType | None) -> None:
-    """Handles nothing: that there is a handler makes the signal reach the wakeup socket."""
+def _kill_group(process: "subprocess.Popen[bytes]") -> None:
+    # macOS reports "not permitted" for a group of zombies.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _wake(_number: int, _frame: FrameType | None) -> None:
+    """Does nothing: with a handler in place, Python writes the signal to the wakeup socket."""

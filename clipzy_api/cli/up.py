@@ -1,15 +1,15 @@
-"""`clipzy up`: the whole service on one machine, as one command."""
+"""`clipzy up`: the whole service on one machine."""
 
 import contextlib
 import errno
 import http.client
-import json
 import os
 import socket
 import sys
 from functools import partial
 
 import click
+from pydantic import BaseModel, ValidationError
 
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
 from clipzy_api.cli.supervisor import Child, Signals, Supervisor
@@ -17,13 +17,20 @@ from clipzy_storage.config.environment import settings_from_env
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import ConfigurationError
 
-STOP_SECONDS = 40.0
+READY_TIMEOUT_SECONDS = 5.0
+STOP_TIMEOUT_SECONDS = 40.0
+
+
+class _Readiness(BaseModel):
+    """What ``up`` reads of ``/readyz``."""
+
+    live_workers: int | None = None
 
 
 def up(host: str, port: int, *, workers: int | None) -> int:
-    """Run front end, workers and, where ``REDIS_URL`` is unset, a Redis, until asked to stop.
+    """Run front end, workers and, if ``REDIS_URL`` is unset, a Redis, until a signal asks to stop.
 
-    Returns the exit status: 0, or 78 where a child found the set-up wrong. Nothing is left running.
+    Returns the exit status: 0, or 78 if a child reported a wrong setting. No process is left running.
 
     Raises:
         ConfigurationError: a setting is wrong; nothing was started.
@@ -58,19 +65,19 @@ def _serve(
             click.echo(f"Clipzy is ready at {url_of(host, port)}")
             status = supervisor.run()
         if drains and not status:
-            supervisor.stop([web], grace_seconds=STOP_SECONDS)
-            supervisor.drain(workers)  # those that still run are asked again below, which hurries them
+            supervisor.stop([web], grace_seconds=STOP_TIMEOUT_SECONDS)
+            supervisor.drain(workers)  # if a signal ended the drain, the second SIGTERM below hurries them
         return status or 0
     finally:
-        supervisor.stop([web], grace_seconds=STOP_SECONDS)
-        supervisor.stop(workers, grace_seconds=STOP_SECONDS)
+        supervisor.stop([web], grace_seconds=STOP_TIMEOUT_SECONDS)
+        supervisor.stop(workers, grace_seconds=STOP_TIMEOUT_SECONDS)
 
 
 def child_environment(settings: Settings, *, worker_count: int) -> dict[str, str]:
-    """The environment of front end and workers. Several workers of one `clipzy up` share its disk, so it says so.
+    """The environment of front end and workers; with LOCAL_STORAGE_SHARED for several workers, which share a disk.
 
     Raises:
-        ConfigurationError: what follows from this contradicts another setting, or the storage cannot be made.
+        ConfigurationError: that contradicts another setting, or the storage directory cannot be created.
     """
     env = {**os.environ, "WORKER_COUNT": str(worker_count)}
     if worker_count > 1 and settings.storage_type == "local" and not settings.local_storage_shared:
@@ -78,7 +85,7 @@ def child_environment(settings: Settings, *, worker_count: int) -> dict[str, str
             settings.local_storage_path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigurationError(
-                [f"LOCAL_STORAGE_PATH={settings.local_storage_path} cannot be made: {error.strerror}."]
+                [f"LOCAL_STORAGE_PATH={settings.local_storage_path} cannot be created: {error.strerror}."]
             ) from error
         env["LOCAL_STORAGE_SHARED"] = "true"
         settings_from_env(env)
@@ -86,7 +93,7 @@ def child_environment(settings: Settings, *, worker_count: int) -> dict[str, str
 
 
 def claim_port(host: str, port: int) -> int:
-    """The port, known to be free a moment ago; a free one for 0. Raises ``click.ClickException``."""
+    """The port, which was free a moment ago; a free one for 0. Raises ``click.ClickException``."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         with socket.create_server((host, port), family=family) as listener:
@@ -102,20 +109,20 @@ def url_of(host: str, port: int) -> str:
 
 
 def _is_ready(host: str, port: int, *, worker_count: int) -> bool:
-    connection = http.client.HTTPConnection(_reachable(host), port, timeout=5)
+    connection = http.client.HTTPConnection(_reachable(host), port, timeout=READY_TIMEOUT_SECONDS)
     try:
         connection.request("GET", "/readyz")
         answer = connection.getresponse()
-        body = json.loads(answer.read())
-    except (OSError, http.client.HTTPException, ValueError):
+        readiness = _Readiness.model_validate_json(answer.read())
+    except (OSError, http.client.HTTPException, ValidationError):
         return False
     finally:
         connection.close()
-    return answer.status == 200 and (body.get("live_workers") or 0) >= worker_count
+    return answer.status == 200 and (readiness.live_workers or 0) >= worker_count
 
 
 def _reachable(host: str) -> str:
-    """Where this machine itself finds a server that listens on ``host``."""
+    """The address at which this machine reaches a server that listens on ``host``."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
 
 

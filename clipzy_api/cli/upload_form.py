@@ -1,4 +1,4 @@
-"""A multipart form with one file in it, read while it is sent, and a job's `config` before it."""
+"""The multipart form of an upload: one file, streamed from disk, after the job's ``config``."""
 
 import os
 import secrets
@@ -7,18 +7,18 @@ from pathlib import Path
 
 import click
 
-CHUNK_BYTES = 1 << 18
+BLOCK_BYTES = 256 << 10
 
 
 class FileForm:
-    """The body of a request: its length is known beforehand, its content never in memory.
+    """A request body of known length that is never in memory as a whole.
 
-    It may be sent again, from its beginning; ``key`` is the same then, and tells that it is the same.
-    ``on_sent``, if set, is told of every piece of the file how many bytes it had, and when it is sent again, by a
-    number below zero, that what was sent before does not count.
+    Every iteration starts at the beginning, so that it can be sent again; ``key`` stays the same, for an
+    Idempotency-Key. ``on_sent``, if set, is called with the size of every block of the file that was sent, and with a
+    negative number when the form is sent again and the bytes sent before no longer count.
 
     Raises:
-        click.ClickException: at once where there is no file to send; while it is read where it became shorter.
+        click.ClickException: there is no file to send, or it became shorter while it was sent.
     """
 
     on_sent: Callable[[int], None] | None = None
@@ -30,9 +30,9 @@ class FileForm:
         self._sent_bytes = 0
         boundary = secrets.token_hex(16)
         self.content_type = f"multipart/form-data; boundary={boundary}"
-        options = _part(boundary, 'name="config"') + f"{config}\r\n" if config else ""
-        file = _part(boundary, f'name="file"; filename="{_quoted(path.name)}"', "application/octet-stream")
-        self._head = (options + file).encode("utf-8", "replace")
+        config_part = _part(boundary, 'name="config"') + f"{config}\r\n" if config else ""
+        file_part = _part(boundary, f'name="file"; filename="{_quoted(path.name)}"', "application/octet-stream")
+        self._head = (config_part + file_part).encode("utf-8", "replace")
         self._tail = f"\r\n--{boundary}--\r\n".encode()
 
     def __len__(self) -> int:
@@ -44,12 +44,12 @@ class FileForm:
         remaining_bytes = self.size_bytes
         with self._path.open("rb") as file:
             while remaining_bytes:
-                data = file.read(min(CHUNK_BYTES, remaining_bytes))
-                if not data:
+                block = file.read(min(BLOCK_BYTES, remaining_bytes))
+                if not block:
                     raise click.ClickException(f"{self._path} became shorter while it was sent.")
-                remaining_bytes -= len(data)
-                yield data
-                self._report(len(data))
+                remaining_bytes -= len(block)
+                yield block
+                self._report(len(block))
         yield self._tail
 
     def _report(self, sent_bytes: int) -> None:
@@ -59,12 +59,12 @@ class FileForm:
 
 
 def _size_of(path: Path) -> int:
-    """Bytes of a file that can be sent. Raises ``click.ClickException`` where it cannot."""
+    """The size of a file that can be sent. Raises ``click.ClickException`` if it cannot."""
     try:
         with path.open("rb") as file:
             size_bytes = os.fstat(file.fileno()).st_size
     except IsADirectoryError as error:
-        raise click.ClickException(f"{path} is a folder, not a video file.") from error
+        raise click.ClickException(f"{path} is a directory, not a video file.") from error
     except OSError as error:
         raise click.ClickException(f"{path} cannot be read: {error.strerror}.") from error
     if not size_bytes:
@@ -72,12 +72,12 @@ def _size_of(path: Path) -> int:
     return size_bytes
 
 
-def _part(boundary: str, about: str, content_type: str = "") -> str:
-    """How a part begins, up to its content."""
-    of_type = f"Content-Type: {content_type}\r\n" if content_type else ""
-    return f"--{boundary}\r\nContent-Disposition: form-data; {about}\r\n{of_type}\r\n"
+def _part(boundary: str, parameters: str, content_type: str = "") -> str:
+    """The head of a part."""
+    type_header = f"Content-Type: {content_type}\r\n" if content_type else ""
+    return f"--{boundary}\r\nContent-Disposition: form-data; {parameters}\r\n{type_header}\r\n"
 
 
 def _quoted(name: str) -> str:
-    """A file name as browsers write it into a form."""
+    """A file name as browsers escape it in a form."""
     return name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")

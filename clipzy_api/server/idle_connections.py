@@ -1,8 +1,8 @@
-"""Ends connections on which nothing moves: the server lets a body take for ever, and a thread and a place with it.
+"""Closes idle connections. granian has no body timeout: a stalled upload would hold its thread and slot forever.
 
-The server shows nobody the connection of a request. So a thread goes by what the kernel counts for each of them: one
-on which for some time nothing was sent and hardly anything came is ended. That is a slow upload, a client that has
-vanished, or one that keeps an answered connection open and will connect again. Linux only.
+The server does not expose the connection of a request. So a thread compares what the kernel counts for each connection,
+and closes one on which for some time nothing was sent and hardly anything was received: a slow upload, a client that
+has vanished, or one that keeps an answered connection open, which will connect again. Linux only.
 """
 
 import logging
@@ -17,18 +17,19 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Self
 
-QUIET_SECONDS = 20.0
-LEAST_BYTES = 128 << 10  # in QUIET_SECONDS: about 50 kbit/s
-LOOK_EVERY_SECONDS = 2.0
+IDLE_TIMEOUT_SECONDS = 20.0
+MIN_RECEIVED_BYTES_PER_TIMEOUT = 128 << 10
+CHECK_EVERY_SECONDS = 2.0
 
 _DESCRIPTORS = Path("/proc/self/fd")
-_COUNTS = struct.Struct("=24xI92xQQ8xI")  # of the kernel's `struct tcp_info`
+_TCP_INFO = struct.Struct("=24xI92xQQ8xI")
+"""Of the kernel's ``struct tcp_info``: unacked segments, bytes acked, bytes received, bytes not yet sent."""
 
 log = logging.getLogger(__name__)
 
 
-class Counts(NamedTuple):
-    """What the kernel counts for one connection; the peer tells it from another under the same descriptor."""
+class TcpCounters(NamedTuple):
+    """What the kernel counts for one connection. ``peer`` distinguishes connections that reuse a descriptor."""
 
     peer: object
     sent_bytes: int
@@ -37,81 +38,87 @@ class Counts(NamedTuple):
 
     @classmethod
     def of(cls, connection: socket.socket) -> Self:
-        """Raises ``OSError`` where it is no connection."""
-        information = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _COUNTS.size)
-        unacknowledged, sent_bytes, received_bytes, unsent_bytes = _COUNTS.unpack(information)
+        """Raises ``OSError`` if the socket is not connected."""
+        info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
+        unacknowledged, sent_bytes, received_bytes, unsent_bytes = _TCP_INFO.unpack(info)
         return cls(connection.getpeername(), sent_bytes, received_bytes, bool(unacknowledged or unsent_bytes))
 
-    def has_moved_since(self, before: Self) -> bool:
+    def is_active_since(self, before: Self) -> bool:
         return (
             self.peer != before.peer
             or self.is_sending
             or self.sent_bytes != before.sent_bytes
-            or self.received_bytes - before.received_bytes >= LEAST_BYTES
+            or self.received_bytes - before.received_bytes >= MIN_RECEIVED_BYTES_PER_TIMEOUT
         )
 
 
-class _Seen(NamedTuple):
-    """A connection as it was when it last moved, and as it was last seen."""
+class _Activity(NamedTuple):
+    """The counters of a connection when it was last active, and at the latest check."""
 
-    moved: Counts
-    moved_at: float
-    latest: Counts
-    is_answered: bool  # the last that happened on it was an answer of ours
+    active: TcpCounters
+    active_at: float
+    latest: TcpCounters
+    is_answered: bool
+    """The latest bytes on the connection were sent by the server."""
 
-    def then(self, counts: Counts, now: float) -> "_Seen":
+    def updated(self, counters: TcpCounters, now: float) -> "_Activity":
         is_answered = self.is_answered
-        if counts.sent_bytes != self.latest.sent_bytes or counts.received_bytes != self.latest.received_bytes:
-            is_answered = counts.sent_bytes != self.latest.sent_bytes
-        if counts.has_moved_since(self.moved):
-            return _Seen(counts, now, counts, is_answered)
-        return _Seen(self.moved, self.moved_at, counts, is_answered)
+        if counters.sent_bytes != self.latest.sent_bytes or counters.received_bytes != self.latest.received_bytes:
+            is_answered = counters.sent_bytes != self.latest.sent_bytes
+        if counters.is_active_since(self.active):
+            return _Activity(counters, now, counters, is_answered)
+        return _Activity(self.active, self.active_at, counters, is_answered)
 
 
 class IdleConnectionReaper:
-    """Looks at the connections to the ports that this process listens on."""
+    """Closes idle connections to the ports that this process listens on.
 
-    def __init__(self, *, is_late: Callable[[], bool], quiet_seconds: float = QUIET_SECONDS) -> None:
-        """``is_late``: whether we ourselves have kept a client waiting for long; then nobody is to blame for it."""
-        self._is_late = is_late
-        self._quiet_seconds = quiet_seconds
+    ``is_overdue`` reports whether this server has kept a client waiting for long; connections may be idle because of
+    that, so none is closed meanwhile.
+    """
+
+    def __init__(self, *, is_overdue: Callable[[], bool], idle_timeout_seconds: float = IDLE_TIMEOUT_SECONDS) -> None:
+        self._is_overdue = is_overdue
+        self._idle_timeout_seconds = idle_timeout_seconds
         self._ports: set[int] = set()
-        self._seen: dict[int, _Seen] = {}
+        self._activities: dict[int, _Activity] = {}
 
     def start(self) -> None:
-        """Go on looking for as long as the process lives."""
+        """Check in a thread for as long as the process lives."""
         if hasattr(socket, "TCP_INFO") and _DESCRIPTORS.is_dir():
-            threading.Thread(target=self._watch, name="connection-watch", daemon=True).start()
+            threading.Thread(target=self._run, name="idle-connections", daemon=True).start()
 
-    def look(self) -> int:
-        """End what has been quiet for too long by now; returns how many there were."""
+    def run_once(self) -> int:
+        """Close the connections that have been idle for too long; returns their number."""
         self._ports = self._ports or _listening_ports()
-        before, self._seen = self._seen, {}
-        may_end, ended = not self._is_late(), 0
+        before, self._activities = self._activities, {}
+        may_close, closed = not self._is_overdue(), 0
         for descriptor, connection in _tcp_sockets():
             with suppress(OSError):  # closed meanwhile
                 if _is_listening(connection) or connection.getsockname()[1] not in self._ports:
                     continue
-                counts, now = Counts.of(connection), time.monotonic()
-                seen = before.get(descriptor, _Seen(counts, now, counts, is_answered=False)).then(counts, now)
-                if may_end and now - seen.moved_at >= self._quiet_seconds:
-                    # A sender is still answered. Who waits to send again must not be: what it sends now may be lost.
-                    connection.shutdown(socket.SHUT_RDWR if seen.is_answered else socket.SHUT_RD)
-                    ended += 1
+                counters, now = TcpCounters.of(connection), time.monotonic()
+                known = before.get(descriptor, _Activity(counters, now, counters, is_answered=False))
+                activity = known.updated(counters, now)
+                if may_close and now - activity.active_at >= self._idle_timeout_seconds:
+                    # A client that was sending still gets its answer. One that may send its next request must find the
+                    # connection closed both ways, or that request could be lost.
+                    connection.shutdown(socket.SHUT_RDWR if activity.is_answered else socket.SHUT_RD)
+                    closed += 1
                 else:
-                    self._seen[descriptor] = seen
-        return ended
+                    self._activities[descriptor] = activity
+        return closed
 
-    def _watch(self) -> None:
+    def _run(self) -> None:
         while True:
-            time.sleep(LOOK_EVERY_SECONDS)
+            time.sleep(CHECK_EVERY_SECONDS)
             try:
-                ended = self.look()
-            except OSError as error:  # no descriptor is left to look with: at the next look
-                log.warning("web.not_watching: %s", error.strerror)
+                closed = self.run_once()
+            except OSError as error:  # no free descriptor to check with; the next check may find one
+                log.warning("web.idle_check_failed: %s", error.strerror)
                 continue
-            if ended:
-                log.info("web.quiet: ended %d connections on which nothing moved", ended)
+            if closed:
+                log.info("web.idle_closed: closed %d idle connections", closed)
 
 
 def _listening_ports() -> set[int]:
@@ -119,7 +126,7 @@ def _listening_ports() -> set[int]:
 
 
 def _tcp_sockets() -> Iterator[tuple[int, socket.socket]]:
-    """Those of this process one after the other, each by a second descriptor that is closed before the next."""
+    """The TCP sockets of this process in turn, each under a duplicate descriptor that is closed before the next."""
     for path in _DESCRIPTORS.iterdir():
         with suppress(OSError):  # closed meanwhile
             descriptor = int(path.name)

@@ -1,4 +1,7 @@
-"""`clipzy web`: checks settings, storage and guard, then serves the application until it is told to stop."""
+"""`clipzy web`: checks settings, storage and guard, then serves the application until it is stopped.
+
+The main process holds the membership in the deployment; granian's serving process answers requests under it.
+"""
 
 import logging
 import os
@@ -16,9 +19,12 @@ from clipzy_storage.guard import startup
 from clipzy_storage.guard.startup import Registration
 from clipzy_storage.redis_client import RedisDatabase
 
-STOP_SECONDS = 3  # a client that is silent in the middle of its upload cannot hold up the end for longer
-MEMBER_ID = "CLIPZY_MEMBER_ID"  # hands the membership from the main process, which keeps it, to the serving one
-PARENT_PID = "CLIPZY_PARENT_PID"  # whom the serving process must not outlive, also where it is gone by then
+# A client that is silent in the middle of its upload cannot delay the stop for longer.
+STOP_TIMEOUT_SECONDS = 3
+
+# The main process hands these to the serving process in the environment.
+MEMBER_ID_VARIABLE = "CLIPZY_MEMBER_ID"
+PARENT_PID_VARIABLE = "CLIPZY_PARENT_PID"
 
 log = logging.getLogger(__name__)
 
@@ -26,8 +32,8 @@ log = logging.getLogger(__name__)
 def serve(host: str, port: int, settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT; returns the exit status.
 
-    Starts although Redis is away, and is not ready until it is back. Raises ``ConfigurationError``, also later, when
-    the guard refuses.
+    Starts even if Redis is unavailable, and is not ready until Redis answers. Raises ``ConfigurationError`` if a
+    setting is wrong, or when the guard refuses this front end, which may also happen while it serves.
     """
     logs.configure(settings)
     refusals: list[str] = []
@@ -39,25 +45,25 @@ def serve(host: str, port: int, settings: Settings) -> int:
     registration = startup.join_deployment(
         settings, RedisDatabase(settings.redis_url), role="web", on_refused=stop_refused, wait=False
     )
-    os.environ[MEMBER_ID] = registration.member_id
-    os.environ[PARENT_PID] = str(os.getpid())
+    os.environ[MEMBER_ID_VARIABLE] = registration.member_id
+    os.environ[PARENT_PID_VARIABLE] = str(os.getpid())
     server = Granian(
         "clipzy_api.server.wsgi:application",
         address=host,
         port=port,
         interface=Interfaces.WSGI,
         factory=True,
-        workers=1,  # so that memory stays small
+        workers=1,  # saves memory
         blocking_threads=THREADS,
         respawn_failed_workers=True,
-        workers_kill_timeout=STOP_SECONDS,
+        workers_kill_timeout=STOP_TIMEOUT_SECONDS,
         websockets=False,
-        log_level=LogLevels.error,  # it warns of the number of threads at every start
+        log_level=LogLevels.error,  # on a lower level it warns about the number of threads at every start
     )
     try:
         server.serve()
     finally:
-        if registration.heartbeats.stop():  # otherwise the storage hangs, and this would hang with it
+        if registration.heartbeats.stop():  # otherwise the storage hangs, and so would the sweep
             _discard_unfinished(registration)
         if refusals:
             raise ConfigurationError(refusals)
@@ -65,8 +71,8 @@ def serve(host: str, port: int, settings: Settings) -> int:
 
 
 def _discard_unfinished(registration: Registration) -> None:
-    """Remove what the serving process was just receiving when it was stopped."""
+    """Delete the unfinished uploads of the serving process."""
     try:
         registration.storage.sweep_incomplete(0, of_writer=registration.member_id)
     except StorageError as error:
-        log.warning("web.uploads_left: %s", error)
+        log.warning("web.uploads_left_behind: %s", error)

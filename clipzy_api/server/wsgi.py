@@ -1,4 +1,4 @@
-"""What the WSGI server loads: a factory, so that importing this does nothing."""
+"""The application factory that granian calls in the serving process. Importing this module does nothing."""
 
 import ctypes
 import os
@@ -9,7 +9,7 @@ from clipzy_api.app import create_app
 from clipzy_api.membership import Membership
 from clipzy_api.server.idle_connections import IdleConnectionReaper
 from clipzy_api.server.lingering_close import LingeringClose
-from clipzy_api.server.run import MEMBER_ID, PARENT_PID
+from clipzy_api.server.run import MEMBER_ID_VARIABLE, PARENT_PID_VARIABLE
 from clipzy_api.task_queue import ANSWER_SECONDS, TaskQueue
 from clipzy_storage.backends import open_storage
 from clipzy_storage.config import logs
@@ -19,23 +19,25 @@ from clipzy_storage.guard.members import new_member
 from clipzy_storage.process import die_with_parent
 from clipzy_storage.redis_client import RedisDatabase
 
-MMAP_THRESHOLD_BYTES = 1 << 20  # more than a block of a body, which is freed and allocated all the time
+# Larger than a block of a request body, which is freed and allocated all the time.
+MMAP_THRESHOLD_BYTES = 1 << 20
 MALLOC_ARENAS = 2
 
-_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # of glibc's malloc.h
+# Parameters of mallopt in glibc's malloc.h.
+_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
 
 
 def application() -> LingeringClose:
-    """The front end of this environment, as the member that ``serve`` has made it.
+    """The front end that the environment configures, under the membership that ``serve`` holds.
 
-    Raises ``ConfigurationError`` where a setting is wrong.
+    Raises ``ConfigurationError`` if a setting is wrong.
     """
-    # For certain: granian hangs for ever where one SIGTERM comes on the heels of another.
-    die_with_parent(int(os.environ[PARENT_PID]), with_signal=signal.SIGKILL)
+    # SIGKILL, since granian hangs forever if a second SIGTERM arrives shortly after the first.
+    die_with_parent(int(os.environ[PARENT_PID_VARIABLE]), with_signal=signal.SIGKILL)
     _limit_malloc_arenas()
     settings = settings_from_env()
     logs.configure(settings)
-    member_id = os.environ[MEMBER_ID]
+    member_id = os.environ[MEMBER_ID_VARIABLE]
     storage = open_storage(settings, writer=member_id)
     redis = RedisDatabase(settings.redis_url, answer_seconds=ANSWER_SECONDS)
 
@@ -53,15 +55,15 @@ def application() -> LingeringClose:
         queue=TaskQueue(settings),
         membership=membership,
     )
-    closing = LingeringClose(app)
-    IdleConnectionReaper(is_late=closing.is_late).start()
-    return closing
+    lingering_close = LingeringClose(app)
+    IdleConnectionReaper(is_overdue=lingering_close.is_overdue).start()
+    return lingering_close
 
 
 def _limit_malloc_arenas() -> None:
-    """Return freed large blocks to the system at once, and have threads share arenas.
+    """Have malloc return freed large blocks to the system immediately, and all threads share a few arenas.
 
-    Otherwise glibc keeps freed memory, in an arena for every few threads. Other C libraries are left as they are.
+    By default glibc keeps freed memory, in up to eight arenas per core. Does nothing with other C libraries.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:

@@ -1,4 +1,4 @@
-"""The watch over quiet connections, on real ones of this process."""
+"""The reaper of idle connections, on real connections of this process."""
 
 import select
 import socket
@@ -8,32 +8,34 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from clipzy_api.server.idle_connections import LEAST_BYTES, IdleConnectionReaper
+from clipzy_api.server.idle_connections import MIN_RECEIVED_BYTES_PER_TIMEOUT, IdleConnectionReaper
 from tests.support.wire import eventually
 
-QUIET_SECONDS = 0.2
+IDLE_TIMEOUT_SECONDS = 0.2
 
 
 @dataclass
 class Server:
-    """Accepts connections, and answers nothing by itself."""
+    """Accepts connections and answers nothing by itself."""
 
     listener: socket.socket
     stack: ExitStack = field(default_factory=ExitStack)
-    is_late: bool = False
+    is_overdue: bool = False
 
     def __post_init__(self) -> None:
-        self.watch = IdleConnectionReaper(is_late=lambda: self.is_late, quiet_seconds=QUIET_SECONDS)
+        self._reaper = IdleConnectionReaper(
+            is_overdue=lambda: self.is_overdue, idle_timeout_seconds=IDLE_TIMEOUT_SECONDS
+        )
 
     def connect(self) -> tuple[socket.socket, socket.socket]:
-        """The client's end and ours."""
+        """The client's end of a new connection, and the server's."""
         client = self.stack.enter_context(socket.create_connection(self.listener.getsockname()))
-        ours = self.stack.enter_context(self.listener.accept()[0])
-        ours.setblocking(False)
-        return client, ours
+        accepted = self.stack.enter_context(self.listener.accept()[0])
+        accepted.setblocking(False)
+        return client, accepted
 
-    def looks(self) -> int:
-        return self.watch.look()
+    def reap(self) -> int:
+        return self._reaper.run_once()
 
 
 @pytest.fixture
@@ -44,85 +46,85 @@ def server() -> Iterator[Server]:
             yield server
 
 
-def has_ended(ours: socket.socket) -> bool:
-    """Whether a reader is told that nothing more comes, after what has come."""
+def is_closed(accepted: socket.socket) -> bool:
+    """Whether a reader finds the end of the stream after what was received."""
     try:
-        while ours.recv(1 << 20):
+        while accepted.recv(1 << 20):
             pass
     except BlockingIOError:
         return False
     return True
 
 
-def outlives_a_quiet_one(server: Server, move: Callable[[socket.socket, socket.socket], object]) -> bool:
-    """Whether a connection is left alone on whose ends ``move`` acts before every look."""
-    _, quiet = server.connect()
-    client, ours = server.connect()
+def outlives_an_idle_one(server: Server, act: Callable[[socket.socket, socket.socket], object]) -> bool:
+    """Whether a connection on whose ends ``act`` acts before every check stays open while an idle one is closed."""
+    _, idle = server.connect()
+    client, accepted = server.connect()
 
-    def look() -> bool:
-        move(client, ours)
-        server.looks()
-        return has_ended(quiet)
+    def reap() -> bool:
+        act(client, accepted)
+        server.reap()
+        return is_closed(idle)
 
-    assert eventually(look), "a quiet connection was not ended"
-    return not has_ended(ours)
+    assert eventually(reap), "an idle connection was not closed"
+    return not is_closed(accepted)
 
 
-def test_a_connection_on_which_nothing_comes_is_ended(server: Server) -> None:
-    client, ours = server.connect()
-    assert server.looks() == 0
-    assert eventually(lambda: server.looks() == 1)
-    assert has_ended(ours)
-    # And not its other end, which is a connection of this process to a port: there it is a client itself
+def test_a_connection_on_which_nothing_is_received_is_closed(server: Server) -> None:
+    client, accepted = server.connect()
+    assert server.reap() == 0
+    assert eventually(lambda: server.reap() == 1)
+    assert is_closed(accepted)
+    # And not its other end, on which this process is the client
     client.setblocking(False)
-    assert not has_ended(client)
+    assert not is_closed(client)
 
 
-def test_a_connection_on_which_too_little_comes_is_ended_and_can_be_answered(server: Server) -> None:
+def test_a_connection_on_which_too_little_is_received_is_closed_and_can_be_answered(server: Server) -> None:
     # Given a client that sends a byte now and then
-    client, ours = server.connect()
-    assert eventually(lambda: client.send(b"x") and server.looks())
-    # Then its sending is ended, and it hears why
-    assert has_ended(ours)
-    ours.send(b"400")
+    client, accepted = server.connect()
+    assert eventually(lambda: client.send(b"x") and server.reap())
+    # Then nothing more is received from it, and it can still read an answer
+    assert is_closed(accepted)
+    accepted.send(b"400")
     assert client.recv(10) == b"400"
 
 
-def test_a_connection_on_which_enough_comes_is_left_alone(server: Server) -> None:
-    def send(client: socket.socket, ours: socket.socket) -> None:
-        client.sendall(bytes(LEAST_BYTES))
-        left = LEAST_BYTES
-        while left and select.select([ours], [], [], 30)[0]:
-            left -= len(ours.recv(left))
+def test_a_connection_on_which_enough_is_received_stays_open(server: Server) -> None:
+    def send(client: socket.socket, accepted: socket.socket) -> None:
+        client.sendall(bytes(MIN_RECEIVED_BYTES_PER_TIMEOUT))
+        left = MIN_RECEIVED_BYTES_PER_TIMEOUT
+        while left and select.select([accepted], [], [], 30)[0]:
+            left -= len(accepted.recv(left))
 
-    assert outlives_a_quiet_one(server, send)
+    assert outlives_an_idle_one(server, send)
 
 
-def test_a_connection_on_which_something_is_sent_is_left_alone(server: Server) -> None:
-    def answer(client: socket.socket, ours: socket.socket) -> None:
-        ours.send(b"x")
+def test_a_connection_on_which_something_is_sent_stays_open(server: Server) -> None:
+    def answer(client: socket.socket, accepted: socket.socket) -> None:
+        accepted.send(b"x")
         assert client.recv(1) == b"x"
 
-    assert outlives_a_quiet_one(server, answer)
+    assert outlives_an_idle_one(server, answer)
 
 
-def test_a_reader_that_pauses_is_left_alone(server: Server) -> None:
-    def send_all_it_takes(_: socket.socket, ours: socket.socket) -> None:
+def test_a_reader_that_pauses_stays_connected(server: Server) -> None:
+    def send_until_full(_: socket.socket, accepted: socket.socket) -> None:
         with suppress(BlockingIOError):
-            while ours.send(bytes(1 << 20)):
+            while accepted.send(bytes(1 << 20)):
                 pass
 
-    assert outlives_a_quiet_one(server, send_all_it_takes)
+    assert outlives_an_idle_one(server, send_until_full)
 
 
-def test_nobody_is_blamed_for_our_own_slowness(server: Server) -> None:
-    # Given a client that has been waiting for us, and one that comes later
-    _, ours = server.connect()
-    server.looks()
-    server.is_late = True
-    later = Server(server.listener, server.stack)
-    later.looks()
-    # When it is ended by a watch that does not know, then it was not by the one that does
-    assert eventually(lambda: server.looks() or later.looks())
-    assert server.looks() == 0
-    assert has_ended(ours)
+def test_no_connection_is_closed_while_the_server_is_overdue(server: Server) -> None:
+    # Given a server that keeps a client waiting, and a second reaper that does not know of it
+    _, accepted = server.connect()
+    server.reap()
+    server.is_overdue = True
+    unaware = Server(server.listener, server.stack)
+    unaware.reap()
+    # When the connection is closed, then it was the second that closed it
+    assert eventually(lambda: server.reap() or unaware.reap())
+    assert server.reap() == 0
+    assert is_closed(accepted)

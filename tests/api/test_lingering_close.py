@@ -1,4 +1,4 @@
-"""Answers given before the body was read: clients get to read them, and nothing was written for them."""
+"""Answers given before the request body was read: clients can read them, and nothing was stored."""
 
 import http.client
 import shutil
@@ -19,13 +19,14 @@ from tests.support.servers import FrontEnd
 from tests.support.wire import answer_on, connect, eventually, exchange, head
 
 VIDEOS, JOBS = "/api/v1/videos", "/api/v1/jobs"
-CAP_BYTES = 1 << 20  # of `small_front_end`
+CAP_BYTES = 1 << 20
+"""The largest file that ``small_front_end`` accepts."""
 MULTIPART = {"Content-Type": CONTENT_TYPE}
 
 
 @pytest.fixture(scope="module", params=[3, 200], ids="{} MiB over".format)
 def large_file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A file over the cap by so many MiB, a hole for the most part."""
+    """A sparse file that exceeds the limit by ``param`` MiB."""
     path = tmp_path_factory.mktemp("large") / "large.mp4"
     with path.open("wb") as stream:
         stream.write(mp4_bytes(100))
@@ -34,12 +35,12 @@ def large_file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     path.unlink()
 
 
-def test_too_large_by_declaration_is_refused_before_a_byte_comes(small_front_end: FrontEnd) -> None:
-    # Given a client that declares one byte more than file and framing may have together, and sends nothing
+def test_a_declared_length_over_the_limit_is_refused_before_the_body(small_front_end: FrontEnd) -> None:
+    # Given a client that declares one byte more than file and framing may have, and sends no body
     with connect(small_front_end.port) as connection:
         connection.sendall(head(VIDEOS, length=CAP_BYTES + FRAMING_LIMIT_BYTES + 1))
 
-        # When it listens, then it hears the refusal at once
+        # When it reads, then it receives the refusal immediately
         received = connection.recv(1 << 16)
         assert received.startswith(b"HTTP/1.1 413 ")
         assert b"\r\nconnection: close\r\n" in received.lower()
@@ -48,17 +49,17 @@ def test_too_large_by_declaration_is_refused_before_a_byte_comes(small_front_end
         assert small_front_end.unfinished() == []
 
 
-def test_silent_clients_hold_up_nobody(small_front_end: FrontEnd) -> None:
-    # Given more refused clients than are drained at once, who have begun to send and then wait
+def test_silent_clients_do_not_block_other_clients(small_front_end: FrontEnd) -> None:
+    # Given more refused clients than can be drained at a time, each silent after its first bytes
     silent = [connect(small_front_end.port) for _ in range(DRAINS + 2)]
     try:
         for connection in silent:
             connection.sendall(head(VIDEOS, length=90 << 20) + b"--")
 
-        # When they listen, then each reads the whole refusal
+        # When they read, then each receives the whole refusal
         assert [answer_on(connection).status for connection in silent] == [413] * len(silent)
 
-        # And everybody else is served, while they stay and after they have gone
+        # And other clients are answered, while they are connected and afterwards
         assert small_front_end.get("/healthz").status_code == 200
     finally:
         for connection in silent:
@@ -67,14 +68,14 @@ def test_silent_clients_hold_up_nobody(small_front_end: FrontEnd) -> None:
     assert exchange(small_front_end.port, head(VIDEOS, length=len(body)), body).status == 201
 
 
-def test_a_client_that_asks_first_is_answered_at_once(small_front_end: FrontEnd) -> None:
-    # Given a client that waits for permission to send its body
+def test_a_client_that_expects_100_continue_is_answered_immediately(small_front_end: FrontEnd) -> None:
+    # Given a client that waits for 100 Continue before it sends its body
     request = head(VIDEOS, length=100 << 20, more="Expect: 100-continue\r\n")
 
-    # When it asks
+    # When it sends the head of its request
     answer = exchange(small_front_end.port, request)
 
-    # Then it gets a whole answer instead of permission
+    # Then it receives the final answer instead
     assert (answer.status, answer.json()["code"]) == (413, "FILE_TOO_LARGE")
 
 
@@ -134,33 +135,33 @@ def test_http_client_reads_the_refusal(small_front_end: FrontEnd, large_file: Pa
         ("/healthz", CONTENT_TYPE, 405, "METHOD_NOT_ALLOWED"),
     ],
 )
-def test_every_early_refusal_is_read_to_its_end(
+def test_every_early_refusal_is_read_whole(
     front_end: FrontEnd, path: str, content_type: str, status: int, code: str
 ) -> None:
-    # Given a client that sends all of a large body before it listens
+    # Given a client that sends all of a large body before it reads
     body = bytes(20 << 20)
 
-    # When it is refused by its head alone
+    # When it is refused by the head of its request
     answer = requests.post(front_end.url + path, data=body, headers={"Content-Type": content_type}, timeout=60)
 
-    # Then it reads why
+    # Then it receives the whole problem
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert answer.headers["Connection"].lower() == "close"
 
 
-def test_a_connection_is_kept_after_a_refusal_of_a_body_that_was_read(front_end: FrontEnd) -> None:
-    # Given a connection on which a whole, wrong body was sent
+def test_a_connection_stays_open_after_a_refused_body_was_read(front_end: FrontEnd) -> None:
+    # Given a connection on which a whole, invalid body was sent
     with connect(front_end.port) as connection:
         connection.sendall(head(JOBS, length=2, content_type="application/json") + b"[]")
         assert answer_on(connection).status == 422
 
-        # When the next request comes on it, then it is answered
+        # When the next request is sent on it, then it is answered
         connection.sendall(head("/healthz", method="GET"))
         assert answer_on(connection).status == 200
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "br"])
-def test_compressed_bodies_are_not_taken(front_end: FrontEnd, encoding: str) -> None:
+def test_compressed_bodies_are_refused(front_end: FrontEnd, encoding: str) -> None:
     answer = requests.post(
         front_end.api + "/videos",
         data=video_form(mp4_bytes(100)),
@@ -171,16 +172,16 @@ def test_compressed_bodies_are_not_taken(front_end: FrontEnd, encoding: str) -> 
     assert (answer.status_code, answer.json()["code"]) == (415, "UNSUPPORTED_MEDIA_TYPE")
 
 
-def test_slow_uploads_leave_room_for_those_who_poll(front_end: FrontEnd) -> None:
-    # Given as many uploads under way as are taken at once, none of which moves
-    beginning = head(VIDEOS, length=10 << 20) + part("file", mp4_bytes(300_000), filename="a.mp4")
+def test_slow_uploads_leave_threads_for_polling(front_end: FrontEnd) -> None:
+    # Given as many stalled uploads as are accepted at a time
+    first_bytes = head(VIDEOS, length=10 << 20) + part("file", mp4_bytes(300_000), filename="a.mp4")
     slow = [connect(front_end.port) for _ in range(REQUEST_BODIES)]
     try:
         for connection in slow:
-            connection.sendall(beginning)
+            connection.sendall(first_bytes)
         assert eventually(lambda: len(front_end.unfinished()) == REQUEST_BODIES)
 
-        # When others come, then polling is answered and one more upload is told to come later
+        # When other requests arrive, then polls are answered and another upload is refused with Retry-After
         assert front_end.get("/healthz").status_code == 200
         assert front_end.get("/api/v1/jobs").status_code == 200
         refused: Any = requests.post(
@@ -192,7 +193,7 @@ def test_slow_uploads_leave_room_for_those_who_poll(front_end: FrontEnd) -> None
         for connection in slow:
             connection.close()
 
-    # And when they have gone, uploads are taken again
+    # And once they are disconnected, uploads are accepted again
     assert eventually(lambda: front_end.unfinished() == [])
     again = requests.post(front_end.api + "/videos", data=video_form(mp4_bytes(1000)), headers=MULTIPART, timeout=30)
     assert again.status_code == 201

@@ -1,6 +1,6 @@
-"""A stand-in for the front end: a real HTTP server that gives the answers a test has prepared.
+"""A stand-in for the front end: an HTTP server that gives prepared answers.
 
-The real front end cannot be made to answer late, brokenly or not at all when a test wants it.
+A real front end cannot be made to answer late, wrongly or not at all.
 """
 
 import json
@@ -39,14 +39,14 @@ FAILED = {
     "status": "failed",
     "progress_percent": 40,
     "result": None,
-    "error": {"code": "INVALID_MEDIA", "stage": "video_analysis", "message": "The file holds no picture."},
+    "error": {"code": "INVALID_MEDIA", "stage": "video_analysis", "message": "The file has no video frames."},
 }
 
 Respond = Callable[["Exchange"], None]
 
 
 class Exchange(BaseHTTPRequestHandler):
-    """One request and the means to answer it."""
+    """One request, and the means to answer it."""
 
     protocol_version = "HTTP/1.1"
     server: "StandIn"
@@ -59,7 +59,7 @@ class Exchange(BaseHTTPRequestHandler):
         self.server.polls.pop(0)(self)
 
     def body(self) -> Iterator[bytes]:
-        """What the client sends, until it has sent what it declared or has gone."""
+        """What the client sends, until it has sent what it declared or has disconnected."""
         left = int(self.headers["Content-Length"])
         while left and (data := self.rfile.read1(min(left, 1 << 16))):
             left -= len(data)
@@ -74,11 +74,11 @@ class Exchange(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, *_: object) -> None:
-        """Tests read what the client says, not this."""
+        """Logs nothing: tests read the output of the client."""
 
 
 class StandIn(ThreadingHTTPServer):
-    """Answers an upload with ``on_upload`` and one poll after the other with ``polls``."""
+    """Answers uploads with ``on_upload``, and polls with ``polls`` in turn."""
 
     def __init__(self, on_upload: Respond, polls: list[Respond]) -> None:
         super().__init__(("127.0.0.1", 0), Exchange)

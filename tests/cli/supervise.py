@@ -1,4 +1,4 @@
-"""A program around the supervisor, as small as can be: ``python -m tests.cli.supervise SCRIPT…`` runs each script."""
+"""A minimal program with a supervisor: ``python -m tests.cli.supervise SCRIPT…`` runs each script as a child."""
 
 import sys
 

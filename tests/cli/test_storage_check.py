@@ -25,32 +25,32 @@ def shelf(tmp_path: Path) -> AgedStorage:
     return AgedStorage(LocalStorage(tmp_path / "storage", shared=False))
 
 
-def check(folder: Path, redis_url: str, *options: str, **settings: str) -> Ended:
-    where = {"LOCAL_STORAGE_PATH": str(folder / "storage"), "REDIS_URL": redis_url}
-    return clipzy("storage", "check", *options, cwd=folder, **where | settings)
+def check(directory: Path, redis_url: str, *options: str, **settings: str) -> Ended:
+    where = {"LOCAL_STORAGE_PATH": str(directory / "storage"), "REDIS_URL": redis_url}
+    return clipzy("storage", "check", *options, cwd=directory, **where | settings)
 
 
-def tree(folder: Path) -> set[str]:
-    return {str(path) for path in folder.rglob("*")}
+def tree(directory: Path) -> set[str]:
+    return {str(path) for path in directory.rglob("*")}
 
 
-def test_what_is_well_is_said_in_one_line(shelf: AgedStorage, redis_url: str, tmp_path: Path) -> None:
+def test_no_findings_are_reported_on_one_line(shelf: AgedStorage, redis_url: str, tmp_path: Path) -> None:
     # Given a storage and a Redis that agree
     shelf.completed_job(job=shelf.new_job(shelf.upload(hours=100)), hours=100)
     JobStore(RedisDatabase(redis_url), lease_seconds=60).submit(shelf.open_job(hours=2))
     before = tree(tmp_path)
 
-    # When it is checked, deeply
+    # When it is checked with --deep
     ended = check(tmp_path, redis_url, "--deep")
 
-    # Then all is well, and no file has come or gone
+    # Then there are no findings, and no file was added or removed
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout == f"no findings in 2 jobs and 2 uploads in {shelf.storage.location}; 0 unfinished files\n"
     assert tree(tmp_path) == before
 
 
 def test_findings_are_lines_and_status_one(shelf: AgedStorage, redis_url: str, tmp_path: Path) -> None:
-    # Given a lost index, a source that nobody knows, and an unfinished job that Redis does not know
+    # Given a lost index, a source without a record, and an unfinished job that Redis does not know
     job = shelf.completed_job(job=shelf.new_job(shelf.upload(hours=100)), hours=100)
     shelf.storage.delete(keys.result_index(job.job_id))
     stray = shelf.put(keys.upload(keys.new_id("vid"), "mp4"), hours=100)
@@ -60,7 +60,7 @@ def test_findings_are_lines_and_status_one(shelf: AgedStorage, redis_url: str, t
     # When it is checked
     ended = check(tmp_path, redis_url)
 
-    # Then each is one line
+    # Then each is reported on one line
     assert (ended.returncode, ended.stderr) == (1, "")
     *lines, summary = ended.stdout.splitlines()
     assert lines == [
@@ -73,24 +73,24 @@ def test_findings_are_lines_and_status_one(shelf: AgedStorage, redis_url: str, t
     assert tree(tmp_path) == before
 
     # And the same as JSON
-    told: Any = json.loads(check(tmp_path, redis_url, "--json").stdout)
-    assert [finding["key"] for finding in told.pop("findings")] == [line.split()[1] for line in lines]
-    assert told == {"jobs": 2, "uploads": 2, "unfinished": 0, "redis": "compared"}
+    report: Any = json.loads(check(tmp_path, redis_url, "--json").stdout)
+    assert [finding["key"] for finding in report.pop("findings")] == [line.split()[1] for line in lines]
+    assert report == {"jobs": 2, "uploads": 2, "unfinished": 0, "redis": "compared"}
 
 
 def test_without_redis_the_storage_is_checked_alone(shelf: AgedStorage, tmp_path: Path, free_port: int) -> None:
-    # Given no Redis, and a storage that is well but for an unfinished upload of somebody
+    # Given no Redis, and a storage with nothing wrong and an upload in progress
     shelf.open_job(shelf.upload(hours=100), hours=2)
     nowhere = f"redis://127.0.0.1:{free_port}/0"
     with shelf.storage.open_writer("uploads/vid_1/source.mp4"):
-        # When it is checked, then that half is well, and the other is said not to have been looked at
+        # When it is checked, then storage has no findings, and Redis is reported as not compared
         ended = check(tmp_path, nowhere)
     assert (ended.returncode, ended.stderr) == (0, "")
     first, second = ended.stdout.splitlines()
     assert first.endswith("; 1 unfinished file")
     assert second.startswith("not compared with Redis: Redis cannot be reached")
 
-    # And findings count all the same
+    # And findings in storage still count
     shelf.cancellation_request(keys.new_id("job"), hours=2)
     ended = check(tmp_path, nowhere, "--json")
     assert (ended.returncode, len(json.loads(ended.stdout)["findings"])) == (1, 1)
@@ -102,19 +102,19 @@ def test_a_redis_of_another_storage_is_not_compared(shelf: AgedStorage, redis_ur
     other = LocalStorage(tmp_path / "other", shared=False)
     guards.join(guards.new_guard(redis_url, "w", other))
 
-    # Then what it knows says nothing of this one
+    # Then its records are not compared
     ended = check(tmp_path, redis_url)
     assert ended.returncode == 0
     assert "not compared with Redis: it belongs to storage" in ended.stdout
 
 
-def test_what_is_no_storage_is_left_alone(redis_url: str, tmp_path: Path) -> None:
-    # When a folder that is not there is checked, and one of somebody else's
+def test_a_directory_that_is_no_storage_is_unchanged(redis_url: str, tmp_path: Path) -> None:
+    # When a missing directory is checked, and one that is no storage
     (tmp_path / "photos").mkdir()
     for path in (tmp_path / "storage", tmp_path / "photos"):
         ended = check(tmp_path, redis_url, LOCAL_STORAGE_PATH=str(path))
 
-        # Then that is said, and nothing is made there
+        # Then that is reported, and nothing is created there
         assert (ended.returncode, ended.stdout) == (1, "")
         assert ended.stderr.startswith(f"clipzy: {path} cannot be checked: ")
     assert tree(tmp_path) == {str(tmp_path / "photos")}
@@ -123,7 +123,7 @@ def test_what_is_no_storage_is_left_alone(redis_url: str, tmp_path: Path) -> Non
 def test_a_bucket_is_checked(
     moto_server: S3Server, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given a bucket with a damaged record, which counts at any age
+    # Given a bucket with a damaged record, which is a finding at any age
     for name, value in moto_server.env.items():
         monkeypatch.setenv(name, value)
     bucket = moto_server.new_bucket()
@@ -131,7 +131,7 @@ def test_a_bucket_is_checked(
     shelf.completed_job()
     damaged = shelf.put(keys.done_job(keys.new_id("job")), b"{")
 
-    # Then it is found
+    # When it is checked, then the record is reported
     settings = {"STORAGE_TYPE": "s3", "S3_BUCKET_NAME": bucket, **moto_server.env}
     ended = check(tmp_path, redis_url, "--deep", **settings)
     assert (ended.returncode, ended.stderr) == (1, "")

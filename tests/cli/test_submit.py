@@ -1,4 +1,4 @@
-"""`clipzy submit`, as a real process against a stand-in of the front end."""
+"""`clipzy submit`, as a real process, against a stand-in for the front end."""
 
 import io
 import json
@@ -19,7 +19,7 @@ from tests.support.processes import CLIPZY, PATIENCE_SECONDS, clipzy, environmen
 SOON = "0.1"
 
 
-def says(job: dict[str, object], *, etag: str) -> Respond:
+def answers(job: dict[str, object], *, etag: str) -> Respond:
     return lambda exchange: exchange.answer(200, job, ETag=etag, Retry_After=SOON)
 
 
@@ -30,8 +30,8 @@ def video(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_file_arrives_as_it_is_and_the_job_is_printed_alone(video: Path, tmp_path: Path) -> None:
-    # Given a front end that keeps what it gets
+def test_the_file_arrives_unchanged_and_only_the_job_is_printed(video: Path, tmp_path: Path) -> None:
+    # Given a front end that keeps what it receives
     received = io.BytesIO()
     content_type = ""
 
@@ -45,7 +45,7 @@ def test_the_file_arrives_as_it_is_and_the_job_is_printed_alone(video: Path, tmp
     with front_end(keep) as server:
         ended = clipzy("submit", str(video), "--json", cwd=tmp_path, CLIPZY_URL=server.url)
 
-    # Then it has arrived, under its name, and standard output is the job and nothing else
+    # Then it has arrived under its name, and standard output is the job only
     assert (ended.returncode, ended.stderr) == (0, "")
     assert json.loads(ended.stdout) == JOB
     length = str(received.tell())
@@ -58,9 +58,9 @@ def test_the_file_arrives_as_it_is_and_the_job_is_printed_alone(video: Path, tmp
     assert not form
 
 
-def test_an_upload_whose_answer_is_lost_is_sent_again_as_the_same(video: Path, tmp_path: Path) -> None:
-    """Without the key each of these uploads would make a job of its own."""
-    # Given a front end that takes the file and loses its answer, is full, goes in the middle, and then answers
+def test_an_upload_without_an_answer_is_sent_again_under_the_same_key(video: Path, tmp_path: Path) -> None:
+    """Without the key, each of these uploads would create a job."""
+    # Given a front end that receives the file but loses its answer, is overloaded, disconnects, and then answers
     keys: list[str] = []
     sizes: list[int] = []
 
@@ -68,25 +68,25 @@ def test_an_upload_whose_answer_is_lost_is_sent_again_as_the_same(video: Path, t
         sizes.append(sum(len(data) for data in exchange.body()))
         exchange.connection.shutdown(socket.SHUT_RDWR)
 
-    def be_full(exchange: Exchange) -> None:
+    def be_overloaded(exchange: Exchange) -> None:
         exchange.answer(503, {"code": "OVERLOADED", "detail": "Try again soon."}, Retry_After=SOON)
         sizes.append(sum(len(data) for data in exchange.body()))
 
-    def go(exchange: Exchange) -> None:
+    def disconnect(exchange: Exchange) -> None:
         sizes.append(len(next(exchange.body())))
         exchange.connection.shutdown(socket.SHUT_RDWR)
 
-    turns = [lose, be_full, go, accept]
+    responses = [lose, be_overloaded, disconnect, accept]
 
     def respond(exchange: Exchange) -> None:
         keys.append(exchange.headers["Idempotency-Key"])
-        turns.pop(0)(exchange)
+        responses.pop(0)(exchange)
 
     # When a file is submitted
     with front_end(respond) as server:
         ended = clipzy("submit", str(video), "--json", cwd=tmp_path, CLIPZY_URL=server.url)
 
-    # Then it is sent until there is an answer, each time under the same key
+    # Then it is sent until it is accepted, each time under the same key
     assert (ended.returncode, ended.stderr) == (0, "")
     assert json.loads(ended.stdout) == JOB
     assert (len(keys), len(set(keys))) == (4, 1)
@@ -94,65 +94,65 @@ def test_an_upload_whose_answer_is_lost_is_sent_again_as_the_same(video: Path, t
     assert sizes[0] > video.stat().st_size
 
 
-def test_an_upload_is_not_sent_for_ever(video: Path, tmp_path: Path) -> None:
-    # Given a front end that never has room, and one that fails for good
-    asked: list[int] = []
+def test_an_upload_is_sent_a_few_times_at_most(video: Path, tmp_path: Path) -> None:
+    # Given a front end that is always overloaded, one that fails, and one that refuses
+    answered: list[int] = []
 
-    def say(status: int) -> Respond:
+    def answer(status: int) -> Respond:
         def respond(exchange: Exchange) -> None:
             for _ in exchange.body():
                 pass
-            asked.append(status)
+            answered.append(status)
             exchange.answer(status, {"code": f"CODE_{status}", "detail": "No."}, Retry_After=SOON)
 
         return respond
 
-    # When a file is submitted, then the command gives up after some tries, or at once, and says what it was told
+    # When a file is submitted, then the command stops after some attempts or the first, and prints the problem
     for status, times in ((503, 5), (500, 1), (422, 1)):
-        with front_end(say(status)) as server:
+        with front_end(answer(status)) as server:
             ended = clipzy("submit", str(video), cwd=tmp_path, CLIPZY_URL=server.url)
         assert ended.returncode == 1
         assert ended.stderr.startswith(f"clipzy: CODE_{status}: No.")
-        assert asked.count(status) == times
+        assert answered.count(status) == times
 
 
-def test_a_job_is_followed_through_outages_to_its_end(video: Path, tmp_path: Path) -> None:
-    # Given a front end that is away in several ways while the job runs
+def test_a_job_is_followed_through_outages_until_it_is_finished(video: Path, tmp_path: Path) -> None:
+    # Given a front end that is unavailable in several ways while the job runs
     polls: list[Respond] = [
-        says(RUNNING, etag='W/"1"'),
+        answers(RUNNING, etag='W/"1"'),
         lambda exchange: exchange.answer(304, ETag='W/"1"', Retry_After=SOON),
         lambda exchange: exchange.answer(503, {"code": "QUEUE_UNAVAILABLE"}, Retry_After=SOON),
         lambda exchange: exchange.connection.shutdown(socket.SHUT_RDWR),
-        says(COMPLETED, etag='W/"2"'),
+        answers(COMPLETED, etag='W/"2"'),
     ]
 
     # When a file is submitted and waited for
     with front_end(accept, *polls) as server:
         ended = clipzy("submit", str(video), "--wait", "--json", cwd=tmp_path, CLIPZY_URL=server.url)
-        asked_with = [headers.get("If-None-Match") for headers in server.seen]
+        sent_etags = [headers.get("If-None-Match") for headers in server.seen]
 
     # Then the finished job is printed as the front end answered it
     assert ended.returncode == 0, ended.stderr
     assert json.loads(ended.stdout)["result"]["storage_url"] == COMPLETED["result"]["storage_url"]
-    assert asked_with == [None, 'W/"1"', 'W/"1"', 'W/"1"', 'W/"1"']
+    assert sent_etags == [None, 'W/"1"', 'W/"1"', 'W/"1"', 'W/"1"']
 
 
-def test_a_person_gets_a_link_to_follow(video: Path, tmp_path: Path) -> None:
-    with front_end(accept, says(COMPLETED, etag='W/"1"')) as server:
+def test_the_result_is_printed_as_an_absolute_link(video: Path, tmp_path: Path) -> None:
+    with front_end(accept, answers(COMPLETED, etag='W/"1"')) as server:
         ended = clipzy("submit", str(video), "--wait", cwd=tmp_path, CLIPZY_URL=server.url)
     assert ended.returncode == 0
     assert server.url + COMPLETED["result"]["storage_url"] in ended.stdout
 
 
-def test_a_failed_job_is_a_failure_when_waited_for(video: Path, tmp_path: Path) -> None:
-    with front_end(accept, says(FAILED, etag='W/"1"')) as server:
+def test_waiting_for_a_failed_job_fails(video: Path, tmp_path: Path) -> None:
+    with front_end(accept, answers(FAILED, etag='W/"1"')) as server:
         ended = clipzy("submit", str(video), "--wait", cwd=tmp_path, CLIPZY_URL=server.url)
     assert ended.returncode == 1
-    assert "INVALID_MEDIA: The file holds no picture." in ended.stdout
+    assert "INVALID_MEDIA: The file has no video frames." in ended.stdout
 
 
-def test_a_refusal_in_the_middle_of_an_upload_is_read(tmp_path: Path) -> None:
-    # Given a file that is larger than what fits between the two sides
+def test_a_refusal_during_an_upload_is_read(tmp_path: Path) -> None:
+    # Given a file larger than the socket buffers of both sides
     size_bytes = 64 << 20
     large = tmp_path / "large.mp4"
     with large.open("wb") as file:
@@ -167,19 +167,19 @@ def test_a_refusal_in_the_middle_of_an_upload_is_read(tmp_path: Path) -> None:
     with front_end(refuse) as server:
         ended = clipzy("submit", str(large), cwd=tmp_path, CLIPZY_URL=server.url)
 
-    # Then the rest is not sent, and the reason is told in one line
+    # Then the rest is not sent, and the reason is printed on one line
     assert drained[0] < size_bytes
     assert ended.returncode == 1
     assert ended.stderr == f"clipzy: FILE_TOO_LARGE: At most 1 MiB. (CLIPZY_URL={server.url})\n"
 
 
 def test_a_large_file_is_not_held_in_memory(tmp_path: Path) -> None:
-    # Given a file larger than a command may reasonably grow
+    # Given a file larger than the memory limit below
     large = tmp_path / "large.mp4"
     with large.open("wb") as file:
         file.truncate(400 << 20)
 
-    # When it is submitted, by way of a small process, since a peak of ours would be passed on to it
+    # When it is submitted by way of a small process, since a child inherits the peak of its parent
     measure = "import resource, subprocess, sys; print(subprocess.run(sys.argv[1:]).returncode);"
     measure += " print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)"
     with front_end() as server:
@@ -187,16 +187,16 @@ def test_a_large_file_is_not_held_in_memory(tmp_path: Path) -> None:
         env = environment(CLIPZY_URL=server.url)
         ended = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
 
-    # Then the command has stayed small
+    # Then the command has used little memory
     assert ended.stdout.splitlines()[-1] == "0"
     peak_kib = int(ended.stderr.splitlines()[-1])
     assert peak_kib < 150 << 10
 
 
 @pytest.mark.parametrize(
-    ("name", "complaint"), [("missing.mp4", "No such file"), (".", "is a folder"), ("empty.mp4", "is empty")]
+    ("name", "complaint"), [("missing.mp4", "No such file"), (".", "is a directory"), ("empty.mp4", "is empty")]
 )
-def test_what_cannot_be_sent_is_told_in_one_line(name: str, complaint: str, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_sent_is_reported_on_one_line(name: str, complaint: str, tmp_path: Path) -> None:
     (tmp_path / "empty.mp4").touch()
     ended = clipzy("submit", str(tmp_path / name), cwd=tmp_path)
     assert ended.returncode == 1
@@ -204,28 +204,28 @@ def test_what_cannot_be_sent_is_told_in_one_line(name: str, complaint: str, tmp_
     assert ended.stderr.count("\n") == 1
 
 
-def test_an_address_without_a_front_end_is_named(video: Path, tmp_path: Path) -> None:
-    # Given an address where nobody listens
+def test_an_address_without_a_server_is_reported(video: Path, tmp_path: Path) -> None:
+    # Given an address where no server listens
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
 
     # When a file is submitted to it
     ended = clipzy("submit", str(video), cwd=tmp_path, CLIPZY_URL=url)
 
-    # Then one line says so and what to do
+    # Then one line reports that and the remedy
     assert ended.returncode == 1
     assert ended.stderr.startswith(f"clipzy: no front end can be reached at CLIPZY_URL={url} (Connection refused)")
     assert ended.stderr.count("\n") == 1
 
 
-def test_an_address_of_something_else_is_named(video: Path, tmp_path: Path) -> None:
+def test_an_address_of_another_service_is_reported(video: Path, tmp_path: Path) -> None:
     with front_end(lambda exchange: exchange.answer(404, "no such page")) as server:
         ended = clipzy("submit", str(video), cwd=tmp_path, CLIPZY_URL=server.url)
     assert ended.returncode == 1
     assert f"CLIPZY_URL={server.url} answered with status 404" in ended.stderr
 
 
-def test_an_interrupt_ends_the_waiting_quietly(video: Path, tmp_path: Path) -> None:
+def test_an_interrupt_exits_without_a_traceback(video: Path, tmp_path: Path) -> None:
     # Given a command that waits for a job
     polled = Event()
 
@@ -247,8 +247,8 @@ def test_an_interrupt_ends_the_waiting_quietly(video: Path, tmp_path: Path) -> N
 
         # When it is interrupted
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=PATIENCE_SECONDS)
+        _, stderr = process.communicate(timeout=PATIENCE_SECONDS)
 
-    # Then it ends at once and without a traceback
+    # Then it exits immediately and without a traceback
     assert process.returncode == 130
-    assert "Traceback" not in said
+    assert "Traceback" not in stderr

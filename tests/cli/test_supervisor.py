@@ -15,12 +15,11 @@ from tests.support.processes import Watched, environment
 
 ROOT = Path(__file__).parents[2]
 
-STEADY = "import os, signal; print('steady', os.getpid(), flush=True); signal.pause()"
-STUBBORN = (
+STABLE = "import os, signal; print('stable', os.getpid(), flush=True); signal.pause()"
+IGNORES_SIGTERM = (
     "import os, signal; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
-    "print('stubborn', os.getpid(), flush=True); [signal.pause() for _ in iter(int, 1)]"
+    "print('running', os.getpid(), flush=True); [signal.pause() for _ in iter(int, 1)]"
 )
-MISCONFIGURED = "raise SystemExit(78)"
 
 
 @contextmanager
@@ -45,23 +44,23 @@ def pid_of(line: str) -> int:
     return int(line.split()[1])
 
 
-def test_the_dead_are_started_again_ever_more_slowly(tmp_path: Path) -> None:
+def test_exited_children_are_restarted_with_growing_delays(tmp_path: Path) -> None:
     # Given a child that fails at its first two starts
     starts = tmp_path / "starts"
     failing_twice = (
         f"import pathlib, sys; starts = pathlib.Path({str(starts)!r});"
         "n = len(starts.read_text()) if starts.exists() else 0; starts.write_text('x' * (n + 1));"
-        f"n < 2 and sys.exit(3); {STEADY}"
+        f"n < 2 and sys.exit(3); {STABLE}"
     )
 
     # When it is supervised
     with supervised(failing_twice) as process:
         first = read_until(process, "child")
         second = read_until(process, "child")
-        child = Watched(pid_of(read_until(process, "steady")))
+        child = Watched(pid_of(read_until(process, "stable")))
         process.terminate()
 
-        # Then it was started again after a pause that grew, with one line each, and ended with its supervisor
+        # Then it was restarted after growing delays, with one line each, and stopped with its supervisor
         assert first == "child 1 ended with status 3; starting it again in 0.2 s\n"
         assert second == "child 1 ended with status 3; starting it again in 0.4 s\n"
         assert child.has_ended()
@@ -69,55 +68,62 @@ def test_the_dead_are_started_again_ever_more_slowly(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("previous_seconds", "lived_seconds", "expected_seconds"),
+    ("previous_seconds", "ran_seconds", "expected_seconds"),
     [(None, 0, 0.2), (0.2, 1, 0.4), (6.4, 1, 10), (10, 29, 10), (10, 30, 0.2)],
 )
-def test_delays(previous_seconds: float | None, lived_seconds: float, expected_seconds: float) -> None:
-    assert next_delay(previous_seconds, lived_seconds=lived_seconds) == expected_seconds
+def test_delays(previous_seconds: float | None, ran_seconds: float, expected_seconds: float) -> None:
+    assert next_delay(previous_seconds, ran_seconds=ran_seconds) == expected_seconds
 
 
-def test_a_child_with_a_wrong_set_up_stops_everything() -> None:
-    # Given a child that runs well
-    # When another one ends with status 78 beside it
-    misconfigured_later = "import time; time.sleep(1); " + MISCONFIGURED
-    with supervised(STEADY, misconfigured_later) as process:
-        child = Watched(pid_of(read_until(process, "steady")))
+def test_a_child_with_a_wrong_setting_stops_everything(tmp_path: Path) -> None:
+    # Given a child that runs
+    order = tmp_path / "exit"
+    misconfigured = (
+        f"import pathlib, time; order = pathlib.Path({str(order)!r})\n"
+        "while not order.exists(): time.sleep(0.01)\n"
+        "raise SystemExit(78)"
+    )
+    with supervised(STABLE, misconfigured) as process:
+        child = Watched(pid_of(read_until(process, "stable")))
 
-        # Then all of it ends with that status
+        # When another one exits with status 78
+        order.touch()
+
+        # Then everything exits with that status
         assert child.has_ended()
         assert process.wait() == 78
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the leash is the Linux kernel's")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a parent-death signal")
 def test_a_killed_supervisor_leaves_nothing_running() -> None:
-    with supervised(STEADY) as process:
+    with supervised(STABLE) as process:
         # Given a supervised child
-        child = Watched(pid_of(read_until(process, "steady")))
+        child = Watched(pid_of(read_until(process, "stable")))
 
         # When the supervisor is killed without a chance to clean up
         process.kill()
 
-        # Then the child ends as well
+        # Then the child exits as well
         assert child.has_ended()
 
 
-def test_a_second_signal_hurries_a_stubborn_child() -> None:
-    with supervised(STUBBORN) as process:
-        # Given a child that ignores being asked to end, while it is waited for
-        child = Watched(pid_of(read_until(process, "stubborn")))
+def test_a_second_signal_kills_a_child_that_ignores_the_first() -> None:
+    with supervised(IGNORES_SIGTERM) as process:
+        # Given a child that ignores SIGTERM, while the supervisor waits for it
+        child = Watched(pid_of(read_until(process, "running")))
         process.send_signal(signal.SIGINT)
         read_until(process, "stopping")
 
-        # When a second signal comes
+        # When a second signal arrives
         process.send_signal(signal.SIGINT)
 
-        # Then the child is killed, and the supervisor ends in order
+        # Then the child is killed, and the supervisor exits normally
         assert child.has_ended()
         assert process.wait() == 0
 
 
-def test_what_a_killed_child_had_started_is_killed_too() -> None:
-    # Given a child that does not end when asked to, and a process that it has started
+def test_the_processes_of_a_killed_child_are_killed_too() -> None:
+    # Given a child that ignores SIGTERM, and a process that it has started
     reader, writer = os.pipe()
     with_grandchild = (
         f"import os, signal, subprocess, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
@@ -128,10 +134,10 @@ def test_what_a_killed_child_had_started_is_killed_too() -> None:
     child.start()
     grandchild = Watched(int(os.read(reader, 20)))
 
-    # When it is stopped with little patience
+    # When it is stopped with a short grace period
     child.stop(grace_seconds=0.1)
 
-    # Then both are gone
+    # Then both have exited
     assert child.exit_status() == -signal.SIGKILL
     assert grandchild.has_ended()
     os.close(reader)

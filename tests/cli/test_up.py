@@ -24,34 +24,34 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Service:
-    """A running `clipzy up` and all that belongs to it: whatever works in its folder."""
+    """A running `clipzy up`, and all processes that work in its directory."""
 
-    def __init__(self, process: subprocess.Popen[str], folder: Path) -> None:
+    def __init__(self, process: subprocess.Popen[str], directory: Path) -> None:
         self.process = process
-        self._folder = folder
+        self._directory = directory
         self.url = self.read_until(r"Clipzy is ready at (\S+)$")
 
     def read_until(self, pattern: str) -> str:
         assert self.process.stdout
-        said = []
+        output = []
         for line in self.process.stdout:
-            said.append(line)
+            output.append(line)
             if found := re.match(pattern, line):
                 return found[found.lastindex or 0]
-        raise AssertionError("the service ended, saying: " + "".join(said))
+        raise AssertionError("the service exited with the output: " + "".join(output))
 
     def pids(self, *, with_argument: str = "") -> list[int]:
         return [
             int(process.name)
             for process in Path("/proc").glob("[0-9]*")
-            if _works_in(process, self._folder) and with_argument in _command_line(process)
+            if _works_in(process, self._directory) and with_argument in _command_line(process)
         ]
 
 
-def _works_in(process: Path, folder: Path) -> bool:
+def _works_in(process: Path, directory: Path) -> bool:
     try:
-        return (process / "cwd").readlink().is_relative_to(folder)
-    except OSError:  # it has ended meanwhile, or is somebody else's
+        return (process / "cwd").readlink().is_relative_to(directory)
+    except OSError:  # it has exited meanwhile, or is another user's
         return False
 
 
@@ -63,10 +63,10 @@ def _command_line(process: Path) -> list[str]:
 
 
 @contextmanager
-def service(folder: Path, *arguments: str, **settings: str) -> Iterator[Service]:
+def service(directory: Path, *arguments: str, **settings: str) -> Iterator[Service]:
     with subprocess.Popen(
         [*CLIPZY, "up", "--port", "0", *arguments],
-        cwd=folder,
+        cwd=directory,
         env=environment(**settings),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -74,29 +74,29 @@ def service(folder: Path, *arguments: str, **settings: str) -> Iterator[Service]
         text=True,
     ) as process:
         try:
-            yield Service(process, folder)
+            yield Service(process, directory)
         finally:
             process.kill()
 
 
-def test_everything_runs_and_everything_stops(video: Path, tmp_path: Path) -> None:
+def test_the_service_runs_and_stops(video: Path, tmp_path: Path) -> None:
     with service(tmp_path, "--workers", "2") as running:
-        # Given a service that says it is ready
+        # Given a service that is ready
         # When a video is submitted
         submitted = clipzy("submit", str(video), "--wait", "--json", cwd=tmp_path, CLIPZY_URL=running.url)
 
-        # Then the job completes, and the doctor finds both workers and nothing wrong
+        # Then the job completes, and the doctor reports both workers and nothing wrong
         assert submitted.returncode == 0, submitted.stderr
         assert json.loads(submitted.stdout)["status"] == "completed"
         examined = clipzy("doctor", cwd=tmp_path)
         assert examined.returncode == 0, examined.stdout
         assert "ok    workers   2 live" in examined.stdout
 
-        # When it is asked to stop
+        # When it is interrupted
         processes = [Watched(pid) for pid in running.pids()]
         running.process.send_signal(signal.SIGINT)
 
-        # Then it ends in order and leaves nothing running
+        # Then it exits normally and leaves nothing running
         assert len(processes) > 4
         assert all(process.has_ended() for process in processes)
         assert running.process.wait() == 0
@@ -107,10 +107,10 @@ def test_a_killed_service_leaves_nothing_running(tmp_path: Path) -> None:
         # Given all the processes of a service
         processes = [Watched(pid) for pid in running.pids()]
 
-        # When the first of them is killed without a chance to clean up
+        # When the first of them is killed
         running.process.kill()
 
-        # Then the others end as well
+        # Then the others exit as well
         assert all(process.has_ended() for process in processes)
 
 
@@ -124,31 +124,31 @@ def test_a_killed_worker_is_replaced(video: Path, tmp_path: Path) -> None:
         subprocess.run(["kill", "-KILL", str(worker)], check=True)
         running.read_until("clipzy: worker 1 ended with SIGKILL; starting it again in 0.2 s")
 
-        # Then another does its work
+        # Then its replacement completes a job
         submitted = clipzy("submit", str(video), "--wait", cwd=tmp_path, CLIPZY_URL=running.url)
         assert submitted.returncode == 0, submitted.stdout + submitted.stderr
 
 
-def test_a_storage_that_cannot_be_used_stops_everything(tmp_path: Path) -> None:
-    # Given a storage path that leads through a file
+def test_an_unusable_storage_stops_the_service(tmp_path: Path) -> None:
+    # Given a storage path below a file
     (tmp_path / "file").touch()
 
     # When the service is started
     ended = clipzy("up", "--port", "0", cwd=tmp_path, LOCAL_STORAGE_PATH="file/storage")
 
-    # Then it ends with the status of a wrong set-up, naming the setting
+    # Then it exits with the status of a wrong setting, and names it
     assert ended.returncode == 78
     assert "LOCAL_STORAGE_PATH" in ended.stderr
 
 
-def test_the_demo_needs_nothing_and_minds_nothing(video: Path, tmp_path: Path) -> None:
-    # Given settings that would lead elsewhere, in the environment and in .env
+def test_the_demo_runs_whatever_the_settings(video: Path, tmp_path: Path) -> None:
+    # Given wrong settings, in the environment and in .env
     (tmp_path / ".env").write_text("STORAGE_TYPE=elsewhere\nREDIS_URL=redis://127.0.0.1:1/0\n")
 
     # When the demo is run
     ended = clipzy("demo", str(video), cwd=tmp_path, WORKER_COUNT="2", LOCAL_STORAGE_PATH="/dev/null/storage")
 
-    # Then it shows a finished job, its shots, and where the result lies
+    # Then it shows a completed job, its shots, and the paths of its result
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "100 %" in ended.stdout
     assert re.search(r"^status +completed$", ended.stdout, re.MULTILINE)

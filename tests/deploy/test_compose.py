@@ -1,6 +1,6 @@
-"""What compose.yaml starts: names, ports and commands are those that the code knows, and nothing has a right too many.
+"""What compose.yaml starts: names, ports and commands are those of the code, and no service has needless rights.
 
-There is no engine here: the rules are read off the file itself, whose parts run for real in the other tests.
+No container engine is needed: these tests read the file, and the other tests run its parts.
 """
 
 import os
@@ -14,7 +14,7 @@ import yaml
 
 from clipzy_api.cli import commands
 from clipzy_api.concurrency_limits import REQUEST_BODIES
-from clipzy_api.server.run import STOP_SECONDS as WEB_STOP_SECONDS
+from clipzy_api.server.run import STOP_TIMEOUT_SECONDS as WEB_STOP_TIMEOUT_SECONDS
 from clipzy_storage.config import settings
 from clipzy_storage.config.environment import settings_from_env
 from clipzy_worker.runtime.shutdown import STOP_SECONDS as WORKER_STOP_SECONDS
@@ -24,17 +24,17 @@ COMPOSE = ROOT / "compose"
 TEXT = (COMPOSE / "compose.yaml").read_text()
 STACK: Any = yaml.safe_load(TEXT)
 SERVICES: dict[str, Any] = STACK["services"]
-OURS = ("web", "worker", "flower")
+CLIPZY_SERVICES = ("web", "worker", "flower")
 SETTINGS = {*settings.names()}
 READ_BY_BOTO3 = set(re.findall(r"^#(AWS_\w+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
 READ_BY_OTHERS = {"FLOWER_BASIC_AUTH", "NGINX_BODIES_PER_CLIENT", "REDIS_PASSWORD", "REDISCLI_AUTH"}
-OF_COMPOSE_ITSELF = {"HTTP_ADDRESS", "HTTP_PORT", "COMPOSE_PROFILES"}
+READ_BY_COMPOSE = {"HTTP_ADDRESS", "HTTP_PORT", "COMPOSE_PROFILES"}
 
 each_service = pytest.mark.parametrize("name", SERVICES)
 
 
 def filled_in(text: str) -> str:
-    """With the defaults that the file gives."""
+    """The text with the defaults that it gives."""
     return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text)
 
 
@@ -43,7 +43,7 @@ def seconds(text: str) -> int:
     return int(text[:-1])
 
 
-def test_the_short_way_leads_to_the_file() -> None:
+def test_the_root_file_includes_the_file() -> None:
     assert yaml.safe_load((ROOT / "compose.yaml").read_text()) == {
         "name": "clipzy",
         "include": ["compose/compose.yaml"],
@@ -51,14 +51,14 @@ def test_the_short_way_leads_to_the_file() -> None:
 
 
 @each_service
-def test_every_variable_is_known_to_whom_it_is_given(name: str) -> None:
+def test_every_variable_is_read_by_the_service_that_gets_it(name: str) -> None:
     given = set(SERVICES[name].get("environment", {}))
     assert given <= SETTINGS | READ_BY_BOTO3 | READ_BY_OTHERS
 
 
-@pytest.mark.parametrize("name", OURS)
-def test_a_setting_has_the_default_of_the_code_where_compose_has_no_reason_for_another(name: str) -> None:
-    with_reasons = {
+@pytest.mark.parametrize("name", CLIPZY_SERVICES)
+def test_a_setting_has_the_default_of_the_code_unless_compose_needs_another(name: str) -> None:
+    needed = {
         "REDIS_URL": "redis://:only-inside@redis:6379/0",
         "STORAGE_TYPE": "local",
         "LOCAL_STORAGE_PATH": "/storage",
@@ -67,48 +67,48 @@ def test_a_setting_has_the_default_of_the_code_where_compose_has_no_reason_for_a
         "TRUSTED_PROXIES": "1",
     }
     given = {key: filled_in(value) for key, value in SERVICES[name]["environment"].items() if value is not None}
-    assert given.items() <= with_reasons.items()
-    # And what comes of it is a valid set
+    assert given.items() <= needed.items()
+    # And together they are valid
     assert settings_from_env(given).local_storage_shared
 
 
-def test_front_ends_and_workers_are_told_the_same() -> None:
+def test_front_ends_and_workers_get_the_same_settings() -> None:
     web, worker = (dict(SERVICES[name]["environment"]) for name in ("web", "worker"))
     for only_for_web in ("TRUSTED_PROXIES", "CORS_ORIGINS", "PUBLIC_URL"):
         del web[only_for_web]
     assert web == worker
 
 
-def test_whatever_may_be_set_is_documented() -> None:
-    interpolated = set(re.findall(r"\$\{(\w+)", TEXT)) | OF_COMPOSE_ITSELF | READ_BY_OTHERS - {"REDISCLI_AUTH"}
+def test_every_variable_is_documented() -> None:
+    interpolated = set(re.findall(r"\$\{(\w+)", TEXT)) | READ_BY_COMPOSE | READ_BY_OTHERS - {"REDISCLI_AUTH"}
     documents = (ROOT / "docs/deploy.md").read_text() + (ROOT / ".env.example").read_text()
     assert {name for name in interpolated if name not in documents} == set()
 
 
 def test_the_file_for_s3_names_known_variables_only() -> None:
     names = set(re.findall(r"^(\w+)=", (COMPOSE / "s3.env").read_text(), re.MULTILINE))
-    assert names <= SETTINGS | READ_BY_BOTO3 | OF_COMPOSE_ITSELF
-    assert "AWS_SECRET_ACCESS_KEY" not in names  # nobody shall run with a secret that is printed here
+    assert names <= SETTINGS | READ_BY_BOTO3 | READ_BY_COMPOSE
+    assert "AWS_SECRET_ACCESS_KEY" not in names  # no deployment may run with a published secret
 
 
 def command_lines() -> list[list[str]]:
     procfile = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines())
-    assert set(procfile) == set(OURS)
+    assert set(procfile) == set(CLIPZY_SERVICES)
     from_procfile = [re.sub(r"\$\{\w+:-(\w+)\}", r"\1", line).split() for line in procfile.values()]
-    return [*from_procfile, *(SERVICES[name]["command"] for name in OURS)]
+    return [*from_procfile, *(SERVICES[name]["command"] for name in CLIPZY_SERVICES)]
 
 
 @pytest.mark.parametrize("line", command_lines(), ids=" ".join)
-def test_every_command_is_one_of_ours_with_options_that_it_has(line: list[str]) -> None:
+def test_every_command_and_its_options_exist(line: list[str]) -> None:
     program, name, *options = line
     command = commands.get_command(click.Context(commands), name)
     assert program == "clipzy"
     assert command is not None
-    command.make_context(name, options)  # raises for what it does not know
+    command.make_context(name, options)  # raises for unknown options
 
 
 @pytest.mark.parametrize("name", ["nginx", "redis", "s3", "bucket"])
-def test_every_script_is_mounted_from_a_file_that_is_there(name: str) -> None:
+def test_every_script_is_mounted_from_an_existing_file(name: str) -> None:
     mounted = dict(volume.split(":")[:2] for volume in SERVICES[name]["volumes"] if volume.startswith("./"))
     assert all((COMPOSE / source).is_file() for source in mounted)
     (script,) = (word for word in SERVICES[name].get("entrypoint", SERVICES[name].get("command")) if "/clipzy/" in word)
@@ -116,12 +116,12 @@ def test_every_script_is_mounted_from_a_file_that_is_there(name: str) -> None:
 
 
 @each_service
-def test_no_service_has_a_right_that_it_does_not_need(name: str) -> None:
+def test_no_service_has_needless_rights(name: str) -> None:
     service = SERVICES[name]
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert service["init"] is True
-    if name != "s3":  # whose image begins as root, to hand its folder over
+    if name != "s3":  # its image starts as root, to change the owner of its directory
         assert service["read_only"] is True
         assert service.get("user", "of the Dockerfile") != "root"
         assert "cap_add" not in service
@@ -129,13 +129,13 @@ def test_no_service_has_a_right_that_it_does_not_need(name: str) -> None:
 
 
 @each_service
-def test_every_service_comes_back_and_may_run_more_than_once(name: str) -> None:
+def test_every_service_restarts_and_can_be_scaled(name: str) -> None:
     assert SERVICES[name]["restart"] == ("on-failure:5" if name == "bucket" else "unless-stopped")
     assert not {"container_name", "hostname"} & set(SERVICES[name])
 
 
 @each_service
-def test_every_foreign_image_is_pinned_and_none_of_ours_is_pulled(name: str) -> None:
+def test_foreign_images_are_pinned_and_own_images_are_built(name: str) -> None:
     service = SERVICES[name]
     if "build" in service:
         assert "image" not in service
@@ -143,31 +143,31 @@ def test_every_foreign_image_is_pinned_and_none_of_ours_is_pulled(name: str) -> 
         assert re.fullmatch(r"[a-z/]+:\d+\.[\d.]+(-alpine)?", service["image"])
 
 
-def test_only_this_machine_is_let_in_unless_it_is_said_otherwise() -> None:
+def test_ports_are_published_on_this_machine_only_by_default() -> None:
     published = {name: [filled_in(port) for port in service.get("ports", [])] for name, service in SERVICES.items()}
     assert {name: ports for name, ports in published.items() if ports} == {
         "nginx": ["127.0.0.1:8000:8080"],
         "flower": ["127.0.0.1:5555:5555"],
         "s3": ["127.0.0.1:8333:8333"],
     }
-    # Redis, whose password has a default, is reached from a network without a way out.
+    # Redis, whose password has a default, is reachable only in a network without a gateway.
     assert SERVICES["redis"]["networks"] == ["inside"]
     assert STACK["networks"]["inside"] == {"internal": True}
 
 
-def test_one_volume_is_the_storage_of_all_and_scratch_belongs_to_each() -> None:
+def test_storage_is_one_volume_and_scratch_is_private() -> None:
     for name in ("web", "worker"):
         assert SERVICES[name]["volumes"] == ["storage:/storage", "/data"]
     assert {"storage", "redis", "s3"} == set(STACK["volumes"])
 
 
-def test_the_grace_is_longer_than_anything_takes() -> None:
+def test_the_grace_period_is_longer_than_any_stop_takes() -> None:
     grace_seconds = {name: seconds(filled_in(SERVICES[name]["stop_grace_period"])) for name in ("web", "worker")}
     assert grace_seconds["worker"] > WORKER_STOP_SECONDS
-    assert grace_seconds["web"] > WEB_STOP_SECONDS
+    assert grace_seconds["web"] > WEB_STOP_TIMEOUT_SECONDS
 
 
-def test_nobody_waits_for_a_service_that_may_not_be_there() -> None:
+def test_no_service_depends_on_one_of_another_profile() -> None:
     for name, service in SERVICES.items():
         for needed, how in service.get("depends_on", {}).items():
             same_profile = SERVICES[needed].get("profiles", []) in ([], service.get("profiles"))
@@ -175,11 +175,11 @@ def test_nobody_waits_for_a_service_that_may_not_be_there() -> None:
             assert how["condition"] != "service_healthy" or needed == "web" or "healthcheck" in SERVICES[needed]
 
 
-def test_nginx_leaves_room_for_others_than_one_client() -> None:
+def test_one_client_cannot_take_all_upload_slots() -> None:
     default = re.search(r"NGINX_BODIES_PER_CLIENT:-(\d+)", (COMPOSE / "nginx.sh").read_text())
     assert default
     assert int(default[1]) < REQUEST_BODIES
 
 
-def test_scripts_may_be_executed() -> None:
+def test_scripts_are_executable() -> None:
     assert all(os.access(script, os.X_OK) for script in COMPOSE.glob("*.sh"))

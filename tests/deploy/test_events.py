@@ -1,4 +1,4 @@
-"""A job is followed through nginx as compose starts it."""
+"""Event streams through nginx, as compose starts it."""
 
 import re
 from contextlib import ExitStack
@@ -12,23 +12,23 @@ from tests.support.servers import FrontEnd
 from tests.support.wire import eventually
 
 
-def test_events_come_through_nginx_as_they_happen(nginx: Nginx, front_end: FrontEnd) -> None:
+def test_nginx_passes_events_immediately(nginx: Nginx, front_end: FrontEnd) -> None:
     job_id = submit(front_end)["job_id"]
     with EventStream(nginx.port, job_id) as stream:
-        # Given a client that has been told of the job as it waits
+        # Given a client that has received the event of the queued job
         assert (stream.status, stream.headers["Content-Type"]) == (200, "text/event-stream")
         (first,) = stream.expect()
         assert first.data["status"] == "queued"
-        # When it is worked on, then each step is told before the next one
-        claimed = claim(front_end, job_id)
+        # When a worker processes the job, then each event arrives before the next step
+        attempt = claim(front_end, job_id)
         assert stream.expect()[0].data["status"] == "processing"
         for percent in (10, 20):
-            front_end.store.heartbeat(claimed, percent=percent, stage="video_analysis")
+            front_end.store.heartbeat(attempt.claim, percent=percent, stage="video_analysis")
             assert stream.expect()[0].data["progress_percent"] == percent
-        front_end.store.release(claimed, "preempted")
+        attempt.release("preempted", "")
         complete(front_end, job_id)
         assert [event.data["status"] for event in stream.rest()] == ["queued", "processing", "completed"]
-    # And who comes back is told the rest, and then that there is none
+    # And a client that reconnects receives the remaining events, and then 204
     with EventStream(nginx.port, job_id, after=first.event_id) as stream:
         rest = stream.rest()
     assert len(rest) == 6
@@ -36,15 +36,15 @@ def test_events_come_through_nginx_as_they_happen(nginx: Nginx, front_end: Front
         assert stream.status == 204
 
 
-def test_clients_that_leave_nginx_leave_the_front_end(nginx: Nginx, front_end: FrontEnd) -> None:
-    # Given as many that follow a job through nginx as the front end serves at once
+def test_a_client_that_disconnects_from_nginx_frees_its_stream(nginx: Nginx, front_end: FrontEnd) -> None:
+    # Given as many event streams through nginx as the front end allows
     job_id = submit(front_end)["job_id"]
     with ExitStack() as stack:
         streams = [stack.enter_context(EventStream(nginx.port, job_id)) for _ in range(EVENT_STREAMS)]
         assert {stream.status for stream in streams} == {200}
         with EventStream(nginx.port, job_id) as one_more:
             assert (one_more.status, one_more.headers["Content-Type"]) == (503, "application/problem+json")
-    # When they leave, then another is let in within two beats
+    # When they disconnect, then another is accepted within two heartbeats
     with ExitStack() as stack:
         assert eventually(
             lambda: stack.enter_context(EventStream(nginx.port, job_id)).status == 200,
@@ -52,7 +52,7 @@ def test_clients_that_leave_nginx_leave_the_front_end(nginx: Nginx, front_end: F
         )
 
 
-def test_nginx_waits_longer_than_a_stream_is_silent() -> None:
+def test_the_timeout_of_nginx_is_longer_than_two_heartbeats() -> None:
     template = SCRIPT.with_name("nginx.conf.template").read_text()
     location = re.search(r"location ~ \S+/events\$ \{\n(.*?)\n {8}\}", template, re.DOTALL)
     assert location is not None

@@ -1,4 +1,4 @@
-"""What nginx makes of a request on its way to the front end, and of the front end's way back."""
+"""What nginx changes in requests and answers, and what it does not."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,13 +21,13 @@ def echo() -> Iterator[Echo]:
 
 @pytest.fixture(scope="module")
 def echo_nginx(tmp_path_factory: pytest.TempPathFactory, echo: Echo) -> Iterator[Nginx]:
-    """nginx before a front end that tells what reaches it."""
+    """nginx in front of a server that answers with what it received."""
     with running_nginx(tmp_path_factory.mktemp("echo"), upstream_port=echo.port, max_file_size_mb=1) as running:
         yield running
 
 
-def test_what_a_client_claims_about_its_way_is_not_passed_on(echo_nginx: Nginx) -> None:
-    claims = {
+def test_forwarding_headers_of_clients_are_replaced(echo_nginx: Nginx) -> None:
+    forged = {
         "X-Forwarded-For": "1.2.3.4",
         "X-Forwarded-Proto": "https",
         "X-Forwarded-Host": "evil.example",
@@ -37,7 +37,7 @@ def test_what_a_client_claims_about_its_way_is_not_passed_on(echo_nginx: Nginx) 
     }
     host = {"Host": "clips.example:8080"}
 
-    headers = requests.get(f"{echo_nginx.url}/a", headers=claims | host, timeout=30).json()["headers"]
+    headers = requests.get(f"{echo_nginx.url}/a", headers=forged | host, timeout=30).json()["headers"]
 
     forwarded = {name: value for name, value in headers if "forwarded" in name}
     assert forwarded == {
@@ -48,11 +48,11 @@ def test_what_a_client_claims_about_its_way_is_not_passed_on(echo_nginx: Nginx) 
     assert [value for name, value in headers if name == "host"] == ["clips.example:8080"]
 
 
-def test_a_sane_request_id_is_passed_on_and_another_is_replaced(echo_nginx: Nginx) -> None:
+def test_a_valid_request_id_is_passed_on_and_others_are_replaced(echo_nginx: Nginx) -> None:
     def passed_on(given: str | None) -> str:
         headers = {} if given is None else {"X-Request-ID": given}
-        told = requests.get(echo_nginx.url, headers=headers, timeout=30).json()["headers"]
-        (passed,) = (value for name, value in told if name == "x-request-id")
+        received = requests.get(echo_nginx.url, headers=headers, timeout=30).json()["headers"]
+        (passed,) = (value for name, value in received if name == "x-request-id")
         return str(passed)
 
     assert passed_on("mine-1.2:3") == "mine-1.2:3"
@@ -61,7 +61,7 @@ def test_a_sane_request_id_is_passed_on_and_another_is_replaced(echo_nginx: Ngin
     assert "request_id=mine-1.2:3" in echo_nginx.access_log()
 
 
-def test_addresses_are_passed_on_as_they_were_written(echo_nginx: Nginx) -> None:
+def test_paths_are_passed_on_unchanged(echo_nginx: Nginx) -> None:
     written = "/storage//results/../%2e%2e/a%2Fb?c=%20d"
     answer = exchange(echo_nginx.port, head(written, method="GET"))
     assert answer.json()["line"] == f"GET {written} HTTP/1.1"
@@ -69,22 +69,22 @@ def test_addresses_are_passed_on_as_they_were_written(echo_nginx: Nginx) -> None
 
 def test_an_event_stream_arrives_event_by_event(echo_nginx: Nginx, echo: Echo) -> None:
     with requests.get(f"{echo_nginx.url}/events", stream=True, timeout=20) as answer:
-        # Given a stream that sends its second event only when it is told to
+        # Given a stream that sends its second event only after an order
         lines = answer.iter_lines()
 
-        # When the first one has arrived it is told to, and then the second one comes
+        # When the first has arrived, then the second arrives after the order
         assert next(lines) == b"data: 1"
-        echo.go_on.set()
+        echo.send_second.set()
         assert b"data: 2" in list(lines)
 
 
-def test_a_front_end_that_comes_back_under_another_address_is_found(tmp_path: Path, front_end: FrontEnd) -> None:
-    # Given a front end that nginx knows by name, as in compose, and whose container is gone
+def test_a_front_end_is_found_at_its_new_address(tmp_path: Path, front_end: FrontEnd) -> None:
+    # Given a front end that nginx knows by name, as in compose, and that has gone
     with running_names("127.0.0.2") as names:
         known_as = {"NGINX_UPSTREAM": f"{NAME}:{front_end.port}", "NGINX_RESOLVER": f"127.0.0.1:{names.port}"}
         with running_nginx(tmp_path, upstream_port=0, max_file_size_mb=1, **known_as) as nginx:
             assert requests.get(nginx.url + "/healthz", timeout=30).status_code == 502
 
-            # When another takes its place under its name, then it is asked
+            # When another has its name, then nginx passes requests to it
             names.address = "127.0.0.1"
             assert eventually(lambda: requests.get(nginx.url + "/healthz", timeout=30).ok)

@@ -1,4 +1,4 @@
-"""Requests made to hurt, at a front end and through nginx: refused, at little cost, and nothing is left of them."""
+"""Hostile requests, directly and through nginx: refused at little cost, and nothing of them is stored."""
 
 import os
 import socket
@@ -15,7 +15,8 @@ from tests.support.wire import answer_on, connect, eventually, exchange, head
 VIDEOS = "/api/v1/videos"
 CAP_MB = 32
 CHUNKED = "Transfer-Encoding: chunked\r\n"
-RST_ON_CLOSE = b"\1\0\0\0\0\0\0\0"  # struct linger: on, 0 s
+# As `struct linger`: on, 0 s.
+RST_ON_CLOSE = b"\1\0\0\0\0\0\0\0"
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +32,8 @@ def port(
     if request.param == "direct":
         yield front_end.port
         return
-    folder = tmp_path_factory.mktemp("nginx")
-    with running_nginx(folder, upstream_port=front_end.port, max_file_size_mb=CAP_MB) as nginx:
+    directory = tmp_path_factory.mktemp("nginx")
+    with running_nginx(directory, upstream_port=front_end.port, max_file_size_mb=CAP_MB) as nginx:
         yield nginx.port
 
 
@@ -49,19 +50,19 @@ def chunk(data: bytes) -> bytes:
 WHOLE = video_form(mp4_bytes(400_000))
 BADLY_FRAMED = {
     "two lengths": head(VIDEOS, length=len(WHOLE), more=f"Content-Length: {len(WHOLE) - 1}\r\n") + WHOLE,
-    "a length that is none": head(VIDEOS, more="Content-Length: 12x\r\n") + WHOLE,
+    "a length that is no number": head(VIDEOS, more="Content-Length: 12x\r\n") + WHOLE,
     "a negative length": head(VIDEOS, more="Content-Length: -1\r\n") + WHOLE,
-    "a length beyond all": head(VIDEOS, more="Content-Length: 99999999999999999999999\r\n") + WHOLE,
-    "chunks of no size": head(VIDEOS, more=CHUNKED) + b"zz\r\n" + WHOLE,
+    "a huge length": head(VIDEOS, more="Content-Length: 99999999999999999999999\r\n") + WHOLE,
+    "a chunk without a size": head(VIDEOS, more=CHUNKED) + b"zz\r\n" + WHOLE,
     "an unknown coding": head(VIDEOS, more="Transfer-Encoding: gzip, chunked\r\n") + chunk(WHOLE) + b"0\r\n\r\n",
 }
 
 
-def test_nobody_disagrees_about_where_a_request_ends(port: int) -> None:
-    # Given a request with a length and with chunks, in which another hides for who goes by the length
+def test_a_request_with_length_and_chunks_cannot_smuggle_another(port: int) -> None:
+    # Given a request with a length and with chunks, which contains another request if read by its length
     hidden = head("/healthz", method="GET")
     request = head(VIDEOS, length=len(chunk(WHOLE)) + 5, more=CHUNKED) + chunk(WHOLE) + b"0\r\n\r\n" + hidden
-    # When it comes, then it is refused, or taken by its chunks, and the connection is closed behind it
+    # When it is sent, then it is refused or read by its chunks, and the connection is closed after it
     with connect(port) as connection:
         connection.sendall(request)
         received = b"".join(iter(lambda: _received(connection), b""))
@@ -74,7 +75,7 @@ def test_nobody_disagrees_about_where_a_request_ends(port: int) -> None:
 def test_a_badly_framed_request_is_refused(port: int, unchanged: Callable[[], bool], case: str) -> None:
     with connect(port) as connection:
         connection.sendall(BADLY_FRAMED[case])
-        # Whoever reads the framing first refuses it: never is it taken, nor a second request seen in it
+        # It is neither accepted nor read as two requests
         received = b"".join(iter(lambda: _received(connection), b""))
     assert received.startswith(
         (b"HTTP/1.1 400 ", b"HTTP/1.1 411 ", b"HTTP/1.1 413 ", b"HTTP/1.1 415 ", b"HTTP/1.1 501 ")
@@ -92,7 +93,7 @@ def _received(connection: socket.socket) -> bytes:
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_connection_that_is_reset_in_mid_body_leaves_nothing(
+def test_a_connection_reset_within_a_body_leaves_nothing(
     port: int, front_end: FrontEnd, unchanged: Callable[[], bool], chunked: bool
 ) -> None:
     begun = part("file", mp4_bytes(2 << 20), filename="a.mp4")
@@ -113,7 +114,7 @@ def test_a_body_that_ends_early_is_refused_and_leaves_nothing(
     with connect(port) as connection:
         connection.sendall(request)
         connection.shutdown(socket.SHUT_WR)
-        # nginx drops a client that has ended its side; where there is an answer, it says what is wrong
+        # nginx disconnects a client that has closed its side; an answer, if there is one, is 400
         received = _received(connection)
     assert received == b"" or received.startswith(b"HTTP/1.1 400 ")
     assert unchanged()
@@ -141,16 +142,16 @@ CPU_LIMIT_SECONDS = 1.0
 
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_a_multipart_bomb_costs_little(port: int, front_end: FrontEnd, bomb: str) -> None:
-    # Given a front end that has taken uploads before
+    # Given a front end that has received an upload before
     body = BOMBS[bomb]
     exchange(front_end.port, head(VIDEOS, length=len(WHOLE)), WHOLE)
     before, pid = front_end.stored(), front_end.serving_pid()
     memory_kib, cpu_seconds = _peak_memory_kib(pid), _cpu_seconds(pid)
-    # When the bomb comes
+    # When the bomb is sent
     with connect(port) as connection:
         connection.sendall(head(VIDEOS, length=len(body)) + body)
         answer = answer_on(connection)
-    # Then it is refused, and has cost little
+    # Then it is refused, and has cost little memory and CPU time
     assert answer.status in (400, 413, 422), answer
     assert answer.json()["code"] in ("INVALID_FIELD", "MISSING_FIELD", "UNSUPPORTED_FORMAT", "FILE_TOO_LARGE")
     assert _peak_memory_kib(pid) - memory_kib < GROWTH_LIMIT_KIB
@@ -159,7 +160,7 @@ def test_a_multipart_bomb_costs_little(port: int, front_end: FrontEnd, bomb: str
 
 
 def _peak_memory_kib(pid: int) -> int:
-    """The most that the process has had since it began, so that no peak is missed."""
+    """The peak since the process started, so that none is missed."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")))
 

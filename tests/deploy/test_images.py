@@ -1,4 +1,4 @@
-"""The parts of the containers, run without one: what the image is made of, and the scripts that start the others."""
+"""The parts of the containers, run without an engine: the files of the images, and the start scripts."""
 
 import json
 import os
@@ -36,7 +36,7 @@ def instructions() -> list[tuple[str, str]]:
 
 
 def stages() -> dict[str, list[tuple[str, str]]]:
-    """The instructions of each stage; what it begins with comes first."""
+    """The instructions of each stage, FROM with the base image first."""
     found: dict[str, list[tuple[str, str]]] = {}
     for name, arguments in instructions():
         if name == "FROM":
@@ -47,15 +47,15 @@ def stages() -> dict[str, list[tuple[str, str]]]:
     return found
 
 
-def test_the_image_is_made_of_files_that_are_there_and_let_through() -> None:
-    let_through = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+def test_copied_files_exist_and_are_not_ignored() -> None:
+    not_ignored = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
     copied = [shlex.split(arguments)[:-1] for name, arguments in instructions() if name == "COPY"]
     sources = [source for words in copied if not words[0].startswith("--from") for source in words]
     assert sources
     for source in sources:
         assert (ROOT / source).exists(), source
-        assert any(fnmatch(source, pattern) for pattern in let_through), source
-    assert all((ROOT / name).exists() for name in let_through)
+        assert any(fnmatch(source, pattern) for pattern in not_ignored), source
+    assert all((ROOT / name).exists() for name in not_ignored)
 
 
 def test_bases_are_pinned_and_packages_are_locked() -> None:
@@ -77,17 +77,17 @@ def test_nothing_runs_as_root(target: str) -> None:
 def test_every_target_that_compose_builds_is_there() -> None:
     targets = {service["build"]["target"] for service in SERVICES.values() if "build" in service}
     assert targets == {"clipzy", "flower"}
-    assert list(stages())[-1] == "clipzy"  # what is built where no target is named
+    assert list(stages())[-1] == "clipzy"  # the default target
 
 
 @pytest.mark.parametrize("target", ["clipzy", "flower"])
-def test_an_image_runs_what_compose_runs_unless_it_is_told_otherwise(target: str) -> None:
+def test_an_image_runs_by_default_what_compose_runs(target: str) -> None:
     service = "web" if target == "clipzy" else "flower"
     (command,) = (json.loads(arguments) for name, arguments in stages()[target] if name == "CMD")
     assert command == SERVICES[service]["command"][: len(command)]
 
 
-def test_the_image_s_health_check_is_true_of_a_front_end(front_end: FrontEnd) -> None:
+def test_the_health_check_of_the_image_works_with_a_front_end(front_end: FrontEnd) -> None:
     (line,) = (arguments for name, arguments in stages()["clipzy"] if name == "HEALTHCHECK")
     command = json.loads(line.partition("CMD ")[2])
     assert command[0] == "python"
@@ -101,35 +101,35 @@ def test_the_image_s_health_check_is_true_of_a_front_end(front_end: FrontEnd) ->
 
 
 @pytest.mark.long
-def test_the_worker_s_health_check_is_true_of_a_worker_that_moves(tmp_path: Path, redis_url: str) -> None:
+def test_the_health_check_of_the_worker_detects_one_that_hangs(tmp_path: Path, redis_url: str) -> None:
     (_, *command) = SERVICES["worker"]["healthcheck"]["test"]
     assert command[:2] == ["python", "-m"]
     with Stack(tmp_path, redis_url=redis_url) as stack:
 
-        def says() -> str:
+        def complaint() -> str:
             env = {"PATH": os.environ["PATH"], **stack.settings}
             ask = [sys.executable, *command[1:]]
             done = subprocess.run(ask, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=30, check=False)
             assert done.returncode == (1 if done.stderr else 0)
             return done.stderr
 
-        # Given nothing, then no worker is seen; with one that runs, all is well
-        assert "no worker runs from" in says()
+        # Given no worker, then the check reports that; with a running one it passes
+        assert "no worker runs from" in complaint()
         worker = stack.worker()
-        assert says() == ""
-        # When it moves no more, which its file's age tells
+        assert complaint() == ""
+        # When the worker is stopped and its liveness file is old
         worker.send(signal.SIGSTOP)
         (file,) = (tmp_path / ".clipzy/alive").iterdir()
         long_ago = time.time() - 3600
         os.utime(file, (long_ago, long_ago))
-        # Then that is seen, and again when it goes on
-        assert f"liveness file not touched by process {worker.pid}" in says()
+        # Then the check fails, until the worker continues
+        assert f"no sign of life from process {worker.pid}" in complaint()
         worker.send(signal.SIGCONT)
-        eventually(lambda: says() == "", "a sign of life", seconds=30)
-        # And of one that was killed nothing is believed
+        eventually(lambda: complaint() == "", "a sign of life", seconds=30)
+        # And the file of a killed worker does not count
         worker.kill()
-        assert "no worker runs from" in says()
-        # And the next takes its file away, and its own when it ends
+        assert "no worker runs from" in complaint()
+        # And the next worker removes that file, and its own when it stops
         successor = stack.worker()
         assert [path.name for path in (tmp_path / ".clipzy/alive").iterdir()] == [str(successor.pid)]
         assert successor.stop() == 0
@@ -145,17 +145,17 @@ def server_path(tmp_path: Path) -> str:
 
 
 @contextmanager
-def redis_of_compose(folder: Path, path: str) -> Iterator["tuple[redis.Redis, int]"]:
+def redis_of_compose(directory: Path, path: str) -> Iterator["tuple[redis.Redis, int]"]:
     port = free_port()
-    env = {"PATH": path, "REDIS_PASSWORD": "s3cret~x", "REDIS_PORT": str(port), "REDIS_DATA_DIR": str(folder)}
-    with (folder / "log").open("ab") as log:
+    env = {"PATH": path, "REDIS_PASSWORD": "s3cret~x", "REDIS_PORT": str(port), "REDIS_DATA_DIR": str(directory)}
+    with (directory / "log").open("ab") as log:
         process = subprocess.Popen(
             with_parent_death_signal("sh", str(COMPOSE / "redis.sh")), env=env, stdout=log, stderr=log
         )
     client = redis.Redis(port=port, password="s3cret~x", decode_responses=True)
     try:
         eventually(lambda: process.poll() is not None or _answers(client), "a Redis", seconds=20)
-        assert process.poll() is None, (folder / "log").read_text()
+        assert process.poll() is None, (directory / "log").read_text()
         yield client, process.pid
     finally:
         client.close()
@@ -170,14 +170,14 @@ def _answers(client: "redis.Redis") -> bool:
         return False
 
 
-def test_redis_keeps_what_it_was_told_and_wants_its_password(tmp_path: Path, server_path: str) -> None:
+def test_redis_is_durable_and_requires_its_password(tmp_path: Path, server_path: str) -> None:
     data = tmp_path / "data"
     data.mkdir()
     # Given the Redis of compose
     with redis_of_compose(data, server_path) as (client, pid):
-        asked = ("appendonly", "appendfsync", "maxmemory-policy")
-        told = {name: client.config_get(name)[name] for name in asked}
-        assert told == {"appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction"}
+        names = ("appendonly", "appendfsync", "maxmemory-policy")
+        config = {name: client.config_get(name)[name] for name in names}
+        assert config == {"appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction"}
         with (
             redis.Redis(port=client.get_connection_kwargs()["port"]) as stranger,
             pytest.raises(redis.AuthenticationError),
@@ -186,13 +186,13 @@ def test_redis_keeps_what_it_was_told_and_wants_its_password(tmp_path: Path, ser
         assert "s3cret" not in Path(f"/proc/{pid}/cmdline").read_text()
         client.set("kept", "yes")
 
-    # When it is stopped and started again, then it knows what it knew
+    # When it is stopped and started again, then its data is there
     with redis_of_compose(data, server_path) as (client, _):
         assert client.get("kept") == "yes"
 
 
 @pytest.mark.parametrize("password", [None, "", "with space", 'quo"te', "at@sign", "new\nline"])
-def test_redis_does_not_start_under_a_password_that_no_url_could_hold(password: str | None) -> None:
+def test_redis_does_not_start_with_a_password_that_breaks_a_url(password: str | None) -> None:
     env = {"PATH": os.environ["PATH"]} | ({} if password is None else {"REDIS_PASSWORD": password})
     done = subprocess.run(
         ["sh", COMPOSE / "redis.sh"], env=env, capture_output=True, text=True, timeout=20, check=False
@@ -202,14 +202,14 @@ def test_redis_does_not_start_under_a_password_that_no_url_could_hold(password: 
 
 
 @pytest.mark.parametrize("given", [{}, {"AWS_ACCESS_KEY_ID": "clipzy"}, {"AWS_SECRET_ACCESS_KEY": "x"}])
-def test_the_s3_server_does_not_start_open_to_anybody(given: dict[str, str]) -> None:
+def test_the_s3_server_does_not_start_without_an_account(given: dict[str, str]) -> None:
     env = {"PATH": os.environ["PATH"], **given}
     done = subprocess.run(["sh", COMPOSE / "s3.sh"], env=env, capture_output=True, text=True, timeout=20, check=False)
     assert done.returncode == 78
     assert "AWS_ACCESS_KEY_ID or AWS_SECRET_ACCESS_KEY is missing" in done.stderr
 
 
-def test_the_bucket_is_made_once(moto_server: S3Server) -> None:
+def test_the_bucket_is_created_once(moto_server: S3Server) -> None:
     env = {"PATH": os.environ["PATH"], "S3_BUCKET_NAME": "clipzy-of-compose", **moto_server.env}
     for _ in range(2):
         done = subprocess.run(

@@ -27,7 +27,7 @@ MIB = 1 << 20
 
 @pytest.fixture(scope="module", params=[3, 200], ids="{} MiB over".format)
 def large_file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A file over the cap by so many MiB, a hole for the most part."""
+    """A sparse file that exceeds the limit by ``param`` MiB."""
     path = tmp_path_factory.mktemp("large") / "large.mp4"
     with path.open("wb") as stream:
         stream.write(mp4_bytes(100))
@@ -42,13 +42,13 @@ def test_an_upload_arrives_through_nginx(nginx: Nginx) -> None:
     assert answer.json()["size_bytes"] == MIB
 
 
-def test_an_upload_is_handed_on_while_it_comes(nginx: Nginx, front_end: FrontEnd) -> None:
+def test_an_upload_is_passed_on_while_it_is_received(nginx: Nginx, front_end: FrontEnd) -> None:
     # Given a client that has sent half of its file
     body = video_form(mp4_bytes(MIB))
     with connect(nginx.port) as connection:
         connection.sendall(head(VIDEOS, length=len(body)) + body[: MIB // 2])
 
-        # When one looks, then the front end is writing it already
+        # Then the front end is writing it already
         assert eventually(lambda: len(front_end.unfinished()) == 1)
 
         # And the rest completes it
@@ -56,8 +56,8 @@ def test_an_upload_is_handed_on_while_it_comes(nginx: Nginx, front_end: FrontEnd
         assert answer_on(connection).status == 201
 
 
-def test_nginx_lets_pass_what_the_front_end_lets_pass(nginx: Nginx) -> None:
-    """A mebibyte over the cap is for the form around the file; one byte more is refused by its declaration."""
+def test_nginx_passes_what_the_front_end_accepts(nginx: Nginx) -> None:
+    """One MiB over the limit is allowed for the form around the file; one byte more is refused by Content-Length."""
     form = video_form(mp4_bytes(MIB))
     largest = form + bytes(2 * MIB - len(form))
 
@@ -72,7 +72,7 @@ def test_nginx_lets_pass_what_the_front_end_lets_pass(nginx: Nginx) -> None:
     assert "client intended to send too large body" in nginx.log()
 
 
-def test_a_client_that_asks_first_is_answered_at_once(nginx: Nginx) -> None:
+def test_a_client_that_expects_100_continue_is_answered_immediately(nginx: Nginx) -> None:
     answer = exchange(nginx.port, head(VIDEOS, length=100 * MIB, more="Expect: 100-continue\r\n"))
     assert (answer.status, answer.json()["code"]) == (413, "FILE_TOO_LARGE")
 
@@ -80,7 +80,7 @@ def test_a_client_that_asks_first_is_answered_at_once(nginx: Nginx) -> None:
 @pytest.mark.parametrize("refused_by", ["nginx", "open_nginx"])
 @pytest.mark.parametrize("chunked", [False, True], ids=["declared", "chunked"])
 class TestEarlyRefusalsReach:
-    """Once refused by nginx itself, once by the front end behind an nginx that would have let it pass."""
+    """Refused by nginx itself, or by the front end behind an nginx that passes it."""
 
     def test_curl(self, request: pytest.FixtureRequest, refused_by: str, chunked: bool, large_file: Path) -> None:
         nginx: Nginx = request.getfixturevalue(refused_by)
@@ -162,7 +162,7 @@ def _form_around(file: Path) -> list[bytes]:
         "version",
     ],
 )
-def test_what_nginx_refuses_by_itself_is_a_problem_too(nginx: Nginx, sent: bytes, status: int, code: str) -> None:
+def test_refusals_of_nginx_are_problems_too(nginx: Nginx, sent: bytes, status: int, code: str) -> None:
     answer = exchange(nginx.port, sent)
 
     problem = answer.json()
@@ -174,15 +174,15 @@ def test_what_nginx_refuses_by_itself_is_a_problem_too(nginx: Nginx, sent: bytes
     assert "nginx/" not in answer.headers["server"]
 
 
-def test_problems_of_the_front_end_pass_unchanged(nginx: Nginx, front_end: FrontEnd) -> None:
+def test_problems_of_the_front_end_are_passed_unchanged(nginx: Nginx, front_end: FrontEnd) -> None:
     path = "/api/v1/jobs/job_none"
     direct, through = front_end.get(path), requests.get(nginx.url + path, timeout=30)
     assert (through.status_code, through.json()) == (direct.status_code, direct.json())
 
 
-def test_a_front_end_that_is_away_is_a_problem_with_a_time_to_come_back(tmp_path: Path) -> None:
+def test_an_unavailable_front_end_is_a_problem_with_retry_after(tmp_path: Path) -> None:
     with running_nginx(tmp_path, upstream_port=free_port(), max_file_size_mb=300) as nginx:
-        # When something is asked or sent, be it large, then the answer says to come again
+        # When a request is sent, small or large, then the answer has Retry-After
         for answer in (
             requests.get(nginx.url + "/healthz", timeout=30),
             requests.post(nginx.url + VIDEOS, data=bytes(200 * MIB), headers=MULTIPART, timeout=60),
@@ -192,24 +192,24 @@ def test_a_front_end_that_is_away_is_a_problem_with_a_time_to_come_back(tmp_path
             assert int(answer.headers["Retry-After"]) > 0
 
 
-def test_one_address_may_send_so_many_bodies_and_ask_on(tmp_path: Path, front_end: FrontEnd) -> None:
+def test_one_address_has_a_limit_of_uploads_and_none_of_other_requests(tmp_path: Path, front_end: FrontEnd) -> None:
     with running_nginx(
         tmp_path, upstream_port=front_end.port, max_file_size_mb=1, NGINX_BODIES_PER_CLIENT="2"
     ) as nginx:
-        # Given as many uploads under way as one address may have
-        beginning = head(VIDEOS, length=MIB) + part("file", mp4_bytes(300_000), filename="a.mp4")
+        # Given as many uploads in progress as one address may have
+        first_bytes = head(VIDEOS, length=MIB) + part("file", mp4_bytes(300_000), filename="a.mp4")
         slow = [connect(nginx.port) for _ in range(2)]
         try:
             for connection in slow:
-                connection.sendall(beginning)
+                connection.sendall(first_bytes)
             assert eventually(lambda: len(front_end.unfinished()) == 2)
 
-            # When it sends one more, then it is told to come later
+            # When it sends another, then that is refused with Retry-After
             refused = requests.post(nginx.url + VIDEOS, data=video_form(mp4_bytes(MIB)), headers=MULTIPART, timeout=30)
             assert (refused.status_code, refused.json()["code"]) == (503, "OVERLOADED")
             assert int(refused.headers["Retry-After"]) > 0
 
-            # And it may ask as before, and others may send
+            # And its other requests are answered
             assert requests.get(nginx.url + "/api/v1/jobs", timeout=30).status_code == 200
         finally:
             for connection in slow:
@@ -218,14 +218,14 @@ def test_one_address_may_send_so_many_bodies_and_ask_on(tmp_path: Path, front_en
 
 
 @pytest.mark.long
-def test_slow_clients_are_closed_within_a_minute(open_nginx: Nginx) -> None:
-    # Given a client that dribbles its headers, one that falls silent in its body, and one that dribbles it
-    beginning = head(VIDEOS, length=300 * MIB) + part("file", mp4_bytes(1000), filename="a.mp4")
+def test_slow_clients_are_disconnected_within_a_minute(open_nginx: Nginx) -> None:
+    # Given clients that send their headers slowly, stop within their body, or send it slowly
+    first_bytes = head(VIDEOS, length=300 * MIB) + part("file", mp4_bytes(1000), filename="a.mp4")
     clients = {
         "slow head": (b"POST / HTTP/1.1\r\nHost: a\r\nX-Slow: ", b"a"),
         "silent body": (head(VIDEOS, length=MIB), b""),
         "slow body": (head(VIDEOS, length=MIB) + part("file", mp4_bytes(1000), filename="a.mp4"), b"aa"),
-        "refused slow body": (beginning, b"aa"),
+        "refused slow body": (first_bytes, b"aa"),
     }
     connections = {name: connect(open_nginx.port) for name in clients}
     begun = time.monotonic()
@@ -235,7 +235,7 @@ def test_slow_clients_are_closed_within_a_minute(open_nginx: Nginx) -> None:
             connection.sendall(clients[name][0])
             connection.setblocking(False)
 
-        # When they go on like that, then each finds its connection closed in time
+        # When they continue, then each connection is closed in time
         while len(lives) < len(clients) and time.monotonic() < begun + 70:
             for name in clients.keys() - lives.keys():
                 if _is_closed(connections[name], clients[name][1]):
@@ -248,11 +248,11 @@ def test_slow_clients_are_closed_within_a_minute(open_nginx: Nginx) -> None:
     assert max(lives.values()) < 60, lives
 
 
-def _is_closed(connection: socket.socket, dribble: bytes) -> bool:
-    """By the other side, altogether: that it says no more is not enough while it still takes what is dribbled."""
+def _is_closed(connection: socket.socket, more: bytes) -> bool:
+    """Whether the server closed it for both directions: it must also refuse ``more``."""
     try:
-        if dribble:
-            connection.sendall(dribble)
+        if more:
+            connection.sendall(more)
             return False
         return connection.recv(65536) == b""
     except BlockingIOError:
@@ -262,7 +262,7 @@ def _is_closed(connection: socket.socket, dribble: bytes) -> bool:
 
 
 @pytest.mark.parametrize("wrong", ["", "0", "010", "2GB", "-1"])
-def test_a_wrong_cap_is_one_clear_line(tmp_path: Path, wrong: str) -> None:
+def test_a_wrong_limit_is_reported_on_one_line(tmp_path: Path, wrong: str) -> None:
     env = environment(tmp_path, port=1, upstream_port=2, max_file_size_mb=1) | {"MAX_FILE_SIZE_MB": wrong}
     done = subprocess.run(["sh", str(SCRIPT), "-t"], env=env, capture_output=True, text=True, check=False)
     if wrong:
@@ -270,5 +270,5 @@ def test_a_wrong_cap_is_one_clear_line(tmp_path: Path, wrong: str) -> None:
         assert done.stderr.splitlines() == [
             f"MAX_FILE_SIZE_MB={wrong} is wrong. Set it to a whole number of MiB from 1 to 1000000."
         ]
-    else:  # set to nothing counts as unset, as everywhere
+    else:  # empty counts as unset, as everywhere
         assert "client_max_body_size 2001m;" in (tmp_path / "state/nginx.conf").read_text()

@@ -23,7 +23,7 @@ SCRIPT = (Path(__file__).parents[2] / "compose/nginx.sh").read_text()
         f"{multipart.FRAMING_LIMIT_BYTES >> 20} MiB beside the file, "
         f"JSON bodies up to {preconditions.JSON_LIMIT_BYTES >> 20} MiB",
         f"drained for {lingering_close.DRAIN_SECONDS:.0f} s or {lingering_close.DRAIN_BYTES >> 20} MiB",
-        f"{idle_connections.LEAST_BYTES >> 10} KiB in {idle_connections.QUIET_SECONDS:.0f} s",
+        f"{idle_connections.MIN_RECEIVED_BYTES_PER_TIMEOUT >> 10} KiB in {idle_connections.IDLE_TIMEOUT_SECONDS:.0f} s",
     ],
 )
 def test_a_number_of_the_front_end(said: str) -> None:

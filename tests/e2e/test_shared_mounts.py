@@ -255,7 +255,7 @@ def test_a_mount_that_vanishes_is_noticed_before_anything_is_written_into_the_ho
         node.unmount()
     # Then nothing goes into the empty folder below, and the job is put back
     is_out_of_reach()
-    worker.says("job.storage_trouble: " + job["job_id"])
+    worker.says("job.storage_unavailable: " + job["job_id"])
     eventually(lambda: api.job(job["job_id"])["status"] == "queued", "a job that waits")
     is_out_of_reach()
     # Nor does anything into an empty filesystem that is mounted in its place

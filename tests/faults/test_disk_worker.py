@@ -38,7 +38,7 @@ def held_media(worker: Process) -> Iterator[None]:
 
 def waited_for_room(worker: Process, job_id: str) -> None:
     """It was put back once, and taken up again when its delay was over and no sooner."""
-    (trouble,) = moments(worker, f"job.storage_trouble: {job_id}")
+    (trouble,) = moments(worker, f"job.storage_unavailable: {job_id}")
     first, second = moments(worker, f"job.claimed: {job_id}")
     assert first < trouble
     assert (second - trouble).total_seconds() >= FIRST_DELAY_SECONDS - 0.5
@@ -66,7 +66,7 @@ def test_a_full_work_dir_puts_jobs_off_and_harms_nothing(
         )
         # When others fill the disk, then the job is put back, and nothing of it is left
         filler = fill(work)
-        worker.says(f"job.storage_trouble: {copying}: WORK_DIR")
+        worker.says(f"job.storage_unavailable: {copying}: WORK_DIR")
         eventually(lambda: api.job(copying)["status"] == "queued", "a job that waits")
         assert [path for path in work.iterdir() if path != filler] == []
         filler.unlink()
@@ -75,7 +75,7 @@ def test_a_full_work_dir_puts_jobs_off_and_harms_nothing(
         decoding = api.upload(clip)["job_id"]
         with held_media(worker):
             filler = fill(work)
-        worker.says(f"job.storage_trouble: {decoding}: The media process ran out of disk space")
+        worker.says(f"job.storage_unavailable: {decoding}: The media process ran out of disk space")
         eventually(lambda: api.job(decoding)["status"] == "queued", "a job that waits")
         assert [path for path in work.iterdir() if path != filler] == []
         filler.unlink()
@@ -108,7 +108,7 @@ def test_a_full_storage_puts_results_off_and_lets_failures_end(tmp_path: Path, r
             # When the disk is filled up to what is kept free for records
             filler = fill(disk, leave_mib=100)
         # Then the first is put back without leftovers, and the second ends
-        worker.says(f"job.storage_trouble: {good}: the storage has only")
+        worker.says(f"job.storage_unavailable: {good}: the storage has only")
         assert api.finished(bad)["error"]["code"] == "INVALID_MEDIA"
         assert (disk / "storage" / "jobs" / "done" / f"{bad}.json").exists()
         assert not list((disk / "storage" / "results").rglob("*.jpg"))

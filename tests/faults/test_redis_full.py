@@ -11,7 +11,7 @@ import redis
 from clipzy_storage import keys
 from clipzy_storage.errors import QueueUnavailable
 from clipzy_storage.jobs import store as jobs_module
-from clipzy_storage.jobs.store import Claim, JobStore, Lease
+from clipzy_storage.jobs.types import Claim, JobStore, Lease
 from clipzy_storage.models.records import ErrorCode
 from clipzy_storage.redis_client import RedisDatabase
 from tests.support.jobs import claimed, let_leases_expire, new_job, submitted

@@ -84,7 +84,7 @@ class Scene:
         """Whether it shows: the job is put back, or, after the commit, left to the reaper; or it got by."""
         output = self.worker.output()
         task_ended = output.count("] received [") == len(TASK_ENDED.findall(output))
-        return f"job.storage_trouble: {job_id}" in output or (task_ended and attempts_of(self.worker, job_id) > 0)
+        return f"job.storage_unavailable: {job_id}" in output or (task_ended and attempts_of(self.worker, job_id) > 0)
 
     def one_whole_result(self, job_id: str, source: Path, suffered: str) -> None:
         job = self.api.finished(job_id)

@@ -1,4 +1,4 @@
-"""A name server for one name, whose address the tests change: what Docker's own does when a container is replaced."""
+"""A name server for one name, whose address tests change, as Docker's does when a container is replaced."""
 
 import contextlib
 import socketserver
@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 NAME = "web.test"
-_A = b"\x00\x01"
-_QUESTION_AT = 12
+_TYPE_A = b"\x00\x01"
+_HEADER_BYTES = 12
 
 
 @dataclass
 class Names:
-    """A running name server; ``address`` is what it answers with."""
+    """A running name server, which answers with ``address``."""
 
     address: str
     port: int = 0
@@ -40,11 +40,11 @@ def running_names(address: str) -> Iterator[Names]:
 
 
 def _answer(query: bytes, address: str) -> bytes:
-    """One address for one second; none of the newer kind."""
-    end = query.index(b"\0", _QUESTION_AT) + 5
-    question, kind = query[_QUESTION_AT:end], query[end - 4 : end - 2]
-    head = query[:2] + b"\x81\x80\0\1" + (b"\0\1" if kind == _A else b"\0\0") + bytes(4)
-    if kind != _A:
+    """An A record with a TTL of one second; no records of other types."""
+    end = query.index(b"\0", _HEADER_BYTES) + 5
+    question, record_type = query[_HEADER_BYTES:end], query[end - 4 : end - 2]
+    head = query[:2] + b"\x81\x80\0\1" + (b"\0\1" if record_type == _TYPE_A else b"\0\0") + bytes(4)
+    if record_type != _TYPE_A:
         return head + question
     record = b"\xc0\x0c\0\1\0\1" + (1).to_bytes(4) + (4).to_bytes(2) + bytes(map(int, address.split(".")))
     return head + question + record

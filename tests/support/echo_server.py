@@ -1,4 +1,4 @@
-"""A front end that only tells what reached it, for tests of what lies before it."""
+"""A server that answers with the request it received, for tests of the proxy in front of it."""
 
 import contextlib
 import http.server
@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Echo:
-    """A running echo. ``go_on`` lets an event stream send its second event."""
+    """A running echo server. ``send_second`` lets an event stream send its second event."""
 
     port: int = 0
-    go_on: threading.Event = field(default_factory=threading.Event)
+    send_second: threading.Event = field(default_factory=threading.Event)
 
 
 @contextlib.contextmanager
 def running_echo() -> Iterator[Echo]:
-    """GET answers with the request's head as JSON; GET /events with two events, the second when it may go on."""
+    """GET returns the head of the request as JSON; GET /events streams two events, the second after ``send_second``."""
     echo = Echo()
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -42,11 +42,11 @@ def running_echo() -> Iterator[Echo]:
             self.end_headers()
             self.wfile.write(b"data: 1\n\n")
             self.wfile.flush()
-            echo.go_on.wait(30)
+            echo.send_second.wait(30)
             self.wfile.write(b"data: 2\n\n")
 
         def log_message(self, format: str, *args: object) -> None:
-            """Nobody reads it."""
+            """Logs nothing."""
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         echo.port = server.server_address[1]
@@ -55,6 +55,6 @@ def running_echo() -> Iterator[Echo]:
         try:
             yield echo
         finally:
-            echo.go_on.set()
+            echo.send_second.set()
             server.shutdown()
             thread.join()

@@ -1,6 +1,6 @@
-"""Machines of a deployment on one machine: each node has mounts of its own, and shares network, disk and Redis.
+"""Nodes of a deployment on one machine: each in a mount namespace of its own, with network, disk and Redis shared.
 
-What one node mounts on a path another does not see; so a declared path can be another filesystem for each.
+A node does not see the mounts of another, so the same path can be a different filesystem on each.
 """
 
 import os
@@ -13,8 +13,8 @@ from tests.support.deployment import CLIPZY, Process, Stack
 from tests.support.requirements import missing
 
 _PATIENCE = str(Path(__file__).with_name("patience.py"))
-# Two users that both can read this checkout, wherever it lies. The first is bound by the permissions of files like any
-# ordinary user, the second is not, but what it writes belongs to it.
+# Two users that can both read this checkout wherever it is. The first is subject to file permissions like an ordinary
+# user. The second is not, but owns the files that it writes.
 BOUND = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
 STRANGER_ID = 65534
 STRANGER = (
@@ -30,13 +30,13 @@ _AS_ROOT = os.geteuid() == 0
 
 
 def need_namespaces() -> None:
-    """End the test where this user may have no mounts of its own."""
+    """Skip or fail the test if this user may not create mount namespaces."""
     if subprocess.run([*_unshare(), "true"], check=False, capture_output=True).returncode != 0:
         missing("needs mount namespaces")
 
 
 def need_users() -> None:
-    """End the test where processes cannot be another user's."""
+    """Skip or fail the test if processes cannot run as another user."""
     if not _AS_ROOT:
         missing("needs root, to be several users")
 
@@ -72,7 +72,7 @@ class Node(Stack):
 
     @property
     def storage(self) -> Path:
-        """What is mounted on the share in here, as the test can see it from outside."""
+        """What is mounted on the share in this namespace, as the test sees it from outside."""
         return self._root / self.share.relative_to("/")
 
     def mount(self, *arguments: str | Path) -> None:
@@ -83,7 +83,7 @@ class Node(Stack):
         self.mount("--bind", folder)
 
     def overlay(self, lower: Path) -> None:
-        """A view of ``lower`` of which the changes are kept apart."""
+        """A view of ``lower`` whose changes are stored elsewhere."""
         changes = self.folder / "changes"
         changes.mkdir()
         self._do("mount", "-t", "tmpfs", "none", changes)
@@ -92,13 +92,13 @@ class Node(Stack):
         self.mount("-t", "overlay", "-o", options, "none")
 
     def dead_mount(self) -> None:
-        """A filesystem that answers nothing, as a network mount does whose server is gone."""
+        """A filesystem that never answers, like a network mount whose server is gone."""
         options = "fd=3,rootmode=40000,user_id=0,group_id=0"
         script = f"exec 3<>/dev/fuse && mount -i -t fuse -o {options} none '{self.share}' && echo dead && cat"
         self._keep("sh", "-c", script, says="dead")
 
     def unmount(self) -> None:
-        """As when a server goes away: open files stay, the path leads into the folder below."""
+        """As if the file server had gone: open files stay, and the path leads to the directory below the mount."""
         self._do("umount", "--lazy", self.share)
 
     def run_as(self, user: Sequence[str], *arguments: str) -> Process:
@@ -113,7 +113,7 @@ class Node(Stack):
         subprocess.run([*self._enter, *command], check=True)
 
     def _keep(self, *command: str, says: str) -> "subprocess.Popen[str]":
-        """A process that stays until this node ends, which its input tells it; with this process at the latest."""
+        """A process that runs until its standard input is closed: when this node ends, or this process exits."""
         process = subprocess.Popen([*self._enter, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self._kept.append(process)
         if process.stdout is None or process.stdout.readline().strip() != says:

@@ -1,4 +1,4 @@
-"""A real nginx before a front end, started by the same file as in the container."""
+"""A real nginx in front of a front end, started by the same script as in the container."""
 
 import contextlib
 import os
@@ -14,16 +14,16 @@ from clipzy_storage.process import with_parent_death_signal
 from tests.support.deployment import eventually, free_port
 from tests.support.requirements import missing
 
-SCRIPT = Path(__file__).parent.parent / "compose/nginx.sh"
+SCRIPT = Path(__file__).parents[2] / "compose/nginx.sh"
 SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 @dataclass(frozen=True)
 class Nginx:
-    """One running nginx."""
+    """A running nginx."""
 
     port: int
-    folder: Path
+    directory: Path
     process: "subprocess.Popen[bytes]"
 
     @property
@@ -31,31 +31,31 @@ class Nginx:
         return f"http://127.0.0.1:{self.port}"
 
     def log(self) -> str:
-        """What it complained about."""
-        return (self.folder / "nginx.log").read_text()
+        """Its error log."""
+        return (self.directory / "nginx.log").read_text()
 
     def access_log(self) -> str:
-        return (self.folder / "access.log").read_text()
+        return (self.directory / "access.log").read_text()
 
 
 @contextlib.contextmanager
-def running_nginx(folder: Path, *, upstream_port: int, max_file_size_mb: int, **settings: str) -> Iterator[Nginx]:
-    """nginx on a free loopback port before the front end on ``upstream_port``; stopped at the end.
+def running_nginx(directory: Path, *, upstream_port: int, max_file_size_mb: int, **settings: str) -> Iterator[Nginx]:
+    """nginx on a free loopback port, in front of the front end on ``upstream_port``; stopped at the end.
 
-    ``settings`` are environment variables over the ones it needs here.
+    ``settings`` are environment variables that override those of ``environment``.
     """
     for program in ("nginx", "envsubst"):
         if shutil.which(program, path=SYSTEM_PATH) is None:
             missing(program)
-    folder.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(parents=True, exist_ok=True)
     port = free_port()
-    env = environment(folder, port=port, upstream_port=upstream_port, max_file_size_mb=max_file_size_mb) | settings
+    env = environment(directory, port=port, upstream_port=upstream_port, max_file_size_mb=max_file_size_mb) | settings
     check(env)
-    with (folder / "nginx.log").open("ab") as log:
+    with (directory / "nginx.log").open("ab") as log:
         process = subprocess.Popen(
             with_parent_death_signal("sh", str(SCRIPT)), env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )
-    nginx = Nginx(port, folder, process)
+    nginx = Nginx(port, directory, process)
     try:
         eventually(lambda: process.poll() is not None or _answers(nginx.url), "an nginx that answers", seconds=20)
         assert process.poll() is None, nginx.log()
@@ -65,19 +65,19 @@ def running_nginx(folder: Path, *, upstream_port: int, max_file_size_mb: int, **
         process.wait(20)
 
 
-def environment(folder: Path, *, port: int, upstream_port: int, max_file_size_mb: int) -> dict[str, str]:
+def environment(directory: Path, *, port: int, upstream_port: int, max_file_size_mb: int) -> dict[str, str]:
     return {
         "PATH": os.pathsep.join((os.environ["PATH"], SYSTEM_PATH)),
         "MAX_FILE_SIZE_MB": str(max_file_size_mb),
         "NGINX_LISTEN": f"127.0.0.1:{port}",
         "NGINX_UPSTREAM": f"127.0.0.1:{upstream_port}",
-        "NGINX_STATE_DIR": str(folder / "state"),
-        "NGINX_ACCESS_LOG": str(folder / "access.log"),
+        "NGINX_STATE_DIR": str(directory / "state"),
+        "NGINX_ACCESS_LOG": str(directory / "access.log"),
     }
 
 
 def check(env: dict[str, str]) -> "subprocess.CompletedProcess[str]":
-    """Have nginx judge the rendered template; fails with its words."""
+    """Have nginx check the rendered template; fails with its message."""
     done = subprocess.run(["sh", str(SCRIPT), "-t"], env=env, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 0, done.stderr
     return done
@@ -85,6 +85,6 @@ def check(env: dict[str, str]) -> "subprocess.CompletedProcess[str]":
 
 def _answers(url: str) -> bool:
     with contextlib.suppress(requests.ConnectionError):
-        requests.get(url, timeout=10)  # whatever it answers: the front end may not run yet
+        requests.get(url, timeout=10)  # any status: the front end may not run yet
         return True
     return False

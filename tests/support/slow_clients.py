@@ -1,30 +1,30 @@
-"""Clients that send a byte now and then and never come to an end."""
+"""Clients that send a byte now and then and never complete their request."""
 
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-EVERY_SECONDS = 0.5
+BYTE_EVERY_SECONDS = 0.5
 
 
-class Dribblers:
-    """Many connections that send the same beginning at once, and then a byte every half second."""
+class SlowClients:
+    """Connections that send the same first bytes, and then a byte every half second."""
 
-    def __init__(self, port: int, beginning: bytes, *, count: int) -> None:
-        self._beginning = beginning
+    def __init__(self, port: int, first_bytes: bytes, *, count: int) -> None:
+        self._first_bytes = first_bytes
         self._open = [socket.create_connection(("127.0.0.1", port), timeout=30) for _ in range(count)]
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._dribble, name="dribblers", daemon=True)
+        self._thread = threading.Thread(target=self._send_slowly, name="slow-clients", daemon=True)
 
     @property
     def open(self) -> int:
-        """How many have not been closed by the server yet."""
+        """The number of connections that the server has not closed."""
         return len(self._open)
 
     def start(self) -> None:
         for connection in self._open:
-            connection.sendall(self._beginning)
+            connection.sendall(self._first_bytes)
             connection.setblocking(False)
         self._thread.start()
 
@@ -34,8 +34,8 @@ class Dribblers:
         for connection in self._open:
             connection.close()
 
-    def _dribble(self) -> None:
-        while not self._stopping.wait(EVERY_SECONDS):
+    def _send_slowly(self) -> None:
+        while not self._stopping.wait(BYTE_EVERY_SECONDS):
             self._open = [connection for connection in self._open if _is_open(connection)]
 
 
@@ -55,10 +55,10 @@ def _is_open(connection: socket.socket) -> bool:
 
 
 @contextmanager
-def dribbling(port: int, beginning: bytes, *, count: int) -> Iterator[Dribblers]:
-    dribblers = Dribblers(port, beginning, count=count)
-    dribblers.start()
+def slow_clients(port: int, first_bytes: bytes, *, count: int) -> Iterator[SlowClients]:
+    clients = SlowClients(port, first_bytes, count=count)
+    clients.start()
     try:
-        yield dribblers
+        yield clients
     finally:
-        dribblers.stop()
+        clients.stop()
