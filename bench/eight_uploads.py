@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bench.sending import PeakMemory, large_file, send_form
 from tests.support import s3_servers
-from tests.support.deployment import Stack
+from tests.support.deployment import Deployment
 
 UPLOADS, SIZE_MIB = 8, 200
 AIM_MIB = 200
@@ -31,7 +31,7 @@ def measure(folder: Path, *, redis_url: str) -> bool:
 
 
 def _peak_mib(folder: Path, redis_url: str, source: Path, settings: dict[str, str]) -> float:
-    with Stack(folder, redis_url=redis_url, **settings) as stack:
+    with Deployment(folder, redis_url=redis_url, **settings) as stack:
         port = int(stack.web().url.rpartition(":")[2])
         with PeakMemory(stack.processes[-1].pid) as memory, ThreadPoolExecutor(UPLOADS) as pool:
             for sent in [pool.submit(send_form, port, "/api/v1/videos", source) for _ in range(UPLOADS)]:

@@ -24,7 +24,8 @@ from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.models.records import EVERYONE, Job, Status
 from clipzy_storage.process import with_parent_death_signal
 from clipzy_storage.redis_client import RedisDatabase
-from tests.support.deployment import Stack, eventually
+from tests.support.deployment import Deployment
+from tests.support.waiting import eventually
 
 JOBS = 500
 ROUNDS = 3
@@ -34,7 +35,7 @@ MOMENTS = "bare:moments"
 NOOP_WORKER = (sys.executable, str(Path(__file__).with_name("noop_worker.py")))
 
 
-class NoopStack(Stack):
+class NoopStack(Deployment):
     command = NOOP_WORKER
 
 

@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Self
 
-from tests.support.deployment import descendants
+from tests.support.processes import descendants
 
 BOUNDARY = "clipzy-bench"
 HEAD = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="large.mp4"\r\n\r\n'.encode()

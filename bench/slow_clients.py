@@ -5,7 +5,8 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.support.deployment import Api, Stack
+from tests.support.api_client import ApiClient
+from tests.support.deployment import Deployment
 from tests.support.forms import mp4_bytes, part
 from tests.support.slow_clients import dribbling
 from tests.support.wire import head
@@ -19,7 +20,7 @@ def measure(folder: Path, *, redis_url: str) -> bool:
     """Measure and print; whether the aim was reached."""
     slow_headers = b"POST /api/v1/videos HTTP/1.1\r\nHost: test\r\nX-Slow: "
     slow_body = head("/api/v1/videos", length=10 << 20) + part("file", mp4_bytes(100_000), filename="slow.mp4")
-    with Stack(folder, redis_url=redis_url) as stack, ExitStack() as slow:
+    with Deployment(folder, redis_url=redis_url) as stack, ExitStack() as slow:
         api = stack.web()
         alone = _answer_seconds(api)
         for beginning in (slow_headers, slow_body):
@@ -32,11 +33,11 @@ def measure(folder: Path, *, redis_url: str) -> bool:
     return max(beside) < AIM_SECONDS
 
 
-def _answer_seconds(api: Api) -> list[float]:
+def _answer_seconds(api: ApiClient) -> list[float]:
     return [_one(api, path) for _ in range(QUESTIONS) for path in ("/healthz", "/jobs")]
 
 
-def _one(api: Api, path: str) -> float:
+def _one(api: ApiClient, path: str) -> float:
     begun = time.perf_counter()
     assert api.get(path).ok
     return time.perf_counter() - begun

@@ -13,8 +13,10 @@ import redis
 from celery import Celery
 
 from clipzy_storage.process import with_parent_death_signal
-from tests.support.deployment import Api, Stack, eventually
+from tests.support.api_client import ApiClient
+from tests.support.deployment import Deployment
 from tests.support.media import clips
+from tests.support.waiting import eventually
 
 ROUNDS = 25
 AIM = 3.0
@@ -23,7 +25,7 @@ STARTED = "bare:started"
 
 def compare(folder: Path, *, redis_url: str) -> bool:
     """Measure and print; whether the aim was reached."""
-    with Stack(folder, redis_url=redis_url) as stack, redis.Redis.from_url(redis_url) as client:
+    with Deployment(folder, redis_url=redis_url) as stack, redis.Redis.from_url(redis_url) as client:
         api = stack.web()
         stack.worker()
         video_id = api.upload(clips.cuts_clip(folder).path, to="/videos")["video_id"]
@@ -48,7 +50,7 @@ def compare(folder: Path, *, redis_url: str) -> bool:
     return bool(ours / theirs < AIM)
 
 
-def _clipzy_ms(api: Api, connection: http.client.HTTPConnection, video_id: str) -> float:
+def _clipzy_ms(api: ApiClient, connection: http.client.HTTPConnection, video_id: str) -> float:
     begun = time.time()
     connection.request(
         "POST",

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from bench.sending import answers, large_file, peak_memory_mib, send_by_tus, send_form
 from clipzy_storage.process import with_parent_death_signal
-from tests.support.deployment import Stack, eventually, free_port
+from tests.support.deployment import Deployment
+from tests.support.processes import free_port
+from tests.support.waiting import eventually
 
 SIZE_MIB = 1000
 ROUNDS = 5
@@ -20,7 +22,11 @@ TUS = Path(__file__).parent / "tus"
 
 def compare(folder: Path, *, redis_url: str) -> bool:
     """Measure and print; whether both aims were reached."""
-    with Stack(folder, redis_url=redis_url) as stack, _stock(folder) as (stock, stock_port), _tus(folder) as tus_port:
+    with (
+        Deployment(folder, redis_url=redis_url) as stack,
+        _stock(folder) as (stock, stock_port),
+        _tus(folder) as tus_port,
+    ):
         source = large_file(folder / "large.mp4", size_mib=SIZE_MIB)
         port = int(stack.web().url.rpartition(":")[2])
         web = stack.processes[-1]

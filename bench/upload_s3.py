@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.sending import large_file, send_form
 from tests.support import s3_servers
-from tests.support.deployment import Stack
+from tests.support.deployment import Deployment
 from tests.support.s3_servers import S3Server
 
 SIZE_MIB = 500
@@ -19,7 +19,7 @@ def compare(folder: Path, *, redis_url: str) -> bool:
     with s3_servers.running("rclone", folder / "rclone") as server:
         bucket = server.new_bucket()
         settings = {"STORAGE_TYPE": "s3", "S3_BUCKET_NAME": bucket, **server.env}
-        with Stack(folder / "deployment", redis_url=redis_url, **settings) as stack:
+        with Deployment(folder / "deployment", redis_url=redis_url, **settings) as stack:
             source = large_file(folder / "large.mp4", size_mib=SIZE_MIB)
             port = int(stack.web().url.rpartition(":")[2])
 

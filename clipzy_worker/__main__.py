@@ -14,6 +14,7 @@ from clipzy_storage.config import logs, settings
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import ConfigurationError
 from clipzy_storage.guard import startup
+from clipzy_storage.log_events import WORKER_READY
 from clipzy_storage.redis_client import RedisDatabase
 from clipzy_worker.processing import scratch
 from clipzy_worker.runtime.app import create_app
@@ -75,7 +76,7 @@ def _join_and_work(config: Settings, stopping: Shutdown, watchdog: Watchdog) -> 
         reaper.start()  # not before: the pool is forked while there are few threads that could hold a lock
         janitor.start()
         watchdog.watch(intake.passes_over, give_up=lambda: stopping.ask(status=STATUS_DEAF, at_once=True))
-        log.info("worker.ready")
+        log.info(WORKER_READY)
 
     signals.worker_ready.connect(on_ready, weak=False)
     try:

@@ -18,6 +18,7 @@ from celery import bootsteps
 from celery.worker import state
 from kombu.common import ignore_errors
 
+from clipzy_storage.log_events import WORKER_ENDED_HARD, WORKER_INTERRUPTED, WORKER_STOPPING
 from clipzy_worker.processing.interruption import SIGNAL as INTERRUPTION
 
 GRACE_SECONDS = 1.0  # for jobs that are about to end; honcho kills after 5 s, Docker after 10 s
@@ -69,7 +70,7 @@ class Shutdown:
 
     def _run(self) -> None:
         at_once = self._asked.get()
-        log.info("worker.stopping: %s", _PLANS[self._drain])
+        log.info("%s: %s", WORKER_STOPPING, _PLANS[self._drain])
         celery_state: Any = state
         celery_state.should_stop = os.EX_OK
         if (hub := self._worker.hub) is not None:
@@ -78,7 +79,7 @@ class Shutdown:
             self._wait_for_jobs()
         self._put_back()
         time.sleep(END_SECONDS)
-        log.warning("worker.ended_hard: something did not let go within %g s", END_SECONDS)
+        log.warning("%s: something did not let go within %g s", WORKER_ENDED_HARD, END_SECONDS)
         os._exit(self.status)
 
     def _wait_for_jobs(self) -> None:
@@ -96,7 +97,7 @@ class Shutdown:
             request._already_cancelled = True  # which Celery would else log as a failure, with a traceback
         for pid in self._children():
             self._worker.pool.terminate_job(pid, INTERRUPTION)
-            log.info("worker.interrupted: process %d, which puts back the job it may have", pid)
+            log.info("%s: process %d, which puts back the job it may have", WORKER_INTERRUPTED, pid)
 
     def _children(self) -> list[int]:
         pool = getattr(self._worker.pool, "_pool", None)  # None again when all have been joined

@@ -12,6 +12,7 @@ from celery import signals
 from celery.worker import state
 
 from clipzy_storage.errors import QueueUnavailable
+from clipzy_storage.log_events import WATCHDOG_DEAF
 from clipzy_storage.redis_client import RedisDatabase
 from clipzy_worker.runtime.liveness import LivenessFile
 from clipzy_worker.runtime.periodic import PeriodicThread
@@ -68,5 +69,5 @@ class Watchdog(PeriodicThread):
         except QueueUnavailable:  # then nobody can take anything; the reaper's thread says so
             self._passed_over = 0
         if self._passed_over == LOOKS:
-            log.error("watchdog.deaf: jobs wait, this worker has room and takes none; it ends, to be started anew")
+            log.error("%s: jobs wait, this worker has room and takes none; it ends, to be started anew", WATCHDOG_DEAF)
             self._give_up()

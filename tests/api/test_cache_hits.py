@@ -26,7 +26,7 @@ from tests.storage.backends import Backend
 from tests.support.finished_jobs import PICTURES, accepted, completed, files_of, result_of
 from tests.support.s3_servers import S3Server
 from tests.support.servers import RedisServer
-from tests.support.wire import eventually
+from tests.support.waiting import eventually
 
 
 class Hints:

@@ -14,7 +14,8 @@ from clipzy_storage.models.records import ErrorCode
 from tests.support.jobs import reap_twice
 from tests.support.played_worker import claim, complete, conclude, fail, prepare_result, submit
 from tests.support.servers import FrontEnd, RedisServer
-from tests.support.wire import eventually, exchange, head
+from tests.support.waiting import eventually
+from tests.support.wire import exchange, head
 
 JOBS = "/api/v1/jobs"
 

@@ -29,7 +29,8 @@ from tests.support.openapi import assert_described, served_by
 from tests.support.played_worker import claim, complete, fail, submit
 from tests.support.servers import FrontEnd, RedisServer, running_front_end
 from tests.support.tcp_proxy import Fault, TcpProxy
-from tests.support.wire import connect, eventually, head
+from tests.support.waiting import eventually
+from tests.support.wire import connect, head
 
 EVENTS = "/api/v1/jobs/{job_id}/events"
 FAR_AHEAD = "999999999999999-0"

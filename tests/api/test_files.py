@@ -16,7 +16,8 @@ from clipzy_storage.jobs.durable_records import write_done_job
 from tests.support.jobs import finish
 from tests.support.played_worker import POSTER, claim, complete, expire, submit
 from tests.support.servers import FrontEnd
-from tests.support.wire import connect, eventually, head
+from tests.support.waiting import eventually
+from tests.support.wire import connect, head
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from clipzy_storage.maintenance.recovery import Recovery
 from tests.support.forms import CONTENT_TYPE, mp4_bytes, video_form
 from tests.support.played_worker import complete, submit
 from tests.support.servers import FrontEnd, RedisServer
-from tests.support.wire import answer_on, connect, eventually, exchange, head
+from tests.support.waiting import eventually
+from tests.support.wire import answer_on, connect, exchange, head
 
 JOBS, VIDEOS = "/api/v1/jobs", "/api/v1/videos"
 REPLAYED = "Idempotent-Replayed"
@@ -150,7 +151,7 @@ def test_fifty_at_once_make_one_job(own_front_end: FrontEnd) -> None:
             answers.append(own_front_end.post(JOBS, data=body, headers=headers))
             return answers[-1].status_code != 503
 
-        assert eventually(is_accepted, within_seconds=60)
+        assert eventually(is_accepted, seconds=60)
         return answers[-1]
 
     # When all submit, and those who are told to come again do so

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from clipzy_api.server.idle_connections import LEAST_BYTES, IdleConnectionReaper
-from tests.support.wire import eventually
+from tests.support.waiting import eventually
 
 QUIET_SECONDS = 0.2
 

@@ -18,7 +18,7 @@ from tests.support.finished_jobs import PICTURES, complete, files_of, found_in, 
 from tests.support.forms import mp4_bytes
 from tests.support.played_worker import expire, fail
 from tests.support.servers import FrontEnd, RedisServer
-from tests.support.wire import eventually
+from tests.support.waiting import eventually
 
 JOBS = "/api/v1/jobs"
 
@@ -231,7 +231,7 @@ def test_a_redis_that_was_lost_knows_it_again(own_front_end: FrontEnd, own_redis
     job = submit(own_front_end, content)
     finish(own_front_end, job)
     own_redis.forget_everything()
-    assert eventually(lambda: own_front_end.get("/readyz").status_code == 200, within_seconds=60)
+    assert eventually(lambda: own_front_end.get("/readyz").status_code == 200, seconds=60)
     assert submit(own_front_end, content)["status"] == "queued"
     # When it has been compared with storage
     Recovery(own_front_end.store, own_front_end.admin, own_front_end.storage).rebuild()

@@ -33,7 +33,7 @@ def clear(deployment: Deployment) -> dict[str, int]:
     """Do what the janitor and the reaper do now and then; how many things of each kind were removed."""
     storage = deployment.store.storage
     settings = Settings.from_env(deployment.store.settings)
-    upkeep = JobAdmin(RedisDatabase(deployment.redis.direct_url))
+    upkeep = JobAdmin(RedisDatabase(deployment.redis.url))
     removed = {kind.value: count for kind, count in GarbageCollector(aged(storage), upkeep, settings).sweep().items()}
     removed["unfinished"] = storage.sweep_incomplete(0)  # nobody writes any more
     removed["scratch"] = sum(scratch.sweep(worker.scratch) for worker in deployment.workers)

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.chaos.history import History
+from tests.chaos.nodes import Node, Supervisor
 from tests.chaos.stores import Store, open_store
-from tests.support.deployment import Api, eventually
-from tests.support.nodes import Node, Supervisor
-from tests.support.redis_node import RedisNode
+from tests.support.api_client import ApiClient
+from tests.support.servers import RedisServer, running_redis
 from tests.support.tcp_proxy import TcpProxy
+from tests.support.waiting import eventually
 
 LEASE_SECONDS = 3
 FRONT_END_PORT = 8000
@@ -25,7 +26,7 @@ class Deployment:
 
     folder: Path
     history: History
-    redis: RedisNode
+    redis: RedisServer
     store: Store
     front_ends: list[Node]
     workers: list[Node]
@@ -41,15 +42,11 @@ class Deployment:
         return [path for worker in self.workers for path in worker.scratch.glob("job_*")]
 
     def is_ready(self) -> bool:
-        apis = [Api(url) for url in self.urls]
-        try:
-            return all(api.is_ready() for api in apis) and self._has_workers(apis[0])
-        finally:
-            for api in apis:
-                api.close()
+        return all(map(self._is_ready, self.urls))
 
-    def _has_workers(self, api: Api) -> bool:
-        return bool(api.get("/readyz").json().get("live_workers") == len(self.workers))
+    def _is_ready(self, url: str) -> bool:
+        with ApiClient(url) as api:
+            return api.is_ready() and api.get("/readyz").json().get("live_workers") == len(self.workers)
 
 
 class Hosts:
@@ -69,9 +66,7 @@ def deployed(folder: Path, history: History, *, storage: str, front_ends: int, w
     """Everything up and ready; stopped at the end, whatever was done to it."""
     hosts = Hosts()
     with ExitStack() as stack:
-        redis = RedisNode(folder / "redis", host=hosts.new())
-        stack.callback(redis.stop)
-        redis.start()
+        redis = stack.enter_context(running_redis(folder / "redis", host=hosts.new(), port=6379))
         store = stack.enter_context(open_store(storage, folder))
         nodes, urls, place = [], [], folder / "nodes"
         place.mkdir()
@@ -88,13 +83,13 @@ def deployed(folder: Path, history: History, *, storage: str, front_ends: int, w
 
 
 def _node(
-    stack: ExitStack, name: str, command: list[str], *, folder: Path, host: str, redis: RedisNode, store: Store
+    stack: ExitStack, name: str, command: list[str], *, folder: Path, host: str, redis: RedisServer, store: Store
 ) -> Node:
     targets = {"redis": redis.address} | ({"s3": store.endpoint} if store.endpoint else {})
     proxies = {about: stack.enter_context(TcpProxy(target, host=host)) for about, target in targets.items()}
     settings = {
         **store.settings,
-        "REDIS_URL": redis.url(host, int(proxies["redis"].url.rpartition(":")[2])),
+        "REDIS_URL": redis.url_through(host, int(proxies["redis"].url.rpartition(":")[2])),
         "JOB_LEASE_SECONDS": str(LEASE_SECONDS),
         "CLIPZY_DATA_DIR": str(folder / f"data-{name}"),
     }

@@ -3,10 +3,11 @@
 import os
 import signal
 from collections.abc import Callable
+from functools import partial
 
 from tests.chaos.deployment import LEASE_SECONDS
 from tests.chaos.scene import Harm, Scene, media_processes
-from tests.support.nodes import Frozen
+from tests.support.processes import Frozen
 
 Fault = Callable[[Scene], Harm | None]
 REDIS = "redis"
@@ -87,7 +88,7 @@ def demote_redis(scene: Scene) -> Harm | None:
 
 
 def flush_redis(scene: Scene) -> Harm | None:
-    return _lose(scene, scene.deployment.redis.forget_everything, "FLUSHALL")
+    return _lose(scene, partial(scene.deployment.redis.forget_everything, open_guard=True), "FLUSHALL")
 
 
 def empty_redis(scene: Scene) -> Harm | None:
@@ -99,7 +100,7 @@ def roll_redis_back(scene: Scene) -> Harm | None:
     if not scene.is_free(REDIS):
         return None
     redis, seconds = scene.deployment.redis, scene.rng.uniform(2, 6)
-    redis.keep_a_copy()
+    redis.save_copy()
     about = f"back to where it was {seconds:.1f} s ago"
     return Harm((REDIS,), about, seconds, lambda: _losing(scene, redis.restart_from_copy, about))
 

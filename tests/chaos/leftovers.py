@@ -14,7 +14,7 @@ from tests.chaos.deployment import Deployment
 from tests.chaos.results import Look, look
 from tests.chaos.stores import Store
 from tests.chaos.watcher import seen
-from tests.support.deployment import Api
+from tests.support.api_client import ApiClient
 
 PAGE_SIZE = 100
 
@@ -31,7 +31,7 @@ def aftermath(deployment: Deployment) -> Aftermath:
 
 def listed(url: str, **query: str) -> dict[str, dict[str, Any]]:
     """All jobs that the front end lists."""
-    api, jobs, page = Api(url), {}, 1
+    api, jobs, page = ApiClient(url), {}, 1
     try:
         while True:
             answer = api.get("/jobs", params={"page": page, "page_size": PAGE_SIZE, **query})

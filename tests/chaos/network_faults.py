@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from tests.chaos.faults import Fault
+from tests.chaos.nodes import Node
 from tests.chaos.scene import Harm, Scene
-from tests.support.nodes import Node
 from tests.support.tcp_proxy import Fault as Trouble
 from tests.support.tcp_proxy import TcpProxy, Way
 

@@ -17,8 +17,9 @@ from tests.chaos.history import History
 from tests.chaos.leftovers import aftermath, listed
 from tests.chaos.nemesis import Nemesis, faults_for
 from tests.chaos.watcher import FINAL, Watcher
-from tests.support.deployment import Api, eventually
+from tests.support.api_client import ApiClient
 from tests.support.media import clips
+from tests.support.waiting import eventually
 
 SHOTS = ((12, 13), (60, 60), (200, 200, 200), (500, 500))  # frames: work of 0.3 to 3 s
 MOST_UNFINISHED = 6
@@ -156,7 +157,7 @@ def _all_ended(deployment: Deployment) -> bool:
 
 def _ask_for_idempotency(deployment: Deployment, clip: Path) -> None:
     """Find out, while all is calm, whether a key repeated finds the first job."""
-    api, history = Api(deployment.urls[0]), deployment.history
+    api, history = ApiClient(deployment.urls[0]), deployment.history
     video_id = api.upload(clip, to="/videos", name="probe.mp4")["video_id"]
     jobs = set()
     for _ in range(2):

@@ -20,9 +20,11 @@ import yaml
 
 from clipzy_api.cli.embedded_redis import find_server
 from clipzy_storage.process import with_parent_death_signal
-from tests.support.deployment import Stack, eventually, free_port
+from tests.support.deployment import Deployment
+from tests.support.processes import free_port
 from tests.support.s3_servers import S3Server
 from tests.support.servers import FrontEnd
+from tests.support.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "compose"
@@ -104,7 +106,7 @@ def test_the_image_s_health_check_is_true_of_a_front_end(front_end: FrontEnd) ->
 def test_the_worker_s_health_check_is_true_of_a_worker_that_moves(tmp_path: Path, redis_url: str) -> None:
     (_, *command) = SERVICES["worker"]["healthcheck"]["test"]
     assert command[:2] == ["python", "-m"]
-    with Stack(tmp_path, redis_url=redis_url) as stack:
+    with Deployment(tmp_path, redis_url=redis_url) as stack:
 
         def says() -> str:
             env = {"PATH": os.environ["PATH"], **stack.settings}

@@ -10,7 +10,8 @@ import jsonschema
 import pytest
 
 from clipzy_storage.models.output import Output
-from tests.support.deployment import Api, Stack
+from tests.support.api_client import ApiClient
+from tests.support.deployment import Deployment
 
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "demo" / "demo.mp4"
@@ -21,9 +22,9 @@ KINDS = {
 
 
 @pytest.mark.timeout(240)
-def test_everything_is_measured_and_twice_the_same(stack: Stack, api: Api, tmp_path: Path) -> None:
+def test_everything_is_measured_and_twice_the_same(deployment: Deployment, api: ApiClient, tmp_path: Path) -> None:
     # Given a worker, and a film in five shots with music
-    stack.worker()
+    deployment.worker()
 
     # When it is analysed twice, with all there is
     first, second = (_analysed(api, analyses=["audio", "motion", "color", "style"], sprites=True) for _ in range(2))
@@ -48,14 +49,14 @@ def test_everything_is_measured_and_twice_the_same(stack: Stack, api: Api, tmp_p
         assert (len(content), hashlib.sha256(content).hexdigest()) == (artifact.size_bytes, artifact.sha256)
     # And its timeline can be drawn
     path = tmp_path / "timeline.svg"
-    assert stack.run("plot", first, "--output", str(path), settings={"CLIPZY_URL": api.url}).ends() == 0
+    assert deployment.run("plot", first, "--output", str(path), settings={"CLIPZY_URL": api.url}).wait() == 0
     drawn = {element.text for element in ElementTree.parse(path).iter("{http://www.w3.org/2000/svg}text")}
     assert {"demo.mp4", "shots", "motion", "loudness", "beats"} <= drawn
 
 
-def test_only_what_is_asked_for_is_done(stack: Stack, api: Api) -> None:
+def test_only_what_is_asked_for_is_done(deployment: Deployment, api: ApiClient) -> None:
     # Given a worker
-    stack.worker()
+    deployment.worker()
 
     # When next to nothing is asked for
     job_id = _analysed(api, analyses=[], thumbnails={"per": "none"}, sprites=False)
@@ -67,7 +68,7 @@ def test_only_what_is_asked_for_is_done(stack: Stack, api: Api) -> None:
     assert {artifact["kind"] for artifact in api.get(f"/jobs/{job_id}/result").json()["artifacts"]} == {"poster"}
 
 
-def _analysed(api: Api, **config: Any) -> str:
+def _analysed(api: ApiClient, **config: Any) -> str:
     """The id of a completed job over the film."""
     form = {"config": json.dumps(config)}
     answer = api.post("/jobs", files={"file": ("demo.mp4", DEMO.read_bytes())}, data=form)

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from clipzy_api.concurrency_limits import REQUEST_BODIES
-from clipzy_api.task_queue import Queue
+from clipzy_api.task_queue import TaskQueue
 from clipzy_storage.config.settings import Settings
-from clipzy_storage.errors import QueueUnavailable
+from tests.support.faulty_redis import FaultyRedis, faulty_redis
 from tests.support.forms import mp4_bytes, video_form
-from tests.support.redis_deployment import FaultyRedis, faulty_redis
 from tests.support.servers import FrontEnd, running_front_end
 from tests.support.tcp_proxy import Fault
-from tests.support.wire import Answer, answer_on, connect, eventually, head
+from tests.support.waiting import eventually
+from tests.support.wire import Answer, answer_on, connect, head
 
 JOBS = "/api/v1/jobs"
 LIMIT_SECONDS = 5.0
@@ -73,20 +73,17 @@ def reset(found: FaultyRedis) -> Iterator[None]:
 
 @contextmanager
 def full(found: FaultyRedis) -> Iterator[None]:
-    found.client.config_set("maxmemory", 1)
-    try:
+    with found.server.full():
         yield
-    finally:
-        found.client.config_set("maxmemory", 0)
 
 
 @contextmanager
 def demoted(found: FaultyRedis) -> Iterator[None]:
-    found.client.replicaof("127.0.0.1", "1")
+    found.server.demote()
     try:
         yield
     finally:
-        found.client.replicaof("NO", "ONE")
+        found.server.promote()
 
 
 def timed_answer(port: int, *sent: bytes, before_last: Callable[[], object] = lambda: None) -> tuple[Answer, float]:
@@ -179,7 +176,7 @@ def test_a_silent_broker_costs_the_hint_and_not_the_job(
         assert found.queue_length() == hints
         # And once it is back, a connection that broke meanwhile costs nothing
         assert upload(announcing)[0].status == 202
-        found.cut_all()
+        found.server.cut_clients()
         assert upload(announcing)[0].status == 202
         assert found.queue_length() == hints + 2
 
@@ -187,12 +184,11 @@ def test_a_silent_broker_costs_the_hint_and_not_the_job(
 def test_those_who_announce_at_once_do_not_wait_for_each_other(redis_behind_proxy: FaultyRedis) -> None:
     """With Celery's ten connections the last of these waits for those before it."""
     # Given a broker that has fallen silent
-    queue = Queue(Settings.from_env({"REDIS_URL": redis_behind_proxy.url}))
+    queue = TaskQueue(Settings.from_env({"REDIS_URL": redis_behind_proxy.url}))
 
     def announce(_: int) -> float:
         began_at = time.monotonic()
-        with pytest.raises(QueueUnavailable):
-            queue.publish("job_of_nobody")
+        assert not queue.notify_workers("job_unknown")
         return time.monotonic() - began_at
 
     # When more uploads end at once than may be received at once

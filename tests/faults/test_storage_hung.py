@@ -9,12 +9,13 @@ import redis
 import requests
 
 from clipzy_storage import keys
-from tests.support.deployment import eventually
+from tests.support.deployment import SHORT_LEASE, Deployment, claims_by, s3_settings
+from tests.support.disks import padded
 from tests.support.s3_servers import S3Server
-from tests.support.storage_deployment import attempts_of, on_s3, padded
 from tests.support.tcp_proxy import Fault, TcpProxy
+from tests.support.waiting import eventually
 
-LEASE_SECONDS = 2
+LEASE_SECONDS = int(SHORT_LEASE["JOB_LEASE_SECONDS"])
 
 
 @pytest.mark.long
@@ -25,14 +26,16 @@ def test_a_worker_whose_store_keeps_silent_keeps_its_job(
     large, bucket = padded(clip, tmp_path / "large.mp4", mib=8), moto_server.new_bucket()
     with (
         TcpProxy(moto_server.url) as line,
-        on_s3(tmp_path / "deployment", redis_url, moto_server, bucket) as stack,
+        Deployment(
+            tmp_path / "deployment", redis_url=redis_url, **s3_settings(moto_server, bucket), **SHORT_LEASE
+        ) as stack,
     ):
         api = stack.web()
         worker = stack.worker(AWS_ENDPOINT_URL_S3=line.url)
         # Given a worker whose store falls silent in the middle of a source, and another that would have the job
         line.suffer(Fault("silence", "answer", after_bytes=1 << 20))
         job_id = api.upload(large)["job_id"]
-        work = tmp_path / "deployment" / ".clipzy" / "work"
+        work = stack.work_dir
         eventually(lambda: any(path.stat().st_size for path in work.glob("*/source")), "a source that is on its way")
         second = stack.worker(CLIPZY_DATA_DIR=str(tmp_path / "second"))
         # When a silent holder would have lost its job for long
@@ -45,7 +48,7 @@ def test_a_worker_whose_store_keeps_silent_keeps_its_job(
         line.heal()
         job = api.finished(job_id)
         assert (job["status"], job["attempt"]) == ("completed", 1)
-        assert (attempts_of(worker, job_id), attempts_of(second, job_id)) == (1, 0)
+        assert (claims_by(worker, job_id), claims_by(second, job_id)) == (1, 0)
 
 
 def lease_ends_ms(client: redis.Redis, job_id: str) -> float:
@@ -59,7 +62,9 @@ def test_a_front_end_whose_store_keeps_silent_answers_what_it_can(
 ) -> None:
     with (
         TcpProxy(moto_server.url) as line,
-        on_s3(tmp_path, redis_url, moto_server, moto_server.new_bucket()) as stack,
+        Deployment(
+            tmp_path, redis_url=redis_url, **s3_settings(moto_server, moto_server.new_bucket()), **SHORT_LEASE
+        ) as stack,
     ):
         stack.settings["AWS_ENDPOINT_URL_S3"] = line.url
         api = stack.web()

@@ -14,12 +14,14 @@ import pytest
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
 from tests.storage.s3.uploads import assert_nothing_left
 from tests.support import s3_servers
-from tests.support.deployment import Process, descendants, eventually, free_port
+from tests.support.deployment import SHORT_LEASE, Deployment, s3_settings
+from tests.support.disks import padded
 from tests.support.forms import video_form
+from tests.support.processes import Process, descendants, free_port
 from tests.support.s3_proxy import Gate, Rule
 from tests.support.s3_servers import S3Server
-from tests.support.storage_deployment import Deployment, on_s3, padded
 from tests.support.tcp_proxy import Fault, TcpProxy
+from tests.support.waiting import eventually
 from tests.support.wire import connect, head
 
 MIB = 1 << 20
@@ -50,15 +52,15 @@ class Scene:
 
     def __init__(self, stack: Deployment, server: S3Server, bucket: str, network: TcpProxy, gate: Gate) -> None:
         self.stack, self.server, self.bucket, self.network, self.gate = stack, server, bucket, network, gate
-        self.api = stack.api(free_port())
+        self.api = stack.client(free_port())
         self.start_front_end()
 
     def start_front_end(self) -> None:
-        port = self.api.url.rpartition(":")[2]
+        port = str(self.api.port)
         self.front_end: Process = self.stack.run(
             "web", "--port", port, settings={"AWS_ENDPOINT_URL_S3": self.network.url}
         )
-        self.front_end.says("guard.joined")  # for a killed one may have answered once more
+        self.front_end.wait_for_log("guard.joined")  # for a killed one may have answered once more
         eventually(self.api.is_ready, "a front end that is ready")
 
     def kill_what_serves(self) -> None:
@@ -95,7 +97,7 @@ def scene(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         EmbeddedRedis(folder / "redis") as url,
         Gate(server.url) as gate,
         TcpProxy(gate.url) as network,
-        on_s3(folder, url, server, bucket) as stack,
+        Deployment(folder, redis_url=url, **s3_settings(server, bucket), **SHORT_LEASE) as stack,
     ):
         yield Scene(stack, server, bucket, network, gate)
 
@@ -116,7 +118,7 @@ def half_an_upload(port: int, content: bytes) -> socket.socket:
 @pytest.mark.long
 def test_a_front_end_that_is_killed_during_an_upload_leaves_nothing(scene: Scene, large: Path) -> None:
     """Without the sweep at the end of a front end its first upload stays: who takes over does not look for it."""
-    port = int(scene.api.url.rpartition(":")[2])
+    port = scene.api.port
     for kill in (scene.kill_what_serves, scene.front_end.kill):
         # Given an upload of which a part has gone to the bucket, when a front end is killed
         with half_an_upload(port, large.read_bytes()):

@@ -12,10 +12,13 @@ from typing import Any
 import pytest
 
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
-from tests.support.deployment import Api, Process, eventually
+from clipzy_storage.log_events import JOB_STORAGE_UNAVAILABLE
+from tests.support.api_client import ApiClient
+from tests.support.deployment import SHORT_LEASE, Deployment, claims_by, s3_settings
+from tests.support.processes import Process
 from tests.support.s3_proxy import Gate, Request, Rule
 from tests.support.s3_servers import S3Server
-from tests.support.storage_deployment import Deployment, attempts_of, on_s3
+from tests.support.waiting import eventually
 
 TASK_ENDED = re.compile(r"Task \S+ (?:succeeded|raised)")
 # What a worker asks of a bucket for one job, in order: the operation, and where it lies.
@@ -61,7 +64,7 @@ class Narrow(Gate):
 class Scene:
     server: S3Server
     bucket: str
-    api: Api
+    api: ApiClient
     stack: Deployment
     worker: Process
     gate: Narrow
@@ -84,7 +87,7 @@ class Scene:
         """Whether it shows: the job is put back, or, after the commit, left to the reaper; or it got by."""
         output = self.worker.output()
         task_ended = output.count("] received [") == len(TASK_ENDED.findall(output))
-        return f"job.storage_trouble: {job_id}" in output or (task_ended and attempts_of(self.worker, job_id) > 0)
+        return f"{JOB_STORAGE_UNAVAILABLE}: {job_id}" in output or (task_ended and claims_by(self.worker, job_id) > 0)
 
     def one_whole_result(self, job_id: str, source: Path, suffered: str) -> None:
         job = self.api.finished(job_id)
@@ -98,7 +101,7 @@ class Scene:
         assert self.object(f"results/{job_id}/output.json") == self.object(
             f"results/{job_id}/attempts/{folder}/output.json"
         )
-        assert job["attempt"] == output["attempt"] == attempts_of(self.worker, job_id)
+        assert job["attempt"] == output["attempt"] == claims_by(self.worker, job_id)
 
     def object(self, key: str) -> Any:
         return self.server.client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
@@ -111,10 +114,10 @@ def scene(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     with (
         EmbeddedRedis(folder / "redis") as url,
         Narrow(server.url) as gate,
-        on_s3(folder, url, server, bucket) as stack,
+        Deployment(folder, redis_url=url, **s3_settings(server, bucket), **SHORT_LEASE) as stack,
     ):
         api = stack.web()
-        worker = stack.impaired_worker("s3_seconds=2", AWS_ENDPOINT_URL_S3=gate.url)
+        worker = stack.worker(AWS_ENDPOINT_URL_S3=gate.url)
         yield Scene(server, bucket, api, stack, worker, gate)
 
 
@@ -133,5 +136,5 @@ def test_a_bucket_that_fails_at_any_call_costs_time_and_nothing_else(scene: Scen
     for job_id, suffered in jobs.items():
         scene.one_whole_result(job_id, clip, suffered)
     assert felt >= CALLS.keys() - {"whether there is a result"}, "which is not asked where a condition can be made"
-    assert scene.worker.popen.poll() is None
+    assert scene.worker.is_running()
     assert scene.server.unfinished(scene.bucket) == []

@@ -12,8 +12,8 @@ from clipzy_storage.errors import StorageUnavailable
 from clipzy_storage.guard import startup
 from clipzy_storage.guard.guard import Guard
 from clipzy_storage.guard.heartbeat import HeartbeatThreads
-from tests.support.deployment import eventually
 from tests.support.guards import Join, probes
+from tests.support.waiting import eventually
 
 
 @pytest.fixture

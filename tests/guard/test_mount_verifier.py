@@ -8,8 +8,8 @@ import pytest
 from clipzy_storage import keys
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.guard.guard import NotYet, Refused
-from tests.support.deployment import eventually
 from tests.support.guards import Join, join, probes
+from tests.support.waiting import eventually
 
 
 @pytest.fixture

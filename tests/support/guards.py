@@ -10,7 +10,7 @@ from clipzy_storage.guard.members import Member
 from clipzy_storage.guard.mount_verifier import MountVerifier
 from clipzy_storage.process import ProcessIdentity
 from clipzy_storage.redis_client import RedisDatabase
-from tests.support.deployment import eventually
+from tests.support.waiting import eventually
 
 Join = Callable[..., Guard]
 

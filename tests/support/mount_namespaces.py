@@ -5,14 +5,13 @@ What one node mounts on a path another does not see; so a declared path can be a
 
 import os
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.support.deployment import CLIPZY, Process, Stack
+from tests.support.deployment import Deployment
+from tests.support.processes import CLIPZY, Process
 from tests.support.requirements import missing
 
-_PATIENCE = str(Path(__file__).with_name("patience.py"))
 # Two users that both can read this checkout, wherever it lies. The first is bound by the permissions of files like any
 # ordinary user, the second is not, but what it writes belongs to it.
 BOUND = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
@@ -41,13 +40,10 @@ def need_users() -> None:
         missing("needs root, to be several users")
 
 
-class Node(Stack):
-    """Processes in a mount namespace of their own, which all use the path ``share`` as storage that is declared shared.
+class Node(Deployment):
+    """Processes in one mount namespace, which all use the path ``share`` as storage that is declared shared."""
 
-    ``patience_seconds`` is for how long they let a file stay unseen; ``None``: as long as the project does.
-    """
-
-    def __init__(self, folder: Path, share: Path, *, redis_url: str, patience_seconds: float | None = None) -> None:
+    def __init__(self, folder: Path, share: Path, *, redis_url: str) -> None:
         super().__init__(
             folder,
             redis_url=redis_url,
@@ -60,10 +56,9 @@ class Node(Stack):
         self._enter: Sequence[str] = ()
         holder = self._keep(*_unshare(), "sh", "-c", "echo held && cat", says="held")
         user = () if _AS_ROOT else ("--user", "--preserve-credentials")
-        self._enter = ("nsenter", f"--target={holder.pid}", *user, "--mount", f"--wdns={self.folder}")
+        self._enter = ("nsenter", f"--target={holder.pid}", *user, "--mount", f"--wdns={self.directory}")
         self._root = Path(f"/proc/{holder.pid}/root")
-        self._command = CLIPZY if patience_seconds is None else (sys.executable, "-P", _PATIENCE, str(patience_seconds))
-        self.command = (*self._enter, *self._command)
+        self.command = (*self._enter, *CLIPZY)
 
     def __exit__(self, *error: object) -> None:
         super().__exit__(*error)
@@ -84,7 +79,7 @@ class Node(Stack):
 
     def overlay(self, lower: Path) -> None:
         """A view of ``lower`` of which the changes are kept apart."""
-        changes = self.folder / "changes"
+        changes = self.directory / "changes"
         changes.mkdir()
         self._do("mount", "-t", "tmpfs", "none", changes)
         self._do("mkdir", changes / "upper", changes / "work")
@@ -103,11 +98,11 @@ class Node(Stack):
 
     def run_as(self, user: Sequence[str], *arguments: str) -> Process:
         """Like ``run``, as one of the users below."""
-        self.command = (*self._enter, *user, *self._command)
+        self.command = (*self._enter, *user, *CLIPZY)
         try:
             return self.run(*arguments)
         finally:
-            self.command = (*self._enter, *self._command)
+            self.command = (*self._enter, *CLIPZY)
 
     def _do(self, *command: str | Path) -> None:
         subprocess.run([*self._enter, *command], check=True)

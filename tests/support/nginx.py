@@ -11,10 +11,11 @@ from pathlib import Path
 import requests
 
 from clipzy_storage.process import with_parent_death_signal
-from tests.support.deployment import eventually, free_port
+from tests.support.processes import free_port
 from tests.support.requirements import missing
+from tests.support.waiting import eventually
 
-SCRIPT = Path(__file__).parent.parent / "compose/nginx.sh"
+SCRIPT = Path(__file__).parents[2] / "compose/nginx.sh"
 SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 

@@ -3,8 +3,6 @@
 import http.client
 import json
 import socket
-import time
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -48,13 +46,3 @@ def exchange(port: int, *pieces: bytes, end_sending: bool = False) -> Answer:
         if end_sending:
             connection.shutdown(socket.SHUT_WR)
         return answer_on(connection)
-
-
-def eventually(holds: Callable[[], object], *, within_seconds: float = 20.0) -> bool:
-    """Whether ``holds`` becomes true; looks again and again, and stops looking after a time."""
-    deadline = time.monotonic() + within_seconds
-    while time.monotonic() < deadline:
-        if holds():
-            return True
-        time.sleep(0.02)
-    return bool(holds())

@@ -14,7 +14,7 @@ from clipzy_storage.backends.s3.storage import SMALLEST_PART_BYTES
 from clipzy_storage.errors import ConfigurationError, StorageUnavailable
 from tests.storage.s3.conftest import OpenStorage
 from tests.support.credentials_endpoint import Role
-from tests.support.deployment import Stack
+from tests.support.deployment import Deployment
 from tests.support.s3_proxy import Gate
 from tests.support.s3_servers import S3Server
 
@@ -151,12 +151,12 @@ def test_keys_of_the_env_file_reach_boto3(server: S3Server, bucket: str, tmp_pat
     # Given a folder with an .env file that holds everything, keys included
     settings = {"STORAGE_TYPE": "s3", "S3_BUCKET_NAME": bucket, **server.env}
     (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
-    with Stack(tmp_path / "logs", redis_url=redis_url) as stack:
+    with Deployment(tmp_path / "logs", redis_url=redis_url) as stack:
         # When a command is started there, and another in an environment that says otherwise
         doctor = stack.run("doctor", cwd=tmp_path)
         wrong = stack.run("doctor", cwd=tmp_path, settings={"AWS_SECRET_ACCESS_KEY": "another-one"})
-        doctor.ends()
-        wrong.ends()
+        doctor.wait()
+        wrong.wait()
         # Then the file is used, and the environment goes before it
         assert f"s3://{bucket} on {server.url[7:]} can be written" in doctor.output()
         assert "the secret key is wrong" in wrong.output()

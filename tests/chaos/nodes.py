@@ -1,19 +1,17 @@
-"""The processes of a deployment, each behind proxies of its own, and the thread that starts again what ends."""
+"""The processes of a deployment, each behind proxies for it alone, and the thread that restarts what exits."""
 
 import contextlib
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
-from clipzy_storage.process import with_parent_death_signal
 from tests.chaos.history import History
-from tests.support.deployment import CLIPZY, descendants
+from tests.support.processes import CLIPZY, Process, clipzy, descendants, environment, running_in
 from tests.support.tcp_proxy import TcpProxy
 
 REFUSED = 78
@@ -22,7 +20,7 @@ STOP_SECONDS = 30.0
 
 
 class Node:
-    """One `clipzy web` or `clipzy worker`, which reaches Redis and the store through proxies that are its own."""
+    """One `clipzy web` or `clipzy worker`, which reaches Redis and S3 through proxies for it alone."""
 
     def __init__(
         self, name: str, command: Sequence[str], *, folder: Path, settings: dict[str, str], proxies: dict[str, TcpProxy]
@@ -30,31 +28,21 @@ class Node:
         self.name, self.proxies = name, proxies
         self.log = folder / f"{name}.log"
         self.scratch = Path(settings["CLIPZY_DATA_DIR"]) / "work"
-        self._command, self._folder = command, folder
-        self._env = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUNBUFFERED": "1"}
-        self._env |= settings
-        self._process: subprocess.Popen[bytes] | None = None
+        self._command, self._folder, self._settings = command, folder, settings
+        self._process: Process | None = None
 
     @property
     def role(self) -> str:
         return self._command[0]
 
     def start(self) -> None:
-        """To be called by a thread that lives as long as the process, since that thread holds its leash."""
-        with self.log.open("ab") as output:
-            self._process = subprocess.Popen(
-                with_parent_death_signal(*CLIPZY, *self._command),
-                cwd=self._folder,
-                env=self._env,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
+        """Start it, or restart it. The thread that calls this must live as long as the process."""
+        command, env = [*CLIPZY, *self._command], environment(**self._settings)
+        self._process = Process(command, cwd=self._folder, env=env, log=self.log)
 
     def status(self) -> int | None:
-        """How it ended; ``None`` while it runs."""
-        return self._process.poll() if self._process else None
+        """Its exit status; None while it runs."""
+        return self._process.exit_status() if self._process else None
 
     @property
     def pid(self) -> int:
@@ -66,21 +54,18 @@ class Node:
 
     def send(self, number: signal.Signals) -> None:
         if self._process is not None:
-            self._process.send_signal(number)  # which knows whether it still is that process
+            self._process.send(number)
 
     def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        """Another command with the same settings."""
-        command = [*CLIPZY, *arguments]
-        return subprocess.run(
-            command, cwd=self._folder, env=self._env, capture_output=True, text=True, timeout=300, check=False
-        )
+        """Run another command with the same settings to its exit."""
+        return clipzy(*arguments, cwd=self._folder, **self._settings)
 
 
 class Supervisor(threading.Thread):
-    """Starts the nodes and holds their leashes: whichever ends is started again until all are stopped."""
+    """Starts the nodes, and restarts whichever exits until all are stopped. The kernel ends them with this thread."""
 
     def __init__(self, nodes: Sequence[Node], history: History, *, folder: Path) -> None:
-        """``folder`` is where all of them work, and nobody else."""
+        """``folder`` is the working directory of all of them, and of no other process."""
         super().__init__(name="supervisor", daemon=True)
         self._nodes, self._history, self._folder = nodes, history, folder
         self._stopping = threading.Event()
@@ -129,7 +114,7 @@ class Supervisor(threading.Thread):
         self._end_what_is_left()
 
     def _end_what_is_left(self) -> None:
-        """What outlives the process that started it is a finding. It gets a second, since the kernel ends it."""
+        """A process that outlives its parent is a finding. It has a second, since the kernel ends it."""
         deadline = time.monotonic() + 1
         while running_in(self._folder) and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -137,34 +122,3 @@ class Supervisor(threading.Thread):
             self._history.add("unexpected", found=f"still running though its parent is gone: {command}")
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-
-
-def running_in(folder: Path) -> dict[int, str]:
-    """Every process that works in the folder or below it, with its command."""
-    found = {}
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if (process / "cwd").readlink().is_relative_to(folder):
-                found[int(process.name)] = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-    return found
-
-
-class Frozen:
-    """Processes stopped until ``thaw``; addressed in a way that cannot hit another one that has got a number again."""
-
-    def __init__(self, pids: Sequence[int]) -> None:
-        self._handles: list[int] = []
-        for pid in pids:
-            with contextlib.suppress(ProcessLookupError):
-                self._handles.append(os.pidfd_open(pid))
-        self._send(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        self._send(signal.SIGCONT)
-        while self._handles:
-            os.close(self._handles.pop())
-
-    def _send(self, number: signal.Signals) -> None:
-        for handle in self._handles:
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(handle, number)
