@@ -31,9 +31,9 @@ def measure(folder: Path, *, redis_url: str) -> bool:
 
 
 def _peak_mib(folder: Path, redis_url: str, source: Path, settings: dict[str, str]) -> float:
-    with Deployment(folder, redis_url=redis_url, **settings) as stack:
-        port = int(stack.web().url.rpartition(":")[2])
-        with PeakMemory(stack.processes[-1].pid) as memory, ThreadPoolExecutor(UPLOADS) as pool:
+    with Deployment(folder, redis_url=redis_url, **settings) as deployment:
+        port = deployment.web().port
+        with PeakMemory(deployment.processes[-1].pid) as memory, ThreadPoolExecutor(UPLOADS) as pool:
             for sent in [pool.submit(send_form, port, "/api/v1/videos", source) for _ in range(UPLOADS)]:
                 sent.result()
         return memory.peak_mib

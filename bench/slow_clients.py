@@ -20,11 +20,11 @@ def measure(folder: Path, *, redis_url: str) -> bool:
     """Measure and print; whether the aim was reached."""
     slow_headers = b"POST /api/v1/videos HTTP/1.1\r\nHost: test\r\nX-Slow: "
     slow_body = head("/api/v1/videos", length=10 << 20) + part("file", mp4_bytes(100_000), filename="slow.mp4")
-    with Deployment(folder, redis_url=redis_url) as stack, ExitStack() as slow:
-        api = stack.web()
+    with Deployment(folder, redis_url=redis_url) as deployment, ExitStack() as slow:
+        api = deployment.web()
         alone = _answer_seconds(api)
         for beginning in (slow_headers, slow_body):
-            slow.enter_context(dribbling(int(api.url.rpartition(":")[2]), beginning, count=COUNT))
+            slow.enter_context(dribbling(api.port, beginning, count=COUNT))
         beside = _answer_seconds(api)
     print(f"\n/healthz and /api/v1/jobs beside {COUNT} clients that dribble headers and {COUNT} that dribble bodies:")
     for name, seconds in (("alone", alone), ("beside them", beside)):

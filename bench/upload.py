@@ -9,13 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.sending import answers, large_file, peak_memory_mib, send_by_tus, send_form
-from clipzy_storage.process import with_parent_death_signal
 from tests.support.deployment import Deployment
-from tests.support.processes import free_port
+from tests.support.processes import Process, environment, free_port
 from tests.support.waiting import eventually
 
 SIZE_MIB = 1000
-ROUNDS = 5
+REPETITIONS = 5
 SPEED_AIM, MEMORY_AIM_MIB = 2.0, 150
 TUS = Path(__file__).parent / "tus"
 
@@ -23,13 +22,13 @@ TUS = Path(__file__).parent / "tus"
 def compare(folder: Path, *, redis_url: str) -> bool:
     """Measure and print; whether both aims were reached."""
     with (
-        Deployment(folder, redis_url=redis_url) as stack,
+        Deployment(folder, redis_url=redis_url) as deployment,
         _stock(folder) as (stock, stock_port),
         _tus(folder) as tus_port,
     ):
         source = large_file(folder / "large.mp4", size_mib=SIZE_MIB)
-        port = int(stack.web().url.rpartition(":")[2])
-        web = stack.processes[-1]
+        port = deployment.web().port
+        web = deployment.processes[-1]
 
         def send_to_each() -> tuple[float, float, float]:
             seconds = (
@@ -46,10 +45,10 @@ def compare(folder: Path, *, redis_url: str) -> bool:
             return seconds
 
         send_to_each()
-        rounds = [send_to_each() for _ in range(ROUNDS)]
+        rounds = [send_to_each() for _ in range(REPETITIONS)]
         peak_mib, stock_mib = peak_memory_mib(web.pid), peak_memory_mib(stock.pid)
     ours, raw, tus = (SIZE_MIB / statistics.median(column) for column in zip(*rounds, strict=True))
-    print(f"\nUpload of {SIZE_MIB} MiB to local disk, median of {ROUNDS}:")
+    print(f"\nUpload of {SIZE_MIB} MiB to local disk, median of {REPETITIONS}:")
     print(f"  Clipzy (sha256, fsync, write-once)      {ours:6.0f} MiB/s, peak memory {peak_mib:4.0f} MiB")
     print(f"  multipart to Flask's save() on gunicorn {raw:6.0f} MiB/s, peak memory {stock_mib:4.0f} MiB")
     print(f"  tus to the Node server's file store     {tus:6.0f} MiB/s")
@@ -59,11 +58,11 @@ def compare(folder: Path, *, redis_url: str) -> bool:
 
 
 @contextmanager
-def _stock(folder: Path) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
+def _stock(folder: Path) -> Iterator[tuple[Process, int]]:
     port = free_port()
     command = [sys.executable, "-m", "gunicorn", "--worker-class", "gthread", "--threads", "8", "--log-level", "error"]
     command += ["--bind", f"127.0.0.1:{port}", f"bench.stock_flask:create_app('{folder}')"]
-    with _running(command, port) as process:
+    with _running(command, port, folder=folder) as process:
         yield process, port
 
 
@@ -74,16 +73,15 @@ def _tus(folder: Path) -> Iterator[int]:
     if not (TUS / "node_modules").is_dir():
         subprocess.run(["npm", "ci", "--silent", "--no-audit", "--no-fund"], cwd=TUS, check=True)
     port = free_port()
-    with _running(["node", str(TUS / "server.mjs"), str(port), str(folder / "tus")], port):
+    with _running(["node", str(TUS / "server.mjs"), str(port), str(folder / "tus")], port, folder=folder):
         yield port
 
 
 @contextmanager
-def _running(command: list[str], port: int) -> Iterator["subprocess.Popen[bytes]"]:
-    process = subprocess.Popen(with_parent_death_signal(*command))
+def _running(command: list[str], port: int, *, folder: Path) -> Iterator[Process]:
+    process = Process(command, cwd=Path(__file__).parents[1], env=environment(), log=folder / f"{port}.log")
     try:
         eventually(lambda: answers(port), command[-1])
         yield process
     finally:
-        process.terminate()
-        process.wait()
+        process.stop()
