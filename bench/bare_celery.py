@@ -10,11 +10,11 @@ from celery import Celery
 from tests.support.processes import Process, environment
 
 
-def start_bare_celery(folder: Path, redis_url: str, *, slots: int = 1) -> Process:
-    """This worker as a process of its own, with its log in ``folder``."""
+def start_bare_celery(directory: Path, redis_url: str, *, slots: int = 1) -> Process:
+    """Start this worker, with its log in ``directory``."""
     command = [sys.executable, "-m", __name__, redis_url, str(slots)]
     root = Path(__file__).parents[1]
-    return Process(command, cwd=root, env=environment(), log=folder / "bare-celery.log")
+    return Process(command, cwd=root, env=environment(), log=directory / "bare-celery.log")
 
 
 def main(redis_url: str, slots: int = 1) -> None:

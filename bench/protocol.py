@@ -38,15 +38,15 @@ class NoopDeployment(Deployment):
     command = NOOP_WORKER
 
 
-def compare(folder: Path, *, redis_url: str) -> bool:
+def compare(directory: Path, *, redis_url: str) -> bool:
     """Measure and print; whether the aim was reached in memory."""
-    folder.mkdir(parents=True)
+    directory.mkdir(parents=True)
     with tempfile.TemporaryDirectory(prefix="clipzy-bench-", dir="/dev/shm") as memory:
         rounds = [
             (
-                _bare_per_second(folder, redis_url),
+                _bare_per_second(directory, redis_url),
                 _clipzy_per_second(Path(memory) / str(number), redis_url=redis_url),
-                _clipzy_per_second(folder / str(number), redis_url=redis_url),
+                _clipzy_per_second(directory / str(number), redis_url=redis_url),
             )
             for number in range(REPETITIONS)
         ]
@@ -59,9 +59,9 @@ def compare(folder: Path, *, redis_url: str) -> bool:
     return bool(in_memory / bare >= AIM)
 
 
-def _clipzy_per_second(folder: Path, *, redis_url: str) -> float:
+def _clipzy_per_second(directory: Path, *, redis_url: str) -> float:
     """All jobs wait before the worker starts; from the first claim to the last completion, by the clock of Redis."""
-    storage = LocalStorage(folder / "storage", shared=False)
+    storage = LocalStorage(directory / "storage", shared=False)
     store = JobStore(RedisDatabase(redis_url), lease_seconds=60)
     storage_id, queue = _alone(redis_url, storage), TaskQueue(Settings.from_env({"REDIS_URL": redis_url}))
     source = put_bytes(storage, keys.upload(keys.new_id("vid"), "mp4"), b"x", content_type="video/mp4")
@@ -72,7 +72,7 @@ def _clipzy_per_second(folder: Path, *, redis_url: str) -> float:
         made.append(store.submit(job).first_id)
     for job_id in made:
         queue.notify_workers(job_id)
-    with NoopDeployment(folder, redis_url=redis_url, MAX_CONCURRENT_JOBS=str(SLOTS)) as deployment:
+    with NoopDeployment(directory, redis_url=redis_url, MAX_CONCURRENT_JOBS=str(SLOTS)) as deployment:
         deployment.run("worker")
         eventually(lambda: _completed(store) == JOBS, "all jobs", seconds=120)
         finished = [store.look_up(job_id, owner=EVERYONE)[0] for job_id in made]
@@ -81,13 +81,13 @@ def _clipzy_per_second(folder: Path, *, redis_url: str) -> float:
     return float(JOBS / (last - first).total_seconds())
 
 
-def _bare_per_second(folder: Path, redis_url: str) -> float:
+def _bare_per_second(directory: Path, redis_url: str) -> float:
     app: Any = Celery("bare", broker=redis_url, set_as_current=False)
     app.conf.update(task_ignore_result=True, broker_transport_options={"global_keyprefix": "bare:mq:"})
     for number in range(JOBS):
         app.send_task("bare.do_nothing", args=[number in (0, JOBS - 1)])
     with redis.Redis.from_url(redis_url) as client:
-        worker = start_bare_celery(folder, redis_url, slots=SLOTS)
+        worker = start_bare_celery(directory, redis_url, slots=SLOTS)
         try:
             eventually(lambda: client.llen(MOMENTS) == 2, "all bare tasks", seconds=120)
             first, last = (float(moment) for moment in client.lrange(MOMENTS, 0, -1))

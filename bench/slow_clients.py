@@ -16,21 +16,21 @@ QUESTIONS = 50
 AIM_SECONDS = 1.0
 
 
-def measure(folder: Path, *, redis_url: str) -> bool:
+def measure(directory: Path, *, redis_url: str) -> bool:
     """Measure and print; whether the aim was reached."""
     slow_headers = b"POST /api/v1/videos HTTP/1.1\r\nHost: test\r\nX-Slow: "
     slow_body = head("/api/v1/videos", length=10 << 20) + part("file", mp4_bytes(100_000), filename="slow.mp4")
-    with Deployment(folder, redis_url=redis_url) as deployment, ExitStack() as slow:
+    with Deployment(directory, redis_url=redis_url) as deployment, ExitStack() as slow:
         api = deployment.web()
         alone = _answer_seconds(api)
         for beginning in (slow_headers, slow_body):
             slow.enter_context(dribbling(api.port, beginning, count=COUNT))
-        beside = _answer_seconds(api)
-    print(f"\n/healthz and /api/v1/jobs beside {COUNT} clients that dribble headers and {COUNT} that dribble bodies:")
-    for name, seconds in (("alone", alone), ("beside them", beside)):
+        busy = _answer_seconds(api)
+    print(f"\n/healthz and /api/v1/jobs next to {COUNT} clients that dribble headers and {COUNT} that dribble bodies:")
+    for name, seconds in (("alone", alone), ("next to them", busy)):
         print(f"  {name:<12} median {statistics.median(seconds) * 1000:5.1f} ms, longest {max(seconds) * 1000:5.0f} ms")
     print(f"  aim: under {AIM_SECONDS:g} s")
-    return max(beside) < AIM_SECONDS
+    return max(busy) < AIM_SECONDS
 
 
 def _answer_seconds(api: ApiClient) -> list[float]:

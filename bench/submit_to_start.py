@@ -21,14 +21,14 @@ AIM = 3.0
 STARTED = "bare:started"
 
 
-def compare(folder: Path, *, redis_url: str) -> bool:
+def compare(directory: Path, *, redis_url: str) -> bool:
     """Measure and print; whether the aim was reached."""
-    with Deployment(folder, redis_url=redis_url) as deployment, redis.Redis.from_url(redis_url) as client:
+    with Deployment(directory, redis_url=redis_url) as deployment, redis.Redis.from_url(redis_url) as client:
         api = deployment.web()
         deployment.worker()
-        video_id = api.upload(clips.cuts_clip(folder).path, to="/videos")["video_id"]
+        video_id = api.upload(clips.cuts_clip(directory).path, to="/videos")["video_id"]
         connection = http.client.HTTPConnection(api.url.removeprefix("http://"))
-        bare = start_bare_celery(folder, redis_url)
+        bare = start_bare_celery(directory, redis_url)
         try:
             app = Celery("bare", broker=redis_url, set_as_current=False)
             app.conf.update(task_ignore_result=True, broker_transport_options={"global_keyprefix": "bare:mq:"})

@@ -1,4 +1,4 @@
-"""A large upload to local disk, beside two servers that neither hash nor flush: Flask on gunicorn, and tus."""
+"""A large upload to local disk, against two servers that neither hash nor flush: Flask on gunicorn, and tus."""
 
 import shutil
 import statistics
@@ -19,14 +19,14 @@ SPEED_AIM, MEMORY_AIM_MIB = 2.0, 150
 TUS = Path(__file__).parent / "tus"
 
 
-def compare(folder: Path, *, redis_url: str) -> bool:
+def compare(directory: Path, *, redis_url: str) -> bool:
     """Measure and print; whether both aims were reached."""
     with (
-        Deployment(folder, redis_url=redis_url) as deployment,
-        _stock(folder) as (stock, stock_port),
-        _tus(folder) as tus_port,
+        Deployment(directory, redis_url=redis_url) as deployment,
+        _stock(directory) as (stock, stock_port),
+        _tus(directory) as tus_port,
     ):
-        source = large_file(folder / "large.mp4", size_mib=SIZE_MIB)
+        source = large_file(directory / "large.mp4", size_mib=SIZE_MIB)
         port = deployment.web().port
         web = deployment.processes[-1]
 
@@ -37,9 +37,9 @@ def compare(folder: Path, *, redis_url: str) -> bool:
                 send_by_tus(tus_port, source),
             )
             for written in (
-                *folder.glob("storage/uploads/*/source.mp4"),
-                *folder.glob("stock-*"),
-                *folder.glob("tus/*"),
+                *directory.glob("storage/uploads/*/source.mp4"),
+                *directory.glob("stock-*"),
+                *directory.glob("tus/*"),
             ):
                 written.unlink()
             return seconds
@@ -58,28 +58,28 @@ def compare(folder: Path, *, redis_url: str) -> bool:
 
 
 @contextmanager
-def _stock(folder: Path) -> Iterator[tuple[Process, int]]:
+def _stock(directory: Path) -> Iterator[tuple[Process, int]]:
     port = free_port()
     command = [sys.executable, "-m", "gunicorn", "--worker-class", "gthread", "--threads", "8", "--log-level", "error"]
-    command += ["--bind", f"127.0.0.1:{port}", f"bench.stock_flask:create_app('{folder}')"]
-    with _running(command, port, folder=folder) as process:
+    command += ["--bind", f"127.0.0.1:{port}", f"bench.stock_flask:create_app('{directory}')"]
+    with _running(command, port, directory=directory) as process:
         yield process, port
 
 
 @contextmanager
-def _tus(folder: Path) -> Iterator[int]:
+def _tus(directory: Path) -> Iterator[int]:
     if shutil.which("npm") is None:
         raise SystemExit("The comparison with tus needs Node.js and npm. Install them (on Debian: nodejs npm).")
     if not (TUS / "node_modules").is_dir():
         subprocess.run(["npm", "ci", "--silent", "--no-audit", "--no-fund"], cwd=TUS, check=True)
     port = free_port()
-    with _running(["node", str(TUS / "server.mjs"), str(port), str(folder / "tus")], port, folder=folder):
+    with _running(["node", str(TUS / "server.mjs"), str(port), str(directory / "tus")], port, directory=directory):
         yield port
 
 
 @contextmanager
-def _running(command: list[str], port: int, *, folder: Path) -> Iterator[Process]:
-    process = Process(command, cwd=Path(__file__).parents[1], env=environment(), log=folder / f"{port}.log")
+def _running(command: list[str], port: int, *, directory: Path) -> Iterator[Process]:
+    process = Process(command, cwd=Path(__file__).parents[1], env=environment(), log=directory / f"{port}.log")
     try:
         eventually(lambda: answers(port), command[-1])
         yield process

@@ -14,13 +14,13 @@ REPETITIONS = 5
 AIM = 0.9
 
 
-def compare(folder: Path, *, redis_url: str) -> bool:
+def compare(directory: Path, *, redis_url: str) -> bool:
     """Measure and print; whether the aim was reached."""
-    with s3_servers.running("rclone", folder / "rclone") as server:
+    with s3_servers.running("rclone", directory / "rclone") as server:
         bucket = server.new_bucket()
         settings = {"STORAGE_TYPE": "s3", "S3_BUCKET_NAME": bucket, **server.env}
-        with Deployment(folder / "deployment", redis_url=redis_url, **settings) as deployment:
-            source = large_file(folder / "large.mp4", size_mib=SIZE_MIB)
+        with Deployment(directory / "deployment", redis_url=redis_url, **settings) as deployment:
+            source = large_file(directory / "large.mp4", size_mib=SIZE_MIB)
             port = deployment.web().port
 
             def send_to_each() -> tuple[float, float]:

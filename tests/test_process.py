@@ -40,7 +40,7 @@ def test_a_zombie_counts_as_gone() -> None:
     with child:
         watched = Watched(child.pid)
         child.kill()
-        assert watched.has_ended()
+        assert watched.has_exited()
         assert identity.is_gone()  # though nobody has collected its exit status
 
 
@@ -75,7 +75,7 @@ def test_the_leash_ends_a_child_whose_parent_is_killed() -> None:
         # When the parent is killed, in a way that lets it say nothing
         parent.send_signal(signal.SIGKILL)
     # Then the child ends as well
-    assert child.has_ended()
+    assert child.has_exited()
 
 
 def test_a_leash_whose_holder_is_already_gone_ends_the_child_at_once() -> None:

@@ -23,7 +23,7 @@ from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.models.records import EVERYONE, Job, Status
 from clipzy_storage.redis_client import RedisDatabase
 from tests.storage.backends import Backend
-from tests.support.finished_jobs import PICTURES, accepted, completed, files_of, result_of
+from tests.support.finished_jobs import ARTIFACTS, accepted, completed, files_of, result_of
 from tests.support.s3_servers import S3Server
 from tests.support.servers import RedisServer
 from tests.support.waiting import eventually
@@ -69,7 +69,7 @@ def test_a_bucket_copies_within_itself(
         monkeypatch.setenv(name, value)
     storage = Backend(kind="s3", place=s3.new_bucket(), env=s3.env).open()
     storage.prepare()
-    pictures = PICTURES | {"sprites.jpg": os.urandom(6 << 20)}
+    pictures = ARTIFACTS | {"sprites.jpg": os.urandom(6 << 20)}
     first = completed(jobs, storage, pictures=pictures)
     # When the same is asked for
     job = accepted(jobs, storage)
@@ -204,7 +204,7 @@ def test_a_job_that_a_worker_has_taken_is_left_to_it(
 def test_a_result_of_very_many_files_is_left_to_a_worker(
     jobs: JobStore, storage: LocalStorage, answering: CachedResults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cache_hits, "MOST_ARTIFACTS", len(PICTURES) - 1)
+    monkeypatch.setattr(cache_hits, "MOST_ARTIFACTS", len(ARTIFACTS) - 1)
     completed(jobs, storage)
     job = accepted(jobs, storage)
     assert answering.end(job) is None

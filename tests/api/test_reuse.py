@@ -14,7 +14,7 @@ from clipzy_storage import keys
 from clipzy_storage.jobs import completion
 from clipzy_storage.maintenance.recovery import Recovery
 from clipzy_storage.models.records import EVERYONE, ErrorCode
-from tests.support.finished_jobs import PICTURES, complete, files_of, found_in, result_of
+from tests.support.finished_jobs import ARTIFACTS, complete, files_of, found_in, result_of
 from tests.support.forms import mp4_bytes
 from tests.support.played_worker import expire, fail
 from tests.support.servers import FrontEnd, RedisServer
@@ -65,7 +65,7 @@ def test_the_same_again_is_completed_in_its_answer(front_end: FrontEnd, content:
     assert found_in(result_of(front_end.storage, job["job_id"])) == found_in(
         result_of(front_end.storage, first["job_id"])
     )
-    for name, data in PICTURES.items():
+    for name, data in ARTIFACTS.items():
         assert front_end.get(f"{JOBS}/{job['job_id']}/files/{name}").content == data
     # And it went the way of every job
     assert {key.split("/")[0] + "/" + key.split("/")[1] for key in files_of(front_end.storage, job["job_id"])} == {
@@ -124,7 +124,7 @@ def test_each_job_keeps_its_own_when_others_are_deleted(front_end: FrontEnd, con
     # When the other is deleted
     assert front_end.delete(f"{JOBS}/{first['job_id']}").status_code == 204
     # Then the second has all of it, and a third is given it
-    assert len(result_of(front_end.storage, second["job_id"])["artifacts"]) == len(PICTURES)
+    assert len(result_of(front_end.storage, second["job_id"])["artifacts"]) == len(ARTIFACTS)
     third = submit(front_end, content)
     assert third["status"] == "completed"
     assert result_of(front_end.storage, third["job_id"])["reused_from"] == first["job_id"]

@@ -1,4 +1,4 @@
-"""A whole deployment that may be harmed: Redis, a store, front ends and workers, with proxies between all of them."""
+"""A deployment for fault injection: Redis, storage, front ends and workers, with proxies between all of them."""
 
 import itertools
 import os
@@ -24,7 +24,7 @@ _numbers = itertools.count(1)
 class Deployment:
     """What runs. Front ends are at ``urls``, whether they answer or not."""
 
-    folder: Path
+    directory: Path
     history: History
     redis: RedisServer
     store: Store
@@ -50,7 +50,7 @@ class Deployment:
 
 
 class Hosts:
-    """Loopback addresses of one run. Nobody connects from them, so a port of theirs stays free when it is left."""
+    """Loopback addresses of one run. No client connects from them, so their ports stay free while a server is down."""
 
     def __init__(self) -> None:
         pid = os.getpid()
@@ -62,28 +62,28 @@ class Hosts:
 
 
 @contextmanager
-def deployed(folder: Path, history: History, *, storage: str, front_ends: int, workers: int) -> Iterator[Deployment]:
+def deployed(directory: Path, history: History, *, storage: str, front_ends: int, workers: int) -> Iterator[Deployment]:
     """Everything up and ready; stopped at the end, whatever was done to it."""
     hosts = Hosts()
     with ExitStack() as stack:
-        redis = stack.enter_context(running_redis(folder / "redis", host=hosts.new(), port=6379))
-        store = stack.enter_context(open_store(storage, folder))
-        nodes, urls, place = [], [], folder / "nodes"
+        redis = stack.enter_context(running_redis(directory / "redis", host=hosts.new(), port=6379))
+        store = stack.enter_context(open_store(storage, directory))
+        nodes, urls, place = [], [], directory / "nodes"
         place.mkdir()
         for name in [f"web-{i + 1}" for i in range(front_ends)] + [f"worker-{i + 1}" for i in range(workers)]:
             host, role = hosts.new(), name.partition("-")[0]
             command = [role, "--host", host, "--port", str(FRONT_END_PORT)] if role == "web" else [role]
-            nodes.append(_node(stack, name, command, folder=place, host=host, redis=redis, store=store))
+            nodes.append(_node(stack, name, command, directory=place, host=host, redis=redis, store=store))
             if role == "web":
                 urls.append(f"http://{host}:{FRONT_END_PORT}")
-        found = Deployment(folder, history, redis, store, nodes[:front_ends], nodes[front_ends:], urls)
-        stack.enter_context(Supervisor(nodes, history, folder=place))
+        found = Deployment(directory, history, redis, store, nodes[:front_ends], nodes[front_ends:], urls)
+        stack.enter_context(Supervisor(nodes, history, directory=place))
         eventually(found.is_ready, "a deployment that is ready")
         yield found
 
 
 def _node(
-    stack: ExitStack, name: str, command: list[str], *, folder: Path, host: str, redis: RedisServer, store: Store
+    stack: ExitStack, name: str, command: list[str], *, directory: Path, host: str, redis: RedisServer, store: Store
 ) -> Node:
     targets = {"redis": redis.address} | ({"s3": store.endpoint} if store.endpoint else {})
     proxies = {about: stack.enter_context(TcpProxy(target, host=host)) for about, target in targets.items()}
@@ -91,8 +91,8 @@ def _node(
         **store.settings,
         "REDIS_URL": redis.url_through(host, int(proxies["redis"].url.rpartition(":")[2])),
         "JOB_LEASE_SECONDS": str(LEASE_SECONDS),
-        "CLIPZY_DATA_DIR": str(folder / f"data-{name}"),
+        "CLIPZY_DATA_DIR": str(directory / f"data-{name}"),
     }
     if "s3" in proxies:
         settings["AWS_ENDPOINT_URL_S3"] = proxies["s3"].url
-    return Node(name, command, folder=folder, settings=settings, proxies=proxies)
+    return Node(name, command, directory=directory, settings=settings, proxies=proxies)

@@ -1,4 +1,4 @@
-"""What may happen to processes and to Redis. Each fault does its harm and tells of it, or finds nobody to harm."""
+"""Faults of processes and of Redis. Each does its harm and describes it, or finds no victim."""
 
 import os
 import signal
@@ -48,7 +48,7 @@ def kill_media_process(scene: Scene) -> Harm | None:
 
 
 def freeze_worker(scene: Scene) -> Harm | None:
-    """Main and pool process stand still past the lease; what they started goes on, or not."""
+    """Main and pool process are frozen past the lease; what they started goes on, or not."""
     node = scene.one_of(scene.deployment.workers)
     if node is None:
         return None

@@ -15,7 +15,7 @@ from tests.support.processes import CLIPZY, Process, clipzy, descendants, enviro
 from tests.support.tcp_proxy import TcpProxy
 
 REFUSED = 78
-PAUSE_SECONDS = 0.3  # before a process that ended is started again
+PAUSE_SECONDS = 0.3  # before a process that exited is restarted
 STOP_SECONDS = 30.0
 
 
@@ -23,12 +23,18 @@ class Node:
     """One `clipzy web` or `clipzy worker`, which reaches Redis and S3 through proxies for it alone."""
 
     def __init__(
-        self, name: str, command: Sequence[str], *, folder: Path, settings: dict[str, str], proxies: dict[str, TcpProxy]
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        directory: Path,
+        settings: dict[str, str],
+        proxies: dict[str, TcpProxy],
     ) -> None:
         self.name, self.proxies = name, proxies
-        self.log = folder / f"{name}.log"
+        self.log = directory / f"{name}.log"
         self.scratch = Path(settings["CLIPZY_DATA_DIR"]) / "work"
-        self._command, self._folder, self._settings = command, folder, settings
+        self._command, self._directory, self._settings = command, directory, settings
         self._process: Process | None = None
 
     @property
@@ -38,7 +44,7 @@ class Node:
     def start(self) -> None:
         """Start it, or restart it. The thread that calls this must live as long as the process."""
         command, env = [*CLIPZY, *self._command], environment(**self._settings)
-        self._process = Process(command, cwd=self._folder, env=env, log=self.log)
+        self._process = Process(command, cwd=self._directory, env=env, log=self.log)
 
     def status(self) -> int | None:
         """Its exit status; None while it runs."""
@@ -58,16 +64,16 @@ class Node:
 
     def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run another command with the same settings to its exit."""
-        return clipzy(*arguments, cwd=self._folder, **self._settings)
+        return clipzy(*arguments, cwd=self._directory, **self._settings)
 
 
 class Supervisor(threading.Thread):
     """Starts the nodes, and restarts whichever exits until all are stopped. The kernel ends them with this thread."""
 
-    def __init__(self, nodes: Sequence[Node], history: History, *, folder: Path) -> None:
-        """``folder`` is the working directory of all of them, and of no other process."""
+    def __init__(self, nodes: Sequence[Node], history: History, *, directory: Path) -> None:
+        """``directory`` is the working directory of all of them, and of no other process."""
         super().__init__(name="supervisor", daemon=True)
-        self._nodes, self._history, self._folder = nodes, history, folder
+        self._nodes, self._history, self._directory = nodes, history, directory
         self._stopping = threading.Event()
         self._refused: set[Node] = set()
 
@@ -94,7 +100,7 @@ class Supervisor(threading.Thread):
             return
         if node not in due:
             due[node] = time.monotonic() + PAUSE_SECONDS
-            self._history.add("ended", node=node.name, status=status)
+            self._history.add("exited", node=node.name, status=status)
             if status == REFUSED:
                 self._refused.add(node)
         elif time.monotonic() >= due[node]:
@@ -109,16 +115,16 @@ class Supervisor(threading.Thread):
             time.sleep(0.05)
         for node in self._nodes:
             if node.status() is None:
-                self._history.add("unexpected", node=node.name, found=f"not ended {STOP_SECONDS:g} s after SIGTERM")
+                self._history.add("unexpected", node=node.name, found=f"not exited {STOP_SECONDS:g} s after SIGTERM")
                 node.send(signal.SIGKILL)
         self._end_what_is_left()
 
     def _end_what_is_left(self) -> None:
         """A process that outlives its parent is a finding. It has a second, since the kernel ends it."""
         deadline = time.monotonic() + 1
-        while running_in(self._folder) and time.monotonic() < deadline:
+        while running_in(self._directory) and time.monotonic() < deadline:
             time.sleep(0.05)
-        for pid, command in running_in(self._folder).items():
+        for pid, command in running_in(self._directory).items():
             self._history.add("unexpected", found=f"still running though its parent is gone: {command}")
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

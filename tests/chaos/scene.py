@@ -16,12 +16,12 @@ class Harm:
     victims: tuple[str, ...]
     about: str
     seconds: float = 0.0
-    undo: Callable[[], None] | None = None
+    revert: Callable[[], None] | None = None
 
 
 @dataclass
 class Scene:
-    """The deployment, the dice, and who suffers already: nobody suffers two faults of one sort at once."""
+    """The deployment, the random source, and the current victims: none suffers two faults of one kind at a time."""
 
     deployment: Deployment
     rng: random.Random

@@ -14,7 +14,8 @@ import pytest
 from werkzeug.formparser import parse_form_data
 
 from tests.cli.scripted_server import COMPLETED, FAILED, JOB, RUNNING, Exchange, Respond, accept, front_end
-from tests.support.processes import CLIPZY, PATIENCE_SECONDS, clipzy, environment
+from tests.support.processes import CLIPZY, clipzy, environment
+from tests.support.waiting import TIMEOUT_SECONDS
 
 SOON = "0.1"
 
@@ -243,11 +244,11 @@ def test_an_interrupt_ends_the_waiting_quietly(video: Path, tmp_path: Path) -> N
             stderr=subprocess.PIPE,
             text=True,
         )
-        assert polled.wait(PATIENCE_SECONDS)
+        assert polled.wait(TIMEOUT_SECONDS)
 
         # When it is interrupted
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=PATIENCE_SECONDS)
+        _, said = process.communicate(timeout=TIMEOUT_SECONDS)
 
     # Then it ends at once and without a traceback
     assert process.returncode == 130

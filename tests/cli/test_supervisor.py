@@ -64,7 +64,7 @@ def test_the_dead_are_started_again_ever_more_slowly(tmp_path: Path) -> None:
         # Then it was started again after a pause that grew, with one line each, and ended with its supervisor
         assert first == "child 1 ended with status 3; starting it again in 0.2 s\n"
         assert second == "child 1 ended with status 3; starting it again in 0.4 s\n"
-        assert child.has_ended()
+        assert child.has_exited()
         assert process.wait() == 0
 
 
@@ -84,7 +84,7 @@ def test_a_child_with_a_wrong_set_up_stops_everything() -> None:
         child = Watched(pid_of(read_until(process, "steady")))
 
         # Then all of it ends with that status
-        assert child.has_ended()
+        assert child.has_exited()
         assert process.wait() == 78
 
 
@@ -98,7 +98,7 @@ def test_a_killed_supervisor_leaves_nothing_running() -> None:
         process.kill()
 
         # Then the child ends as well
-        assert child.has_ended()
+        assert child.has_exited()
 
 
 def test_a_second_signal_hurries_a_stubborn_child() -> None:
@@ -112,7 +112,7 @@ def test_a_second_signal_hurries_a_stubborn_child() -> None:
         process.send_signal(signal.SIGINT)
 
         # Then the child is killed, and the supervisor ends in order
-        assert child.has_ended()
+        assert child.has_exited()
         assert process.wait() == 0
 
 
@@ -133,6 +133,6 @@ def test_what_a_killed_child_had_started_is_killed_too() -> None:
 
     # Then both are gone
     assert child.exit_status() == -signal.SIGKILL
-    assert grandchild.has_ended()
+    assert grandchild.has_exited()
     os.close(reader)
     os.close(writer)

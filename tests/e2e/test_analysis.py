@@ -1,4 +1,4 @@
-"""The whole analysis by a real worker: what a caller gets of a film with everything in it."""
+"""The whole analysis by a real worker: what a client gets for a video with everything in it."""
 
 import hashlib
 import json
@@ -23,7 +23,7 @@ KINDS = {
 
 @pytest.mark.timeout(240)
 def test_everything_is_measured_and_twice_the_same(deployment: Deployment, api: ApiClient, tmp_path: Path) -> None:
-    # Given a worker, and a film in five shots with music
+    # Given a worker, and a video in five shots with music
     deployment.worker()
 
     # When it is analysed twice, with all there is
@@ -43,7 +43,7 @@ def test_everything_is_measured_and_twice_the_same(deployment: Deployment, api: 
     assert without_times_and_ids(again) == without_times_and_ids(document)
     # And floats are rounded
     assert all(len(repr(value).split(".")[-1]) <= 6 for value in floats(document))
-    # And every file is what the document says
+    # And every file is as the document lists it
     for artifact in output.artifacts:
         content = api.get(f"/jobs/{first}/files/{artifact.name}").content
         assert (len(content), hashlib.sha256(content).hexdigest()) == (artifact.size_bytes, artifact.sha256)
@@ -69,7 +69,7 @@ def test_only_what_is_asked_for_is_done(deployment: Deployment, api: ApiClient) 
 
 
 def _analysed(api: ApiClient, **config: Any) -> str:
-    """The id of a completed job over the film."""
+    """The id of a completed job over the demo video."""
     form = {"config": json.dumps(config)}
     answer = api.post("/jobs", files={"file": ("demo.mp4", DEMO.read_bytes())}, data=form)
     return str(api.finished(answer.json()["job_id"])["job_id"])

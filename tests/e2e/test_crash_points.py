@@ -1,4 +1,4 @@
-"""A process dies at each step of the protocol, once; whatever was accepted still ends once, with one result."""
+"""A process exits at each step of the protocol, once; whatever was accepted still finishes once, with one result."""
 
 import contextlib
 import json
@@ -44,7 +44,7 @@ class Service:
         return self._orders.has_fired()
 
     def insist(self, method: str, path: str, **more: Any) -> Any:
-        """Ask until there is an answer, as clients do; under one key, so that it is done once."""
+        """Repeat the request until it is answered, as clients do; under one key, so that it is done once."""
         headers = {"Idempotency-Key": uuid.uuid4().hex}
 
         def ask() -> list[requests.Response]:
@@ -62,12 +62,12 @@ class Service:
         assert answer.status_code == 202, answer.text
         return answer.json()
 
-    def ended(self, job_id: str) -> Any:
+    def finished(self, job_id: str) -> Any:
         def ask() -> Any:
             job = self.insist("GET", f"/jobs/{job_id}").json()
             return job if job["status"] in TERMINAL else None
 
-        return eventually(ask, f"the end of {job_id}")
+        return eventually(ask, f"the terminal state of {job_id}")
 
     def files_of(self, job_id: str) -> list[str]:
         return [key for key in self.deployment.stored() if job_id in key]
@@ -80,16 +80,16 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 
 @pytest.mark.parametrize("name", points(failpoints.FRONT_END))
-def test_a_front_end_that_dies(service: Service, clip: Path, name: Failpoint) -> None:
+def test_a_front_end_that_exits(service: Service, clip: Path, name: Failpoint) -> None:
     """Without the Idempotency-Key in the submit script the client that repeats itself has two jobs."""
     # Given jobs that are known already
     before = {job["job_id"] for job in service.insist("GET", "/jobs?page_size=100").json()["jobs"]}
-    # When the front end dies over a submission, and the client repeats it
+    # When the front end exits during a submission, and the client repeats it
     service.exit_once_at(name)
     job_id = service.submit(clip)["job_id"]
     assert service.has_exited()
-    # Then there is one job more, and it ends
-    assert service.ended(job_id)["status"] == "completed"
+    # Then there is one job more, and it is finished
+    assert service.finished(job_id)["status"] == "completed"
     after = {job["job_id"] for job in service.insist("GET", "/jobs?page_size=100").json()["jobs"]}
     assert after - before == {job_id}
 
@@ -97,76 +97,76 @@ def test_a_front_end_that_dies(service: Service, clip: Path, name: Failpoint) ->
 @pytest.mark.parametrize(
     "name", points(tuple(one for one in failpoints.ATTEMPT if one not in ("released", "cancel-confirmed")))
 )
-def test_a_worker_that_dies(service: Service, clip: Path, name: Failpoint) -> None:
+def test_a_worker_that_exits(service: Service, clip: Path, name: Failpoint) -> None:
     """Without the reaper the job stays processing for ever."""
     service.exit_once_at(name)
     job_id = service.submit(clip)["job_id"]
-    job = service.ended(job_id)
+    job = service.finished(job_id)
     assert service.has_exited()
     assert (job["status"], job["error"]) == ("completed", None)
     # And its result is whole, of one attempt, and nothing else is left
     result = service.insist("GET", f"/jobs/{job_id}/result").json()
-    folder = f"results/{job_id}/attempts/{result['artifacts'][0]['key'].split('/')[3]}/"
-    expected = {f"jobs/done/{job_id}.json", f"results/{job_id}/output.json", f"{folder}output.json"}
+    prefix = f"results/{job_id}/attempts/{result['artifacts'][0]['key'].split('/')[3]}/"
+    expected = {f"jobs/done/{job_id}.json", f"results/{job_id}/output.json", f"{prefix}output.json"}
     expected |= {artifact["key"] for artifact in result["artifacts"]}
     if name == "finished":
-        expected |= {f"jobs/open/{job_id}.json"}  # nobody misses its removal; the janitor comes within the hour
+        expected |= {f"jobs/open/{job_id}.json"}  # the janitor removes it within the hour
     eventually(lambda: set(service.files_of(job_id)) == expected, f"only {expected}", seconds=20)
 
 
 @pytest.mark.long
-def test_a_worker_that_dies_over_giving_a_job_back(service: Service, long_clip: Path) -> None:
-    """Without the reaper's hints the job waits for ever."""
+def test_a_worker_that_exits_after_releasing_a_job(service: Service, long_clip: Path) -> None:
+    """Without the reaper's notifications the job waits for ever."""
     # Given a job that runs
     job_id = service.submit(long_clip)["job_id"]
     media = media_process_below(service.process.pid)
-    # When its media process is killed, and the worker dies before it has told others that the job waits again
+    # When its media process is killed, and the worker exits before it has notified others that the job waits again
     service.exit_once_at("released")
     os.kill(media, signal.SIGKILL)
     # Then it is done all the same
-    assert service.ended(job_id)["status"] == "completed"
+    assert service.finished(job_id)["status"] == "completed"
     assert service.has_exited()
 
 
 @pytest.mark.long
 @pytest.mark.timeout(300)
-def test_a_worker_that_dies_over_a_rebuild(service: Service, long_clip: Path) -> None:
+def test_a_worker_that_exits_during_a_rebuild(service: Service, long_clip: Path) -> None:
     # Given a job that waits behind another
     jobs = [service.submit(long_clip)["job_id"] for _ in range(2)]
-    # When Redis forgets both, and the worker dies while it takes them up again
+    # When Redis forgets both, and the worker exits while it restores them
     service.exit_once_at("job-restored")
     url = embedded_redis_url(service.deployment.directory / ".clipzy")
     assert url is not None
     with redis.Redis.from_url(url) as client:
         client.flushall()
-    eventually(service.has_exited, "the death of the worker")
-    # Then its successor takes them up
-    assert [service.ended(job_id)["status"] for job_id in jobs] == ["completed", "completed"]
+    eventually(service.has_exited, "the exit of the worker")
+    # Then its successor restores them
+    assert [service.finished(job_id)["status"] for job_id in jobs] == ["completed", "completed"]
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", ["cancellation-requested", "cancellation-pending", "cancel-confirmed"])
-def test_who_dies_over_a_cancellation(service: Service, long_clip: Path, name: Failpoint) -> None:
+def test_a_process_that_exits_during_a_cancellation(service: Service, long_clip: Path, name: Failpoint) -> None:
     # Given a job that runs and one that waits
     running, waiting = service.submit(long_clip)["job_id"], service.submit(long_clip)["job_id"]
     eventually(lambda: service.insist("GET", f"/jobs/{running}").json()["status"] == "processing", "work")
-    # When somebody dies while one of them is cancelled, and the client repeats it
+    # When a process exits while one of them is cancelled, and the client repeats it
     service.exit_once_at(name)
     unwanted, other = (running, waiting) if name == "cancel-confirmed" else (waiting, running)
     assert service.insist("POST", f"/jobs/{unwanted}/cancel").status_code in (202, 409)
     # Then it is cancelled, and the other is not
-    assert service.ended(unwanted)["status"] == "cancelled"
+    assert service.finished(unwanted)["status"] == "cancelled"
     assert service.has_exited()
-    assert service.ended(other)["status"] == "completed"
+    assert service.finished(other)["status"] == "completed"
     done = [f"jobs/done/{unwanted}.json"]
     eventually(lambda: service.files_of(unwanted) == done, f"only {done}", seconds=20)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", ["open-deleted", "done-deleted", "results-deleted"])
-def test_who_dies_over_a_deletion(service: Service, clip: Path, name: Failpoint) -> None:
+def test_a_process_that_exits_during_a_deletion(service: Service, clip: Path, name: Failpoint) -> None:
     job_id = service.submit(clip)["job_id"]
-    service.ended(job_id)
+    service.finished(job_id)
     service.exit_once_at(name)
     assert service.insist("DELETE", f"/jobs/{job_id}").status_code in (204, 404)
     assert service.has_exited()

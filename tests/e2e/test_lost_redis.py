@@ -1,4 +1,4 @@
-"""Redis loses what it knew, or goes back in time, under a whole deployment at work."""
+"""Redis loses its data, or is rolled back, under a whole deployment at work."""
 
 import hashlib
 import signal
@@ -43,7 +43,7 @@ class Past:
         self.cancelled = self.api.upload(clip)["job_id"]
 
     def go_on(self, *, with_deletion: bool = True) -> None:
-        """What happens after the moment to which Redis is set back."""
+        """What happens after the moment that Redis is rolled back to."""
         assert self.api.post(f"/jobs/{self.cancelled}/cancel").json()["status"] == "cancelled"
         self.listed = {self.running, self.waiting, self.cancelled, self.completed["job_id"], self.deleted["job_id"]}
         if with_deletion:
@@ -56,12 +56,12 @@ class Past:
         return hashlib.sha256(index.content).hexdigest()
 
     def is_kept(self) -> None:
-        """All that callers were told is so again."""
+        """All that clients were answered is true again."""
         eventually(self.api.is_ready, "a front end that is ready")
         for job_id in (self.running, self.waiting):
-            assert self.ended(job_id)["status"] == "completed"
-        assert self.ended(self.cancelled)["status"] == "cancelled"
-        assert self.ended(self.completed["job_id"]) == self.completed
+            assert self.finished(job_id)["status"] == "completed"
+        assert self.finished(self.cancelled)["status"] == "cancelled"
+        assert self.finished(self.completed["job_id"]) == self.completed
         assert self.digest_of(self.completed["job_id"]) == self.result
         listed = {job["job_id"] for job in self.api.get("/jobs?page_size=100").json()["jobs"]}
         assert listed == self.listed
@@ -75,12 +75,12 @@ class Past:
         answer = self.api.get(f"/jobs/{job_id}")
         return answer.json() if answer.status_code == 200 else None
 
-    def ended(self, job_id: str) -> Any:
+    def finished(self, job_id: str) -> Any:
         def ask() -> Any:
             job = self.shown(job_id)
             return job if job and job["status"] in TERMINAL else None
 
-        return eventually(ask, f"the end of {job_id}")
+        return eventually(ask, f"the terminal state of {job_id}")
 
 
 @pytest.fixture
@@ -106,17 +106,17 @@ def test_an_empty_redis(past: Past, server: RedisServer, lose: Callable[[RedisSe
 
 @pytest.mark.long
 def test_a_redis_from_an_old_append_only_file(past: Past, server: RedisServer) -> None:
-    """Without the look into storage after a claim the cancelled job is done, and shown as completed."""
-    # Given a copy of the file from before the jobs ended
+    """Without the check of storage after a claim the cancelled job is processed, and shown as completed."""
+    # Given a copy of the file from before the jobs finished
     past.worker.send(signal.SIGSTOP)
     server.save_copy()
     past.worker.send(signal.SIGCONT)
     past.go_on(with_deletion=False)  # a deletion is believed after minutes: tests/maintenance/test_recovery.py
-    assert past.ended(past.waiting)["status"] == "completed"
+    assert past.finished(past.waiting)["status"] == "completed"
     results = {job_id: past.digest_of(job_id) for job_id in (past.running, past.waiting)}
     # When Redis starts from it, and the worker believes it at first
     server.restart_from_copy()
-    # Then every job is as it ended, and no result has changed
+    # Then every job has its outcome, and no result has changed
     past.is_kept()
     assert {job_id: past.digest_of(job_id) for job_id in results} == results
 
@@ -126,9 +126,9 @@ def test_recover_by_hand(deployment: Deployment, server: RedisServer, clip: Path
     api = deployment.web()
     jobs = [api.upload(clip)["job_id"] for _ in range(2)]
     server.forget_everything(open_guard=True)
-    # When an operator takes them up again, twice
+    # When an operator recovers them, twice
     first, second = (deployment.run("recover") for _ in range(2))
-    # Then the first says which, and the other that there is nothing to do
+    # Then the first lists them, and the other has nothing to do
     outputs = sorted((one.wait(), one.output()) for one in (first, second))
     assert [status for status, _ in outputs] == [0, 0]
     assert sum(output.count("waiting    job_") for _, output in outputs) == 2
@@ -137,9 +137,7 @@ def test_recover_by_hand(deployment: Deployment, server: RedisServer, clip: Path
 
 
 @pytest.mark.long
-def test_a_look_up_that_misses_redis_looks_into_storage(
-    deployment: Deployment, server: RedisServer, clip: Path
-) -> None:
+def test_a_look_up_that_misses_redis_reads_storage(deployment: Deployment, server: RedisServer, clip: Path) -> None:
     # Given a finished job, a waiting one, and a Redis that knows neither; no worker is there to rebuild it
     api: ApiClient = deployment.web()
     worker = deployment.worker()

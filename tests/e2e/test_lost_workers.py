@@ -1,4 +1,4 @@
-"""Whatever happens to a worker in the middle of a job, the job ends once and with one result."""
+"""Whatever happens to a worker in the middle of a job, the job is finished once and with one result."""
 
 import os
 import signal
@@ -28,10 +28,10 @@ def one_result(deployment: Deployment, api: ApiClient, job_id: str, *, attempt: 
     output = api.get(f"/jobs/{job_id}/result").json()
     assert output["attempt"] == attempt
     listed = {artifact["key"] for artifact in output["artifacts"]}
-    (folder,) = {key.split("/")[3] for key in listed}
-    assert folder.startswith(f"{attempt}-")
-    results = {key for key in deployment.stored() if key.startswith(f"results/{job_id}/attempts/{folder}/")}
-    assert results == listed | {f"results/{job_id}/attempts/{folder}/output.json"}
+    (name,) = {key.split("/")[3] for key in listed}
+    assert name.startswith(f"{attempt}-")
+    results = {key for key in deployment.stored() if key.startswith(f"results/{job_id}/attempts/{name}/")}
+    assert results == listed | {f"results/{job_id}/attempts/{name}/output.json"}
     eventually(lambda: not list((deployment.storage / "jobs" / "open").glob("*.json")), "an empty jobs/open")
 
 
@@ -57,7 +57,7 @@ def test_sigkill_of_the_worker_ends_in_one_result(deployment: Deployment, api: A
     # And its successor does the job, once
     deployment.worker()
     one_result(deployment, api, job_id, attempt=2)
-    # And what the dead worker left in its scratch is gone
+    # And what the killed worker left in its scratch directory is gone
     assert [
         path for path in (deployment.directory / ".clipzy" / "work").iterdir() if path.name.startswith("job_")
     ] == []
@@ -109,10 +109,10 @@ def test_a_stopped_worker_puts_its_job_back_before_it_ends(
     job_id = api.upload(long_clip)["job_id"]
     api.working(job_id)
     media = media_process_below(worker.pid)
-    # When it is told to stop
+    # When it is stopped
     worker.send(signal.SIGTERM)
     assert worker.wait() == 0
-    # Then the job waits again, nobody decodes, and the next worker does it
+    # Then the job is queued again, no process decodes, and the next worker processes it
     job = api.job(job_id)
     assert (job["status"], job["current_stage"], job["error"]) == ("queued", None, None)
     assert not Path(f"/proc/{media}/exe").exists()
@@ -134,7 +134,7 @@ def test_a_zombie_s_result_is_refused(deployment: Deployment, api: ApiClient, lo
         eventually(lambda: (job := api.job(job_id))["attempt"] == 2 and job["status"] == "processing", "a successor")
     finally:
         os.kill(frozen, signal.SIGCONT)
-    # Then that one notices, clears its own away, and the other's result is the only one
+    # Then that one notices and deletes its files, and the other's result is the only one
     first.wait_for_log(JOB_LOST)
     one_result(deployment, api, job_id, attempt=2)
     assert len(list((deployment.storage / "results" / job_id / "attempts").iterdir())) == 1
@@ -148,10 +148,10 @@ def test_a_worker_ends_when_told_to_though_redis_goes_with_it(tmp_path: Path, lo
             api = deployment.web()
             worker = deployment.worker()
             api.working(api.upload(long_clip)["job_id"])
-            # When it is told to stop, and Redis is killed in the same moment
+            # When it is stopped, and Redis is killed in the same moment
             worker.send(signal.SIGTERM)
             server.child.kill()
         finally:
             server.stop()
-        # Then it ends all the same
+        # Then it exits all the same
         assert worker.wait() == 0

@@ -28,7 +28,7 @@ def test_a_video_goes_through_the_whole_system(deployment: Deployment, api: ApiC
     answer = api.post("/jobs", files={"file": ("../holiday film.mp4", clip.read_bytes())})
     accepted = answer.json()
     job = api.finished(accepted["job_id"])
-    # Then it was accepted at once, and completed
+    # Then it was accepted immediately, and completed
     assert answer.status_code == 202
     assert answer.headers["Location"].endswith(f"/api/v1/jobs/{job['job_id']}")
     assert accepted["status"] == "queued"
@@ -36,7 +36,7 @@ def test_a_video_goes_through_the_whole_system(deployment: Deployment, api: ApiC
     assert job["filename"] == "holiday film.mp4"
     assert job["result"] == {"storage_url": f"/storage/results/{job['job_id']}/output.json", "expires_at": None}
     assert job["created_at"] <= job["started_at"] <= job["finished_at"]
-    # And its result is whole, valid, and says what the video is
+    # And its result is whole, valid, and describes the video
     output = Output.model_validate(api.get(job["result"]["storage_url"]).json())
     assert output.source.sha256 == hashlib.sha256(clip.read_bytes()).hexdigest()
     assert output.source.filename == "holiday film.mp4"
@@ -54,8 +54,8 @@ def test_a_video_goes_through_the_whole_system(deployment: Deployment, api: ApiC
                 artifact.sha256,
             )
     # And storage holds the source, the records and the result, and nothing else
-    folders = {key.split("/")[0] for key in deployment.stored()}
-    assert folders == {"uploads", "jobs", "results"}
+    directories = {key.split("/")[0] for key in deployment.stored()}
+    assert directories == {"uploads", "jobs", "results"}
     assert [key for key in deployment.stored() if key.startswith("jobs/")] == [f"jobs/done/{job['job_id']}.json"]
     assert not list((deployment.directory / ".clipzy" / "work").glob("job_*"))
 
@@ -71,10 +71,10 @@ def test_durable_records_stand_before_the_answer_and_after_the_end(
     for written in (record, video):
         assert (written["owner"], written["schema_version"]) == ("everyone", 1)
     assert record["storage_id"] == (deployment.storage / ".clipzy" / "storage-id").read_text().strip()
-    # When a worker comes and does it
+    # When a worker starts and processes it
     deployment.worker()
     job = api.finished(job["job_id"])
-    # Then the open record has become the done one, which says what Redis says
+    # Then the open record has become the done one, which agrees with Redis
     eventually(lambda: not (deployment.storage / "jobs" / "open" / f"{job['job_id']}.json").exists(), "the end of open")
     done = json.loads((deployment.storage / "jobs" / "done" / f"{job['job_id']}.json").read_text())
     for field in ("status", "attempt", "progress_percent", "error", "video_id", "filename"):
@@ -101,11 +101,11 @@ def test_progress_moves_inside_the_stage_and_never_falls(
     job_id = api.upload(long_clip)["job_id"]
     seen: list[Any] = []
 
-    def ended() -> bool:
+    def is_completed() -> bool:
         seen.append(api.job(job_id))
         return bool(seen[-1]["status"] == "completed")
 
-    eventually(ended, "the end of the job")
+    eventually(is_completed, "a completed job")
     percents = [job["progress_percent"] for job in seen]
     assert percents == sorted(percents)
     assert len(set(percents) - {0, 100}) >= 2
@@ -132,7 +132,7 @@ def test_a_message_for_a_job_that_is_done_or_unknown_changes_nothing(
     # Given a completed job
     deployment.worker()
     before = api.finished(api.upload(clip)["job_id"])
-    # When hints for it and for jobs that never were arrive
+    # When notifications about it and for jobs that never were arrive
     queue = TaskQueue(Settings.from_env({"REDIS_URL": redis_url}))
     for job_id in (before["job_id"], before["job_id"], "job_00000000000000000000000000", "../../etc"):
         queue.notify_workers(job_id)
@@ -144,7 +144,7 @@ def test_a_message_for_a_job_that_is_done_or_unknown_changes_nothing(
 def test_two_jobs_at_a_time_where_the_worker_may(deployment: Deployment, api: ApiClient, long_clip: Path) -> None:
     deployment.worker(MAX_CONCURRENT_JOBS="2")
     jobs = [api.upload(long_clip)["job_id"] for _ in range(2)]
-    eventually(lambda: all(api.job(job)["status"] == "processing" for job in jobs), "both at work at once")
+    eventually(lambda: all(api.job(job)["status"] == "processing" for job in jobs), "both at work at the same time")
     assert [api.finished(job)["status"] for job in jobs] == ["completed", "completed"]
 
 

@@ -17,7 +17,7 @@ SHARED = {"LOCAL_STORAGE_SHARED": "true"}
 
 
 class OtherMachine(Deployment):
-    """Processes that say they run on another machine, so that nobody here can see whether they still do."""
+    """Processes with another host name, so that no process here can see whether they still run."""
 
     command: Sequence[str] = (*ELSEWHERE, *CLIPZY)
 
@@ -28,14 +28,14 @@ class OtherMachine(Deployment):
 def test_a_killed_worker_s_job_is_taken_up_in_time(
     tmp_path: Path, redis_url: str, long_clip: Path, kind: type[Deployment], limit_seconds: float
 ) -> None:
-    """Without the reaper's look at gone processes the first takes as long as the second."""
+    """Without the reaper's check for exited processes the first takes as long as the second."""
     if subprocess.run([*ELSEWHERE, "true"], capture_output=True, check=False).returncode != 0:
-        missing("needs a host name of its own")
-    folder = tmp_path / "deployment"
-    (folder / "storage").mkdir(parents=True)
+        missing("needs a UTS namespace")
+    directory = tmp_path / "deployment"
+    (directory / "storage").mkdir(parents=True)
     with (
-        Deployment(folder, redis_url=redis_url, **SHARED) as here,
-        kind(folder, redis_url=redis_url, **SHARED) as there,
+        Deployment(directory, redis_url=redis_url, **SHARED) as here,
+        kind(directory, redis_url=redis_url, **SHARED) as there,
     ):
         api = here.web()
         # Given a worker in the middle of a job, and another that waits

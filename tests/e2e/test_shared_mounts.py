@@ -31,21 +31,21 @@ def _namespaces() -> None:
 
 @pytest.fixture(scope="module")
 def base() -> Iterator[Path]:
-    """A folder that every user of the machine can reach."""
-    with tempfile.TemporaryDirectory(prefix="clipzy-mounts-") as folder:
-        Path(folder).chmod(0o755)
-        yield Path(folder)
+    """A directory that every user of the machine can reach."""
+    with tempfile.TemporaryDirectory(prefix="clipzy-mounts-") as directory:
+        Path(directory).chmod(0o755)
+        yield Path(directory)
 
 
 @pytest.fixture(scope="module")
 def share(base: Path) -> Path:
-    """The path on which everybody mounts the share. Below it lies an empty folder."""
+    """The path on which all nodes mount the share. Below it lies an empty directory."""
     (base / "share").mkdir()
     return base / "share"
 
 
 class Pair:
-    """One front end and one worker, in a node each, on one folder."""
+    """One front end and one worker, each in a node, on one directory."""
 
     def __init__(self, new_node: NewNode, disk: Path, *, of: int) -> None:
         disk.mkdir()
@@ -71,7 +71,7 @@ def new_node(base: Path, share: Path, redis_server: str) -> Iterator[NewNode]:
 
         yield make
         for process in [process for node in made for process in node.processes]:
-            process.send(signal.SIGTERM)  # to all at once; then each is waited for
+            process.send(signal.SIGTERM)  # to all of them; then each is waited for
 
 
 def fresh_database(redis_server: str, number: int) -> str:
@@ -91,22 +91,22 @@ def probes(root: Path) -> list[str]:
     return [path.name for path in (root / ".clipzy" / "probe").iterdir()]
 
 
-def test_who_mounts_the_same_folder_is_proved_and_works(pair: Pair, new_node: NewNode, clip: Path) -> None:
-    # Given a front end and a worker on one folder
+def test_processes_on_the_same_directory_are_verified_and_work(pair: Pair, new_node: NewNode, clip: Path) -> None:
+    # Given a front end and a worker on one directory
     # When a second worker mounts it as well
     node = new_node("second-worker")
     node.bind(pair.disk)
     second = node.worker()
-    # Then both workers were proved
+    # Then both workers were verified
     for worker in (pair.working, second):
         worker.wait_for_log("guard.proved: another process sees the same files")
-    # And so is whoever asks the doctor
+    # And so does the doctor
     examined = node.run("doctor")
     assert examined.wait() == 0, examined.output()
     assert "another process sees what is written here" in examined.output()
-    # And jobs complete, and nothing of the proofs is left
+    # And jobs complete, and no probe files are left
     assert pair.api.finished(pair.api.upload(clip)["job_id"])["status"] == "completed"
-    eventually(lambda: probes(pair.disk) == [], "an empty folder of probes")
+    eventually(lambda: probes(pair.disk) == [], "an empty probe directory")
     assert second.stop() == 0
 
 
@@ -189,7 +189,7 @@ def test_users_who_may_not_read_each_others_files_are_not_let_together(new_node:
     for node in (first, second):
         node.bind(disk)
     worker = first.run_as(BOUND, "worker").wait_for_log(WORKER_READY)
-    # When another user, who may write everywhere, starts a second one, whose files the first may not read
+    # When another user that may write everywhere starts a second one, whose files the first may not read
     stranger = second.run_as(STRANGER, "worker")
     stranger.wait(PROOF_SECONDS + 60)
     refused(stranger, "it may not read", "do both run as the same user", str(worker.pid), *WAYS_OUT)
@@ -201,7 +201,7 @@ def test_users_who_may_not_read_each_others_files_are_not_let_together(new_node:
 @pytest.mark.long
 @pytest.mark.timeout(240)
 def test_two_overlays_with_one_identity_are_told_apart(new_node: NewNode, base: Path) -> None:
-    # Given a front end on an overlay over a folder that has an identity already
+    # Given a front end on an overlay over a directory that has an identity already
     lower = base / "lower"
     lower.mkdir()
     LocalStorage(lower, shared=True).prepare()
@@ -209,13 +209,13 @@ def test_two_overlays_with_one_identity_are_told_apart(new_node: NewNode, base: 
     for node in (first, second, third):
         node.overlay(lower)
     api = first.web()
-    # When a worker and a second front end come, each on another overlay over that folder
-    newcomers = {second: second.run("worker"), third: third.run("web", "--port", str(free_port()))}
+    # When a worker and a second front end start, each on another overlay over that directory
+    joining = {second: second.run("worker"), third: third.run("web", "--port", str(free_port()))}
     examined = third.run("doctor")
-    for process in (*newcomers.values(), examined):
+    for process in (*joining.values(), examined):
         process.wait(PROOF_SECONDS + 60)
-    # Then only the fresh file tells: both are refused, the first goes on
-    for node, process in newcomers.items():
+    # Then the probe file shows it: both are refused, the first goes on
+    for node, process in joining.items():
         refused(
             process,
             str(node.share),
@@ -226,7 +226,7 @@ def test_two_overlays_with_one_identity_are_told_apart(new_node: NewNode, base: 
         )
         assert probes(node.storage) == []
     assert api.is_ready()
-    # And the doctor says the same
+    # And the doctor reports the same
     assert examined.wait() == 1
     (failure,) = [line for line in examined.output().splitlines() if line.startswith("FAIL") and " guard " in line]
     assert "it has not seen a file that this process wrote" in failure
@@ -255,36 +255,36 @@ def test_a_mount_that_vanishes_is_noticed_before_anything_is_written_into_the_ho
     # When the mount vanishes on both machines
     for node in nodes:
         node.unmount()
-    # Then nothing goes into the empty folder below, and the job is put back
+    # Then nothing is written into the empty directory below, and the job is released
     is_out_of_reach()
     worker.wait_for_log(f"{JOB_STORAGE_UNAVAILABLE}: {job['job_id']}")
     eventually(lambda: api.job(job["job_id"])["status"] == "queued", "a job that waits")
     is_out_of_reach()
-    # Nor does anything into an empty filesystem that is mounted in its place
+    # Nor is anything into an empty filesystem that is mounted in its place
     for node in nodes:
         node.mount("-t", "tmpfs", "none")
     is_out_of_reach()
     for node in nodes:
         node.unmount()
         node.bind(pair.disk)
-    # And when it is mounted again all goes on by itself
+    # And when it is mounted again everything goes on by itself
     assert api.is_ready()
     assert api.finished(job["job_id"])["status"] == "completed"
     assert api.finished(api.upload(clip)["job_id"])["status"] == "completed"
 
 
-def test_a_dead_mount_at_the_start_is_said_and_can_be_stopped(new_node: NewNode) -> None:
+def test_a_dead_mount_at_the_start_is_reported_and_can_be_stopped(new_node: NewNode) -> None:
     # Given a mount that answers nothing at all
     node = new_node("dead", of=5)
     node.dead_mount()
     # When a worker and a front end start on it
     worker, api = node.run("worker"), node.client(free_port())
     web = node.run("web", "--port", api.url.rpartition(":")[2])
-    # Then both say so, the front end lives and is not ready
+    # Then both report it, and the front end runs and is not ready
     for process in (worker, web):
         process.wait_for_log("guard.no_answer: the storage has not answered at all so far")
     eventually(api.is_reachable, "a front end that listens")
     assert api.get("/readyz").json()["storage"] == "unavailable"
-    # And both end when they are told to
+    # And both exit when they are stopped
     worker.send(signal.SIGTERM)
     assert (web.stop(), worker.wait()) == (0, 0)

@@ -1,4 +1,4 @@
-"""A worker that is told to stop puts its jobs back, whatever it is in the middle of, or finishes them where it may."""
+"""A worker that is stopped releases its jobs, whatever it is in the middle of, or finishes them if it drains."""
 
 import json
 import os
@@ -27,7 +27,7 @@ from tests.support.servers import running_redis
 from tests.support.waiting import eventually
 
 TAKEN_WITHIN_SECONDS = 5
-# Nobody else's: a lease that runs out, or a hint that is sent again, would take longer than a test may.
+# A lease that expires, or a notification that is sent again, would take longer than a test may.
 SETTINGS = {"LOCAL_STORAGE_SHARED": "true", "WORKER_COUNT": "2", "JOB_LEASE_SECONDS": "600"}
 
 
@@ -49,7 +49,7 @@ def is_held_below(client: Any, job_id: str, worker: Process) -> bool:
 
 
 def put_back_and_taken(client: Any, jobs: list[str], stopped: Process, other: Process, below: dict[int, str]) -> None:
-    """From the signal on: the other worker has the jobs in time, uncounted, and of the first nothing is left."""
+    """From the signal on: the other worker has the jobs in time, uncounted, and no process of the first is left."""
     for job_id in jobs:
         eventually(
             lambda job_id=job_id: is_held_below(client, job_id, other),  # type: ignore[misc]
@@ -78,7 +78,7 @@ def test_a_job_is_put_back_from_whatever_step_it_is_in(
     worker.wait_for_log(f"{FAILPOINT_PAUSE}: {step}")
     other = deployment.worker()
     below = commands_below(worker.pid)
-    # When it is told to stop, and the step, if it cannot be torn, ends a little later
+    # When it is stopped, and the step, if it must not be interrupted, ends a little later
     worker.send(signal.SIGTERM)
     worker.wait_for_log(WORKER_INTERRUPTED)
     orders.withdraw()
@@ -87,13 +87,13 @@ def test_a_job_is_put_back_from_whatever_step_it_is_in(
     assert api.finished(job_id)["status"] == "completed"
 
 
-def test_a_job_that_is_decided_is_finished(deployment: Deployment, api: ApiClient, clip: Path) -> None:
-    """Without `Interruption` the job stays between its commit and its end until a reaper comes by."""
+def test_a_committed_job_is_finished(deployment: Deployment, api: ApiClient, clip: Path) -> None:
+    """Without `Interruption` the job stays between its commit and its completion until a reaper's pass."""
     # Given a worker that has just committed a job, and no other
     worker, orders = deployment.worker_paused_at("committed")
     job_id = api.upload(clip)["job_id"]
     worker.wait_for_log(f"{FAILPOINT_PAUSE}: committed")
-    # When it is told to stop, then the job is completed before it ends
+    # When it is stopped, then the job is completed before it exits
     worker.send(signal.SIGTERM)
     worker.wait_for_log(WORKER_INTERRUPTED)
     orders.withdraw()
@@ -115,10 +115,10 @@ def ways_to_stop(worker: Process, way: str) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("way", ["twice", "the whole group", "Ctrl-C"])
-def test_two_jobs_at_once_are_put_back(
+def test_two_concurrent_jobs_are_put_back(
     deployment: Deployment, api: ApiClient, redis_client: Any, long_clip: Path, way: str
 ) -> None:
-    """Where the pool's processes heed the signals to the group, Celery finds them lost, and says so at length."""
+    """If the pool's processes obeyed signals to the group, Celery would report them lost, at length."""
     # Given a worker in the middle of two jobs, and another that has nothing to do
     worker = deployment.worker(MAX_CONCURRENT_JOBS="2")
     video_id = api.upload(long_clip, to="/videos")["video_id"]
@@ -128,9 +128,9 @@ def test_two_jobs_at_once_are_put_back(
     media_process_below(worker.pid)
     other = deployment.worker(MAX_CONCURRENT_JOBS="2")
     below = commands_below(worker.pid)
-    # When it is told to stop
+    # When it is stopped
     ways_to_stop(worker, way)
-    # Then the other has both, at once where that was wished
+    # Then the other has both, immediately if that was requested
     put_back_and_taken(redis_client, jobs, worker, other, below)
 
 
@@ -138,19 +138,23 @@ def test_two_jobs_at_once_are_put_back(
 def test_with_drain_running_jobs_are_finished_and_no_new_ones_kept(
     deployment: Deployment, api: ApiClient, redis_client: Any, clip: Path
 ) -> None:
-    """Without `GiveBack` the second message is the worker's own until it has finished the first job."""
+    """Without `ReturnUnstarted` the worker keeps the second message until it has finished the first job."""
     # Given a worker that finishes its jobs, in the middle of one, with room for another
     worker, orders = deployment.worker_paused_at("artifact-stored", MAX_CONCURRENT_JOBS="2", CLIPZY_DRAIN="wait")
     first = api.upload(clip)["job_id"]
     worker.wait_for_log(f"{FAILPOINT_PAUSE}: artifact-stored")
-    # When it is told to stop in the moment in which one arrives
+    # When it is stopped in the moment in which one arrives
     worker.send(signal.SIGSTOP)
     worker.send(signal.SIGTERM)
     second = api.post("/jobs", json={"video_id": api.job(first)["video_id"]}).json()["job_id"]
     worker.send(signal.SIGCONT)
     # Then another worker does that one, while the first job is finished where it was
     other = deployment.worker()
-    eventually(lambda: record(redis_client, second)["state"] != "queued", "a taker", seconds=TAKEN_WITHIN_SECONDS)
+    eventually(
+        lambda: record(redis_client, second)["state"] != "queued",
+        "a worker that claims it",
+        seconds=TAKEN_WITHIN_SECONDS,
+    )
     assert api.finished(second)["status"] == "completed"
     other.wait_for_log(f"{JOB_CLAIMED}: {second} attempt 1")
     assert worker.is_running()
@@ -161,14 +165,12 @@ def test_with_drain_running_jobs_are_finished_and_no_new_ones_kept(
 
 
 @pytest.mark.long
-def test_a_second_signal_ends_the_draining(
-    deployment: Deployment, api: ApiClient, redis_client: Any, clip: Path
-) -> None:
+def test_a_second_signal_ends_draining(deployment: Deployment, api: ApiClient, redis_client: Any, clip: Path) -> None:
     # Given a worker that finishes its jobs, in the middle of one
     worker, _ = deployment.worker_paused_at("artifact-stored", CLIPZY_DRAIN="wait")
     job_id = api.upload(clip)["job_id"]
     worker.wait_for_log(f"{FAILPOINT_PAUSE}: artifact-stored")
-    # When it is told to stop twice, then the job is back, with a message
+    # When it is stopped twice, then the job is queued again, with a notification
     worker.send(signal.SIGTERM)
     worker.wait_for_log(WORKER_STOPPING).send(signal.SIGTERM)
     assert worker.wait() == 0
@@ -178,8 +180,8 @@ def test_a_second_signal_ends_the_draining(
 
 
 @pytest.mark.long
-def test_a_drained_worker_ends_though_redis_has_gone(tmp_path: Path, clip: Path) -> None:
-    """Without the limit of `Stopping` it is still saying good-bye to Redis when patience runs out."""
+def test_a_drained_worker_exits_without_redis(tmp_path: Path, clip: Path) -> None:
+    """Without the limit of `Shutdown` it still waits for Redis when the test's timeout is over."""
     with (
         running_redis(tmp_path / "redis") as server,
         Deployment(tmp_path / "deployment", redis_url=server.url, CLIPZY_DRAIN="wait") as deployment,
@@ -194,23 +196,23 @@ def test_a_drained_worker_ends_though_redis_has_gone(tmp_path: Path, clip: Path)
         # When Redis hangs as soon as the job is completed
         assert api.finished(job_id)["status"] == "completed"
         server.freeze()
-        # Then it ends all the same
+        # Then it exits all the same
         assert worker.wait(STOP_SECONDS + 5) == 0
 
 
 @pytest.mark.long
 def test_clipzy_up_waits_for_workers_that_drain(tmp_path: Path, long_clip: Path) -> None:
-    """Without `drain` of the supervisor a job that takes longer than its patience of 40 s is killed."""
+    """Without `drain` of the supervisor a job that takes longer than its timeout of 40 s is killed."""
     with Deployment(tmp_path, redis_url=None, CLIPZY_DRAIN="wait", JOB_LEASE_SECONDS="3") as deployment:
         # Given a whole service in the middle of a job, while another waits
         service, api = deployment.up()
         first, second = (api.upload(long_clip)["job_id"] for _ in range(2))
         api.working(first)
-        # When it is told to stop, then the first is finished before it ends
+        # When it is stopped, then the first is finished before it exits
         service.send(signal.SIGTERM)
         assert service.wait() == 0
         assert [path.stem for path in (deployment.storage / "jobs/done").iterdir()] == [first]
-        # When the next is told so twice in the middle of the second, then it ends without having finished that
+        # When the next is stopped twice in the middle of the second, then it exits without having finished that
         service, api = deployment.up()
         api.working(second)
         service.send(signal.SIGINT)

@@ -1,4 +1,4 @@
-"""Jobs that somebody ends before they are done: the caller by cancelling, the operator by a time limit."""
+"""Jobs that are ended early: by the client, who cancels, or by the operator's time limit."""
 
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,7 +14,7 @@ def media_processes(pid: int) -> list[int]:
 
 
 def test_a_cancelled_job_leaves_nothing(deployment: Deployment, api: ApiClient, long_clip: Path, clip: Path) -> None:
-    """Without the worker asking whether its job is still wanted, it completes in spite of the 202."""
+    """Without the worker's check for cancellation requests it completes in spite of the 202."""
     # Given a job that is worked on, and one behind it
     worker = deployment.worker()
     running, waiting = api.upload(long_clip)["job_id"], api.upload(clip)["job_id"]
@@ -23,7 +23,7 @@ def test_a_cancelled_job_leaves_nothing(deployment: Deployment, api: ApiClient, 
     # When the first is cancelled, twice
     for _ in range(2):
         assert api.post(f"/jobs/{running}/cancel").status_code == 202
-    # Then its process goes, and the job is cancelled for good
+    # Then its media process exits, and the job is cancelled for good
     eventually(lambda: media not in media_processes(worker.pid), "the end of its process", seconds=10)
     job = api.finished(running)
     assert (job["status"], job["error"], job["result"]) == ("cancelled", None, None)

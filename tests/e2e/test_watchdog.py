@@ -1,4 +1,4 @@
-"""A worker that lives but takes nothing ends itself; one with a reason not to take anything does not."""
+"""A worker that does not consume exits; one with a reason not to consume does not."""
 
 import signal
 import time
@@ -31,10 +31,10 @@ def broker_behind(proxy_for: str) -> Iterator[tuple[TcpProxy, str]]:
 
 
 @pytest.mark.long
-def test_a_deaf_worker_puts_its_job_back_and_ends(
+def test_a_worker_that_does_not_consume_releases_its_job_and_exits(
     tmp_path: Path, redis_url: str, redis_client: Any, clip: Path
 ) -> None:
-    """Without the watchdog it hears nothing until Celery looks after its connection, which takes 51 s or longer."""
+    """Without the watchdog it receives nothing until Celery checks its connection, which takes 51 s or longer."""
     with (
         broker_behind(redis_url) as (proxy, broker_url),
         Deployment(tmp_path, redis_url=redis_url, **SHORT_LEASE) as deployment,
@@ -50,7 +50,7 @@ def test_a_deaf_worker_puts_its_job_back_and_ends(
         proxy.deafen_present()
         began_at = time.monotonic()
         api.upload(clip)
-        # Then it says so and ends, with a status that makes its supervisor start it anew
+        # Then it logs that and exits, with a status that makes its supervisor restart it
         assert worker.wait() == STATUS_DEAF
         assert time.monotonic() - began_at < 45
         assert WATCHDOG_DEAF in worker.output()
@@ -60,7 +60,7 @@ def test_a_deaf_worker_puts_its_job_back_and_ends(
 
 
 @pytest.mark.long
-def test_clipzy_up_starts_a_deaf_worker_anew(
+def test_clipzy_up_restarts_a_worker_that_does_not_consume(
     tmp_path: Path, redis_url: str, redis_client: Any, clip: Path, long_clip: Path
 ) -> None:
     with (
@@ -74,7 +74,7 @@ def test_clipzy_up_starts_a_deaf_worker_anew(
         # When its connections to the broker fall silent, and one more job waits
         proxy.deafen_present()
         second = api.upload(clip)["job_id"]
-        # Then it says so and ends, and is started anew
+        # Then it logs that and exits, and is restarted
         service.wait_for_log(f"worker 1 ended with status {STATUS_DEAF}; starting it again in 0.2 s")
         assert WATCHDOG_DEAF in service.output()
         # And both jobs are done, the first of them uncounted by another attempt
@@ -91,7 +91,7 @@ def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
 
 @pytest.mark.long
 def test_a_worker_with_a_reason_is_left_alone(tmp_path: Path, own_redis: RedisServer, clip: Path) -> None:
-    """Each of the three ends it where its reason is not looked for: room, Redis, looks instead of time."""
+    """Without its check each of the three makes it exit: free slots, Redis, passes counted instead of time."""
     with Deployment(tmp_path / "deployment", redis_url=own_redis.url, **SHORT_LEASE) as deployment:
         api = deployment.web()
         worker, orders = deployment.worker_paused_at("artifact-stored")
@@ -101,7 +101,7 @@ def test_a_worker_with_a_reason_is_left_alone(tmp_path: Path, own_redis: RedisSe
         _lasting(WINDOW_SECONDS + 4, lambda: worker.is_running())
         orders.withdraw()
         assert [api.finished(job_id)["status"] for job_id in (first, second)] == ["completed"] * 2
-        # When Redis is away for so long
+        # When Redis is down for so long
         own_redis.kill()
         _lasting(WINDOW_SECONDS + 4, lambda: worker.is_running())
         own_redis.start(open_guard=False)

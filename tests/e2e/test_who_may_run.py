@@ -33,7 +33,7 @@ def test_several_workers_by_settings(deployment: Deployment, command: list[str])
     assert not deployment.storage.exists()
 
 
-def test_all_wrong_settings_are_named_at_once(deployment: Deployment) -> None:
+def test_all_wrong_settings_are_named_together(deployment: Deployment) -> None:
     wrong = {"WORKER_COUNT": "many", "MAX_FILE_SIZE_MB": "-1", "LOG_FORMAT": "xml", "STORAGE_TYPE": "ftp"}
     commands = (["worker"], ["web"], ["up"], ["submit", "x.mp4"])
     for process in [deployment.run(*command, settings=wrong) for command in commands]:
@@ -48,19 +48,19 @@ def test_a_second_worker_started_by_mistake(deployment: Deployment, clip: Path) 
     # Given a front end and one worker on undeclared local storage
     api = deployment.web()
     first = deployment.worker()
-    # When somebody starts a second one
+    # When a second one is started
     second = deployment.run("worker")
-    # Then it stops, naming the first, which goes on undisturbed
+    # Then it exits, naming the first, which goes on undisturbed
     refused(second, "Another worker is already running", str(first.pid), *WAYS_OUT)
     assert api.finished(api.upload(clip)["job_id"])["status"] == "completed"
 
 
-def test_a_worker_started_from_another_folder(deployment: Deployment, tmp_path: Path) -> None:
-    # Given a front end on one folder's storage
+def test_a_worker_started_from_another_directory(deployment: Deployment, tmp_path: Path) -> None:
+    # Given a front end on one directory's storage
     deployment.web()
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    # When a worker starts where the same relative path means another folder
+    # When a worker starts where the same relative path means another directory
     refused(
         deployment.run("worker", cwd=elsewhere), str(elsewhere / "storage"), str(deployment.storage), "files go missing"
     )
@@ -84,7 +84,7 @@ def test_a_declared_mount_that_is_not_there(deployment: Deployment, tmp_path: Pa
     assert not missing.exists()
 
 
-def test_the_successor_of_a_killed_worker_is_let_in_at_once(deployment: Deployment) -> None:
+def test_the_successor_of_a_killed_worker_joins_immediately(deployment: Deployment) -> None:
     first = deployment.worker()
     first.kill()
     second = deployment.worker()
@@ -105,9 +105,9 @@ def test_a_worker_that_finds_another_in_its_place_stops(
     other = guard.Guard(RedisDatabase(redis_url), member, member_id="other")
     redis_client.delete("clipzy:guard:members", "clipzy:guard:beats")
     other.join(is_new=True)
-    # When it wakes and beats
+    # When it wakes and sends a heartbeat
     first.send(signal.SIGCONT)
-    # Then it stops and says why
+    # Then it exits with the reason
     refused(first, "Another worker is already running", "other")
 
 
@@ -129,7 +129,7 @@ def test_without_redis_a_front_end_starts_and_a_worker_waits(tmp_path: Path, cli
         worker = deployment.run("worker")
         worker.wait_for_log("waiting for it")
         eventually(lambda: api.is_reachable(), "a front end that listens")
-        # Then the front end lives, is not ready and refuses work clearly
+        # Then the front end runs, is not ready and refuses work clearly
         assert api.get("/healthz").status_code == 200
         ready = api.get("/readyz")
         assert (ready.status_code, ready.json()["redis"], ready.json()["storage"]) == (503, "unavailable", "ok")
@@ -138,7 +138,7 @@ def test_without_redis_a_front_end_starts_and_a_worker_waits(tmp_path: Path, cli
         assert (answer.status_code, answer.json()["code"]) == (503, "QUEUE_UNAVAILABLE")
         assert int(answer.headers["Retry-After"]) >= 1
         assert deployment.stored() == []
-        # When Redis comes, as one that nobody can have been on; otherwise newcomers wait for 30 s
+        # When Redis starts, as one that no other process can be on; otherwise joining processes wait for 30 s
         server.child.start()
         eventually(lambda: is_open_fresh(url), "a Redis that answers")
         # Then all of it works
@@ -151,23 +151,23 @@ def test_without_redis_a_front_end_starts_and_a_worker_waits(tmp_path: Path, cli
             server.stop()
 
 
-def test_a_storage_folder_that_was_removed_is_replaced_with_a_warning(deployment: Deployment) -> None:
+def test_a_storage_directory_that_was_removed_is_replaced_with_a_warning(deployment: Deployment) -> None:
     # Given a deployment that was stopped, and whose storage was then removed
     deployment.worker().stop()
     shutil.rmtree(deployment.storage)
-    # Then the next worker starts, and says that the old storage is gone
+    # Then the next worker starts, and logs that the old storage is gone
     assert "guard.storage_replaced" in deployment.worker().output()
 
 
-def test_a_worker_told_to_stop_while_it_waits_leaves_nothing(deployment: Deployment, tmp_path: Path) -> None:
-    # Given a worker that waits for a Redis that is not there, in an empty folder
+def test_a_worker_stopped_while_it_waits_leaves_nothing(deployment: Deployment, tmp_path: Path) -> None:
+    # Given a worker that waits for a Redis that is not there, in an empty directory
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     worker = deployment.run("worker", cwd=elsewhere, settings={"REDIS_URL": "redis://127.0.0.1:1/0"})
     worker.wait_for_log("waiting for it")
-    # When it is told to stop
+    # When it is stopped
     assert worker.stop() == 0
-    # Then it has, and the folder is as it was
+    # Then it has, and the directory is as it was
     assert list(elsewhere.iterdir()) == []
     assert "Traceback" not in worker.output()
 
@@ -179,21 +179,21 @@ def test_sigkill_of_a_front_end_leaves_nothing_serving(deployment: Deployment) -
     serving = [Watched(pid) for pid in commands_below(web.pid)]
     # When the one that was started is killed
     web.kill()
-    # Then nobody serves, and its port is free for a successor
+    # Then no process serves, and its port is free for a successor
     assert all(process.has_exited() for process in serving)
     deployment.run("web", "--port", api.url.rpartition(":")[2])
     eventually(api.is_ready, "a successor on the same port")
 
 
 def test_a_serving_process_that_hangs_ends_with_its_front_end(deployment: Deployment) -> None:
-    # Given a front end whose serving process no longer hears what it is told
+    # Given a front end whose serving process hangs
     deployment.web()
     web = deployment.processes[-1]
     pids = list(commands_below(web.pid))
     serving = [Watched(pid) for pid in pids]
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
-    # When the one that was started is killed, then nobody holds its port
+    # When the one that was started is killed, then its port is free
     web.kill()
     assert all(process.has_exited() for process in serving)
 
@@ -224,7 +224,7 @@ def test_an_upload_that_is_under_way_when_the_front_end_stops_leaves_nothing(dep
         ("LOCAL_STORAGE_PATH", "{tmp}/file/below", ["LOCAL_STORAGE_PATH={tmp}/file/below", "is none"]),
     ],
 )
-def test_a_folder_that_cannot_be_one(
+def test_a_path_that_cannot_be_a_directory(
     deployment: Deployment, tmp_path: Path, setting: str, value: str, texts: list[str]
 ) -> None:
     (tmp_path / "file").write_text("")

@@ -1,4 +1,4 @@
-"""Clocks that are wrong by an hour, each its own way: only that of Redis counts."""
+"""Clocks that are wrong by an hour, slow or fast: only that of Redis counts."""
 
 import time
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ def test_clocks_that_are_an_hour_off(deployment: FaultyRedisDeployment, clip: Pa
     slow_worker, fast_worker = deployment.workers
     assert "clock.wrong" in slow_worker.output()
     assert "clock.wrong" in fast_worker.output()
-    # When jobs come by both, for as long as it takes a lease to run out twice
+    # When jobs are submitted to both, for as long as it takes a lease to expire twice
     sent: list[Any] = []
     began_at = time.monotonic()
     while time.monotonic() - began_at < 3 * LEASE_SECONDS or len(sent) < 4:

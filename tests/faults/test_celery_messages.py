@@ -1,4 +1,4 @@
-"""Messages that get lost, that nobody knows how to take, or that somebody has forged: jobs end all the same."""
+"""Messages that are lost, of another version or forged: jobs are finished all the same."""
 
 import base64
 import json
@@ -62,7 +62,7 @@ class RunsCode:
 
 
 def test_a_message_that_dies_with_its_worker(shared: FaultyRedisDeployment, clip: Path) -> None:
-    """Without the reaper's look for stale hints the job waits for ever."""
+    """Without the reaper's search for lost notifications the job waits for ever."""
     # Given a worker that waits for messages and is frozen
     worker = shared.running_worker()
 
@@ -77,7 +77,7 @@ def test_a_message_that_dies_with_its_worker(shared: FaultyRedisDeployment, clip
         shared.api.finished(job_id)
         return ""
 
-    # When a job comes, and the worker is killed with its message in the socket
+    # When a job is submitted, and the worker is killed with its message in the socket
     job_id = eventually(lost, "a message on its way")
     worker.kill()
     # Then Redis knows nothing of the message any more
@@ -90,7 +90,7 @@ def test_a_message_that_dies_with_its_worker(shared: FaultyRedisDeployment, clip
 
 
 def test_messages_and_records_of_another_version(shared: FaultyRedisDeployment, clip: Path) -> None:
-    """Without the reaper's look for stale hints the first of these jobs waits for ever."""
+    """Without the reaper's search for lost notifications the first of these jobs waits for ever."""
     # Given a worker that has no place free, and jobs that wait
     worker, client = shared.running_worker(), shared.redis.server.admin
     held = shared.held_jobs(clip, count=2)
@@ -98,11 +98,11 @@ def test_messages_and_records_of_another_version(shared: FaultyRedisDeployment, 
     # Of which one is announced under a name that this version does not know
     others = [json.loads(client.rpop(NOTIFICATIONS)) for _ in waiting]
     others[0]["headers"]["task"] = "clipzy.process_job_better"
-    client.lpush(NOTIFICATIONS, *(json.dumps(hint) for hint in others))
+    client.lpush(NOTIFICATIONS, *(json.dumps(other) for other in others))
     # And two have records with more in them than it knows, and with less
     change_record(client, grown, colour="blue")
     change_record(client, old, schema_version=0)
-    # When it comes to them
+    # When it gets to them
     shared.let_go()
     # Then all are done, and the log names what was not understood
     assert shared.outcomes([*held, *waiting]) == [("completed", 1)] * 5
@@ -149,15 +149,15 @@ FORGED = {
 
 
 def test_forged_messages(shared: FaultyRedisDeployment, clip: Path, tmp_path: Path) -> None:
-    """Without the worker's own look at each message the first of these ends it."""
+    """Without the transport's check of each message the worker exits over the first of these."""
     worker, canary = shared.running_worker(), tmp_path / "canary"
     claims, known = shared.claims(), set(shared.redis.server.admin.keys(keys.REDIS_PREFIX + "*"))
-    # Given a list full of what nobody of us has sent
+    # Given a queue full of messages that no process of ours has sent
     pickled = pickle.dumps(((RunsCode(canary),), {}, {}))
     forged = [*FORGED.values(), message(pickled, content_type="application/x-python-serialize")]
     for one in forged:
         shared.redis.server.admin.lpush(NOTIFICATIONS, one)
-    # When a job comes after all of that
+    # When a job is submitted after all of that
     (job_id,) = shared.submit(clip)
     # Then it is done by the same worker
     assert shared.outcomes([job_id]) == [("completed", 1)]

@@ -33,10 +33,10 @@ def held_media(worker: Process) -> Iterator[None]:
 
 def waited_for_room(worker: Process, job_id: str) -> None:
     """It was put back once, and taken up again when its delay was over and no sooner."""
-    (trouble,) = log_times(worker, f"{JOB_STORAGE_UNAVAILABLE}: {job_id}")
+    (failed,) = log_times(worker, f"{JOB_STORAGE_UNAVAILABLE}: {job_id}")
     first, second = log_times(worker, f"{JOB_CLAIMED}: {job_id}")
-    assert first < trouble
-    assert (second - trouble).total_seconds() >= FIRST_DELAY_SECONDS - 0.5
+    assert first < failed
+    assert (second - failed).total_seconds() >= FIRST_DELAY_SECONDS - 0.5
 
 
 @pytest.mark.long
@@ -88,7 +88,7 @@ def test_a_full_work_dir_puts_jobs_off_and_harms_nothing(
             attempts = {key.split("/")[3] for key in moto_server.keys(bucket) if f"/{job_id}/attempts/" in key}
             assert len(attempts) == 1
         assert worker.is_running()
-        eventually(lambda: list(work.iterdir()) == [], "a work folder that is empty again")
+        eventually(lambda: list(work.iterdir()) == [], "an empty WORK_DIR")
 
 
 @pytest.mark.long
@@ -110,23 +110,23 @@ def test_a_full_storage_puts_results_off_and_lets_failures_end(tmp_path: Path, r
             video_id = api.upload(broken, to="/videos")["video_id"]
             # When the disk is filled up to what is kept free for records
             filler = fill(disk, leave_mib=100)
-        # Then the first is put back without leftovers, and the second ends
+        # Then the first is released without leftovers, and the second is finished
         worker.wait_for_log(f"{JOB_STORAGE_UNAVAILABLE}: {good}: the storage has only")
         assert api.finished(bad)["error"]["code"] == "INVALID_MEDIA"
         assert (disk / "storage" / "jobs" / "done" / f"{bad}.json").exists()
         assert not list((disk / "storage" / "results").rglob("*.jpg"))
-        # Given a job that nobody has taken up yet, when nothing at all is left
+        # Given a job that is not claimed yet, when no space at all is left
         worker.send(signal.SIGSTOP)
         last = api.post("/jobs", json={"video_id": video_id}).json()["job_id"]
         filler.unlink()
         filler = fill(disk)
         worker.send(signal.SIGCONT)
-        # Then its end cannot be recorded, and is not shown
+        # Then its outcome cannot be recorded, and is not shown
         eventually(lambda: claims_by(worker, last), "an attempt")
         refused = api.post("/jobs", json={"video_id": video_id})
         assert (refused.status_code, refused.json()["code"]) == (507, "STORAGE_FULL")
         assert api.job(last)["status"] == "processing"
-        # And when there is room, all end as they should, each by one worker that never died
+        # And when there is room, all finish as they should, by one worker that never exited
         filler.unlink()
         assert api.finished(last)["error"]["code"] == "INVALID_MEDIA"
         job = api.finished(good)

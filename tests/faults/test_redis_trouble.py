@@ -16,13 +16,13 @@ OUTAGE_SECONDS = 4  # longer than a lease and its grace; how long it lasts is th
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultyRedisDeployment]:
-    folder = tmp_path_factory.mktemp("trouble")
-    with deployment_on_faulty_redis(folder, JOB_LEASE_SECONDS=str(LEASE_SECONDS)) as deployment:
+    directory = tmp_path_factory.mktemp("outages")
+    with deployment_on_faulty_redis(directory, JOB_LEASE_SECONDS=str(LEASE_SECONDS)) as deployment:
         yield deployment
 
 
 class Story:
-    """Jobs at work and jobs that wait, when trouble comes."""
+    """Jobs at work and jobs that wait, when Redis fails."""
 
     def __init__(self, deployment: FaultyRedisDeployment, clip: Path, *, at_work: int = 2, waiting: int = 0) -> None:
         self._deployment, self._clip = deployment, clip
@@ -30,7 +30,7 @@ class Story:
         self._log_start = len(self.worker.output())
         self.jobs = [*deployment.held_jobs(clip, count=at_work), *deployment.submit(clip, count=waiting)]
 
-    def says(self, text: str, *, times: int = 1) -> None:
+    def wait_for_log(self, text: str, *, times: int = 1) -> None:
         """Wait until the worker has logged ``text`` so often since the beginning."""
         eventually(lambda: self.worker.output()[self._log_start :].count(text) >= times, f"{times} x {text!r}")
 
@@ -46,8 +46,8 @@ class Story:
             self.jobs.append(answer.json()["job_id"])
         return answer.status_code == 202
 
-    def ends_well(self) -> None:
-        """The jobs at work went on, each job was begun once and is completed, and the worker is still at its post."""
+    def finishes_well(self) -> None:
+        """The jobs at work went on, each job was begun once and is completed, and the worker still runs."""
         self._deployment.let_go()
         eventually(self.submit, "a job that is taken")
         assert self._deployment.outcomes(self.jobs) == [("completed", 1)] * len(self.jobs)
@@ -56,7 +56,7 @@ class Story:
 
 
 def refused(deployment: FaultyRedisDeployment, clip: Path) -> None:
-    """A submit is told in time to come again, and leaves nothing."""
+    """A submission is refused in time, and leaves nothing."""
     before, began_at = deployment.stored(), time.monotonic()
     with clip.open("rb") as stream:
         answer = deployment.api.post("/jobs", files={"file": (clip.name, stream)})
@@ -67,15 +67,15 @@ def refused(deployment: FaultyRedisDeployment, clip: Path) -> None:
 
 
 def test_redis_is_killed_and_comes_back_from_its_file(shared: FaultyRedisDeployment, clip: Path) -> None:
-    """Without the reaper's patience after an outage and its second look the jobs at work are taken away and redone."""
+    """Without the reaper's delay after an outage and its second pass the jobs at work are requeued and redone."""
     story = Story(shared, clip, at_work=2, waiting=2)
-    # When Redis dies and stays away for longer than a lease and its grace
+    # When Redis is killed and stays down for longer than a lease and its grace
     shared.redis.server.kill()
     time.sleep(OUTAGE_SECONDS)
-    # And comes back with what it had written down
+    # And is restarted from its file
     shared.redis.server.start(open_guard=False)
-    # Then nobody was taken for dead, and the backlog is done
-    story.ends_well()
+    # Then no worker was taken for lost, and the backlog is done
+    story.finishes_well()
 
 
 @pytest.mark.parametrize("seconds", [OUTAGE_SECONDS, pytest.param(70, marks=pytest.mark.long)])
@@ -89,15 +89,15 @@ def test_redis_hangs(shared: FaultyRedisDeployment, clip: Path, seconds: int) ->
         refused(shared, clip)
     finally:
         shared.redis.server.thaw()
-    # Then all goes on when it wakes
-    story.ends_well()
+    # Then everything goes on when it wakes
+    story.finishes_well()
 
 
 @pytest.mark.parametrize(
-    ("rounds", "pause_seconds"), [(4, 0.0), pytest.param(15, 2.0, marks=pytest.mark.long)], ids=["short", "long"]
+    ("repetitions", "pause_seconds"), [(4, 0.0), pytest.param(15, 2.0, marks=pytest.mark.long)], ids=["short", "long"]
 )
 def test_a_storm_of_broken_connections(
-    shared: FaultyRedisDeployment, clip: Path, rounds: int, pause_seconds: float
+    shared: FaultyRedisDeployment, clip: Path, repetitions: int, pause_seconds: float
 ) -> None:
     """With late acknowledgement, and claims granted in any state, a second copy starts within a second.
 
@@ -105,7 +105,7 @@ def test_a_storm_of_broken_connections(
     """
     # Given a job at work, and a worker that waits for more
     story = Story(shared, clip, at_work=1)
-    for _ in range(rounds):
+    for _ in range(repetitions):
         # When Redis breaks off all connections
         story.waits_for_work()
         shared.redis.server.cut_clients()
@@ -118,23 +118,23 @@ def test_a_storm_of_broken_connections(
         time.sleep(pause_seconds)
         shared.redis.proxy.heal()
     # Then what was taken meanwhile is done once
-    story.ends_well()
+    story.finishes_well()
 
 
 def test_redis_is_demoted_and_promoted(shared: FaultyRedisDeployment, clip: Path) -> None:
-    """Without `broker_channel_error_retry` the worker takes no further job, and ends with the one at work."""
+    """Without `broker_channel_error_retry` the worker claims no further job, and exits after the one at work."""
     story = Story(shared, clip, at_work=1)
     story.waits_for_work()
-    # When Redis becomes the replica of nobody who answers, so that it takes no writes
+    # When Redis becomes the replica of a server that does not exist, so that it refuses writes
     shared.redis.server.demote()
     try:
-        story.says("Connection to broker lost")
+        story.wait_for_log("Connection to broker lost")
         time.sleep(OUTAGE_SECONDS)
         refused(shared, clip)
     finally:
         shared.redis.server.promote()
-    # Then all goes on when it is the first again
-    story.ends_well()
+    # Then everything goes on when it is promoted
+    story.finishes_well()
 
 
 def test_redis_is_full(shared: FaultyRedisDeployment, clip: Path) -> None:
@@ -146,6 +146,6 @@ def test_redis_is_full(shared: FaultyRedisDeployment, clip: Path) -> None:
         refused(shared, clip)
         # And the jobs at work are finished meanwhile
         shared.let_go()
-        story.says("Connection to broker lost")
-    # Then all goes on when there is room
-    story.ends_well()
+        story.wait_for_log("Connection to broker lost")
+    # Then everything goes on when there is room
+    story.finishes_well()

@@ -31,16 +31,16 @@ def flipped(data: bytes, at: int) -> bytes:
 def test_a_flipped_byte_in_a_local_upload_is_noticed_whatever_the_decoder_makes_of_it(
     tmp_path: Path, redis_url: str, clip: Path
 ) -> None:
-    """Without the comparison one job completes over the wrong pictures, and the other is called invalid media."""
+    """Without the comparison one job completes over the wrong frames, and the other is called invalid media."""
     content = clip.read_bytes()
-    places = {"in the pictures": len(content) // 2, "in the header": content.index(b"moov")}
+    places = {"in the frames": len(content) // 2, "in the header": content.index(b"moov")}
     with Deployment(tmp_path, redis_url=redis_url, **SHORT_LEASE) as stack:
         api, worker = stack.web(), stack.worker()
         for name, at in places.items():
             # Given an upload of which one bit has changed on the disk
             video_id = api.upload(clip, to="/videos")["video_id"]
             (stack.storage / "uploads" / video_id / "source.mp4").write_bytes(flipped(content, at))
-            # When a job is made of it, then it fails as our fault, after a second look
+            # When a job is made of it, then it fails as our fault, after a second attempt
             job = api.finished(api.post("/jobs", json={"video_id": video_id}).json()["job_id"])
             assert (job["status"], job["error"]["code"]) == ("failed", "PROCESSING_FAILED"), name
             assert "not what was uploaded" in job["error"]["message"]
@@ -54,9 +54,9 @@ def test_a_flipped_byte_in_a_local_upload_is_noticed_whatever_the_decoder_makes_
 def test_a_byte_flipped_on_the_way_to_the_worker_costs_an_attempt(
     tmp_path: Path, redis_url: str, rclone_server: S3Server, clip: Path
 ) -> None:
-    """Without the comparison the job completes over another file than was uploaded, and nobody knows."""
+    """Without the comparison the job completes over another file than was uploaded, unnoticed."""
     bucket = rclone_server.new_bucket()
-    large = padded(clip, tmp_path / "large.mp4", mib=6)  # in parts, of which no digest stands beside the object
+    large = padded(clip, tmp_path / "large.mp4", mib=6)  # in parts: such an object has no digest of the whole
     with (
         TcpProxy(rclone_server.url) as network,
         Deployment(
@@ -77,7 +77,7 @@ def test_a_byte_flipped_on_the_way_to_the_worker_costs_an_attempt(
 
 @pytest.fixture(params=["local", "moto", "rclone"])
 def damage(request: pytest.FixtureRequest, storage: LocalStorage) -> tuple[Storage, Callable[[str], None]]:
-    """A storage, and how a byte is changed in it behind its back, all that was noted beside it staying as it is."""
+    """A storage, and a function that changes a byte in it without changing its metadata."""
     if request.param == "local":
 
         def on_disk(key: str) -> None:

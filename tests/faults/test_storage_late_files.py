@@ -1,6 +1,6 @@
-"""A worker that sees what the front end writes only later, as over a network filesystem that remembers what was there.
+"""A worker that sees what the front end writes only later, as over a network filesystem with cached lookups.
 
-Worker and front end work on two folders with one identity, and the test carries files from one to the other when it
+Worker and front end work on two directories with one identity, and the test carries files from one to the other when it
 is time: so what the worker does not see is really not there.
 """
 
@@ -38,7 +38,7 @@ def let_visibility_delay_pass(client: Any, job_id: str) -> None:
 def test_files_that_appear_late_are_waited_for_and_those_that_never_do_are_named(
     tmp_path: Path, redis_url: str, redis_client: Any, clip: Path
 ) -> None:
-    """Without the look at its size the second job is called invalid media."""
+    """Without the check of its size the second job is called invalid media."""
     here, there = tmp_path / "here", tmp_path / "there"
     with Deployment(tmp_path, redis_url=redis_url, LOCAL_STORAGE_PATH=str(here), **SHORT_LEASE) as stack:
         api = stack.web()
@@ -49,7 +49,7 @@ def test_files_that_appear_late_are_waited_for_and_those_that_never_do_are_named
         jobs = {name: api.upload(clip) for name in ("unseen", "cut", "lost")}
         keys = {name: f"uploads/{job['video_id']}/source.mp4" for name, job in jobs.items()}
         carry(keys["cut"], here, there, size_bytes=clip.stat().st_size // 2)
-        # When it looks for them, then it waits for all three
+        # When it tries them, then it waits for all three
         worker.send(signal.SIGCONT)
         for job in jobs.values():
             worker.wait_for_log(f"{JOB_FILE_NOT_VISIBLE_YET}: {job['job_id']}")
@@ -62,7 +62,7 @@ def test_files_that_appear_late_are_waited_for_and_those_that_never_do_are_named
             assert (job["status"], job["attempt"], job["error"]) == ("completed", 2, None), name
             first, second = log_times(worker, f"{JOB_CLAIMED}: {job['job_id']}")
             assert (second - first).total_seconds() >= FIRST_DELAY_SECONDS - 0.5
-        # And fails, after as long as a file may stay unseen, what has not; and says what may be wrong
+        # And fails, after the visibility delay, what has not; and names what may be wrong
         job = api.finished(jobs["lost"]["job_id"])
         assert (job["status"], job["error"]["code"]) == ("failed", "PROCESSING_FAILED")
         assert "do not share one storage" in job["error"]["message"]

@@ -1,4 +1,4 @@
-"""A file that brings death to the process that decodes it each time."""
+"""A file that kills the process that decodes it each time."""
 
 import contextlib
 import os
@@ -20,7 +20,7 @@ def killer_of(worker_pid: int, source: str) -> Iterator[list[int]]:
     killed: list[int] = []
     is_over = threading.Event()
 
-    def look() -> None:
+    def watch() -> None:
         while not is_over.wait(0.02):
             for pid in descendants(worker_pid):
                 with contextlib.suppress(OSError):
@@ -28,7 +28,7 @@ def killer_of(worker_pid: int, source: str) -> Iterator[list[int]]:
                         os.kill(pid, signal.SIGKILL)
                         killed.append(pid)
 
-    thread = threading.Thread(target=look)
+    thread = threading.Thread(target=watch)
     thread.start()
     try:
         yield killed
@@ -53,7 +53,7 @@ def test_a_file_that_kills_its_decoder_each_time_fails_alone(
         video_id = api.upload(poison, to="/videos")["video_id"]
         pool = set(descendants(worker.pid))
         with killer_of(worker.pid, f"{video_id}/source.mp4") as killed:
-            # When it is processed beside honest ones
+            # When it is processed next to valid ones
             poisoned = api.post("/jobs", json={"video_id": video_id}).json()["job_id"]
             honest = [api.upload(clip)["job_id"] for _ in range(2)]
             # Then it has failed after two crashes, by our fault and not its owner's

@@ -97,9 +97,9 @@ class Scene:
         assert self.object(f"uploads/{job['video_id']}/source.mp4") == source.read_bytes()
         for artifact in output["artifacts"]:
             assert hashlib.sha256(self.object(artifact["key"])).hexdigest() == artifact["sha256"]
-        (folder,) = {artifact["key"].split("/")[3] for artifact in output["artifacts"]}
+        (attempt,) = {artifact["key"].split("/")[3] for artifact in output["artifacts"]}
         assert self.object(f"results/{job_id}/output.json") == self.object(
-            f"results/{job_id}/attempts/{folder}/output.json"
+            f"results/{job_id}/attempts/{attempt}/output.json"
         )
         assert job["attempt"] == output["attempt"] == claims_by(self.worker, job_id)
 
@@ -110,11 +110,11 @@ class Scene:
 @pytest.fixture(scope="module", params=["moto", "rclone"])
 def scene(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     server: S3Server = request.getfixturevalue(f"{request.param}_server")
-    bucket, folder = server.new_bucket(), tmp_path_factory.mktemp("deployment")
+    bucket, directory = server.new_bucket(), tmp_path_factory.mktemp("deployment")
     with (
-        EmbeddedRedis(folder / "redis") as url,
+        EmbeddedRedis(directory / "redis") as url,
         Narrow(server.url) as gate,
-        Deployment(folder, redis_url=url, **s3_settings(server, bucket), **SHORT_LEASE) as stack,
+        Deployment(directory, redis_url=url, **s3_settings(server, bucket), **SHORT_LEASE) as stack,
     ):
         api = stack.web()
         worker = stack.worker(AWS_ENDPOINT_URL_S3=gate.url)
@@ -124,13 +124,13 @@ def scene(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 @pytest.mark.long
 @pytest.mark.timeout(900)
 def test_a_bucket_that_fails_at_any_call_costs_time_and_nothing_else(scene: Scene, clip: Path) -> None:
-    """Without a second look at what the store says is there, a job was completed without a result (412)."""
+    """Without a second check of what the service reports as existing, a job was completed without a result (412)."""
     jobs, felt = {}, set()
     for call, reply in CASES:
         # Given a bucket that fails one kind of call, until the worker has felt it
         with scene.job_that_suffers(clip, call, reply) as job_id:
             jobs[job_id] = f"{call}: {reply}"
-            eventually(partial(scene.has_felt_it, job_id), f"trouble with {call} ({reply})")
+            eventually(partial(scene.has_felt_it, job_id), f"a failure of {call} ({reply})")
             felt |= {call} if scene.gate.met else set()
     # When it is well again, then each job ends with one whole result
     for job_id, suffered in jobs.items():

@@ -37,12 +37,12 @@ def test_a_zombie_and_a_crash_leave_one_result_that_never_changes(
         api = stack.web()
         first, orders = stack.worker_with_failpoints()
         orders.order("done-recorded", "exit-once")
-        # Given a worker whose process dies between publishing a result and saying so
+        # Given a worker whose process exits between publishing a result and making it visible
         crashed = api.upload(clip)["job_id"]
         eventually(orders.has_fired, "the exit of a process")
         published = result_of(server, bucket, crashed)
         assert api.job(crashed)["status"] == "processing"
-        # Then another carries the job to its end, and what was published stays as it is
+        # Then another process completes the job, and what was published stays as it is
         job = api.finished(crashed)
         assert (job["status"], job["attempt"]) == ("completed", 1)
         assert result_of(server, bucket, crashed) == published
@@ -58,7 +58,7 @@ def test_a_zombie_and_a_crash_leave_one_result_that_never_changes(
             published = result_of(server, bucket, job_id)
         finally:
             os.kill(frozen, signal.SIGCONT)
-        # When it wakes up, then it clears its own away, and the result stays as it is
+        # When it wakes up, then it deletes its files, and the result stays as it is
         first.wait_for_log(f"{JOB_LOST}: {job_id}")
         assert (job["status"], job["attempt"]) == ("completed", 2)
         assert result_of(server, bucket, job_id) == published

@@ -26,7 +26,7 @@ from clipzy_worker.processing import attempt
 from clipzy_worker.processing.context import WorkerContext
 from clipzy_worker.processing.lease import LeaseRenewer
 from clipzy_worker.processing.scratch import OUT
-from tests.support.finished_jobs import FOOTAGE, PICTURES, accepted, completed, files_of, found_in, result_of
+from tests.support.finished_jobs import ARTIFACTS, SOURCE_SHA256, accepted, completed, files_of, found_in, result_of
 from tests.support.jobs import new_job
 
 UPLOAD = {"filename", "size_bytes", "sha256"}  # what is known of footage before it is analysed
@@ -175,7 +175,7 @@ def test_what_was_copied_in_vain_does_not_stand_in_the_way(
     job = accepted(jobs, storage, source_key=source.key, source_size_bytes=source.size_bytes)
 
     def analyse(_settings: object, _job: object, _source: object, folder: Path, **_: object) -> dict[str, Any]:
-        for name, data in PICTURES.items():
+        for name, data in ARTIFACTS.items():
             path = folder / OUT / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
@@ -183,7 +183,7 @@ def test_what_was_copied_in_vain_does_not_stand_in_the_way(
         found = {name: found_there[name] for name in ("shots", "timings", "warnings")}
         return found | {
             "source": {name: value for name, value in found_there["source"].items() if name not in UPLOAD},
-            "artifacts": [about | {"file": name} for name in PICTURES],
+            "artifacts": [about | {"file": name} for name in ARTIFACTS],
         }
 
     found_there = json.loads(read_bytes(storage, keys.result_index(first.job_id)))
@@ -290,11 +290,11 @@ def test_a_redis_that_was_lost_learns_of_alike_results_again(
 
 
 def test_a_recipe_is_of_all_that_a_result_is_made_of() -> None:
-    job = new_job(source_sha256=FOOTAGE)
+    job = new_job(source_sha256=SOURCE_SHA256)
     find_cached = [
-        new_job(source_sha256=FOOTAGE, filename="other.mp4", created_at=datetime.now(UTC) + timedelta(days=1)),
-        new_job(source_sha256=FOOTAGE, config=DEFAULTS),
-        new_job(source_sha256=FOOTAGE, config={"reuse": False}),
+        new_job(source_sha256=SOURCE_SHA256, filename="other.mp4", created_at=datetime.now(UTC) + timedelta(days=1)),
+        new_job(source_sha256=SOURCE_SHA256, config=DEFAULTS),
+        new_job(source_sha256=SOURCE_SHA256, config={"reuse": False}),
     ]
     assert {result_cache_key(one) for one in find_cached} == {result_cache_key(job)}
     assert result_cache_key(job, pipeline_version="another") != result_cache_key(job)
@@ -309,4 +309,4 @@ def test_the_pictures_are_files_of_their_own(jobs: JobStore, storage: LocalStora
     for key in files_of(storage, first.job_id):
         storage.delete(key)
     # Then nothing is missing
-    assert len(result_of(storage, second.job_id)["artifacts"]) == len(PICTURES)
+    assert len(result_of(storage, second.job_id)["artifacts"]) == len(ARTIFACTS)

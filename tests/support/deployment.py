@@ -67,7 +67,7 @@ class Deployment:
         return self.run("worker", settings=settings).wait_for_log(WORKER_READY)
 
     def worker_with_failpoints(self, **settings: str) -> tuple[Process, FailpointFile]:
-        """A new worker that obeys a file of its own."""
+        """A new worker, and the file that its failpoints obey."""
         orders = FailpointFile(self.directory / f"failpoints-{len(self.processes)}")
         return self.worker(**orders.settings, **settings), orders
 

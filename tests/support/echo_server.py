@@ -1,4 +1,4 @@
-"""A front end that only tells what reached it, for tests of what lies before it."""
+"""A front end that only returns what reached it, for tests of what stands in front of it."""
 
 import contextlib
 import http.server
@@ -46,7 +46,7 @@ def running_echo() -> Iterator[Echo]:
             self.wfile.write(b"data: 2\n\n")
 
         def log_message(self, format: str, *args: object) -> None:
-            """Nobody reads it."""
+            """Nothing is logged."""
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         echo.port = server.server_address[1]

@@ -78,9 +78,9 @@ class FaultyRedisDeployment(Deployment):
         return job_ids
 
     def let_go(self) -> None:
-        """Let the held jobs go on; fails if one of their media processes was ended meanwhile."""
+        """Let the held jobs go on; fails if one of their media processes has exited meanwhile."""
         held, self._held = self._held, set()
-        assert all(_is_frozen(pid) for pid in held), "a job at work was ended"
+        assert all(_is_frozen(pid) for pid in held), "a job at work was given up"
         for pid in held:
             os.kill(pid, signal.SIGCONT)
 

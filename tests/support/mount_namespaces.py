@@ -1,4 +1,4 @@
-"""Machines of a deployment on one machine: each node has mounts of its own, and shares network, disk and Redis.
+"""Several machines on one: each node has a mount namespace, and shares network, disk and Redis.
 
 What one node mounts on a path another does not see; so a declared path can be another filesystem for each.
 """
@@ -29,13 +29,13 @@ _AS_ROOT = os.geteuid() == 0
 
 
 def need_namespaces() -> None:
-    """End the test where this user may have no mounts of its own."""
+    """Skip the test if this user may not make mount namespaces."""
     if subprocess.run([*_unshare(), "true"], check=False, capture_output=True).returncode != 0:
         missing("needs mount namespaces")
 
 
 def need_users() -> None:
-    """End the test where processes cannot be another user's."""
+    """Skip the test if processes cannot run as another user."""
     if not _AS_ROOT:
         missing("needs root, to be several users")
 
@@ -43,9 +43,9 @@ def need_users() -> None:
 class Node(Deployment):
     """Processes in one mount namespace, which all use the path ``share`` as storage that is declared shared."""
 
-    def __init__(self, folder: Path, share: Path, *, redis_url: str) -> None:
+    def __init__(self, directory: Path, share: Path, *, redis_url: str) -> None:
         super().__init__(
-            folder,
+            directory,
             redis_url=redis_url,
             LOCAL_STORAGE_PATH=str(share),
             LOCAL_STORAGE_SHARED="true",
@@ -54,7 +54,7 @@ class Node(Deployment):
         self.share = share
         self._kept: list[subprocess.Popen[str]] = []
         self._enter: Sequence[str] = ()
-        holder = self._keep(*_unshare(), "sh", "-c", "echo held && cat", says="held")
+        holder = self._keep(*_unshare(), "sh", "-c", "echo held && cat", prints="held")
         user = () if _AS_ROOT else ("--user", "--preserve-credentials")
         self._enter = ("nsenter", f"--target={holder.pid}", *user, "--mount", f"--wdns={self.directory}")
         self._root = Path(f"/proc/{holder.pid}/root")
@@ -74,8 +74,8 @@ class Node(Deployment):
         """``mount ARGUMENTS SHARE``."""
         self._do("mount", *arguments, self.share)
 
-    def bind(self, folder: Path) -> None:
-        self.mount("--bind", folder)
+    def bind(self, directory: Path) -> None:
+        self.mount("--bind", directory)
 
     def overlay(self, lower: Path) -> None:
         """A view of ``lower`` of which the changes are kept apart."""
@@ -90,10 +90,10 @@ class Node(Deployment):
         """A filesystem that answers nothing, as a network mount does whose server is gone."""
         options = "fd=3,rootmode=40000,user_id=0,group_id=0"
         script = f"exec 3<>/dev/fuse && mount -i -t fuse -o {options} none '{self.share}' && echo dead && cat"
-        self._keep("sh", "-c", script, says="dead")
+        self._keep("sh", "-c", script, prints="dead")
 
     def unmount(self) -> None:
-        """As when a server goes away: open files stay, the path leads into the folder below."""
+        """As when a server disappears: open files stay, the path leads into the directory below."""
         self._do("umount", "--lazy", self.share)
 
     def run_as(self, user: Sequence[str], *arguments: str) -> Process:
@@ -107,11 +107,11 @@ class Node(Deployment):
     def _do(self, *command: str | Path) -> None:
         subprocess.run([*self._enter, *command], check=True)
 
-    def _keep(self, *command: str, says: str) -> "subprocess.Popen[str]":
-        """A process that stays until this node ends, which its input tells it; with this process at the latest."""
+    def _keep(self, *command: str, prints: str) -> "subprocess.Popen[str]":
+        """A process that runs until its input is closed: when this node is left, or with this process at the latest."""
         process = subprocess.Popen([*self._enter, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self._kept.append(process)
-        if process.stdout is None or process.stdout.readline().strip() != says:
+        if process.stdout is None or process.stdout.readline().strip() != prints:
             missing(f"needs {command[0]}")
         return process
 

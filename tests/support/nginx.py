@@ -24,7 +24,7 @@ class Nginx:
     """One running nginx."""
 
     port: int
-    folder: Path
+    directory: Path
     process: "subprocess.Popen[bytes]"
 
     @property
@@ -33,14 +33,14 @@ class Nginx:
 
     def log(self) -> str:
         """What it complained about."""
-        return (self.folder / "nginx.log").read_text()
+        return (self.directory / "nginx.log").read_text()
 
     def access_log(self) -> str:
-        return (self.folder / "access.log").read_text()
+        return (self.directory / "access.log").read_text()
 
 
 @contextlib.contextmanager
-def running_nginx(folder: Path, *, upstream_port: int, max_file_size_mb: int, **settings: str) -> Iterator[Nginx]:
+def running_nginx(directory: Path, *, upstream_port: int, max_file_size_mb: int, **settings: str) -> Iterator[Nginx]:
     """nginx on a free loopback port before the front end on ``upstream_port``; stopped at the end.
 
     ``settings`` are environment variables over the ones it needs here.
@@ -48,15 +48,15 @@ def running_nginx(folder: Path, *, upstream_port: int, max_file_size_mb: int, **
     for program in ("nginx", "envsubst"):
         if shutil.which(program, path=SYSTEM_PATH) is None:
             missing(program)
-    folder.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(parents=True, exist_ok=True)
     port = free_port()
-    env = environment(folder, port=port, upstream_port=upstream_port, max_file_size_mb=max_file_size_mb) | settings
+    env = environment(directory, port=port, upstream_port=upstream_port, max_file_size_mb=max_file_size_mb) | settings
     check(env)
-    with (folder / "nginx.log").open("ab") as log:
+    with (directory / "nginx.log").open("ab") as log:
         process = subprocess.Popen(
             with_parent_death_signal("sh", str(SCRIPT)), env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )
-    nginx = Nginx(port, folder, process)
+    nginx = Nginx(port, directory, process)
     try:
         eventually(lambda: process.poll() is not None or _answers(nginx.url), "an nginx that answers", seconds=20)
         assert process.poll() is None, nginx.log()
@@ -66,14 +66,14 @@ def running_nginx(folder: Path, *, upstream_port: int, max_file_size_mb: int, **
         process.wait(20)
 
 
-def environment(folder: Path, *, port: int, upstream_port: int, max_file_size_mb: int) -> dict[str, str]:
+def environment(directory: Path, *, port: int, upstream_port: int, max_file_size_mb: int) -> dict[str, str]:
     return {
         "PATH": os.pathsep.join((os.environ["PATH"], SYSTEM_PATH)),
         "MAX_FILE_SIZE_MB": str(max_file_size_mb),
         "NGINX_LISTEN": f"127.0.0.1:{port}",
         "NGINX_UPSTREAM": f"127.0.0.1:{upstream_port}",
-        "NGINX_STATE_DIR": str(folder / "state"),
-        "NGINX_ACCESS_LOG": str(folder / "access.log"),
+        "NGINX_STATE_DIR": str(directory / "state"),
+        "NGINX_ACCESS_LOG": str(directory / "access.log"),
     }
 
 

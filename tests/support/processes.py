@@ -79,7 +79,7 @@ class Process:
 
 
 def environment(**settings: str) -> dict[str, str]:
-    """What a process of ours needs, and ``settings``."""
+    """The environment of a process under test: the least that it needs, and ``settings``."""
     return {"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1", **settings}
 
 

@@ -28,7 +28,7 @@ from tests.support.waiting import eventually
 class RedisServer:
     """A server with an append-only file in ``directory``; it keeps its address and password when it is restarted.
 
-    On a loopback ``host`` of its own it can have the default ``port``, which then stays free while it is down.
+    A loopback ``host`` that no other process uses makes sure that ``port`` stays free while it is down.
     """
 
     def __init__(self, directory: Path, *, host: str = "127.0.0.1", port: int = 0) -> None:
@@ -187,8 +187,8 @@ class FrontEnd:
 
     def unfinished(self) -> list[str]:
         """Names of uploads that have not been published."""
-        folder = self.root / ".clipzy/incoming"
-        return [path.name for path in folder.iterdir()] if folder.exists() else []
+        directory = self.root / ".clipzy/incoming"
+        return [path.name for path in directory.iterdir()] if directory.exists() else []
 
     def stored(self) -> list[str]:
         """Keys of everything that uploads and jobs have left."""
@@ -231,12 +231,12 @@ class FrontEnd:
         self.admin.set_reconciled(self.admin.run_id())
 
     @contextmanager
-    def doomed(self, folder: Path, *, at: Failpoint) -> "Iterator[FrontEnd]":
+    def doomed(self, directory: Path, *, at: Failpoint) -> "Iterator[FrontEnd]":
         """Another front end on the same storage and Redis, whose serving process exits at this failpoint."""
-        folder.mkdir(parents=True)
-        orders = FailpointFile(folder / "failpoint")
+        directory.mkdir(parents=True)
+        orders = FailpointFile(directory / "failpoint")
         orders.order(at, "exit")
-        with running_front_end(folder, self.redis_url, storage_path=self.root, **orders.settings) as other:
+        with running_front_end(directory, self.redis_url, storage_path=self.root, **orders.settings) as other:
             yield other
 
     def serving_pid(self) -> int:
@@ -256,14 +256,14 @@ def running_redis(directory: Path, *, host: str = "127.0.0.1", port: int = 0) ->
 
 @contextmanager
 def running_front_end(
-    folder: Path, redis_url: str, *, storage_path: Path | None = None, **settings: str
+    directory: Path, redis_url: str, *, storage_path: Path | None = None, **settings: str
 ) -> Iterator[FrontEnd]:
     """``clipzy web``, ready. ``settings`` are environment variables."""
-    folder.mkdir(parents=True, exist_ok=True)
-    port, root = free_port(), storage_path or folder / "storage"
-    ours = {"LOCAL_STORAGE_PATH": str(root), "CLIPZY_DATA_DIR": str(folder / "data"), "REDIS_URL": redis_url}
+    directory.mkdir(parents=True, exist_ok=True)
+    port, root = free_port(), storage_path or directory / "storage"
+    ours = {"LOCAL_STORAGE_PATH": str(root), "CLIPZY_DATA_DIR": str(directory / "data"), "REDIS_URL": redis_url}
     command = [*CLIPZY, "web", "--host", "127.0.0.1", "--port", str(port)]
-    process = Process(command, cwd=folder, env=environment(**{**ours, **settings}), log=folder / "web.log")
+    process = Process(command, cwd=directory, env=environment(**{**ours, **settings}), log=directory / "web.log")
     try:
         eventually(lambda: not process.is_running() or _is_ready(port), "a front end that is ready")
         assert process.is_running(), process.output()

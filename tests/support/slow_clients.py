@@ -1,4 +1,4 @@
-"""Clients that send a byte now and then and never come to an end."""
+"""Clients that send a byte now and then and never finish."""
 
 import socket
 import threading
@@ -9,7 +9,7 @@ EVERY_SECONDS = 0.5
 
 
 class Dribblers:
-    """Many connections that send the same beginning at once, and then a byte every half second."""
+    """Many connections that send the same beginning, and then a byte every half second."""
 
     def __init__(self, port: int, beginning: bytes, *, count: int) -> None:
         self._beginning = beginning
