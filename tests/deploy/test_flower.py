@@ -79,7 +79,7 @@ def jobs(stack: Deployment, flower: FlowerApi, clip: Path, tmp_path_factory: pyt
     damaged.write_bytes(mp4_bytes(5000))
     api = stack.web()
     eventually(lambda: flower.get("/api/workers?refresh=1"), "a worker that Flower hears")
-    return api.finished(api.upload(clip)["job_id"]), api.finished(api.upload(damaged)["job_id"])
+    return api.run(clip), api.run(damaged)
 
 
 @pytest.mark.usefixtures("jobs")

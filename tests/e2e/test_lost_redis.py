@@ -34,8 +34,8 @@ class Past:
 
     def __init__(self, deployment: Deployment, worker: Process, clip: Path, long_clip: Path) -> None:
         self.deployment, self.worker, self.api = deployment, worker, deployment.web()
-        self.deleted = self.api.finished(self.api.upload(clip)["job_id"])
-        self.completed = self.api.finished(self.api.upload(clip)["job_id"])
+        self.deleted = self.api.run(clip)
+        self.completed = self.api.run(clip)
         self.result = self.digest_of(self.completed["job_id"])
         self.running = self.api.upload(long_clip)["job_id"]
         media_process_below(worker.pid)
@@ -141,7 +141,7 @@ def test_a_look_up_that_misses_redis_reads_storage(deployment: Deployment, serve
     # Given a finished job, a waiting one, and a Redis that knows neither; no worker is there to rebuild it
     api: ApiClient = deployment.web()
     worker = deployment.worker()
-    completed = api.finished(api.upload(clip)["job_id"])
+    completed = api.run(clip)
     worker.stop()
     waiting = api.upload(clip)["job_id"]
     server.forget_everything(open_guard=True)

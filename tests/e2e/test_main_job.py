@@ -131,13 +131,13 @@ def test_a_message_for_a_job_that_is_done_or_unknown_changes_nothing(
 ) -> None:
     # Given a completed job
     deployment.worker()
-    before = api.finished(api.upload(clip)["job_id"])
+    before = api.run(clip)
     # When notifications about it and for jobs that never were arrive
     queue = TaskQueue(Settings.from_env({"REDIS_URL": redis_url}))
     for job_id in (before["job_id"], before["job_id"], "job_00000000000000000000000000", "../../etc"):
         queue.notify_workers(job_id)
     # Then the next job is done as ever, and the first is as it was
-    assert api.finished(api.upload(clip)["job_id"])["status"] == "completed"
+    assert api.run(clip)["status"] == "completed"
     assert api.job(before["job_id"]) == before
 
 
@@ -150,7 +150,7 @@ def test_two_jobs_at_a_time_where_the_worker_may(deployment: Deployment, api: Ap
 
 def test_a_job_past_its_time_fails_as_such(deployment: Deployment, api: ApiClient, long_clip: Path) -> None:
     deployment.worker(PROCESSING_TIMEOUT_SECONDS="1")
-    job = api.finished(api.upload(long_clip)["job_id"])
+    job = api.run(long_clip)
     assert (job["status"], job["error"]["code"]) == ("failed", "JOB_TIMEOUT")
     assert job["error"]["stage"] == "video_analysis"
     answer = api.get(f"/jobs/{job['job_id']}/result")
@@ -166,7 +166,7 @@ def test_a_file_that_only_begins_like_a_video_is_its_owner_s_fault(
     fake.write_bytes(b"\0\0\0\x18ftypisom\0\0\2\0isomiso2" + b"ffconcat version 1.0\nfile source.mp4\n" * 100)
     worker = deployment.worker()
     # When it is submitted
-    job = api.finished(api.upload(fake)["job_id"])
+    job = api.run(fake)
     # Then the job fails with a reason for a person, without a path, and leaves no result
     assert (job["status"], job["error"]["code"]) == ("failed", "INVALID_MEDIA")
     assert "/" not in job["error"]["message"]
@@ -189,7 +189,7 @@ def test_a_text_file_named_mp4_is_refused_at_upload(deployment: Deployment, api:
 
 def test_listing_and_etag_over_real_jobs(deployment: Deployment, api: ApiClient, clip: Path) -> None:
     deployment.worker()
-    jobs = [api.finished(api.upload(clip)["job_id"]) for _ in range(2)]
+    jobs = [api.run(clip) for _ in range(2)]
     listed = api.get("/jobs", params={"status": "completed", "page_size": 1})
     assert listed.json() == {"jobs": [jobs[1]], "total": 2, "page": 1, "page_size": 1}
     assert 'rel="next"' in listed.headers["Link"]

@@ -43,7 +43,7 @@ def result(api: ApiClient, job_id: str) -> Any:
 def test_the_same_video_is_analysed_once(service: Service, clip: Path) -> None:
     # Given a job that was really worked on, and deleted after its result was given to another
     api = service.api
-    first = api.finished(api.upload(clip)["job_id"])
+    first = api.run(clip)
     second = api.upload(clip, reuse=True, name="again.mp4")
     assert (second["status"], second["attempt"]) == ("completed", 1)
     one, other = result(api, first["job_id"]), result(api, second["job_id"])

@@ -202,6 +202,6 @@ def waits_and_goes_on(tmp_path: Path, redis_url: str, clip: Path, line: TcpProxy
         line.heal()
         eventually(api.is_ready, "a front end that is ready")
         worker.wait_for_log(WORKER_READY)
-        assert api.finished(api.upload(clip)["job_id"])["status"] == "completed"
+        assert api.run(clip)["status"] == "completed"
         for process in reversed(deployment.processes):
             assert process.stop() == 0

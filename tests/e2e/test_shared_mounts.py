@@ -105,7 +105,7 @@ def test_processes_on_the_same_directory_are_verified_and_work(pair: Pair, new_n
     assert examined.wait() == 0, examined.output()
     assert "another process sees what is written here" in examined.output()
     # And jobs complete, and no probe files are left
-    assert pair.api.finished(pair.api.upload(clip)["job_id"])["status"] == "completed"
+    assert pair.api.run(clip)["status"] == "completed"
     eventually(lambda: probes(pair.disk) == [], "an empty probe directory")
     assert second.stop() == 0
 
@@ -270,7 +270,7 @@ def test_a_mount_that_vanishes_is_noticed_before_anything_is_written_into_the_ho
     # And when it is mounted again everything goes on by itself
     assert api.is_ready()
     assert api.finished(job["job_id"])["status"] == "completed"
-    assert api.finished(api.upload(clip)["job_id"])["status"] == "completed"
+    assert api.run(clip)["status"] == "completed"
 
 
 def test_a_dead_mount_at_the_start_is_reported_and_can_be_stopped(new_node: NewNode) -> None:

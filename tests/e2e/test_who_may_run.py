@@ -52,7 +52,7 @@ def test_a_second_worker_started_by_mistake(deployment: Deployment, clip: Path) 
     second = deployment.run("worker")
     # Then it exits, naming the first, which goes on undisturbed
     refused(second, "Another worker is already running", str(first.pid), *WAYS_OUT)
-    assert api.finished(api.upload(clip)["job_id"])["status"] == "completed"
+    assert api.run(clip)["status"] == "completed"
 
 
 def test_a_worker_started_from_another_directory(deployment: Deployment, tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_without_redis_a_front_end_starts_and_a_worker_waits(tmp_path: Path, cli
         # Then all of it works
         try:
             eventually(lambda: api.is_ready(), "a front end that is ready")
-            assert api.finished(api.upload(clip)["job_id"])["status"] == "completed"
+            assert api.run(clip)["status"] == "completed"
             assert worker.is_running()
         finally:
             worker.stop()

@@ -47,7 +47,7 @@ def test_a_flipped_byte_in_a_local_upload_is_noticed_whatever_the_decoder_makes_
             assert claims_by(worker, job["job_id"]) == 2
         # And nothing was made of them, and a sound one completes
         assert [key for key in stack.stored() if key.startswith("results/")] == []
-        assert api.finished(api.upload(clip)["job_id"])["attempt"] == 1
+        assert api.run(clip)["attempt"] == 1
 
 
 @pytest.mark.long
@@ -69,7 +69,7 @@ def test_a_byte_flipped_on_the_way_to_the_worker_costs_an_attempt(
         # rclone keeps connections open, the second does not
         network.suffer(Fault("flip", "answer", 3 << 20))
         # When a job is done over it, then the bit is noticed, and the next attempt completes
-        job = api.finished(api.upload(large)["job_id"])
+        job = api.run(large)
         worker.wait_for_log(f"{JOB_SOURCE_DAMAGED}: {job['job_id']}")
         assert (job["status"], job["attempt"]) == ("completed", 2)
         assert worker.is_running()

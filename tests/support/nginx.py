@@ -10,8 +10,7 @@ from pathlib import Path
 
 import requests
 
-from clipzy_storage.process import with_parent_death_signal
-from tests.support.processes import free_port
+from tests.support.processes import Process, free_port
 from tests.support.requirements import missing
 from tests.support.waiting import eventually
 
@@ -25,7 +24,6 @@ class Nginx:
 
     port: int
     directory: Path
-    process: "subprocess.Popen[bytes]"
 
     @property
     def url(self) -> str:
@@ -52,18 +50,14 @@ def running_nginx(directory: Path, *, upstream_port: int, max_file_size_mb: int,
     port = free_port()
     env = environment(directory, port=port, upstream_port=upstream_port, max_file_size_mb=max_file_size_mb) | settings
     check(env)
-    with (directory / "nginx.log").open("ab") as log:
-        process = subprocess.Popen(
-            with_parent_death_signal("sh", str(SCRIPT)), env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-        )
-    nginx = Nginx(port, directory, process)
+    process = Process(["sh", str(SCRIPT)], cwd=directory, env=env, log=directory / "nginx.log")
+    nginx = Nginx(port, directory)
     try:
-        eventually(lambda: process.poll() is not None or _answers(nginx.url), "an nginx that answers", seconds=20)
-        assert process.poll() is None, nginx.log()
+        eventually(lambda: not process.is_running() or _answers(nginx.url), "an nginx that answers")
+        assert process.is_running(), nginx.log()
         yield nginx
     finally:
-        process.terminate()
-        process.wait(20)
+        process.stop()
 
 
 def environment(directory: Path, *, port: int, upstream_port: int, max_file_size_mb: int) -> dict[str, str]:

@@ -13,8 +13,8 @@ redis.call('HSET', job_key(id), 'released_token', token)
 local times = redis.call('HINCRBY', job_key(id), reason, 1)
 local delay_ms, is_enough = 0, false
 if reason == 'transient' then
-  delay_ms = math.min(FIRST_DELAY_MS * 2 ^ (times - 1), LONGEST_DELAY_MS)
-  is_enough = now - number(id, 'created_ms') > LONGEST_TROUBLE_MS
+  delay_ms = math.min(FIRST_DELAY_MS * 2 ^ (times - 1), MAX_DELAY_MS)
+  is_enough = now - number(id, 'created_ms') > MAX_TRANSIENT_MS
 else
   is_enough = times >= (reason == 'crashed' and MAX_CRASHED or MAX_PREEMPTED)
 end
