@@ -1,1 +1,1 @@
-"""Clipzy measured side by side with what it could have been, in one run on one machine."""
+"""Clipzy measured side by side with simpler alternatives, in one run on one machine."""

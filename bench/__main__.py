@@ -12,16 +12,16 @@ from clipzy_api.cli.embedded_redis import EmbeddedRedis
 def main() -> int:
     print(f"Python {platform.python_version()} on {platform.machine()}; each pair runs in turn, medians are compared.")
     with tempfile.TemporaryDirectory(prefix="clipzy-bench-") as name:
-        folder = Path(name)
-        with EmbeddedRedis(folder / "redis") as redis_url:
+        directory = Path(name)
+        with EmbeddedRedis(directory / "redis") as redis_url:
             reached = [
-                analysis.compare(folder / "analysis"),
-                protocol.compare(folder / "protocol", redis_url=redis_url),
-                submit_to_start.compare(folder / "start", redis_url=redis_url),
-                upload.compare(folder / "upload", redis_url=redis_url),
-                upload_s3.compare(folder / "upload-s3", redis_url=redis_url),
-                eight_uploads.measure(folder / "eight", redis_url=redis_url),
-                slow_clients.measure(folder / "slow", redis_url=redis_url),
+                analysis.compare(directory / "analysis"),
+                protocol.compare(directory / "protocol", redis_url=redis_url),
+                submit_to_start.compare(directory / "start", redis_url=redis_url),
+                upload.compare(directory / "upload", redis_url=redis_url),
+                upload_s3.compare(directory / "upload-s3", redis_url=redis_url),
+                eight_uploads.measure(directory / "eight", redis_url=redis_url),
+                slow_clients.measure(directory / "slow", redis_url=redis_url),
             ]
     return 0 if all(reached) else 1
 

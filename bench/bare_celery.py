@@ -2,9 +2,19 @@
 
 import sys
 import time
+from pathlib import Path
 
 import redis
 from celery import Celery
+
+from tests.support.processes import Process, environment
+
+
+def start_bare_celery(directory: Path, redis_url: str, *, slots: int = 1) -> Process:
+    """Start this worker, with its log in ``directory``."""
+    command = [sys.executable, "-m", __name__, redis_url, str(slots)]
+    root = Path(__file__).parents[1]
+    return Process(command, cwd=root, env=environment(), log=directory / "bare-celery.log")
 
 
 def main(redis_url: str, slots: int = 1) -> None:

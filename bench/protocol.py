@@ -2,7 +2,6 @@
 
 import hashlib
 import statistics
-import subprocess
 import sys
 import tempfile
 from datetime import UTC, datetime
@@ -12,7 +11,8 @@ from typing import Any
 import redis
 from celery import Celery
 
-from clipzy_api.task_queue import Queue
+from bench.bare_celery import start_bare_celery
+from clipzy_api.task_queue import TaskQueue
 from clipzy_storage import keys
 from clipzy_storage.backends.base import put_bytes
 from clipzy_storage.backends.local.storage import LocalStorage
@@ -22,94 +22,94 @@ from clipzy_storage.jobs import durable_records
 from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.models.records import EVERYONE, Job, Status
-from clipzy_storage.process import with_parent_death_signal
 from clipzy_storage.redis_client import RedisDatabase
-from tests.support.deployment import Stack, eventually
+from tests.support.deployment import Deployment
+from tests.support.waiting import eventually
 
 JOBS = 500
-ROUNDS = 3
+REPETITIONS = 3
 SLOTS = 2  # pool processes of each worker, one for each core of a small machine
 AIM = 0.5
 MOMENTS = "bare:moments"
 NOOP_WORKER = (sys.executable, str(Path(__file__).with_name("noop_worker.py")))
 
 
-class NoopStack(Stack):
+class NoopDeployment(Deployment):
     command = NOOP_WORKER
 
 
-def compare(folder: Path, *, redis_url: str) -> bool:
+def compare(directory: Path, *, redis_url: str) -> bool:
     """Measure and print; whether the aim was reached in memory."""
+    directory.mkdir(parents=True)
     with tempfile.TemporaryDirectory(prefix="clipzy-bench-", dir="/dev/shm") as memory:
         rounds = [
             (
-                _bare_per_second(redis_url),
+                _bare_per_second(directory, redis_url),
                 _clipzy_per_second(Path(memory) / str(number), redis_url=redis_url),
-                _clipzy_per_second(folder / str(number), redis_url=redis_url),
+                _clipzy_per_second(directory / str(number), redis_url=redis_url),
             )
-            for number in range(ROUNDS)
+            for number in range(REPETITIONS)
         ]
     bare, in_memory, on_disk = (statistics.median(column) for column in zip(*rounds, strict=True))
-    print(f"\n{JOBS} jobs that do nothing, {SLOTS} at a time, median of {ROUNDS}:")
+    print(f"\n{JOBS} jobs that do nothing, {SLOTS} at a time, median of {REPETITIONS}:")
     print(f"  bare Celery task                        {bare:6.0f} a second")
     print(f"  Clipzy, records and results in memory   {in_memory:6.0f} a second, {1000 / in_memory:.1f} ms each")
     print(f"  Clipzy, on this disk, with its fsyncs   {on_disk:6.0f} a second, {1000 / on_disk:.1f} ms each")
     print(f"  ratio in memory {in_memory / bare:.2f} (aim: {AIM}), on disk {on_disk / bare:.2f}")
-    return in_memory / bare >= AIM
+    return bool(in_memory / bare >= AIM)
 
 
-def _clipzy_per_second(folder: Path, *, redis_url: str) -> float:
-    """All jobs wait before the worker starts; measured from the first claim to the last end, by Redis' clock."""
-    storage = LocalStorage(folder / "storage", shared=False)
-    jobs = JobStore(RedisDatabase(redis_url), lease_seconds=60)
-    storage_id, queue = _alone(redis_url, storage), Queue(settings_from_env({"REDIS_URL": redis_url}))
+def _clipzy_per_second(directory: Path, *, redis_url: str) -> float:
+    """All jobs wait before the worker starts; from the first claim to the last completion, by the clock of Redis."""
+    storage = LocalStorage(directory / "storage", shared=False)
+    store = JobStore(RedisDatabase(redis_url), lease_seconds=60)
+    storage_id, queue = _alone(redis_url, storage), TaskQueue(settings_from_env({"REDIS_URL": redis_url}))
     source = put_bytes(storage, keys.upload(keys.new_id("vid"), "mp4"), b"x", content_type="video/mp4")
     made = []
     for _ in range(JOBS):
         job = _new_job(source.key, storage_id)
         durable_records.write_open_job(storage, job)
-        made.append(jobs.submit(job).job_id)
+        made.append(store.submit(job).first_id)
     for job_id in made:
-        queue.publish(job_id)
-    with NoopStack(folder, redis_url=redis_url, MAX_CONCURRENT_JOBS=str(SLOTS)) as stack:
-        stack.run("worker")
-        eventually(lambda: _completed(jobs) == JOBS, "all jobs", seconds=120)
-        ended = [jobs.get(job_id, owner=EVERYONE) for job_id in made]
-    first = min(job.started_at for job in ended if job.started_at)
-    last = max(job.finished_at for job in ended if job.finished_at)
-    return JOBS / (last - first).total_seconds()
+        queue.notify_workers(job_id)
+    with NoopDeployment(directory, redis_url=redis_url, MAX_CONCURRENT_JOBS=str(SLOTS)) as deployment:
+        deployment.run("worker")
+        eventually(lambda: _completed(store) == JOBS, "all jobs", seconds=120)
+        finished = [store.look_up(job_id, owner=EVERYONE)[0] for job_id in made]
+    first = min(job.started_at for job in finished if job.started_at)
+    last = max(job.finished_at for job in finished if job.finished_at)
+    return float(JOBS / (last - first).total_seconds())
 
 
-def _bare_per_second(redis_url: str) -> float:
+def _bare_per_second(directory: Path, redis_url: str) -> float:
     app: Any = Celery("bare", broker=redis_url, set_as_current=False)
     app.conf.update(task_ignore_result=True, broker_transport_options={"global_keyprefix": "bare:mq:"})
     for number in range(JOBS):
         app.send_task("bare.do_nothing", args=[number in (0, JOBS - 1)])
     with redis.Redis.from_url(redis_url) as client:
-        command = with_parent_death_signal(sys.executable, "-m", "bench.bare_celery", redis_url, str(SLOTS))
-        worker = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        worker = start_bare_celery(directory, redis_url, slots=SLOTS)
         try:
             eventually(lambda: client.llen(MOMENTS) == 2, "all bare tasks", seconds=120)
             first, last = (float(moment) for moment in client.lrange(MOMENTS, 0, -1))
             client.delete(MOMENTS)
         finally:
-            worker.terminate()
-            worker.wait()
+            worker.stop()
     return JOBS / (last - first)
 
 
 def _alone(redis_url: str, storage: LocalStorage) -> str:
-    """Begin with an empty Redis as a running deployment has it: nobody to wait for, and in step with storage."""
+    """Begin with an empty Redis as a running deployment has it: no member to wait for, and reconciled with storage."""
     with redis.Redis.from_url(redis_url) as client:
         client.flushall()
-    members.open_fresh(RedisDatabase(redis_url))
-    upkeep = JobAdmin(RedisDatabase(redis_url))
-    upkeep.set_reconciled(upkeep.server_run())
+    database = RedisDatabase(redis_url)
+    members.open_fresh(database)
+    admin = JobAdmin(database)
+    admin.set_reconciled(admin.run_id())
     return storage.prepare()
 
 
-def _completed(jobs: JobStore) -> int:
-    return jobs.page(owner=EVERYONE, status=Status.COMPLETED, number=1, page_size=1)[1]
+def _completed(store: JobStore) -> int:
+    return store.page(owner=EVERYONE, status=Status.COMPLETED, number=1, page_size=1)[1]
 
 
 def _new_job(source_key: str, storage_id: str) -> Job:

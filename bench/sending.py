@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Self
 
-from tests.support.deployment import descendants
+from tests.support.processes import descendants
 
 BOUNDARY = "clipzy-bench"
 HEAD = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="large.mp4"\r\n\r\n'.encode()
@@ -18,7 +18,7 @@ BLOCK_BYTES = 1 << 20
 
 
 def large_file(path: Path, *, size_mib: int) -> Path:
-    """Random bytes behind the first box of an MP4: the front end looks at no more than that."""
+    """Random bytes behind the first box of an MP4: the front end checks no more than that."""
     with path.open("wb") as file:
         file.write(b"\0\0\0\x18ftypisom\0\0\2\0isomiso2")
         for _ in range(size_mib):
@@ -52,12 +52,12 @@ def send_by_tus(port: int, source: Path) -> float:
 
 
 def peak_memory_mib(pid: int) -> float:
-    """The most that the process and all below it have had, each at its own time."""
+    """The sum of the peaks of the process and all below it, which need not have been at one time."""
     return sum(_peak_kib(one) for one in (pid, *descendants(pid))) / 1024
 
 
 class PeakMemory:
-    """Looks again and again at what a process and all below it have together, what they share counted once."""
+    """Samples the memory of a process and all below it together, shared pages counted once."""
 
     def __init__(self, pid: int) -> None:
         self.peak_mib = 0.0
@@ -79,7 +79,7 @@ class PeakMemory:
 
 
 def answers(port: int) -> bool:
-    """Whether an HTTP server is there."""
+    """Whether an HTTP server answers."""
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
         try:
             connection.request("GET", "/")

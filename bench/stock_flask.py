@@ -6,7 +6,7 @@ from uuid import uuid4
 from flask import Flask, request
 
 
-def create_app(folder: str) -> Flask:
+def create_app(directory: str) -> Flask:
     app = Flask("stock")
 
     @app.get("/")
@@ -15,7 +15,7 @@ def create_app(folder: str) -> Flask:
 
     @app.post("/")
     def upload() -> str:
-        request.files["file"].save(Path(folder) / f"stock-{uuid4().hex}.mp4")
+        request.files["file"].save(Path(directory) / f"stock-{uuid4().hex}.mp4")
         return "ok"
 
     return app

@@ -3,8 +3,6 @@
 import http.client
 import json
 import statistics
-import subprocess
-import sys
 import time
 from datetime import datetime
 from pathlib import Path
@@ -12,43 +10,43 @@ from pathlib import Path
 import redis
 from celery import Celery
 
-from clipzy_storage.process import with_parent_death_signal
-from tests.support.deployment import Api, Stack, eventually
+from bench.bare_celery import start_bare_celery
+from tests.support.api_client import ApiClient
+from tests.support.deployment import Deployment
 from tests.support.media import clips
+from tests.support.waiting import eventually
 
-ROUNDS = 25
+REPETITIONS = 25
 AIM = 3.0
 STARTED = "bare:started"
 
 
-def compare(folder: Path, *, redis_url: str) -> bool:
+def compare(directory: Path, *, redis_url: str) -> bool:
     """Measure and print; whether the aim was reached."""
-    with Stack(folder, redis_url=redis_url) as stack, redis.Redis.from_url(redis_url) as client:
-        api = stack.web()
-        stack.worker()
-        video_id = api.upload(clips.cuts_clip(folder).path, to="/videos")["video_id"]
+    with Deployment(directory, redis_url=redis_url) as deployment, redis.Redis.from_url(redis_url) as client:
+        api = deployment.web()
+        deployment.worker()
+        video_id = api.upload(clips.cuts_clip(directory).path, to="/videos")["video_id"]
         connection = http.client.HTTPConnection(api.url.removeprefix("http://"))
-        command = with_parent_death_signal(sys.executable, "-m", "bench.bare_celery", redis_url)
-        bare = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        bare = start_bare_celery(directory, redis_url)
         try:
             app = Celery("bare", broker=redis_url, set_as_current=False)
             app.conf.update(task_ignore_result=True, broker_transport_options={"global_keyprefix": "bare:mq:"})
             _bare_ms(app, client)
             _clipzy_ms(api, connection, video_id)
-            pairs = [(_clipzy_ms(api, connection, video_id), _bare_ms(app, client)) for _ in range(ROUNDS)]
+            pairs = [(_clipzy_ms(api, connection, video_id), _bare_ms(app, client)) for _ in range(REPETITIONS)]
         finally:
-            bare.terminate()
-            bare.wait()
+            bare.stop()
             connection.close()
     ours, theirs = (statistics.median(column) for column in zip(*pairs, strict=True))
-    print(f"\nSubmit to start, median of {ROUNDS}:")
+    print(f"\nSubmit to start, median of {REPETITIONS}:")
     print(f"  Clipzy, POST /jobs to started_at  {ours:7.1f} ms")
     print(f"  bare Celery, delay() to the task  {theirs:7.1f} ms")
     print(f"  ratio {ours / theirs:.2f} (aim: under {AIM:g})")
     return bool(ours / theirs < AIM)
 
 
-def _clipzy_ms(api: Api, connection: http.client.HTTPConnection, video_id: str) -> float:
+def _clipzy_ms(api: ApiClient, connection: http.client.HTTPConnection, video_id: str) -> float:
     begun = time.time()
     connection.request(
         "POST",

@@ -6,22 +6,22 @@ from pathlib import Path
 
 from bench.sending import large_file, send_form
 from tests.support import s3_servers
-from tests.support.deployment import Stack
+from tests.support.deployment import Deployment
 from tests.support.s3_servers import S3Server
 
 SIZE_MIB = 500
-ROUNDS = 5
+REPETITIONS = 5
 AIM = 0.9
 
 
-def compare(folder: Path, *, redis_url: str) -> bool:
+def compare(directory: Path, *, redis_url: str) -> bool:
     """Measure and print; whether the aim was reached."""
-    with s3_servers.running("rclone", folder / "rclone") as server:
+    with s3_servers.running("rclone", directory / "rclone") as server:
         bucket = server.new_bucket()
         settings = {"STORAGE_TYPE": "s3", "S3_BUCKET_NAME": bucket, **server.env}
-        with Stack(folder / "deployment", redis_url=redis_url, **settings) as stack:
-            source = large_file(folder / "large.mp4", size_mib=SIZE_MIB)
-            port = int(stack.web().url.rpartition(":")[2])
+        with Deployment(directory / "deployment", redis_url=redis_url, **settings) as deployment:
+            source = large_file(directory / "large.mp4", size_mib=SIZE_MIB)
+            port = deployment.web().port
 
             def send_to_each() -> tuple[float, float]:
                 seconds = send_form(port, "/api/v1/videos", source), _upload_file(server, bucket, source)
@@ -31,13 +31,13 @@ def compare(folder: Path, *, redis_url: str) -> bool:
                 return seconds
 
             send_to_each()
-            rounds = [send_to_each() for _ in range(ROUNDS)]
+            rounds = [send_to_each() for _ in range(REPETITIONS)]
     ours, theirs = (SIZE_MIB / statistics.median(column) for column in zip(*rounds, strict=True))
-    print(f"\nUpload of {SIZE_MIB} MiB into a bucket of `rclone serve s3`, median of {ROUNDS}:")
+    print(f"\nUpload of {SIZE_MIB} MiB into a bucket of `rclone serve s3`, median of {REPETITIONS}:")
     print(f"  Clipzy, HTTP to the front end and on  {ours:6.0f} MiB/s")
     print(f"  boto3's upload_file                   {theirs:6.0f} MiB/s")
     print(f"  ratio {ours / theirs:.2f} (aim: {AIM})")
-    return ours / theirs >= AIM
+    return bool(ours / theirs >= AIM)
 
 
 def _upload_file(server: S3Server, bucket: str, source: Path) -> float:

@@ -15,6 +15,8 @@ import time
 from pathlib import Path
 from typing import Literal, get_args
 
+from clipzy_storage.log_events import FAILPOINT_EXIT, FAILPOINT_PAUSE
+
 VARIABLE = "CLIPZY_FAILPOINTS"
 EXIT_STATUS = 137  # as of a process that was killed
 PAUSE_CHECK_SECONDS = 0.02
@@ -59,10 +61,12 @@ def failpoint(name: Failpoint) -> None:
 
 
 def _obey(file: Path, name: Failpoint) -> None:
+    if _ordered(file, name) == "pause":
+        log.warning("%s: %s", FAILPOINT_PAUSE, name)
     while (action := _ordered(file, name)) == "pause":
         time.sleep(PAUSE_CHECK_SECONDS)
     if action == "exit" or (action == "exit-once" and _is_first(file)):
-        log.warning("failpoint.exit: %s", name)
+        log.warning("%s: %s", FAILPOINT_EXIT, name)
         os._exit(EXIT_STATUS)
 
 

@@ -16,6 +16,7 @@ from clipzy_storage.config.environment import load_dotenv, settings_from_env
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import ConfigurationError
 from clipzy_storage.guard import startup
+from clipzy_storage.log_events import WORKER_READY
 from clipzy_storage.redis_client import RedisDatabase
 from clipzy_worker.processing import scratch
 from clipzy_worker.runtime.app import create_app
@@ -79,7 +80,7 @@ def _join_and_work(config: Settings, shutdown: Shutdown, watchdog: Watchdog) -> 
         watchdog.watch(
             intake.is_stalled, give_up=lambda: shutdown.request_stop(status=EXIT_NOT_CONSUMING, immediately=True)
         )
-        log.info("worker.ready")
+        log.info(WORKER_READY)
 
     signals.worker_ready.connect(on_ready, weak=False)
     try:

@@ -37,7 +37,7 @@ def redis_client(redis_server: str) -> Iterator[Any]:
 
 @pytest.fixture
 def redis_url(redis_server: str, redis_client: Any) -> str:
-    """An empty Redis on which nobody can be unheard."""
+    """An empty Redis on which joining processes need not wait for members that they cannot see."""
     redis_client.flushall()
     members.open_fresh(RedisDatabase(redis_server))
     return redis_server
@@ -66,7 +66,7 @@ def storage(tmp_path: Path) -> LocalStorage:
 
 @pytest.fixture
 def make_settings(tmp_path: Path, redis_url: str) -> Any:
-    """Settings by their environment names, over ones that keep to this test's folder and Redis."""
+    """Settings by their environment names, over ones for this test's directory and Redis."""
 
     def make(**given: str) -> Settings:
         ours = {
@@ -93,5 +93,5 @@ def clip(clips_folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def long_clip(clips_folder: Path) -> Path:
-    """Small pictures, but so many that work on them takes some seconds."""
+    """Small frames, but so many that work on them takes some seconds."""
     return clips.cuts_clip(clips_folder, shot_frames=(2000, 2000, 2000), sound=False).path

@@ -37,7 +37,7 @@ def test_a_zombie_counts_as_gone() -> None:
     with child:
         watched = Watched(child.pid)
         child.kill()
-        assert watched.has_ended()
+        assert watched.has_exited()
         assert identity.is_gone()  # though its exit status has not been collected
 
 
@@ -88,7 +88,7 @@ def test_a_child_ends_when_its_parent_is_killed() -> None:
         # When the parent is killed by a signal that it cannot handle
         parent.send_signal(signal.SIGKILL)
     # Then the child ends as well
-    assert child.has_ended()
+    assert child.has_exited()
 
 
 def test_a_child_whose_parent_is_already_gone_ends_immediately() -> None:

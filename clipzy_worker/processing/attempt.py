@@ -11,6 +11,13 @@ from clipzy_storage.errors import CancellationRequested, Damaged, LostJob, NotFo
 from clipzy_storage.failpoints import failpoint
 from clipzy_storage.jobs.attempt import STOPPED_TOO_OFTEN, AttemptResult, JobAttempt, claim_job
 from clipzy_storage.jobs.types import ReleaseReason
+from clipzy_storage.log_events import (
+    JOB_CLAIMED,
+    JOB_FILE_NOT_VISIBLE_YET,
+    JOB_LOST,
+    JOB_SOURCE_DAMAGED,
+    JOB_STORAGE_UNAVAILABLE,
+)
 from clipzy_storage.models.records import ErrorCode, Job, Status
 from clipzy_worker.errors import DeadlineExceeded, InvalidMedia, JobFailed, MediaCrashed
 from clipzy_worker.processing import analyse, prior_results, upload_results
@@ -50,7 +57,7 @@ def run(ctx: WorkerContext, job_id: str) -> str:
         )
         if attempt is None:
             return "not queued"
-        log.info("job.claimed: %s attempt %d", job_id, attempt.job.attempt)
+        log.info("%s: %s attempt %d", JOB_CLAIMED, job_id, attempt.job.attempt)
         with ctx.leases.held(attempt.claim, stage=FIRST_STAGE) as lease:
             return _Processing(ctx, attempt, lease, interruption).run()
 
@@ -69,7 +76,7 @@ class _Processing:
             with self._released_on_shutdown():
                 return self._process_unless_cancelled()
         except LostJob:
-            log.warning("job.lost: %s attempt %d is no longer held", self._job.job_id, self._job.attempt)
+            log.warning("%s: %s attempt %d is no longer held", JOB_LOST, self._job.job_id, self._job.attempt)
             self._attempt.discard_files()
             return "lost"
 
@@ -96,13 +103,13 @@ class _Processing:
         except NotFound as error:
             if prior_results.is_settled(self._attempt.claim):
                 return self._fail(ErrorCode.PROCESSING_FAILED, SOURCE_MISSING)
-            log.warning("job.file_not_visible_yet: %s: %s", self._job.job_id, error)
+            log.warning("%s: %s: %s", JOB_FILE_NOT_VISIBLE_YET, self._job.job_id, error)
             return self._release("transient", SOURCE_MISSING)
         except Damaged as error:
-            log.error("job.source_damaged: %s: %s", self._job.job_id, error)
+            log.error("%s: %s: %s", JOB_SOURCE_DAMAGED, self._job.job_id, error)
             return self._release("crashed", "the stored upload is not what was uploaded; upload it again")
         except StorageError as error:
-            log.warning("job.storage_unavailable: %s: %s", self._job.job_id, error)
+            log.warning("%s: %s: %s", JOB_STORAGE_UNAVAILABLE, self._job.job_id, error)
             return self._release("transient", "storage failed too often while this job was processed")
         except MediaCrashed as error:
             log.warning("job.media_crashed: %s: %s", self._job.job_id, error)

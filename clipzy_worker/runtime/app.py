@@ -15,6 +15,7 @@ from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import QueueUnavailable, StorageError
 from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.store import JobStore
+from clipzy_storage.log_events import JOB_NOTIFICATION_LOST
 from clipzy_storage.redis_client import RedisDatabase
 from clipzy_worker.errors import JobFailed
 from clipzy_worker.processing import attempt
@@ -65,7 +66,7 @@ def _notify_workers(app: Celery, job_id: str) -> None:
     try:
         app.send_task(celery_config.PROCESS_JOB, args=[job_id], queue=celery_config.QUEUE)
     except (OperationalError, OSError) as error:
-        log.warning("job.notification_lost: %s (%s); the reaper sends it again", job_id, type(error).__name__)
+        log.warning("%s: %s (%s); the reaper sends it again", JOB_NOTIFICATION_LOST, job_id, type(error).__name__)
 
 
 def _worker_settings(settings: Settings) -> dict[str, Any]:

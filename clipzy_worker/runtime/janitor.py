@@ -6,6 +6,7 @@ Runs in every worker; for each kind of work a lock in Redis lets one at a time d
 import logging
 from collections.abc import Callable
 
+from clipzy_storage.log_events import JANITOR_REBUILT, JANITOR_RECONCILED
 from clipzy_storage.maintenance.garbage_collector import GarbageCollector
 from clipzy_storage.maintenance.recovery import IN_FLIGHT_SECONDS, KEEP_FINISHED, Recovery, Report
 from clipzy_worker.processing.context import WorkerContext
@@ -33,17 +34,17 @@ class Janitor(PeriodicThread):
         if not admin.is_reconciled():
             # Short, since the worker that rebuilds may be lost over it.
             if admin.try_lock("rebuild", ttl_seconds=REBUILD_RETRY_SECONDS):
-                self._recover("rebuilt", self._recovery.rebuild)
+                self._recover(JANITOR_REBUILT, self._recovery.rebuild)
                 # Once more for the jobs that were being submitted when Redis was lost.
                 admin.extend_lock("reconcile", ttl_seconds=IN_FLIGHT_SECONDS)
         elif admin.try_lock("reconcile", ttl_seconds=RECONCILE_EVERY_SECONDS):
-            self._recover("reconciled", self._recovery.reconcile_open)
+            self._recover(JANITOR_RECONCILED, self._recovery.reconcile_open)
         elif admin.try_lock("clear", ttl_seconds=COLLECT_EVERY_SECONDS):
             self._collect_garbage()
 
-    def _recover(self, done: str, compare: Callable[[], Report]) -> None:
+    def _recover(self, event: str, compare: Callable[[], Report]) -> None:
         report = compare()
-        log.info("janitor.%s: %s", done, report)
+        log.info("%s: %s", event, report)
         for job_id in report.waiting:
             self._ctx.notify_workers(job_id)
 

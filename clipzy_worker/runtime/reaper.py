@@ -11,6 +11,7 @@ import time
 from clipzy_storage.errors import QueueUnavailable, StorageError
 from clipzy_storage.jobs.completion import complete_job
 from clipzy_storage.jobs.types import Lease
+from clipzy_storage.log_events import REAPER_NOTIFIED
 from clipzy_storage.redis_client import RedisDatabase
 from clipzy_worker.processing import scratch
 from clipzy_worker.processing.context import WorkerContext
@@ -61,7 +62,7 @@ class Reaper(PeriodicThread):
             log.warning("reaper.broker_unavailable: %s", error)
             return
         for job_id in self._ctx.store.due_for_notification(queue_is_empty=queued == 0):
-            log.info("reaper.notified: %s", job_id)
+            log.info("%s: %s", REAPER_NOTIFIED, job_id)
             self._ctx.notify_workers(job_id)
 
     def _sweep(self) -> None:

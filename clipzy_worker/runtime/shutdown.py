@@ -18,6 +18,7 @@ from celery import bootsteps
 from celery.worker import state
 from kombu.common import ignore_errors
 
+from clipzy_storage.log_events import WORKER_EXIT_FORCED, WORKER_INTERRUPTED, WORKER_STOPPING
 from clipzy_worker.processing.interruption import SIGNAL as INTERRUPTION
 
 GRACE_SECONDS = 1.0  # for jobs that are about to finish; honcho kills after 5 s, Docker after 10 s
@@ -72,7 +73,7 @@ class Shutdown:
 
     def _run(self, worker: Any) -> None:
         immediately = self._requests.get()
-        log.info("worker.stopping: %s", _PLANS[self._drain])
+        log.info("%s: %s", WORKER_STOPPING, _PLANS[self._drain])
         celery_state: Any = state
         celery_state.should_stop = os.EX_OK
         if (hub := worker.hub) is not None:
@@ -81,7 +82,7 @@ class Shutdown:
             self._wait_for_jobs(worker)
         _return_jobs(worker)
         time.sleep(EXIT_TIMEOUT_SECONDS)
-        log.warning("worker.exit_forced: Celery did not stop within %g s", EXIT_TIMEOUT_SECONDS)
+        log.warning("%s: Celery did not stop within %g s", WORKER_EXIT_FORCED, EXIT_TIMEOUT_SECONDS)
         os._exit(self.status)
 
     def _wait_for_jobs(self, worker: Any) -> None:
@@ -99,7 +100,7 @@ def _return_jobs(worker: Any) -> None:
         request._already_cancelled = True  # otherwise Celery logs it as failed, with a traceback
     for pid in _pool_pids(worker):
         worker.pool.terminate_job(pid, INTERRUPTION)
-        log.info("worker.interrupted: process %d, which returns its job, if any, to the queue", pid)
+        log.info("%s: process %d, which returns its job, if any, to the queue", WORKER_INTERRUPTED, pid)
 
 
 def _pool_pids(worker: Any) -> list[int]:

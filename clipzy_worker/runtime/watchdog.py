@@ -12,6 +12,7 @@ from celery import signals
 from celery.worker import state
 
 from clipzy_storage.errors import QueueUnavailable
+from clipzy_storage.log_events import WORKER_NOT_CONSUMING
 from clipzy_storage.redis_client import RedisDatabase
 from clipzy_worker.runtime.liveness import LivenessFile
 from clipzy_worker.runtime.periodic import PeriodicThread
@@ -68,5 +69,7 @@ class Watchdog(PeriodicThread):
         except QueueUnavailable:  # then no worker can receive anything; the reaper logs it
             self._stalled_checks = 0
         if self._stalled_checks == CHECKS:
-            log.error("worker.not_consuming: jobs wait and a slot is free, but none arrives; exiting to be restarted")
+            log.error(
+                "%s: jobs wait and a slot is free, but none arrives; exiting to be restarted", WORKER_NOT_CONSUMING
+            )
             self._give_up()

@@ -23,11 +23,11 @@ from clipzy_storage.jobs.types import PendingCompletion
 from clipzy_storage.models.records import Job, Status
 from clipzy_storage.redis_client import RedisDatabase
 from tests.storage.backends import Backend
-from tests.support.finished_jobs import PICTURES, accepted, completed, files_of, result_of
+from tests.support.finished_jobs import ARTIFACTS, accepted, completed, files_of, result_of
 from tests.support.jobs import current
 from tests.support.s3_servers import S3Server
 from tests.support.servers import RedisServer
-from tests.support.wire import eventually
+from tests.support.waiting import eventually
 
 Notified = list[str]
 
@@ -62,7 +62,7 @@ def test_a_bucket_copies_within_itself(
         monkeypatch.setenv(name, value)
     storage = Backend(kind="s3", location=s3.new_bucket(), env=s3.env).open()
     storage.prepare()
-    pictures = PICTURES | {"sprites.jpg": os.urandom(6 << 20)}
+    pictures = ARTIFACTS | {"sprites.jpg": os.urandom(6 << 20)}
     first = completed(store, storage, pictures=pictures)
     # When the same is asked for
     job = accepted(store, storage)
@@ -210,7 +210,7 @@ def test_a_result_of_very_many_files_is_left_to_a_worker(
     completed(store, storage)
     job = accepted(store, storage)
     narrow = CachedResults(
-        store=store, storage=storage, notify_workers=notified.append, max_artifacts=len(PICTURES) - 1
+        store=store, storage=storage, notify_workers=notified.append, max_artifacts=len(ARTIFACTS) - 1
     )
     assert narrow.try_complete(job) is None
     assert (now(store, job).status, now(store, job).attempt) == (Status.QUEUED, 0)

@@ -15,7 +15,8 @@ from clipzy_storage.models.records import ErrorCode
 from tests.support.jobs import reap_twice
 from tests.support.played_worker import claim, complete, fail, submit, write_result
 from tests.support.servers import FrontEnd, RedisServer
-from tests.support.wire import eventually, exchange, head
+from tests.support.waiting import eventually
+from tests.support.wire import exchange, head
 
 JOBS = "/api/v1/jobs"
 

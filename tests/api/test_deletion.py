@@ -6,6 +6,7 @@ import pytest
 import requests
 
 from clipzy_storage import keys
+from clipzy_storage.failpoints import Failpoint
 from clipzy_storage.maintenance.recovery import Recovery
 from tests.support.forms import mp4_bytes
 from tests.support.played_worker import claim, complete, submit
@@ -77,7 +78,7 @@ BROKEN_OFF = [
 
 @pytest.mark.parametrize(("point", "then"), BROKEN_OFF)
 def test_a_deletion_that_is_broken_off_comes_to_the_same_end(
-    tmp_path: Path, front_end: FrontEnd, point: str, then: str
+    tmp_path: Path, front_end: FrontEnd, point: Failpoint, then: str
 ) -> None:
     """With the done record gone before the open one, a job whose deletion was broken off between them runs again."""
     # Given a completed job with an open record, as a worker leaves it that dies at the very end

@@ -23,13 +23,14 @@ from clipzy_storage.jobs.durable_records import read_open, write_done_job
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.models.records import ErrorCode, Status
 from clipzy_storage.redis_client import RedisDatabase
-from tests.support.event_stream import EventStream, Told, seen_of
+from tests.support.event_stream import EventStream, SentEvent, seen_of
 from tests.support.jobs import finish
 from tests.support.openapi import assert_described, document_of
 from tests.support.played_worker import claim, complete, fail, submit
 from tests.support.servers import FrontEnd, RedisServer, running_front_end
 from tests.support.tcp_proxy import Fault, TcpProxy
-from tests.support.wire import connect, eventually, head
+from tests.support.waiting import eventually
+from tests.support.wire import connect, head
 
 EVENTS = "/api/v1/jobs/{job_id}/events"
 FAR_AHEAD = "999999999999999-0"
@@ -43,13 +44,13 @@ def follow(front_end: FrontEnd, job_id: str, **more: Any) -> EventStream:
     return EventStream(front_end.port, job_id, **more)
 
 
-def told(front_end: FrontEnd, job_id: str, **more: Any) -> list[Told]:
+def told(front_end: FrontEnd, job_id: str, **more: Any) -> list[SentEvent]:
     """All that a finished job's stream says."""
     with follow(front_end, job_id, **more) as stream:
         return stream.rest()
 
 
-def statuses(events: list[Told]) -> list[str]:
+def statuses(events: list[SentEvent]) -> list[str]:
     return [event.data["status"] for event in events]
 
 

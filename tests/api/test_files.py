@@ -17,7 +17,8 @@ from clipzy_storage.models.output import attempt_prefix_of
 from tests.support.jobs import finish
 from tests.support.played_worker import POSTER, claim, complete, expire, submit
 from tests.support.servers import FrontEnd
-from tests.support.wire import connect, eventually, head
+from tests.support.waiting import eventually
+from tests.support.wire import connect, head
 
 
 @dataclass(frozen=True)

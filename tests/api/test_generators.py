@@ -75,7 +75,7 @@ def test_a_python_client(front_end: FrontEnd, client: Any) -> None:
         result = jobs.show_result.sync(job_id, client=api)
         poster = jobs.show_file.sync(job_id, result.artifacts[0].name, client=api)
         assert result.source.duration_seconds == 1.25
-        assert poster.payload.read() == finished_jobs.PICTURES["poster.jpg"]
+        assert poster.payload.read() == finished_jobs.ARTIFACTS["poster.jpg"]
 
         # And an error is a problem with a code
         problem = jobs.show_job.sync("job_x", client=api)
@@ -121,6 +121,6 @@ def test_a_typescript_client(front_end: FrontEnd, typescript: Path) -> None:
         "status": "completed",
         "config": ONE_OPTION,
         "duration_seconds": 1.25,
-        "file_bytes": len(finished_jobs.PICTURES["poster.jpg"]),
+        "file_bytes": len(finished_jobs.ARTIFACTS["poster.jpg"]),
         "code": "JOB_NOT_FOUND",
     }

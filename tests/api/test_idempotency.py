@@ -12,12 +12,14 @@ import requests
 
 from clipzy_api.concurrency_limits import REQUEST_BODIES
 from clipzy_storage import keys
+from clipzy_storage.failpoints import Failpoint
 from clipzy_storage.jobs import durable_records
 from clipzy_storage.maintenance.recovery import Recovery
 from tests.support.forms import CONTENT_TYPE, mp4_bytes, video_form
 from tests.support.played_worker import complete, submit
 from tests.support.servers import FrontEnd, RedisServer
-from tests.support.wire import answer_on, connect, eventually, exchange, head
+from tests.support.waiting import eventually
+from tests.support.wire import answer_on, connect, exchange, head
 
 JOBS, VIDEOS = "/api/v1/jobs", "/api/v1/videos"
 REPLAYED = "Idempotent-Replayed"
@@ -150,7 +152,7 @@ def test_fifty_at_once_make_one_job(own_front_end: FrontEnd) -> None:
             answers.append(own_front_end.post(JOBS, data=body, headers=headers))
             return answers[-1].status_code != 503
 
-        assert eventually(is_accepted, within_seconds=60)
+        assert eventually(is_accepted, seconds=60)
         return answers[-1]
 
     # When all submit, and those who are told to come again do so
@@ -214,7 +216,7 @@ def test_a_lost_answer_is_got_by_asking_again(own_front_end: FrontEnd, own_redis
         pytest.param("workers-notified", marks=pytest.mark.long),
     ],
 )
-def test_a_crashed_front_end_leaves_the_key_to_the_next(tmp_path: Path, front_end: FrontEnd, point: str) -> None:
+def test_a_crashed_front_end_leaves_the_key_to_the_next(tmp_path: Path, front_end: FrontEnd, point: Failpoint) -> None:
     """Without the key, a caller whose front end died after the submission has two jobs."""
     # Given a caller whose front end dies in the middle of a submission
     content, key = mp4_bytes(100_000), uuid.uuid4().hex

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from clipzy_api.server.idle_connections import MIN_RECEIVED_BYTES_PER_TIMEOUT, IdleConnectionReaper
-from tests.support.wire import eventually
+from tests.support.waiting import eventually
 
 IDLE_TIMEOUT_SECONDS = 0.2
 

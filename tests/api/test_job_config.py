@@ -20,7 +20,8 @@ from tests.support.openapi import document_of
 from tests.support.played_worker import fail
 from tests.support.processes import clipzy
 from tests.support.servers import FrontEnd
-from tests.support.wire import Answer, answer_on, connect, eventually, exchange, head
+from tests.support.waiting import eventually
+from tests.support.wire import Answer, answer_on, connect, exchange, head
 
 JOBS, VIDEOS = "/api/v1/jobs", "/api/v1/videos"
 FILE = part("file", mp4_bytes(1000), filename="holiday.mp4")

@@ -13,7 +13,8 @@ from clipzy_storage.models.records import ErrorCode, Status
 from tests.support.forms import mp4_bytes, video_form
 from tests.support.played_worker import POSTER, claim, complete, fail, submit
 from tests.support.servers import FrontEnd, RedisServer, running_front_end
-from tests.support.wire import eventually, exchange, head
+from tests.support.waiting import eventually
+from tests.support.wire import exchange, head
 
 JOBS = "/api/v1/jobs"
 FIELDS = [

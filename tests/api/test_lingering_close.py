@@ -16,7 +16,8 @@ from tests.support.forms import CONTENT_TYPE, mp4_bytes, part, video_form
 from tests.support.node_upload import uploads_by_node
 from tests.support.requirements import missing
 from tests.support.servers import FrontEnd
-from tests.support.wire import answer_on, connect, eventually, exchange, head
+from tests.support.waiting import eventually
+from tests.support.wire import answer_on, connect, exchange, head
 
 VIDEOS, JOBS = "/api/v1/videos", "/api/v1/jobs"
 CAP_BYTES = 1 << 20

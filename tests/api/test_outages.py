@@ -13,7 +13,8 @@ from tests.support.forms import mp4_bytes, video_form
 from tests.support.played_worker import submit
 from tests.support.requirements import missing
 from tests.support.servers import FrontEnd, RedisServer, running_front_end
-from tests.support.wire import answer_on, connect, eventually, exchange, head
+from tests.support.waiting import eventually
+from tests.support.wire import answer_on, connect, exchange, head
 
 VIDEOS, JOBS = "/api/v1/videos", "/api/v1/jobs"
 PROBLEM = "application/problem+json"

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from clipzy_api.inputs.request_body import BLOCK_BYTES, RequestBody
-from tests.support.wire import eventually
+from tests.support.waiting import eventually
 
 
 def body_of(content: bytes, **environ: str) -> RequestBody:

@@ -11,14 +11,15 @@ import pytest
 import requests
 
 from clipzy_storage import keys
+from clipzy_storage.failpoints import Failpoint
 from clipzy_storage.jobs import completion
 from clipzy_storage.maintenance.recovery import Recovery
 from clipzy_storage.models.records import EVERYONE, ErrorCode
-from tests.support.finished_jobs import PICTURES, complete, files_of, found_in, result_of
+from tests.support.finished_jobs import ARTIFACTS, complete, files_of, found_in, result_of
 from tests.support.forms import mp4_bytes
 from tests.support.played_worker import expire, fail
 from tests.support.servers import FrontEnd, RedisServer
-from tests.support.wire import eventually
+from tests.support.waiting import eventually
 
 JOBS = "/api/v1/jobs"
 
@@ -65,7 +66,7 @@ def test_the_same_again_is_completed_in_its_answer(front_end: FrontEnd, content:
     assert found_in(result_of(front_end.storage, job["job_id"])) == found_in(
         result_of(front_end.storage, first["job_id"])
     )
-    for name, data in PICTURES.items():
+    for name, data in ARTIFACTS.items():
         assert front_end.get(f"{JOBS}/{job['job_id']}/files/{name}").content == data
     # And it went the way of every job
     assert {key.split("/")[0] + "/" + key.split("/")[1] for key in files_of(front_end.storage, job["job_id"])} == {
@@ -124,7 +125,7 @@ def test_each_job_keeps_its_own_when_others_are_deleted(front_end: FrontEnd, con
     # When the other is deleted
     assert front_end.delete(f"{JOBS}/{first['job_id']}").status_code == 204
     # Then the second has all of it, and a third is given it
-    assert len(result_of(front_end.storage, second["job_id"])["artifacts"]) == len(PICTURES)
+    assert len(result_of(front_end.storage, second["job_id"])["artifacts"]) == len(ARTIFACTS)
     third = submit(front_end, content)
     assert third["status"] == "completed"
     assert result_of(front_end.storage, third["job_id"])["reused_from"] == first["job_id"]
@@ -192,7 +193,7 @@ LONG = {name: pytest.param(name, marks=pytest.mark.long) for name in ("claimed",
 @pytest.mark.usefixtures("first")
 @pytest.mark.parametrize("at", [LONG["claimed"], "attempt-stored", LONG["committed"], LONG["done-recorded"]])
 def test_a_front_end_that_dies_over_it_loses_nothing(
-    tmp_path: Path, front_end: FrontEnd, content: bytes, at: str
+    tmp_path: Path, front_end: FrontEnd, content: bytes, at: Failpoint
 ) -> None:
     # Given a front end that dies while it gives a job an earlier result
     key = {"Idempotency-Key": uuid.uuid4().hex}
@@ -229,7 +230,7 @@ def test_a_redis_that_was_lost_knows_it_again(own_front_end: FrontEnd, own_redis
     job = submit(own_front_end, content)
     finish(own_front_end, job)
     own_redis.forget_everything()
-    assert eventually(lambda: own_front_end.get("/readyz").status_code == 200, within_seconds=60)
+    assert eventually(lambda: own_front_end.get("/readyz").status_code == 200, seconds=60)
     assert submit(own_front_end, content)["status"] == "queued"
     # When it has been compared with storage
     Recovery(own_front_end.store, own_front_end.admin, own_front_end.storage).rebuild()

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.support.deployment import Api, Stack
+from tests.support.api_client import ApiClient
+from tests.support.deployment import Deployment
 from tests.support.forms import mp4_bytes
 from tests.support.servers import FrontEnd, running_front_end, running_redis
 
@@ -62,8 +63,8 @@ def target(tmp_path_factory: pytest.TempPathFactory, clip: Path) -> Iterator[Tar
 
 def _filled(front_end: FrontEnd, clip: Path, folder: Path) -> Target:
     """A job that a real worker has completed, one that it has failed, and one submitted after it has stopped."""
-    api = Api(front_end.url)
-    with Stack(folder, redis_url=front_end.redis_url, LOCAL_STORAGE_PATH=str(front_end.root)) as stack:
+    api = ApiClient(front_end.url)
+    with Deployment(folder, redis_url=front_end.redis_url, LOCAL_STORAGE_PATH=str(front_end.root)) as stack:
         stack.worker()
         done = api.finished(api.upload(clip)["job_id"])
         no_video = requests.post(front_end.api + "/jobs", files={"file": ("a.mp4", mp4_bytes(1000))}, timeout=30)

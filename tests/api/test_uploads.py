@@ -11,7 +11,8 @@ import requests
 from clipzy_storage import keys
 from tests.support.forms import CLOSING, CONTENT_TYPE, MP4_HEAD, form, mp4_bytes, part, video_form
 from tests.support.servers import FrontEnd
-from tests.support.wire import Answer, connect, eventually, exchange, head
+from tests.support.waiting import eventually
+from tests.support.wire import Answer, connect, exchange, head
 
 VIDEOS = "/api/v1/videos"
 CAP_BYTES = 1 << 20  # of `small_front_end`

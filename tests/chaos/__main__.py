@@ -1,6 +1,6 @@
-"""``python -m tests.chaos --seconds 600 --seed 7 --storage local``: all that can die dies; does the promise hold?
+"""``python -m tests.chaos --seconds 600 --seed 7 --storage local``: fault injection.
 
-Ends with status 1 where it does not. What the run has left then stays, its history above all.
+Exits with status 1 if it does not. What the run left is kept then, its history above all.
 """
 
 import argparse
@@ -24,11 +24,11 @@ def main() -> int:
 
 
 def _held(plan: Plan) -> bool:
-    folder = Path(tempfile.mkdtemp(prefix=f"clipzy-chaos-{plan.storage}-"))
-    outcome = run(plan, folder, clips_folder=folder / "clips")
+    directory = Path(tempfile.mkdtemp(prefix=f"clipzy-chaos-{plan.storage}-"))
+    outcome = run(plan, directory, clips_folder=directory / "clips")
     _say(table(outcome))
     if outcome.verdict.holds:
-        for path in folder.iterdir():
+        for path in directory.iterdir():
             if path != outcome.history:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
     return outcome.verdict.holds

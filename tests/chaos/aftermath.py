@@ -3,17 +3,17 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.chaos.results import Look
+from tests.chaos.results import PublishedResult
 
 
 @dataclass(frozen=True)
 class Aftermath:
-    """What there is in the end: ``jobs`` as the front end shows them, ``looks`` at results, states of durable records.
+    """``jobs`` as the front end shows them, their published ``results``, and the states of durable records.
 
-    ``orphans`` is what nobody will clear, by kind.
+    ``orphans`` is what no process will delete, by kind.
     """
 
     jobs: dict[str, dict[str, Any]]
-    looks: dict[str, Look]
+    results: dict[str, PublishedResult]
     done: dict[str, str]
     orphans: dict[str, list[str]] = field(default_factory=dict)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from tests.chaos.aftermath import Aftermath
 from tests.chaos.history import Event, only
 from tests.chaos.lapses import changed, doubled, uncancelled
-from tests.chaos.results import Look
+from tests.chaos.results import PublishedResult
 from tests.chaos.watcher import FINAL
 
 REFUSED = 78
@@ -31,10 +31,10 @@ class Verdict:
 
 
 def judge(events: list[Event], after: Aftermath, *, idempotent: bool = True) -> Verdict:
-    """Whether the promise held. ``idempotent`` says that a key repeated finds the first job."""
+    """Whether the promise held. ``idempotent``: a repeated key finds the first job."""
     verdict = Verdict()
     for job_id in dict.fromkeys(event["job_id"] for event in only(events, "accepted")):
-        _judge_end(job_id, after, verdict)
+        _judge_outcome(job_id, after, verdict)
     verdict.doubled += doubled(events, after, idempotent=idempotent)
     verdict.changed += changed(events, after)
     verdict.partial += dict.fromkeys(
@@ -48,15 +48,15 @@ def judge(events: list[Event], after: Aftermath, *, idempotent: bool = True) -> 
     return verdict
 
 
-def ends(after: Aftermath) -> Counter[str]:
-    """How many jobs ended how; failures by code."""
+def outcomes(after: Aftermath) -> Counter[str]:
+    """How many jobs have each terminal state; failures by code."""
     return Counter(
         f"failed with {job['error']}" if job["status"] == "failed" else job["status"] for job in after.jobs.values()
     )
 
 
-def _judge_end(job_id: str, after: Aftermath, verdict: Verdict) -> None:
-    job, found = after.jobs.get(job_id), after.looks.get(job_id, Look(None))
+def _judge_outcome(job_id: str, after: Aftermath, verdict: Verdict) -> None:
+    job, found = after.jobs.get(job_id), after.results.get(job_id, PublishedResult(None))
     if job is None:
         verdict.lost.append(f"{job_id} is not known any more")
         return
@@ -66,7 +66,7 @@ def _judge_end(job_id: str, after: Aftermath, verdict: Verdict) -> None:
     if job_id not in after.done:
         verdict.partial.append(f"{job_id} is {job['status']} without a durable record")
     elif after.done[job_id] != job["status"]:
-        verdict.changed.append(f"{job_id} is {job['status']}, its durable record says {after.done[job_id]}")
+        verdict.changed.append(f"{job_id} is {job['status']}, its durable record has {after.done[job_id]}")
     if job["status"] != "completed":
         if found.sha256:
             verdict.changed.append(f"{job_id} is {job['status']}, yet has a result")
@@ -78,8 +78,8 @@ def _judge_end(job_id: str, after: Aftermath, verdict: Verdict) -> None:
 
 def _unexpected(events: list[Event], after: Aftermath) -> Iterator[str]:
     yield from (str(event) for event in only(events, "unexpected"))
-    ended = only(events, "ended")
-    yield from (f"{event['node']} refused at {event['at']} s" for event in ended if event["status"] == REFUSED)
+    exits = only(events, "exited")
+    yield from (f"{event['node']} refused at {event['at']} s" for event in exits if event["status"] == REFUSED)
     missing = Counter(event["job_id"] for event in only(events, "missing"))
     yield from (f"{job_id} was not found {times} times" for job_id, times in missing.items())
     for job_id, job in after.jobs.items():

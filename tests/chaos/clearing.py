@@ -1,4 +1,4 @@
-"""What age alone lets be cleared, cleared as it will be in two days, so that only what nobody ever clears is left."""
+"""Deletes what will be deleted within two days because of its age, so that only what is never deleted is left."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -30,12 +30,12 @@ class Aged:
 
 
 def clear(deployment: Deployment) -> dict[str, int]:
-    """Do what the janitor and the reaper do now and then; how many things of each kind were removed."""
+    """Do what the janitor and the reaper do periodically; returns how many things of each kind were deleted."""
     storage = deployment.store.storage
     settings = settings_from_env(deployment.store.settings)
-    upkeep = JobAdmin(RedisDatabase(deployment.redis.direct_url))
-    removed = {kind.value: count for kind, count in GarbageCollector(aged(storage), upkeep, settings).sweep().items()}
-    removed["unfinished"] = storage.sweep_incomplete(0)  # nobody writes any more
+    admin = JobAdmin(RedisDatabase(deployment.redis.url))
+    removed = {kind.value: count for kind, count in GarbageCollector(aged(storage), admin, settings).sweep().items()}
+    removed["unfinished"] = storage.sweep_incomplete(0)  # no process writes any more
     removed["scratch"] = sum(scratch.sweep(worker.scratch) for worker in deployment.workers)
     return removed
 

@@ -1,4 +1,4 @@
-"""Callers who upload and submit until they have their 202, whatever the answers before it were."""
+"""Clients that upload and submit until they are answered with 202, whatever the answers before it were."""
 
 import json
 import random
@@ -56,7 +56,7 @@ class Body:
 
 
 class Client(threading.Thread):
-    """One caller: submits while ``wants_more`` says so, and ends when told to, with every key of its own accepted.
+    """Submits while ``wants_more``; once stopped, exits as soon as every key that it used is accepted.
 
     Each key is also the name of the file it uploads, by which its jobs are known in listings.
     """
@@ -114,7 +114,7 @@ class Client(threading.Thread):
     def _insist(
         self, path: str, key: str, wanted: int, *, headers: dict[str, str] | None = None, **body: Any
     ) -> dict[str, Any] | None:
-        """The answer that was wanted; ``None`` where another came that is none to a passing trouble."""
+        """The wanted answer; None if there was another that no temporary outage explains."""
         while not self._giving_up.is_set():
             self._history.add("asked", key=key, path=path)
             sent = {"Idempotency-Key": f"{key}{path}"} | (headers or {})

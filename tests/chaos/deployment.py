@@ -1,4 +1,4 @@
-"""A whole deployment that may be harmed: Redis, a store, front ends and workers, with proxies between all of them."""
+"""A deployment for fault injection: Redis, storage, front ends and workers, with proxies between all of them."""
 
 import itertools
 import os
@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.chaos.history import History
+from tests.chaos.nodes import Node, Supervisor
 from tests.chaos.stores import Store, open_store
-from tests.support.deployment import Api, eventually
-from tests.support.nodes import Node, Supervisor
-from tests.support.redis_node import RedisNode
+from tests.support.api_client import ApiClient
+from tests.support.servers import RedisServer, running_redis
 from tests.support.tcp_proxy import TcpProxy
+from tests.support.waiting import eventually
 
 LEASE_SECONDS = 3
 FRONT_END_PORT = 8000
@@ -23,9 +24,9 @@ _numbers = itertools.count(1)
 class Deployment:
     """What runs. Front ends are at ``urls``, whether they answer or not."""
 
-    folder: Path
+    directory: Path
     history: History
-    redis: RedisNode
+    redis: RedisServer
     store: Store
     front_ends: list[Node]
     workers: list[Node]
@@ -41,19 +42,15 @@ class Deployment:
         return [path for worker in self.workers for path in worker.scratch.glob("job_*")]
 
     def is_ready(self) -> bool:
-        apis = [Api(url) for url in self.urls]
-        try:
-            return all(api.is_ready() for api in apis) and self._has_workers(apis[0])
-        finally:
-            for api in apis:
-                api.close()
+        return all(map(self._is_ready, self.urls))
 
-    def _has_workers(self, api: Api) -> bool:
-        return bool(api.get("/readyz").json().get("live_workers") == len(self.workers))
+    def _is_ready(self, url: str) -> bool:
+        with ApiClient(url) as api:
+            return api.is_ready() and api.get("/readyz").json().get("live_workers") == len(self.workers)
 
 
 class Hosts:
-    """Loopback addresses of one run. Nobody connects from them, so a port of theirs stays free when it is left."""
+    """Loopback addresses of one run. No client connects from them, so their ports stay free while a server is down."""
 
     def __init__(self) -> None:
         pid = os.getpid()
@@ -65,39 +62,37 @@ class Hosts:
 
 
 @contextmanager
-def deployed(folder: Path, history: History, *, storage: str, front_ends: int, workers: int) -> Iterator[Deployment]:
+def deployed(directory: Path, history: History, *, storage: str, front_ends: int, workers: int) -> Iterator[Deployment]:
     """Everything up and ready; stopped at the end, whatever was done to it."""
     hosts = Hosts()
     with ExitStack() as stack:
-        redis = RedisNode(folder / "redis", host=hosts.new())
-        stack.callback(redis.stop)
-        redis.start()
-        store = stack.enter_context(open_store(storage, folder))
-        nodes, urls, place = [], [], folder / "nodes"
+        redis = stack.enter_context(running_redis(directory / "redis", host=hosts.new(), port=6379))
+        store = stack.enter_context(open_store(storage, directory))
+        nodes, urls, place = [], [], directory / "nodes"
         place.mkdir()
         for name in [f"web-{i + 1}" for i in range(front_ends)] + [f"worker-{i + 1}" for i in range(workers)]:
             host, role = hosts.new(), name.partition("-")[0]
             command = [role, "--host", host, "--port", str(FRONT_END_PORT)] if role == "web" else [role]
-            nodes.append(_node(stack, name, command, folder=place, host=host, redis=redis, store=store))
+            nodes.append(_node(stack, name, command, directory=place, host=host, redis=redis, store=store))
             if role == "web":
                 urls.append(f"http://{host}:{FRONT_END_PORT}")
-        found = Deployment(folder, history, redis, store, nodes[:front_ends], nodes[front_ends:], urls)
-        stack.enter_context(Supervisor(nodes, history, folder=place))
+        found = Deployment(directory, history, redis, store, nodes[:front_ends], nodes[front_ends:], urls)
+        stack.enter_context(Supervisor(nodes, history, directory=place))
         eventually(found.is_ready, "a deployment that is ready")
         yield found
 
 
 def _node(
-    stack: ExitStack, name: str, command: list[str], *, folder: Path, host: str, redis: RedisNode, store: Store
+    stack: ExitStack, name: str, command: list[str], *, directory: Path, host: str, redis: RedisServer, store: Store
 ) -> Node:
     targets = {"redis": redis.address} | ({"s3": store.endpoint} if store.endpoint else {})
     proxies = {about: stack.enter_context(TcpProxy(target, host=host)) for about, target in targets.items()}
     settings = {
         **store.settings,
-        "REDIS_URL": redis.url(host, int(proxies["redis"].url.rpartition(":")[2])),
+        "REDIS_URL": redis.url_through(host, int(proxies["redis"].url.rpartition(":")[2])),
         "JOB_LEASE_SECONDS": str(LEASE_SECONDS),
-        "CLIPZY_DATA_DIR": str(folder / f"data-{name}"),
+        "CLIPZY_DATA_DIR": str(directory / f"data-{name}"),
     }
     if "s3" in proxies:
         settings["AWS_ENDPOINT_URL_S3"] = proxies["s3"].url
-    return Node(name, command, folder=folder, settings=settings, proxies=proxies)
+    return Node(name, command, directory=directory, settings=settings, proxies=proxies)

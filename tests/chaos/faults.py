@@ -1,12 +1,13 @@
-"""What may happen to processes and to Redis. Each fault does its harm and tells of it, or finds nobody to harm."""
+"""Faults of processes and of Redis. Each does its harm and describes it, or finds no victim."""
 
 import os
 import signal
 from collections.abc import Callable
+from functools import partial
 
 from tests.chaos.deployment import LEASE_SECONDS
 from tests.chaos.scene import Harm, Scene, media_processes
-from tests.support.nodes import Frozen
+from tests.support.processes import Frozen
 
 Fault = Callable[[Scene], Harm | None]
 REDIS = "redis"
@@ -47,7 +48,7 @@ def kill_media_process(scene: Scene) -> Harm | None:
 
 
 def freeze_worker(scene: Scene) -> Harm | None:
-    """Main and pool process stand still past the lease; what they started goes on, or not."""
+    """Main and pool process are frozen past the lease; what they started goes on, or not."""
     node = scene.one_of(scene.deployment.workers)
     if node is None:
         return None
@@ -87,7 +88,7 @@ def demote_redis(scene: Scene) -> Harm | None:
 
 
 def flush_redis(scene: Scene) -> Harm | None:
-    return _lose(scene, scene.deployment.redis.forget_everything, "FLUSHALL")
+    return _lose(scene, partial(scene.deployment.redis.forget_everything, open_guard=True), "FLUSHALL")
 
 
 def empty_redis(scene: Scene) -> Harm | None:
@@ -99,7 +100,7 @@ def roll_redis_back(scene: Scene) -> Harm | None:
     if not scene.is_free(REDIS):
         return None
     redis, seconds = scene.deployment.redis, scene.rng.uniform(2, 6)
-    redis.keep_a_copy()
+    redis.save_copy()
     about = f"back to where it was {seconds:.1f} s ago"
     return Harm((REDIS,), about, seconds, lambda: _losing(scene, redis.restart_from_copy, about))
 

@@ -14,9 +14,9 @@ class History:
     """A file that many threads append to. Each event carries ``at``, in monotonic seconds since the history began.
 
     Events, by ``what``: ``asked`` and ``answered`` (a POST and its answer, by the client's ``key``), ``accepted`` (a
-    202 for ``job_id``), ``seen`` (a job, whenever its looks change), ``missing`` (404 for a job), ``result`` (a look at
-    a published result), ``cancelling`` and ``cancel``, ``fault``, ``healed``, ``loss`` (Redis has forgotten, since
-    ``began_at``), ``ended`` (a process, with its ``status``), ``unexpected``.
+    202 for ``job_id``), ``seen`` (a job, whenever what is shown changes), ``missing`` (404 for a job), ``result`` (a
+    published result), ``cancelling`` and ``cancel``, ``fault``, ``healed``, ``loss`` (Redis has forgotten, since
+    ``began_at``), ``exited`` (a process, with its ``status``), ``unexpected``.
     """
 
     def __init__(self, path: Path) -> None:

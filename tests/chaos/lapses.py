@@ -1,4 +1,4 @@
-"""How a history can break the promise: two jobs for one, ends that change, and cancelled jobs that are not. Pure."""
+"""How a history breaks the promise: two jobs for one, outcomes that change, and cancelled jobs that are not. Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ def doubled(events: list[Event], after: Aftermath, *, idempotent: bool) -> Itera
 
 
 def changed(events: list[Event], after: Aftermath) -> Iterator[str]:
-    """Ends that changed and results whose bytes did, at any time; progress that fell though Redis forgot nothing."""
+    """Outcomes and results that changed, at any time; progress that fell though Redis forgot nothing."""
     yield from _other_bytes(events, after)
     losses, before = list(only(events, "loss")), dict[str, Event]()
     for event in [*only(events, "seen"), *_seen_last(events, after)]:
@@ -36,19 +36,19 @@ def changed(events: list[Event], after: Aftermath) -> Iterator[str]:
             has_fallen = event["progress_percent"] < last["progress_percent"]
             if has_fallen and not _lies_between(losses, last["asked_at"], event["at"]):
                 yield f"{job_id}: progress fell to {event['progress_percent']} at {event['at']} s"
-        elif _end(last) != _end(event):
-            yield f"{job_id} was {_end(last)} at {last['at']} s, and {_end(event)} at {event['at']} s"
+        elif _outcome(last) != _outcome(event):
+            yield f"{job_id} was {_outcome(last)} at {last['at']} s, and {_outcome(event)} at {event['at']} s"
 
 
 def _other_bytes(events: list[Event], after: Aftermath) -> Iterator[str]:
-    digests = {job_id: found.sha256 for job_id, found in after.looks.items() if found.sha256}
+    digests = {job_id: found.sha256 for job_id, found in after.results.items() if found.sha256}
     for event in only(events, "result"):
         if event["sha256"] and digests.setdefault(event["job_id"], event["sha256"]) != event["sha256"]:
             yield f"{event['job_id']}: other bytes in output.json at {event['at']} s"
 
 
 def _seen_last(events: list[Event], after: Aftermath) -> Iterator[Event]:
-    """The aftermath as if it were one more look at each job."""
+    """The aftermath as if each job were polled once more."""
     at = events[-1]["at"] if events else 0.0
     return ({"at": at, "asked_at": at, "job_id": job_id, **job} for job_id, job in after.jobs.items())
 
@@ -58,20 +58,20 @@ def _lies_between(losses: list[Event], first: float, last: float) -> bool:
     return any(loss["began_at"] <= last and first <= loss["at"] for loss in losses)
 
 
-def _end(event: Event) -> tuple[Any, ...]:
+def _outcome(event: Event) -> tuple[Any, ...]:
     return event["status"], event["error"], event["attempt"], event["finished_at"]
 
 
 def uncancelled(events: list[Event], after: Aftermath) -> Iterator[str]:
-    """Jobs that ended otherwise though a caller was told they would be cancelled, or cancelled though nobody asked."""
+    """Jobs that finished otherwise though a cancellation was accepted, or were cancelled without a request."""
     wanted = {event["job_id"] for event in only(events, "cancelling")}
     for job_id, job in after.jobs.items():
         if job["status"] == "cancelled" and job_id not in wanted:
-            yield f"{job_id} is cancelled, though nobody wanted that"
+            yield f"{job_id} is cancelled without a request"
     losses, accepted = list(only(events, "loss")), {event["job_id"]: event["at"] for event in only(events, "accepted")}
     for event in only(events, "cancel"):
-        job_id, ended = event["job_id"], after.jobs.get(event["job_id"], {}).get("status")
-        # A Redis that forgot may have thought a job unfinished that had its end already.
+        job_id, status = event["job_id"], after.jobs.get(event["job_id"], {}).get("status")
+        # A Redis that forgot may have taken a finished job for an unfinished one.
         is_excused = _lies_between(losses, accepted[job_id], event["at"])
-        if event["status"] == 202 and ended in FINAL - {"cancelled"} and not is_excused:
-            yield f"{job_id} was to be cancelled from {event['at']} s on, and is {ended}"
+        if event["status"] == 202 and status in FINAL - {"cancelled"} and not is_excused:
+            yield f"{job_id} should have been cancelled from {event['at']} s on, and is {status}"

@@ -1,4 +1,4 @@
-"""What is left in a deployment after everything has ended: jobs, results, and what nobody will clear."""
+"""What is left in a deployment after all jobs have finished: jobs, results, and what no process will delete."""
 
 import json
 from contextlib import suppress
@@ -11,10 +11,10 @@ from clipzy_storage.jobs import durable_records
 from tests.chaos.aftermath import Aftermath
 from tests.chaos.clearing import clear
 from tests.chaos.deployment import Deployment
-from tests.chaos.results import Look, look
+from tests.chaos.results import PublishedResult, read_published
 from tests.chaos.stores import Store
 from tests.chaos.watcher import seen
-from tests.support.deployment import Api
+from tests.support.api_client import ApiClient
 
 PAGE_SIZE = 100
 
@@ -24,14 +24,14 @@ def aftermath(deployment: Deployment) -> Aftermath:
     storage = deployment.store.storage
     deployment.history.add("cleared", **clear(deployment))
     jobs = listed(deployment.urls[0])
-    looks = {job_id: look(storage, job_id) for job_id in jobs}
-    orphans = orphans_in(deployment.store, looks) | {"scratch": [path.name for path in deployment.scratch]}
-    return Aftermath(jobs, looks, ends_recorded(storage), orphans)
+    results = {job_id: read_published(storage, job_id) for job_id in jobs}
+    orphans = orphans_in(deployment.store, results) | {"scratch": [path.name for path in deployment.scratch]}
+    return Aftermath(jobs, results, recorded_outcomes(storage), orphans)
 
 
 def listed(url: str, **query: str) -> dict[str, dict[str, Any]]:
     """All jobs that the front end lists."""
-    api, jobs, page = Api(url), {}, 1
+    api, jobs, page = ApiClient(url), {}, 1
     try:
         while True:
             answer = api.get("/jobs", params={"page": page, "page_size": PAGE_SIZE, **query})
@@ -45,30 +45,30 @@ def listed(url: str, **query: str) -> dict[str, dict[str, Any]]:
         api.close()
 
 
-def ends_recorded(storage: Storage) -> dict[str, str]:
-    """What the durable records say of the ends."""
+def recorded_outcomes(storage: Storage) -> dict[str, str]:
+    """The terminal states by the durable records."""
     ids = [blob.key.rpartition("/")[2].removesuffix(".json") for blob in storage.list("jobs/done/")]
     return {job_id: json.loads(read_bytes(storage, keys.done_job(job_id)))["status"] for job_id in ids}
 
 
-def orphans_in(store: Store, looks: dict[str, Look]) -> dict[str, list[str]]:
+def orphans_in(store: Store, results: dict[str, PublishedResult]) -> dict[str, list[str]]:
     """Files of the storage that belong to nothing."""
     storage = store.storage
     found = {
         "open record": list(durable_records.open_job_ids(storage)),
-        "wish to cancel": [blob.key for blob in storage.list("jobs/cancel/")],
-        "result": [blob.key for blob in storage.list("results/") if not _is_of_a_result(blob.key, looks)],
+        "cancellation request": [blob.key for blob in storage.list("jobs/cancel/")],
+        "result": [blob.key for blob in storage.list("results/") if not _is_of_a_result(blob.key, results)],
         "upload without a record": _unrecorded_uploads(storage),
         "unfinished": store.unfinished(),
     }
     return {kind: what for kind, what in found.items() if what}
 
 
-def _is_of_a_result(key: str, looks: dict[str, Look]) -> bool:
-    found = looks.get(key.split("/")[1], Look(None))
+def _is_of_a_result(key: str, results: dict[str, PublishedResult]) -> bool:
+    found = results.get(key.split("/")[1], PublishedResult(None))
     if found.sha256 is None:
         return False
-    return key.count("/") == 2 or key.startswith(found.folder)
+    return key.count("/") == 2 or key.startswith(found.prefix)
 
 
 def _unrecorded_uploads(storage: Storage) -> list[str]:

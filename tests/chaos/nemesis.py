@@ -10,7 +10,7 @@ from tests.chaos.faults import Fault
 from tests.chaos.network_faults import faults_of
 from tests.chaos.scene import Harm, Scene
 
-REST_SECONDS = 0.5  # of a victim, before something else may befall it
+REST_SECONDS = 0.5  # of a victim, before the next fault may hit it
 
 _LOSSES: dict[str, Fault] = {
     "redis FLUSHALL": faults.flush_redis,
@@ -73,7 +73,7 @@ class Nemesis:
         return self.counts.keys() != self._kinds.keys()
 
     def _strike(self) -> None:
-        """Do the next fault that finds a victim. Each kind gets its turn before the next round."""
+        """Do the next fault that finds a victim. Each kind has its turn before the next pass."""
         for kind in self._waiting():
             harm = self._done(kind)
             if harm is not None:
@@ -85,7 +85,7 @@ class Nemesis:
                 return
 
     def _waiting(self) -> list[str]:
-        """The kinds whose turn has not come, and after them a round of all, once each in the first round."""
+        """The kinds whose turn has not come, and after them a pass of all, once each in the first pass."""
         if len(self._bag) < len(self._kinds):
             turns = [kind for kind in self._kinds for _ in range(_turns(kind) if self.counts else 1)]
             self._bag += self._rng.sample(turns, len(turns))
@@ -94,7 +94,7 @@ class Nemesis:
     def _done(self, kind: str) -> Harm | None:
         try:
             return self._kinds[kind](self._scene)
-        except ProcessLookupError:  # the victim has just ended by itself
+        except ProcessLookupError:  # the victim has just exited by itself
             return None
 
     def _wait(self, seconds: float) -> None:
@@ -108,15 +108,15 @@ class Nemesis:
         due = [item for item in self._under_way if everything or item[0] <= now]
         for item in due:
             _, kind, harm = item
-            if harm.undo is not None:
-                harm.undo()
+            if harm.revert is not None:
+                harm.revert()
                 self._history.add("healed", kind=kind)
             self._scene.suffering.difference_update(harm.victims)
             self._under_way.remove(item)
 
 
 def _turns(kind: str) -> int:
-    """How often a kind comes in a round. After a loss of Redis all work begins anew, so that most would end nothing."""
+    """How often a kind is done per pass. After a loss of Redis all work restarts: with more of them none would end."""
     if kind in _LOSSES:
         return 1
     return 3 if "worker" in kind or "process" in kind else 2

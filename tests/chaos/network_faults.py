@@ -1,41 +1,43 @@
-"""What may happen to connections, to Redis and to the store, of one process or of all."""
+"""Faults of connections to Redis and to S3, of one process or of all."""
 
 from collections.abc import Callable
 
 from tests.chaos.faults import Fault
+from tests.chaos.nodes import Node
 from tests.chaos.scene import Harm, Scene
-from tests.support.nodes import Node
-from tests.support.tcp_proxy import Fault as Trouble
+from tests.support.tcp_proxy import Fault as NetworkFault
 from tests.support.tcp_proxy import TcpProxy, Way
 
 
 def reset(scene: Scene, to: str) -> Harm | None:
     """Connections are broken off (RST) after some bytes."""
-    trouble = Trouble("reset", of=_way(scene), after_bytes=_some_bytes(scene))
-    return _suffer(scene, to, str(trouble), lambda proxy: proxy.suffer(trouble), seconds=scene.rng.uniform(0.5, 2))
+    fault = NetworkFault("reset", of=_way(scene), after_bytes=_some_bytes(scene))
+    return _suffer(scene, to, str(fault), lambda proxy: proxy.suffer(fault), seconds=scene.rng.uniform(0.5, 2))
 
 
 def cut(scene: Scene, to: str) -> Harm | None:
-    """Connections end in good order in the middle of what they carry."""
-    trouble = Trouble("cut", of=_way(scene), after_bytes=_some_bytes(scene))
-    return _suffer(scene, to, str(trouble), lambda proxy: proxy.suffer(trouble), seconds=scene.rng.uniform(0.5, 2))
+    """Connections are closed in good order (FIN) in the middle of what they carry."""
+    fault = NetworkFault("cut", of=_way(scene), after_bytes=_some_bytes(scene))
+    return _suffer(scene, to, str(fault), lambda proxy: proxy.suffer(fault), seconds=scene.rng.uniform(0.5, 2))
 
 
 def silence(scene: Scene, to: str) -> Harm | None:
-    """Nothing comes through any more, and nobody is told."""
+    """Nothing passes any more, without an error on either side."""
     return _suffer(scene, to, "silence", TcpProxy.fall_silent, seconds=scene.rng.uniform(3, 8))
 
 
 def refuse(scene: Scene, to: str) -> Harm | None:
-    """Nobody listens."""
-    return _suffer(scene, to, "refuse", lambda proxy: proxy.suffer(Trouble("refuse")), seconds=scene.rng.uniform(1, 4))
+    """Connections are refused."""
+    return _suffer(
+        scene, to, "refuse", lambda proxy: proxy.suffer(NetworkFault("refuse")), seconds=scene.rng.uniform(1, 4)
+    )
 
 
 def delay(scene: Scene, to: str) -> Harm | None:
-    """Every block of an answer comes late."""
-    trouble = Trouble("delay", seconds=scene.rng.uniform(0.1, 0.6))
-    about = f"delay of {trouble.seconds:.1f} s"
-    return _suffer(scene, to, about, lambda proxy: proxy.suffer(trouble), seconds=scene.rng.uniform(2, 5))
+    """Every block of an answer is late."""
+    fault = NetworkFault("delay", seconds=scene.rng.uniform(0.1, 0.6))
+    about = f"delay of {fault.seconds:.1f} s"
+    return _suffer(scene, to, about, lambda proxy: proxy.suffer(fault), seconds=scene.rng.uniform(2, 5))
 
 
 def faults_of(to: str, *kinds: Callable[[Scene, str], Harm | None]) -> dict[str, Fault]:

@@ -1,4 +1,4 @@
-"""A look at what a job has published, past the front ends."""
+"""What a job has published, read from storage without the front ends."""
 
 import hashlib
 from dataclasses import dataclass
@@ -12,33 +12,33 @@ from clipzy_storage.models.output import Artifact, Output
 
 
 @dataclass(frozen=True)
-class Look:
-    """``sha256`` of the index, ``None`` where none is to be seen; ``problems`` says what is not whole about it."""
+class PublishedResult:
+    """``sha256`` of the index, None if there is none; ``problems`` lists what is missing or differs."""
 
     sha256: str | None
-    folder: str = ""
+    prefix: str = ""
     problems: tuple[str, ...] = ()
 
 
-def look(storage: Storage, job_id: str) -> Look:
+def read_published(storage: Storage, job_id: str) -> PublishedResult:
     """Read all that the job's ``output.json`` lists."""
     try:
         data = read_bytes(storage, keys.result_index(job_id))
     except NotFound:
-        return Look(None)
+        return PublishedResult(None)
     digest = hashlib.sha256(data).hexdigest()
     try:
         output = Output.model_validate_json(data)
     except ValidationError as error:
-        return Look(digest, problems=(f"output.json is none: {error.error_count()} mistakes",))
-    folders = {"/".join(artifact.key.split("/")[:4]) + "/" for artifact in output.artifacts}
+        return PublishedResult(digest, problems=(f"output.json is none: {error.error_count()} mistakes",))
+    prefixes = {"/".join(artifact.key.split("/")[:4]) + "/" for artifact in output.artifacts}
     problems = [problem for artifact in output.artifacts if (problem := _missing(storage, artifact))]
     if output.job_id != job_id:
         problems.append(f"output.json is of {output.job_id}")
-    if len(folders) != 1 or not next(iter(folders)).startswith(f"results/{job_id}/attempts/{output.attempt}-"):
-        problems.append(f"artifacts of attempt {output.attempt} are in {sorted(folders)}")
-    folder = next(iter(folders), "")
-    return Look(digest, folder, tuple(problems))
+    if len(prefixes) != 1 or not next(iter(prefixes)).startswith(f"results/{job_id}/attempts/{output.attempt}-"):
+        problems.append(f"artifacts of attempt {output.attempt} are in {sorted(prefixes)}")
+    prefix = next(iter(prefixes), "")
+    return PublishedResult(digest, prefix, tuple(problems))
 
 
 def _missing(storage: Storage, artifact: Artifact) -> str | None:
@@ -47,5 +47,5 @@ def _missing(storage: Storage, artifact: Artifact) -> str | None:
     except NotFound:
         return f"{artifact.key} is missing"
     if (len(data), hashlib.sha256(data).hexdigest()) != (artifact.size_bytes, artifact.sha256):
-        return f"{artifact.key} is not what output.json says"
+        return f"{artifact.key} differs from output.json"
     return None

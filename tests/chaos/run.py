@@ -17,17 +17,20 @@ from tests.chaos.history import History
 from tests.chaos.leftovers import aftermath, listed
 from tests.chaos.nemesis import Nemesis, faults_for
 from tests.chaos.watcher import FINAL, Watcher
-from tests.support.deployment import Api, eventually
+from tests.support.api_client import ApiClient
 from tests.support.media import clips
+from tests.support.waiting import eventually
 
 SHOTS = ((12, 13), (60, 60), (200, 200, 200), (500, 500))  # frames: work of 0.3 to 3 s
 MOST_UNFINISHED = 6
-LAST_ANSWER_SECONDS = 90.0  # a front end that joins after Redis was away waits 30 s, and may have been killed just then
+LAST_ANSWER_SECONDS = (
+    90.0  # a front end that joins after an outage of Redis waits 30 s, and may have been killed just then
+)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be done. The same seed deals the same faults, though not at the same points of the jobs."""
+    """What to do. The same seed gives the same faults, though not at the same points of the jobs."""
 
     storage: str
     seconds: float
@@ -54,13 +57,13 @@ class Outcome:
     drained_in_seconds: float
 
 
-def run(plan: Plan, folder: Path, *, clips_folder: Path) -> Outcome:
-    """Do it in ``folder``, which must be there. Whatever happens, nothing that was started outlives this."""
-    history = History(folder / "history.jsonl")
+def run(plan: Plan, directory: Path, *, clips_folder: Path) -> Outcome:
+    """Do it in ``directory``, which must be there. Whatever happens, nothing that was started outlives this."""
+    history = History(directory / "history.jsonl")
     sources = [clips.cuts_clip(clips_folder, shot_frames=frames, sound=False).path for frames in SHOTS]
     try:
         sizes = {"front_ends": plan.front_ends, "workers": plan.workers}
-        with deployed(folder, history, storage=plan.storage, **sizes) as deployment:
+        with deployed(directory, history, storage=plan.storage, **sizes) as deployment:
             after = _run(plan, deployment, sources)
         # Not before everything has been stopped: also what does not stop is a finding.
         return _outcome(plan, history, after)
@@ -102,7 +105,7 @@ def _outcome(plan: Plan, history: History, after: Aftermath) -> Outcome:
 
 @contextmanager
 def _callers(plan: Plan, deployment: Deployment, sources: list[Path], watcher: Watcher) -> Iterator[None]:
-    """Callers at work; at the end each gets its last 202, for which there must be somebody to give it."""
+    """Clients at work. After the block each gets its last 202, for which a front end must be up."""
     clients = [
         Client(
             number,
@@ -131,24 +134,24 @@ def _callers(plan: Plan, deployment: Deployment, sources: list[Path], watcher: W
 
 
 def _drain(plan: Plan, deployment: Deployment, watcher: Watcher) -> None:
-    """Wait for the end of all jobs, accepted or only perhaps; then take up what only the storage knows of."""
+    """Wait until all jobs have finished, accepted or only perhaps; then recover those that only storage knows."""
     deadline = time.monotonic() + plan.drain_seconds
-    _wait_for_ends(deployment, watcher, deadline)
+    _wait_until_finished(deployment, watcher, deadline)
     recovered = deployment.workers[0].run("recover")
-    deployment.history.add("recover", status=recovered.returncode, said=recovered.stdout[-2000:] + recovered.stderr)
-    _wait_for_ends(deployment, watcher, deadline)
+    deployment.history.add("recover", status=recovered.returncode, output=recovered.stdout[-2000:] + recovered.stderr)
+    _wait_until_finished(deployment, watcher, deadline)
 
 
-def _wait_for_ends(deployment: Deployment, watcher: Watcher, deadline: float) -> None:
-    with suppress(AssertionError):  # what has not ended by then is lost, as the checker will say
+def _wait_until_finished(deployment: Deployment, watcher: Watcher, deadline: float) -> None:
+    with suppress(AssertionError):  # what has not finished by then is lost, as the checker will report
         eventually(
-            lambda: not watcher.unfinished() and _all_ended(deployment),
-            "the end of all jobs",
+            lambda: not watcher.unfinished() and _all_finished(deployment),
+            "the terminal states of all jobs",
             seconds=deadline - time.monotonic(),
         )
 
 
-def _all_ended(deployment: Deployment) -> bool:
+def _all_finished(deployment: Deployment) -> bool:
     with suppress(requests.RequestException, AssertionError):
         return all(job["status"] in FINAL for job in listed(deployment.urls[0]).values())
     return False
@@ -156,7 +159,7 @@ def _all_ended(deployment: Deployment) -> bool:
 
 def _ask_for_idempotency(deployment: Deployment, clip: Path) -> None:
     """Find out, while all is calm, whether a key repeated finds the first job."""
-    api, history = Api(deployment.urls[0]), deployment.history
+    api, history = ApiClient(deployment.urls[0]), deployment.history
     video_id = api.upload(clip, to="/videos", name="probe.mp4")["video_id"]
     jobs = set()
     for _ in range(2):

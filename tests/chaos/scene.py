@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from tests.chaos.deployment import Deployment
-from tests.support.deployment import commands_below
-from tests.support.nodes import Node
+from tests.chaos.nodes import Node
+from tests.support.processes import media_processes_below
 
 
 @dataclass(frozen=True)
@@ -16,12 +16,12 @@ class Harm:
     victims: tuple[str, ...]
     about: str
     seconds: float = 0.0
-    undo: Callable[[], None] | None = None
+    revert: Callable[[], None] | None = None
 
 
 @dataclass
 class Scene:
-    """The deployment, the dice, and who suffers already: nobody suffers two faults of one sort at once."""
+    """The deployment, the random source, and the current victims: none suffers two faults of one kind at a time."""
 
     deployment: Deployment
     rng: random.Random
@@ -44,6 +44,4 @@ class Scene:
 
 
 def media_processes(node: Node) -> list[int]:
-    if node.status() is not None:
-        return []
-    return [pid for pid, line in commands_below(node.pid).items() if "-m clipzy_worker.sandbox " in line]
+    return media_processes_below(node.pid) if node.status() is None else []

@@ -1,4 +1,4 @@
-"""Where a deployment keeps its files, seen past all faults by an onlooker of our own."""
+"""Where a deployment keeps its files, and a storage client that no fault reaches."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,21 +32,21 @@ class Store:
         if self.server:
             markers = [key for key in self.server.keys(self.bucket) if key.startswith(f"{keys.INCOMING}/")]
             return [key for key in markers if key != ADOPTED] + self.server.unfinished(self.bucket)
-        folder = Path(self.settings["LOCAL_STORAGE_PATH"], keys.INCOMING)
-        return [path.name for path in folder.iterdir()] if folder.exists() else []
+        directory = Path(self.settings["LOCAL_STORAGE_PATH"], keys.INCOMING)
+        return [path.name for path in directory.iterdir()] if directory.exists() else []
 
 
 @contextmanager
-def open_store(kind: str, folder: Path) -> Iterator[Store]:
+def open_store(kind: str, directory: Path) -> Iterator[Store]:
     """An empty ``local`` or ``s3`` storage, there until the end."""
     if kind == "local":
-        root = folder / "storage"
+        root = directory / "storage"
         root.mkdir()
         local = LocalStorage(root, shared=True)
         local.prepare()
         yield Store({"LOCAL_STORAGE_PATH": str(root), "LOCAL_STORAGE_SHARED": "true"}, local)
         return
-    with s3_servers.running("rclone", folder / "s3") as server:
+    with s3_servers.running("rclone", directory / "s3") as server:
         bucket = server.new_bucket()
         settings = {"STORAGE_TYPE": "s3", "S3_BUCKET_NAME": bucket, **server.env}
         storage = s3_servers.storage_of(server, bucket)

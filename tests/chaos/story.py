@@ -11,12 +11,12 @@ from tests.chaos.aftermath import Aftermath
 from tests.chaos.checker import Verdict, judge
 from tests.chaos.history import Event
 from tests.chaos.leftovers import orphans_in
-from tests.chaos.results import look
+from tests.chaos.results import read_published
 from tests.chaos.stores import Store
 
 JOB, OTHER, VIDEO = keys.new_id("job"), keys.new_id("job"), keys.new_id("vid")
-FOLDER = keys.attempt_prefix(JOB, 1, "ab" * 8)
-ENDED = {"status": "completed", "progress_percent": 100, "attempt": 1, "finished_at": "then", "error": None}
+PREFIX = keys.attempt_prefix(JOB, 1, "ab" * 8)
+FINISHED = {"status": "completed", "progress_percent": 100, "attempt": 1, "finished_at": "then", "error": None}
 
 
 def event(at: float, what: str, **about: Any) -> Event:
@@ -24,13 +24,13 @@ def event(at: float, what: str, **about: Any) -> Event:
 
 
 def seen(at: float, **about: Any) -> Event:
-    return event(at, "seen", job_id=JOB, asked_at=at, **{**ENDED, **about})
+    return event(at, "seen", job_id=JOB, asked_at=at, **{**FINISHED, **about})
 
 
 def output(**changes: Any) -> bytes:
-    picture = Artifact(
+    poster = Artifact(
         name="poster.jpg",
-        key=FOLDER + "poster.jpg",
+        key=PREFIX + "poster.jpg",
         kind="poster",
         content_type="image/jpeg",
         size_bytes=4,
@@ -49,7 +49,7 @@ def output(**changes: Any) -> bytes:
         audio_codec=None,
     )
     about = {"job_id": JOB, "video_id": VIDEO, "attempt": 1, "created_at": "then", "source": source, "shots": []}
-    return Output.model_validate({**about, "artifacts": [picture], "timings": {}, **changes}).to_json()
+    return Output.model_validate({**about, "artifacts": [poster], "timings": {}, **changes}).to_json()
 
 
 class Story:
@@ -66,17 +66,17 @@ class Story:
             seen(3.0),
             event(3.0, "result", job_id=JOB, sha256=hashlib.sha256(output()).hexdigest(), problems=[]),
         ]
-        self.jobs: dict[str, dict[str, Any]] = {JOB: ENDED | {"filename": "a.mp4"}}
+        self.jobs: dict[str, dict[str, Any]] = {JOB: FINISHED | {"filename": "a.mp4"}}
         self.done = {JOB: "completed"}
         self.put(keys.result_index(JOB), output())
-        self.put(FOLDER + "output.json", output())
-        self.put(FOLDER + "poster.jpg", b"jpeg")
+        self.put(PREFIX + "output.json", output())
+        self.put(PREFIX + "poster.jpg", b"jpeg")
 
     def put(self, key: str, data: bytes) -> None:
         self.storage.delete(key)
         put_bytes(self.storage, key, data, content_type="application/octet-stream")
 
     def judged(self, **options: bool) -> Verdict:
-        looks = {job_id: look(self.storage, job_id) for job_id in self.jobs}
+        results = {job_id: read_published(self.storage, job_id) for job_id in self.jobs}
         store = Store({"LOCAL_STORAGE_PATH": self.storage.location}, self.storage)
-        return judge(self.events, Aftermath(self.jobs, looks, self.done, orphans_in(store, looks)), **options)
+        return judge(self.events, Aftermath(self.jobs, results, self.done, orphans_in(store, results)), **options)

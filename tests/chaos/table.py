@@ -1,13 +1,13 @@
 """The outcome of a run as people read it."""
 
-from tests.chaos.checker import ends
+from tests.chaos.checker import outcomes
 from tests.chaos.run import Outcome
 
 EXAMPLES = 8
 
 
 def table(outcome: Outcome) -> str:
-    """Faults by kind, ends of the jobs, and what broke the promise."""
+    """Faults by kind, outcomes of the jobs, and what broke the promise."""
     plan, verdict = outcome.plan, outcome.verdict
     broken = {name: getattr(verdict, name) for name in ("lost", "doubled", "changed", "partial", "orphaned")}
     broken["unexpected"] = verdict.unexpected
@@ -16,7 +16,7 @@ def table(outcome: Outcome) -> str:
         f" {outcome.drained_in_seconds:.0f} s",
         *_rows(dict(sorted(outcome.faults.items()))),
         "jobs",
-        *_rows({"accepted": outcome.accepted, **dict(sorted(ends(outcome.after).items()))}),
+        *_rows({"accepted": outcome.accepted, **dict(sorted(outcomes(outcome.after).items()))}),
         "promise",
         *_rows({name: len(found) for name, found in broken.items()}),
     ]

@@ -14,7 +14,7 @@ from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.models.output import Output
 from tests.chaos.checker import Verdict
 from tests.chaos.history import Event
-from tests.chaos.story import ENDED, FOLDER, JOB, OTHER, VIDEO, Story, event, output, seen
+from tests.chaos.story import FINISHED, JOB, OTHER, PREFIX, VIDEO, Story, event, output, seen
 
 
 @pytest.fixture
@@ -43,11 +43,11 @@ def unfinished(story: Story) -> None:
 
 
 def second_job_of_one_key(story: Story) -> None:
-    story.jobs[OTHER] = ENDED | {"filename": "a.mp4", "status": "failed", "error": "WORKER_LOST"}
+    story.jobs[OTHER] = FINISHED | {"filename": "a.mp4", "status": "failed", "error": "WORKER_LOST"}
 
 
 def job_of_no_key(story: Story) -> None:
-    story.jobs[OTHER] = ENDED | {"filename": "b.mp4", "status": "failed", "error": "WORKER_LOST"}
+    story.jobs[OTHER] = FINISHED | {"filename": "b.mp4", "status": "failed", "error": "WORKER_LOST"}
 
 
 def other_bytes(story: Story) -> None:
@@ -80,12 +80,12 @@ def uncancelled_job(story: Story) -> None:
     story.events += [event(2.5, "cancelling", job_id=JOB), event(2.6, "cancel", job_id=JOB, status=202)]
 
 
-def missing_picture(story: Story) -> None:
-    story.storage.delete(FOLDER + "poster.jpg")
+def missing_poster(story: Story) -> None:
+    story.storage.delete(PREFIX + "poster.jpg")
 
 
-def short_picture(story: Story) -> None:
-    story.put(FOLDER + "poster.jpg", b"jpe")
+def short_poster(story: Story) -> None:
+    story.put(PREFIX + "poster.jpg", b"jpe")
 
 
 def half_an_index(story: Story) -> None:
@@ -101,7 +101,7 @@ def seen_without_an_index(story: Story) -> None:
     story.events[-1] |= {"sha256": None}
 
 
-def pictures_of_two_attempts(story: Story) -> None:
+def posters_of_two_attempts(story: Story) -> None:
     other = keys.attempt_prefix(JOB, 2, "cd" * 8) + "poster.jpg"
     first = Output.model_validate_json(output()).artifacts[0]
     story.put(other, b"jpeg")
@@ -147,12 +147,12 @@ SPOILT: dict[str, list[Callable[[Story], None]]] = {
         uncancelled_job,
     ],
     "partial": [
-        missing_picture,
-        short_picture,
+        missing_poster,
+        short_poster,
         half_an_index,
         no_index,
         seen_without_an_index,
-        pictures_of_two_attempts,
+        posters_of_two_attempts,
         no_durable_end,
     ],
     "orphaned": [open_record, attempt_of_nobody, result_of_nobody, upload_without_a_record, unfinished_upload],
@@ -196,7 +196,7 @@ def test_without_idempotency_each_asking_may_make_a_job(story: Story) -> None:
 @pytest.mark.parametrize(
     "found",
     [
-        event(5.0, "ended", node="worker-1", status=78),
+        event(5.0, "exited", node="worker-1", status=78),
         event(5.0, "unexpected", key="a", found="404 VIDEO_NOT_FOUND"),
         event(5.0, "missing", job_id=JOB),
     ],

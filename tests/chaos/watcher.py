@@ -1,4 +1,4 @@
-"""Follows every accepted job through the front ends, and its result in the storage, and writes down what changes."""
+"""Polls every accepted job through the front ends, and its result in storage, and records what changes."""
 
 import random
 import threading
@@ -8,15 +8,15 @@ from clipzy_storage.backends.base import Storage
 from clipzy_storage.errors import StorageError
 from tests.chaos.clients import Caller
 from tests.chaos.history import History
-from tests.chaos.results import Look, look
+from tests.chaos.results import PublishedResult, read_published
 
 FINAL = {"completed", "failed", "cancelled"}
-ROUND_SECONDS = 0.3
-LOOKS_AGAIN = 3  # jobs that have ended, in each round
+INTERVAL_SECONDS = 0.3
+CHECKED_AGAIN = 3  # finished jobs, at each interval
 
 
 class Watcher(threading.Thread):
-    """Runs until stopped. ``unfinished`` are the accepted jobs that have not been seen to end."""
+    """Runs until stopped. ``unfinished`` are the accepted jobs that were not seen in a terminal state."""
 
     def __init__(self, urls: list[str], *, seed: int, storage: Storage, history: History) -> None:
         super().__init__(name="watcher", daemon=True)
@@ -24,7 +24,7 @@ class Watcher(threading.Thread):
         self._caller = Caller(urls, self._rng)
         self._storage, self._history = storage, history
         self._seen: dict[str, dict[str, Any]] = {}
-        self._found: dict[str, Look] = {}
+        self._found: dict[str, PublishedResult] = {}
         self._stopping = threading.Event()
 
     def stop(self) -> None:
@@ -37,13 +37,13 @@ class Watcher(threading.Thread):
         return [job_id for job_id in accepted if self._seen.get(job_id, {}).get("status") not in FINAL]
 
     def run(self) -> None:
-        while not self._stopping.wait(ROUND_SECONDS):
-            ended = [job_id for job_id, about in list(self._seen.items()) if about["status"] in FINAL]
-            again = self._rng.sample(ended, min(LOOKS_AGAIN, len(ended)))
+        while not self._stopping.wait(INTERVAL_SECONDS):
+            finished = [job_id for job_id, about in list(self._seen.items()) if about["status"] in FINAL]
+            again = self._rng.sample(finished, min(CHECKED_AGAIN, len(finished)))
             for job_id in self.unfinished() + again:
-                self._look_at(job_id)
+                self._check(job_id)
 
-    def _look_at(self, job_id: str) -> None:
+    def _check(self, job_id: str) -> None:
         asked_at = self._history.now()
         answer = self._caller.ask("GET", f"/jobs/{job_id}")
         if answer is not None and answer.status_code == 404:
@@ -56,7 +56,7 @@ class Watcher(threading.Thread):
             self._seen[job_id] = about
         if about["status"] == "completed":
             try:
-                found = look(self._storage, job_id)
+                found = read_published(self._storage, job_id)
             except StorageError as error:
                 self._history.add("unexpected", job_id=job_id, found=f"its result cannot be read: {error}")
                 return

@@ -3,6 +3,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support import processes
+
 
 @pytest.fixture
 def taken_port() -> Iterator[int]:
@@ -12,5 +14,4 @@ def taken_port() -> Iterator[int]:
 
 @pytest.fixture
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    return processes.free_port()

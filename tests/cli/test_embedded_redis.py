@@ -148,7 +148,7 @@ def test_it_stops_with_its_killed_owner_and_the_next_owner_takes_over(data_dir: 
         os.kill(announced["pid"], signal.SIGCONT)
         with EmbeddedRedis(data_dir) as new_url, redis.Redis.from_url(new_url) as client:
             # Then the old server exited first, its data is there, and its stale address is replaced
-            assert server.has_ended()
+            assert server.has_exited()
             assert client.get("greeting") == b"hello"
             assert embedded_redis_url(data_dir) == new_url != old_url
 

@@ -14,7 +14,8 @@ import pytest
 from werkzeug.formparser import parse_form_data
 
 from tests.cli.scripted_server import COMPLETED, FAILED, JOB, RUNNING, Exchange, Respond, accept, front_end
-from tests.support.processes import CLIPZY, PATIENCE_SECONDS, clipzy, environment
+from tests.support.processes import CLIPZY, clipzy, environment
+from tests.support.waiting import TIMEOUT_SECONDS
 
 SOON = "0.1"
 
@@ -243,11 +244,11 @@ def test_an_interrupt_exits_without_a_traceback(video: Path, tmp_path: Path) -> 
             stderr=subprocess.PIPE,
             text=True,
         )
-        assert polled.wait(PATIENCE_SECONDS)
+        assert polled.wait(TIMEOUT_SECONDS)
 
         # When it is interrupted
         process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=PATIENCE_SECONDS)
+        _, stderr = process.communicate(timeout=TIMEOUT_SECONDS)
 
     # Then it exits immediately and without a traceback
     assert process.returncode == 130

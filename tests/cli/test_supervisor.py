@@ -63,7 +63,7 @@ def test_exited_children_are_restarted_with_growing_delays(tmp_path: Path) -> No
         # Then it was restarted after growing delays, with one line each, and stopped with its supervisor
         assert first == "child 1 ended with status 3; starting it again in 0.2 s\n"
         assert second == "child 1 ended with status 3; starting it again in 0.4 s\n"
-        assert child.has_ended()
+        assert child.has_exited()
         assert process.wait() == 0
 
 
@@ -90,7 +90,7 @@ def test_a_child_with_a_wrong_setting_stops_everything(tmp_path: Path) -> None:
         order.touch()
 
         # Then everything exits with that status
-        assert child.has_ended()
+        assert child.has_exited()
         assert process.wait() == 78
 
 
@@ -104,7 +104,7 @@ def test_a_killed_supervisor_leaves_nothing_running() -> None:
         process.kill()
 
         # Then the child exits as well
-        assert child.has_ended()
+        assert child.has_exited()
 
 
 def test_a_second_signal_kills_a_child_that_ignores_the_first() -> None:
@@ -118,7 +118,7 @@ def test_a_second_signal_kills_a_child_that_ignores_the_first() -> None:
         process.send_signal(signal.SIGINT)
 
         # Then the child is killed, and the supervisor exits normally
-        assert child.has_ended()
+        assert child.has_exited()
         assert process.wait() == 0
 
 
@@ -139,6 +139,6 @@ def test_the_processes_of_a_killed_child_are_killed_too() -> None:
 
     # Then both have exited
     assert child.exit_status() == -signal.SIGKILL
-    assert grandchild.has_ended()
+    assert grandchild.has_exited()
     os.close(reader)
     os.close(writer)

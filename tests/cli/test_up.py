@@ -98,7 +98,7 @@ def test_the_service_runs_and_stops(video: Path, tmp_path: Path) -> None:
 
         # Then it exits normally and leaves nothing running
         assert len(processes) > 4
-        assert all(process.has_ended() for process in processes)
+        assert all(process.has_exited() for process in processes)
         assert running.process.wait() == 0
 
 
@@ -111,7 +111,7 @@ def test_a_killed_service_leaves_nothing_running(tmp_path: Path) -> None:
         running.process.kill()
 
         # Then the others exit as well
-        assert all(process.has_ended() for process in processes)
+        assert all(process.has_exited() for process in processes)
 
 
 @pytest.mark.long

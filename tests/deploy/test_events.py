@@ -9,7 +9,7 @@ from tests.support.event_stream import EventStream
 from tests.support.nginx import SCRIPT, Nginx
 from tests.support.played_worker import claim, complete, submit
 from tests.support.servers import FrontEnd
-from tests.support.wire import eventually
+from tests.support.waiting import eventually
 
 
 def test_nginx_passes_events_immediately(nginx: Nginx, front_end: FrontEnd) -> None:
@@ -48,7 +48,7 @@ def test_a_client_that_disconnects_from_nginx_frees_its_stream(nginx: Nginx, fro
     with ExitStack() as stack:
         assert eventually(
             lambda: stack.enter_context(EventStream(nginx.port, job_id)).status == 200,
-            within_seconds=2 * HEARTBEAT_SECONDS,
+            seconds=2 * HEARTBEAT_SECONDS,
         )
 
 

@@ -13,9 +13,11 @@ import redis
 import requests
 
 from clipzy_storage.celery_config import PROCESS_JOB
-from tests.support.deployment import CLIPZY, Process, Stack, eventually, free_port
+from tests.support.deployment import Deployment
 from tests.support.forms import mp4_bytes
+from tests.support.processes import CLIPZY, Process, free_port
 from tests.support.servers import RedisServer
+from tests.support.waiting import eventually
 
 LOGIN = ("watcher", "kW9-secret:with-colon")
 REDIS_PASSWORD = "rP7-secret"
@@ -56,22 +58,22 @@ def redis_url(own_redis: RedisServer) -> str:
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory, redis_url: str) -> Iterator[Stack]:
-    with Stack(tmp_path_factory.mktemp("deployment"), redis_url=redis_url) as stack:
+def stack(tmp_path_factory: pytest.TempPathFactory, redis_url: str) -> Iterator[Deployment]:
+    with Deployment(tmp_path_factory.mktemp("deployment"), redis_url=redis_url) as stack:
         yield stack
 
 
 @pytest.fixture(scope="module")
-def flower(stack: Stack) -> FlowerApi:
+def flower(stack: Deployment) -> FlowerApi:
     """Flower next to a front end and a worker."""
     port = free_port()
     process = stack.run("flower", "--port", str(port), settings={"FLOWER_BASIC_AUTH": ":".join(LOGIN)})
     stack.worker()
-    return FlowerApi(port, process.says("flower.ready"))
+    return FlowerApi(port, process.wait_for_log("flower.ready"))
 
 
 @pytest.fixture(scope="module")
-def jobs(stack: Stack, flower: FlowerApi, clip: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any]:
+def jobs(stack: Deployment, flower: FlowerApi, clip: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any]:
     """A job that completed, and one whose file is damaged in a way that the request checks do not notice."""
     damaged = tmp_path_factory.mktemp("damaged") / "damaged.mp4"
     damaged.write_bytes(mp4_bytes(5000))
@@ -164,19 +166,19 @@ def test_it_runs_without_redis_and_stops_immediately(tmp_path: Path) -> None:
     # Given a Flower whose Redis does not answer
     port = free_port()
     settings = {"FLOWER_BASIC_AUTH": "a:b", "REDIS_URL": f"redis://127.0.0.1:{free_port()}/0"}
-    with Stack(tmp_path, redis_url=None) as stack:
-        process = stack.run("flower", "--port", str(port), settings=settings).says("flower.ready")
+    with Deployment(tmp_path, redis_url=None) as stack:
+        process = stack.run("flower", "--port", str(port), settings=settings).wait_for_log("flower.ready")
         assert eventually(lambda: requests.get(f"http://127.0.0.1:{port}/healthcheck", timeout=5).ok, "its health")
 
         # When it is signalled to stop, then it does
         process.send(signal.SIGTERM)
-        assert process.popen.wait(4) == 0
+        assert process.wait(4) == 0
 
 
-def test_a_taken_port_is_one_clear_line(flower: FlowerApi, stack: Stack) -> None:
+def test_a_taken_port_is_one_clear_line(flower: FlowerApi, stack: Deployment) -> None:
     port = flower.url.rpartition(":")[2]
     second = stack.run("flower", "--port", port, settings={"FLOWER_BASIC_AUTH": "a:b"})
-    assert second.ends() == 1
+    assert second.wait() == 1
     assert "Address already in use" in second.output()
     assert "Traceback" not in second.output()
 

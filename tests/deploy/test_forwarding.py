@@ -10,7 +10,8 @@ from tests.support.dns_server import NAME, running_names
 from tests.support.echo_server import Echo, running_echo
 from tests.support.nginx import Nginx, running_nginx
 from tests.support.servers import FrontEnd
-from tests.support.wire import eventually, exchange, head
+from tests.support.waiting import eventually
+from tests.support.wire import exchange, head
 
 
 @pytest.fixture(scope="module")

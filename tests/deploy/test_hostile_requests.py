@@ -10,7 +10,8 @@ import pytest
 from tests.support.forms import CLOSING, form, mp4_bytes, part, video_form
 from tests.support.nginx import running_nginx
 from tests.support.servers import FrontEnd, RedisServer, running_front_end
-from tests.support.wire import answer_on, connect, eventually, exchange, head
+from tests.support.waiting import eventually
+from tests.support.wire import answer_on, connect, exchange, head
 
 VIDEOS = "/api/v1/videos"
 CAP_MB = 32

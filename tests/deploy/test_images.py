@@ -20,9 +20,11 @@ import yaml
 
 from clipzy_api.cli.embedded_redis import find_server
 from clipzy_storage.process import with_parent_death_signal
-from tests.support.deployment import Stack, eventually, free_port
+from tests.support.deployment import Deployment
+from tests.support.processes import free_port
 from tests.support.s3_servers import S3Server
 from tests.support.servers import FrontEnd
+from tests.support.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "compose"
@@ -104,7 +106,7 @@ def test_the_health_check_of_the_image_works_with_a_front_end(front_end: FrontEn
 def test_the_health_check_of_the_worker_detects_one_that_hangs(tmp_path: Path, redis_url: str) -> None:
     (_, *command) = SERVICES["worker"]["healthcheck"]["test"]
     assert command[:2] == ["python", "-m"]
-    with Stack(tmp_path, redis_url=redis_url) as stack:
+    with Deployment(tmp_path, redis_url=redis_url) as stack:
 
         def complaint() -> str:
             env = {"PATH": os.environ["PATH"], **stack.settings}

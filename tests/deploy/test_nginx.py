@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 import requests
 
-from tests.support.deployment import free_port
 from tests.support.forms import CONTENT_TYPE, mp4_bytes, part, video_form
 from tests.support.nginx import SCRIPT, Nginx, environment, running_nginx
 from tests.support.node_upload import uploads_by_node
+from tests.support.processes import free_port
 from tests.support.requirements import missing
 from tests.support.servers import FrontEnd
-from tests.support.wire import answer_on, connect, eventually, exchange, head
+from tests.support.waiting import eventually
+from tests.support.wire import answer_on, connect, exchange, head
 
 VIDEOS = "/api/v1/videos"
 MULTIPART = {"Content-Type": CONTENT_TYPE}

@@ -15,9 +15,11 @@ import requests
 from clipzy_storage import keys
 from clipzy_storage.celery_config import QUEUE
 from clipzy_storage.process import with_parent_death_signal
-from tests.support.deployment import Api, eventually, free_port, media_process_below
+from tests.support.api_client import ApiClient
 from tests.support.nginx import running_nginx
+from tests.support.processes import free_port, media_process_below
 from tests.support.servers import RedisServer
+from tests.support.waiting import eventually
 
 PROCFILE = Path(__file__).parents[2] / "Procfile"
 SCRIPTS = Path(sys.executable).parent
@@ -30,7 +32,7 @@ class Honcho:
     def __init__(self, process: "subprocess.Popen[bytes]", log: Path, *, port: int, flower_port: int) -> None:
         self.process = process
         self.port = port
-        self.api = Api(f"http://127.0.0.1:{port}")
+        self.api = ApiClient(f"http://127.0.0.1:{port}")
         self.flower_url = f"http://127.0.0.1:{flower_port}"
         self._log = log
 
@@ -108,7 +110,7 @@ def test_the_procfile_starts_works_and_stops_without_losing_a_job(
 
 def _job_through(url: str, clip: Path) -> Any:
     """A completed job, whose poster was also read in part."""
-    with closing(Api(url)) as api:
+    with closing(ApiClient(url)) as api:
         done = api.finished(api.upload(clip)["job_id"])
         assert done["status"] == "completed"
         whole = api.get(f"/jobs/{done['job_id']}/files/poster.jpg")

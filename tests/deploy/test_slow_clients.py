@@ -16,7 +16,8 @@ from tests.support.nginx import Nginx, running_nginx
 from tests.support.played_worker import submit
 from tests.support.servers import FrontEnd, RedisServer, running_front_end
 from tests.support.slow_clients import SlowClients, slow_clients
-from tests.support.wire import Answer, eventually, exchange, head
+from tests.support.waiting import eventually
+from tests.support.wire import Answer, exchange, head
 
 COUNT_OF_EACH_KIND = 200
 REQUESTS = 20
@@ -77,7 +78,7 @@ def test_slow_clients_behind_nginx_are_closed_within_a_minute(front_end: FrontEn
         # Then others are answered meanwhile
         assert_others_are_answered(generous_nginx.url, job_id)
         # And the slow ones are disconnected within a minute
-        assert eventually(lambda: not any(group.open for group in slow), within_seconds=60), [one.open for one in slow]
+        assert eventually(lambda: not any(group.open for group in slow), seconds=60), [one.open for one in slow]
     # And they have left no files, and uploads are accepted again
     assert eventually(lambda: front_end.unfinished() == [])
     assert upload(generous_nginx.port).status == 201

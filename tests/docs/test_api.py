@@ -12,7 +12,7 @@ import pytest
 
 from clipzy_api.problems import CODES
 from clipzy_storage.models.job_config import MAX_CONFIG_BYTES, JobConfig
-from tests.support.deployment import Stack
+from tests.support.deployment import Deployment
 from tests.support.openapi import routes_of, unconnected_app
 from tests.support.requirements import missing
 
@@ -75,7 +75,7 @@ def test_the_commands_do_what_is_shown(tmp_path: Path, redis_url: str) -> None:
 
     # When they are run one after the other in one shell, against a front end with a worker
     (tmp_path / "demo").symlink_to(ROOT / "demo")
-    with Stack(tmp_path / "deployment", redis_url=redis_url) as stack:
+    with Deployment(tmp_path / "deployment", redis_url=redis_url) as stack:
         url = stack.web().url
         stack.worker()
         printed = _run([command.replace("http://127.0.0.1:8000", url) for command, _ in commands], tmp_path)

@@ -5,15 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.deployment import Api, Stack
+from tests.support.api_client import ApiClient
+from tests.support.deployment import Deployment
 
 
 @pytest.fixture
-def stack(tmp_path: Path, redis_url: str) -> Iterator[Stack]:
-    with Stack(tmp_path / "deployment", redis_url=redis_url) as stack:
-        yield stack
+def deployment(tmp_path: Path, redis_url: str) -> Iterator[Deployment]:
+    with Deployment(tmp_path / "deployment", redis_url=redis_url) as deployment:
+        yield deployment
 
 
 @pytest.fixture
-def api(stack: Stack) -> Api:
-    return stack.web()
+def api(deployment: Deployment) -> ApiClient:
+    return deployment.web()

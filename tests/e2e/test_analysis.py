@@ -1,4 +1,4 @@
-"""The whole analysis by a real worker: what a caller gets of a film with everything in it."""
+"""The whole analysis by a real worker: what a client gets for a video with everything in it."""
 
 import hashlib
 import json
@@ -10,7 +10,8 @@ import jsonschema
 import pytest
 
 from clipzy_storage.models.output import Output
-from tests.support.deployment import Api, Stack
+from tests.support.api_client import ApiClient
+from tests.support.deployment import Deployment
 
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "demo" / "demo.mp4"
@@ -21,9 +22,9 @@ KINDS = {
 
 
 @pytest.mark.timeout(240)
-def test_everything_is_measured_and_twice_the_same(stack: Stack, api: Api, tmp_path: Path) -> None:
-    # Given a worker, and a film in five shots with music
-    stack.worker()
+def test_everything_is_measured_and_twice_the_same(deployment: Deployment, api: ApiClient, tmp_path: Path) -> None:
+    # Given a worker, and a video in five shots with music
+    deployment.worker()
 
     # When it is analysed twice, with all there is
     first, second = (_analysed(api, analyses=["audio", "motion", "color", "style"], sprites=True) for _ in range(2))
@@ -42,20 +43,20 @@ def test_everything_is_measured_and_twice_the_same(stack: Stack, api: Api, tmp_p
     assert without_times_and_ids(again) == without_times_and_ids(document)
     # And floats are rounded
     assert all(len(repr(value).split(".")[-1]) <= 6 for value in floats(document))
-    # And every file is what the document says
+    # And every file is as the document lists it
     for artifact in output.artifacts:
         content = api.get(f"/jobs/{first}/files/{artifact.name}").content
         assert (len(content), hashlib.sha256(content).hexdigest()) == (artifact.size_bytes, artifact.sha256)
     # And its timeline can be drawn
     path = tmp_path / "timeline.svg"
-    assert stack.run("plot", first, "--output", str(path), settings={"CLIPZY_URL": api.url}).ends() == 0
+    assert deployment.run("plot", first, "--output", str(path), settings={"CLIPZY_URL": api.url}).wait() == 0
     drawn = {element.text for element in ElementTree.parse(path).iter("{http://www.w3.org/2000/svg}text")}
     assert {"demo.mp4", "shots", "motion", "loudness", "beats"} <= drawn
 
 
-def test_only_what_is_asked_for_is_done(stack: Stack, api: Api) -> None:
+def test_only_what_is_asked_for_is_done(deployment: Deployment, api: ApiClient) -> None:
     # Given a worker
-    stack.worker()
+    deployment.worker()
 
     # When next to nothing is asked for
     job_id = _analysed(api, analyses=[], thumbnails={"per": "none"}, sprites=False)
@@ -67,8 +68,8 @@ def test_only_what_is_asked_for_is_done(stack: Stack, api: Api) -> None:
     assert {artifact["kind"] for artifact in api.get(f"/jobs/{job_id}/result").json()["artifacts"]} == {"poster"}
 
 
-def _analysed(api: Api, **config: Any) -> str:
-    """The id of a completed job over the film."""
+def _analysed(api: ApiClient, **config: Any) -> str:
+    """The id of a completed job over the demo video."""
     form = {"config": json.dumps(config)}
     answer = api.post("/jobs", files={"file": ("demo.mp4", DEMO.read_bytes())}, data=form)
     return str(api.finished(answer.json()["job_id"])["job_id"])

@@ -1,4 +1,4 @@
-"""Whatever happens to a worker in the middle of a job, the job ends once and with one result."""
+"""Whatever happens to a worker in the middle of a job, the job is finished once and with one result."""
 
 import os
 import signal
@@ -8,29 +8,31 @@ from pathlib import Path
 import pytest
 
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
-from tests.support.deployment import Api, Stack, commands_below, eventually, media_process_below
-
-LEASE = {"JOB_LEASE_SECONDS": "2"}
+from clipzy_storage.log_events import JOB_LOST
+from tests.support.api_client import ApiClient
+from tests.support.deployment import SHORT_LEASE, Deployment
+from tests.support.processes import commands_below, media_process_below
+from tests.support.waiting import eventually
 
 
 @pytest.fixture
-def stack(tmp_path: Path, redis_url: str) -> Iterator[Stack]:
-    with Stack(tmp_path / "deployment", redis_url=redis_url, **LEASE) as stack:
-        yield stack
+def deployment(tmp_path: Path, redis_url: str) -> Iterator[Deployment]:
+    with Deployment(tmp_path / "deployment", redis_url=redis_url, **SHORT_LEASE) as deployment:
+        yield deployment
 
 
-def one_result(stack: Stack, api: Api, job_id: str, *, attempt: int) -> None:
+def one_result(deployment: Deployment, api: ApiClient, job_id: str, *, attempt: int) -> None:
     """The job is completed by this attempt, and only what it wrote is left."""
     job = api.finished(job_id)
     assert (job["status"], job["attempt"], job["error"]) == ("completed", attempt, None)
     output = api.get(f"/jobs/{job_id}/result").json()
     assert output["attempt"] == attempt
     listed = {artifact["key"] for artifact in output["artifacts"]}
-    (folder,) = {key.split("/")[3] for key in listed}
-    assert folder.startswith(f"{attempt}-")
-    results = {key for key in stack.stored() if key.startswith(f"results/{job_id}/attempts/{folder}/")}
-    assert results == listed | {f"results/{job_id}/attempts/{folder}/output.json"}
-    eventually(lambda: not list((stack.storage / "jobs" / "open").glob("*.json")), "an empty jobs/open")
+    (name,) = {key.split("/")[3] for key in listed}
+    assert name.startswith(f"{attempt}-")
+    results = {key for key in deployment.stored() if key.startswith(f"results/{job_id}/attempts/{name}/")}
+    assert results == listed | {f"results/{job_id}/attempts/{name}/output.json"}
+    eventually(lambda: not list((deployment.storage / "jobs" / "open").glob("*.json")), "an empty jobs/open")
 
 
 def pool_child_below(pid: int) -> int:
@@ -39,9 +41,9 @@ def pool_child_below(pid: int) -> int:
     return int(Path(f"/proc/{media}/stat").read_text().rpartition(")")[2].split()[1])
 
 
-def test_sigkill_of_the_worker_ends_in_one_result(stack: Stack, api: Api, long_clip: Path) -> None:
+def test_sigkill_of_the_worker_ends_in_one_result(deployment: Deployment, api: ApiClient, long_clip: Path) -> None:
     # Given a worker in the middle of a job
-    worker = stack.worker()
+    worker = deployment.worker()
     job_id = api.upload(long_clip)["job_id"]
     api.working(job_id)
     below = commands_below(worker.pid)
@@ -53,32 +55,40 @@ def test_sigkill_of_the_worker_ends_in_one_result(stack: Stack, api: Api, long_c
     eventually(lambda: not any(Path(f"/proc/{pid}/exe").exists() for pid in below), "the end of all it started")
     assert media in below
     # And its successor does the job, once
-    stack.worker()
-    one_result(stack, api, job_id, attempt=2)
-    # And what the dead worker left in its scratch is gone
-    assert [path for path in (stack.folder / ".clipzy" / "work").iterdir() if path.name.startswith("job_")] == []
+    deployment.worker()
+    one_result(deployment, api, job_id, attempt=2)
+    # And what the killed worker left in its scratch directory is gone
+    assert [
+        path for path in (deployment.directory / ".clipzy" / "work").iterdir() if path.name.startswith("job_")
+    ] == []
 
 
-def test_sigkill_of_the_pool_child_costs_an_attempt_and_not_the_worker(stack: Stack, api: Api, long_clip: Path) -> None:
-    worker = stack.worker()
+def test_sigkill_of_the_pool_child_costs_an_attempt_and_not_the_worker(
+    deployment: Deployment, api: ApiClient, long_clip: Path
+) -> None:
+    worker = deployment.worker()
     job_id = api.upload(long_clip)["job_id"]
     api.working(job_id)
     os.kill(pool_child_below(worker.pid), signal.SIGKILL)
-    one_result(stack, api, job_id, attempt=2)
-    assert worker.popen.poll() is None
+    one_result(deployment, api, job_id, attempt=2)
+    assert worker.is_running()
 
 
-def test_sigkill_of_the_media_process_is_tried_once_more(stack: Stack, api: Api, long_clip: Path) -> None:
-    worker = stack.worker()
+def test_sigkill_of_the_media_process_is_tried_once_more(
+    deployment: Deployment, api: ApiClient, long_clip: Path
+) -> None:
+    worker = deployment.worker()
     job_id = api.upload(long_clip)["job_id"]
     api.working(job_id)
     os.kill(media_process_below(worker.pid), signal.SIGKILL)
-    one_result(stack, api, job_id, attempt=2)
+    one_result(deployment, api, job_id, attempt=2)
 
 
-def test_a_media_process_that_dies_each_time_fails_the_job(stack: Stack, api: Api, long_clip: Path) -> None:
+def test_a_media_process_that_dies_each_time_fails_the_job(
+    deployment: Deployment, api: ApiClient, long_clip: Path
+) -> None:
     # Given a job whose media process has been killed twice
-    worker = stack.worker()
+    worker = deployment.worker()
     job_id = api.upload(long_clip)["job_id"]
     first = media_process_below(worker.pid)
     os.kill(first, signal.SIGKILL)
@@ -88,58 +98,60 @@ def test_a_media_process_that_dies_each_time_fails_the_job(stack: Stack, api: Ap
     job = api.finished(job_id)
     assert (job["status"], job["error"]["code"]) == ("failed", "PROCESSING_FAILED")
     assert "crashed twice" in job["error"]["message"]
-    assert [key for key in stack.stored() if key.startswith("results/")] == []
+    assert [key for key in deployment.stored() if key.startswith("results/")] == []
 
 
-def test_a_stopped_worker_puts_its_job_back_before_it_ends(stack: Stack, api: Api, long_clip: Path) -> None:
+def test_a_stopped_worker_puts_its_job_back_before_it_ends(
+    deployment: Deployment, api: ApiClient, long_clip: Path
+) -> None:
     # Given a worker in the middle of a job, whose lease has long to run
-    worker = stack.worker(JOB_LEASE_SECONDS="60")
+    worker = deployment.worker(JOB_LEASE_SECONDS="60")
     job_id = api.upload(long_clip)["job_id"]
     api.working(job_id)
     media = media_process_below(worker.pid)
-    # When it is told to stop
+    # When it is stopped
     worker.send(signal.SIGTERM)
-    assert worker.ends() == 0
-    # Then the job waits again, nobody decodes, and the next worker does it
+    assert worker.wait() == 0
+    # Then the job is queued again, no process decodes, and the next worker processes it
     job = api.job(job_id)
     assert (job["status"], job["current_stage"], job["error"]) == ("queued", None, None)
     assert not Path(f"/proc/{media}/exe").exists()
-    stack.worker()
-    one_result(stack, api, job_id, attempt=2)
+    deployment.worker()
+    one_result(deployment, api, job_id, attempt=2)
 
 
-def test_a_zombie_s_result_is_refused(stack: Stack, api: Api, long_clip: Path) -> None:
+def test_a_zombie_s_result_is_refused(deployment: Deployment, api: ApiClient, long_clip: Path) -> None:
     # Given two workers that share a declared mount, and a job whose supervisor is frozen
     declared = {"LOCAL_STORAGE_SHARED": "true"}
-    first = stack.worker(**declared)
+    first = deployment.worker(**declared)
     job_id = api.upload(long_clip)["job_id"]
     api.working(job_id)
     frozen = pool_child_below(first.pid)
     os.kill(frozen, signal.SIGSTOP)
     # When another is at it, and the frozen one wakes up
     try:
-        stack.worker(**declared)
+        deployment.worker(**declared)
         eventually(lambda: (job := api.job(job_id))["attempt"] == 2 and job["status"] == "processing", "a successor")
     finally:
         os.kill(frozen, signal.SIGCONT)
-    # Then that one notices, clears its own away, and the other's result is the only one
-    first.says("job.lost")
-    one_result(stack, api, job_id, attempt=2)
-    assert len(list((stack.storage / "results" / job_id / "attempts").iterdir())) == 1
+    # Then that one notices and deletes its files, and the other's result is the only one
+    first.wait_for_log(JOB_LOST)
+    one_result(deployment, api, job_id, attempt=2)
+    assert len(list((deployment.storage / "results" / job_id / "attempts").iterdir())) == 1
 
 
 def test_a_worker_ends_when_told_to_though_redis_goes_with_it(tmp_path: Path, long_clip: Path) -> None:
     # Given a worker in the middle of a job
     server = EmbeddedRedis(tmp_path / "redis")
-    with Stack(tmp_path / "deployment", redis_url=server.start()) as stack:
+    with Deployment(tmp_path / "deployment", redis_url=server.start()) as deployment:
         try:
-            api = stack.web()
-            worker = stack.worker()
+            api = deployment.web()
+            worker = deployment.worker()
             api.working(api.upload(long_clip)["job_id"])
-            # When it is told to stop, and Redis is killed in the same moment
+            # When it is stopped, and Redis is killed in the same moment
             worker.send(signal.SIGTERM)
             server.child.kill()
         finally:
             server.stop()
-        # Then it ends all the same
-        assert worker.ends() == 0
+        # Then it exits all the same
+        assert worker.wait() == 0

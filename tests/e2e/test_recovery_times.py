@@ -7,31 +7,36 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.deployment import CLIPZY, Stack, eventually
+from tests.support.deployment import Deployment
+from tests.support.processes import CLIPZY
 from tests.support.requirements import missing
+from tests.support.waiting import eventually
 
 ELSEWHERE = ("unshare", "--uts", "sh", "-c", 'hostname elsewhere && exec "$@"', "sh")
 SHARED = {"LOCAL_STORAGE_SHARED": "true"}
 
 
-class OtherMachine(Stack):
-    """Processes that say they run on another machine, so that nobody here can see whether they still do."""
+class OtherMachine(Deployment):
+    """Processes with another host name, so that no process here can see whether they still run."""
 
     command: Sequence[str] = (*ELSEWHERE, *CLIPZY)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(("kind", "limit_seconds"), [(Stack, 30), (OtherMachine, 120)], ids=["same", "other"])
+@pytest.mark.parametrize(("kind", "limit_seconds"), [(Deployment, 30), (OtherMachine, 120)], ids=["same", "other"])
 def test_a_killed_worker_s_job_is_taken_up_in_time(
-    tmp_path: Path, redis_url: str, long_clip: Path, kind: type[Stack], limit_seconds: float
+    tmp_path: Path, redis_url: str, long_clip: Path, kind: type[Deployment], limit_seconds: float
 ) -> None:
-    """Without the reaper's look at gone processes the first takes as long as the second."""
+    """Without the reaper's check for exited processes the first takes as long as the second."""
     if subprocess.run([*ELSEWHERE, "true"], capture_output=True, check=False).returncode != 0:
-        missing("needs a host name of its own")
-    folder = tmp_path / "deployment"
-    (folder / "storage").mkdir(parents=True)
-    with Stack(folder, redis_url=redis_url, **SHARED) as here, kind(folder, redis_url=redis_url, **SHARED) as there:
+        missing("needs a UTS namespace")
+    directory = tmp_path / "deployment"
+    (directory / "storage").mkdir(parents=True)
+    with (
+        Deployment(directory, redis_url=redis_url, **SHARED) as here,
+        kind(directory, redis_url=redis_url, **SHARED) as there,
+    ):
         api = here.web()
         # Given a worker in the middle of a job, and another that waits
         doomed = there.worker()

@@ -1,4 +1,4 @@
-"""Reuse on whole deployments: the same footage is analysed once, whichever process dies over giving it to the next."""
+"""The result cache on whole deployments: the same video is analysed once, whichever process exits meanwhile."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,13 +6,23 @@ from typing import Any
 
 import pytest
 
-from clipzy_storage import failpoints
-from tests.e2e.test_crash_points import Deployment
-from tests.support.deployment import Api, Stack, eventually
+from clipzy_storage.failpoints import AttemptFailpoint, Failpoint
+from tests.e2e.test_crash_points import Service
+from tests.support.api_client import ApiClient
+from tests.support.deployment import Deployment
 from tests.support.finished_jobs import found_in
+from tests.support.waiting import eventually
 
-# Where a front end that gives a job an earlier result may die, in the order in which it comes by.
-POINTS = ("claimed", "artifact-stored", "attempt-stored", "committed", "published", "done-recorded", "finished")
+# Where a front end that answers from the result cache may exit, in the order in which it passes them.
+POINTS: tuple[AttemptFailpoint, ...] = (
+    "claimed",
+    "artifact-stored",
+    "attempt-stored",
+    "committed",
+    "published",
+    "done-recorded",
+    "finished",
+)
 
 
 def points() -> list[Any]:
@@ -20,28 +30,28 @@ def points() -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    with Stack(tmp_path_factory.mktemp("reuse") / "deployment", redis_url=None) as stack:
-        yield Deployment(stack)
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with Deployment(tmp_path_factory.mktemp("reuse") / "deployment", redis_url=None) as deployment:
+        yield Service(deployment)
 
 
-def result(api: Api, job_id: str) -> Any:
+def result(api: ApiClient, job_id: str) -> Any:
     """As it is published, without links."""
     return api.get(api.job(job_id)["result"]["storage_url"]).json()
 
 
-def test_the_same_footage_is_analysed_once(deployment: Deployment, clip: Path) -> None:
+def test_the_same_video_is_analysed_once(service: Service, clip: Path) -> None:
     # Given a job that was really worked on, and deleted after its result was given to another
-    api = deployment.api
-    first = api.finished(api.upload(clip)["job_id"])
+    api = service.api
+    first = api.run(clip)
     second = api.upload(clip, reuse=True, name="again.mp4")
     assert (second["status"], second["attempt"]) == ("completed", 1)
     one, other = result(api, first["job_id"]), result(api, second["job_id"])
-    assert api.http.delete(f"{api.url}/api/v1/jobs/{first['job_id']}").status_code == 204
-    # Then the other says the same, times included, and says whose they are
+    assert api.delete(f"/jobs/{first['job_id']}").status_code == 204
+    # Then the other has the same content, times included, and names its origin
     assert found_in(one) == found_in(other)
     assert (one["reused_from"], other["reused_from"]) == (None, first["job_id"])
-    # And its files are there without the first's, and none of them speaks of it
+    # And its files are there without the first's, and none of them names it
     for artifact in other["artifacts"]:
         content = api.get(f"/jobs/{second['job_id']}/files/{artifact['name']}").content
         assert len(content) == artifact["size_bytes"]
@@ -52,23 +62,22 @@ def test_the_same_footage_is_analysed_once(deployment: Deployment, clip: Path) -
 
 
 @pytest.mark.parametrize("at", points())
-def test_who_dies_over_it_loses_nothing(deployment: Deployment, clip: Path, at: str) -> None:
+def test_a_process_that_exits_over_it_loses_nothing(service: Service, clip: Path, at: Failpoint) -> None:
     """Without the lease of a front end its job would stay processing for ever."""
-    assert at in failpoints.WORKER
-    # Given a result, and a front end that will die while it gives it to another job
-    deployment.ended(deployment.submit(clip)["job_id"])
-    deployment.die_at(at)
+    # Given a result, and a front end that will exit while it copies it for another job
+    service.finished(service.submit(clip)["job_id"])
+    service.exit_once_at(at)
     # When a client submits the same, and repeats itself until it is answered
-    job_id = deployment.submit(clip, reuse=True)["job_id"]
-    job = deployment.ended(job_id)
-    assert deployment.has_died()
-    # Then the job comes to one end, with one whole result and nothing beside it
+    job_id = service.submit(clip, reuse=True)["job_id"]
+    job = service.finished(job_id)
+    assert service.has_exited()
+    # Then the job is finished once, with one whole result and nothing else
     assert (job["status"], job["error"]) == ("completed", None)
-    found = deployment.insist("GET", f"/jobs/{job_id}/result").json()
+    found = service.insist("GET", f"/jobs/{job_id}/result").json()
     assert found["reused_from"] is not None
-    folder = f"results/{job_id}/attempts/{found['artifacts'][0]['key'].split('/')[3]}/"
-    expected = {f"jobs/done/{job_id}.json", f"results/{job_id}/output.json", f"{folder}output.json"}
+    prefix = f"results/{job_id}/attempts/{found['artifacts'][0]['key'].split('/')[3]}/"
+    expected = {f"jobs/done/{job_id}.json", f"results/{job_id}/output.json", f"{prefix}output.json"}
     expected |= {artifact["key"] for artifact in found["artifacts"]}
     if at == "finished":
-        expected |= {f"jobs/open/{job_id}.json"}  # nobody misses its removal; the janitor comes within the hour
-    eventually(lambda: set(deployment.files_of(job_id)) == expected, f"only {expected}", seconds=20)
+        expected |= {f"jobs/open/{job_id}.json"}  # the janitor removes it within the hour
+    eventually(lambda: set(service.files_of(job_id)) == expected, f"only {expected}", seconds=20)

@@ -1,4 +1,4 @@
-"""The main job with its files in a bucket: several workers, none of whom shares a disk with another."""
+"""The main job with its files in a bucket: several workers, none of which shares a disk with another."""
 
 import hashlib
 import signal
@@ -10,54 +10,55 @@ import pytest
 import requests
 
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
+from clipzy_storage.log_events import WORKER_READY
 from clipzy_storage.models.output import Output
 from tests.support import s3_servers
-from tests.support.deployment import Api, Stack, eventually, free_port
+from tests.support.api_client import ApiClient
+from tests.support.deployment import SHORT_LEASE, Deployment, s3_settings
 from tests.support.media import clips
+from tests.support.processes import Process, free_port
 from tests.support.s3_servers import S3Server
 from tests.support.tcp_proxy import Fault, TcpProxy
+from tests.support.waiting import eventually
 
 
 @dataclass(frozen=True)
-class Deployment:
+class Scene:
     """A front end and two workers that share nothing but a bucket and a Redis."""
 
-    stack: Stack
-    api: Api
+    deployment: Deployment
+    api: ApiClient
     server: S3Server
     bucket: str
 
     @property
     def scratch(self) -> list[Path]:
         """What jobs have left on the workers' disks."""
-        return list(self.stack.folder.glob("machine-*/work/job_*"))
+        return list(self.deployment.directory.glob("machine-*/work/job_*"))
 
 
-def s3_stack(folder: Path, redis_url: str, server: S3Server, bucket: str, **more: str) -> Stack:
-    settings = {"STORAGE_TYPE": "s3", "S3_BUCKET_NAME": bucket, "WORKER_COUNT": "2", **server.env, **more}
-    return Stack(folder, redis_url=redis_url, **settings)
-
-
-def start_worker(stack: Stack, number: int) -> None:
-    stack.run("worker", settings={"CLIPZY_DATA_DIR": str(stack.folder / f"machine-{number}")})
+def start_worker(deployment: Deployment, number: int) -> Process:
+    """A worker with another data directory, as on another machine."""
+    data_dir = deployment.directory / f"machine-{number}"
+    return deployment.run("worker", settings={"CLIPZY_DATA_DIR": str(data_dir)})
 
 
 @pytest.fixture(scope="module", params=["moto", "rclone"])
-def deployment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+def scene(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     server: S3Server = request.getfixturevalue(f"{request.param}_server")
-    folder, bucket = tmp_path_factory.mktemp("deployment"), server.new_bucket()
-    with EmbeddedRedis(folder / "redis") as url, s3_stack(folder, url, server, bucket) as stack:
-        for number in (1, 2):
-            start_worker(stack, number)
-        api = stack.web()
-        for worker in stack.processes[:2]:
-            worker.says("worker.ready")
-        yield Deployment(stack, api, server, bucket)
+    directory, bucket = tmp_path_factory.mktemp("deployment"), server.new_bucket()
+    settings = s3_settings(server, bucket)
+    with EmbeddedRedis(directory / "redis") as url, Deployment(directory, redis_url=url, **settings) as deployment:
+        workers = [start_worker(deployment, number) for number in (1, 2)]
+        api = deployment.web()
+        for worker in workers:
+            worker.wait_for_log(WORKER_READY)
+        yield Scene(deployment, api, server, bucket)
 
 
-def test_a_video_goes_through_a_bucket(deployment: Deployment, clip: Path) -> None:
+def test_a_video_goes_through_a_bucket(scene: Scene, clip: Path) -> None:
     # When videos are uploaded to a front end with two workers
-    api, server, bucket = deployment.api, deployment.server, deployment.bucket
+    api, server, bucket = scene.api, scene.server, scene.bucket
     started = [api.upload(clip)["job_id"] for _ in range(2)]
     jobs = [api.finished(job_id) for job_id in started]
     # Then all complete, with links that are signed and die
@@ -65,7 +66,7 @@ def test_a_video_goes_through_a_bucket(deployment: Deployment, clip: Path) -> No
     job = jobs[0]
     assert "X-Amz-Signature=" in job["result"]["storage_url"]
     assert job["result"]["expires_at"] > job["finished_at"]
-    # And the links lead to what the index says, without the front end
+    # And the links lead to what the index lists, without the front end
     output = Output.model_validate(requests.get(job["result"]["storage_url"], timeout=30).json())
     assert output.source.sha256 == hashlib.sha256(clip.read_bytes()).hexdigest()
     result = api.get(f"/jobs/{job['job_id']}/result").json()
@@ -81,66 +82,67 @@ def test_a_video_goes_through_a_bucket(deployment: Deployment, clip: Path) -> No
     assert api.get(f"/storage/results/{job['job_id']}/output.json").status_code == 404
     assert server.unfinished(bucket) == []
     assert {key.split("/")[0] for key in server.keys(bucket)} == {".clipzy", "uploads", "jobs", "results"}
-    eventually(lambda: not deployment.scratch, "scratch that is empty again")
+    eventually(lambda: not scene.scratch, "scratch that is empty again")
 
 
-def test_objects_carry_their_types(deployment: Deployment, clip: Path) -> None:
-    job_id = deployment.api.upload(clip)["job_id"]
-    assert deployment.api.finished(job_id)["status"] == "completed"
+def test_objects_carry_their_types(scene: Scene, clip: Path) -> None:
+    job_id = scene.api.upload(clip)["job_id"]
+    assert scene.api.finished(job_id)["status"] == "completed"
     types = {"mp4": "video/mp4", "json": "application/json", "jpg": "image/jpeg", "png": "image/png"}
     types |= {"vtt": "text/vtt"}
-    for key in deployment.server.keys(deployment.bucket):
+    for key in scene.server.keys(scene.bucket):
         if key.startswith(("uploads/", "results/", "jobs/done/")):
-            found = deployment.server.client.head_object(Bucket=deployment.bucket, Key=key)
+            found = scene.server.client.head_object(Bucket=scene.bucket, Key=key)
             assert found["ContentType"].removesuffix("; charset=utf-8") == types[key.rpartition(".")[2]], key
 
 
-def test_a_damaged_upload_is_told_from_a_bad_file(deployment: Deployment, clip: Path) -> None:
-    # Given an upload of which a bit was lost in the store
-    api, client, bucket = deployment.api, deployment.server.client, deployment.bucket
+def test_a_damaged_upload_is_told_from_a_bad_file(scene: Scene, clip: Path) -> None:
+    # Given an upload of which a bit changed in the bucket
+    api, client, bucket = scene.api, scene.server.client, scene.bucket
     video_id = api.upload(clip, to="/videos")["video_id"]
     damaged = bytearray(clip.read_bytes())
     damaged[len(damaged) // 2] ^= 1
     client.put_object(Bucket=bucket, Key=f"uploads/{video_id}/source.mp4", Body=bytes(damaged))
-    # When a job is made of it, then it fails as our fault, after a second look
+    # When a job is made of it, then it fails as our fault, after a second attempt
     job = api.finished(api.post("/jobs", json={"video_id": video_id}).json()["job_id"])
     assert (job["status"], job["error"]["code"]) == ("failed", "PROCESSING_FAILED")
     assert "not what was uploaded" in job["error"]["message"]
 
 
-def test_other_storages_are_refused(deployment: Deployment) -> None:
-    # When a worker comes with another bucket, and another with a disk
-    stack, server = deployment.stack, deployment.server
+def test_other_storages_are_refused(scene: Scene) -> None:
+    # When a worker starts with another bucket, and another with a disk
+    deployment, server = scene.deployment, scene.server
     other = server.new_bucket()
-    newcomers = [
-        stack.run("worker", settings={"S3_BUCKET_NAME": other}),
-        stack.run("worker", settings={"STORAGE_TYPE": "local", "WORKER_COUNT": "1"}),
+    joining = [
+        deployment.run("worker", settings={"S3_BUCKET_NAME": other}),
+        deployment.run("worker", settings={"STORAGE_TYPE": "local", "WORKER_COUNT": "1"}),
     ]
-    # Then both stop, and say which storage is which, and leave nothing in the wrong one
-    for newcomer, own in zip(newcomers, (f"s3://{other} on 127.0.0.1", str(stack.storage)), strict=True):
-        assert newcomer.ends() == 78
-        assert own in newcomer.output()
-        assert f"s3://{deployment.bucket} on 127.0.0.1" in newcomer.output()
-        assert "is not the one in use" in newcomer.output()
+    # Then both exit, name both storages, and leave nothing in the wrong one
+    for process, own in zip(joining, (f"s3://{other} on 127.0.0.1", str(deployment.storage)), strict=True):
+        assert process.wait() == 78
+        assert own in process.output()
+        assert f"s3://{scene.bucket} on 127.0.0.1" in process.output()
+        assert "is not the one in use" in process.output()
     assert server.keys(other) == []
-    assert not stack.storage.exists()
+    assert not deployment.storage.exists()
 
 
 @pytest.mark.long
 def test_a_lost_worker_s_job_is_done_by_another(
     tmp_path: Path, redis_url: str, moto_server: S3Server, clips_folder: Path
 ) -> None:
-    # Given a worker in the middle of a job that takes it a second or two
+    # Given a worker in the middle of a job that takes a second or two
     clip = clips.cuts_clip(clips_folder, shot_frames=(350, 350, 350), sound=False).path
-    with s3_stack(tmp_path, redis_url, moto_server, moto_server.new_bucket(), JOB_LEASE_SECONDS="2") as stack:
-        start_worker(stack, 1)
-        api = stack.web()
+    settings = s3_settings(moto_server, moto_server.new_bucket())
+    with Deployment(tmp_path, redis_url=redis_url, **settings, **SHORT_LEASE) as deployment:
+        doomed = start_worker(deployment, 1)
+        api = deployment.web()
         job = api.upload(clip)
         api.working(job["job_id"])
-        # When it is killed, and another comes
-        stack.processes[0].send(signal.SIGKILL)
-        start_worker(stack, 2)
-        # Then the job ends there, by its second attempt
+        # When it is killed, and another starts
+        doomed.send(signal.SIGKILL)
+        start_worker(deployment, 2)
+        # Then the job is completed there, by its second attempt
         job = api.finished(job["job_id"])
         assert (job["status"], job["attempt"]) == ("completed", 2)
 
@@ -154,15 +156,15 @@ WRONG = {
 
 
 def test_mistakes_of_operators_end_a_start(tmp_path: Path, redis_url: str, rclone_server: S3Server) -> None:
-    # Given set-ups with one mistake each, on a store that looks at keys
+    # Given set-ups with one mistake each, on a service that checks keys
     bucket = rclone_server.new_bucket()
-    with s3_stack(tmp_path, redis_url, rclone_server, bucket) as stack:
+    with Deployment(tmp_path, redis_url=redis_url, **s3_settings(rclone_server, bucket)) as deployment:
         commands = (["worker"], ["web", "--port", "0"])
         for name, (wrong, found) in WRONG.items():
             # When processes start with it
-            for process in [stack.run(*command, settings=wrong) for command in commands]:
-                # Then each ends with status 78 and one line that names the setting, what was found and what to do
-                assert process.ends() == 78, name
+            for process in [deployment.run(*command, settings=wrong) for command in commands]:
+                # Then each exits with status 78 and one line that names the setting, what was found and what to do
+                assert process.wait() == 78, name
                 (line,) = [line for line in process.output().splitlines() if line.startswith("clipzy: ")]
                 assert line.startswith("clipzy: S3_BUCKET_NAME"), name
                 assert found in line
@@ -171,8 +173,8 @@ def test_mistakes_of_operators_end_a_start(tmp_path: Path, redis_url: str, rclon
     assert rclone_server.keys(bucket) == []
 
 
-def test_processes_wait_for_a_store_that_comes_later(tmp_path: Path, redis_url: str, clip: Path) -> None:
-    # Given a front end and a worker whose store does not run yet
+def test_processes_wait_for_a_service_that_starts_later(tmp_path: Path, redis_url: str, clip: Path) -> None:
+    # Given a front end and a worker whose S3 service does not run yet
     with s3_servers.running("moto", tmp_path / "moto") as server, TcpProxy(server.url) as line:
         server.client.create_bucket(Bucket="late-bucket")
         address = line.url
@@ -182,23 +184,24 @@ def test_processes_wait_for_a_store_that_comes_later(tmp_path: Path, redis_url: 
 
 def waits_and_goes_on(tmp_path: Path, redis_url: str, clip: Path, line: TcpProxy, address: str) -> None:
     absent = S3Server("moto", address, None)  # type: ignore[arg-type] # of no concern here
-    with s3_stack(tmp_path / "deployment", redis_url, absent, "late-bucket") as stack:
-        api = stack.api(free_port())
-        stack.run("web", "--port", api.url.rpartition(":")[2])
-        worker = stack.run("worker").says(
-            f"late-bucket on {address.removeprefix('http://')}: the S3 service cannot be reached"
+    settings = s3_settings(absent, "late-bucket")
+    with Deployment(tmp_path / "deployment", redis_url=redis_url, **settings) as deployment:
+        api = deployment.client(free_port())
+        deployment.run("web", "--port", api.url.rpartition(":")[2])
+        worker = deployment.run("worker").wait_for_log(
+            f"late-bucket on {address.removeprefix('http://')}: the store cannot be reached"
         )
-        # Then the front end lives, is not ready and says why, and refuses uploads
+        # Then the front end runs, is not ready and reports why, and refuses uploads
         eventually(api.is_reachable, "a front end that listens")
         assert api.get("/readyz").status_code == 503
         assert api.get("/readyz").json()["storage"] == "unavailable"
         with clip.open("rb") as stream:
             refused = api.post("/jobs", files={"file": stream})
         assert (refused.status_code, refused.json()["code"]) == (503, "STORAGE_UNAVAILABLE")
-        # When the store comes, then both go on by themselves
+        # When the service is reachable, then both go on by themselves
         line.heal()
         eventually(api.is_ready, "a front end that is ready")
-        worker.says("worker.ready")
-        assert api.finished(api.upload(clip)["job_id"])["status"] == "completed"
-        for process in reversed(stack.processes):
+        worker.wait_for_log(WORKER_READY)
+        assert api.run(clip)["status"] == "completed"
+        for process in reversed(deployment.processes):
             assert process.stop() == 0

@@ -12,13 +12,14 @@ import redis
 
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.guard import members
+from clipzy_storage.guard.mount_verifier import VISIBILITY_TIMEOUT_SECONDS
+from clipzy_storage.log_events import JOB_STORAGE_UNAVAILABLE, WORKER_READY
 from clipzy_storage.redis_client import RedisDatabase
-from tests.support.deployment import eventually, free_port
+from tests.support.deployment import WAYS_OUT, refused
 from tests.support.media import clips
 from tests.support.mount_namespaces import BOUND, STRANGER, STRANGER_ID, Node, need_namespaces, need_users
-from tests.support.refusals import WAYS_OUT, refused
-
-SHORT_SECONDS = 2.0
+from tests.support.processes import free_port
+from tests.support.waiting import eventually
 
 NewNode = Callable[..., Node]
 
@@ -30,21 +31,21 @@ def _namespaces() -> None:
 
 @pytest.fixture(scope="module")
 def base() -> Iterator[Path]:
-    """A folder that every user of the machine can reach."""
-    with tempfile.TemporaryDirectory(prefix="clipzy-mounts-") as folder:
-        Path(folder).chmod(0o755)
-        yield Path(folder)
+    """A directory that every user of the machine can reach."""
+    with tempfile.TemporaryDirectory(prefix="clipzy-mounts-") as directory:
+        Path(directory).chmod(0o755)
+        yield Path(directory)
 
 
 @pytest.fixture(scope="module")
 def share(base: Path) -> Path:
-    """The path on which everybody mounts the share. Below it lies an empty folder."""
+    """The path on which all nodes mount the share. Below it lies an empty directory."""
     (base / "share").mkdir()
     return base / "share"
 
 
-class Deployment:
-    """One front end and one worker, in a node each, on one folder."""
+class Pair:
+    """One front end and one worker, each in a node, on one directory."""
 
     def __init__(self, new_node: NewNode, disk: Path, *, of: int) -> None:
         disk.mkdir()
@@ -63,14 +64,14 @@ def new_node(base: Path, share: Path, redis_server: str) -> Iterator[NewNode]:
     made: list[Node] = []
     with ExitStack() as nodes:
 
-        def make(name: str, *, of: int = 1, patience_seconds: float | None = None) -> Node:
+        def make(name: str, *, of: int = 1) -> Node:
             url = databases[of] = databases.get(of) or fresh_database(redis_server, of)
-            made.append(Node(base / name, share, redis_url=url, patience_seconds=patience_seconds))
+            made.append(Node(base / name, share, redis_url=url))
             return nodes.enter_context(made[-1])
 
         yield make
         for process in [process for node in made for process in node.processes]:
-            process.send(signal.SIGTERM)  # to all at once; then each is waited for
+            process.send(signal.SIGTERM)  # to all of them; then each is waited for
 
 
 def fresh_database(redis_server: str, number: int) -> str:
@@ -82,30 +83,30 @@ def fresh_database(redis_server: str, number: int) -> str:
 
 
 @pytest.fixture(scope="module")
-def deployment(new_node: NewNode, base: Path) -> Deployment:
-    return Deployment(new_node, base / "disk", of=1)
+def pair(new_node: NewNode, base: Path) -> Pair:
+    return Pair(new_node, base / "disk", of=1)
 
 
 def probes(root: Path) -> list[str]:
     return [path.name for path in (root / ".clipzy" / "probe").iterdir()]
 
 
-def test_who_mounts_the_same_folder_is_proved_and_works(deployment: Deployment, new_node: NewNode, clip: Path) -> None:
-    # Given a front end and a worker on one folder
+def test_processes_on_the_same_directory_are_verified_and_work(pair: Pair, new_node: NewNode, clip: Path) -> None:
+    # Given a front end and a worker on one directory
     # When a second worker mounts it as well
     node = new_node("second-worker")
-    node.bind(deployment.disk)
+    node.bind(pair.disk)
     second = node.worker()
-    # Then both workers were proved
-    for worker in (deployment.working, second):
-        worker.says("guard.verified: another process sees the same files")
-    # And so is whoever asks the doctor
+    # Then both workers were verified
+    for worker in (pair.working, second):
+        worker.wait_for_log("guard.verified: another process sees the same files")
+    # And so does the doctor
     examined = node.run("doctor")
-    assert examined.ends() == 0, examined.output()
+    assert examined.wait() == 0, examined.output()
     assert "another process sees what is written here" in examined.output()
-    # And jobs complete, and nothing of the proofs is left
-    assert deployment.api.finished(deployment.api.upload(clip)["job_id"])["status"] == "completed"
-    eventually(lambda: probes(deployment.disk) == [], "an empty folder of probes")
+    # And jobs complete, and no probe files are left
+    assert pair.api.run(clip)["status"] == "completed"
+    eventually(lambda: probes(pair.disk) == [], "an empty probe directory")
     assert second.stop() == 0
 
 
@@ -141,7 +142,7 @@ ANOTHER = ("is not the one in use", "files go missing", *WAYS_OUT)
     ],
 )
 def test_who_has_mounted_something_else_is_refused(
-    deployment: Deployment,
+    pair: Pair,
     new_node: NewNode,
     command: list[str],
     arrange: Callable[[Node, Path], None],
@@ -150,15 +151,15 @@ def test_who_has_mounted_something_else_is_refused(
     # Given a node on which the declared path is something else
     node = new_node(f"{command[0]}-{arrange.__name__}")
     if arrange is subdirectory and command[0] == "web":
-        (deployment.disk / "below").rmdir()  # it was left empty
-    arrange(node, deployment.disk)
+        (pair.disk / "below").rmdir()  # it was left empty
+    arrange(node, pair.disk)
     # Then what starts there is refused with the reason
     refused(node.run(*command), str(node.share), *texts)
     # And leaves nothing there; the others go on
     if arrange is not read_only:
         assert list(node.storage.iterdir()) == []
-    assert deployment.working.popen.poll() is None
-    assert deployment.api.is_ready()
+    assert pair.working.is_running()
+    assert pair.api.is_ready()
 
 
 @pytest.mark.parametrize("mode", [0o750, 0o755], ids=["closed", "readable"])
@@ -177,55 +178,56 @@ def test_another_user_who_may_not_write_is_refused(new_node: NewNode, base: Path
     refused(node.run_as(BOUND, "worker"), str(node.share), "is not writable by this user", "Give the user")
 
 
+@pytest.mark.long
+@pytest.mark.timeout(240)
 def test_users_who_may_not_read_each_others_files_are_not_let_together(new_node: NewNode, base: Path) -> None:
     # Given an ordinary user's worker
     need_users()
     disk = base / "users"
     disk.mkdir()
-    first, second = (new_node(name, of=2, patience_seconds=SHORT_SECONDS) for name in ("first", "second"))
+    first, second = (new_node(name, of=2) for name in ("first", "second"))
     for node in (first, second):
         node.bind(disk)
-    worker = first.run_as(BOUND, "worker").says("worker.ready")
-    # When another user, who may write everywhere, starts a second one, whose files the first may not read
-    refused(
-        second.run_as(STRANGER, "worker"), "it may not read", "do both run as the same user", str(worker.pid), *WAYS_OUT
-    )
+    worker = first.run_as(BOUND, "worker").wait_for_log(WORKER_READY)
+    # When another user that may write everywhere starts a second one, whose files the first may not read
+    stranger = second.run_as(STRANGER, "worker")
+    stranger.wait(VISIBILITY_TIMEOUT_SECONDS + 60)
+    refused(stranger, "it may not read", "do both run as the same user", str(worker.pid), *WAYS_OUT)
     # Then the first goes on, and nothing is left
-    assert worker.popen.poll() is None
+    assert worker.is_running()
     assert probes(disk) == []
 
 
-@pytest.mark.parametrize("seconds", [SHORT_SECONDS, pytest.param(None, marks=pytest.mark.long)])
-def test_two_overlays_with_one_identity_are_told_apart(new_node: NewNode, base: Path, seconds: float | None) -> None:
-    # Given a front end on an overlay over a folder that has an identity already
-    lower = base / f"lower-{seconds}"
+@pytest.mark.long
+@pytest.mark.timeout(240)
+def test_two_overlays_with_one_identity_are_told_apart(new_node: NewNode, base: Path) -> None:
+    # Given a front end on an overlay over a directory that has an identity already
+    lower = base / "lower"
     lower.mkdir()
     LocalStorage(lower, shared=True).prepare()
-    first, second, third = (
-        new_node(f"overlay-{number}-{seconds}", of=3, patience_seconds=seconds) for number in range(3)
-    )
+    first, second, third = (new_node(f"overlay-{number}", of=3) for number in range(3))
     for node in (first, second, third):
         node.overlay(lower)
     api = first.web()
-    # When a worker and a second front end come, each on another overlay over that folder
-    newcomers = {second: second.run("worker"), third: third.run("web", "--port", str(free_port()))}
+    # When a worker and a second front end start, each on another overlay over that directory
+    joining = {second: second.run("worker"), third: third.run("web", "--port", str(free_port()))}
     examined = third.run("doctor")
-    for process in (*newcomers.values(), examined):
-        process.popen.wait((seconds or 90) + 60)
-    # Then only the fresh file tells: both are refused, the first goes on
-    for node, process in newcomers.items():
+    for process in (*joining.values(), examined):
+        process.wait(VISIBILITY_TIMEOUT_SECONDS + 60)
+    # Then the probe file shows it: both are refused, the first goes on
+    for node, process in joining.items():
         refused(
             process,
             str(node.share),
             f"process {first.processes[0].pid}",
-            f"it has not seen a file that this process wrote {seconds or 90:.0f} s ago",
+            f"it has not seen a file that this process wrote {VISIBILITY_TIMEOUT_SECONDS:.0f} s ago",
             "files go missing",
             *WAYS_OUT,
         )
         assert probes(node.storage) == []
     assert api.is_ready()
-    # And the doctor says the same
-    assert examined.ends() == 1
+    # And the doctor reports the same
+    assert examined.wait() == 1
     (failure,) = [line for line in examined.output().splitlines() if line.startswith("FAIL") and " guard " in line]
     assert "it has not seen a file that this process wrote" in failure
     assert first.processes[0].stop() == 0
@@ -236,9 +238,9 @@ def test_a_mount_that_vanishes_is_noticed_before_anything_is_written_into_the_ho
     new_node: NewNode, base: Path, clip: Path, clips_folder: Path
 ) -> None:
     # Given a job that is being worked on
-    deployment = Deployment(new_node, base / "vanishing-disk", of=4)
-    api, worker = deployment.api, deployment.working
-    nodes = (deployment.web, deployment.worker)
+    pair = Pair(new_node, base / "vanishing-disk", of=4)
+    api, worker = pair.api, pair.working
+    nodes = (pair.web, pair.worker)
     job = api.upload(clips.cuts_clip(clips_folder, shot_frames=(300, 300, 300), sound=False).path)
     api.working(job["job_id"])
 
@@ -253,36 +255,36 @@ def test_a_mount_that_vanishes_is_noticed_before_anything_is_written_into_the_ho
     # When the mount vanishes on both machines
     for node in nodes:
         node.unmount()
-    # Then nothing goes into the empty folder below, and the job is put back
+    # Then nothing is written into the empty directory below, and the job is released
     is_out_of_reach()
-    worker.says("job.storage_unavailable: " + job["job_id"])
+    worker.wait_for_log(f"{JOB_STORAGE_UNAVAILABLE}: {job['job_id']}")
     eventually(lambda: api.job(job["job_id"])["status"] == "queued", "a job that waits")
     is_out_of_reach()
-    # Nor does anything into an empty filesystem that is mounted in its place
+    # Nor is anything into an empty filesystem that is mounted in its place
     for node in nodes:
         node.mount("-t", "tmpfs", "none")
     is_out_of_reach()
     for node in nodes:
         node.unmount()
-        node.bind(deployment.disk)
-    # And when it is mounted again all goes on by itself
+        node.bind(pair.disk)
+    # And when it is mounted again everything goes on by itself
     assert api.is_ready()
     assert api.finished(job["job_id"])["status"] == "completed"
-    assert api.finished(api.upload(clip)["job_id"])["status"] == "completed"
+    assert api.run(clip)["status"] == "completed"
 
 
-def test_a_dead_mount_at_the_start_is_said_and_can_be_stopped(new_node: NewNode) -> None:
+def test_a_dead_mount_at_the_start_is_reported_and_can_be_stopped(new_node: NewNode) -> None:
     # Given a mount that answers nothing at all
-    node = new_node("dead", of=5, patience_seconds=SHORT_SECONDS)
+    node = new_node("dead", of=5)
     node.dead_mount()
     # When a worker and a front end start on it
-    worker, api = node.run("worker"), node.api(free_port())
+    worker, api = node.run("worker"), node.client(free_port())
     web = node.run("web", "--port", api.url.rpartition(":")[2])
-    # Then both say so, the front end lives and is not ready
+    # Then both report it, and the front end runs and is not ready
     for process in (worker, web):
-        process.says("guard.no_answer: the storage has not answered at all so far")
+        process.wait_for_log("guard.no_answer: the storage has not answered at all so far")
     eventually(api.is_reachable, "a front end that listens")
     assert api.get("/readyz").json()["storage"] == "unavailable"
-    # And both end when they are told to
+    # And both exit when they are stopped
     worker.send(signal.SIGTERM)
-    assert (web.stop(), worker.ends()) == (0, 0)
+    assert (web.stop(), worker.wait()) == (0, 0)

@@ -1,4 +1,4 @@
-"""A worker that is told to stop puts its jobs back, whatever it is in the middle of, or finishes them where it may."""
+"""A worker that is stopped releases its jobs, whatever it is in the middle of, or finishes them if it drains."""
 
 import json
 import os
@@ -11,21 +11,31 @@ import pytest
 
 from clipzy_storage import keys
 from clipzy_storage.celery_config import QUEUE
+from clipzy_storage.failpoints import Failpoint
+from clipzy_storage.log_events import (
+    FAILPOINT_PAUSE,
+    JOB_CLAIMED,
+    WORKER_EXIT_FORCED,
+    WORKER_INTERRUPTED,
+    WORKER_STOPPING,
+)
 from clipzy_worker.runtime.shutdown import STOP_SECONDS
-from tests.support.deployment import Api, Process, Stack, commands_below, descendants, eventually, media_process_below
+from tests.support.api_client import ApiClient
+from tests.support.deployment import Deployment
+from tests.support.processes import Process, commands_below, descendants, media_process_below
 from tests.support.servers import running_redis
-from tests.support.slow import slow_to
+from tests.support.waiting import eventually
 
 TAKEN_WITHIN_SECONDS = 5
-# Nobody else's: a lease that runs out, or a hint that is sent again, would take longer than a test may.
+# A lease that expires, or a notification that is sent again, would take longer than a test may.
 SETTINGS = {"LOCAL_STORAGE_SHARED": "true", "WORKER_COUNT": "2", "JOB_LEASE_SECONDS": "600"}
 
 
 @pytest.fixture
-def stack(tmp_path: Path, redis_url: str) -> Iterator[Stack]:
+def deployment(tmp_path: Path, redis_url: str) -> Iterator[Deployment]:
     (tmp_path / "deployment/storage").mkdir(parents=True)
-    with Stack(tmp_path / "deployment", redis_url=redis_url, **SETTINGS) as stack:
-        yield stack
+    with Deployment(tmp_path / "deployment", redis_url=redis_url, **SETTINGS) as deployment:
+        yield deployment
 
 
 def record(client: Any, job_id: str) -> dict[str, str]:
@@ -39,53 +49,55 @@ def is_held_below(client: Any, job_id: str, worker: Process) -> bool:
 
 
 def put_back_and_taken(client: Any, jobs: list[str], stopped: Process, other: Process, below: dict[int, str]) -> None:
-    """From the signal on: the other worker has the jobs in time, uncounted, and of the first nothing is left."""
+    """From the signal on: the other worker has the jobs in time, uncounted, and no process of the first is left."""
     for job_id in jobs:
         eventually(
             lambda job_id=job_id: is_held_below(client, job_id, other),  # type: ignore[misc]
             f"another worker with {job_id}",
             seconds=TAKEN_WITHIN_SECONDS,
         )
-    assert stopped.ends() == 0
+    assert stopped.wait() == 0
     assert [pid for pid in below if Path(f"/proc/{pid}/exe").exists()] == []
     for job_id in jobs:
         job = record(client, job_id)
         assert (job.get("preempted"), job.get("lost"), job.get("crashed"), job["attempt"]) == ("1", None, None, "2")
     assert "Traceback" not in stopped.output()
-    assert "worker.exit_forced" not in stopped.output()
+    assert WORKER_EXIT_FORCED not in stopped.output()
 
 
-@pytest.mark.parametrize("step", ["claim", *(pytest.param(step, marks=pytest.mark.long) for step in ("copy", "store"))])
+@pytest.mark.parametrize(
+    "step", ["claimed", *(pytest.param(step, marks=pytest.mark.long) for step in ("source-copied", "artifact-stored"))]
+)
 def test_a_job_is_put_back_from_whatever_step_it_is_in(
-    stack: Stack, api: Api, redis_client: Any, clip: Path, step: str
+    deployment: Deployment, api: ApiClient, redis_client: Any, clip: Path, step: Failpoint
 ) -> None:
     """Without `Interruption` a job that is just being claimed is found by its lease only, and counted as lost."""
     # Given a worker in the middle of a step, and another that has nothing to do
-    worker, gate = slow_to(stack, step)
+    worker, orders = deployment.worker_paused_at(step)
     job_id = api.upload(clip)["job_id"]
-    worker.says(f"slow.{step}")
-    other = stack.worker()
+    worker.wait_for_log(f"{FAILPOINT_PAUSE}: {step}")
+    other = deployment.worker()
     below = commands_below(worker.pid)
-    # When it is told to stop, and the step, if it cannot be torn, ends a little later
+    # When it is stopped, and the step, if it must not be interrupted, ends a little later
     worker.send(signal.SIGTERM)
-    worker.says("worker.interrupted")
-    gate.touch()
+    worker.wait_for_log(WORKER_INTERRUPTED)
+    orders.withdraw()
     # Then the other has the job
     put_back_and_taken(redis_client, [job_id], worker, other, below)
     assert api.finished(job_id)["status"] == "completed"
 
 
-def test_a_job_that_is_decided_is_finished(stack: Stack, api: Api, clip: Path) -> None:
-    """Without `Interruption` the job stays between its commit and its end until a reaper comes by."""
+def test_a_committed_job_is_finished(deployment: Deployment, api: ApiClient, clip: Path) -> None:
+    """Without `Interruption` the job stays between its commit and its completion until a reaper's pass."""
     # Given a worker that has just committed a job, and no other
-    worker, gate = slow_to(stack, "commit")
+    worker, orders = deployment.worker_paused_at("committed")
     job_id = api.upload(clip)["job_id"]
-    worker.says("slow.commit")
-    # When it is told to stop, then the job is completed before it ends
+    worker.wait_for_log(f"{FAILPOINT_PAUSE}: committed")
+    # When it is stopped, then the job is completed before it exits
     worker.send(signal.SIGTERM)
-    worker.says("worker.interrupted")
-    gate.touch()
-    assert worker.ends() == 0
+    worker.wait_for_log(WORKER_INTERRUPTED)
+    orders.withdraw()
+    assert worker.wait() == 0
     assert (api.job(job_id)["status"], api.job(job_id)["attempt"]) == ("completed", 1)
 
 
@@ -97,115 +109,115 @@ def ways_to_stop(worker: Process, way: str) -> None:
             os.killpg(worker.pid, signal.SIGINT)
         case "twice":
             worker.send(signal.SIGTERM)
-            worker.says("worker.stopping")
+            worker.wait_for_log(WORKER_STOPPING)
             worker.send(signal.SIGTERM)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("way", ["twice", "the whole group", "Ctrl-C"])
-def test_two_jobs_at_once_are_put_back(stack: Stack, api: Api, redis_client: Any, long_clip: Path, way: str) -> None:
-    """Where the pool's processes heed the signals to the group, Celery finds them lost, and says so at length."""
+def test_two_concurrent_jobs_are_put_back(
+    deployment: Deployment, api: ApiClient, redis_client: Any, long_clip: Path, way: str
+) -> None:
+    """If the pool's processes obeyed signals to the group, Celery would report them lost, at length."""
     # Given a worker in the middle of two jobs, and another that has nothing to do
-    worker = stack.worker(MAX_CONCURRENT_JOBS="2")
+    worker = deployment.worker(MAX_CONCURRENT_JOBS="2")
     video_id = api.upload(long_clip, to="/videos")["video_id"]
     jobs = [api.post("/jobs", json={"video_id": video_id}).json()["job_id"] for _ in range(2)]
     for job_id in jobs:
         api.working(job_id)
     media_process_below(worker.pid)
-    other = stack.worker(MAX_CONCURRENT_JOBS="2")
+    other = deployment.worker(MAX_CONCURRENT_JOBS="2")
     below = commands_below(worker.pid)
-    # When it is told to stop
+    # When it is stopped
     ways_to_stop(worker, way)
-    # Then the other has both, at once where that was wished
+    # Then the other has both, immediately if that was requested
     put_back_and_taken(redis_client, jobs, worker, other, below)
 
 
 @pytest.mark.long
 def test_with_drain_running_jobs_are_finished_and_no_new_ones_kept(
-    stack: Stack, api: Api, redis_client: Any, clip: Path
+    deployment: Deployment, api: ApiClient, redis_client: Any, clip: Path
 ) -> None:
-    """Without `GiveBack` the second message is the worker's own until it has finished the first job."""
+    """Without `ReturnUnstarted` the worker keeps the second message until it has finished the first job."""
     # Given a worker that finishes its jobs, in the middle of one, with room for another
-    worker, gate = slow_to(stack, "store", MAX_CONCURRENT_JOBS="2", CLIPZY_DRAIN="wait")
+    worker, orders = deployment.worker_paused_at("artifact-stored", MAX_CONCURRENT_JOBS="2", CLIPZY_DRAIN="wait")
     first = api.upload(clip)["job_id"]
-    worker.says("slow.store")
-    # When it is told to stop in the moment in which one arrives
+    worker.wait_for_log(f"{FAILPOINT_PAUSE}: artifact-stored")
+    # When it is stopped in the moment in which one arrives
     worker.send(signal.SIGSTOP)
     worker.send(signal.SIGTERM)
     second = api.post("/jobs", json={"video_id": api.job(first)["video_id"]}).json()["job_id"]
     worker.send(signal.SIGCONT)
     # Then another worker does that one, while the first job is finished where it was
-    other = stack.worker()
-    eventually(lambda: record(redis_client, second)["state"] != "queued", "a taker", seconds=TAKEN_WITHIN_SECONDS)
+    other = deployment.worker()
+    eventually(
+        lambda: record(redis_client, second)["state"] != "queued",
+        "a worker that claims it",
+        seconds=TAKEN_WITHIN_SECONDS,
+    )
     assert api.finished(second)["status"] == "completed"
-    other.says(f"job.claimed: {second} attempt 1")
-    assert worker.popen.poll() is None
-    gate.touch()
-    assert worker.ends() == 0
+    other.wait_for_log(f"{JOB_CLAIMED}: {second} attempt 1")
+    assert worker.is_running()
+    orders.withdraw()
+    assert worker.wait() == 0
     assert (api.job(first)["status"], api.job(first)["attempt"]) == ("completed", 1)
     assert "Traceback" not in worker.output()
 
 
 @pytest.mark.long
-def test_a_second_signal_ends_the_draining(stack: Stack, api: Api, redis_client: Any, clip: Path) -> None:
+def test_a_second_signal_ends_draining(deployment: Deployment, api: ApiClient, redis_client: Any, clip: Path) -> None:
     # Given a worker that finishes its jobs, in the middle of one
-    worker, _ = slow_to(stack, "store", CLIPZY_DRAIN="wait")
+    worker, _ = deployment.worker_paused_at("artifact-stored", CLIPZY_DRAIN="wait")
     job_id = api.upload(clip)["job_id"]
-    worker.says("slow.store")
-    # When it is told to stop twice, then the job is back, with a message
+    worker.wait_for_log(f"{FAILPOINT_PAUSE}: artifact-stored")
+    # When it is stopped twice, then the job is queued again, with a notification
     worker.send(signal.SIGTERM)
-    worker.says("worker.stopping").send(signal.SIGTERM)
-    assert worker.ends() == 0
+    worker.wait_for_log(WORKER_STOPPING).send(signal.SIGTERM)
+    assert worker.wait() == 0
     assert (record(redis_client, job_id)["state"], record(redis_client, job_id)["preempted"]) == ("queued", "1")
     assert redis_client.llen(keys.BROKER_PREFIX + QUEUE) == 1
     assert "Traceback" not in worker.output()
 
 
 @pytest.mark.long
-def test_a_drained_worker_ends_though_redis_has_gone(tmp_path: Path, clip: Path) -> None:
-    """Without the limit of `Stopping` it is still saying good-bye to Redis when patience runs out."""
+def test_a_drained_worker_exits_without_redis(tmp_path: Path, clip: Path) -> None:
+    """Without the limit of `Shutdown` it still waits for Redis when the test's timeout is over."""
     with (
         running_redis(tmp_path / "redis") as server,
-        Stack(tmp_path / "deployment", redis_url=server.url, CLIPZY_DRAIN="wait") as stack,
+        Deployment(tmp_path / "deployment", redis_url=server.url, CLIPZY_DRAIN="wait") as deployment,
     ):
         # Given a worker that finishes its job, which is its last step
-        api = stack.web()
-        worker, gate = slow_to(stack, "commit")
+        api = deployment.web()
+        worker, orders = deployment.worker_paused_at("committed")
         job_id = api.upload(clip)["job_id"]
-        worker.says("slow.commit").send(signal.SIGTERM)
-        worker.says("worker.stopping")
-        gate.touch()
+        worker.wait_for_log(f"{FAILPOINT_PAUSE}: committed").send(signal.SIGTERM)
+        worker.wait_for_log(WORKER_STOPPING)
+        orders.withdraw()
         # When Redis hangs as soon as the job is completed
         assert api.finished(job_id)["status"] == "completed"
         server.freeze()
-        # Then it ends all the same
-        assert worker.popen.wait(STOP_SECONDS + 5) == 0
+        # Then it exits all the same
+        assert worker.wait(STOP_SECONDS + 5) == 0
 
 
 @pytest.mark.long
 def test_clipzy_up_waits_for_workers_that_drain(tmp_path: Path, long_clip: Path) -> None:
-    """Without `drain` of the supervisor a job that takes longer than its patience of 40 s is killed."""
-    with Stack(tmp_path, redis_url=None, CLIPZY_DRAIN="wait", JOB_LEASE_SECONDS="3") as stack:
-
-        def start() -> tuple[Process, Api]:
-            service = stack.run("up", "--port", "0").says("Clipzy is ready at")
-            port = service.output().partition("Clipzy is ready at ")[2].split()[0].rpartition(":")[2]
-            return service, stack.api(int(port))
-
+    """Without `drain` of the supervisor a job that takes longer than its timeout of 40 s is killed."""
+    with Deployment(tmp_path, redis_url=None, CLIPZY_DRAIN="wait", JOB_LEASE_SECONDS="3") as deployment:
         # Given a whole service in the middle of a job, while another waits
-        service, api = start()
+        service, api = deployment.up()
         first, second = (api.upload(long_clip)["job_id"] for _ in range(2))
         api.working(first)
-        # When it is told to stop, then the first is finished before it ends
+        # When it is stopped, then the first is finished before it exits
         service.send(signal.SIGTERM)
-        assert service.ends() == 0
-        assert [path.stem for path in (stack.storage / "jobs/done").iterdir()] == [first]
-        # When the next is told so twice in the middle of the second, then it ends without having finished that
-        service, api = start()
+        assert service.wait() == 0
+        assert [path.stem for path in (deployment.storage / "jobs/done").iterdir()] == [first]
+        # When the next is stopped twice in the middle of the second, then it exits without having finished that
+        service, api = deployment.up()
         api.working(second)
         service.send(signal.SIGINT)
-        service.says("worker.stopping")
+        service.wait_for_log(WORKER_STOPPING)
         service.send(signal.SIGINT)
-        assert service.ends() == 0
-        assert [path.stem for path in (stack.storage / "jobs/open").iterdir()] == [second]
+        assert service.wait() == 0
+        assert [path.stem for path in (deployment.storage / "jobs/open").iterdir()] == [second]
         assert "SIGKILL" not in service.output()

@@ -1,37 +1,42 @@
-"""Jobs that somebody ends before they are done: the caller by cancelling, the operator by a time limit."""
+"""Jobs that are ended early: by the client, who cancels, or by the operator's time limit."""
 
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from tests.support.deployment import Api, Stack, commands_below, eventually, media_process_below
+from tests.support.api_client import ApiClient
+from tests.support.deployment import Deployment
+from tests.support.processes import commands_below, media_process_below
+from tests.support.waiting import eventually
 
 
 def media_processes(pid: int) -> list[int]:
     return [child for child, line in commands_below(pid).items() if "clipzy_worker.analysis" in line]
 
 
-def test_a_cancelled_job_leaves_nothing(stack: Stack, api: Api, long_clip: Path, clip: Path) -> None:
-    """Without the worker asking whether its job is still wanted, it completes in spite of the 202."""
+def test_a_cancelled_job_leaves_nothing(deployment: Deployment, api: ApiClient, long_clip: Path, clip: Path) -> None:
+    """Without the worker's check for cancellation requests it completes in spite of the 202."""
     # Given a job that is worked on, and one behind it
-    worker = stack.worker()
+    worker = deployment.worker()
     running, waiting = api.upload(long_clip)["job_id"], api.upload(clip)["job_id"]
     api.working(running)
     media = media_process_below(worker.pid)
     # When the first is cancelled, twice
     for _ in range(2):
         assert api.post(f"/jobs/{running}/cancel").status_code == 202
-    # Then its process goes, and the job is cancelled for good
+    # Then its media process exits, and the job is cancelled for good
     eventually(lambda: media not in media_processes(worker.pid), "the end of its process", seconds=10)
     job = api.finished(running)
     assert (job["status"], job["error"], job["result"]) == ("cancelled", None, None)
     refused = api.post(f"/jobs/{running}/cancel")
     assert (refused.status_code, refused.json()["code"]) == (409, "JOB_ALREADY_FINISHED")
     # And nothing of it is left but its record
-    eventually(lambda: [key for key in stack.stored() if running in key] == [f"jobs/done/{running}.json"], "no files")
-    assert not list((stack.folder / ".clipzy" / "work").glob(f"{running}*"))
+    eventually(
+        lambda: [key for key in deployment.stored() if running in key] == [f"jobs/done/{running}.json"], "no files"
+    )
+    assert not list((deployment.directory / ".clipzy" / "work").glob(f"{running}*"))
     # And the same worker does the next one
     assert api.finished(waiting)["status"] == "completed"
-    assert worker.popen.poll() is None
+    assert worker.is_running()
     # And what was cancelled can be tried once more, as a new job
     again = api.post(f"/jobs/{running}/retry").json()
     assert again["job_id"] != running
@@ -39,14 +44,14 @@ def test_a_cancelled_job_leaves_nothing(stack: Stack, api: Api, long_clip: Path,
     assert api.job(running) == job
 
 
-def test_a_job_that_takes_too_long_fails(stack: Stack, api: Api, long_clip: Path) -> None:
+def test_a_job_that_takes_too_long_fails(deployment: Deployment, api: ApiClient, long_clip: Path) -> None:
     """Without the deadline the job completes."""
-    worker = stack.worker(PROCESSING_TIMEOUT_SECONDS="1")
+    worker = deployment.worker(PROCESSING_TIMEOUT_SECONDS="1")
     job_id = api.upload(long_clip)["job_id"]
     job = api.finished(job_id)
     assert (job["status"], job["error"]["code"]) == ("failed", "JOB_TIMEOUT")
     started, finished = (datetime.fromisoformat(job[name]) for name in ("started_at", "finished_at"))
     assert finished - started < timedelta(seconds=1 + 5)
     assert media_processes(worker.pid) == []
-    assert [key for key in stack.stored() if key.startswith("results/")] == []
-    assert worker.popen.poll() is None
+    assert [key for key in deployment.stored() if key.startswith("results/")] == []
+    assert worker.is_running()

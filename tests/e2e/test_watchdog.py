@@ -1,6 +1,5 @@
-"""A worker that lives but takes nothing ends itself; one with a reason not to take anything does not."""
+"""A worker that does not consume exits; one with a reason not to consume does not."""
 
-import re
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -12,13 +11,13 @@ from urllib.parse import urlsplit
 import pytest
 
 from clipzy_storage import keys
+from clipzy_storage.log_events import FAILPOINT_PAUSE, WORKER_NOT_CONSUMING
 from clipzy_worker.runtime.watchdog import CHECKS, EXIT_NOT_CONSUMING, MIN_INTERVAL_SECONDS
-from tests.support.deployment import Stack, eventually
+from tests.support.deployment import SHORT_LEASE, Deployment
 from tests.support.servers import RedisServer, running_redis
-from tests.support.slow import slow_to
 from tests.support.tcp_proxy import TcpProxy
+from tests.support.waiting import eventually
 
-LEASE = {"JOB_LEASE_SECONDS": "2"}
 WINDOW_SECONDS = CHECKS * MIN_INTERVAL_SECONDS
 
 
@@ -32,47 +31,52 @@ def broker_behind(proxy_for: str) -> Iterator[tuple[TcpProxy, str]]:
 
 
 @pytest.mark.long
-def test_a_deaf_worker_puts_its_job_back_and_ends(
+def test_a_worker_that_does_not_consume_releases_its_job_and_exits(
     tmp_path: Path, redis_url: str, redis_client: Any, clip: Path
 ) -> None:
-    """Without the watchdog it hears nothing until Celery looks after its connection, which takes 51 s or longer."""
-    with broker_behind(redis_url) as (proxy, broker_url), Stack(tmp_path, redis_url=redis_url, **LEASE) as stack:
+    """Without the watchdog it receives nothing until Celery checks its connection, which takes 51 s or longer."""
+    with (
+        broker_behind(redis_url) as (proxy, broker_url),
+        Deployment(tmp_path, redis_url=redis_url, **SHORT_LEASE) as deployment,
+    ):
         # Given a worker in the middle of a job that could take another
-        api = stack.web()
-        worker, _ = slow_to(stack, "store", CELERY_BROKER_URL=broker_url, MAX_CONCURRENT_JOBS="2")
+        api = deployment.web()
+        worker, _ = deployment.worker_paused_at(
+            "artifact-stored", CELERY_BROKER_URL=broker_url, MAX_CONCURRENT_JOBS="2"
+        )
         job_id = api.upload(clip)["job_id"]
-        worker.says("slow.store")
+        worker.wait_for_log(f"{FAILPOINT_PAUSE}: artifact-stored")
         # When its connections to the broker fall silent, and one more job waits
         proxy.deafen_present()
         began_at = time.monotonic()
         api.upload(clip)
-        # Then it says so and ends, with a status that makes its supervisor start it anew
-        assert worker.ends() == EXIT_NOT_CONSUMING
+        # Then it logs that and exits, with a status that makes its supervisor restart it
+        assert worker.wait() == EXIT_NOT_CONSUMING
         assert time.monotonic() - began_at < 45
-        assert "worker.not_consuming" in worker.output()
+        assert WORKER_NOT_CONSUMING in worker.output()
         # And the job waits for another, uncounted
         record = redis_client.hgetall(f"{keys.REDIS_PREFIX}job:{job_id}")
         assert (record["state"], record["preempted"], record.get("lost")) == ("queued", "1", None)
 
 
 @pytest.mark.long
-def test_clipzy_up_starts_a_deaf_worker_anew(
+def test_clipzy_up_restarts_a_worker_that_does_not_consume(
     tmp_path: Path, redis_url: str, redis_client: Any, clip: Path, long_clip: Path
 ) -> None:
-    with broker_behind(redis_url) as (proxy, broker_url), Stack(tmp_path, redis_url=redis_url, **LEASE) as stack:
+    with (
+        broker_behind(redis_url) as (proxy, broker_url),
+        Deployment(tmp_path, redis_url=redis_url, **SHORT_LEASE) as deployment,
+    ):
         # Given a service whose worker is in the middle of a job and could take another
-        service = stack.run(
-            "up", "--port", "0", settings={"CELERY_BROKER_URL": broker_url, "MAX_CONCURRENT_JOBS": "2"}
-        ).says("Clipzy is ready at")
-        api = stack.api(int(re.findall(r"ready at \S+:(\d+)", service.output())[0]))
+        service, api = deployment.up(CELERY_BROKER_URL=broker_url, MAX_CONCURRENT_JOBS="2")
         first = api.upload(long_clip)["job_id"]
         api.working(first)
         # When its connections to the broker fall silent, and one more job waits
         proxy.deafen_present()
         second = api.upload(clip)["job_id"]
-        # Then it says so and ends, and is started anew
-        service.says(f"worker 1 ended with status {EXIT_NOT_CONSUMING}; starting it again in 0.2 s")
-        assert "worker.not_consuming" in service.output()
+        # Then it logs that and exits, and is restarted
+        service.wait_for_log(f"worker 1 ended with status {EXIT_NOT_CONSUMING}; starting it again in 0.2 s")
+        assert WORKER_NOT_CONSUMING in service.output()
         # And both jobs are done, the first of them uncounted by another attempt
         assert api.finished(second)["status"] == "completed"
         record = redis_client.hgetall(f"{keys.REDIS_PREFIX}job:{first}")
@@ -87,30 +91,30 @@ def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
 
 @pytest.mark.long
 def test_a_worker_with_a_reason_is_left_alone(tmp_path: Path, own_redis: RedisServer, clip: Path) -> None:
-    """Each of the three ends it where its reason is not looked for: room, Redis, looks instead of time."""
-    with Stack(tmp_path / "deployment", redis_url=own_redis.url, **LEASE) as stack:
-        api = stack.web()
-        worker, gate = slow_to(stack, "store")
+    """Without its check each of the three makes it exit: free slots, Redis, passes counted instead of time."""
+    with Deployment(tmp_path / "deployment", redis_url=own_redis.url, **SHORT_LEASE) as deployment:
+        api = deployment.web()
+        worker, orders = deployment.worker_paused_at("artifact-stored")
         # Given a worker whose only place is taken, when a job waits for longer than the watchdog does
         first, second = (api.upload(clip)["job_id"] for _ in range(2))
-        worker.says("slow.store")
-        _lasting(WINDOW_SECONDS + 4, lambda: worker.popen.poll() is None)
-        gate.touch()
+        worker.wait_for_log(f"{FAILPOINT_PAUSE}: artifact-stored")
+        _lasting(WINDOW_SECONDS + 4, lambda: worker.is_running())
+        orders.withdraw()
         assert [api.finished(job_id)["status"] for job_id in (first, second)] == ["completed"] * 2
-        # When Redis is away for so long
+        # When Redis is down for so long
         own_redis.kill()
-        _lasting(WINDOW_SECONDS + 4, lambda: worker.popen.poll() is None)
-        own_redis.child.start()
+        _lasting(WINDOW_SECONDS + 4, lambda: worker.is_running())
+        own_redis.start(open_guard=False)
         eventually(api.is_ready, "a front end that is ready")
         # When it sleeps for so long while a job waits, and wakes up
         worker.send(signal.SIGSTOP)
         third = api.upload(clip)["job_id"]
-        _lasting(WINDOW_SECONDS + 4, lambda: worker.popen.poll() is None)
+        _lasting(WINDOW_SECONDS + 4, lambda: worker.is_running())
         worker.send(signal.SIGCONT)
         # Then it is still there, and does what there is to do
-        eventually(lambda: worker.popen.poll() is not None or api.job(third)["status"] == "completed", "either")
-        assert worker.popen.poll() is None
-        assert "worker.not_consuming" not in worker.output()
+        eventually(lambda: not worker.is_running() or api.job(third)["status"] == "completed", "either")
+        assert worker.is_running()
+        assert WORKER_NOT_CONSUMING not in worker.output()
 
 
 def _lasting(seconds: float, holds: Callable[[], bool]) -> None:

@@ -16,94 +16,98 @@ from clipzy_storage.config.environment import settings_from_env
 from clipzy_storage.errors import QueueUnavailable
 from clipzy_storage.guard import guard, members
 from clipzy_storage.redis_client import RedisDatabase
-from tests.support.deployment import Stack, commands_below, eventually, free_port
-from tests.support.processes import Watched
-from tests.support.refusals import WAYS_OUT, refused
+from tests.support.deployment import WAYS_OUT, Deployment, refused
+from tests.support.processes import Watched, commands_below, free_port
+from tests.support.waiting import eventually
 
 
 @pytest.fixture
-def stack(tmp_path: Path, redis_url: str) -> Iterator[Stack]:
-    with Stack(tmp_path / "deployment", redis_url=redis_url) as stack:
-        yield stack
+def deployment(tmp_path: Path, redis_url: str) -> Iterator[Deployment]:
+    with Deployment(tmp_path / "deployment", redis_url=redis_url) as deployment:
+        yield deployment
 
 
 @pytest.mark.parametrize("command", [["worker"], ["web", "--port", "0"]])
-def test_several_workers_by_settings(stack: Stack, command: list[str]) -> None:
-    refused(stack.run(*command, settings={"WORKER_COUNT": "2"}), "WORKER_COUNT=2", *WAYS_OUT)
-    assert not stack.storage.exists()
+def test_several_workers_by_settings(deployment: Deployment, command: list[str]) -> None:
+    refused(deployment.run(*command, settings={"WORKER_COUNT": "2"}), "WORKER_COUNT=2", *WAYS_OUT)
+    assert not deployment.storage.exists()
 
 
-def test_all_wrong_settings_are_named_at_once(stack: Stack) -> None:
+def test_all_wrong_settings_are_named_together(deployment: Deployment) -> None:
     wrong = {"WORKER_COUNT": "many", "MAX_FILE_SIZE_MB": "-1", "LOG_FORMAT": "xml", "STORAGE_TYPE": "ftp"}
     commands = (["worker"], ["web"], ["up"], ["submit", "x.mp4"])
-    for process in [stack.run(*command, settings=wrong) for command in commands]:
-        assert process.ends() == 78
+    for process in [deployment.run(*command, settings=wrong) for command in commands]:
+        assert process.wait() == 78
         lines = process.output().splitlines()
         for name, value in wrong.items():
             assert len([line for line in lines if line.startswith(f"clipzy: {name}={value} ")]) == 1, lines
         assert len(lines) == len(wrong)
 
 
-def test_a_second_worker_started_by_mistake(stack: Stack, clip: Path) -> None:
+def test_a_second_worker_started_by_mistake(deployment: Deployment, clip: Path) -> None:
     # Given a front end and one worker on undeclared local storage
-    api = stack.web()
-    first = stack.worker()
-    # When somebody starts a second one
-    second = stack.run("worker")
-    # Then it stops, naming the first, which goes on undisturbed
+    api = deployment.web()
+    first = deployment.worker()
+    # When a second one is started
+    second = deployment.run("worker")
+    # Then it exits, naming the first, which goes on undisturbed
     refused(second, "Another worker is already running", str(first.pid), *WAYS_OUT)
-    assert api.finished(api.upload(clip)["job_id"])["status"] == "completed"
+    assert api.run(clip)["status"] == "completed"
 
 
-def test_a_worker_started_from_another_folder(stack: Stack, tmp_path: Path) -> None:
-    # Given a front end on one folder's storage
-    stack.web()
+def test_a_worker_started_from_another_directory(deployment: Deployment, tmp_path: Path) -> None:
+    # Given a front end on one directory's storage
+    deployment.web()
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    # When a worker starts where the same relative path means another folder
-    refused(stack.run("worker", cwd=elsewhere), str(elsewhere / "storage"), str(stack.storage), "files go missing")
+    # When a worker starts where the same relative path means another directory
+    refused(
+        deployment.run("worker", cwd=elsewhere), str(elsewhere / "storage"), str(deployment.storage), "files go missing"
+    )
     # Then what it had made there is gone again
     assert list(elsewhere.iterdir()) == []
 
 
-def test_a_front_end_on_another_disk(stack: Stack, tmp_path: Path) -> None:
-    stack.worker()
+def test_a_front_end_on_another_disk(deployment: Deployment, tmp_path: Path) -> None:
+    deployment.worker()
     other = tmp_path / "other"
-    process = stack.run("web", "--port", "0", settings={"LOCAL_STORAGE_PATH": str(other)})
+    process = deployment.run("web", "--port", "0", settings={"LOCAL_STORAGE_PATH": str(other)})
     refused(process, str(other), "worker", "files go missing")
     assert not other.exists()
 
 
-def test_a_declared_mount_that_is_not_there(stack: Stack, tmp_path: Path) -> None:
+def test_a_declared_mount_that_is_not_there(deployment: Deployment, tmp_path: Path) -> None:
     missing = tmp_path / "not-mounted"
     declared = {"LOCAL_STORAGE_PATH": str(missing), "LOCAL_STORAGE_SHARED": "true"}
-    for process in [stack.run(command, settings=declared) for command in ("worker", "web")]:
+    for process in [deployment.run(command, settings=declared) for command in ("worker", "web")]:
         refused(process, f"LOCAL_STORAGE_PATH={missing}")
     assert not missing.exists()
 
 
-def test_the_successor_of_a_killed_worker_is_let_in_at_once(stack: Stack) -> None:
-    first = stack.worker()
+def test_the_successor_of_a_killed_worker_joins_immediately(deployment: Deployment) -> None:
+    first = deployment.worker()
     first.kill()
-    second = stack.worker()
+    second = deployment.worker()
     assert "guard.waiting" not in second.output()
 
 
-def test_a_worker_that_finds_another_in_its_place_stops(stack: Stack, redis_url: str, redis_client: Any) -> None:
+def test_a_worker_that_finds_another_in_its_place_stops(
+    deployment: Deployment, redis_url: str, redis_client: Any
+) -> None:
     # Given a worker that Redis has forgotten, and another that took its place meanwhile
-    first = stack.worker()
+    first = deployment.worker()
     first.send(signal.SIGSTOP)
-    storage_id = (stack.storage / ".clipzy" / "storage-id").read_text().strip()
-    settings = settings_from_env({"REDIS_URL": redis_url, "LOCAL_STORAGE_PATH": str(stack.storage)})
+    storage_id = (deployment.storage / ".clipzy" / "storage-id").read_text().strip()
+    settings = settings_from_env({"REDIS_URL": redis_url, "LOCAL_STORAGE_PATH": str(deployment.storage)})
     member = members.new_member(
-        settings, role="worker", name="other", storage_id=storage_id, storage=str(stack.storage)
+        settings, role="worker", name="other", storage_id=storage_id, storage=str(deployment.storage)
     )
     other = guard.Guard(RedisDatabase(redis_url), member, member_id="other")
     redis_client.delete("clipzy:guard:members", "clipzy:guard:beats")
     other.join()
-    # When it wakes and beats
+    # When it wakes and sends a heartbeat
     first.send(signal.SIGCONT)
-    # Then it stops and says why
+    # Then it exits with the reason
     refused(first, "Another worker is already running", "other")
 
 
@@ -119,13 +123,13 @@ def test_without_redis_a_front_end_starts_and_a_worker_waits(tmp_path: Path, cli
     server = EmbeddedRedis(tmp_path / "redis")
     url = server.start()
     server.child.stop(grace_seconds=10)
-    with Stack(tmp_path / "deployment", redis_url=url) as stack:
-        api = stack.api(port := free_port())
-        stack.run("web", "--port", str(port))
-        worker = stack.run("worker")
-        worker.says("waiting for it")
+    with Deployment(tmp_path / "deployment", redis_url=url) as deployment:
+        api = deployment.client(port := free_port())
+        deployment.run("web", "--port", str(port))
+        worker = deployment.run("worker")
+        worker.wait_for_log("waiting for it")
         eventually(lambda: api.is_reachable(), "a front end that listens")
-        # Then the front end lives, is not ready and refuses work clearly
+        # Then the front end runs, is not ready and refuses work clearly
         assert api.get("/healthz").status_code == 200
         ready = api.get("/readyz")
         assert (ready.status_code, ready.json()["redis"], ready.json()["storage"]) == (503, "unavailable", "ok")
@@ -133,80 +137,80 @@ def test_without_redis_a_front_end_starts_and_a_worker_waits(tmp_path: Path, cli
             answer = api.post("/jobs", files={"file": stream})
         assert (answer.status_code, answer.json()["code"]) == (503, "QUEUE_UNAVAILABLE")
         assert int(answer.headers["Retry-After"]) >= 1
-        assert stack.stored() == []
-        # When Redis comes, as one that nobody can have been on; otherwise newcomers wait for 30 s
+        assert deployment.stored() == []
+        # When Redis starts, as one that no other process can be on; otherwise joining processes wait for 30 s
         server.child.start()
         eventually(lambda: is_open_fresh(url), "a Redis that answers")
         # Then all of it works
         try:
             eventually(lambda: api.is_ready(), "a front end that is ready")
-            assert api.finished(api.upload(clip)["job_id"])["status"] == "completed"
-            assert worker.popen.poll() is None
+            assert api.run(clip)["status"] == "completed"
+            assert worker.is_running()
         finally:
             worker.stop()
             server.stop()
 
 
-def test_a_storage_folder_that_was_removed_is_replaced_with_a_warning(stack: Stack) -> None:
+def test_a_storage_directory_that_was_removed_is_replaced_with_a_warning(deployment: Deployment) -> None:
     # Given a deployment that was stopped, and whose storage was then removed
-    stack.worker().stop()
-    shutil.rmtree(stack.storage)
-    # Then the next worker starts, and says that the old storage is gone
-    assert "guard.storage_replaced" in stack.worker().output()
+    deployment.worker().stop()
+    shutil.rmtree(deployment.storage)
+    # Then the next worker starts, and logs that the old storage is gone
+    assert "guard.storage_replaced" in deployment.worker().output()
 
 
-def test_a_worker_told_to_stop_while_it_waits_leaves_nothing(stack: Stack, tmp_path: Path) -> None:
-    # Given a worker that waits for a Redis that is not there, in an empty folder
+def test_a_worker_stopped_while_it_waits_leaves_nothing(deployment: Deployment, tmp_path: Path) -> None:
+    # Given a worker that waits for a Redis that is not there, in an empty directory
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    worker = stack.run("worker", cwd=elsewhere, settings={"REDIS_URL": "redis://127.0.0.1:1/0"})
-    worker.says("waiting for it")
-    # When it is told to stop
+    worker = deployment.run("worker", cwd=elsewhere, settings={"REDIS_URL": "redis://127.0.0.1:1/0"})
+    worker.wait_for_log("waiting for it")
+    # When it is stopped
     assert worker.stop() == 0
-    # Then it has, and the folder is as it was
+    # Then it has, and the directory is as it was
     assert list(elsewhere.iterdir()) == []
     assert "Traceback" not in worker.output()
 
 
-def test_sigkill_of_a_front_end_leaves_nothing_serving(stack: Stack) -> None:
+def test_sigkill_of_a_front_end_leaves_nothing_serving(deployment: Deployment) -> None:
     # Given a front end, whose serving process is another than the one that was started
-    api = stack.web()
-    web = stack.processes[-1]
+    api = deployment.web()
+    web = deployment.processes[-1]
     serving = [Watched(pid) for pid in commands_below(web.pid)]
     # When the one that was started is killed
     web.kill()
-    # Then nobody serves, and its port is free for a successor
-    assert all(process.has_ended() for process in serving)
-    stack.run("web", "--port", api.url.rpartition(":")[2])
+    # Then no process serves, and its port is free for a successor
+    assert all(process.has_exited() for process in serving)
+    deployment.run("web", "--port", api.url.rpartition(":")[2])
     eventually(api.is_ready, "a successor on the same port")
 
 
-def test_a_serving_process_that_hangs_ends_with_its_front_end(stack: Stack) -> None:
-    # Given a front end whose serving process no longer hears what it is told
-    stack.web()
-    web = stack.processes[-1]
+def test_a_serving_process_that_hangs_ends_with_its_front_end(deployment: Deployment) -> None:
+    # Given a front end whose serving process hangs
+    deployment.web()
+    web = deployment.processes[-1]
     pids = list(commands_below(web.pid))
     serving = [Watched(pid) for pid in pids]
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
-    # When the one that was started is killed, then nobody holds its port
+    # When the one that was started is killed, then its port is free
     web.kill()
-    assert all(process.has_ended() for process in serving)
+    assert all(process.has_exited() for process in serving)
 
 
-def test_an_upload_that_is_under_way_when_the_front_end_stops_leaves_nothing(stack: Stack) -> None:
+def test_an_upload_that_is_under_way_when_the_front_end_stops_leaves_nothing(deployment: Deployment) -> None:
     # Given a client in the middle of its upload
-    api = stack.web()
+    api = deployment.web()
     head = (
         b"POST /api/v1/videos HTTP/1.1\r\nHost: h\r\nContent-Type: multipart/form-data; boundary=b\r\n"
         b'Content-Length: 5000000\r\n\r\n--b\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
     )
-    incoming = stack.storage / ".clipzy" / "incoming"
+    incoming = deployment.storage / ".clipzy" / "incoming"
     with socket.create_connection(("127.0.0.1", int(api.url.rpartition(":")[2]))) as client:
         client.sendall(head + b"\0\0\0\x18ftypisom\0\0\2\0isomiso2" + bytes(2_000_000))
         eventually(lambda: any(path.stat().st_size for path in incoming.iterdir()), "a file on its way in")
         # When the front end is stopped
-        assert stack.processes[-1].stop() == 0
+        assert deployment.processes[-1].stop() == 0
     # Then nothing of it is left
     assert list(incoming.iterdir()) == []
 
@@ -220,15 +224,17 @@ def test_an_upload_that_is_under_way_when_the_front_end_stops_leaves_nothing(sta
         ("LOCAL_STORAGE_PATH", "{tmp}/file/below", ["LOCAL_STORAGE_PATH={tmp}/file/below", "is not a directory"]),
     ],
 )
-def test_a_folder_that_cannot_be_one(stack: Stack, tmp_path: Path, setting: str, value: str, texts: list[str]) -> None:
+def test_a_path_that_cannot_be_a_directory(
+    deployment: Deployment, tmp_path: Path, setting: str, value: str, texts: list[str]
+) -> None:
     (tmp_path / "file").write_text("")
-    process = stack.run("worker", settings={setting: value.format(tmp=tmp_path)})
+    process = deployment.run("worker", settings={setting: value.format(tmp=tmp_path)})
     refused(process, *[text.format(tmp=tmp_path) for text in texts])
 
 
-def test_a_redis_that_can_never_serve_us(stack: Stack, redis_url: str) -> None:
+def test_a_redis_that_can_never_serve_us(deployment: Deployment, redis_url: str) -> None:
     # Given a front end, which is no Redis, and wrong addresses of the one there is
-    api = stack.web()
+    api = deployment.web()
     port = api.url.rpartition(":")[2]
     host = redis_url.rpartition("@")[2].removesuffix("/0")
     password = redis_url.split(":")[2].split("@")[0]
@@ -239,7 +245,7 @@ def test_a_redis_that_can_never_serve_us(stack: Stack, redis_url: str) -> None:
         f"redis://:{password}@{host}/99": "a database that the server does not have",
     }
     started = [
-        (stack.run("worker", settings={name: url}), name, reason)
+        (deployment.run("worker", settings={name: url}), name, reason)
         for url, reason in wrong.items()
         for name in ("REDIS_URL", "CELERY_BROKER_URL")
     ]

@@ -1,4 +1,4 @@
-"""Messages that get lost, that nobody knows how to take, or that somebody has forged: jobs end all the same."""
+"""Messages that are lost, of another version or forged: jobs are finished all the same."""
 
 import base64
 import json
@@ -14,13 +14,14 @@ import pytest
 
 from clipzy_storage import keys
 from clipzy_storage.celery_config import PROCESS_JOB, QUEUE
-from tests.support.deployment import eventually
-from tests.support.redis_deployment import HINTS, UNACKED, Deployment, running_deployment
+from clipzy_storage.log_events import REAPER_NOTIFIED
+from tests.support.faulty_redis import NOTIFICATIONS, UNACKED, FaultyRedisDeployment, deployment_on_faulty_redis
+from tests.support.waiting import eventually
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    with running_deployment(tmp_path_factory.mktemp("messages"), JOB_LEASE_SECONDS="2") as deployment:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultyRedisDeployment]:
+    with deployment_on_faulty_redis(tmp_path_factory.mktemp("messages"), JOB_LEASE_SECONDS="2") as deployment:
         yield deployment
 
 
@@ -60,14 +61,14 @@ class RunsCode:
         return os.mkdir, (str(self._canary),)
 
 
-def test_a_message_that_dies_with_its_worker(shared: Deployment, clip: Path) -> None:
-    """Without the reaper's look for stale hints the job waits for ever."""
+def test_a_message_that_dies_with_its_worker(shared: FaultyRedisDeployment, clip: Path) -> None:
+    """Without the reaper's search for lost notifications the job waits for ever."""
     # Given a worker that waits for messages and is frozen
-    worker = shared.worker()
+    worker = shared.running_worker()
 
     def lost() -> str:
         """A job whose message went to the frozen worker; empty where Redis had given up on that one before."""
-        eventually(lambda: shared.redis.waiting_clients() == 1, "a worker that waits")
+        eventually(lambda: shared.redis.blocked_clients() == 1, "a worker that waits")
         worker.send(signal.SIGSTOP)
         (job_id,) = shared.submit(clip)
         if shared.redis.queue_length() == 0:
@@ -76,37 +77,37 @@ def test_a_message_that_dies_with_its_worker(shared: Deployment, clip: Path) -> 
         shared.api.finished(job_id)
         return ""
 
-    # When a job comes, and the worker is killed with its message in the socket
+    # When a job is submitted, and the worker is killed with its message in the socket
     job_id = eventually(lost, "a message on its way")
     worker.kill()
     # Then Redis knows nothing of the message any more
-    assert shared.redis.client.exists(HINTS, UNACKED) == 0
+    assert shared.redis.server.admin.exists(NOTIFICATIONS, UNACKED) == 0
     assert shared.api.job(job_id)["status"] == "queued"
     # But the job is done
-    successor = shared.worker()
-    assert shared.attempts_of([job_id]) == [("completed", 1)]
-    assert f"reaper.hinted: {job_id}" in successor.output()
+    successor = shared.running_worker()
+    assert shared.outcomes([job_id]) == [("completed", 1)]
+    assert f"{REAPER_NOTIFIED}: {job_id}" in successor.output()
 
 
-def test_messages_and_records_of_another_version(shared: Deployment, clip: Path) -> None:
-    """Without the reaper's look for stale hints the first of these jobs waits for ever."""
+def test_messages_and_records_of_another_version(shared: FaultyRedisDeployment, clip: Path) -> None:
+    """Without the reaper's search for lost notifications the first of these jobs waits for ever."""
     # Given a worker that has no place free, and jobs that wait
-    worker, client = shared.worker(), shared.redis.client
+    worker, client = shared.running_worker(), shared.redis.server.admin
     held = shared.held_jobs(clip, count=2)
     renamed, grown, old = waiting = shared.submit(clip, count=3)
     # Of which one is announced under a name that this version does not know
-    others = [json.loads(client.rpop(HINTS)) for _ in waiting]
+    others = [json.loads(client.rpop(NOTIFICATIONS)) for _ in waiting]
     others[0]["headers"]["task"] = "clipzy.process_job_better"
-    client.lpush(HINTS, *(json.dumps(hint) for hint in others))
+    client.lpush(NOTIFICATIONS, *(json.dumps(other) for other in others))
     # And two have records with more in them than it knows, and with less
     change_record(client, grown, colour="blue")
     change_record(client, old, schema_version=0)
-    # When it comes to them
+    # When it gets to them
     shared.let_go()
     # Then all are done, and the log names what was not understood
-    assert shared.attempts_of([*held, *waiting]) == [("completed", 1)] * 5
+    assert shared.outcomes([*held, *waiting]) == [("completed", 1)] * 5
     assert "clipzy.process_job_better" in worker.output()
-    assert f"reaper.hinted: {renamed}" in worker.output()
+    assert f"{REAPER_NOTIFIED}: {renamed}" in worker.output()
 
 
 def change_record(client: Any, job_id: str, **changes: Any) -> None:
@@ -147,23 +148,23 @@ FORGED = {
 }
 
 
-def test_forged_messages(shared: Deployment, clip: Path, tmp_path: Path) -> None:
-    """Without the worker's own look at each message the first of these ends it."""
-    worker, canary = shared.worker(), tmp_path / "canary"
-    claims, known = shared.claims(), set(shared.redis.client.keys(keys.REDIS_PREFIX + "*"))
-    # Given a list full of what nobody of us has sent
+def test_forged_messages(shared: FaultyRedisDeployment, clip: Path, tmp_path: Path) -> None:
+    """Without the transport's check of each message the worker exits over the first of these."""
+    worker, canary = shared.running_worker(), tmp_path / "canary"
+    claims, known = shared.claims(), set(shared.redis.server.admin.keys(keys.REDIS_PREFIX + "*"))
+    # Given a queue full of messages that no process of ours has sent
     pickled = pickle.dumps(((RunsCode(canary),), {}, {}))
     forged = [*FORGED.values(), message(pickled, content_type="application/x-python-serialize")]
     for one in forged:
-        shared.redis.client.lpush(HINTS, one)
-    # When a job comes after all of that
+        shared.redis.server.admin.lpush(NOTIFICATIONS, one)
+    # When a job is submitted after all of that
     (job_id,) = shared.submit(clip)
     # Then it is done by the same worker
-    assert shared.attempts_of([job_id]) == [("completed", 1)]
-    assert worker.popen.poll() is None
-    assert shared.redis.client.exists(HINTS, UNACKED) == 0
+    assert shared.outcomes([job_id]) == [("completed", 1)]
+    assert worker.is_running()
+    assert shared.redis.server.admin.exists(NOTIFICATIONS, UNACKED) == 0
     # And nothing came of the rest: no code was run, no job was begun, no record was made
     assert not canary.exists()
     assert shared.claims() == claims + 1
-    made = set(shared.redis.client.keys(keys.REDIS_PREFIX + "*")) - known
+    made = set(shared.redis.server.admin.keys(keys.REDIS_PREFIX + "*")) - known
     assert [key for key in made if "job:" in key and job_id not in key] == []

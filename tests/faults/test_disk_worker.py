@@ -8,20 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.deployment import Process, eventually, media_process_below
+from clipzy_storage.log_events import JOB_CLAIMED, JOB_STORAGE_UNAVAILABLE
+from tests.support.deployment import SHORT_LEASE, Deployment, claims_by, log_times, s3_settings
+from tests.support.disks import fill, padded, small_disk
+from tests.support.processes import Process, media_process_below
 from tests.support.s3_servers import S3Server
-from tests.support.storage_deployment import (
-    FIRST_DELAY_SECONDS,
-    Deployment,
-    attempts_of,
-    fill,
-    moments,
-    on_s3,
-    padded,
-    small_disk,
-)
 from tests.support.tcp_proxy import Fault, TcpProxy
+from tests.support.waiting import eventually
 
+FIRST_DELAY_SECONDS = 10  # after the first failure of storage or scratch
 SLOWLY = Fault("delay", "answer", seconds=0.01)
 
 
@@ -38,10 +33,10 @@ def held_media(worker: Process) -> Iterator[None]:
 
 def waited_for_room(worker: Process, job_id: str) -> None:
     """It was put back once, and taken up again when its delay was over and no sooner."""
-    (trouble,) = moments(worker, f"job.storage_unavailable: {job_id}")
-    first, second = moments(worker, f"job.claimed: {job_id}")
-    assert first < trouble
-    assert (second - trouble).total_seconds() >= FIRST_DELAY_SECONDS - 0.5
+    (failed,) = log_times(worker, f"{JOB_STORAGE_UNAVAILABLE}: {job_id}")
+    first, second = log_times(worker, f"{JOB_CLAIMED}: {job_id}")
+    assert first < failed
+    assert (second - failed).total_seconds() >= FIRST_DELAY_SECONDS - 0.5
 
 
 @pytest.mark.long
@@ -54,7 +49,13 @@ def test_a_full_work_dir_puts_jobs_off_and_harms_nothing(
     with (
         small_disk(tmp_path / "work", mib=300) as work,
         TcpProxy(moto_server.url) as line,
-        on_s3(tmp_path / "deployment", redis_url, moto_server, bucket, WORK_DIR=str(work)) as stack,
+        Deployment(
+            tmp_path / "deployment",
+            redis_url=redis_url,
+            WORK_DIR=str(work),
+            **s3_settings(moto_server, bucket),
+            **SHORT_LEASE,
+        ) as stack,
     ):
         api = stack.web()
         worker = stack.worker(AWS_ENDPOINT_URL_S3=line.url)
@@ -66,7 +67,7 @@ def test_a_full_work_dir_puts_jobs_off_and_harms_nothing(
         )
         # When others fill the disk, then the job is put back, and nothing of it is left
         filler = fill(work)
-        worker.says(f"job.storage_unavailable: {copying}: WORK_DIR")
+        worker.wait_for_log(f"{JOB_STORAGE_UNAVAILABLE}: {copying}: WORK_DIR")
         eventually(lambda: api.job(copying)["status"] == "queued", "a job that waits")
         assert [path for path in work.iterdir() if path != filler] == []
         filler.unlink()
@@ -75,7 +76,7 @@ def test_a_full_work_dir_puts_jobs_off_and_harms_nothing(
         decoding = api.upload(clip)["job_id"]
         with held_media(worker):
             filler = fill(work)
-        worker.says(f"job.storage_unavailable: {decoding}: The media process ran out of disk space")
+        worker.wait_for_log(f"{JOB_STORAGE_UNAVAILABLE}: {decoding}: The media process ran out of disk space")
         eventually(lambda: api.job(decoding)["status"] == "queued", "a job that waits")
         assert [path for path in work.iterdir() if path != filler] == []
         filler.unlink()
@@ -86,8 +87,8 @@ def test_a_full_work_dir_puts_jobs_off_and_harms_nothing(
             waited_for_room(worker, job_id)
             attempts = {key.split("/")[3] for key in moto_server.keys(bucket) if f"/{job_id}/attempts/" in key}
             assert len(attempts) == 1
-        assert worker.popen.poll() is None
-        eventually(lambda: list(work.iterdir()) == [], "a work folder that is empty again")
+        assert worker.is_running()
+        eventually(lambda: list(work.iterdir()) == [], "an empty WORK_DIR")
 
 
 @pytest.mark.long
@@ -97,7 +98,9 @@ def test_a_full_storage_puts_results_off_and_lets_failures_end(tmp_path: Path, r
     broken.write_bytes(clip.read_bytes()[:2000])
     with (
         small_disk(tmp_path / "disk", mib=300) as disk,
-        Deployment(tmp_path / "deployment", redis_url=redis_url, LOCAL_STORAGE_PATH=str(disk / "storage")) as stack,
+        Deployment(
+            tmp_path / "deployment", redis_url=redis_url, LOCAL_STORAGE_PATH=str(disk / "storage"), **SHORT_LEASE
+        ) as stack,
     ):
         api, worker = stack.web(), stack.worker()
         # Given a job under way, one behind it whose file is broken, and another broken file
@@ -107,28 +110,28 @@ def test_a_full_storage_puts_results_off_and_lets_failures_end(tmp_path: Path, r
             video_id = api.upload(broken, to="/videos")["video_id"]
             # When the disk is filled up to what is kept free for records
             filler = fill(disk, leave_mib=100)
-        # Then the first is put back without leftovers, and the second ends
-        worker.says(f"job.storage_unavailable: {good}: the storage has only")
+        # Then the first is released without leftovers, and the second is finished
+        worker.wait_for_log(f"{JOB_STORAGE_UNAVAILABLE}: {good}: the storage has only")
         assert api.finished(bad)["error"]["code"] == "INVALID_MEDIA"
         assert (disk / "storage" / "jobs" / "done" / f"{bad}.json").exists()
         assert not list((disk / "storage" / "results").rglob("*.jpg"))
-        # Given a job that nobody has taken up yet, when nothing at all is left
+        # Given a job that is not claimed yet, when no space at all is left
         worker.send(signal.SIGSTOP)
         last = api.post("/jobs", json={"video_id": video_id}).json()["job_id"]
         filler.unlink()
         filler = fill(disk)
         worker.send(signal.SIGCONT)
-        # Then its end cannot be recorded, and is not shown
-        eventually(lambda: attempts_of(worker, last), "an attempt")
+        # Then its outcome cannot be recorded, and is not shown
+        eventually(lambda: claims_by(worker, last), "an attempt")
         refused = api.post("/jobs", json={"video_id": video_id})
         assert (refused.status_code, refused.json()["code"]) == (507, "STORAGE_FULL")
         assert api.job(last)["status"] == "processing"
-        # And when there is room, all end as they should, each by one worker that never died
+        # And when there is room, all finish as they should, by one worker that never exited
         filler.unlink()
         assert api.finished(last)["error"]["code"] == "INVALID_MEDIA"
         job = api.finished(good)
         assert (job["status"], job["attempt"]) == ("completed", 2)
         waited_for_room(worker, good)
-        assert worker.popen.poll() is None
+        assert worker.is_running()
         assert api.get("/jobs").json()["total"] == 3
         assert list((disk / "storage" / ".clipzy" / "incoming").iterdir()) == []

@@ -9,18 +9,18 @@ from pathlib import Path
 import pytest
 
 from clipzy_api.concurrency_limits import REQUEST_BODIES
-from clipzy_api.task_queue import Queue
+from clipzy_api.task_queue import TaskQueue
 from clipzy_storage.config.environment import settings_from_env
-from clipzy_storage.errors import QueueUnavailable
+from tests.support.faulty_redis import FaultyRedis, faulty_redis
 from tests.support.forms import mp4_bytes, video_form
-from tests.support.redis_deployment import FaultyRedis, faulty_redis
 from tests.support.servers import FrontEnd, running_front_end
 from tests.support.tcp_proxy import Fault
-from tests.support.wire import Answer, answer_on, connect, eventually, head
+from tests.support.waiting import eventually
+from tests.support.wire import Answer, answer_on, connect, head
 
 JOBS = "/api/v1/jobs"
 LIMIT_SECONDS = 5.0
-Trouble = Callable[[FaultyRedis], AbstractContextManager[None]]
+Outage = Callable[[FaultyRedis], AbstractContextManager[None]]
 
 
 @pytest.fixture(scope="module")
@@ -73,20 +73,17 @@ def reset(found: FaultyRedis) -> Iterator[None]:
 
 @contextmanager
 def full(found: FaultyRedis) -> Iterator[None]:
-    found.client.config_set("maxmemory", 1)
-    try:
+    with found.server.full():
         yield
-    finally:
-        found.client.config_set("maxmemory", 0)
 
 
 @contextmanager
 def demoted(found: FaultyRedis) -> Iterator[None]:
-    found.client.replicaof("127.0.0.1", "1")
+    found.server.demote()
     try:
         yield
     finally:
-        found.client.replicaof("NO", "ONE")
+        found.server.promote()
 
 
 def timed_answer(port: int, *sent: bytes, before_last: Callable[[], object] = lambda: None) -> tuple[Answer, float]:
@@ -116,24 +113,22 @@ def assert_refused(answered: tuple[Answer, float]) -> None:
     assert seconds < LIMIT_SECONDS
 
 
-@pytest.mark.parametrize("trouble", [frozen, silent, out_of_reach, reset, full, demoted], ids=lambda way: way.__name__)
-def test_a_submit_is_told_in_time_to_come_again(
-    front_end: FrontEnd, redis_behind_proxy: FaultyRedis, trouble: Trouble
-) -> None:
+@pytest.mark.parametrize("outage", [frozen, silent, out_of_reach, reset, full, demoted], ids=lambda way: way.__name__)
+def test_a_submission_is_refused_in_time(front_end: FrontEnd, redis_behind_proxy: FaultyRedis, outage: Outage) -> None:
     """With five seconds for each answer, as a worker has, a Redis that hangs is too slow; without a rollback a full one
     leaves files behind."""
     # Given a front end that has taken a job
     answer, _ = upload(front_end)
     assert answer.status == 202
     job_id, stored = answer.json()["job_id"], front_end.stored()
-    # When Redis is in trouble
-    with trouble(redis_behind_proxy):
+    # When Redis fails in one way
+    with outage(redis_behind_proxy):
         # Then an upload is refused in time, and leaves nothing
         assert_refused(upload(front_end))
         assert front_end.stored() == stored
-        # And whoever asks for the job is told about it, or told to come again
+        # And a poll of the job is answered, or refused with a time to retry
         answer, seconds = poll(front_end, job_id)
-        assert answer.status == (200 if trouble in (full, demoted) else 503)
+        assert answer.status == (200 if outage in (full, demoted) else 503)
         assert seconds < LIMIT_SECONDS
     # And afterwards all is as before
     assert poll(front_end, job_id)[0].status == 200
@@ -152,14 +147,14 @@ def test_a_redis_that_falls_silent_after_it_let_an_upload_in(
         assert eventually(lambda: front_end.unfinished() != [])
         redis_behind_proxy.proxy.fall_silent()
 
-    # When Redis falls silent before the last byte, then the answer comes in time all the same
+    # When Redis falls silent before the last byte, then the answer is in time all the same
     try:
         assert_refused(timed_answer(front_end.port, first, rest, before_last=fall_silent))
     finally:
         redis_behind_proxy.proxy.heal()
 
 
-def test_a_silent_broker_costs_the_hint_and_not_the_job(
+def test_a_silent_broker_costs_the_notification_and_not_the_job(
     tmp_path: Path, front_end: FrontEnd, redis_behind_proxy: FaultyRedis
 ) -> None:
     """With the three tries that workers have this takes more than five seconds."""
@@ -168,34 +163,33 @@ def test_a_silent_broker_costs_the_hint_and_not_the_job(
     broker, records = {"CELERY_BROKER_URL": found.url}, found.server.url
     with running_front_end(tmp_path / "web", records, storage_path=front_end.root, **broker) as announcing:
         assert upload(announcing)[0].status == 202
-        hints = found.queue_length()
-        assert hints > 0
-        # When the broker hangs between the record of a job and its hint
+        queued = found.queue_length()
+        assert queued > 0
+        # When the broker hangs between the record of a job and its notification
         with silent(found):
             answer, seconds = upload(announcing)
-        # Then the job is taken in time, though it was not announced
+        # Then the job is accepted in time, though workers were not notified
         assert answer.status == 202
         assert seconds < LIMIT_SECONDS
-        assert found.queue_length() == hints
+        assert found.queue_length() == queued
         # And once it is back, a connection that broke meanwhile costs nothing
         assert upload(announcing)[0].status == 202
-        found.cut_all()
+        found.server.cut_clients()
         assert upload(announcing)[0].status == 202
-        assert found.queue_length() == hints + 2
+        assert found.queue_length() == queued + 2
 
 
-def test_those_who_announce_at_once_do_not_wait_for_each_other(redis_behind_proxy: FaultyRedis) -> None:
+def test_concurrent_notifications_do_not_wait_for_each_other(redis_behind_proxy: FaultyRedis) -> None:
     """With Celery's ten connections the last of these waits for those before it."""
     # Given a broker that has fallen silent
-    queue = Queue(settings_from_env({"REDIS_URL": redis_behind_proxy.url}))
+    queue = TaskQueue(settings_from_env({"REDIS_URL": redis_behind_proxy.url}))
 
     def announce(_: int) -> float:
         began_at = time.monotonic()
-        with pytest.raises(QueueUnavailable):
-            queue.publish("job_of_nobody")
+        assert not queue.notify_workers("job_unknown")
         return time.monotonic() - began_at
 
-    # When more uploads end at once than may be received at once
+    # When more uploads finish at a time than may be received at a time
     with silent(redis_behind_proxy), ThreadPoolExecutor(2 * REQUEST_BODIES) as requests:
         waits = list(requests.map(announce, range(2 * REQUEST_BODIES)))
     # Then none of them is kept for longer than one alone

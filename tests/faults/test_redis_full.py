@@ -11,27 +11,33 @@ import redis
 from clipzy_storage import keys
 from clipzy_storage.errors import QueueUnavailable
 from clipzy_storage.jobs import store as jobs_module
-from clipzy_storage.jobs.types import Claim, JobStore, Lease
+from clipzy_storage.jobs.store import JobStore
+from clipzy_storage.jobs.types import Claim, Lease
 from clipzy_storage.models.records import ErrorCode
 from clipzy_storage.redis_client import RedisDatabase
 from tests.support.jobs import claimed, let_leases_expire, new_job, submitted
 
-SCRIPTS = Path(jobs_module.__file__).parent / "scripts"
+SCRIPTS = Path(jobs_module.__file__).parent / "lua"
 REFUSED = "refused for certain"
 Step = Callable[[JobStore, str, Claim], object]
 
 STEPS: dict[str, Step] = {
-    "submit": lambda jobs, _waiting, _claim: jobs.submit(new_job(job_id="job_new")).revision,
+    "submit": lambda jobs, _waiting, _claim: jobs.submit(new_job(job_id="job_new")).first_id,
     "claim": lambda jobs, waiting, _claim: getattr(
         jobs.claim(waiting, nonce="n2", storage_id="a-storage"), "token", ""
     ),
     "heartbeat": lambda jobs, _waiting, claim: jobs.heartbeat(claim, percent=50, stage="next"),
     "release": lambda jobs, _waiting, claim: jobs.release(claim, "crashed"),
-    "commit": lambda jobs, _waiting, claim: jobs.commit(claim, attempt_folder="a/", result_sha256="0"),
-    "fail": lambda jobs, _waiting, claim: jobs.fail(claim.job.job_id, claim.token, ErrorCode.JOB_TIMEOUT, "late"),
+    "commit": lambda jobs, _waiting, claim: jobs.commit(claim, attempt_prefix="a/", result_sha256="0"),
+    "fail": lambda jobs, _waiting, claim: _failed(jobs, claim),
     "reap": lambda jobs, _waiting, claim: bool(jobs.reap([Lease(claim.job.job_id, claim.token, None)], nonce="r")),
-    "stale": lambda jobs, _waiting, _claim: bool(jobs.stale(queue_is_empty=True)) or True,
+    "due_for_notification": lambda jobs, _waiting, _claim: bool(jobs.due_for_notification(queue_is_empty=True)) or True,
 }
+
+
+def _failed(jobs: JobStore, claim: Claim) -> bool:
+    jobs.fail(claim.job.job_id, claim.token, ErrorCode.JOB_TIMEOUT, "late")
+    return True
 
 
 @pytest.fixture

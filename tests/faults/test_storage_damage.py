@@ -10,13 +10,15 @@ from clipzy_storage import keys
 from clipzy_storage.backends.base import Storage, put_bytes
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.jobs import completion, durable_records
-from clipzy_storage.jobs.store import JobStore, PendingCompletion
-from clipzy_storage.models.records import EVERYONE, Status
+from clipzy_storage.jobs.store import JobStore
+from clipzy_storage.log_events import JOB_SOURCE_DAMAGED
+from clipzy_storage.models.records import Status
 from clipzy_storage.redis_client import RedisDatabase
 from tests.support import s3_servers
-from tests.support.jobs import new_job
+from tests.support.deployment import SHORT_LEASE, Deployment, claims_by, s3_settings
+from tests.support.disks import padded
+from tests.support.jobs import current, new_job
 from tests.support.s3_servers import S3Server
-from tests.support.storage_deployment import Deployment, attempts_of, on_s3, padded
 from tests.support.tcp_proxy import Fault, TcpProxy
 
 INDEX = b'{"the": "index"}'
@@ -29,35 +31,37 @@ def flipped(data: bytes, at: int) -> bytes:
 def test_a_flipped_byte_in_a_local_upload_is_noticed_whatever_the_decoder_makes_of_it(
     tmp_path: Path, redis_url: str, clip: Path
 ) -> None:
-    """Without the comparison one job completes over the wrong pictures, and the other is called invalid media."""
+    """Without the comparison one job completes over the wrong frames, and the other is called invalid media."""
     content = clip.read_bytes()
-    places = {"in the pictures": len(content) // 2, "in the header": content.index(b"moov")}
-    with Deployment(tmp_path, redis_url=redis_url) as stack:
+    places = {"in the frames": len(content) // 2, "in the header": content.index(b"moov")}
+    with Deployment(tmp_path, redis_url=redis_url, **SHORT_LEASE) as stack:
         api, worker = stack.web(), stack.worker()
         for name, at in places.items():
             # Given an upload of which one bit has changed on the disk
             video_id = api.upload(clip, to="/videos")["video_id"]
             (stack.storage / "uploads" / video_id / "source.mp4").write_bytes(flipped(content, at))
-            # When a job is made of it, then it fails as our fault, after a second look
+            # When a job is made of it, then it fails as our fault, after a second attempt
             job = api.finished(api.post("/jobs", json={"video_id": video_id}).json()["job_id"])
             assert (job["status"], job["error"]["code"]) == ("failed", "PROCESSING_FAILED"), name
             assert "not what was uploaded" in job["error"]["message"]
-            assert attempts_of(worker, job["job_id"]) == 2
+            assert claims_by(worker, job["job_id"]) == 2
         # And nothing was made of them, and a sound one completes
         assert [key for key in stack.stored() if key.startswith("results/")] == []
-        assert api.finished(api.upload(clip)["job_id"])["attempt"] == 1
+        assert api.run(clip)["attempt"] == 1
 
 
 @pytest.mark.long
 def test_a_byte_flipped_on_the_way_to_the_worker_costs_an_attempt(
     tmp_path: Path, redis_url: str, rclone_server: S3Server, clip: Path
 ) -> None:
-    """Without the comparison the job completes over another file than was uploaded, and nobody knows."""
+    """Without the comparison the job completes over another file than was uploaded, unnoticed."""
     bucket = rclone_server.new_bucket()
-    large = padded(clip, tmp_path / "large.mp4", mib=6)  # in parts, of which no digest stands beside the object
+    large = padded(clip, tmp_path / "large.mp4", mib=6)  # in parts: such an object has no digest of the whole
     with (
         TcpProxy(rclone_server.url) as network,
-        on_s3(tmp_path / "deployment", redis_url, rclone_server, bucket) as stack,
+        Deployment(
+            tmp_path / "deployment", redis_url=redis_url, **s3_settings(rclone_server, bucket), **SHORT_LEASE
+        ) as stack,
     ):
         api = stack.web()
         worker = stack.worker(AWS_ENDPOINT_URL_S3=network.url)
@@ -65,15 +69,15 @@ def test_a_byte_flipped_on_the_way_to_the_worker_costs_an_attempt(
         # rclone keeps connections open, the second does not
         network.suffer(Fault("flip", "answer", 3 << 20))
         # When a job is done over it, then the bit is noticed, and the next attempt completes
-        job = api.finished(api.upload(large)["job_id"])
-        worker.says(f"job.source_damaged: {job['job_id']}")
+        job = api.run(large)
+        worker.wait_for_log(f"{JOB_SOURCE_DAMAGED}: {job['job_id']}")
         assert (job["status"], job["attempt"]) == ("completed", 2)
-        assert worker.popen.poll() is None
+        assert worker.is_running()
 
 
 @pytest.fixture(params=["local", "moto", "rclone"])
 def damage(request: pytest.FixtureRequest, storage: LocalStorage) -> tuple[Storage, Callable[[str], None]]:
-    """A storage, and how a byte is changed in it behind its back, all that was noted beside it staying as it is."""
+    """A storage, and a function that changes a byte in it without changing its metadata."""
     if request.param == "local":
 
         def on_disk(key: str) -> None:
@@ -97,23 +101,22 @@ def damage(request: pytest.FixtureRequest, storage: LocalStorage) -> tuple[Stora
 def test_a_committed_index_that_changes_before_it_is_published_fails_the_job(
     damage: tuple[Storage, Callable[[str], None]], redis_url: str
 ) -> None:
-    """Without the comparison it is published; where a bucket notices it, the job would else be concluded for ever."""
+    """Without the comparison it is published; if a bucket notices it, completion would be tried for ever."""
     storage, flip = damage
-    jobs, job = JobStore(RedisDatabase(redis_url), lease_seconds=60), new_job(storage_id="a")
+    store, job = JobStore(RedisDatabase(redis_url), lease_seconds=60), new_job(storage_id="a")
     # Given a job whose attempt is committed, and whose index then changes in storage
     durable_records.write_open_job(storage, job)
-    jobs.submit(job)
-    claim = jobs.claim(job.job_id, nonce="a", storage_id="a")
+    store.submit(job)
+    claim = store.claim(job.job_id, nonce="a", storage_id="a")
     assert claim is not None
-    folder = keys.attempt_prefix(job.job_id, 1, "a")
-    put_bytes(storage, folder + "output.json", INDEX, content_type="application/json")
-    decided = jobs.commit(claim, attempt_folder=folder, result_sha256=hashlib.sha256(INDEX).hexdigest())
-    assert isinstance(decided, PendingCompletion)
-    flip(folder + "output.json")
-    # When it is concluded
-    completion.conclude(jobs, storage, decided)
-    # Then it has failed by our fault, and nobody sees the wrong bytes
-    failed = jobs.get(job.job_id, owner=EVERYONE)
+    prefix = keys.attempt_prefix(job.job_id, 1, "a")
+    put_bytes(storage, prefix + "output.json", INDEX, content_type="application/json")
+    pending = store.commit(claim, attempt_prefix=prefix, result_sha256=hashlib.sha256(INDEX).hexdigest())
+    flip(prefix + "output.json")
+    # When it is completed
+    completion.complete(store, storage, pending)
+    # Then it has failed by our fault, and the wrong bytes are not published
+    failed = current(store, job.job_id)
     assert failed.error is not None
     assert (failed.status, failed.error.code) == (Status.FAILED, "PROCESSING_FAILED")
     assert not storage.exists(keys.result_index(job.job_id))

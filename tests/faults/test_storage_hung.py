@@ -1,4 +1,4 @@
-"""A store that keeps silent: leases are kept, nobody takes the job twice, and what needs no storage is answered."""
+"""An S3 service that does not answer: leases are kept, no job runs twice, what needs no storage is answered."""
 
 import time
 from pathlib import Path
@@ -9,30 +9,33 @@ import redis
 import requests
 
 from clipzy_storage import keys
-from tests.support.deployment import eventually
+from tests.support.deployment import SHORT_LEASE, Deployment, claims_by, s3_settings
+from tests.support.disks import padded
 from tests.support.s3_servers import S3Server
-from tests.support.storage_deployment import attempts_of, on_s3, padded
 from tests.support.tcp_proxy import Fault, TcpProxy
+from tests.support.waiting import eventually
 
-LEASE_SECONDS = 2
+LEASE_SECONDS = int(SHORT_LEASE["JOB_LEASE_SECONDS"])
 
 
 @pytest.mark.long
 def test_a_worker_whose_store_keeps_silent_keeps_its_job(
     tmp_path: Path, redis_url: str, redis_client: Any, moto_server: S3Server, clip: Path
 ) -> None:
-    """Without a thread that beats, the second worker takes the job."""
+    """Without a thread for heartbeats the second worker claims the job."""
     large, bucket = padded(clip, tmp_path / "large.mp4", mib=8), moto_server.new_bucket()
     with (
         TcpProxy(moto_server.url) as line,
-        on_s3(tmp_path / "deployment", redis_url, moto_server, bucket) as stack,
+        Deployment(
+            tmp_path / "deployment", redis_url=redis_url, **s3_settings(moto_server, bucket), **SHORT_LEASE
+        ) as stack,
     ):
         api = stack.web()
         worker = stack.worker(AWS_ENDPOINT_URL_S3=line.url)
-        # Given a worker whose store falls silent in the middle of a source, and another that would have the job
+        # Given a worker whose S3 service falls silent in the middle of a source, and another that would have the job
         line.suffer(Fault("silence", "answer", after_bytes=1 << 20))
         job_id = api.upload(large)["job_id"]
-        work = tmp_path / "deployment" / ".clipzy" / "work"
+        work = stack.work_dir
         eventually(lambda: any(path.stat().st_size for path in work.glob("*/source")), "a source that is on its way")
         second = stack.worker(CLIPZY_DATA_DIR=str(tmp_path / "second"))
         # When a silent holder would have lost its job for long
@@ -40,12 +43,12 @@ def test_a_worker_whose_store_keeps_silent_keeps_its_job(
         eventually(
             lambda: lease_ends_ms(redis_client, job_id) > silent_since + 4000 * LEASE_SECONDS, "a lease held for long"
         )
-        # Then it still has it, and ends it when the store speaks again
+        # Then it still has it, and completes it when the service answers again
         assert (api.job(job_id)["status"], api.job(job_id)["attempt"]) == ("processing", 1)
         line.heal()
         job = api.finished(job_id)
         assert (job["status"], job["attempt"]) == ("completed", 1)
-        assert (attempts_of(worker, job_id), attempts_of(second, job_id)) == (1, 0)
+        assert (claims_by(worker, job_id), claims_by(second, job_id)) == (1, 0)
 
 
 def lease_ends_ms(client: redis.Redis, job_id: str) -> float:
@@ -59,24 +62,26 @@ def test_a_front_end_whose_store_keeps_silent_answers_what_it_can(
 ) -> None:
     with (
         TcpProxy(moto_server.url) as line,
-        on_s3(tmp_path, redis_url, moto_server, moto_server.new_bucket()) as stack,
+        Deployment(
+            tmp_path, redis_url=redis_url, **s3_settings(moto_server, moto_server.new_bucket()), **SHORT_LEASE
+        ) as stack,
     ):
         stack.settings["AWS_ENDPOINT_URL_S3"] = line.url
         api = stack.web()
         job_id = api.upload(clip)["job_id"]
-        # Given a store that has fallen silent, and an upload on its way
+        # Given a service that has fallen silent, and an upload on its way
         line.fall_silent()
         began_at = time.monotonic()
         with clip.open("rb") as stream:
             refused = requests.post(f"{api.url}/api/v1/jobs", files={"file": stream}, timeout=110)
-        # Then it is told to come again, in bounded time
+        # Then it is refused in bounded time
         assert (refused.status_code, refused.json()["code"]) == (503, "STORAGE_UNAVAILABLE")
         assert time.monotonic() - began_at < 90
-        # And who asks for nothing of the store gets an answer at once
+        # And what needs nothing of the service is answered immediately
         for path in ("/healthz", f"/jobs/{job_id}", "/jobs"):
             assert api.get(path, timeout=3).ok
         assert api.get("/readyz", timeout=10).json()["storage"] == "unavailable"
-        # And when it speaks again all goes on
+        # And when it answers again everything goes on
         line.heal()
         eventually(api.is_ready, "a front end that is ready")
         assert api.upload(clip)["status"] == "queued"

@@ -1,4 +1,4 @@
-"""A store that says a key is taken though nothing is there: that is trouble, and no proof that another wrote it."""
+"""An S3 service with wrong answers, such as 412 for a key that does not exist: taken for outages, never for facts."""
 
 from collections.abc import Callable, Iterator
 
@@ -33,17 +33,17 @@ def storage(moto_server: S3Server, gate: OddGate, monkeypatch: pytest.MonkeyPatc
     return storage
 
 
-def test_a_key_that_is_said_to_be_taken_is_looked_for(storage: S3Storage, gate: OddGate) -> None:
-    """Without the look a job was completed without a result, since another seemed to have published it."""
-    # Given a store that answers 412 where no key is taken
+def test_a_key_reported_as_taken_is_checked(storage: S3Storage, gate: OddGate) -> None:
+    """Without the check a job was completed without a result, since another seemed to have published it."""
+    # Given a service that answers 412 where no key is taken
     gate.rules["PutObject"] = Rule(412, "PreconditionFailed")
-    # When one is written, then that is trouble that may pass
-    with pytest.raises(StorageUnavailable, match="as taken, and it is not there"):
+    # When one is written, then that is a temporary failure
+    with pytest.raises(StorageUnavailable, match="is there, and it is not"):
         put_bytes(storage, KEY, b"mine", content_type="application/json")
     # And so it is where no condition was made, as for the marker of a large one
     with pytest.raises(StorageUnavailable, match="a condition that was not sent"):
         upload(storage)
-    # And where one is taken, it is said to be
+    # And if one is taken, that is reported
     gate.rules.clear()
     put_bytes(storage, KEY, b"first", content_type="application/json")
     with pytest.raises(AlreadyExists):
@@ -63,13 +63,13 @@ USES: dict[str, Callable[[S3Storage], object]] = {
 
 
 @pytest.mark.parametrize("operation", USES)
-def test_an_answer_without_what_it_should_tell_is_trouble(storage: S3Storage, gate: OddGate, operation: str) -> None:
-    """Without the look an empty listing passes for an empty bucket, and the front end answers with 500."""
+def test_an_incomplete_answer_is_a_failure(storage: S3Storage, gate: OddGate, operation: str) -> None:
+    """Without the check an empty listing passes for an empty bucket, and the front end answers with 500."""
     put_bytes(storage, KEY, b"first", content_type="application/json")
     for odd in (CUT, HALF) if operation == "HeadObject" else (CUT, HALF, PAGE):  # of a page's head nothing shows it
-        # Given a store of which nothing but a status comes, or something that is no answer
+        # Given a service that answers with nothing but a status, or with something else than S3 does
         gate.rules[operation] = odd
-        # When it is relied upon, then that is trouble that may pass, or damage that is noticed
+        # When it is called, then that is a temporary failure, or damage that is noticed
         with pytest.raises((StorageUnavailable, Damaged)):
             USES[operation](storage)
 

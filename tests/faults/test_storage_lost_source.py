@@ -1,4 +1,4 @@
-"""A source that cannot be read, though nothing is wrong with what is in it: that may pass, and is nobody's crash."""
+"""A source that cannot be read, though nothing is wrong with what is in it: a temporary failure, and no crash."""
 
 import os
 from pathlib import Path
@@ -16,24 +16,24 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize("case", UNREADABLE)
-def test_a_source_that_cannot_be_read_is_trouble_with_storage(case: str, tmp_path: Path) -> None:
+def test_a_source_that_cannot_be_read_is_a_storage_failure(case: str, tmp_path: Path) -> None:
     """Without the difference the media process has crashed, or the file is called invalid media."""
     request = MediaRequest(tmp_path / UNREADABLE[case], "mp4", tmp_path)
     with MediaProcess(request) as media:
         for _ in media.updates():
             pass
-        with pytest.raises(StorageUnavailable, match="could not read the video from storage") as trouble:
+        with pytest.raises(StorageUnavailable, match="could not read the video from storage") as raised:
             media.result()
-    assert str(tmp_path) not in str(trouble.value)
+    assert str(tmp_path) not in str(raised.value)
 
 
-def test_a_comparison_tells_what_is_damaged_from_what_cannot_be_read(tmp_path: Path) -> None:
+def test_a_comparison_distinguishes_what_is_damaged_from_what_cannot_be_read(tmp_path: Path) -> None:
     path = tmp_path / "source.mp4"
     path.write_bytes(bytes(3_000_000))
     for file, error in ((path, Damaged), (tmp_path / "gone.mp4", StorageUnavailable), (tmp_path, StorageUnavailable)):
-        with Sha256Check(file, sha256="0" * 64) as comparison, pytest.raises(error) as trouble:
+        with Sha256Check(file, sha256="0" * 64) as comparison, pytest.raises(error) as raised:
             comparison.check()
-        assert str(tmp_path) not in str(trouble.value)
+        assert str(tmp_path) not in str(raised.value)
 
 
 def test_a_comparison_can_be_ended_while_storage_hangs(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_a_comparison_can_be_ended_while_storage_hangs(tmp_path: Path) -> None:
     def give_up() -> None:
         raise Enough
 
-    # When whoever waits has waited enough, then waiting ends
+    # When the caller has waited enough, then waiting ends
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     with Sha256Check(fifo, sha256="") as comparison, pytest.raises(Enough):

@@ -14,12 +14,14 @@ import pytest
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
 from tests.storage.s3.uploads import assert_nothing_left
 from tests.support import s3_servers
-from tests.support.deployment import Process, descendants, eventually, free_port
+from tests.support.deployment import SHORT_LEASE, Deployment, s3_settings
+from tests.support.disks import padded
 from tests.support.forms import video_form
+from tests.support.processes import Process, descendants, free_port
 from tests.support.s3_proxy import Rule, S3Proxy
 from tests.support.s3_servers import S3Server
-from tests.support.storage_deployment import Deployment, on_s3, padded
 from tests.support.tcp_proxy import Fault, TcpProxy
+from tests.support.waiting import eventually
 from tests.support.wire import connect, head
 
 MIB = 1 << 20
@@ -50,15 +52,15 @@ class Scene:
 
     def __init__(self, stack: Deployment, server: S3Server, bucket: str, network: TcpProxy, gate: S3Proxy) -> None:
         self.stack, self.server, self.bucket, self.network, self.gate = stack, server, bucket, network, gate
-        self.api = stack.api(free_port())
+        self.api = stack.client(free_port())
         self.start_front_end()
 
     def start_front_end(self) -> None:
-        port = self.api.url.rpartition(":")[2]
+        port = str(self.api.port)
         self.front_end: Process = self.stack.run(
             "web", "--port", port, settings={"AWS_ENDPOINT_URL_S3": self.network.url}
         )
-        self.front_end.says("guard.joined")  # for a killed one may have answered once more
+        self.front_end.wait_for_log("guard.joined")  # for a killed one may have answered once more
         eventually(self.api.is_ready, "a front end that is ready")
 
     def kill_what_serves(self) -> None:
@@ -66,7 +68,7 @@ class Scene:
             os.kill(pid, signal.SIGKILL)
 
     def upload(self, path: Path) -> Any:
-        """The job; or ``None`` where the upload is refused, which it is in clean words."""
+        """The job; or ``None`` where the upload is refused, which it is cleanly."""
         with path.open("rb") as stream:
             answer = self.api.post("/jobs", files={"file": stream})
         if answer.status_code == 202:
@@ -90,12 +92,12 @@ class Scene:
 @pytest.fixture(scope="module", params=["moto", "rclone"])
 def scene(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     server: S3Server = request.getfixturevalue(f"{request.param}_server")
-    bucket, folder = server.new_bucket(), tmp_path_factory.mktemp("front-end")
+    bucket, directory = server.new_bucket(), tmp_path_factory.mktemp("front-end")
     with (
-        EmbeddedRedis(folder / "redis") as url,
+        EmbeddedRedis(directory / "redis") as url,
         S3Proxy(server.url) as gate,
         TcpProxy(gate.url) as network,
-        on_s3(folder, url, server, bucket) as stack,
+        Deployment(directory, redis_url=url, **s3_settings(server, bucket), **SHORT_LEASE) as stack,
     ):
         yield Scene(stack, server, bucket, network, gate)
 
@@ -115,14 +117,14 @@ def half_an_upload(port: int, content: bytes) -> socket.socket:
 
 @pytest.mark.long
 def test_a_front_end_that_is_killed_during_an_upload_leaves_nothing(scene: Scene, large: Path) -> None:
-    """Without the sweep at the end of a front end its first upload stays: who takes over does not look for it."""
-    port = int(scene.api.url.rpartition(":")[2])
+    """Without the sweep when a front end stops its first upload stays: a successor does not search for it."""
+    port = scene.api.port
     for kill in (scene.kill_what_serves, scene.front_end.kill):
         # Given an upload of which a part has gone to the bucket, when a front end is killed
         with half_an_upload(port, large.read_bytes()):
             eventually(lambda: scene.server.unfinished(scene.bucket), "an upload under way")
             kill()
-        # Then what the process that serves has left goes when its front end stops, and the rest when it is swept
+        # Then what the serving process left is removed when its front end stops, and the rest when it is swept
         if kill == scene.kill_what_serves:
             eventually(scene.api.is_ready, "a front end that is ready")
             assert scene.front_end.stop() == 0
@@ -148,8 +150,8 @@ def broken(scene: Scene, fault: Fault | tuple[str, Rule]) -> Iterator[None]:
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
-def test_an_upload_is_taken_whole_or_refused_in_clean_words(scene: Scene, large: Path) -> None:
-    """Without the look at what an answer tells, one that was cut ended in a 500."""
+def test_an_upload_is_accepted_whole_or_refused_cleanly(scene: Scene, large: Path) -> None:
+    """Without the check of each answer, one that was cut led to a 500."""
     replies = [(operation, rule) for operation, rules in REPLIES.items() for rule in rules]
     faults: list[Fault | tuple[str, Rule]] = [*NETWORK, *replies]
     taken, refused = [], 0
@@ -157,7 +159,7 @@ def test_an_upload_is_taken_whole_or_refused_in_clean_words(scene: Scene, large:
         # Given a bucket that fails in one way, when a video is uploaded
         with broken(scene, fault):
             job = scene.upload(large)
-        # Then it is taken, or refused in clean words
+        # Then it is taken, or refused cleanly
         taken += [job] if job else []
         refused += job is None
     # And what is there is what was taken, whole; and after the sweep nothing is under way

@@ -12,10 +12,13 @@ from typing import Any
 import pytest
 
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
-from tests.support.deployment import Api, Process, eventually
+from clipzy_storage.log_events import JOB_STORAGE_UNAVAILABLE
+from tests.support.api_client import ApiClient
+from tests.support.deployment import SHORT_LEASE, Deployment, claims_by, s3_settings
+from tests.support.processes import Process
 from tests.support.s3_proxy import Request, Rule, S3Proxy
 from tests.support.s3_servers import S3Server
-from tests.support.storage_deployment import Deployment, attempts_of, on_s3
+from tests.support.waiting import eventually
 
 TASK_ENDED = re.compile(r"Task \S+ (?:succeeded|raised)")
 # What a worker asks of a bucket for one job, in order: the operation, and where it lies.
@@ -61,7 +64,7 @@ class Narrow(S3Proxy):
 class Scene:
     server: S3Server
     bucket: str
-    api: Api
+    api: ApiClient
     stack: Deployment
     worker: Process
     gate: Narrow
@@ -84,7 +87,7 @@ class Scene:
         """Whether it shows: the job is put back, or, after the commit, left to the reaper; or it got by."""
         output = self.worker.output()
         task_ended = output.count("] received [") == len(TASK_ENDED.findall(output))
-        return f"job.storage_unavailable: {job_id}" in output or (task_ended and attempts_of(self.worker, job_id) > 0)
+        return f"{JOB_STORAGE_UNAVAILABLE}: {job_id}" in output or (task_ended and claims_by(self.worker, job_id) > 0)
 
     def one_whole_result(self, job_id: str, source: Path, suffered: str) -> None:
         job = self.api.finished(job_id)
@@ -94,11 +97,11 @@ class Scene:
         assert self.object(f"uploads/{job['video_id']}/source.mp4") == source.read_bytes()
         for artifact in output["artifacts"]:
             assert hashlib.sha256(self.object(artifact["key"])).hexdigest() == artifact["sha256"]
-        (folder,) = {artifact["key"].split("/")[3] for artifact in output["artifacts"]}
+        (attempt,) = {artifact["key"].split("/")[3] for artifact in output["artifacts"]}
         assert self.object(f"results/{job_id}/output.json") == self.object(
-            f"results/{job_id}/attempts/{folder}/output.json"
+            f"results/{job_id}/attempts/{attempt}/output.json"
         )
-        assert job["attempt"] == output["attempt"] == attempts_of(self.worker, job_id)
+        assert job["attempt"] == output["attempt"] == claims_by(self.worker, job_id)
 
     def object(self, key: str) -> Any:
         return self.server.client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
@@ -107,31 +110,31 @@ class Scene:
 @pytest.fixture(scope="module", params=["moto", "rclone"])
 def scene(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     server: S3Server = request.getfixturevalue(f"{request.param}_server")
-    bucket, folder = server.new_bucket(), tmp_path_factory.mktemp("deployment")
+    bucket, directory = server.new_bucket(), tmp_path_factory.mktemp("deployment")
     with (
-        EmbeddedRedis(folder / "redis") as url,
+        EmbeddedRedis(directory / "redis") as url,
         Narrow(server.url) as gate,
-        on_s3(folder, url, server, bucket) as stack,
+        Deployment(directory, redis_url=url, **s3_settings(server, bucket), **SHORT_LEASE) as stack,
     ):
         api = stack.web()
-        worker = stack.impaired_worker("s3_seconds=2", AWS_ENDPOINT_URL_S3=gate.url)
+        worker = stack.worker(AWS_ENDPOINT_URL_S3=gate.url)
         yield Scene(server, bucket, api, stack, worker, gate)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
 def test_a_bucket_that_fails_at_any_call_costs_time_and_nothing_else(scene: Scene, clip: Path) -> None:
-    """Without a second look at what the store says is there, a job was completed without a result (412)."""
+    """Without a second check of what the service reports as existing, a job was completed without a result (412)."""
     jobs, felt = {}, set()
     for call, reply in CASES:
         # Given a bucket that fails one kind of call, until the worker has felt it
         with scene.job_that_suffers(clip, call, reply) as job_id:
             jobs[job_id] = f"{call}: {reply}"
-            eventually(partial(scene.has_felt_it, job_id), f"trouble with {call} ({reply})")
+            eventually(partial(scene.has_felt_it, job_id), f"a failure of {call} ({reply})")
             felt |= {call} if scene.gate.met else set()
     # When it is well again, then each job ends with one whole result
     for job_id, suffered in jobs.items():
         scene.one_whole_result(job_id, clip, suffered)
     assert felt >= CALLS.keys() - {"whether there is a result"}, "which is not asked where a condition can be made"
-    assert scene.worker.popen.poll() is None
+    assert scene.worker.is_running()
     assert scene.server.unfinished(scene.bucket) == []

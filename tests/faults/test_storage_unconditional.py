@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from clipzy_storage.log_events import JOB_LOST
 from tests.e2e.test_lost_workers import pool_child_below
-from tests.support.deployment import eventually
+from tests.support.deployment import SHORT_LEASE, Deployment, s3_settings
 from tests.support.media import clips
 from tests.support.s3_servers import S3Server
-from tests.support.storage_deployment import on_s3
+from tests.support.waiting import eventually
 
 
 def result_of(server: S3Server, bucket: str, job_id: str) -> tuple[bytes, Any]:
@@ -32,17 +33,16 @@ def test_a_zombie_and_a_crash_leave_one_result_that_never_changes(
 ) -> None:
     """Without the token in the commit the zombie's attempt counts, too."""
     server, bucket = rclone_server, rclone_server.new_bucket()
-    with on_s3(tmp_path, redis_url, server, bucket) as stack:
+    with Deployment(tmp_path, redis_url=redis_url, **s3_settings(server, bucket), **SHORT_LEASE) as stack:
         api = stack.web()
-        crash_at = tmp_path / "crash-at"
-        crash_at.write_text("done-recorded")
-        first = stack.worker(CLIPZY_CRASH_AT=f"@{crash_at}")
-        # Given a worker whose process dies between publishing a result and saying so
+        first, orders = stack.worker_with_failpoints()
+        orders.order("done-recorded", "exit-once")
+        # Given a worker whose process exits between publishing a result and making it visible
         crashed = api.upload(clip)["job_id"]
-        eventually(lambda: not crash_at.exists(), "the death of a process")
+        eventually(orders.has_fired, "the exit of a process")
         published = result_of(server, bucket, crashed)
         assert api.job(crashed)["status"] == "processing"
-        # Then another carries the job to its end, and what was published stays as it is
+        # Then another process completes the job, and what was published stays as it is
         job = api.finished(crashed)
         assert (job["status"], job["attempt"]) == ("completed", 1)
         assert result_of(server, bucket, crashed) == published
@@ -58,10 +58,10 @@ def test_a_zombie_and_a_crash_leave_one_result_that_never_changes(
             published = result_of(server, bucket, job_id)
         finally:
             os.kill(frozen, signal.SIGCONT)
-        # When it wakes up, then it clears its own away, and the result stays as it is
-        first.says(f"job.lost: {job_id}")
+        # When it wakes up, then it deletes its files, and the result stays as it is
+        first.wait_for_log(f"{JOB_LOST}: {job_id}")
         assert (job["status"], job["attempt"]) == ("completed", 2)
         assert result_of(server, bucket, job_id) == published
         eventually(lambda: attempts_in(server, bucket, job_id) == ["2"], "a zombie that has cleared up")
-        assert first.popen.poll() is None
+        assert first.is_running()
         assert api.job(job_id) | {"result": None} == job | {"result": None}

@@ -16,8 +16,8 @@ from clipzy_storage.guard.guard import Guard
 from clipzy_storage.guard.heartbeat import HeartbeatThreads
 from clipzy_storage.guard.refusals import Refused
 from clipzy_storage.redis_client import RedisDatabase
-from tests.support.deployment import eventually
 from tests.support.guards import NewGuard, probes
+from tests.support.waiting import eventually
 
 
 @pytest.fixture

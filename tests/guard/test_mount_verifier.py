@@ -8,8 +8,8 @@ import pytest
 from clipzy_storage import keys
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.guard.refusals import Refused, RetryLater
-from tests.support.deployment import eventually
 from tests.support.guards import NewGuard, join, probes
+from tests.support.waiting import eventually
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from clipzy_storage.redis_client import RedisDatabase
 from clipzy_worker.processing import attempt
 from clipzy_worker.processing.context import WorkerContext
 from clipzy_worker.processing.lease import LeaseRenewer
-from tests.support.finished_jobs import FOOTAGE, PICTURES, accepted, completed, files_of, found_in, result_of
+from tests.support.finished_jobs import ARTIFACTS, SOURCE_SHA256, accepted, completed, files_of, found_in, result_of
 from tests.support.jobs import attempt_at, new_job
 
 DEFAULTS = {"sprites": True, "shots": {"sensitivity": 3}, "analyses": ["style", "color", "motion", "audio", "audio"]}
@@ -284,11 +284,11 @@ def test_a_redis_that_was_lost_learns_of_alike_results_again(
 
 
 def test_a_cache_key_covers_all_that_a_result_depends_on() -> None:
-    job = new_job(source_sha256=FOOTAGE)
+    job = new_job(source_sha256=SOURCE_SHA256)
     alike = [
-        new_job(source_sha256=FOOTAGE, filename="other.mp4", created_at=datetime.now(UTC) + timedelta(days=1)),
-        new_job(source_sha256=FOOTAGE, config=DEFAULTS),
-        new_job(source_sha256=FOOTAGE, config={"reuse": False}),
+        new_job(source_sha256=SOURCE_SHA256, filename="other.mp4", created_at=datetime.now(UTC) + timedelta(days=1)),
+        new_job(source_sha256=SOURCE_SHA256, config=DEFAULTS),
+        new_job(source_sha256=SOURCE_SHA256, config={"reuse": False}),
     ]
     assert {result_cache_key(one) for one in alike} == {result_cache_key(job)}
     assert result_cache_key(job, pipeline_version="another") != result_cache_key(job)
@@ -303,4 +303,4 @@ def test_the_copies_are_files_of_their_own(store: JobStore, storage: LocalStorag
     for key in files_of(storage, first.job_id):
         storage.delete(key)
     # Then nothing is missing
-    assert len(result_of(storage, second.job_id)["artifacts"]) == len(PICTURES)
+    assert len(result_of(storage, second.job_id)["artifacts"]) == len(ARTIFACTS)

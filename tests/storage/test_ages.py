@@ -9,9 +9,9 @@ import pytest
 
 from clipzy_storage.backends.base import BlobInfo, StorageBackend, put_bytes
 from clipzy_storage.backends.local.storage import LocalStorage
-from tests.support.deployment import eventually
 from tests.support.s3_proxy import S3Proxy
 from tests.support.s3_servers import S3Server, storage_of
+from tests.support.waiting import eventually
 
 KEY = "results/job_1/output.json"
 HOUR_SECONDS = 3600

@@ -1,204 +1,100 @@
-"""A whole deployment of real processes, started and stopped by one test, and a client for its API."""
+"""A whole deployment of real processes, started and stopped by one test."""
 
-import contextlib
-import json
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Self
 
-import requests
+from clipzy_storage.failpoints import Failpoint
+from clipzy_storage.log_events import JOB_CLAIMED, WORKER_READY
+from tests.support.api_client import ApiClient
+from tests.support.failpoint_file import FailpointFile
+from tests.support.processes import CLIPZY, Process, environment, free_port
+from tests.support.s3_servers import S3Server
+from tests.support.waiting import eventually
 
-from clipzy_storage.process import with_parent_death_signal
-
-PATIENCE_SECONDS = 90
-T = TypeVar("T")
-CLIPZY = (sys.executable, "-m", "clipzy_api.cli")
-
-
-def eventually(ask: Callable[[], T], what: str, *, seconds: float = PATIENCE_SECONDS) -> T:
-    """The first true answer of ``ask``; fails with ``what`` was waited for when patience runs out."""
-    deadline = time.monotonic() + seconds
-    while not (answer := ask()):
-        assert time.monotonic() < deadline, f"waited {seconds} s in vain: {what}"
-        time.sleep(0.02)
-    return answer
+SHORT_LEASE = {"JOB_LEASE_SECONDS": "2"}
+WAYS_OUT = ("run one worker", "LOCAL_STORAGE_SHARED=true", "STORAGE_TYPE=s3")
+"""What a refusal of a second process on undeclared local storage advises."""
+_READY = "Clipzy is ready at "
+_LINE = re.compile(r"^(\S+Z) \[\w+\s*\] (.*)$", re.MULTILINE)
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+class Deployment:
+    """Processes that share one directory, one Redis and the ``settings`` given. They are stopped with the ``with``.
 
-
-def with_config(sent: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
-    """The same submission, as ``requests`` takes it, with these options too: a form or JSON."""
-    if "json" in sent:
-        return sent | {"json": sent["json"] | {"config": config | sent["json"].get("config", {})}}
-    given = json.loads(sent.get("data", {}).get("config", "{}"))
-    return sent | {"data": sent.get("data", {}) | {"config": json.dumps(config | given)}}
-
-
-class Process:
-    """One `clipzy` command, its output in a file."""
-
-    def __init__(
-        self, *arguments: str, cwd: Path, env: dict[str, str], log: Path, command: Sequence[str] = CLIPZY
-    ) -> None:
-        self.log = log
-        with log.open("ab") as output:
-            self.popen = subprocess.Popen(
-                with_parent_death_signal(*command, *arguments),
-                cwd=cwd,
-                env=env,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
-
-    @property
-    def pid(self) -> int:
-        return self.popen.pid
-
-    def output(self) -> str:
-        return self.log.read_text()
-
-    def says(self, text: str) -> Self:
-        eventually(lambda: text in self.output() or self.popen.poll() is not None, f"{text!r} in {self.log}")
-        assert text in self.output(), self.output()
-        return self
-
-    def ends(self) -> int:
-        """Its exit status, once it has ended by itself."""
-        return self.popen.wait(PATIENCE_SECONDS)
-
-    def send(self, number: signal.Signals) -> None:
-        self.popen.send_signal(number)
-
-    def stop(self) -> int:
-        with contextlib.suppress(ProcessLookupError):
-            self.send(signal.SIGTERM)
-        try:
-            return self.popen.wait(PATIENCE_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            raise
-
-    def kill(self) -> None:
-        """SIGKILL to the process alone, as an out-of-memory killer would."""
-        self.send(signal.SIGKILL)
-        self.popen.wait()
-
-
-class Api:
-    """A client that knows the base path and how to wait."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.http = requests.Session()
-
-    def get(self, path: str, **more: Any) -> requests.Response:
-        return self.http.get(self._address(path), **{"timeout": 30, **more})
-
-    def post(self, path: str, *, reuse: bool = False, **more: Any) -> requests.Response:
-        """Jobs are really worked on unless ``reuse`` lets them have the result of an earlier one.
-
-        Nor is more analysed than shots unless the ``config`` names it: most tests are about the way of a job.
-        """
-        if path == "/jobs":
-            more = with_config(more, {"reuse": reuse, "analyses": [], "sprites": False})
-        return self.http.post(self._address(path), timeout=60, **more)
-
-    def is_reachable(self) -> bool:
-        with contextlib.suppress(requests.ConnectionError):
-            return self.get("/healthz").ok
-        return False
-
-    def is_ready(self) -> bool:
-        return self.is_reachable() and self.get("/readyz").ok
-
-    def upload(self, path: Path, *, to: str = "/jobs", name: str | None = None, reuse: bool = False) -> Any:
-        with path.open("rb") as stream:
-            answer = self.post(to, reuse=reuse, files={"file": (name or path.name, stream)})
-        assert answer.ok, answer.text
-        return answer.json()
-
-    def job(self, job_id: str) -> Any:
-        return self.get(f"/jobs/{job_id}").json()
-
-    def finished(self, job_id: str) -> Any:
-        return eventually(
-            lambda: (job := self.job(job_id))["status"] in ("completed", "failed", "cancelled") and job,
-            f"the end of {job_id}",
-        )
-
-    def working(self, job_id: str, *, percent: int = 1) -> Any:
-        """The job, once its footage is being processed for real."""
-        return eventually(
-            lambda: (job := self.job(job_id))["progress_percent"] >= percent and job, f"progress of {job_id}"
-        )
-
-    def close(self) -> None:
-        self.http.close()
-
-    def _address(self, path: str) -> str:
-        return self.url + ("" if path in ("/healthz", "/readyz") or path.startswith("/storage/") else "/api/v1") + path
-
-
-class Stack:
-    """Processes that share one folder, one Redis and the settings given."""
+    Without a ``redis_url``, `clipzy up` brings its own.
+    """
 
     command: Sequence[str] = CLIPZY
 
-    def __init__(self, folder: Path, *, redis_url: str | None, **settings: str) -> None:
-        self.folder = folder
+    def __init__(self, directory: Path, *, redis_url: str | None, **settings: str) -> None:
+        self.directory = directory
         self.settings = {"LOG_LEVEL": "INFO"} | settings
         if redis_url is not None:
             self.settings["REDIS_URL"] = redis_url
         self.processes: list[Process] = []
-        self._apis: list[Api] = []
+        self._clients: list[ApiClient] = []
 
     def __enter__(self) -> Self:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.directory.mkdir(parents=True, exist_ok=True)
         return self
 
     def __exit__(self, *_: object) -> None:
-        for api in self._apis:
-            api.close()
+        for client in self._clients:
+            client.close()
         for process in reversed(self.processes):
             process.stop()
 
     def run(self, *arguments: str, cwd: Path | None = None, settings: Mapping[str, str] | None = None) -> Process:
-        log = self.folder / f"{arguments[0]}-{len(self.processes)}.log"
-        env = {"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1", **self.settings, **(settings or {})}
-        process = Process(*arguments, cwd=cwd or self.folder, env=env, log=log, command=self.command)
+        """Start a `clipzy` command."""
+        log = self.directory / f"{arguments[0]}-{len(self.processes)}.log"
+        env = environment(**{**self.settings, **(settings or {})})
+        process = Process([*self.command, *arguments], cwd=cwd or self.directory, env=env, log=log)
         self.processes.append(process)
         return process
 
-    def web(self, **settings: str) -> Api:
-        """A front end that accepts jobs."""
-        api = self.api(free_port())
-        self.run("web", "--port", api.url.rpartition(":")[2], settings=settings)
-        eventually(lambda: api.is_ready(), "a front end that is ready")
-        return api
+    def web(self, **settings: str) -> ApiClient:
+        """A client of a new front end that accepts jobs."""
+        client = self.client(free_port())
+        self.run("web", "--port", str(client.port), settings=settings)
+        eventually(client.is_ready, "a front end that is ready")
+        return client
 
     def worker(self, **settings: str) -> Process:
-        """A worker that takes jobs."""
-        return self.run("worker", settings=settings).says("worker.ready")
+        """A new worker that consumes."""
+        return self.run("worker", settings=settings).wait_for_log(WORKER_READY)
 
-    def api(self, port: int) -> Api:
-        api = Api(f"http://127.0.0.1:{port}")
-        self._apis.append(api)
-        return api
+    def worker_with_failpoints(self, **settings: str) -> tuple[Process, FailpointFile]:
+        """A new worker, and the file that its failpoints obey."""
+        orders = FailpointFile(self.directory / f"failpoints-{len(self.processes)}")
+        return self.worker(**orders.settings, **settings), orders
+
+    def worker_paused_at(self, failpoint: Failpoint, **settings: str) -> tuple[Process, FailpointFile]:
+        """A new worker whose jobs pause at ``failpoint`` until the order is withdrawn."""
+        worker, orders = self.worker_with_failpoints(**settings)
+        orders.order(failpoint, "pause")
+        return worker, orders
+
+    def up(self, **settings: str) -> tuple[Process, ApiClient]:
+        """The whole service as `clipzy up`, ready, and a client of it."""
+        service = self.run("up", "--port", "0", settings=settings).wait_for_log(_READY)
+        url = service.output().rpartition(_READY)[2].split()[0]
+        return service, self.client(int(url.rpartition(":")[2]))
+
+    def client(self, port: int) -> ApiClient:
+        client = ApiClient(f"http://127.0.0.1:{port}")
+        self._clients.append(client)
+        return client
 
     @property
     def storage(self) -> Path:
-        return self.folder / "storage"
+        return self.directory / "storage"
+
+    @property
+    def work_dir(self) -> Path:
+        return self.directory / ".clipzy" / "work"
 
     def stored(self) -> list[str]:
         """Keys of all complete files."""
@@ -209,32 +105,27 @@ class Stack:
         )
 
 
-def descendants(pid: int) -> list[int]:
-    """All processes below ``pid``, by the kernel's own table."""
-    children = [int(child) for task in _tasks(pid) for child in task.split()]
-    return children + [below for child in children for below in descendants(child)]
+def s3_settings(server: S3Server, bucket: str) -> dict[str, str]:
+    """Settings of several workers on a bucket."""
+    return {"STORAGE_TYPE": "s3", "S3_BUCKET_NAME": bucket, "WORKER_COUNT": "2", **server.env}
 
 
-def commands_below(pid: int) -> dict[int, str]:
-    return {child: command for child in descendants(pid) if (command := _command(child))}
+def log_times(process: Process, event: str) -> list[datetime]:
+    """When the process logged lines that begin with ``event``."""
+    return [datetime.fromisoformat(at) for at, text in _LINE.findall(process.output()) if text.startswith(event)]
 
 
-def media_process_below(pid: int) -> int:
-    """The process that decodes, once there is one."""
-    return eventually(
-        lambda: next((child for child, line in commands_below(pid).items() if "clipzy_worker.analysis" in line), 0),
-        "a media process",
-    )
+def claims_by(process: Process, job_id: str = "") -> int:
+    """How often the process claimed the job, or any."""
+    return len(log_times(process, f"{JOB_CLAIMED}: {job_id}"))
 
 
-def _tasks(pid: int) -> Iterator[str]:
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        with contextlib.suppress(OSError):
-            yield task.read_text()
-
-
-def _command(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-    except OSError:
-        return ""
+def refused(process: Process, *texts: str) -> str:
+    """The one message with which it exited with status 78, without a traceback; it contains all ``texts``."""
+    assert process.wait() == 78, process.output()
+    messages = [line for line in process.output().splitlines() if line.startswith("clipzy: ")]
+    assert len(messages) == 1, process.output()
+    for text in texts:
+        assert text in messages[0], messages[0]
+    assert "Traceback" not in process.output()
+    return messages[0]

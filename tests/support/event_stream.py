@@ -8,7 +8,7 @@ from typing import Any, Self
 
 
 @dataclass(frozen=True)
-class Told:
+class SentEvent:
     """One event."""
 
     event_id: str
@@ -48,18 +48,18 @@ class EventStream:
         self._answer.close()
         self._connection.close()
 
-    def next(self) -> Told | None:
-        """The next event, waited for; ``None`` when the stream has ended in good order."""
+    def next(self) -> SentEvent | None:
+        """The next event, waited for; ``None`` when the stream was closed in good order."""
         deadline = time.monotonic() + self._timeout_seconds
         while block := self._block():
-            assert time.monotonic() < deadline, "nothing but beats"
+            assert time.monotonic() < deadline, "nothing but heartbeats"
             fields = dict(line.split(": ", 1) for line in block)
             self.retry = fields.get("retry", self.retry)
             if "data" in fields:
-                return Told(fields.get("id", ""), fields["event"], json.loads(fields["data"]))
+                return SentEvent(fields.get("id", ""), fields["event"], json.loads(fields["data"]))
         return None
 
-    def expect(self, count: int = 1) -> list[Told]:
+    def expect(self, count: int = 1) -> list[SentEvent]:
         """The next events, of a stream that must have them."""
         found = [event for _ in range(count) if (event := self.next())]
         assert len(found) == count
@@ -71,7 +71,7 @@ class EventStream:
         assert block == [": beat"]
         return time.monotonic()
 
-    def rest(self) -> list[Told]:
+    def rest(self) -> list[SentEvent]:
         """Every event up to the stream's end."""
         return list(iter(self.next, None))
 

@@ -14,14 +14,17 @@ from clipzy_storage.models.output import PIPELINE_VERSION, Artifact, Output
 from clipzy_storage.models.records import Job, rfc3339
 from tests.support.jobs import attempt_at, created, new_job
 
-PICTURES = {"poster.jpg": b"poster" * 1000, **{f"shots/{number:04}.jpg": b"%04d" % number * 900 for number in range(5)}}
+ARTIFACTS = {
+    "poster.jpg": b"poster" * 1000,
+    **{f"shots/{number:04}.jpg": b"%04d" % number * 900 for number in range(5)},
+}
 OTHERS = ("job_id", "video_id", "created_at", "reused_from")  # what two results with the same cache key differ in
-FOOTAGE = hashlib.sha256(b"footage").hexdigest()
+SOURCE_SHA256 = hashlib.sha256(b"footage").hexdigest()
 
 
 def accepted(store: JobStore, storage: StorageBackend, **changes: Any) -> Job:
     """A job as a front end creates it, always over the same bytes."""
-    job = new_job(**{"storage_id": storage.prepare(), "source_sha256": FOOTAGE} | changes)
+    job = new_job(**{"storage_id": storage.prepare(), "source_sha256": SOURCE_SHA256} | changes)
     durable_records.write_open_job(storage, job)
     return created(store, job)
 
@@ -30,7 +33,7 @@ def completed(
     store: JobStore,
     storage: StorageBackend,
     *,
-    pictures: Mapping[str, bytes] = PICTURES,
+    pictures: Mapping[str, bytes] = ARTIFACTS,
     version: str = PIPELINE_VERSION,
     **changes: Any,
 ) -> Job:
@@ -43,7 +46,7 @@ def complete(
     storage: StorageBackend,
     job: Job,
     *,
-    pictures: Mapping[str, bytes] = PICTURES,
+    pictures: Mapping[str, bytes] = ARTIFACTS,
     version: str = PIPELINE_VERSION,
 ) -> Job:
     """Play the worker."""
@@ -57,17 +60,17 @@ def complete(
 def result_of(storage: StorageBackend, job_id: str) -> dict[str, Any]:
     """Its ``output.json``, once all that it lists was found to be there as it says."""
     output = Output.model_validate_json(read_bytes(storage, keys.result_index(job_id)))
-    folder = f"results/{job_id}/attempts/"
+    prefix = f"results/{job_id}/attempts/"
     for artifact in output.artifacts:
         data = read_bytes(storage, artifact.key)
         assert (len(data), hashlib.sha256(data).hexdigest()) == (artifact.size_bytes, artifact.sha256)
-        assert artifact.key.startswith(f"{folder}{output.attempt}-")
+        assert artifact.key.startswith(f"{prefix}{output.attempt}-")
     shown: dict[str, Any] = json.loads(output.to_json())
     return shown
 
 
 def found_in(result: dict[str, Any]) -> dict[str, Any]:
-    """What a result says of the footage: all but ids, times and keys."""
+    """What a result contains about the video: all but ids, times and keys."""
     artifacts = [artifact | {"key": ""} for artifact in result["artifacts"]]
     source = result["source"] | {"filename": ""}
     style = result["style"] and result["style"] | {"created_at": ""}
@@ -80,11 +83,11 @@ def files_of(storage: StorageBackend, job_id: str) -> list[str]:
 
 
 def _stored(storage: StorageBackend, attempt: JobAttempt, pictures: Mapping[str, bytes], version: str) -> bytes:
-    job, folder = attempt.job, attempt.prefix
+    job, prefix = attempt.job, attempt.prefix
     listed = []
     for name, data in pictures.items():
-        put_bytes(storage, folder + name, data, content_type="image/jpeg")
-        about = {"name": name, "key": folder + name, "kind": "poster", "content_type": "image/jpeg"}
+        put_bytes(storage, prefix + name, data, content_type="image/jpeg")
+        about = {"name": name, "key": prefix + name, "kind": "poster", "content_type": "image/jpeg"}
         digest = hashlib.sha256(data).hexdigest()
         listed.append(Artifact.model_validate(about | {"size_bytes": len(data), "sha256": digest}))
     source = {
@@ -112,5 +115,5 @@ def _stored(storage: StorageBackend, attempt: JobAttempt, pictures: Mapping[str,
         "timings": {"video_analysis": 0.1},
     }
     index = Output.model_validate(values).to_json()
-    put_bytes(storage, folder + "output.json", index, content_type="application/json")
+    put_bytes(storage, prefix + "output.json", index, content_type="application/json")
     return index

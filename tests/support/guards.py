@@ -11,7 +11,7 @@ from clipzy_storage.guard.mount_verifier import MAX_POLL_GAP_SECONDS, SILENCE_SE
 from clipzy_storage.guard.refusals import RetryLater
 from clipzy_storage.process import ProcessIdentity
 from clipzy_storage.redis_client import RedisDatabase
-from tests.support.deployment import eventually
+from tests.support.waiting import eventually
 
 NewGuard = Callable[..., Guard]
 

@@ -71,7 +71,7 @@ def current(store: JobStore, job_id: str) -> Job:
 
 
 def let_leases_expire(client: Any, prefix: str = keys.REDIS_PREFIX) -> None:
-    """What time does, without waiting for it: every lease ended a moment ago, every suspicion is an hour old."""
+    """What time does, without waiting for it: every lease has expired, every suspicion is an hour old."""
     for job_id in client.zrange(f"{prefix}jobs:leases", 0, -1):
         client.zadd(f"{prefix}jobs:leases", {job_id: 1})
         if client.hexists(f"{prefix}job:{job_id}", "suspect_ms"):
@@ -88,6 +88,6 @@ def reap_twice(store: JobStore, client: Any) -> Any:
 
 
 def let_delay_pass(client: Any, job_id: str) -> None:
-    """The job's delay ended a moment ago."""
+    """The job's delay is over."""
     client.hset(f"{keys.REDIS_PREFIX}job:{job_id}", "not_before_ms", 1)
     client.zadd(f"{keys.REDIS_PREFIX}jobs:delayed", {job_id: 1})

@@ -1,20 +1,19 @@
-"""Nodes of a deployment on one machine: each in a mount namespace of its own, with network, disk and Redis shared.
+"""Several machines on one: each node has a mount namespace, and shares network, disk and Redis.
 
 A node does not see the mounts of another, so the same path can be a different filesystem on each.
 """
 
 import os
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.support.deployment import CLIPZY, Process, Stack
+from tests.support.deployment import Deployment
+from tests.support.processes import CLIPZY, Process
 from tests.support.requirements import missing
 
-_PATIENCE = str(Path(__file__).with_name("patience.py"))
-# Two users that can both read this checkout wherever it is. The first is subject to file permissions like an ordinary
-# user. The second is not, but owns the files that it writes.
+# Two users that both can read this checkout, wherever it lies. The first is bound by the permissions of files like any
+# ordinary user, the second is not, but what it writes belongs to it.
 BOUND = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
 STRANGER_ID = 65534
 STRANGER = (
@@ -30,26 +29,23 @@ _AS_ROOT = os.geteuid() == 0
 
 
 def need_namespaces() -> None:
-    """Skip or fail the test if this user may not create mount namespaces."""
+    """Skip the test if this user may not make mount namespaces."""
     if subprocess.run([*_unshare(), "true"], check=False, capture_output=True).returncode != 0:
         missing("needs mount namespaces")
 
 
 def need_users() -> None:
-    """Skip or fail the test if processes cannot run as another user."""
+    """Skip the test if processes cannot run as another user."""
     if not _AS_ROOT:
         missing("needs root, to be several users")
 
 
-class Node(Stack):
-    """Processes in a mount namespace of their own, which all use the path ``share`` as storage that is declared shared.
+class Node(Deployment):
+    """Processes in one mount namespace, which all use the path ``share`` as storage that is declared shared."""
 
-    ``patience_seconds`` is for how long they let a file stay unseen; ``None``: as long as the project does.
-    """
-
-    def __init__(self, folder: Path, share: Path, *, redis_url: str, patience_seconds: float | None = None) -> None:
+    def __init__(self, directory: Path, share: Path, *, redis_url: str) -> None:
         super().__init__(
-            folder,
+            directory,
             redis_url=redis_url,
             LOCAL_STORAGE_PATH=str(share),
             LOCAL_STORAGE_SHARED="true",
@@ -58,12 +54,11 @@ class Node(Stack):
         self.share = share
         self._kept: list[subprocess.Popen[str]] = []
         self._enter: Sequence[str] = ()
-        holder = self._keep(*_unshare(), "sh", "-c", "echo held && cat", says="held")
+        holder = self._keep(*_unshare(), "sh", "-c", "echo held && cat", prints="held")
         user = () if _AS_ROOT else ("--user", "--preserve-credentials")
-        self._enter = ("nsenter", f"--target={holder.pid}", *user, "--mount", f"--wdns={self.folder}")
+        self._enter = ("nsenter", f"--target={holder.pid}", *user, "--mount", f"--wdns={self.directory}")
         self._root = Path(f"/proc/{holder.pid}/root")
-        self._command = CLIPZY if patience_seconds is None else (sys.executable, "-P", _PATIENCE, str(patience_seconds))
-        self.command = (*self._enter, *self._command)
+        self.command = (*self._enter, *CLIPZY)
 
     def __exit__(self, *error: object) -> None:
         super().__exit__(*error)
@@ -79,12 +74,12 @@ class Node(Stack):
         """``mount ARGUMENTS SHARE``."""
         self._do("mount", *arguments, self.share)
 
-    def bind(self, folder: Path) -> None:
-        self.mount("--bind", folder)
+    def bind(self, directory: Path) -> None:
+        self.mount("--bind", directory)
 
     def overlay(self, lower: Path) -> None:
-        """A view of ``lower`` whose changes are stored elsewhere."""
-        changes = self.folder / "changes"
+        """A view of ``lower`` of which the changes are kept apart."""
+        changes = self.directory / "changes"
         changes.mkdir()
         self._do("mount", "-t", "tmpfs", "none", changes)
         self._do("mkdir", changes / "upper", changes / "work")
@@ -95,28 +90,28 @@ class Node(Stack):
         """A filesystem that never answers, like a network mount whose server is gone."""
         options = "fd=3,rootmode=40000,user_id=0,group_id=0"
         script = f"exec 3<>/dev/fuse && mount -i -t fuse -o {options} none '{self.share}' && echo dead && cat"
-        self._keep("sh", "-c", script, says="dead")
+        self._keep("sh", "-c", script, prints="dead")
 
     def unmount(self) -> None:
-        """As if the file server had gone: open files stay, and the path leads to the directory below the mount."""
+        """As when a server disappears: open files stay, the path leads into the directory below."""
         self._do("umount", "--lazy", self.share)
 
     def run_as(self, user: Sequence[str], *arguments: str) -> Process:
         """Like ``run``, as one of the users below."""
-        self.command = (*self._enter, *user, *self._command)
+        self.command = (*self._enter, *user, *CLIPZY)
         try:
             return self.run(*arguments)
         finally:
-            self.command = (*self._enter, *self._command)
+            self.command = (*self._enter, *CLIPZY)
 
     def _do(self, *command: str | Path) -> None:
         subprocess.run([*self._enter, *command], check=True)
 
-    def _keep(self, *command: str, says: str) -> "subprocess.Popen[str]":
-        """A process that runs until its standard input is closed: when this node ends, or this process exits."""
+    def _keep(self, *command: str, prints: str) -> "subprocess.Popen[str]":
+        """A process that runs until its input is closed: when this node is left, or with this process at the latest."""
         process = subprocess.Popen([*self._enter, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self._kept.append(process)
-        if process.stdout is None or process.stdout.readline().strip() != says:
+        if process.stdout is None or process.stdout.readline().strip() != prints:
             missing(f"needs {command[0]}")
         return process
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import requests
 
-from clipzy_storage.process import with_parent_death_signal
-from tests.support.deployment import eventually, free_port
+from tests.support.processes import Process, free_port
 from tests.support.requirements import missing
+from tests.support.waiting import eventually
 
 SCRIPT = Path(__file__).parents[2] / "compose/nginx.sh"
 SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
@@ -20,18 +20,17 @@ SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 @dataclass(frozen=True)
 class Nginx:
-    """A running nginx."""
+    """One running nginx."""
 
     port: int
     directory: Path
-    process: "subprocess.Popen[bytes]"
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
     def log(self) -> str:
-        """Its error log."""
+        """What it complained about."""
         return (self.directory / "nginx.log").read_text()
 
     def access_log(self) -> str:
@@ -40,9 +39,9 @@ class Nginx:
 
 @contextlib.contextmanager
 def running_nginx(directory: Path, *, upstream_port: int, max_file_size_mb: int, **settings: str) -> Iterator[Nginx]:
-    """nginx on a free loopback port, in front of the front end on ``upstream_port``; stopped at the end.
+    """nginx on a free loopback port before the front end on ``upstream_port``; stopped at the end.
 
-    ``settings`` are environment variables that override those of ``environment``.
+    ``settings`` are environment variables over the ones it needs here.
     """
     for program in ("nginx", "envsubst"):
         if shutil.which(program, path=SYSTEM_PATH) is None:
@@ -51,18 +50,14 @@ def running_nginx(directory: Path, *, upstream_port: int, max_file_size_mb: int,
     port = free_port()
     env = environment(directory, port=port, upstream_port=upstream_port, max_file_size_mb=max_file_size_mb) | settings
     check(env)
-    with (directory / "nginx.log").open("ab") as log:
-        process = subprocess.Popen(
-            with_parent_death_signal("sh", str(SCRIPT)), env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-        )
-    nginx = Nginx(port, directory, process)
+    process = Process(["sh", str(SCRIPT)], cwd=directory, env=env, log=directory / "nginx.log")
+    nginx = Nginx(port, directory)
     try:
-        eventually(lambda: process.poll() is not None or _answers(nginx.url), "an nginx that answers", seconds=20)
-        assert process.poll() is None, nginx.log()
+        eventually(lambda: not process.is_running() or _answers(nginx.url), "an nginx that answers")
+        assert process.is_running(), nginx.log()
         yield nginx
     finally:
-        process.terminate()
-        process.wait(20)
+        process.stop()
 
 
 def environment(directory: Path, *, port: int, upstream_port: int, max_file_size_mb: int) -> dict[str, str]:
@@ -77,7 +72,7 @@ def environment(directory: Path, *, port: int, upstream_port: int, max_file_size
 
 
 def check(env: dict[str, str]) -> "subprocess.CompletedProcess[str]":
-    """Have nginx check the rendered template; fails with its message."""
+    """Have nginx judge the rendered template; fails with its words."""
     done = subprocess.run(["sh", str(SCRIPT), "-t"], env=env, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 0, done.stderr
     return done
@@ -85,6 +80,6 @@ def check(env: dict[str, str]) -> "subprocess.CompletedProcess[str]":
 
 def _answers(url: str) -> bool:
     with contextlib.suppress(requests.ConnectionError):
-        requests.get(url, timeout=10)  # any status: the front end may not run yet
+        requests.get(url, timeout=10)  # whatever it answers: the front end may not run yet
         return True
     return False

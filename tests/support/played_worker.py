@@ -42,25 +42,25 @@ def write_result(
     front_end: FrontEnd, attempt: JobAttempt, *, artifacts: dict[str, bytes] | None = None
 ) -> AttemptResult:
     """Write everything that the attempt has to show."""
-    job_id, folder = attempt.job.job_id, attempt.prefix
+    job_id, prefix = attempt.job.job_id, attempt.prefix
     listed = []
     for name, content in (artifacts or {"poster.jpg": POSTER}).items():
-        put_bytes(front_end.storage, folder + name, content, content_type="application/octet-stream")
+        put_bytes(front_end.storage, prefix + name, content, content_type="application/octet-stream")
         digest = hashlib.sha256(content).hexdigest()
         listed.append(
             {
                 "name": name,
-                "key": folder + name,
+                "key": prefix + name,
                 "kind": "poster",
                 "content_type": "text/html",  # the content type of a worker is not the one of the answer
                 "size_bytes": len(content),
                 "sha256": digest,
             }
         )
-    put_bytes(front_end.storage, folder + "unlisted.txt", SECRET, content_type="text/plain")
+    put_bytes(front_end.storage, prefix + "unlisted.txt", SECRET, content_type="text/plain")
     index = json.dumps({"schema_version": "1.0", "job_id": job_id, "artifacts": listed}).encode()
-    put_bytes(front_end.storage, folder + "output.json", index, content_type="application/json")
-    return AttemptResult(attempt.job.attempt, folder, index)
+    put_bytes(front_end.storage, prefix + "output.json", index, content_type="application/json")
+    return AttemptResult(attempt.job.attempt, prefix, index)
 
 
 def fail(front_end: FrontEnd, job_id: str, code: ErrorCode, message: str) -> None:

@@ -25,7 +25,8 @@ from botocore.client import Config
 
 from clipzy_storage.backends.s3.storage import S3Storage
 from clipzy_storage.process import with_parent_death_signal
-from tests.support.deployment import eventually, free_port
+from tests.support.processes import free_port
+from tests.support.waiting import eventually
 
 ACCESS_KEY, SECRET_KEY = "clipzytest", "clipzysecret"
 _numbers = itertools.count(1)

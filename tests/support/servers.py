@@ -1,9 +1,9 @@
-"""Real servers for the tests: a Redis and front ends, each a process of its own on a free loopback port."""
+"""Real servers for the tests: a Redis to which everything may be done that happens to one, and front ends."""
 
-import os
+import contextlib
+import secrets
+import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,45 +13,149 @@ from typing import Any
 import redis
 import requests
 
-from clipzy_api.cli.embedded_redis import EmbeddedRedis
-from clipzy_api.cli.supervisor import Child
-from clipzy_storage import failpoints, keys
+from clipzy_api.cli.embedded_redis import find_server, server_config
+from clipzy_storage import keys
 from clipzy_storage.backends.local.storage import LocalStorage
+from clipzy_storage.failpoints import Failpoint
 from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.store import JobStore
-from clipzy_storage.process import with_parent_death_signal
 from clipzy_storage.redis_client import RedisDatabase
-from tests.support.deployment import free_port
-from tests.support.wire import eventually
+from tests.support.failpoint_file import FailpointFile
+from tests.support.processes import CLIPZY, Process, descendants, environment, free_port
+from tests.support.waiting import eventually
 
 
-@dataclass(frozen=True)
 class RedisServer:
-    """One Redis process. Its methods do to it what fate does."""
+    """A server with an append-only file in ``directory``; it keeps its address and password when it is restarted.
 
-    url: str
-    child: Child
+    A loopback ``host`` that no other process uses makes sure that ``port`` stays free while it is down.
+    """
 
-    def forget_everything(self) -> None:
-        with redis.Redis.from_url(self.url) as client:
-            client.flushall()
+    def __init__(self, directory: Path, *, host: str = "127.0.0.1", port: int = 0) -> None:
+        self._directory, self._host, self._port = directory, host, port or free_port()
+        self._password = secrets.token_urlsafe(16)
+        self._process: Process | None = None
+        self.admin: Any = redis.Redis(
+            host, self._port, password=self._password, socket_timeout=10, decode_responses=True
+        )
+        """A client that takes no proxy."""
+        directory.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def url(self) -> str:
+        return self.url_through(self._host, self._port)
+
+    @property
+    def address(self) -> str:
+        """What a proxy stands in front of."""
+        return f"http://{self._host}:{self._port}"
+
+    def url_through(self, host: str, port: int) -> str:
+        """Its URL by way of a proxy."""
+        return f"redis://:{self._password}@{host}:{port}/0"
 
     def client(self) -> Any:
-        """To be used with ``with``."""
+        """A new client, to be used with ``with``."""
         return redis.Redis.from_url(self.url, decode_responses=True)
 
-    def freeze(self) -> None:
-        self._send(signal.SIGSTOP)
+    def start(self, *, open_guard: bool = True) -> None:
+        """Start it from its append-only file and wait until it answers.
 
-    def thaw(self) -> None:
-        self._send(signal.SIGCONT)
+        The thread that calls this must live as long as the server.
+        """
+        config = self._directory / "redis.conf"
+        config.write_text(server_config(self._directory, port=self._port, password=self._password))
+        self._process = Process(
+            [find_server(), str(config), "--bind", self._host],
+            cwd=self._directory,
+            env=environment(),
+            log=self._directory / "redis.log",
+        )
+        eventually(self._answers, "a Redis that answers")
+        if open_guard:
+            self.open_guard()
+
+    def open_guard(self) -> None:
+        """Spare joining processes the 30 s wait after a start: no other process can be on this server."""
+        self.admin.set(f"{keys.REDIS_PREFIX}guard:since", 0)
+        server: Any = self.admin.info("server")
+        self.admin.set(f"{keys.REDIS_PREFIX}guard:fresh-run", server["run_id"])
 
     def kill(self) -> None:
-        self.child.kill()
+        self._running().kill()
 
-    def _send(self, number: signal.Signals) -> None:
-        if self.child.is_running() and self.child.pid is not None:
-            os.kill(self.child.pid, number)
+    def freeze(self) -> None:
+        self._running().send(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._running().send(signal.SIGCONT)
+
+    def demote(self) -> None:
+        """Make it the replica of a server that does not exist: it refuses writes."""
+        self.admin.replicaof("127.0.0.1", 1)
+
+    def promote(self) -> None:
+        self.admin.replicaof("NO", "ONE")
+
+    def cut_clients(self) -> None:
+        """Close every connection but that of ``admin``."""
+        for kind in ("normal", "pubsub"):
+            self.admin.client_kill_filter(_type=kind, skipme=True)
+
+    @contextmanager
+    def full(self) -> Iterator[None]:
+        """It has no memory left in here."""
+        self.admin.config_set("maxmemory", 1)
+        try:
+            yield
+        finally:
+            self.admin.config_set("maxmemory", 0)
+
+    def forget_everything(self, *, open_guard: bool = False) -> None:
+        """With ``open_guard`` processes that join again need not wait."""
+        with self.admin.pipeline(transaction=True) as pipeline:
+            pipeline.flushall()
+            if open_guard:
+                pipeline.set(f"{keys.REDIS_PREFIX}guard:since", 0)
+            pipeline.execute()
+        if open_guard:
+            self.open_guard()
+
+    def save_copy(self) -> None:
+        """Copy the append-only file as it is now."""
+        shutil.rmtree(self._copy, ignore_errors=True)
+        shutil.copytree(self._data, self._copy)
+
+    def restart_from_copy(self) -> None:
+        """Kill it and start it from the saved copy, or empty if there is none."""
+        self.kill()
+        shutil.rmtree(self._data, ignore_errors=True)
+        if self._copy.exists():
+            self._copy.rename(self._data)
+        self.start()
+
+    def stop(self) -> None:
+        self.admin.close()
+        if self._process is not None and self._process.is_running():
+            self.kill()
+
+    @property
+    def _data(self) -> Path:
+        return self._directory / "appendonlydir"
+
+    @property
+    def _copy(self) -> Path:
+        return self._directory / "copy"
+
+    def _running(self) -> Process:
+        assert self._process is not None, "not started"
+        return self._process
+
+    def _answers(self) -> bool:
+        assert self._running().is_running(), self._running().output()[-2000:]
+        with contextlib.suppress(redis.RedisError):  # it may still be loading
+            return bool(self.admin.ping())
+        return False
 
 
 @dataclass(frozen=True)
@@ -62,9 +166,12 @@ class FrontEnd:
     root: Path
     storage: LocalStorage
     store: JobStore
-    log: Path
-    process: "subprocess.Popen[bytes]"
+    process: Process
     redis_url: str
+
+    @property
+    def log(self) -> Path:
+        return self.process.log
 
     @property
     def url(self) -> str:
@@ -80,8 +187,8 @@ class FrontEnd:
 
     def unfinished(self) -> list[str]:
         """Names of uploads that have not been published."""
-        folder = self.root / ".clipzy/incoming"
-        return [path.name for path in folder.iterdir()] if folder.exists() else []
+        directory = self.root / ".clipzy/incoming"
+        return [path.name for path in directory.iterdir()] if directory.exists() else []
 
     def stored(self) -> list[str]:
         """Keys of everything that uploads and jobs have left."""
@@ -120,68 +227,50 @@ class FrontEnd:
         self.forget(job_id)
 
     def compare_records(self) -> None:
-        """Say that nothing has been lost since Redis was started, as a worker finds out."""
+        """Record that nothing has been lost since Redis was started, as a worker does after its comparison."""
         self.admin.set_reconciled(self.admin.run_id())
 
     @contextmanager
-    def doomed(self, folder: Path, *, at: str) -> "Iterator[FrontEnd]":
+    def doomed(self, directory: Path, *, at: Failpoint) -> "Iterator[FrontEnd]":
         """Another front end on the same storage and Redis, whose serving process exits at this failpoint."""
-        folder.mkdir(parents=True)
-        order = folder / "failpoint"
-        order.write_text(f"{at} exit")
-        settings = {failpoints.VARIABLE: str(order)}
-        with running_front_end(folder, self.redis_url, storage_path=self.root, **settings) as other:
+        directory.mkdir(parents=True)
+        orders = FailpointFile(directory / "failpoint")
+        orders.order(at, "exit")
+        with running_front_end(directory, self.redis_url, storage_path=self.root, **orders.settings) as other:
             yield other
 
     def serving_pid(self) -> int:
         """The process that answers, a child of the one that was started."""
-        return _serving_pid(self.process)
+        return descendants(self.process.pid)[0]
 
 
 @contextmanager
-def running_redis(folder: Path) -> Iterator[RedisServer]:
-    embedded = EmbeddedRedis(folder)
-    server = RedisServer(embedded.start(), embedded.child)
+def running_redis(directory: Path, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[RedisServer]:
+    server = RedisServer(directory, host=host, port=port)
     try:
+        server.start()
         yield server
     finally:
-        server.thaw()
-        embedded.stop()
+        server.stop()
 
 
 @contextmanager
 def running_front_end(
-    folder: Path, redis_url: str, *, storage_path: Path | None = None, **settings: str
+    directory: Path, redis_url: str, *, storage_path: Path | None = None, **settings: str
 ) -> Iterator[FrontEnd]:
     """``clipzy web``, ready. ``settings`` are environment variables."""
-    folder.mkdir(parents=True, exist_ok=True)
-    port, root = free_port(), storage_path or folder / "storage"
-    env = {
-        **{name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
-        "PYTHONPATH": os.pathsep.join(sys.path),
-        "LOCAL_STORAGE_PATH": str(root),
-        "CLIPZY_DATA_DIR": str(folder / "data"),
-        "REDIS_URL": redis_url,
-        **settings,
-    }
-    command = [sys.executable, "-m", "clipzy_api.cli", "web", "--host", "127.0.0.1", "--port", str(port)]
-    log = folder / "web.log"
-    with log.open("wb") as stream:
-        process = subprocess.Popen(
-            with_parent_death_signal(*command), env=env, cwd=folder, stdout=stream, stderr=stream
-        )
+    directory.mkdir(parents=True, exist_ok=True)
+    port, root = free_port(), storage_path or directory / "storage"
+    ours = {"LOCAL_STORAGE_PATH": str(root), "CLIPZY_DATA_DIR": str(directory / "data"), "REDIS_URL": redis_url}
+    command = [*CLIPZY, "web", "--host", "127.0.0.1", "--port", str(port)]
+    process = Process(command, cwd=directory, env=environment(**{**ours, **settings}), log=directory / "web.log")
     try:
-        assert eventually(lambda: process.poll() is not None or _is_ready(port)), log.read_text()
-        assert process.poll() is None, log.read_text()
+        eventually(lambda: not process.is_running() or _is_ready(port), "a front end that is ready")
+        assert process.is_running(), process.output()
         store = JobStore(RedisDatabase(redis_url), lease_seconds=60)
-        yield FrontEnd(port, root, LocalStorage(root, shared=False), store, log, process, redis_url)
+        yield FrontEnd(port, root, LocalStorage(root, shared=False), store, process, redis_url)
     finally:
-        process.terminate()
-        process.wait(timeout=20)
-
-
-def _serving_pid(process: "subprocess.Popen[bytes]") -> int:
-    return int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0])
+        process.stop()
 
 
 def _is_ready(port: int) -> bool:

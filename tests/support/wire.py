@@ -1,10 +1,8 @@
-"""HTTP on raw sockets, for requests that no client library sends."""
+"""HTTP below the level of a client, for requests that no client would send."""
 
 import http.client
 import json
 import socket
-import time
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -34,7 +32,7 @@ def connect(port: int) -> socket.socket:
 
 
 def answer_on(connection: socket.socket) -> Answer:
-    """The whole answer to the request that was sent on it."""
+    """The whole answer to what was sent on it."""
     with closing(http.client.HTTPResponse(connection)) as response:
         response.begin()
         body = response.read()
@@ -48,13 +46,3 @@ def exchange(port: int, *pieces: bytes, end_sending: bool = False) -> Answer:
         if end_sending:
             connection.shutdown(socket.SHUT_WR)
         return answer_on(connection)
-
-
-def eventually(holds: Callable[[], object], *, within_seconds: float = 20.0) -> bool:
-    """Whether ``holds`` becomes true within the time; polls it."""
-    deadline = time.monotonic() + within_seconds
-    while time.monotonic() < deadline:
-        if holds():
-            return True
-        time.sleep(0.02)
-    return bool(holds())

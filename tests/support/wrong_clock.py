@@ -20,13 +20,13 @@ class _Datetime(_TrueDatetime, metaclass=_Kind):
     """Any moment is one of these, as those are which C code makes."""
 
 
-def environment(folder: Path, *, seconds: int) -> dict[str, str]:
-    """Settings under which Python starts with such a clock, and so do those that it spawns; kept in ``folder``."""
-    folder.mkdir(exist_ok=True)
-    (folder / "sitecustomize.py").write_text(
+def environment(directory: Path, *, seconds: int) -> dict[str, str]:
+    """Settings under which Python starts with such a clock, and so do those that it spawns; kept in ``directory``."""
+    directory.mkdir(exist_ok=True)
+    (directory / "sitecustomize.py").write_text(
         f"import runpy\nrunpy.run_path({str(Path(__file__))!r}, run_name='clock')\n"
     )
-    return {SETTING: str(seconds), "PYTHONPATH": str(folder)}
+    return {SETTING: str(seconds), "PYTHONPATH": str(directory)}
 
 
 def set_wrong(seconds: int) -> None:

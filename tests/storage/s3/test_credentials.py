@@ -15,7 +15,7 @@ from clipzy_storage.errors import ConfigurationError, StorageUnavailable
 from clipzy_storage.models.records import Link
 from tests.storage.s3.conftest import OpenStorage
 from tests.support.credentials_endpoint import Role
-from tests.support.deployment import Stack
+from tests.support.deployment import Deployment
 from tests.support.s3_proxy import S3Proxy
 from tests.support.s3_servers import S3Server
 
@@ -152,12 +152,12 @@ def test_keys_of_the_env_file_reach_boto3(server: S3Server, bucket: str, tmp_pat
     # Given a directory with an .env file that has everything, keys included
     settings = {"STORAGE_TYPE": "s3", "S3_BUCKET_NAME": bucket, **server.env}
     (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
-    with Stack(tmp_path / "logs", redis_url=redis_url) as stack:
+    with Deployment(tmp_path / "logs", redis_url=redis_url) as stack:
         # When a command is started there, and another in an environment with other values
         doctor = stack.run("doctor", cwd=tmp_path)
         wrong = stack.run("doctor", cwd=tmp_path, settings={"AWS_SECRET_ACCESS_KEY": "another-one"})
-        doctor.ends()
-        wrong.ends()
+        doctor.wait()
+        wrong.wait()
         # Then the file is used, and the environment takes precedence
         assert f"s3://{bucket} on {server.url[7:]} can be written" in doctor.output()
         assert "the secret key is wrong" in wrong.output()

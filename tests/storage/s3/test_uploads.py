@@ -17,9 +17,9 @@ from clipzy_storage.errors import AlreadyExists, StorageUnavailable
 from clipzy_storage.process import with_parent_death_signal
 from tests.storage.s3.conftest import OpenStorage
 from tests.storage.s3.uploads import CONTENT, KEY, PART_BYTES, assert_nothing_left, stored, upload
-from tests.support.deployment import eventually
 from tests.support.s3_proxy import S3Proxy
 from tests.support.s3_servers import S3Server
+from tests.support.waiting import eventually
 
 DAY_SECONDS = 24 * 3600
 
