@@ -1,4 +1,4 @@
-"""docs/storage.md and docs/guard.md have every setting of the storage and every message that operators can get of it."""
+"""docs/storage.md and docs/guard.md have every setting of the storage and every message that operators may get."""
 
 import re
 from pathlib import Path
