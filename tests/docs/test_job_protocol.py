@@ -13,6 +13,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 PROTOCOL, GUARD, RELIABILITY = (
     " ".join((DOCS / name).read_text().split()) for name in ("job-protocol.md", "guard.md", "reliability.md")
 )
+JOB_SOURCES = sorted(Path(str(jobs.__file__)).parent.glob("*.py"))
 JOB_SCRIPTS = sorted((Path(str(jobs.__file__)).parent / "lua").glob("*.lua"))
 GUARD_SOURCES = [path for path in sorted(Path(str(guard.__file__)).parent.rglob("*")) if path.suffix in {".py", ".lua"}]
 
@@ -22,7 +23,9 @@ def keys_in(sources: list[Path], pattern: str) -> list[str]:
     return sorted({name for path in sources for name in re.findall(pattern, path.read_text())})
 
 
-@pytest.mark.parametrize("key", keys_in(JOB_SCRIPTS, r"prefix \.\. '([\w:]+)'"))
+@pytest.mark.parametrize(
+    "key", [*keys_in(JOB_SCRIPTS, r"prefix \.\. '([\w:]+)'"), *keys_in(JOB_SOURCES, r'\.key\(f?"([\w:]+)')]
+)
 def test_every_redis_key_of_a_job_is_there(key: str) -> None:
     assert f"`{key}" in PROTOCOL
 
