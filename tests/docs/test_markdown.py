@@ -47,6 +47,12 @@ def test_every_link_leads_somewhere(name: str) -> None:
         assert not fragment or fragment in anchors_of(target), f"{path}#{fragment}"
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_every_file_that_is_named_is_there(name: str) -> None:
+    named = re.findall(r"`((?:clipzy_\w+|tests|bench|compose)/[\w./-]+)`", (ROOT / name).read_text())
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
 @pytest.mark.parametrize("page", sorted((ROOT / "docs/decisions").glob("0*.md")), ids=lambda page: page.stem)
 def test_every_decision_is_listed_and_has_its_parts(page: Path) -> None:
     assert f"({page.name})" in (page.parent / "README.md").read_text()
