@@ -28,11 +28,12 @@ def test_every_call_is_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", CODES)
-def test_every_code_is_there(name: str) -> None:
-    rows = [line for line in PAGE.splitlines() if line.startswith("| ") and f"`{name}`" in line]
+def test_every_code_is_there_with_its_status(name: str) -> None:
+    errors = PAGE[PAGE.index("## Errors\n") :]
+    lines = [line for line in errors.splitlines() if f"| `{name}` |" in line]
 
-    assert len(rows) == 1
-    assert str(CODES[name].status) in rows[0].split("|")[1]
+    assert len(lines) == 1
+    assert re.search(rf"\b{CODES[name].status}\b", lines[0])
 
 
 def options_of(schema: dict[str, Any], path: str = "config") -> Iterator[tuple[str, dict[str, Any]]]:
@@ -50,14 +51,14 @@ OPTIONS = dict(options_of(CONFIG))
 @pytest.mark.parametrize("path", OPTIONS)
 def test_every_option_is_there_with_its_default_and_its_bounds(path: str) -> None:
     option = OPTIONS[path]
-    (row,) = [line for line in PAGE.splitlines() if line.startswith(f"| `{path}` |")]
-    _, _, default, may_be, says, _ = row.split("|")
-    assert default.strip() == f"`{json.dumps(option['default'])}`"
+    lines = [line for line in PAGE.splitlines() if line.startswith(f"| `{path}` |")]
+
+    assert len(lines) == 1
+    assert f"`{json.dumps(option['default'])}`" in lines[0]
     for bound in ("minimum", "maximum"):
-        assert bound not in option or f"`{option[bound]:g}`" in may_be
+        assert bound not in option or f"`{option[bound]:g}`" in lines[0]
     for word in option.get("enum", []):
-        assert f'`"{word}"`' in may_be
-    assert says.strip()
+        assert f'`"{word}"`' in lines[0]
 
 
 def test_the_longest_config_is_there() -> None:

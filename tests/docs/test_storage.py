@@ -1,4 +1,4 @@
-"""docs/storage.md has every setting of the storage and every message that an operator can get of it."""
+"""docs/storage.md and docs/guard.md have every setting of the storage and every message that operators may get."""
 
 import re
 from pathlib import Path
@@ -6,81 +6,90 @@ from types import ModuleType
 
 import pytest
 
-from clipzy_storage.backends.local import errors as local_errors
+from clipzy_storage import guard
+from clipzy_storage.backends import local, s3
 from clipzy_storage.backends.local import storage
-from clipzy_storage.backends.s3 import errors, session
+from clipzy_storage.backends.s3 import session
 from clipzy_storage.config import settings
-from clipzy_storage.guard import guard, heartbeat, mount_verifier, refusals, startup
+from clipzy_storage.guard import mount_verifier
 
-PAGE = (Path(__file__).parents[2] / "docs/storage.md").read_text()
-ONE_LINE = " ".join(PAGE.split())
+DOCS = Path(__file__).parents[2] / "docs"
+STORAGE, GUARD = (" ".join((DOCS / name).read_text().split()) for name in ("storage.md", "guard.md"))
 
-GUARD_PHRASES = {
-    "with STORAGE_TYPE=local and LOCAL_STORAGE_SHARED not true": refusals,
-    "Another worker is already running": refusals,
-    "is not the one in use": refusals,
-    "is declared shared, but is not the same for": refusals,
-    "may not read": mount_verifier,
-    "is not a URL": session,
-    "AWS_DEFAULT_REGION is missing": session,
-    "boto3 cannot be set up": session,
-    "credentials for the S3 service are unavailable now": session,
-    "there is no such bucket": errors,
-    "the S3 service does not know the access key": errors,
-    "the secret key is wrong": errors,
-    "the session token is wrong": errors,
-    "has expired": errors,
-    "this machine's clock is": errors,
-    "is in another region": errors,
-    "the S3 service denies": errors,
-    "which Clipzy needs": errors,
-    "its TLS certificate cannot be trusted": errors,
-    "no credentials were found": errors,
-    "what responds is not an S3 service": errors,
-    "that is not a valid name of a bucket": errors,
-    "holds a damaged": storage,
-    "cannot be created there": storage,
-}
+S3_MESSAGES = [
+    "AWS_DEFAULT_REGION is missing",
+    "AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL",
+    "boto3 cannot be set up",
+    "are unavailable now",
+    "cannot be reached",
+    "denies",
+    "does not know the access key",
+    "has expired",
+    "is not an S3 service",
+    "its TLS certificate cannot be trusted",
+    "in another region",
+    "no credentials were found",
+    "name of a bucket",
+    "the secret key is wrong",
+    "the session token",
+    "there is no such bucket",
+    "this machine's clock is",
+    "which Clipzy needs",
+]
+GUARD_MESSAGES = [
+    "Another worker is already running",
+    "is declared shared, but is not the same for",
+    "is not the one in use",
+    "may not read",
+    "with STORAGE_TYPE=local",
+]
 
 
-def source_of(module: ModuleType) -> str:
-    """What the module says, with its strings joined where they go over a line."""
-    return re.sub(r'"\s+f?"', "", Path(str(module.__file__)).read_text())
+def source_of(package: ModuleType) -> str:
+    """All of the package's own code, with its strings joined where they go over a line."""
+    text = "\n".join(path.read_text() for path in sorted(Path(str(package.__file__)).parent.glob("*.py")))
+    return re.sub(r'"\s+f?"', "", text)
+
+
+def refusals_of_a_directory() -> list[str]:
+    """What the pairs of a finding and its remedy in the local backend say was found."""
+    return sorted(set(re.findall(r'\("((?:has|is|may) [^"]+)", "[A-Z]', source_of(local))))
 
 
 @pytest.mark.parametrize("name", [name for name in settings.names() if re.search("STORAGE|S3|WORKER_COUNT", name)])
 def test_every_setting_is_there(name: str) -> None:
-    assert f"`{name}" in PAGE
+    assert f"`{name}" in STORAGE
 
 
-@pytest.mark.parametrize("phrase", GUARD_PHRASES)
-def test_every_message_is_there_as_it_is_said(phrase: str) -> None:
-    assert phrase in ONE_LINE
-    assert phrase in source_of(GUARD_PHRASES[phrase])
+@pytest.mark.parametrize("message", S3_MESSAGES)
+def test_every_message_of_s3_is_there(message: str) -> None:
+    assert f"`{message}" in STORAGE
+    assert message in source_of(s3)
 
 
-@pytest.mark.parametrize("phrase", sorted({found for found, _ in local_errors.START_FAILURES.values()}))
-def test_every_start_failure_of_a_directory_is_there(phrase: str) -> None:
-    assert f"`{phrase}`" in PAGE
+@pytest.mark.parametrize("message", GUARD_MESSAGES)
+def test_every_message_of_the_guard_is_there(message: str) -> None:
+    assert message in GUARD
+    assert message in source_of(guard)
 
 
-def test_every_line_of_the_guard_s_log_is_there() -> None:
-    said = {
-        line
-        for module in (guard, heartbeat, mount_verifier, startup)
-        for line in re.findall(r"guard\.\w+(?=: )", source_of(module))
-    }
-    # What is not said in trouble, or is followed by the refusal itself, explains itself.
-    explained = said - {"guard.left_silently", "guard.refused"}
-    assert explained
-    assert [line for line in sorted(explained) if f"`{line}" not in PAGE] == []
+@pytest.mark.parametrize("message", [*refusals_of_a_directory(), "cannot be created there", "holds a damaged"])
+def test_every_refusal_of_a_local_storage_is_there(message: str) -> None:
+    assert f"`{message}" in STORAGE
+    assert message in source_of(local)
+
+
+def test_every_event_of_the_guard_s_log_is_there() -> None:
+    events = set(re.findall(r"\bguard\.\w+(?=: )", source_of(guard)))
+    assert events
+    assert [event for event in sorted(events) if f"`{event}`" not in GUARD] == []
 
 
 def test_the_numbers_are_those_of_the_code() -> None:
     timeouts = session.Timeouts()
-    assert (
-        f"{timeouts.connect_seconds:.0f} s for a connection and {timeouts.read_seconds:.0f} s for an answer" in ONE_LINE
-    )
+    connect, read = f"{timeouts.connect_seconds:.0f} s", f"{timeouts.read_seconds:.0f} s"
+    assert f"{connect} for a connection and {read} for an answer" in STORAGE
     assert timeouts.tries == 3
-    assert f"{storage.FREE_RESERVE_BYTES >> 20} MiB are kept free" in ONE_LINE
-    assert f"the guard's proof waits {mount_verifier.VISIBILITY_TIMEOUT_SECONDS:.0f} s" in ONE_LINE
+    assert f"{storage.FREE_RESERVE_BYTES >> 20} MiB are kept free" in STORAGE
+    assert f"mount verification waits {mount_verifier.VISIBILITY_TIMEOUT_SECONDS:.0f} s" in STORAGE
+    assert f"{mount_verifier.VISIBILITY_TIMEOUT_SECONDS:.0f} s after it was announced" in GUARD

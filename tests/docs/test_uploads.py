@@ -1,4 +1,4 @@
-"""The numbers of the door stand in its page as they stand in the code."""
+"""The limits of the front end and of nginx stand in the documents as they stand in the code."""
 
 from pathlib import Path
 
@@ -8,41 +8,67 @@ from clipzy_api import concurrency_limits as limits
 from clipzy_api.inputs import multipart, preconditions, request_body
 from clipzy_api.server import idle_connections, lingering_close
 
-PAGE = (Path(__file__).parents[2] / "docs/uploads.md").read_text()
-NGINX = (Path(__file__).parents[2] / "compose/nginx.conf.template").read_text()
-SCRIPT = (Path(__file__).parents[2] / "compose/nginx.sh").read_text()
+ROOT = Path(__file__).parents[2]
+UPLOADS = " ".join((ROOT / "docs/uploads.md").read_text().split())
+LIMITS = (ROOT / "docs/performance.md").read_text()
+NGINX = (ROOT / "compose/nginx.conf.template").read_text()
+SCRIPT = (ROOT / "compose/nginx.sh").read_text()
+
+BLOCK = f"blocks of {request_body.BLOCK_BYTES >> 10} KiB"
+KINDS = f"{limits.REQUEST_BODIES} bodies, {limits.DOWNLOADS} downloads, {limits.DRAINS} drains"
+STREAMS = f"{limits.EVENT_STREAMS} event streams"
+PARTS = f"{multipart.MAX_PARTS} parts, {multipart.MAX_HEADER_BYTES >> 10} KiB of headers"
+PACE = f"{idle_connections.MIN_RECEIVED_BYTES_PER_TIMEOUT >> 10} KiB in {idle_connections.IDLE_TIMEOUT_SECONDS:.0f} s"
 
 
 @pytest.mark.parametrize(
-    "said",
+    "number",
     [
         f"threads {limits.THREADS}",
-        f"{limits.REQUEST_BODIES} bodies, {limits.DOWNLOADS} downloads, {limits.DRAINS} drains",
-        f"blocks of {request_body.BLOCK_BYTES >> 10} KiB",
-        f"{multipart.MAX_PARTS} parts, {multipart.MAX_HEADER_BYTES >> 10} KiB of headers each",
-        f"{multipart.FRAMING_LIMIT_BYTES >> 20} MiB beside the file, "
+        KINDS,
+        STREAMS,
+        BLOCK,
+        PARTS,
+        f"{multipart.FRAMING_LIMIT_BYTES >> 20} MiB next to the file",
         f"JSON bodies up to {preconditions.JSON_LIMIT_BYTES >> 20} MiB",
         f"drained for {lingering_close.DRAIN_SECONDS:.0f} s or {lingering_close.DRAIN_BYTES >> 20} MiB",
-        f"{idle_connections.MIN_RECEIVED_BYTES_PER_TIMEOUT >> 10} KiB in {idle_connections.IDLE_TIMEOUT_SECONDS:.0f} s",
+        PACE,
     ],
 )
-def test_a_number_of_the_front_end(said: str) -> None:
-    assert said in PAGE
+def test_a_limit_of_the_front_end(number: str) -> None:
+    assert number in LIMITS
 
 
 @pytest.mark.parametrize(
-    ("set_as", "said"),
+    "number",
     [
-        ("client_header_timeout 15s;", "15 s for headers"),
-        ("client_body_timeout 20s;", "20 s of silence"),
-        ("send_timeout 30s;", "30 s of silence behind nginx"),
+        f"up to {limits.THREADS} threads",
+        KINDS,
+        STREAMS,
+        BLOCK,
+        PARTS,
+        f"{lingering_close.DRAIN_SECONDS:.0f} seconds or {lingering_close.DRAIN_BYTES >> 20} MiB",
+        PACE,
     ],
 )
-def test_a_number_of_nginx(set_as: str, said: str) -> None:
+def test_a_limit_that_clients_see(number: str) -> None:
+    assert number in UPLOADS
+
+
+@pytest.mark.parametrize(
+    ("set_as", "document", "number"),
+    [
+        ("client_header_timeout 15s;", LIMITS, "15 s for headers"),
+        ("client_body_timeout 20s;", LIMITS, "20 s of silence"),
+        ("send_timeout 30s;", UPLOADS, "30 s of silence behind nginx"),
+    ],
+)
+def test_a_limit_of_nginx(set_as: str, document: str, number: str) -> None:
     assert set_as in NGINX
-    assert said in PAGE
+    assert number in document
 
 
 def test_how_many_bodies_nginx_takes_from_one_address() -> None:
     assert "${NGINX_BODIES_PER_CLIENT:-16}" in SCRIPT
-    assert "16 bodies an address" in PAGE
+    assert "16 bodies per address" in LIMITS
+    assert "one address send 16 bodies at once" in UPLOADS
