@@ -65,7 +65,7 @@ def test_what_points_elsewhere_is_refused(container: str, tmp_path: Path, neighb
         found = outcomes_of(tmp_path / "one", tmp_path / "out", container=container, sandbox="off")
 
     # Then the owner of each is told, without a path; nothing was made of the neighbour, and nobody was called
-    expected = f"refused: The file cannot be read as {container}: it is damaged, incomplete or something else."
+    expected = f"refused: The file cannot be read as {container}: it is damaged, incomplete or of another format."
     assert {name: what for name, what in found.items() if what not in (expected, "refused: " + NO_TRACK)} == {}
     assert len(found) == len(disguises.DISGUISES)
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"neighbour.mp4", "outcomes.jsonl"}

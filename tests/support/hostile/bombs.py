@@ -107,10 +107,10 @@ BOMBS = {
     "pictures without end": Bomb(
         _filmed("-f", "lavfi", "-i", _DOT.format(seconds=25), *_TINY, "-bsf:v", "setts=ts=N/200"),
         REFUSED,
-        "pictures in",
+        "frames in",
     ),
     "frames faster than any": Bomb(
-        _filmed("-f", "lavfi", "-i", "color=size=16x16:rate=1000:duration=1", *_TINY), REFUSED, "1000 frames a second"
+        _filmed("-f", "lavfi", "-i", "color=size=16x16:rate=1000:duration=1", *_TINY), REFUSED, "1000 frames per second"
     ),
     "frames a hundred times as far apart as others": Bomb(
         _filmed(*_SECOND, *_TINY, "-vf", "setpts='if(lt(N,12),N,N*100)'", "-fps_mode", "vfr"), ANALYSED
@@ -133,7 +133,7 @@ BOMBS = {
             *("-pix_fmt", "yuvj420p", "-c:a", "pcm_u8"),
         ),
         REFUSED,
-        "2000000000 samples a second",
+        "2000000000 samples per second",
         suffix="avi",
     ),
     "nothing": Bomb(_written(b""), REFUSED, "cannot be read"),

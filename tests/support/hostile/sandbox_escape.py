@@ -3,6 +3,7 @@
 Confined like the real one, it tries each thing of its list and reports what came of it, in place of warnings.
 """
 
+import _thread
 import ctypes
 import json
 import os
@@ -11,7 +12,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -94,9 +94,10 @@ def outlive_parent(_: str) -> None:
 
 
 def threads(count: int) -> None:
-    threading.stack_size(64 << 10)
+    # Not ``threading.Thread``: its ``start`` waits for ever for a thread that had no memory to begin.
+    _thread.stack_size(64 << 10)
     for _ in range(count):
-        threading.Thread(target=time.sleep, args=(_LIVES_SECONDS,), daemon=True).start()
+        _thread.start_new_thread(time.sleep, (_LIVES_SECONDS,))
 
 
 def allocate(size_bytes: int) -> None:
