@@ -1,11 +1,15 @@
 """`make bench`: every comparison, one after the other."""
 
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in a media process; numpy reads it when it is imported
+
 import platform
 import sys
 import tempfile
 from pathlib import Path
 
-from bench import analysis, eight_uploads, protocol, slow_clients, submit_to_start, upload, upload_s3
+from bench import analysis, eight_uploads, protocol, slow_clients, speech, submit_to_start, upload, upload_s3
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
 
 
@@ -16,6 +20,7 @@ def main() -> int:
         with EmbeddedRedis(directory / "redis") as redis_url:
             reached = [
                 analysis.compare(directory / "analysis"),
+                speech.compare(),
                 protocol.compare(directory / "protocol", redis_url=redis_url),
                 submit_to_start.compare(directory / "start", redis_url=redis_url),
                 upload.compare(directory / "upload", redis_url=redis_url),

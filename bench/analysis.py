@@ -1,4 +1,4 @@
-"""The whole analysis of a film against decoding it alone, and against a command that finds cuts only."""
+"""The whole analysis of a video against decoding alone, and against a command that only finds cuts."""
 
 import os
 import resource
@@ -15,9 +15,9 @@ from clipzy_worker.sandbox.process import MediaProcess, MediaRequest
 from tests.support.media import clips
 
 ROUNDS = 3
-AIM_CPU, AIM_WALL = 1.1, 1.0
-AIM_MEMORY_MIB = 1024
-FILM_SECONDS = 120
+MAX_CPU_RATIO, MAX_WALL_RATIO = 1.1, 1.0
+MAX_MEMORY_MIB = 1024
+VIDEO_SECONDS = 120
 FOOTAGE = Path(__file__).parents[1] / "tests/footage"
 
 
@@ -29,16 +29,16 @@ class Cost:
 
 def compare(folder: Path) -> bool:
     """Measure and print; whether the aims were reached."""
-    film = _film(folder / "film.mp4", "1920:1080", seconds=FILM_SECONDS)
+    video = _video(folder / "video.mp4", "1920:1080", seconds=VIDEO_SECONDS)
     ours, decode, cuts = [], [], []
-    for _ in range(ROUNDS):  # in turns, so that a busy moment of the machine strikes all
+    for _ in range(ROUNDS):  # in turns, so that other load on the machine affects all
         decode.append(
-            _cost_of_command(imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-nostdin", "-i", str(film), *_NULL)
+            _cost_of_command(imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-nostdin", "-i", str(video), *_NULL)
         )
-        ours.append(_cost_of_analysis(film, folder / "out"))
-        cuts.append(_cost_of_command(*_SCENEDETECT, "--input", str(film), "--output", str(folder), "detect-adaptive"))
-    about = f"{film.stat().st_size >> 20} MiB, median of {ROUNDS}, {os.cpu_count()} cores"
-    print(f"\n{FILM_SECONDS} s of 1080p H.264 with sound ({about}):")
+        ours.append(_cost_of_analysis(video, folder / "out"))
+        cuts.append(_cost_of_command(*_SCENEDETECT, "--input", str(video), "--output", str(folder), "detect-adaptive"))
+    about = f"{video.stat().st_size >> 20} MiB, median of {ROUNDS}, {os.cpu_count()} cores"
+    print(f"\n{VIDEO_SECONDS} s of 1080p H.264 with audio ({about}):")
     for name, costs in (
         ("ffmpeg decode to null", decode),
         ("scenedetect detect-adaptive", cuts),
@@ -46,26 +46,26 @@ def compare(folder: Path) -> bool:
     ):
         print(f"  {name:28} CPU {_cpu(costs):6.1f} s   wall {_wall(costs):6.1f} s")
     cpu, wall = _cpu(ours) / _cpu(decode), _wall(ours) / _wall(cuts)
-    print(f"  CPU of the analysis to that of decoding     {cpu:.2f} (aim: at most {AIM_CPU}, then 1.0)")
-    print(f"  wall of the analysis to that of scenedetect {wall:.2f} (aim: under {AIM_WALL:g})")
-    return (cpu <= AIM_CPU and wall < AIM_WALL) & _measure_memory(folder)
+    print(f"  CPU of the analysis to that of decoding     {cpu:.2f} (aim: at most {MAX_CPU_RATIO}, then 1.0)")
+    print(f"  wall of the analysis to that of scenedetect {wall:.2f} (aim: under {MAX_WALL_RATIO:g})")
+    return (cpu <= MAX_CPU_RATIO and wall < MAX_WALL_RATIO) & _measure_memory(folder)
 
 
 def _measure_memory(folder: Path) -> bool:
     peaks = []
     for seconds in (10, 40):
-        film = _film(folder / f"4k-{seconds}.mp4", "3840:2160", seconds=seconds)
-        peaks.append(_peak_mib(film, folder / "out"))
-        print(f"  memory of the analysis of {seconds} s at 4K: {peaks[-1]:.0f} MiB (aim: under {AIM_MEMORY_MIB})")
-    return max(peaks) < AIM_MEMORY_MIB
+        video = _video(folder / f"4k-{seconds}.mp4", "3840:2160", seconds=seconds)
+        peaks.append(_peak_mib(video, folder / "out"))
+        print(f"  memory of the analysis of {seconds} s at 4K: {peaks[-1]:.0f} MiB (aim: under {MAX_MEMORY_MIB})")
+    return max(peaks) < MAX_MEMORY_MIB
 
 
 _NULL = ("-f", "null", "-")
 _SCENEDETECT = (sys.executable, "-m", "scenedetect", "--quiet")
 
 
-def _film(path: Path, size: str, *, seconds: int) -> Path:
-    """Real footage, joined and enlarged, with music made for it."""
+def _video(path: Path, size: str, *, seconds: int) -> Path:
+    """Real videos, joined and scaled up, with synthetic music."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         listing = path.with_suffix(".txt")
@@ -79,22 +79,22 @@ def _film(path: Path, size: str, *, seconds: int) -> Path:
     return path
 
 
-def _request(film: Path, out_folder: Path) -> MediaRequest:
+def _request(video: Path, out_folder: Path) -> MediaRequest:
     out_folder.mkdir(exist_ok=True)
-    return MediaRequest(film, "mp4", out_folder, decoder_threads=os.cpu_count() or 1)
+    return MediaRequest(video, "mp4", out_folder, decoder_threads=os.cpu_count() or 1)
 
 
-def _cost_of_analysis(film: Path, out_folder: Path) -> Cost:
-    with _Measured() as measured, MediaProcess(_request(film, out_folder)) as media:
+def _cost_of_analysis(video: Path, out_folder: Path) -> Cost:
+    with _Measured() as measured, MediaProcess(_request(video, out_folder)) as media:
         for _ in media.updates():
             pass
         media.result()
     return measured.cost
 
 
-def _peak_mib(film: Path, out_folder: Path) -> float:
+def _peak_mib(video: Path, out_folder: Path) -> float:
     peak_kib = 0
-    with MediaProcess(_request(film, out_folder)) as media:
+    with MediaProcess(_request(video, out_folder)) as media:
         for _ in media.updates(poll_seconds=0.05):
             status = Path(f"/proc/{media.pid}/status").read_text()
             peak_kib = max([peak_kib, *(int(line.split()[1]) for line in status.splitlines() if "VmHWM" in line)])
@@ -109,7 +109,7 @@ def _cost_of_command(*command: str) -> Cost:
 
 
 class _Measured:
-    """The CPU time of the children that ended in the block, and the wall clock."""
+    """The CPU time of the child processes that ended in the block, and the wall-clock time."""
 
     cost: Cost
 

@@ -65,7 +65,7 @@ def test_a_file_that_refers_to_another_is_refused(container: str, tmp_path: Path
         found = outcomes_of(tmp_path / "analysed", tmp_path / "out", container=container, sandbox="off")
 
     # Then each is refused with a reason without a path; the neighbour was not read, and the server not contacted
-    expected = f"refused: The file cannot be read as {container}: it is damaged, incomplete or something else."
+    expected = f"refused: The file cannot be read as {container}: it is damaged, incomplete or of another format."
     assert {name: outcome for name, outcome in found.items() if outcome not in (expected, "refused: " + NO_TRACK)} == {}
     assert len(found) == len(disguises.DISGUISES)
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"neighbour.mp4", "outcomes.jsonl"}

@@ -107,10 +107,10 @@ BOMBS = {
     "frames without end": Bomb(
         _video("-f", "lavfi", "-i", _DOT.format(seconds=25), *_TINY, "-bsf:v", "setts=ts=N/200"),
         REFUSED,
-        "pictures in",
+        "frames in",
     ),
     "an impossible frame rate": Bomb(
-        _video("-f", "lavfi", "-i", "color=size=16x16:rate=1000:duration=1", *_TINY), REFUSED, "1000 frames a second"
+        _video("-f", "lavfi", "-i", "color=size=16x16:rate=1000:duration=1", *_TINY), REFUSED, "1000 frames per second"
     ),
     "frames a hundred times as far apart as others": Bomb(
         _video(*_SECOND, *_TINY, "-vf", "setpts='if(lt(N,12),N,N*100)'", "-fps_mode", "vfr"), ANALYSED
@@ -135,7 +135,7 @@ BOMBS = {
             *("-pix_fmt", "yuvj420p", "-c:a", "pcm_u8"),
         ),
         REFUSED,
-        "2000000000 samples a second",
+        "2000000000 samples per second",
         suffix="avi",
     ),
     "nothing": Bomb(_written(b""), REFUSED, "cannot be read"),

@@ -4,6 +4,7 @@ Confined like the real one, it tries each attempt of its plan and writes the out
 the plan and, if not all apply, the names of the sandbox layers, both as JSON.
 """
 
+import _thread
 import ctypes
 import json
 import os
@@ -12,7 +13,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -95,9 +95,10 @@ def outlive_parent(_: str) -> None:
 
 
 def threads(count: int) -> None:
-    threading.stack_size(64 << 10)
+    # Not ``threading.Thread``: its ``start`` waits for ever for a thread that had no memory to begin.
+    _thread.stack_size(64 << 10)
     for _ in range(count):
-        threading.Thread(target=time.sleep, args=(_THREAD_LIFETIME_SECONDS,), daemon=True).start()
+        _thread.start_new_thread(time.sleep, (_THREAD_LIFETIME_SECONDS,))
 
 
 def allocate(size_bytes: int) -> None:
