@@ -1,0 +1,95 @@
+"""Runs one Celery worker: joins the deployment, works until it is signalled to stop, leaves."""
+
+import logging
+from typing import Any
+
+from celery import Celery, signals
+
+from clipzy_storage.config import logs
+from clipzy_storage.config.settings import Settings
+from clipzy_storage.errors import ConfigurationError
+from clipzy_storage.guard import startup
+from clipzy_storage.log_events import WORKER_READY
+from clipzy_storage.redis_client import RedisDatabase
+from clipzy_worker.processing import scratch
+from clipzy_worker.runtime.app import create_app
+from clipzy_worker.runtime.janitor import Janitor
+from clipzy_worker.runtime.liveness import LivenessFile
+from clipzy_worker.runtime.reaper import Reaper
+from clipzy_worker.runtime.shutdown import ReturnUnstarted, Shutdown
+from clipzy_worker.runtime.watchdog import EXIT_NOT_CONSUMING, Intake, Watchdog
+from clipzy_worker.sandbox import readiness
+
+log = logging.getLogger("clipzy.worker")
+
+
+def run(config: Settings) -> int:
+    """Join the deployment, work, leave. Raises ``ConfigurationError``, also if the guard refuses this worker later."""
+    logs.configure(config)
+    shutdown = Shutdown(config.drain)
+    shutdown.exit_on_sigterm()  # until Celery runs
+    scratch.check(config.work_dir)
+    readiness.check(config)
+    with LivenessFile(config.data_dir) as liveness:
+        watchdog = Watchdog(liveness, lease_seconds=config.job_lease_seconds)
+        watchdog.start()
+        try:
+            return _join_and_work(config, shutdown, watchdog)
+        finally:
+            watchdog.stop()
+
+
+def _join_and_work(config: Settings, shutdown: Shutdown, watchdog: Watchdog) -> int:
+    refusals: list[str] = []
+
+    def on_refused(message: str) -> None:
+        refusals.append(message)
+        shutdown.request_stop(status=ConfigurationError.EXIT_STATUS, immediately=True)
+
+    redis = RedisDatabase(config.redis_url)
+    registration = startup.join_deployment(config, redis, role="worker", on_refused=on_refused, wait=True)
+    app, ctx = create_app(config, redis, registration.storage, storage_id=registration.heartbeats.joined().storage_id)
+    scratch.sweep(config.work_dir)
+    broker = redis if config.broker_url == config.redis_url else RedisDatabase(config.broker_url)
+    reaper, janitor = Reaper(ctx, broker=broker), Janitor(ctx)
+    intake = Intake(slots=config.max_concurrent_jobs, broker=broker)
+
+    def on_ready(**_: Any) -> None:
+        reaper.start()  # not earlier: the pool is forked while few threads run that could hold a lock
+        janitor.start()
+        watchdog.watch(
+            intake.is_stalled, give_up=lambda: shutdown.request_stop(status=EXIT_NOT_CONSUMING, immediately=True)
+        )
+        log.info(WORKER_READY)
+
+    signals.worker_ready.connect(on_ready, weak=False)
+    try:
+        _work(app, shutdown, name=registration.name, log_level=config.log_level)
+    finally:
+        reaper.stop()
+        janitor.stop()
+        registration.heartbeats.stop()
+        if refusals:
+            raise ConfigurationError(refusals)
+    return shutdown.status
+
+
+def _work(app: Celery, shutdown: Shutdown, *, name: str, log_level: str) -> None:
+    celery_worker: Any = app.Worker
+
+    class Worker(celery_worker):  # type: ignore[misc] # celery is not typed here
+        def install_platform_tweaks(self, worker: Any) -> None:
+            """Called before its components start, so signals are handled whatever those wait for."""
+            super().install_platform_tweaks(worker)
+            shutdown.stop_on_signals(worker)
+
+    app.steps["worker"].add(ReturnUnstarted)
+    worker = Worker(
+        hostname=f"clipzy@{name}",
+        pool_cls="prefork",
+        loglevel=log_level,
+        quiet=True,
+        without_gossip=True,
+        without_mingle=True,
+    )
+    worker.start()
