@@ -49,7 +49,7 @@ class Segment:
 
 
 @dataclass(frozen=True)
-class _Seen:
+class _FrameData:
     seconds: float
     luma: Pixels
     signature: Signature
@@ -81,7 +81,7 @@ class Segments:
 
     def __init__(self) -> None:
         self._flow: OpticalFlow | None = None
-        self._seen: list[_Seen] = []  # in this segment
+        self._frames: list[_FrameData] = []  # in this segment
         self._pairs: list[_Pair] = []
         self._count = 0
         self._tracked_until_seconds = -_MIN_TRACKED_JUMP_INTERVAL_SECONDS
@@ -89,11 +89,11 @@ class Segments:
     def process(self, frame: Frame) -> list[Segment]:
         """The segments that end with this frame."""
         flow = self._flow = self._flow or OpticalFlow(frame.small_luma.shape[1], frame.small_luma.shape[0])
-        seen = _Seen(frame.seconds, flow.resized(frame.small_luma), frame.signature, frame.mean, frame.is_blank)
-        if self._seen and distance(self._seen[-1].signature, seen.signature) >= _JUMP_LEVELS:
-            return self._jump(flow, seen)
-        self._seen.append(seen)
-        passed = seen.seconds - self._seen[0].seconds
+        data = _FrameData(frame.seconds, flow.resized(frame.small_luma), frame.signature, frame.mean, frame.is_blank)
+        if self._frames and distance(self._frames[-1].signature, data.signature) >= _JUMP_LEVELS:
+            return self._jump(flow, data)
+        self._frames.append(data)
+        passed = data.seconds - self._frames[0].seconds
         if passed >= _MIN_SEGMENT_SECONDS + _VARIATION_SECONDS * self._quasi_random(0):
             return self._end_segment(flow)
         if not self._pairs and passed >= _MIN_SEGMENT_SECONDS * (0.2 + 0.6 * self._quasi_random(1)):
@@ -102,31 +102,31 @@ class Segments:
 
     def finish(self) -> list[Segment]:
         """The segment that is still open."""
-        return self._end_segment(self._flow) if self._flow and len(self._seen) > 1 else []
+        return self._end_segment(self._flow) if self._flow and len(self._frames) > 1 else []
 
-    def _jump(self, optical_flow: OpticalFlow, seen: _Seen) -> list[Segment]:
+    def _jump(self, optical_flow: OpticalFlow, data: _FrameData) -> list[Segment]:
         """The open segment, and one for the jump; of many jumps in succession only some are tracked."""
         before = self.finish()
-        self._seen = [self._seen[-1], seen]
-        tracked = seen.seconds - self._tracked_until_seconds >= _MIN_TRACKED_JUMP_INTERVAL_SECONDS
+        self._frames = [self._frames[-1], data]
+        tracked = data.seconds - self._tracked_until_seconds >= _MIN_TRACKED_JUMP_INTERVAL_SECONDS
         return before + self._end_segment(optical_flow, tracked=tracked)
 
     def _end_segment(self, optical_flow: OpticalFlow, *, tracked: bool = True) -> list[Segment]:
         """The segment of the frames so far, unless none of them can be compared."""
-        first, last = self._seen[0], self._seen[-1]
+        first, last = self._frames[0], self._frames[-1]
         near = self._pair(optical_flow, self._near(), tracked=tracked)
         pairs = self._pairs + ([near] if near else [])
         flow = sum(pair.flow / pair.seconds for pair in pairs) / max(len(pairs), 1)
         far = self._distant_pair(optical_flow, near, flow) if near and near.motion else None
         found = [Segment(first.seconds, last.seconds, flow, tracked, _camera(near, far))] if pairs else []
         self._tracked_until_seconds = last.seconds if tracked else self._tracked_until_seconds
-        self._seen, self._pairs = [last], []
+        self._frames, self._pairs = [last], []
         self._count += 1
         return found
 
-    def _pair(self, optical_flow: OpticalFlow, before: _Seen, *, tracked: bool) -> _Pair | None:
+    def _pair(self, optical_flow: OpticalFlow, before: _FrameData, *, tracked: bool) -> _Pair | None:
         """The motion from ``before`` to the last frame; ``None`` if the brightness changed too much."""
-        after = self._seen[-1]
+        after = self._frames[-1]
         seconds = after.seconds - before.seconds
         if before.is_blank and after.is_blank:
             return _Pair(seconds, 0.0)
@@ -136,16 +136,16 @@ class Segments:
         motion = optical_flow.global_motion(before.luma, after.luma, dense) if tracked else None
         return _Pair(seconds, optical_flow.mean(dense), motion)
 
-    def _near(self) -> _Seen:
+    def _near(self) -> _FrameData:
         """The last frame but one, or an earlier one at high frame rates."""
-        latest = self._seen[-1].seconds - _MIN_PAIR_SECONDS
-        return next((seen for seen in reversed(self._seen[:-1]) if seen.seconds <= latest), self._seen[-2])
+        latest = self._frames[-1].seconds - _MIN_PAIR_SECONDS
+        return next((data for data in reversed(self._frames[:-1]) if data.seconds <= latest), self._frames[-2])
 
     def _distant_pair(self, optical_flow: OpticalFlow, near: _Pair, flow: float) -> _Pair | None:
         """The motion since the earliest frame from which the displacement at this speed is not too large."""
         speed = max(flow, abs(near.velocity) + _ZOOM_RADIUS * abs(near.zoom), _MAX_DISPLACEMENT)
-        earliest = self._seen[-1].seconds - _MAX_DISPLACEMENT / speed
-        before = next(seen for seen in self._seen if seen.seconds >= earliest)
+        earliest = self._frames[-1].seconds - _MAX_DISPLACEMENT / speed
+        before = next(data for data in self._frames if data.seconds >= earliest)
         nearest = self._near()
         return near if before.seconds >= nearest.seconds else self._pair(optical_flow, before, tracked=True)
 

@@ -19,8 +19,8 @@ _MIN_INLIER_RATIO = 0.35
 
 @dataclass(frozen=True)
 class Similarity:
-    """A motion about the centre of the frame: ``shift`` in widths; ``growth`` of the scale, with the rotation in
-    radians as its imaginary part."""
+    """A motion about the centre of the frame: ``shift`` in widths, and ``growth`` of the scale, whose imaginary part is
+    the rotation in radians."""
 
     shift: complex
     growth: complex

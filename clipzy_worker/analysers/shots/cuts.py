@@ -62,11 +62,11 @@ class CutDetector:
     def __init__(self, sensitivity: float = 3.0) -> None:
         self._sensitivity = sensitivity
         self._hsv: Pixels | None = None
-        self._seen: deque[_FrameData] = deque()
+        self._recent: deque[_FrameData] = deque()
         self._waiting: deque[int] = deque()  # indexes of cuts that may still turn out to be flashes
 
     def process(self, frame: Frame) -> list[Boundary]:
-        self._seen.append(
+        self._recent.append(
             _FrameData(frame.index, frame.seconds, self._difference(frame), frame.signature, frame.small_luma)
         )
         self._consider(frame.index - _NEIGHBOURS_PER_SIDE)
@@ -76,7 +76,7 @@ class CutDetector:
 
     def finish(self) -> list[Boundary]:
         for index in (
-            range(self._seen[-1].index - _NEIGHBOURS_PER_SIDE + 1, self._seen[-1].index + 1) if self._seen else ()
+            range(self._recent[-1].index - _NEIGHBOURS_PER_SIDE + 1, self._recent[-1].index + 1) if self._recent else ()
         ):
             self._consider(index)
         return self._decide(float("inf"))
@@ -90,14 +90,14 @@ class CutDetector:
         return (hue + saturation + value) / 3
 
     def _consider(self, index: int) -> None:
-        if index > self._seen[0].index and self._stands_out(index):
+        if index > self._recent[0].index and self._stands_out(index):
             self._waiting.append(index)
 
     def _stands_out(self, index: int) -> bool:
         difference = self._at(index).difference
         if difference < _MIN_DIFFERENCE_LEVELS:
             return False
-        around = [seen.difference for seen in self._neighbours(index)]
+        around = [data.difference for data in self._neighbours(index)]
         threshold = self._sensitivity * sum(around) / max(len(around), 1)
         if difference >= threshold:
             return True
@@ -108,8 +108,8 @@ class CutDetector:
         return min(one.std(), other.std()) > 1 and float(np.corrcoef(one, other)[0, 1]) < _UNRELATED_CORRELATION
 
     def _neighbours(self, index: int) -> Iterator[_FrameData]:
-        first = max(index - _NEIGHBOURS_PER_SIDE, self._seen[0].index, 1)  # the first frame has no difference
-        last = min(index + _NEIGHBOURS_PER_SIDE, self._seen[-1].index)
+        first = max(index - _NEIGHBOURS_PER_SIDE, self._recent[0].index, 1)  # the first frame has no difference
+        last = min(index + _NEIGHBOURS_PER_SIDE, self._recent[-1].index)
         return (self._at(other) for other in range(first, last + 1) if other != index)
 
     def _decide(self, until_seconds: float) -> list[Boundary]:
@@ -121,7 +121,7 @@ class CutDetector:
         return found
 
     def _at(self, index: int) -> _FrameData:
-        return self._seen[index - self._seen[0].index]
+        return self._recent[index - self._recent[0].index]
 
     def _is_new_scene(self, cut: _FrameData) -> bool:
         before = self._at(cut.index - 1)
@@ -132,13 +132,13 @@ class CutDetector:
         return jump >= _MIN_JUMP_LEVELS and breadth >= _MIN_JUMP_BREADTH * jump and not _is_same_scene(*views)
 
     def _adjacent_jumps(self, index: int) -> list[float]:
-        near = [other for other in (index - 1, index + 1) if self._seen[0].index < other <= self._seen[-1].index]
+        near = [other for other in (index - 1, index + 1) if self._recent[0].index < other <= self._recent[-1].index]
         return [distance(self._at(other - 1).signature, self._at(other).signature) for other in near]
 
     def _is_flash(self, cut: _FrameData) -> bool:
-        near = [seen for seen in self._seen if abs(seen.seconds - cut.seconds) <= _FLASH_SECONDS]
-        before = np.array([seen.signature for seen in near if seen.index < cut.index])
-        after = [seen.signature for seen in near if seen.index >= cut.index]
+        near = [data for data in self._recent if abs(data.seconds - cut.seconds) <= _FLASH_SECONDS]
+        before = np.array([data.signature for data in near if data.index < cut.index])
+        after = [data.signature for data in near if data.index >= cut.index]
         if len(before) == 0:
             return False  # at this frame rate a flash is indistinguishable from a shot
         nearest = min(float(np.sqrt(np.mean(np.square(before - one), axis=1)).min()) for one in after)
@@ -146,10 +146,10 @@ class CutDetector:
 
     def _drop_old(self) -> None:
         # A cut is found two frames late and then compared with both sides.
-        oldest = max(min([self._seen[-1].index - _NEIGHBOURS_PER_SIDE, *self._waiting]), self._seen[0].index)
+        oldest = max(min([self._recent[-1].index - _NEIGHBOURS_PER_SIDE, *self._waiting]), self._recent[0].index)
         needed_since = self._at(oldest).seconds - _FLASH_SECONDS
-        while self._seen[0].index < oldest - _NEIGHBOURS_PER_SIDE and self._seen[0].seconds < needed_since:
-            self._seen.popleft()
+        while self._recent[0].index < oldest - _NEIGHBOURS_PER_SIDE and self._recent[0].seconds < needed_since:
+            self._recent.popleft()
 
 
 def _is_same_scene(one: Pixels, other: Pixels) -> bool:

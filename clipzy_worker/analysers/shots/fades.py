@@ -34,7 +34,7 @@ _SAME_SCENE_DISTANCE_RATIO = 0.35
 
 
 @dataclass(frozen=True)
-class _Seen:
+class _FrameData:
     seconds: float
     spread: float
     visible: float  # levels; 0 is pure black or white
@@ -48,9 +48,9 @@ class FadeDetector:
     """
 
     def __init__(self) -> None:
-        self._before: deque[_Seen] = deque()
-        self._blanks: list[_Seen] = []
-        self._after: list[_Seen] = []
+        self._before: deque[_FrameData] = deque()
+        self._blanks: list[_FrameData] = []
+        self._after: list[_FrameData] = []
 
     @property
     def undecided_since(self) -> float | None:
@@ -58,15 +58,15 @@ class FadeDetector:
 
     def process(self, frame: Frame) -> list[Boundary]:
         visible = frame.spread + min(frame.mean, 255 - frame.mean)
-        seen = _Seen(frame.seconds, frame.spread, visible, frame.signature)
+        data = _FrameData(frame.seconds, frame.spread, visible, frame.signature)
         if _is_nearly_blank(frame):
             found = self._evaluate() if self._after or self._lasts_too_long(frame.seconds) else []
-            self._blanks.append(seen)
+            self._blanks.append(data)
             return found
         if not self._blanks:
-            self._keep_recent(seen)
+            self._keep_recent(data)
             return []
-        self._after.append(seen)
+        self._after.append(data)
         return self._evaluate() if frame.seconds - self._blanks[-1].seconds >= _RAMP_WINDOW_SECONDS else []
 
     def finish(self) -> list[Boundary]:
@@ -75,9 +75,9 @@ class FadeDetector:
     def _lasts_too_long(self, now_seconds: float) -> bool:
         return bool(self._blanks) and now_seconds - self._blanks[0].seconds > _MAX_BLANK_SECONDS
 
-    def _keep_recent(self, seen: _Seen) -> None:
-        self._before.append(seen)
-        while seen.seconds - self._before[0].seconds > _RAMP_WINDOW_SECONDS:
+    def _keep_recent(self, data: _FrameData) -> None:
+        self._before.append(data)
+        while data.seconds - self._before[0].seconds > _RAMP_WINDOW_SECONDS:
             self._before.popleft()
 
     def _evaluate(self) -> list[Boundary]:
@@ -87,7 +87,7 @@ class FadeDetector:
         return _boundaries(before, blanks, after) if before and blanks else []
 
 
-def _boundaries(before: list[_Seen], blanks: list[_Seen], after: list[_Seen]) -> list[Boundary]:
+def _boundaries(before: list[_FrameData], blanks: list[_FrameData], after: list[_FrameData]) -> list[Boundary]:
     first_empty, last_empty = _empty_range(blanks)
     emptying = [*reversed(blanks[:first_empty]), *reversed(before)]
     filling = [*blanks[last_empty + 1 :], *after]
@@ -102,10 +102,10 @@ def _boundaries(before: list[_Seen], blanks: list[_Seen], after: list[_Seen]) ->
     return [Boundary(blanks[first_empty].seconds, "fade", first, last)]
 
 
-def _empty_range(blanks: list[_Seen]) -> tuple[int, int]:
+def _empty_range(blanks: list[_FrameData]) -> tuple[int, int]:
     """The indexes of the first and the last of the emptiest frames."""
-    least = min(seen.visible for seen in blanks) + _EMPTY_TOLERANCE_LEVELS
-    empty = [index for index, seen in enumerate(blanks) if seen.visible <= least]
+    least = min(data.visible for data in blanks) + _EMPTY_TOLERANCE_LEVELS
+    empty = [index for index, data in enumerate(blanks) if data.visible <= least]
     return empty[0], empty[-1]
 
 
@@ -113,29 +113,29 @@ def _empty_range(blanks: list[_Seen]) -> tuple[int, int]:
 class _Ramp:
     """A scene that fades in, or fades out in reverse. Its spread lies on a line that is 0 at ``empty_at``."""
 
-    frames: Sequence[_Seen]  # the last one is nearly full
+    frames: Sequence[_FrameData]  # the last one is nearly full
     empty_at: float
     full_at: float
 
     @classmethod
-    def of(cls, outward: Sequence[_Seen]) -> "_Ramp | None":
+    def of(cls, outward: Sequence[_FrameData]) -> "_Ramp | None":
         """``None`` if the scene is full immediately, or never."""
-        most = max((seen.spread for seen in outward), default=0.0)
+        most = max((data.spread for data in outward), default=0.0)
         if most < _MIN_SCENE_SPREAD_LEVELS or outward[0].spread > _MAX_INITIAL_SPREAD_RATIO * most:
             return None
         length = next(index for index in range(len(outward)) if _is_full(outward, index, most))
-        seconds, spreads = np.array([(seen.seconds, seen.spread) for seen in outward[: length + 1]]).T
+        seconds, spreads = np.array([(data.seconds, data.spread) for data in outward[: length + 1]]).T
         rise, start = np.polyfit(seconds - seconds[0], spreads, 1)
         if abs(rise) < 1e-6:
             return None
-        full = max(seen.spread for seen in outward[: length + length // 3 + 2])
+        full = max(data.spread for data in outward[: length + length // 3 + 2])
         empty_at, full_at = (float(seconds[0] + (level - start) / rise) for level in (0.0, full))
         return cls(outward[: length + 1], empty_at, full_at)
 
     def is_fade(self, blank: tuple[float, float]) -> bool:
         """Whether one scene appears gradually, from within the blank frames: not a camera that leaves a wall."""
         length = len(self.frames) - 1
-        spreads = [seen.spread for seen in self.frames]
+        spreads = [data.spread for data in self.frames]
         rises = all(spreads[i + 1] >= 0.9 * spreads[i] - 1 for i in range(length))
         lasts = abs(self.frames[-1].seconds - self.frames[0].seconds) >= _MIN_RAMP_SECONDS
         if length < _MIN_RAMP_FRAMES or not rises or not lasts or not blank[0] <= self.empty_at <= blank[1]:
@@ -144,17 +144,17 @@ class _Ramp:
         return bool(correlation >= _MIN_CORRELATION)
 
 
-def _is_full(outward: Sequence[_Seen], index: int, most: float) -> bool:
+def _is_full(outward: Sequence[_FrameData], index: int, most: float) -> bool:
     spread = outward[index].spread
     flattens = index >= _MIN_RAMP_FRAMES and index + 1 < len(outward) and outward[index + 1].spread <= spread
     return spread >= _FULL_SPREAD_RATIO * most or (flattens and spread >= _MAX_INITIAL_SPREAD_RATIO * most)
 
 
-def _full(outward: Sequence[_Seen], ramp: _Ramp | None) -> _Seen:
+def _full(outward: Sequence[_FrameData], ramp: _Ramp | None) -> _FrameData:
     return ramp.frames[-1] if ramp else outward[0]
 
 
-def _same_scene(one: _Seen, other: _Seen) -> bool:
+def _same_scene(one: _FrameData, other: _FrameData) -> bool:
     return distance(one.signature, other.signature) < _SAME_SCENE_DISTANCE_RATIO * max(one.spread, other.spread)
 
 

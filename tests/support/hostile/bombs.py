@@ -94,7 +94,7 @@ BOMBS = {
             *("-f", "lavfi", "-i", "color=size=1234x1234", "-frames:v", "1", "-c:v", "mjpeg", "-pix_fmt", "yuvj420p"),
         ),
         REFUSED,
-        "no picture size",  # more than FFmpeg itself accepts
+        "no frame size",  # more than FFmpeg itself accepts
     ),
     "a frame of 8k x 8k": Bomb(
         _video("-f", "lavfi", "-i", "color=size=8000x8000", "-frames:v", "1", "-c:v", "mjpeg", "-pix_fmt", "yuvj420p"),
