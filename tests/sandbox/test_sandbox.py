@@ -20,10 +20,11 @@ from clipzy_worker.errors import MediaCrashed
 from clipzy_worker.sandbox import readiness, seccomp
 from clipzy_worker.sandbox.confinement import LAYERS, Layer
 from clipzy_worker.sandbox.process import MediaLimits, MediaProcess, MediaRequest
+from tests.support.exposed_interpreter import exposing_interpreter
 from tests.support.hostile.canary import SECRET, Canary, running_canary
 from tests.support.hostile.no_namespaces import without_namespaces
 from tests.support.media import clips
-from tests.support.mount_namespaces import STRANGER_ID, need_users
+from tests.support.mount_namespaces import STRANGER_ID, need_namespaces, need_users
 from tests.support.requirements import missing
 
 ESCAPE = Path(__file__).parents[1].joinpath("support", "hostile", "sandbox_escape.py").read_text()
@@ -192,19 +193,12 @@ def test_a_sleeping_process_ends_with_the_block(request_: MediaRequest) -> None:
         os.kill(pid, 0)
 
 
-def need_interpreter_for(user: Sequence[str]) -> None:
-    """End the test if ``user`` cannot run this interpreter: its binary, libraries and modules must be readable."""
-    script = "import clipzy_worker.sandbox.confinement"
-    ended = subprocess.run([*user, sys.executable, "-I", "-c", script], capture_output=True, text=True, check=False)
-    if ended.returncode != 0:
-        missing(f"needs an interpreter that other users can run: {ended.stderr.strip()}")
-
-
-def test_an_ordinary_user_has_the_sandbox_layers_too() -> None:
-    # Given a user without privileges, and a directory of that user
+def test_an_ordinary_user_has_the_sandbox_layers_too(tmp_path: Path) -> None:
+    # Given a user without privileges who can run this interpreter, and a directory of that user
     need_users()
-    user = ("setpriv", f"--reuid={STRANGER_ID}", f"--regid={STRANGER_ID}", "--clear-groups")
-    need_interpreter_for(user)
+    need_namespaces()
+    exposing = exposing_interpreter(tmp_path)
+    user = (*exposing, "setpriv", f"--reuid={STRANGER_ID}", f"--regid={STRANGER_ID}", "--clear-groups")
     with tempfile.TemporaryDirectory() as name, running_canary() as canary:
         directory = Path(name)
         for path in (directory, directory / "out"):
