@@ -6,7 +6,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 MAX_CONFIG_BYTES = 16 << 10
 
-Analysis = Literal["audio", "motion", "color", "style"]
+AnalysisName = Literal["audio", "motion", "color", "style"]
 
 
 def _whole(value: Any) -> Any:
@@ -56,7 +56,7 @@ class ThumbnailOptions(_Options):
 class JobConfig(_Options):
     """The options of a job. Every field is optional; an unknown one is rejected."""
 
-    analyses: tuple[Analysis, ...] = Field(("audio", "motion", "color", "style"), strict=False)
+    analyses: tuple[AnalysisName, ...] = Field(("audio", "motion", "color", "style"), strict=False)
     """Analyses besides shot detection; what is left out is null in the result. Order and repetition do not matter."""
     shots: ShotOptions = ShotOptions()
     silence: SilenceOptions = SilenceOptions()
