@@ -6,7 +6,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 MAX_CONFIG_BYTES = 16 << 10
 
-Analysis = Literal["audio", "motion", "color", "style"]
+AnalysisName = Literal["audio", "motion", "color", "style"]
 
 
 def _whole(value: Any) -> Any:
@@ -56,7 +56,7 @@ class ThumbnailOptions(_Options):
 class JobConfig(_Options):
     """What a job does. Every field is optional; an unknown field is refused."""
 
-    analyses: list[Analysis] = ["audio", "motion", "color", "style"]
+    analyses: list[AnalysisName] = ["audio", "motion", "color", "style"]
     """Analyses next to shot detection; a missing one is null in the result. Order and repetition do not matter."""
     shots: ShotOptions = ShotOptions()
     silence: SilenceOptions = SilenceOptions()

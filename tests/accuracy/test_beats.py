@@ -70,7 +70,7 @@ def test_beats_of_a_metronome_lie_within_30_ms(bpm: int) -> None:
     # Given a metronome
     piece = clicks(bpm, 20)
 
-    # When it is heard
+    # When it is analysed
     times = _times(processed(Beats(), (0.0, piece.samples)))
 
     # Then every click is a beat and every beat a click, within 30 ms
@@ -83,7 +83,7 @@ def test_songs_are_followed_no_worse_than_by_librosa(name: str) -> None:
     # Given a song, and what librosa makes of it
     reference_bpm, reference = LIBROSA[name]
 
-    # When it is heard
+    # When it is analysed
     truth, beats = _heard(name)
     true_bpm = 60 / float(np.diff(truth).mean())
 
@@ -95,7 +95,7 @@ def test_songs_are_followed_no_worse_than_by_librosa(name: str) -> None:
 
 
 def test_songs_are_followed_well() -> None:
-    # Given all songs, when they are heard
+    # Given all songs, when they are analysed
     heard = [_heard(name) for name in SONGS]
     scores = [f_measure(truth, _times(beats)) for truth, beats in heard]
 
@@ -110,7 +110,7 @@ def test_a_beat_has_the_band_of_its_strongest_onset(name: str) -> None:
     parts, bands = _PATTERNS[name]
     piece = play(Score(100, parts), 20)
 
-    # When they are heard
+    # When they are analysed
     beats = processed(Beats(), (0.0, piece.samples))
 
     # Then each beat has the band of the drum that is struck then
@@ -120,12 +120,12 @@ def test_a_beat_has_the_band_of_its_strongest_onset(name: str) -> None:
     assert set(Counter(expected)) == set(bands)
 
 
-def test_beats_stay_on_the_clock_of_the_pictures() -> None:
-    # Given a metronome whose sound begins 1.7 s late, has a hole of 0.4 s and later one of 5 s
+def test_beats_stay_on_the_clock_of_the_frames() -> None:
+    # Given a metronome whose audio begins 1.7 s late, has a hole of 0.4 s and later one of 5 s
     piece = clicks(120, 60)
     pieces = [(1.7, 21.7), (22.1, 40.1), (45.1, 60.0)]
 
-    # When it is heard
+    # When it is analysed
     beats = processed(Beats(), *((start, _cut(piece, start, end)) for start, end in pieces))
 
     # Then all beats that can be heard are where they are
@@ -133,11 +133,11 @@ def test_beats_stay_on_the_clock_of_the_pictures() -> None:
     assert f_measure(heard, _times(beats), within_seconds=0.030) >= 0.98
 
 
-def test_beats_lie_within_the_film() -> None:
-    # Given a metronome whose sound begins before the pictures and goes on after them
+def test_beats_lie_within_the_video() -> None:
+    # Given a metronome whose audio begins before the frames and goes on after them
     piece = clicks(120, 30)
 
-    # When it is heard
+    # When it is analysed
     times = _times(processed(Beats(), (-2.0, piece.samples), end_seconds=20.0))
 
     # Then no beat lies outside, and the others are where they are
@@ -153,7 +153,7 @@ def test_broken_samples_harm_nothing() -> None:
     broken = piece.samples.copy()
     broken[100_000:100_100], broken[200_000:200_100], broken[300_000] = np.nan, np.inf, 1e30
 
-    # When it is heard
+    # When it is analysed
     beats = processed(Beats(), (0.0, broken))
 
     # Then its tempo is found all the same
@@ -161,8 +161,8 @@ def test_broken_samples_harm_nothing() -> None:
 
 
 @pytest.mark.parametrize("samples", [0, 1, 341, 16_000])
-def test_next_to_no_sound_has_no_beats(samples: int) -> None:
-    # Given as good as no sound, when it is heard
+def test_next_to_no_audio_has_no_beats(samples: int) -> None:
+    # Given as good as no audio, when it is analysed
     beats = processed(Beats(), (3.0, np.ones(samples, dtype=np.float32)))
 
     # Then there is nothing to say

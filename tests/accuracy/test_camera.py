@@ -1,4 +1,4 @@
-"""The camera's movement, direction and speed where they are known: moves over photographs and real footage."""
+"""The camera's movement, direction and speed where they are known: moves over photographs and real video."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,7 +28,7 @@ STILLS: dict[str, tuple[Path, float]] = {
 
 @dataclass(frozen=True)
 class Case:
-    """A film and what is true of its camera; speed in percent a second, held to within 10 % of itself."""
+    """A video and what is true of its camera; speed in percent a second, held to within 10 % of itself."""
 
     film: Film
     movement: str
@@ -89,7 +89,7 @@ DETAILED = ("china", "coffee", "flower", "meadow")
 
 @pytest.mark.parametrize("name", QUICK)
 def test_says_what_the_camera_does(name: str, tmp_path: Path, analyse: Analyse) -> None:
-    # Given a film of a camera whose every pose is known
+    # Given a video of a camera whose every pose is known
     still_name, case = QUICK[name]
     path = write(tmp_path / "film.mp4", still(*STILLS[still_name]), case.film)
 
@@ -104,7 +104,7 @@ def test_says_what_the_camera_does(name: str, tmp_path: Path, analyse: Analyse) 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", [*PLAIN, *RATES, *MADE_HARD])
 def test_says_what_the_camera_does_whatever_it_sees(name: str, tmp_path: Path, analyse: Analyse) -> None:
-    # Given the same move over very different pictures
+    # Given the same move over very different frames
     case = (PLAIN | RATES | MADE_HARD)[name]
     over = DETAILED if name in MADE_HARD else OVER
     films = {each: write(tmp_path / f"{each}.mp4", still(*STILLS[each]), case.film) for each in over}
@@ -151,7 +151,7 @@ def _seen_in(name: str, analyse: Analyse) -> tuple[str, str | None]:
 def test_says_nothing_where_nothing_can_be_followed(
     colour: tuple[int, int, int], noise_levels: float, tmp_path: Path, analyse: Analyse
 ) -> None:
-    # Given a film that shows one colour, with or without noise
+    # Given a video that shows one colour, with or without noise
     flat = camera_moves.plain(colour)
     path = write(tmp_path / "flat.mp4", flat, Film(steady(), noise_levels=noise_levels, crf=28))
 

@@ -1,4 +1,4 @@
-"""Colour: on graded copies of real footage every measured shift has the sign and the order of the applied one."""
+"""Colour: on graded copies of real video every measured shift has the sign and the order of the applied one."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +14,7 @@ QUICK = ("-c:v", "libx264", "-preset", "ultrafast")
 TAKES = Path(__file__).parents[1] / "footage"
 FILMED, DRAWN, DARK = TAKES / "cockatoo.mp4", TAKES / "stream.mp4", TAKES / "burrow.mp4"
 
-# From least to most of each, as ffmpeg applies it; the third is the footage as it is.
+# From least to most of each, as ffmpeg applies it; the third is the video as it is.
 GRADES = {
     "temperature": [f"colortemperature=temperature={kelvin}" for kelvin in (12000, 8500, 6500, 5000, 4000)],
     "tint": [f"colorbalance=gm={green}:gs={green}:gh={green}" for green in (0.3, 0.15, 0, -0.15, -0.3)],
@@ -33,7 +33,7 @@ GRADES = {
 )
 @pytest.mark.parametrize("field", GRADES)
 def test_a_shift_is_measured_as_it_was_applied(field: str, clip: Path, tmp_path: Path, analyse: Analyse) -> None:
-    # Given copies of real footage, each with more of one thing than the one before
+    # Given copies of real video, each with more of one thing than the one before
     measured = []
     for place, grade in enumerate(GRADES[field]):
         path = tmp_path / f"{place}.mp4"
@@ -49,7 +49,7 @@ def test_a_shift_is_measured_as_it_was_applied(field: str, clip: Path, tmp_path:
 
 
 def test_grey_is_grey(tmp_path: Path, analyse: Analyse) -> None:
-    # Given real footage without its colours
+    # Given real video without its colours
     path = tmp_path / "grey.mp4"
     clips.ffmpeg("-t", "1", "-i", str(FILMED), "-an", "-vf", "hue=s=0", str(path))
 
@@ -90,7 +90,7 @@ BARS = {
 
 @pytest.mark.parametrize("name", BARS)
 def test_black_bars_are_found_to_the_pixel(name: str, tmp_path: Path, analyse: Analyse) -> None:
-    # Given real footage between black bars
+    # Given real video between black bars
     (width, height), pad, truth = BARS[name]
     path = tmp_path / "bars.mp4"
     crop = f"scale={width}:{height}:force_original_aspect_ratio=increase,crop={width}:{height},setsar=1,{pad}"
@@ -107,7 +107,7 @@ def test_black_bars_are_found_to_the_pixel(name: str, tmp_path: Path, analyse: A
 
 
 def test_bars_do_not_count_for_the_grade(tmp_path: Path, analyse: Analyse) -> None:
-    # Given a film, and the same between thick bars
+    # Given a video, and the same between thick bars
     plain, barred = tmp_path / "plain.mp4", tmp_path / "barred.mp4"
     clips.ffmpeg("-t", "2", "-i", str(DRAWN), "-an", "-vf", "scale=640:272,setsar=1", str(plain))
     clips.ffmpeg("-t", "2", "-i", str(DRAWN), "-an", "-vf", "scale=640:272,setsar=1,pad=640:400:0:64", str(barred))

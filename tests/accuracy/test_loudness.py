@@ -136,7 +136,7 @@ LONG = [
     "case", [*QUICK, *(pytest.param(case, marks=pytest.mark.long) for case in LONG)], ids=lambda case: case.name
 )
 def test_reads_what_the_ebu_says_a_meter_must_read(case: Case, tmp_path: Path) -> None:
-    # Given a film whose sound is the signal of this case
+    # Given a video whose audio is the signal of this case
     path = film(tmp_path / "signal.mov", case.wave(), layout=case.layout)
 
     # When it is measured
@@ -197,7 +197,7 @@ def test_each_loudspeaker_counts_as_the_itu_says(layout: str, channel: int, more
 
 
 def test_low_frequency_effects_are_not_loud_but_peak(tmp_path: Path) -> None:
-    # Given a film with sound in its channel for low frequency effects alone
+    # Given a video with audio in its channel for low frequency effects alone
     wave = np.zeros((6, 3 * RATE_HZ))
     wave[3] = tone(3, -6, channels=1, hz=50)[0]
 

@@ -1,4 +1,4 @@
-"""How much moves, in films in which that is known, and in the same film in another size or at another rate."""
+"""How much moves, in videos in which that is known, and in the same video in another size or at another rate."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -35,7 +35,7 @@ SAME = {
     "60 a second": replace(MOVING, rate=60),
 }
 OFTEN: dict[str, tuple[()]] = {"50 a second": ()}  # the others only by `make test-all`
-TOLERANCE = 3.0  # of 100; pairs of pictures are samples, taken at other moments at another rate
+TOLERANCE = 3.0  # of 100; pairs of frames are samples, taken at other moments at another rate
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +43,8 @@ def coffee() -> Pixels:
     return still(FOOTAGE / "coffee.jpg")
 
 
-def test_is_nothing_where_the_picture_stands_still(coffee: Pixels, tmp_path: Path, analyse: Analyse) -> None:
-    # Given a film of one still, coded coarsely
+def test_is_nothing_where_the_frame_stands_still(coffee: Pixels, tmp_path: Path, analyse: Analyse) -> None:
+    # Given a video of one still, coded coarsely
     path = write(tmp_path / "still.mp4", coffee, Film(steady(), crf=30))
 
     # When it is analysed
@@ -74,7 +74,7 @@ def test_grows_with_speed_and_has_room_above(coffee: Pixels, tmp_path: Path, ana
 def test_is_the_same_in_another_size_and_at_another_rate(
     name: str, coffee: Pixels, tmp_path: Path, analyse: Analyse
 ) -> None:
-    # Given a film and its like in another size or at another rate
+    # Given a video and its like in another size or at another rate
     first, second = write(tmp_path / "a.mp4", coffee, MOVING), write(tmp_path / "b.mp4", coffee, SAME[name])
 
     # When both are analysed
@@ -144,26 +144,26 @@ ODD: dict[str, tuple[Callable[[Path], clips.Clip], bool]] = {
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_takes_odd_films(name: str, tmp_path: Path, analyse: Analyse) -> None:
-    # Given a film out of the ordinary
+def test_takes_odd_videos(name: str, tmp_path: Path, analyse: Analyse) -> None:
+    # Given a video out of the ordinary
     make, moves = ODD[name]
     clip = make(tmp_path)
 
-    # When it is analysed, then there is a measurement wherever one picture follows another
+    # When it is analysed, then there is a measurement wherever one frame follows another
     result = analyse(clip.path)
     assert (result["motion"] is not None) == moves
     assert all((shot["motion"] is not None) == moves for shot in result["shots"])
 
 
 @pytest.mark.parametrize("size", [(16, 16), (2048, 16)])
-def test_takes_tiny_and_narrow_pictures(size: tuple[int, int], tmp_path: Path, analyse: Analyse) -> None:
+def test_takes_tiny_and_narrow_frames(size: tuple[int, int], tmp_path: Path, analyse: Analyse) -> None:
     path = tmp_path / "narrow.mp4"
     clips.ffmpeg("-f", "lavfi", "-i", f"testsrc2=size={size[0]}x{size[1]}:rate=25:duration=1", str(path))
     assert analyse(path)["motion"]["intensity"] >= 0
 
 
 def test_keeps_a_curve_that_does_not_grow_for_ever() -> None:
-    # Given a film of twelve hours that begins to move in the middle
+    # Given a video of twelve hours that begins to move in the middle
     curve = FlowCurve()
     for step in range(12 * 3600 * 2):
         curve.add(step * 0.5, step * 0.5 + 0.5, 0.2 if step >= 12 * 3600 else 0.0)

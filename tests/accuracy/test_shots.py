@@ -1,4 +1,4 @@
-"""Shots against joins of real footage (see ``tests/footage``), side by side with PySceneDetect's detectors.
+"""Shots against joins of real takes (see ``tests/footage``), side by side with PySceneDetect's detectors.
 
 A cut is right within one frame. A fade or dissolve is right if the boundary lies inside it, or within one frame of it.
 """
@@ -24,7 +24,7 @@ AT_LEAST = {"cut": 0.98, "fade": 0.9, "dissolve": 0.9}  # F1
 CUT_AND_GRADUAL = [name for name in shot_sets.ALL if name not in shot_sets.NONE]
 QUICK = "a few of all kinds"
 
-# Seen on the trailer's pictures, one by one: its frames have 24 a second. In the last fade the two shots overlap, dim.
+# Seen on the trailer's frames, one by one: its frames have 24 a second. In the last fade the two shots overlap, dim.
 TRAILER = (
     *(Truth("fade", 216 / 24, 264 / 24), Truth("fade", 312 / 24, 360 / 24), Truth("cut", 593 / 24, 593 / 24)),
     *(Truth("fade", 744 / 24, 792 / 24), Truth("cut", 864 / 24, 864 / 24), Truth("cut", 900 / 24, 900 / 24)),
@@ -34,7 +34,7 @@ TRAILER = (
 
 @pytest.fixture(scope="module")
 def films(tmp_path_factory: pytest.TempPathFactory) -> Films:
-    """Makes each film once."""
+    """Makes each video once."""
     folder = tmp_path_factory.mktemp("films")
     return cache(lambda name: shot_sets.ALL[name](folder))
 
@@ -44,7 +44,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Films:
     "name", [name if name == QUICK else pytest.param(name, marks=pytest.mark.long) for name in CUT_AND_GRADUAL]
 )
 def test_boundaries_are_found_as_well_as_by_the_best_detector(name: str, films: Films, tmp_path: Path) -> None:
-    # Given a film joined from real footage
+    # Given a video joined from real video
     film = films(name)
 
     # When it is analysed, and PySceneDetect's detectors look at it too
@@ -84,7 +84,7 @@ def test_nothing_is_found_where_nothing_is(name: str, films: Films, tmp_path: Pa
 
 @pytest.mark.long
 def test_a_trailer_is_taken_apart_as_it_was_put_together(tmp_path: Path) -> None:
-    # Given a film that others edited, with titles
+    # Given a video that others edited, with titles
     path = FOOTAGE / "trailer.mp4"
 
     # When it is analysed
@@ -106,7 +106,7 @@ def test_a_trailer_is_taken_apart_as_it_was_put_together(tmp_path: Path) -> None
     ],
 )
 def test_a_transition_lasts_as_long_as_it_does(names: tuple[str, ...], films: Films, tmp_path: Path) -> None:
-    # Given films with fades and dissolves of known length
+    # Given videos with fades and dissolves of known length
     measured = []
     for film in map(films, names):
         # When they are analysed

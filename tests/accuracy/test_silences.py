@@ -1,4 +1,4 @@
-"""Where nothing is to be heard: films whose silences are known to the sample."""
+"""Where nothing is to be heard: videos whose silences are known to the sample."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ import pytest
 from clipzy_storage.models.job_config import SilenceOptions
 from tests.support.media.sounds import Wave, film, joined, measured, silence, tone
 
-EDGE_SECONDS = 0.0105  # a hop, and the rounding of stamps
+EDGE_SECONDS = 0.0105  # a hop, and the rounding of timestamps
 _SINE_DB = 3.01  # by which the root mean square of a sine lies below its peak
 
 Spans = list[tuple[float, float]]
@@ -18,7 +18,7 @@ Spans = list[tuple[float, float]]
 
 @dataclass(frozen=True)
 class Case:
-    """A sound, and the silences that a listener with a meter would note."""
+    """Audio, and the silences that a listener with a meter would note."""
 
     name: str
     wave: Callable[[], Wave]
@@ -74,7 +74,7 @@ CASES = [
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_silences_are_found_where_they_are(case: Case, tmp_path: Path) -> None:
-    # Given a film with this sound
+    # Given a video with this audio
     path = film(
         tmp_path / "film.mov", case.wave(), begins_seconds=case.begins_seconds, pictures_seconds=case.pictures_seconds
     )
@@ -83,7 +83,7 @@ def test_silences_are_found_where_they_are(case: Case, tmp_path: Path) -> None:
     result = measured(path, silences=case.options)
     found = [(span["start_seconds"], span["end_seconds"]) for span in result["audio"]["silences"]]
 
-    # Then each silence is there, within a hop, and nothing lies outside of the film
+    # Then each silence is there, within a hop, and nothing lies outside of the video
     assert len(found) == len(case.spans), found
     for (start, end), (true_start, true_end) in zip(found, case.spans, strict=True):
         assert (start, end) == pytest.approx((true_start, true_end), abs=EDGE_SECONDS)
@@ -91,7 +91,7 @@ def test_silences_are_found_where_they_are(case: Case, tmp_path: Path) -> None:
 
 
 def test_digital_silence_has_no_levels(tmp_path: Path) -> None:
-    # Given a film that is silent from end to end
+    # Given a video that is silent from end to end
     path = film(tmp_path / "film.mov", silence(4))
 
     # When it is measured

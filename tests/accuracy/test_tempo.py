@@ -33,7 +33,7 @@ def test_a_metronome_is_read_to_one_percent(bpm: int) -> None:
     # Given 15 s of a metronome
     piece = clicks(bpm, 15)
 
-    # When it is heard
+    # When it is analysed
     beats = processed(Beats(), (0.0, piece.samples))
 
     # Then the tempo is right, not its half nor its double
@@ -47,7 +47,7 @@ def test_any_metronome_is_read_to_one_percent(bpm: int) -> None:
     piece = clicks(bpm, 20)
     level = float(np.sqrt(np.mean(np.square(piece.samples)))) / 100
 
-    # When it is heard
+    # When it is analysed
     beats = processed(Beats(), (0.0, piece.samples + noise("white", 20, level=level)))
 
     # Then the tempo is right
@@ -56,36 +56,36 @@ def test_any_metronome_is_read_to_one_percent(bpm: int) -> None:
 
 @pytest.mark.parametrize("name", NO_PULSE)
 def test_there_is_no_tempo_where_there_is_no_pulse(name: str) -> None:
-    # Given sound without a steady pulse
+    # Given audio without a steady pulse
     sound = NO_PULSE[name]()
 
-    # When it is heard
+    # When it is analysed
     beats = processed(Beats(), (0.0, sound))
 
     # Then no tempo is claimed, and no beat
     assert (beats.tempo_bpm, beats.beats) == (None, [])
 
 
-def test_music_in_a_part_of_the_film_gives_its_tempo() -> None:
+def test_music_in_a_part_of_the_video_gives_its_tempo() -> None:
     # Given a song of 30 s after speech and before noise
     before, song = conversation(pause_seconds=0.3).samples, play(rock(120), 30)
     film = np.concatenate([before, song.samples, noise("pink", 20, level=0.03)])
     starts, ends = len(before) / 16_000, len(before) / 16_000 + 30
 
-    # When the film is heard
+    # When the video is analysed
     beats = processed(Beats(), (0.0, film))
 
-    # Then the song's tempo is the film's, and beats lie in the song, but for a window's uncertainty
+    # Then the song's tempo is the video's, and beats lie in the song, but for a window's uncertainty
     assert beats.tempo_bpm == pytest.approx(120, rel=0.01)
     assert all(starts - 5 <= beat.time_seconds <= ends + 5 for beat in beats.beats)
     assert sum(starts <= beat.time_seconds <= ends for beat in beats.beats) >= 55
 
 
-def test_a_little_music_is_not_the_tempo_of_a_long_film() -> None:
+def test_a_little_music_is_not_the_tempo_of_a_long_video() -> None:
     # Given a song of 15 s and a hundred seconds of noise
     film = np.concatenate([play(rock(120), 15).samples, noise("pink", 100, level=0.03)])
 
-    # When the film is heard
+    # When the video is analysed
     beats = processed(Beats(), (0.0, film))
 
     # Then it has no tempo, but beats where the song is
@@ -97,7 +97,7 @@ def test_a_tempo_that_rises_slowly_is_followed() -> None:
     # Given a song that begins with 100 beats a minute and ends with 112
     piece = play(SONGS["rock 100 to 112"], SONG_SECONDS)
 
-    # When it is heard
+    # When it is analysed
     beats = processed(Beats(), (0.0, piece.samples))
 
     # Then its tempo is the one in the middle
@@ -105,11 +105,11 @@ def test_a_tempo_that_rises_slowly_is_followed() -> None:
 
 
 @pytest.mark.long
-def test_a_long_film_is_heard_in_chapters_to_its_end() -> None:
+def test_a_long_video_is_heard_in_chapters_to_its_end() -> None:
     # Given half an hour of a metronome
     piece = clicks(97, 1800)
 
-    # When it is heard
+    # When it is analysed
     beats = processed(Beats(), (0.0, piece.samples))
 
     # Then the tempo is right, and beats go on through all chapters

@@ -1,4 +1,4 @@
-"""When somebody speaks, over noise and music that is 10 dB quieter."""
+"""When there is speech, over noise and music that is 10 dB quieter."""
 
 from collections.abc import Callable
 
@@ -32,7 +32,7 @@ def test_speech_is_found_over_a_background(name: str) -> None:
     # Given ten voices, one after another, over a background that goes on in the pauses
     spoken = over(conversation(), BACKGROUNDS[name](), decibels=10)
 
-    # When they are heard
+    # When they are analysed
     voice = processed(SpeechDetector(), (0.0, spoken.samples))
 
     # Then at least 95 of 100 frames of 10 ms are judged rightly, and so is the share of speech
@@ -44,7 +44,7 @@ def test_speech_alone_is_found() -> None:
     # Given ten voices with silence between
     spoken = conversation()
 
-    # When they are heard
+    # When they are analysed
     voice = processed(SpeechDetector(), (0.0, spoken.samples))
 
     # Then nearly all frames are judged rightly
@@ -56,7 +56,7 @@ def test_speech_may_be_loud_or_quiet(level: float) -> None:
     # Given speech between loud and 46 dB under full scale
     spoken = conversation()
 
-    # When it is heard
+    # When it is analysed
     voice = processed(SpeechDetector(), (0.0, np.clip(spoken.samples / 0.1 * level, -1, 1)))
 
     # Then it is found
@@ -68,52 +68,52 @@ def test_noise_and_music_do_not_speak(name: str) -> None:
     # Given no voice
     sound = BACKGROUNDS[name]()
 
-    # When it is heard
+    # When it is analysed
     voice = processed(SpeechDetector(), (0.0, sound))
 
     # Then there is no speech, or next to none
     assert voice.ratio <= 0.01
 
 
-def test_nobody_speaks_in_silence() -> None:
+def test_there_is_no_speech_in_silence() -> None:
     # Given digital silence
     sound = np.zeros(20 * 16_000, dtype=np.float32)
 
-    # When it is heard
+    # When it is analysed
     voice = processed(SpeechDetector(), (0.0, sound))
 
-    # Then nobody speaks
+    # Then there is no speech
     assert (voice.spans, voice.ratio) == ([], 0.0)
 
 
 @pytest.mark.parametrize("samples", [0, 1, 341])
-def test_nobody_speaks_in_next_to_no_sound(samples: int) -> None:
-    # Given as good as no sound, when it is heard
+def test_there_is_no_speech_in_next_to_no_audio(samples: int) -> None:
+    # Given as good as no audio, when it is analysed
     voice = processed(SpeechDetector(), (3.0, np.ones(samples, dtype=np.float32)))
 
     # Then there is nothing to say
     assert (voice.spans, voice.ratio) == ([], 0.0)
 
 
-def test_speech_stays_on_the_clock_of_the_pictures() -> None:
-    # Given sound that begins 12.3 s late and is missing for 20 s, in which somebody would have spoken
+def test_speech_stays_on_the_clock_of_the_frames() -> None:
+    # Given audio that begins 12.3 s late and is missing for 20 s, in which there would have been speech
     spoken = conversation()
     runs = [(12.3, spoken.samples[: 50 * 16_000]), (82.3, spoken.samples[70 * 16_000 :])]
     heard = np.r_[np.zeros(1230, bool), spoken.speaks[:5000], np.zeros(2000, bool), spoken.speaks[7000:]]
 
-    # When it is heard
+    # When it is analysed
     voice = processed(SpeechDetector(), *runs)
 
-    # Then speech is where it is, and its share is of the sound that is there
+    # Then speech is where it is, and its share is of the audio that is there
     assert _right(voice, Spoken(spoken.samples, heard)) >= 0.97
     assert voice.ratio == pytest.approx(heard.sum() / (len(heard) - 1230 - 2000), abs=0.03)
 
 
-def test_speech_lies_within_the_film() -> None:
-    # Given speech that begins before the pictures and goes on after them
+def test_speech_lies_within_the_video() -> None:
+    # Given speech that begins before the frames and goes on after them
     spoken = conversation(pause_seconds=0.1)
 
-    # When it is heard
+    # When it is analysed
     voice = processed(SpeechDetector(), (-3.0, spoken.samples), end_seconds=30.0)
 
     # Then it is cut at both ends, in order and without overlaps, and its share is of what is left
@@ -130,7 +130,7 @@ def test_broken_samples_harm_nothing() -> None:
     broken = spoken.samples.copy()
     broken[100_000:100_100], broken[200_000:200_100], broken[300_000] = np.nan, np.inf, 1e30
 
-    # When it is heard
+    # When it is analysed
     voice = processed(SpeechDetector(), (0.0, broken))
 
     # Then speech is found all the same

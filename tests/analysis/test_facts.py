@@ -72,7 +72,7 @@ def test_a_file_that_breaks_off_is_used_as_far_as_it_goes(clips_folder: Path, an
     # When it is analysed
     result = analyse(clip.path)
 
-    # Then its duration is that of the pictures, and a warning says so
+    # Then its duration is that of the frames, and a warning says so
     assert 2.0 < result["source"]["duration_seconds"] < 3.5
     assert any("claims 4.00 seconds" in warning for warning in result["warnings"])
 
@@ -84,13 +84,13 @@ def test_a_file_without_a_duration_is_counted(clips_folder: Path, analyse: Analy
     # When it is analysed
     result = analyse(clip.path)
 
-    # Then the pictures say how long it is, and a warning says why
+    # Then the frames say how long it is, and a warning says why
     assert result["source"]["duration_seconds"] == pytest.approx(clip.duration_seconds, abs=0.0015)
     assert any("does not declare a duration" in warning for warning in result["warnings"])
 
 
-def test_sound_alone_is_no_video(clips_folder: Path, analyse: Analyse) -> None:
-    # Given a file with nothing but sound
+def test_audio_alone_is_no_video(clips_folder: Path, analyse: Analyse) -> None:
+    # Given a file with nothing but audio
     clip = clips.audio_only_clip(clips_folder)
 
     # When it is analysed, Then its owner is told what is missing

@@ -77,7 +77,7 @@ def test_an_odd_file_is_seen_as_it_is(name: str, tmp_path: Path, analyse: Analys
 
 def test_fields_do_not_comb(tmp_path: Path, analyse: Analyse) -> None:
     """Without blending rows differ by 5.6 levels on the average."""
-    # Given a bright bar that moves quickly, each picture woven of two moments
+    # Given a bright bar that moves quickly, each frame woven of two moments
     graph = "color=gray:size=640x360:rate=50,trim=duration=2[a];color=white:size=120x360:rate=50[b];"
     graph += "[a][b]overlay=x='mod(14*n,520)':shortest=1,interlace=scan=tff:lowpass=off,format=yuv420p"
     path = tmp_path / "fields.mp4"
@@ -124,9 +124,9 @@ def test_a_file_that_breaks_off_is_used_and_the_warning_says_so(
     assert any("claims 4.00 seconds" in warning for warning in found["warnings"])
 
 
-def test_the_sound_keeps_to_the_pictures_where_the_first_are_lost(tmp_path: Path, analyse: Analyse) -> None:
-    """With the stamp that the header gives for the beginning the silence would last 4 s."""
-    # Given a film of 6 s that is silent for 4, whose pictures of the first two seconds are not there
+def test_the_audio_keeps_to_the_frames_where_the_first_are_lost(tmp_path: Path, analyse: Analyse) -> None:
+    """With the timestamp that the header gives for the beginning the silence would last 4 s."""
+    # Given a video of 6 s that is silent for 4, whose frames of the first two seconds are not there
     whole, path = tmp_path / "whole.mkv", tmp_path / "rest.mkv"
     tone = "aevalsrc='if(gt(t,4),0.5*sin(440*2*PI*t),0)':d=6:s=48000"
     pictures = ["-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=6", "-f", "lavfi", "-i", tone]
@@ -136,7 +136,7 @@ def test_the_sound_keeps_to_the_pictures_where_the_first_are_lost(tmp_path: Path
     # When it is analysed
     found = analyse(path)
 
-    # Then the silence is as long as it is beside the pictures that are left
+    # Then the silence is as long as it is beside the frames that are left
     assert found["source"]["duration_seconds"] == pytest.approx(4, abs=0.05)
     assert found["audio"]["silences"] == [{"start_seconds": 0.0, "end_seconds": pytest.approx(2, abs=0.05)}]
 
@@ -148,6 +148,6 @@ def bars(width: int, height: int) -> Any:
 
 
 def difference(one: Any, other: Any) -> float:
-    """Mean over the picture, in levels, without the fine edges."""
+    """Mean over the frame, in levels, without the fine edges."""
     small = [cv2.resize(picture, (64, 36), interpolation=cv2.INTER_AREA).astype(float) for picture in (one, other)]
     return float(np.abs(small[0] - small[1]).mean())

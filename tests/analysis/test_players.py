@@ -33,14 +33,14 @@ def seconds(stamp: str) -> float:
     return int(hours) * 3600 + int(minutes) * 60 + float(rest)
 
 
-def test_a_player_finds_the_picture_of_each_moment(tmp_path: Path, clips_folder: Path) -> None:
-    # Given a film whose scene changes after 4 of 8 s
+def test_a_player_finds_the_frame_of_each_moment(tmp_path: Path, clips_folder: Path) -> None:
+    # Given a video whose scene changes after 4 of 8 s
     clip = clips.cuts_clip(clips_folder, shot_frames=(100, 100), sound=False)
 
     # When it is analysed
     kinds = {one["kind"]: one["file"] for one in artifacts_of(clip.path, tmp_path)}
 
-    # Then the map's cues cover the film without a gap, each with its own place on the sheet
+    # Then the map's cues cover the video without a gap, each with its own place on the sheet
     cues = CUE.findall((tmp_path / kinds["sprite_map"]).read_text())
     times = [(seconds(start), seconds(end)) for start, end, *_ in cues]
     assert [start for start, _ in times] == [0, 1, 2, 3, 4, 5, 6, 7]
@@ -54,8 +54,8 @@ def test_a_player_finds_the_picture_of_each_moment(tmp_path: Path, clips_folder:
 
 
 @pytest.mark.parametrize(("film_seconds", "step_seconds"), [(190, 1), (390, 2), (12 * 3600, 256)])
-def test_a_long_film_has_a_sheet_of_bounded_size(film_seconds: int, step_seconds: int, tmp_path: Path) -> None:
-    # Given a film so long, of a picture a second
+def test_a_long_video_has_a_sheet_of_bounded_size(film_seconds: int, step_seconds: int, tmp_path: Path) -> None:
+    # Given a video so long, of a frame a second
     sprites = Sprites(tmp_path)
     pixels = np.zeros((90, 160, 3), np.uint8)
 
@@ -76,7 +76,7 @@ def test_stamps_have_hours_and_milliseconds() -> None:
 
 
 def test_thumbnails_at_intervals(tmp_path: Path, clips_folder: Path) -> None:
-    # Given a film of 8 s
+    # Given a video of 8 s
     clip = clips.cuts_clip(clips_folder, shot_frames=(100, 100), sound=False)
 
     # When a thumbnail is wanted every 2.5 s, of this width
@@ -90,7 +90,7 @@ def test_thumbnails_at_intervals(tmp_path: Path, clips_folder: Path) -> None:
 
 
 def test_a_contact_sheet_shows_every_shot(tmp_path: Path, clips_folder: Path) -> None:
-    # Given a film in seven shots
+    # Given a video in seven shots
     clip = clips.cuts_clip(clips_folder, shot_frames=(12, 10, 14, 9, 30, 12, 11), sound=False)
 
     # When it is analysed

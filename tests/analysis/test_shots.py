@@ -120,7 +120,7 @@ def test_shots_follow_each_other_to_the_end(make: Make, clips_folder: Path, anal
     result = analyse(clip.path)
     shots = result["shots"]
 
-    # Then shots are numbered, begin at 0, leave no gap and end with the film
+    # Then shots are numbered, begin at 0, leave no gap and end with the video
     assert [shot["index"] for shot in shots] == list(range(len(shots)))
     assert [0.0, *(shot["end_seconds"] for shot in shots[:-1])] == [shot["start_seconds"] for shot in shots]
     assert shots[-1]["end_seconds"] == result["source"]["duration_seconds"]
@@ -191,8 +191,8 @@ def test_a_cut_amid_motion_takes_more_sensitivity(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("film", ["still", "black", "dark", "cuts"])
-def test_memory_and_delay_do_not_grow_with_the_film(film: str) -> None:
-    # Given hours of one picture, or of a cut each second
+def test_memory_and_delay_do_not_grow_with_the_video(film: str) -> None:
+    # Given hours of one frame, or of a cut each second
     shots, sizes, delays = Shots(ShotOptions()), [], []
 
     # When they run by

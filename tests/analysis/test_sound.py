@@ -1,4 +1,4 @@
-"""The sound of honest and odd files: on the clock of the pictures, whatever its format, and what is written of it."""
+"""The audio of honest and odd files: on the clock of the frames, whatever its format, and what is written of it."""
 
 import json
 from fractions import Fraction
@@ -95,7 +95,7 @@ def onsets(recorded: Recorder) -> list[float]:
 def test_analysers_receive_audio_in_sync_with_the_frames(
     suffix: str, sound: tuple[str, ...], rate_hz: int, begins_seconds: float, pictures_seconds: float, tmp_path: Path
 ) -> None:
-    # Given a film with clicks at known times of its sound, which begins with, after or before the pictures
+    # Given a video with clicks at known times of its audio, which begins with, after or before the frames
     times = (1.0, 1.7, 3.3)
     wave = clicks(4, times, rate_hz=rate_hz)
     pictures = ("-c:v", "libvpx-vp9") if suffix == "webm" else ()
@@ -113,7 +113,7 @@ def test_analysers_receive_audio_in_sync_with_the_frames(
 
 
 def test_time_that_the_stamps_leave_out_is_silent(tmp_path: Path) -> None:
-    # Given a film whose sound has no packets from 1 s to 2.5 s
+    # Given a video whose audio has no packets from 1 s to 2.5 s
     whole = film(tmp_path / "whole.mkv", joined(tone(1, -20), clicks(3, (2.0,))), sound=PCM)
     path = tmp_path / "gap.mkv"
     ffmpeg("-i", str(whole), "-c:v", "copy", "-af", "aselect='lt(t,1)+gte(t,2.5)'", *PCM, str(path))
@@ -121,7 +121,7 @@ def test_time_that_the_stamps_leave_out_is_silent(tmp_path: Path) -> None:
     # When it is measured and listened to
     audio, recorded = audio_of(path), recorded_from(path, tmp_path, seconds=4)
 
-    # Then the gap is a silence, and what comes after it stays with its pictures
+    # Then the gap is a silence, and what comes after it stays with its frames
     assert audio["silences"][0] == {
         "start_seconds": pytest.approx(1, abs=0.05),
         "end_seconds": pytest.approx(3, abs=0.05),
@@ -137,7 +137,7 @@ def ac3(folder: Path, layout: str, wave: Wave) -> bytes:
 
 
 def test_a_change_of_layout_in_the_middle_is_followed(tmp_path: Path) -> None:
-    # Given stereo sound that becomes 5.1 after 5 s: the same loudness, from the front at first, then from the left rear
+    # Given stereo audio that becomes 5.1 after 5 s: the same loudness, from the front at first, then from the left rear
     rear = np.zeros((6, 5 * RATE_HZ))
     rear[4] = tone(5, -20 - 1.49, channels=1)[0]
     (tmp_path / "both.ac3").write_bytes(ac3(tmp_path, "stereo", tone(5, -23)) + ac3(tmp_path, "5.1", rear))
@@ -189,20 +189,20 @@ def test_the_first_track_that_can_be_decoded_is_measured(tmp_path: Path) -> None
     assert audio["integrated_lufs"] == pytest.approx(-33, abs=0.1)
 
 
-def test_sound_that_cannot_be_decoded_is_named(tmp_path: Path) -> None:
-    # Given a film whose only track is of a codec that is not accepted
+def test_audio_that_cannot_be_decoded_is_named(tmp_path: Path) -> None:
+    # Given a video whose only track is of a codec that is not accepted
     path = film(tmp_path / "tta.mkv", tone(1, -20), sound=("-c:a", "tta", "-sample_fmt", "s16"))
 
     # When it is measured
     result = measured(path)
 
-    # Then there is nothing to say of its sound, and a warning says why
+    # Then there is nothing to say of its audio, and a warning says why
     assert result["audio"] is None
     assert any("tta" in warning for warning in result["warnings"])
 
 
 def test_damaged_packets_are_left_out_and_the_rest_stays_in_time(tmp_path: Path) -> None:
-    # Given a film whose packets of sound from 1 s to 1.5 s are noise
+    # Given a video whose audio packets from 1 s to 1.5 s are noise
     wave = joined(tone(1.5, -20), clicks(2.5, (0.8, 1.6)))
     whole = film(tmp_path / "whole.mkv", wave, sound=("-c:a", "ac3"))
     path = tmp_path / "damaged.mkv"
@@ -218,7 +218,7 @@ def test_damaged_packets_are_left_out_and_the_rest_stays_in_time(tmp_path: Path)
 
 
 def test_numbers_that_are_none_do_no_harm(tmp_path: Path) -> None:
-    # Given a film with samples that are not a number, infinite or absurd
+    # Given a video with samples that are not a number, infinite or absurd
     wave = tone(3, -20)
     wave[0, 1000:1010], wave[1, 2000:2010], wave[0, 50_000:50_010] = np.nan, np.inf, 1e30
     path = film(tmp_path / "absurd.mov", wave)
@@ -233,7 +233,7 @@ def test_numbers_that_are_none_do_no_harm(tmp_path: Path) -> None:
 
 
 def test_a_stamp_hours_ahead_is_not_believed(tmp_path: Path) -> None:
-    # Given a film whose sound jumps past what any film may last, in the middle of a second
+    # Given a video whose audio jumps past what any video may last, in the middle of a second
     whole = film(tmp_path / "whole.mkv", tone(2, -20), sound=PCM)
     path = tmp_path / "jump.mkv"
     jump = "setts=ts='if(gte(N,8),TS+90000000,TS)'"  # milliseconds; a header that told of it would be refused
@@ -242,12 +242,12 @@ def test_a_stamp_hours_ahead_is_not_believed(tmp_path: Path) -> None:
     # When it is measured
     audio = audio_of(path)
 
-    # Then the sound just goes on
+    # Then the audio just goes on
     assert audio["silences"] == []
 
 
-def test_a_track_without_sound_is_no_sound(clips_folder: Path) -> None:
-    # Given a film without an audio track
+def test_a_track_without_audio_is_no_audio(clips_folder: Path) -> None:
+    # Given a video without an audio track
     clip = clips.cuts_clip(clips_folder, sound=False)
 
     # When it is measured
@@ -257,7 +257,7 @@ def test_a_track_without_sound_is_no_sound(clips_folder: Path) -> None:
     assert audio is None
 
 
-def test_chunks_begin_where_the_film_does() -> None:
+def test_chunks_begin_where_the_video_does() -> None:
     # Given the grid of a rate that has no whole number of samples in a hop
     chunk = Chunk(0, 4, 11_025, ("FC",), np.zeros((1, 441), np.float32))
 

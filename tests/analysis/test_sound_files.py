@@ -1,4 +1,4 @@
-"""What is written of the sound for players and pages, its bass, and the room that long films take."""
+"""What is written of the audio for players and pages, its bass, and the room that long videos take."""
 
 import json
 import tracemalloc
@@ -22,7 +22,7 @@ from tests.support.media.sounds import audio_of, film, joined, measured, silence
 
 @pytest.mark.parametrize(("hz", "percent"), [(140, 100), (170, 0)])
 def test_bass_is_what_lies_below_150_hz(hz: float, percent: float, tmp_path: Path) -> None:
-    # Given a pure tone on an offset, which is no sound
+    # Given a pure tone on an offset, which is inaudible
     path = film(tmp_path / "tone.mov", tone(3, -20, hz=hz) + 0.1)
 
     # When it is measured
@@ -33,7 +33,7 @@ def test_bass_is_what_lies_below_150_hz(hz: float, percent: float, tmp_path: Pat
 
 
 def test_players_and_pages_get_their_files(tmp_path: Path) -> None:
-    # Given a film of 4 s: a tone at half scale in its second second, whose channels cancel each other
+    # Given a video of 4 s: a tone at half scale in its second second, whose channels cancel each other
     one = tone(1, -6.02, hz=997, channels=1)[0]
     wave = joined(silence(1), np.stack([one, -one]), silence(2))
     path = film(tmp_path / "film.mov", wave, pictures_seconds=4)
@@ -58,7 +58,7 @@ def test_players_and_pages_get_their_files(tmp_path: Path) -> None:
     picture = cv2.imread(str(out_folder / kinds["waveform_picture"]))
     assert picture is not None
     assert picture.shape == (HEIGHT, WIDTH, 3)
-    middle = picture[HEIGHT // 2 - 20, :, 0].astype(int)  # blue of a row that only the sound reaches
+    middle = picture[HEIGHT // 2 - 20, :, 0].astype(int)  # blue of a row that only the audio reaches
     assert middle[WIDTH * 3 // 8] > middle[WIDTH // 8] + 30
 
 
@@ -74,7 +74,7 @@ def _check_curves(curves: dict[str, Any]) -> None:
 
 @pytest.mark.long
 def test_twelve_hours_take_little_room() -> None:
-    # Given the parts that remember, and twelve hours of sound in pieces of a minute
+    # Given the parts that remember, and twelve hours of audio in pieces of a minute
     hops = 60 * HOPS_PER_SECOND
     samples = tone(60, -20, rate_hz=4000, channels=1).astype(np.float32)
     meter, waveform, silences = LoudnessMeter(), Waveform(), Silences(SilenceOptions())
@@ -89,7 +89,7 @@ def test_twelve_hours_take_little_room() -> None:
     held_bytes, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
-    # Then they hold a few megabytes, and a player gets no more points than of any film
+    # Then they hold a few megabytes, and a player gets no more points than of any video
     assert held_bytes < 16 << 20
     assert MAX_POINTS // 2 <= len(waveform.points(12 * 3600)) <= MAX_POINTS
     assert meter.integrated_lufs == pytest.approx(-23.7, abs=0.1)

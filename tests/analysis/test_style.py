@@ -68,8 +68,8 @@ def style(*, damaged: bool = False, **parts: Any) -> MeasuredStyle:
     return extract(**measured | parts, damaged=damaged)
 
 
-def test_a_film_with_everything_has_a_whole_description() -> None:
-    # Given a film of a minute with sound and five cuts, all of it measured
+def test_a_video_with_everything_has_a_whole_description() -> None:
+    # Given a video of a minute with audio and five cuts, all of it measured
     # When its style is extracted, Then it is a Style DNA without a gap
     found = StyleDna.of(style(), created_at="2026-01-01T00:00:00.000Z")
     assert found.created_at == "2026-01-01T00:00:00.000Z"
@@ -87,7 +87,7 @@ def test_a_film_with_everything_has_a_whole_description() -> None:
 
 
 def test_what_was_not_measured_is_null() -> None:
-    # Given a film without sound, of which neither motion nor colour was asked for
+    # Given a video without audio, of which neither motion nor colour was asked for
     found = style(audio=None, motion=None, color=None)
 
     # When its style is extracted, Then nothing of it is made up

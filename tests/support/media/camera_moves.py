@@ -1,4 +1,4 @@
-"""Films of a camera that moves over a still. Every pose is known, and so the truth, to small parts of a pixel."""
+"""Videos of a camera that moves over a still. Every pose is known, and so the truth, to small parts of a pixel."""
 
 import math
 import subprocess
@@ -17,12 +17,12 @@ Pixels = NDArray[np.uint8]
 SIZE = (640, 360)
 _STILL_SIZE = (1280, 720)  # what is seen at scale 1 is half as wide and half as high
 _SHAKE_HZ = (1.1, 1.9, 3.1, 4.7)  # of a hand that holds a camera
-_PASSER_SHARE = 0.25  # of the picture's width and of its height, as half axes
+_PASSER_SHARE = 0.25  # of the frame's width and of its height, as half axes
 
 
 @dataclass(frozen=True)
 class Pose:
-    """Where the camera looks, from the still's middle, in widths and heights of the picture at ``scale`` 1; at 2 it is
+    """Where the camera looks, from the still's middle, in widths and heights of the frame at ``scale`` 1; at 2 it is
     twice as near."""
 
     x: float = 0.0
@@ -40,7 +40,7 @@ class Film:
     duration_seconds: float = 2.0
     size: tuple[int, int] = SIZE
     passer: bool = False
-    """Something large goes through the picture, against the camera."""
+    """Something large goes through the frame, against the camera."""
     noise_levels: float = 0.0
     crf: int = 20
     times: tuple[float, ...] = ()
@@ -56,12 +56,12 @@ def steady() -> Callable[[float], Pose]:
 
 
 def pan(percent_per_second: float) -> Callable[[float], Pose]:
-    """To the right, to the left where it is negative; of the picture's width."""
+    """To the right, to the left where it is negative; of the frame's width."""
     return lambda seconds: Pose(x=percent_per_second / 100 * (seconds - 1))
 
 
 def tilt(percent_per_second: float) -> Callable[[float], Pose]:
-    """Down, up where it is negative; of the picture's height."""
+    """Down, up where it is negative; of the frame's height."""
     return lambda seconds: Pose(y=percent_per_second / 100 * (seconds - 1))
 
 
@@ -71,7 +71,7 @@ def zoom(percent_per_second: float) -> Callable[[float], Pose]:
 
 
 def shake(percent: float, *, pan_percent_per_second: float = 0.0) -> Callable[[float], Pose]:
-    """A camera in somebody's hand, to and fro by so much of the picture's width; on top of a pan, if it is given."""
+    """A camera in somebody's hand, to and fro by so much of the frame's width; on top of a pan, if it is given."""
 
     def pose(seconds: float) -> Pose:
         x, y, turn = (
@@ -85,7 +85,7 @@ def shake(percent: float, *, pan_percent_per_second: float = 0.0) -> Callable[[f
 
 
 def still(footage: Path, seconds: float = 0.0) -> Pixels:
-    """A photograph, or one picture of a video; what is not 16:9 is cut off, the rest enlarged."""
+    """A photograph, or one frame of a video; what is not 16:9 is cut off, the rest enlarged."""
     if footage.suffix == ".jpg":
         return _enlarged(np.asarray(cv2.imread(str(footage)), dtype=np.uint8))
     command = [
@@ -102,7 +102,7 @@ def plain(colour: tuple[int, int, int]) -> Pixels:
 
 
 def pictures(background: Pixels, film: Film, *, passing: Pixels | None = None) -> Iterator[Pixels]:
-    """The frames of the film, BGR; beyond its edges the still goes on as in a mirror."""
+    """The frames of the video, BGR; beyond its edges the still goes on as in a mirror."""
     noise = np.random.default_rng(5)
     for seconds in film.frame_seconds:
         picture = _seen(background, film.pose(seconds), film.size)
@@ -115,7 +115,7 @@ def pictures(background: Pixels, film: Film, *, passing: Pixels | None = None) -
 
 
 def write(path: Path, background: Pixels, film: Film) -> Path:
-    """The film as H.264 at ``path``, unless it is there."""
+    """The video as H.264 at ``path``, unless it is there."""
     if not path.exists():
         unfinished = path.with_name(f".{threading.get_native_id()}-{path.name}")
         encode(unfinished, pictures(background, film), film)
@@ -131,7 +131,7 @@ def _enlarged(picture: Pixels) -> Pixels:
 
 
 def encode(path: Path, frames: Iterator[Pixels], film: Film) -> None:
-    """Pictures of the film's size, at its rate, as H.264."""
+    """Frames of the video's size, at its rate, as H.264."""
     command = [
         *(imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "bgr24"),
         *("-s", f"{film.size[0]}x{film.size[1]}", "-r", str(film.rate), "-i", "-"),
@@ -152,7 +152,7 @@ def _timing(film: Film) -> list[str]:
 def _seen(background: Pixels, pose: Pose, size: tuple[int, int]) -> Pixels:
     """The still from this pose."""
     height, width = background.shape[:2]
-    scale = width / 2 / size[0] / pose.scale  # of the still's pixels to the picture's
+    scale = width / 2 / size[0] / pose.scale  # of the still's pixels to the frame's
     turn = math.radians(pose.degrees)
     across, down = scale * math.cos(turn), scale * math.sin(turn)
     middle = (width - 1) / 2 + pose.x * width / 2, (height - 1) / 2 + pose.y * height / 2

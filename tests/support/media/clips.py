@@ -1,4 +1,4 @@
-"""Small clips made by ffmpeg, with what is true of them. Each is made once for a folder and found there again."""
+"""Small clips made by ffmpeg, with what is true of them. Each is made once for a directory and found there again."""
 
 import subprocess
 import threading
@@ -17,7 +17,7 @@ _SCENES = (
     "gradients=size={size}:rate={rate}:seed=7:c0=navy:c1=yellow:c2=teal:nb_colors=3:speed=0.02",
     "testsrc=size={size}:rate={rate},negate",
 )
-# A still of much detail, larger than the picture, for cameras that move over it.
+# A still of much detail, larger than the frame, for cameras that move over it.
 _LANDSCAPE = f"mandelbrot=size=1600x900:rate={RATE}:start_scale=0.3,trim=end_frame=1,loop=loop=-1:size=1"
 
 
@@ -40,7 +40,7 @@ def ffmpeg(*arguments: str) -> None:
 
 
 def raw_picture(graph: str, *, width: int, height: int) -> bytes:
-    """The first picture of a filter graph as it is drawn: blue, green, red, 8 bits each."""
+    """The first frame of a filter graph as it is drawn: blue, green, red, 8 bits each."""
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-nostdin", "-f", "lavfi", "-i", graph]
     command += ["-frames:v", "1", "-vf", f"scale={width}:{height}", "-pix_fmt", "bgr24", "-f", "rawvideo", "-"]
     return subprocess.run(command, check=True, capture_output=True).stdout
@@ -115,7 +115,7 @@ def flash_clip(folder: Path, *, frames: int = 2) -> Clip:
 
 
 def pan_clip(folder: Path) -> Clip:
-    """A quick pan over a detailed picture: a single shot."""
+    """A quick pan over a detailed frame: a single shot."""
     graph = f"{_LANDSCAPE},trim=duration=4,crop={_crop()}:x='min(12*n,1270)':y=300"
     return Clip(_video(folder / "pan.mp4", graph), 4.0)
 
@@ -190,7 +190,7 @@ def endless_clip(folder: Path) -> Clip:
 
 
 def long_clip(folder: Path, *, seconds: int = 20) -> Clip:
-    """Long enough to be stopped in the middle: large pictures, cheap to make."""
+    """Long enough to be stopped in the middle: large frames, cheap to make."""
     graph = f"testsrc2=size=1280x720:rate={RATE},trim=duration={seconds}"
     return Clip(_video(folder / f"long-{seconds}.mp4", graph), float(seconds), width=1280, height=720)
 

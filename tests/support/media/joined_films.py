@@ -1,4 +1,4 @@
-"""Films joined from real footage (see ``tests/footage``), with what is true of them to the frame."""
+"""Videos joined from real takes (see ``tests/footage``), with what is true of them to the frame."""
 
 import subprocess
 from collections.abc import Callable, Iterator
@@ -31,7 +31,7 @@ _QUICK_SHAKE = ((1.7, 0.016), (2.3, 0.014))  # radians a frame and part of the w
 
 @dataclass(frozen=True)
 class Piece:
-    """So many frames of one take, or of a photograph under a moving camera; ``effect`` changes each picture."""
+    """So many frames of one take, or of a photograph under a moving camera; ``effect`` changes each frame."""
 
     name: str
     frames: int

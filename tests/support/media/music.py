@@ -103,7 +103,7 @@ def tone(hertz: float, seconds: float, *, level: float = 0.1) -> Sound:
 
 
 def at_level(sound: NDArray[np.floating], level: float) -> Sound:
-    """The sound with this root mean square."""
+    """The audio with this root mean square."""
     return np.asarray(sound * (level / np.sqrt(np.mean(np.square(sound)))), dtype=np.float32)
 
 

@@ -1,4 +1,4 @@
-"""The films on which shots are measured: sets of joins of real footage, and of scenes without any boundary."""
+"""The videos on which shots are measured: sets of joins of real video, and of scenes without any boundary."""
 
 import random
 from collections.abc import Callable
@@ -61,7 +61,7 @@ def gradual(seed: int, joined: list[Join], *, crf: int = 23, effect: Effect | No
 
 
 def alone(name: str, piece: Piece) -> Make:
-    """A film of one piece: nothing in it is a boundary."""
+    """A video of one piece: nothing in it is a boundary."""
     return lambda folder: joined_films.film(folder / f"alone-{name}.mp4", [piece], [])
 
 

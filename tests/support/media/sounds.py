@@ -1,4 +1,4 @@
-"""Sounds made sample by sample, films that carry them, and what is measured of such a film."""
+"""Sounds made sample by sample, videos that carry them, and what is measured of such a video."""
 
 from pathlib import Path
 from typing import Any
@@ -49,9 +49,9 @@ def film(
     begins_seconds: float = 0.0,
     pictures_seconds: float | None = None,
 ) -> Path:
-    """A film with this sound, as exactly as its container can have it; small pictures, one a second or more.
+    """A video with this audio, as exactly as its container can have it; small frames, one a second or more.
 
-    The sound begins when it should, before or after the first picture.
+    The audio begins when it should, before or after the first frame.
     """
     raw = path.with_suffix(".raw")
     raw.write_bytes(wave.T.astype("<f4").tobytes())
@@ -69,7 +69,7 @@ def film(
 
 
 def measured(path: Path, *, silences: SilenceOptions | None = None) -> dict[str, Any]:
-    """All that a job finds in the film when it is asked for sound alone; the files lie beside it, in ``found``."""
+    """All that a job finds in the video when it is asked for audio alone; the files lie beside it, in ``found``."""
     config = JobConfig(analyses=["audio"], silence=silences or SilenceOptions())
     out_folder = path.parent / "found"
     out_folder.mkdir(exist_ok=True)

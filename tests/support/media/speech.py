@@ -1,4 +1,4 @@
-"""Speech of many voices, over noise and music, of which is known when somebody speaks. Mono, 16 kHz."""
+"""Speech of many voices, over noise and music, of which is known when there is speech. Mono, 16 kHz."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -24,7 +24,7 @@ _BREATH_SECONDS = 0.3  # shorter pauses belong to speech
 
 @dataclass(frozen=True)
 class Spoken:
-    """A recording, and for each ``FRAME_SECONDS`` of it whether somebody speaks."""
+    """A recording, and for each ``FRAME_SECONDS`` of it whether there is speech."""
 
     samples: Sound
     speaks: NDArray[np.bool_]
