@@ -70,7 +70,7 @@ def test_a_process_that_exits_over_it_loses_nothing(service: Service, clip: Path
     # When a client submits the same, and repeats itself until it is answered
     job_id = service.submit(clip, reuse=True)["job_id"]
     job = service.finished(job_id)
-    assert service.has_exited()
+    service.must_have_exited()
     # Then the job is finished once, with one whole result and nothing else
     assert (job["status"], job["error"]) == ("completed", None)
     found = service.insist("GET", f"/jobs/{job_id}/result").json()

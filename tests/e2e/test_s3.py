@@ -1,6 +1,7 @@
 """The main job with its files in a bucket: several workers, none of which shares a disk with another."""
 
 import hashlib
+import os
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,8 +16,7 @@ from clipzy_storage.models.output import Output
 from tests.support import s3_servers
 from tests.support.api_client import ApiClient
 from tests.support.deployment import SHORT_LEASE, Deployment, s3_settings
-from tests.support.media import clips
-from tests.support.processes import Process, free_port
+from tests.support.processes import Process, free_port, media_process_below
 from tests.support.s3_servers import S3Server
 from tests.support.tcp_proxy import Fault, TcpProxy
 from tests.support.waiting import eventually
@@ -129,16 +129,15 @@ def test_other_storages_are_refused(scene: Scene) -> None:
 
 @pytest.mark.long
 def test_a_lost_worker_s_job_is_done_by_another(
-    tmp_path: Path, redis_url: str, moto_server: S3Server, clips_folder: Path
+    tmp_path: Path, redis_url: str, moto_server: S3Server, clip: Path
 ) -> None:
-    # Given a worker in the middle of a job that takes a second or two
-    clip = clips.cuts_clip(clips_folder, shot_frames=(350, 350, 350), sound=False).path
+    # Given a worker that stands still in the middle of a job
     settings = s3_settings(moto_server, moto_server.new_bucket())
     with Deployment(tmp_path, redis_url=redis_url, **settings, **SHORT_LEASE) as deployment:
         doomed = start_worker(deployment, 1)
         api = deployment.web()
         job = api.upload(clip)
-        api.working(job["job_id"])
+        os.kill(media_process_below(doomed.pid), signal.SIGSTOP)
         # When it is killed, and another starts
         doomed.send(signal.SIGKILL)
         start_worker(deployment, 2)

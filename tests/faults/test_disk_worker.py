@@ -55,10 +55,10 @@ def test_a_full_work_dir_puts_jobs_off_and_harms_nothing(
             WORK_DIR=str(work),
             **s3_settings(moto_server, bucket),
             **SHORT_LEASE,
-        ) as stack,
+        ) as deployment,
     ):
-        api = stack.web()
-        worker = stack.worker(AWS_ENDPOINT_URL_S3=line.url)
+        api = deployment.web()
+        worker = deployment.worker(AWS_ENDPOINT_URL_S3=line.url)
         # Given a job whose source is on its way to WORK_DIR
         line.suffer(SLOWLY)
         copying = api.upload(large)["job_id"]
@@ -100,9 +100,9 @@ def test_a_full_storage_puts_results_off_and_lets_failures_end(tmp_path: Path, r
         small_disk(tmp_path / "disk", mib=300) as disk,
         Deployment(
             tmp_path / "deployment", redis_url=redis_url, LOCAL_STORAGE_PATH=str(disk / "storage"), **SHORT_LEASE
-        ) as stack,
+        ) as deployment,
     ):
-        api, worker = stack.web(), stack.worker()
+        api, worker = deployment.web(), deployment.worker()
         # Given a job under way, one behind it whose file is broken, and another broken file
         good = api.upload(clip)["job_id"]
         with held_media(worker):

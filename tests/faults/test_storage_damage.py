@@ -34,19 +34,19 @@ def test_a_flipped_byte_in_a_local_upload_is_noticed_whatever_the_decoder_makes_
     """Without the comparison one job completes over the wrong frames, and the other is called invalid media."""
     content = clip.read_bytes()
     places = {"in the frames": len(content) // 2, "in the header": content.index(b"moov")}
-    with Deployment(tmp_path, redis_url=redis_url, **SHORT_LEASE) as stack:
-        api, worker = stack.web(), stack.worker()
+    with Deployment(tmp_path, redis_url=redis_url, **SHORT_LEASE) as deployment:
+        api, worker = deployment.web(), deployment.worker()
         for name, at in places.items():
             # Given an upload of which one bit has changed on the disk
             video_id = api.upload(clip, to="/videos")["video_id"]
-            (stack.storage / "uploads" / video_id / "source.mp4").write_bytes(flipped(content, at))
+            (deployment.storage / "uploads" / video_id / "source.mp4").write_bytes(flipped(content, at))
             # When a job is made of it, then it fails as our fault, after a second attempt
             job = api.finished(api.post("/jobs", json={"video_id": video_id}).json()["job_id"])
             assert (job["status"], job["error"]["code"]) == ("failed", "PROCESSING_FAILED"), name
             assert "not what was uploaded" in job["error"]["message"]
             assert claims_by(worker, job["job_id"]) == 2
         # And nothing was made of them, and a sound one completes
-        assert [key for key in stack.stored() if key.startswith("results/")] == []
+        assert [key for key in deployment.stored() if key.startswith("results/")] == []
         assert api.run(clip)["attempt"] == 1
 
 
@@ -61,10 +61,10 @@ def test_a_byte_flipped_on_the_way_to_the_worker_costs_an_attempt(
         TcpProxy(rclone_server.url) as network,
         Deployment(
             tmp_path / "deployment", redis_url=redis_url, **s3_settings(rclone_server, bucket), **SHORT_LEASE
-        ) as stack,
+        ) as deployment,
     ):
-        api = stack.web()
-        worker = stack.worker(AWS_ENDPOINT_URL_S3=network.url)
+        api = deployment.web()
+        worker = deployment.worker(AWS_ENDPOINT_URL_S3=network.url)
         # Given a network that flips one bit in the middle of each connection: the first attempt meets it, and as
         # rclone keeps connections open, the second does not
         network.suffer(Fault("flip", "answer", 3 << 20))

@@ -9,6 +9,8 @@ import redis
 import requests
 
 from clipzy_storage import keys
+from clipzy_storage.jobs.admin import JobAdmin
+from clipzy_storage.redis_client import RedisDatabase
 from tests.support.deployment import SHORT_LEASE, Deployment, claims_by, s3_settings
 from tests.support.disks import padded
 from tests.support.s3_servers import S3Server
@@ -28,16 +30,16 @@ def test_a_worker_whose_store_keeps_silent_keeps_its_job(
         TcpProxy(moto_server.url) as line,
         Deployment(
             tmp_path / "deployment", redis_url=redis_url, **s3_settings(moto_server, bucket), **SHORT_LEASE
-        ) as stack,
+        ) as deployment,
     ):
-        api = stack.web()
-        worker = stack.worker(AWS_ENDPOINT_URL_S3=line.url)
+        api = deployment.web()
+        worker = deployment.worker(AWS_ENDPOINT_URL_S3=line.url)
         # Given a worker whose S3 service falls silent in the middle of a source, and another that would have the job
         line.suffer(Fault("silence", "answer", after_bytes=1 << 20))
         job_id = api.upload(large)["job_id"]
-        work = stack.work_dir
+        work = deployment.work_dir
         eventually(lambda: any(path.stat().st_size for path in work.glob("*/source")), "a source that is on its way")
-        second = stack.worker(CLIPZY_DATA_DIR=str(tmp_path / "second"))
+        second = deployment.worker(CLIPZY_DATA_DIR=str(tmp_path / "second"))
         # When a silent holder would have lost its job for long
         silent_since = lease_ends_ms(redis_client, job_id)
         eventually(
@@ -64,12 +66,15 @@ def test_a_front_end_whose_store_keeps_silent_answers_what_it_can(
         TcpProxy(moto_server.url) as line,
         Deployment(
             tmp_path, redis_url=redis_url, **s3_settings(moto_server, moto_server.new_bucket()), **SHORT_LEASE
-        ) as stack,
+        ) as deployment,
     ):
-        stack.settings["AWS_ENDPOINT_URL_S3"] = line.url
-        api = stack.web()
+        deployment.settings["AWS_ENDPOINT_URL_S3"] = line.url
+        api = deployment.web()
+        # Given records that a worker has compared with storage: until then storage is asked about every job
+        admin = JobAdmin(RedisDatabase(redis_url))
+        admin.set_reconciled(admin.run_id())
         job_id = api.upload(clip)["job_id"]
-        # Given a service that has fallen silent, and an upload on its way
+        # And a service that has fallen silent, and an upload on its way
         line.fall_silent()
         began_at = time.monotonic()
         with clip.open("rb") as stream:

@@ -40,10 +40,10 @@ def test_files_that_appear_late_are_waited_for_and_those_that_never_do_are_named
 ) -> None:
     """Without the check of its size the second job is called invalid media."""
     here, there = tmp_path / "here", tmp_path / "there"
-    with Deployment(tmp_path, redis_url=redis_url, LOCAL_STORAGE_PATH=str(here), **SHORT_LEASE) as stack:
-        api = stack.web()
+    with Deployment(tmp_path, redis_url=redis_url, LOCAL_STORAGE_PATH=str(here), **SHORT_LEASE) as deployment:
+        api = deployment.web()
         carry(".clipzy/storage-id", here, there)
-        worker = stack.worker(LOCAL_STORAGE_PATH=str(there))
+        worker = deployment.worker(LOCAL_STORAGE_PATH=str(there))
         worker.wait_for_log(JANITOR_REBUILT).send(signal.SIGSTOP)
         # Given an upload that the worker does not see, one of which it sees the half, and one that it never sees
         jobs = {name: api.upload(clip) for name in ("unseen", "cut", "lost")}
@@ -72,4 +72,4 @@ def test_files_that_appear_late_are_waited_for_and_those_that_never_do_are_named
         assert api.get(f"/jobs/{job_id}/result").status_code == 404
         shutil.copytree(there / "results", here / "results")
         assert api.get(f"/jobs/{job_id}/result").json()["attempt"] == 2
-        eventually(lambda: list(stack.work_dir.iterdir()) == [], "scratch that is empty")
+        eventually(lambda: list(deployment.work_dir.iterdir()) == [], "scratch that is empty")

@@ -47,8 +47,8 @@ def test_a_file_that_kills_its_decoder_each_time_fails_alone(
 ) -> None:
     """Without the count of crashes the job is tried for ever."""
     poison = clips.cuts_clip(clips_folder, shot_frames=(350, 350, 350), sound=False).path
-    with Deployment(tmp_path, redis_url=redis_url, MAX_CONCURRENT_JOBS="2", **SHORT_LEASE) as stack:
-        api, worker = stack.web(), stack.worker()
+    with Deployment(tmp_path, redis_url=redis_url, MAX_CONCURRENT_JOBS="2", **SHORT_LEASE) as deployment:
+        api, worker = deployment.web(), deployment.worker()
         # Given a file whose media process is killed whenever it has opened it
         video_id = api.upload(poison, to="/videos")["video_id"]
         pool = set(descendants(worker.pid))
@@ -67,4 +67,4 @@ def test_a_file_that_kills_its_decoder_each_time_fails_alone(
                 assert (job["status"], job["attempt"]) == ("completed", 1)
         assert worker.is_running()
         assert pool <= set(descendants(worker.pid))
-        assert list(stack.work_dir.iterdir()) == []
+        assert list(deployment.work_dir.iterdir()) == []

@@ -50,14 +50,14 @@ CLEAN = {(503, "STORAGE_UNAVAILABLE"), (507, "STORAGE_FULL")}
 class Scene:
     """A front end that reaches its bucket through a network and a gate, and a worker that reaches it undisturbed."""
 
-    def __init__(self, stack: Deployment, server: S3Server, bucket: str, network: TcpProxy, gate: S3Proxy) -> None:
-        self.stack, self.server, self.bucket, self.network, self.gate = stack, server, bucket, network, gate
-        self.api = stack.client(free_port())
+    def __init__(self, deployment: Deployment, server: S3Server, bucket: str, network: TcpProxy, gate: S3Proxy) -> None:
+        self.deployment, self.server, self.bucket, self.network, self.gate = deployment, server, bucket, network, gate
+        self.api = deployment.client(free_port())
         self.start_front_end()
 
     def start_front_end(self) -> None:
         port = str(self.api.port)
-        self.front_end: Process = self.stack.run(
+        self.front_end: Process = self.deployment.run(
             "web", "--port", port, settings={"AWS_ENDPOINT_URL_S3": self.network.url}
         )
         self.front_end.wait_for_log("guard.joined")  # for a killed one may have answered once more
@@ -97,9 +97,9 @@ def scene(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         EmbeddedRedis(directory / "redis") as url,
         S3Proxy(server.url) as gate,
         TcpProxy(gate.url) as network,
-        Deployment(directory, redis_url=url, **s3_settings(server, bucket), **SHORT_LEASE) as stack,
+        Deployment(directory, redis_url=url, **s3_settings(server, bucket), **SHORT_LEASE) as deployment,
     ):
-        yield Scene(stack, server, bucket, network, gate)
+        yield Scene(deployment, server, bucket, network, gate)
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +171,7 @@ def test_an_upload_is_accepted_whole_or_refused_cleanly(scene: Scene, large: Pat
     assert len(taken) >= 5, "some faults are borne"
     assert refused >= 5, "some are not"
     # And every job that was taken is done
-    scene.stack.worker()
+    scene.deployment.worker()
     for job in taken:
         assert scene.api.finished(job["job_id"])["status"] == "completed"
     assert scene.api.get("/jobs").json()["total"] == len(taken)

@@ -65,7 +65,7 @@ class Scene:
     server: S3Server
     bucket: str
     api: ApiClient
-    stack: Deployment
+    deployment: Deployment
     worker: Process
     gate: Narrow
 
@@ -114,11 +114,11 @@ def scene(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     with (
         EmbeddedRedis(directory / "redis") as url,
         Narrow(server.url) as gate,
-        Deployment(directory, redis_url=url, **s3_settings(server, bucket), **SHORT_LEASE) as stack,
+        Deployment(directory, redis_url=url, **s3_settings(server, bucket), **SHORT_LEASE) as deployment,
     ):
-        api = stack.web()
-        worker = stack.worker(AWS_ENDPOINT_URL_S3=gate.url)
-        yield Scene(server, bucket, api, stack, worker, gate)
+        api = deployment.web()
+        worker = deployment.worker(AWS_ENDPOINT_URL_S3=gate.url)
+        yield Scene(server, bucket, api, deployment, worker, gate)
 
 
 @pytest.mark.long

@@ -33,9 +33,9 @@ def test_a_zombie_and_a_crash_leave_one_result_that_never_changes(
 ) -> None:
     """Without the token in the commit the zombie's attempt counts, too."""
     server, bucket = rclone_server, rclone_server.new_bucket()
-    with Deployment(tmp_path, redis_url=redis_url, **s3_settings(server, bucket), **SHORT_LEASE) as stack:
-        api = stack.web()
-        first, orders = stack.worker_with_failpoints()
+    with Deployment(tmp_path, redis_url=redis_url, **s3_settings(server, bucket), **SHORT_LEASE) as deployment:
+        api = deployment.web()
+        first, orders = deployment.worker_with_failpoints()
         orders.order("done-recorded", "exit-once")
         # Given a worker whose process exits between publishing a result and making it visible
         crashed = api.upload(clip)["job_id"]
@@ -53,7 +53,7 @@ def test_a_zombie_and_a_crash_leave_one_result_that_never_changes(
         frozen = pool_child_below(first.pid)
         os.kill(frozen, signal.SIGSTOP)
         try:
-            stack.worker()
+            deployment.worker()
             job = api.finished(job_id)
             published = result_of(server, bucket, job_id)
         finally:
