@@ -79,22 +79,22 @@ def _video(path: Path, size: str, *, seconds: int) -> Path:
     return path
 
 
-def _request(video: Path, out_folder: Path) -> MediaRequest:
-    out_folder.mkdir(exist_ok=True)
-    return MediaRequest(video, "mp4", out_folder, decoder_threads=os.cpu_count() or 1)
+def _request(video: Path, out_directory: Path) -> MediaRequest:
+    out_directory.mkdir(exist_ok=True)
+    return MediaRequest(video, "mp4", out_directory, decoder_threads=os.cpu_count() or 1)
 
 
-def _cost_of_analysis(video: Path, out_folder: Path) -> Cost:
-    with _Measured() as measured, MediaProcess(_request(video, out_folder)) as media:
+def _cost_of_analysis(video: Path, out_directory: Path) -> Cost:
+    with _Measured() as measured, MediaProcess(_request(video, out_directory)) as media:
         for _ in media.updates():
             pass
         media.result()
     return measured.cost
 
 
-def _peak_mib(video: Path, out_folder: Path) -> float:
+def _peak_mib(video: Path, out_directory: Path) -> float:
     peak_kib = 0
-    with MediaProcess(_request(video, out_folder)) as media:
+    with MediaProcess(_request(video, out_directory)) as media:
         for _ in media.updates(poll_seconds=0.05):
             status = Path(f"/proc/{media.pid}/status").read_text()
             peak_kib = max([peak_kib, *(int(line.split()[1]) for line in status.splitlines() if "VmHWM" in line)])

@@ -34,7 +34,7 @@ def write_images(analysers: FrameAnalysers, request: MediaRequest) -> list[Artif
         artifacts.append(ArtifactFile(file=_POSTER, kind="poster", content_type=_JPEG))
     if analysers.thumbnails is not None and (written := analysers.thumbnails.written):
         artifacts += [thumbnail.artifact() for thumbnail in written]
-        write_contact_sheet(request.out_folder, _CONTACT_SHEET, written)
+        write_contact_sheet(request.out_directory, _CONTACT_SHEET, written)
         artifacts.append(ArtifactFile(file=_CONTACT_SHEET, kind="contact_sheet", content_type=_JPEG))
     return artifacts + (analysers.sprites.artifacts if analysers.sprites else [])
 
@@ -42,7 +42,7 @@ def write_images(analysers: FrameAnalysers, request: MediaRequest) -> list[Artif
 def _write_poster(draft: Draft, request: MediaRequest) -> None:
     height, width = draft.pixels.shape[:2]
     final = decoded_again(request, draft.seconds, (width, height))
-    write_jpeg(request.out_folder / _POSTER, draft.pixels if final is None else final)
+    write_jpeg(request.out_directory / _POSTER, draft.pixels if final is None else final)
 
 
 def write_curves(analysers: FrameAnalysers, request: MediaRequest) -> list[ArtifactFile]:
@@ -50,19 +50,19 @@ def write_curves(analysers: FrameAnalysers, request: MediaRequest) -> list[Artif
     if analysers.motions is None:
         return []
     curve = {"step_seconds": analysers.motions.step_seconds, "intensity": analysers.motions.intensities}
-    (request.out_folder / _MOTION).write_text(json.dumps(curve))
+    (request.out_directory / _MOTION).write_text(json.dumps(curve))
     return [ArtifactFile(file=_MOTION, kind="curves", content_type=_JSON)]
 
 
 def write_audio_artifacts(
-    out_folder: Path, waveform: Waveform, meter: LoudnessMeter, *, end_seconds: float
+    out_directory: Path, waveform: Waveform, meter: LoudnessMeter, *, end_seconds: float
 ) -> list[ArtifactFile]:
     """Write and list the waveform, the loudness curves and an image of both. Raises ``OSError``."""
     momentary, short_term = meter.curves(end_seconds)
-    _write_json(out_folder / _WAVEFORM, waveform.document(end_seconds))
-    _write_json(out_folder / _LOUDNESS, _loudness_curves(momentary, short_term))
+    _write_json(out_directory / _WAVEFORM, waveform.document(end_seconds))
+    _write_json(out_directory / _LOUDNESS, _loudness_curves(momentary, short_term))
     _, png = cv2.imencode(".png", draw(waveform.points(end_seconds), momentary))
-    (out_folder / _WAVEFORM_IMAGE).write_bytes(png.tobytes())
+    (out_directory / _WAVEFORM_IMAGE).write_bytes(png.tobytes())
     return [
         ArtifactFile(file=_WAVEFORM, kind="waveform", content_type=_JSON),
         ArtifactFile(file=_LOUDNESS, kind="curves", content_type=_JSON),

@@ -50,7 +50,7 @@ class AudioPass:
         self.stream = stream
         self.artifacts: list[ArtifactFile] = []
         self.damaged_packets = 0
-        self._timer, self._out_folder = timer, request.out_folder
+        self._timer, self._out_folder = timer, request.out_directory
         self._cutter = ChunkCutter(origin=origin, limit_seconds=request.limits.max_duration_seconds)
         self._mixer = MonoMixer()
         self._first: Chunk | None = None

@@ -19,16 +19,16 @@ POSTER_MAX_SIDE = 1280
 class FrameAnalysers:
     """Those that ``config`` asks for; the others are ``None``. The names of the attributes appear in the timings."""
 
-    def __init__(self, config: JobConfig, geometry: Geometry, out_folder: Path) -> None:
+    def __init__(self, config: JobConfig, geometry: Geometry, out_directory: Path) -> None:
         self.shots = Shots(config.shots)
         self.poster = Poster(geometry.fitted(side=POSTER_MAX_SIDE))
         self.thumbnails: Thumbnails | None = thumbnails(
             config.thumbnails,
             shots=self.shots,
             size=geometry.fitted(width=config.thumbnails.width),
-            out_folder=out_folder,
+            out_directory=out_directory,
         )
-        self.sprites = Sprites(out_folder) if config.sprites else None
+        self.sprites = Sprites(out_directory) if config.sprites else None
         self.motions = Motions(self.shots) if "motion" in config.analyses else None
         self.colors = Colors(self.shots, geometry.shown_size) if "color" in config.analyses else None
 

@@ -18,7 +18,7 @@ from clipzy_worker.style.extract import extract
 
 
 def analyse(request: MediaRequest, report: Report) -> Analysis:
-    """All that is measured in one file; its artifacts are written to ``request.out_folder``.
+    """All that is measured in one file; its artifacts are written to ``request.out_directory``.
 
     Raises:
         InvalidMedia: it has no video track, none that can be decoded, or exceeds the limits.

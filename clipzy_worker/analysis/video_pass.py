@@ -34,7 +34,7 @@ class VideoPass:
         self._scaler = FrameScaler()
         self._frame_rate = FrameRateEstimator()
         self._geometry = Geometry(first.width, first.height, source.pixel_aspect, quarter_turns(first))
-        self._analysers = FrameAnalysers(request.config, self._geometry, request.out_folder)
+        self._analysers = FrameAnalysers(request.config, self._geometry, request.out_directory)
 
     def process(self, seconds: Fraction, decoded: VideoFrame) -> None:
         with self._timer.charged("scale"):

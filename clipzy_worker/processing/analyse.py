@@ -22,13 +22,13 @@ log = logging.getLogger(__name__)
 
 
 def run_stages(
-    settings: Settings, job: Job, source: Path, folder: Path, *, on_progress: Callable[[int, str], object]
+    settings: Settings, job: Job, source: Path, directory: Path, *, on_progress: Callable[[int, str], object]
 ) -> Analysis:
-    """The result of all stages; its artifacts are files in ``OUT`` below ``folder``.
+    """The result of all stages; its artifacts are files in ``OUT`` below ``directory``.
 
     ``on_progress`` is called repeatedly with the job's percent and stage, and may raise to stop.
     """
-    with MediaProcess(_request(settings, job, source, folder)) as media:
+    with MediaProcess(_request(settings, job, source, directory)) as media:
         for fraction in media.updates(poll_seconds=POLL_SECONDS):
             on_progress(percent_of(fraction), media.stage)
         try:
@@ -40,12 +40,12 @@ def run_stages(
             raise
 
 
-def _request(settings: Settings, job: Job, source: Path, folder: Path) -> MediaRequest:
+def _request(settings: Settings, job: Job, source: Path, directory: Path) -> MediaRequest:
     threads = max(1, min(MAX_DECODER_THREADS, _cores() // settings.max_concurrent_jobs))
     return MediaRequest(
         source=source,
         container=job.source_container,
-        out_folder=folder / OUT,
+        out_directory=directory / OUT,
         config=JobConfig.model_validate(job.config),
         decoder_threads=threads,
         sandbox=settings.sandbox,

@@ -14,7 +14,7 @@ from clipzy_storage.models.style_dna import StyleDna
 def store_attempt(
     storage: Storage,
     job: Job,
-    folder: Path,
+    directory: Path,
     *,
     prefix: str,
     analysis: Analysis,
@@ -22,11 +22,11 @@ def store_attempt(
 ) -> bytes:
     """Write an attempt's artifacts and its ``output.json`` under ``prefix``. Returns that index.
 
-    The artifacts of ``analysis`` are files in ``folder``. ``on_progress`` is called repeatedly and may raise to stop.
+    The artifacts of ``analysis`` are files in ``directory``. ``on_progress`` is called repeatedly and may raise.
     """
     artifacts = []
     for file in analysis.artifacts:
-        artifacts.append(_store_artifact(storage, folder, prefix, file, on_progress))
+        artifacts.append(_store_artifact(storage, directory, prefix, file, on_progress))
         failpoint("artifact-stored")
     index = _output(job, analysis, artifacts).to_json()
     put_bytes(storage, prefix + "output.json", index, content_type="application/json")
@@ -59,11 +59,11 @@ def _output(job: Job, analysis: Analysis, artifacts: list[Artifact]) -> Output:
 
 
 def _store_artifact(
-    storage: Storage, folder: Path, prefix: str, file: ArtifactFile, on_progress: Callable[[], object]
+    storage: Storage, directory: Path, prefix: str, file: ArtifactFile, on_progress: Callable[[], object]
 ) -> Artifact:
     key = prefix + file.file
     with (
-        (folder / file.file).open("rb") as stream,
+        (directory / file.file).open("rb") as stream,
         storage.open_writer(key, content_type=file.content_type) as writer,
     ):
         while block := stream.read(READ_BLOCK_BYTES):

@@ -51,7 +51,7 @@ def confine(request: MediaRequest, *, layers: Collection[Layer] = LAYERS) -> Non
     os.umask(0o077)
     forbid_new_privileges()
     _prefer_for_oom_kill()
-    sandbox = _Sandbox([request.source], [request.out_folder])
+    sandbox = _Sandbox([request.source], [request.out_directory])
     if request.sandbox != "off":
         _apply(sandbox, layers, is_required=request.sandbox == "required")
     _set_limits(request.limits, has_user_namespace=sandbox.has_user_namespace)

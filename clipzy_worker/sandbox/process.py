@@ -56,7 +56,7 @@ class MediaProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            cwd=request.out_folder,
+            cwd=request.out_directory,
             env=clean_environment(),
             start_new_session=True,
             close_fds=True,
@@ -98,7 +98,7 @@ class MediaProcess:
 
         Also yields without news, so that the caller can check its deadline, and break or raise.
         """
-        checks = OutputChecks(self.pid, self._request.out_folder, self._request.limits)
+        checks = OutputChecks(self.pid, self._request.out_directory, self._request.limits)
         with selectors.DefaultSelector() as selector:
             for stream in filter(None, (self._process.stdout, self._process.stderr)):
                 selector.register(stream, selectors.EVENT_READ)
@@ -135,10 +135,10 @@ class MediaProcess:
             raise MediaCrashed(f"The media process {_exit_reason(status)}.")
         if self._messages.result is None:
             raise MediaCrashed("The media process ended without a result.")
-        if excess := output_excess(self._request.out_folder, self._request.limits):
+        if excess := output_excess(self._request.out_directory, self._request.limits):
             raise MediaCrashed(f"The media process {excess}.")
         try:
-            check_artifacts(self._messages.result.artifacts, self._request.out_folder)
+            check_artifacts(self._messages.result.artifacts, self._request.out_directory)
         except ValueError as error:
             raise MediaCrashed(f"The media process listed {error}.") from error
         return self._messages.result

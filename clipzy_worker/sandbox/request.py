@@ -44,7 +44,7 @@ class MediaRequest:
 
     source: Path
     container: str
-    out_folder: Path
+    out_directory: Path
     config: JobConfig = field(default_factory=JobConfig)
     decoder_threads: int = 1
     sandbox: Sandbox = "best-effort"
@@ -52,7 +52,7 @@ class MediaRequest:
 
     def to_json(self) -> str:
         """With absolute paths, since the child works in another directory."""
-        paths = {"source": os.path.abspath(self.source), "out_folder": os.path.abspath(self.out_folder)}
+        paths = {"source": os.path.abspath(self.source), "out_directory": os.path.abspath(self.out_directory)}
         return json.dumps(asdict(self) | paths | {"config": self.config.model_dump(mode="json")})
 
     @classmethod
@@ -60,7 +60,7 @@ class MediaRequest:
         """The request that ``to_json`` wrote. Not validated further, since only the parent writes one."""
         values = json.loads(text)
         values["source"] = Path(values["source"])
-        values["out_folder"] = Path(values["out_folder"])
+        values["out_directory"] = Path(values["out_directory"])
         values["config"] = JobConfig.model_validate(values["config"])
         values["limits"] = MediaLimits(**values["limits"])
         return cls(**values)

@@ -18,9 +18,9 @@ from tests.support.media.analysis import analysed
 CUE = re.compile(r"([\d:.]+) --> ([\d:.]+)\nsprites\.jpg#xywh=(\d+),(\d+),(\d+),(\d+)\n")
 
 
-def artifacts_of(path: Path, out_folder: Path, **config: Any) -> list[dict[str, Any]]:
+def artifacts_of(path: Path, out_directory: Path, **config: Any) -> list[dict[str, Any]]:
     options = JobConfig.model_validate({"analyses": [], **config})
-    artifacts: list[dict[str, Any]] = analysed(MediaRequest(path, "mp4", out_folder, options))["artifacts"]
+    artifacts: list[dict[str, Any]] = analysed(MediaRequest(path, "mp4", out_directory, options))["artifacts"]
     return artifacts
 
 

@@ -42,10 +42,10 @@ class Recorder:
         pass
 
 
-def recorded_from(path: Path, out_folder: Path, *, seconds: float) -> Recorder:
+def recorded_from(path: Path, out_directory: Path, *, seconds: float) -> Recorder:
     """What an analyser of the mono mix is fed with."""
     recorder = Recorder(seconds)
-    request = MediaRequest(path, path.suffix[1:], out_folder)
+    request = MediaRequest(path, path.suffix[1:], out_directory)
     with open_source(request) as source:
         assert source.audio is not None
         audio = AudioPass(

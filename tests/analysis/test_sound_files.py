@@ -40,12 +40,12 @@ def test_players_and_pages_get_their_files(tmp_path: Path) -> None:
 
     # When it is measured
     result = measured(path)
-    out_folder = tmp_path / "found"
+    out_directory = tmp_path / "found"
 
     # Then the three files are listed, and are what they are said to be
-    check_artifacts([ArtifactFile.model_validate(one) for one in result["artifacts"]], out_folder)
+    check_artifacts([ArtifactFile.model_validate(one) for one in result["artifacts"]], out_directory)
     kinds = {artifact["kind"]: artifact["file"] for artifact in result["artifacts"]}
-    waveform = json.loads((out_folder / kinds["waveform"]).read_text())
+    waveform = json.loads((out_directory / kinds["waveform"]).read_text())
     seconds_per_point = waveform["samples_per_pixel"] / waveform["sample_rate"]
     data = np.array(waveform["data"]).reshape(-1, 2)
     assert (waveform["version"], waveform["channels"], waveform["bits"]) == (2, 1, 8)
@@ -54,8 +54,8 @@ def test_players_and_pages_get_their_files(tmp_path: Path) -> None:
     assert (sounding.min(), sounding.max()) == pytest.approx((1, 2), abs=0.02)
     assert data.min() == pytest.approx(-64, abs=1)
     assert data.max() == pytest.approx(64, abs=1)
-    _check_curves(json.loads((out_folder / kinds["curves"]).read_text()))
-    picture = cv2.imread(str(out_folder / kinds["waveform_picture"]))
+    _check_curves(json.loads((out_directory / kinds["curves"]).read_text()))
+    picture = cv2.imread(str(out_directory / kinds["waveform_picture"]))
     assert picture is not None
     assert picture.shape == (HEIGHT, WIDTH, 3)
     middle = picture[HEIGHT // 2 - 20, :, 0].astype(int)  # blue of a row that only the audio reaches

@@ -139,7 +139,7 @@ def test_head_tells_without_sending(front_end: FrontEnd, published: Published) -
     assert answer.headers["ETag"] == f'"{hashlib.sha256(POSTER).hexdigest()}"'
 
 
-def test_only_what_the_index_lists_is_served(front_end: FrontEnd, published: Published) -> None:
+def test_only_listed_files_are_downloadable(front_end: FrontEnd, published: Published) -> None:
     # Given everything else that lies in the storage
     job = front_end.get(f"/api/v1/jobs/{published.job_id}").json()
     others = [
@@ -166,7 +166,7 @@ def test_only_what_the_index_lists_is_served(front_end: FrontEnd, published: Pub
         assert answer.headers["Content-Type"] == "application/problem+json"
 
 
-def test_nothing_of_an_unfinished_job_is_served(front_end: FrontEnd) -> None:
+def test_no_file_of_an_unfinished_job_is_downloadable(front_end: FrontEnd) -> None:
     # Given a job whose worker has begun to write
     job_id = submit(front_end)["job_id"]
     key = claim(front_end, job_id).prefix + "poster.jpg"

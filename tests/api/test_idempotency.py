@@ -138,7 +138,7 @@ def test_a_key_is_kept_for_a_day(front_end: FrontEnd, redis_server: RedisServer)
         assert 86_000 < client.ttl(kept) <= 86_400
 
 
-def test_fifty_at_once_make_one_job(own_front_end: FrontEnd) -> None:
+def test_fifty_concurrent_requests_create_one_job(own_front_end: FrontEnd) -> None:
     """Where the key is looked up before the submission and kept after it, fifty requests make many jobs."""
     # Given fifty callers with the same key and the same file, more than are let in at once
     body, callers = video_form(mp4_bytes(300_000)), 50

@@ -164,7 +164,7 @@ def test_a_damaged_picture_is_given_to_nobody(front_end: FrontEnd, content: byte
     assert front_end.unfinished() == []
 
 
-def test_many_at_once_have_one_end_each(front_end: FrontEnd, content: bytes, first: Any) -> None:
+def test_concurrent_cache_hits_complete_once_each(front_end: FrontEnd, content: bytes, first: Any) -> None:
     # When the same comes many times at once, under keys of their own and twice under each
     names = [uuid.uuid4().hex for _ in range(8)] * 2
 

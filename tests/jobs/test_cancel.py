@@ -26,7 +26,7 @@ def cancel_after(seconds: float, store: JobStore, job_id: str) -> tuple[str, str
     return cancel(store, job_id)
 
 
-def test_a_waiting_job_is_decided_at_once(store: JobStore) -> None:
+def test_a_waiting_job_is_cancelled_immediately(store: JobStore) -> None:
     job = submitted(store)
     verdict, token = cancel(store, job.job_id)
     assert verdict == "pending"

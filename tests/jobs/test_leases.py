@@ -64,7 +64,7 @@ def test_a_reaper_that_has_just_found_redis_leaves_leases_alone(store: JobStore,
     assert current(store, job.job_id).status is Status.PROCESSING
 
 
-def test_a_holder_that_is_seen_to_be_gone_loses_its_job_at_once(store: JobStore) -> None:
+def test_a_holder_that_is_seen_to_be_gone_loses_its_job_immediately(store: JobStore) -> None:
     # Given a job held by a process that has ended
     job = submitted(store)
     claimed(store, job.job_id)
@@ -194,7 +194,7 @@ def test_a_commit_whose_files_are_lost_may_fail_as_long_as_nobody_saw_it(store: 
     assert (finished.status, finished.error and finished.error.message) == (Status.FAILED, "lost")
 
 
-def test_a_lost_hint_is_sent_again_but_a_backlog_is_not_multiplied(store: JobStore, redis_client: Any) -> None:
+def test_a_lost_notification_is_sent_again_but_a_backlog_is_not_multiplied(store: JobStore, redis_client: Any) -> None:
     # Given a job that has waited for 31 seconds
     job = submitted(store)
     queued = f"{keys.REDIS_PREFIX}jobs:queued"

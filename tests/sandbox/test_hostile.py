@@ -36,9 +36,9 @@ def analysed(request: MediaRequest) -> Analysis:
         return media.result()
 
 
-def request_for(path: Path, out_folder: Path, *, container: str = "mp4") -> MediaRequest:
-    out_folder.mkdir(exist_ok=True)
-    return MediaRequest(path, container, out_folder)
+def request_for(path: Path, out_directory: Path, *, container: str = "mp4") -> MediaRequest:
+    out_directory.mkdir(exist_ok=True)
+    return MediaRequest(path, container, out_directory)
 
 
 @pytest.fixture

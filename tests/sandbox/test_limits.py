@@ -31,7 +31,7 @@ CLAIMS = {
 
 
 def analysed(request: MediaRequest) -> Analysis:
-    request.out_folder.mkdir(exist_ok=True)
+    request.out_directory.mkdir(exist_ok=True)
     with MediaProcess(request) as media:
         for _fraction in media.updates(poll_seconds=0.1):
             pass

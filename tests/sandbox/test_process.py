@@ -84,7 +84,7 @@ def test_a_clip_is_analysed_to_its_result(request_: MediaRequest) -> None:
     assert fractions == sorted(fractions)
     assert 0 <= fractions[0] <= fractions[-1] == 1
     assert [shot.transition for shot in result.shots] == ["start", "cut", "cut"]
-    assert all((request_.out_folder / one.file).stat().st_size > 0 for one in result.artifacts)
+    assert all((request_.out_directory / one.file).stat().st_size > 0 for one in result.artifacts)
 
 
 def test_the_parent_loads_no_media_library() -> None:

@@ -90,7 +90,7 @@ def tried(request: MediaRequest, plan: Plan, *, layers: Sequence[Layer] = LAYERS
 
 
 def outcomes_of(request: MediaRequest) -> dict[str, str]:
-    outcomes: dict[str, str] = json.loads((request.out_folder / "outcomes.json").read_text())
+    outcomes: dict[str, str] = json.loads((request.out_directory / "outcomes.json").read_text())
     return outcomes
 
 
@@ -147,7 +147,7 @@ def test_each_layer_alone_stops_its_attacks(
 
 def test_the_work_of_a_media_process_is_possible(request_: MediaRequest) -> None:
     # Given what a media process needs; When it is tried, Then it works
-    out = str(request_.out_folder / "still.jpg")
+    out = str(request_.out_directory / "still.jpg")
     plan: Plan = [("read", str(request_.source)), ("write", out), ("read", out), ("remove", out), ("threads", 20)]
     assert set(tried(replace(request_, sandbox="required"), plan).values()) == {"done"}
 

@@ -16,11 +16,11 @@ _GAP_PIXELS, _CAPTION_PIXELS = 8, 20
 _BACKGROUND_LEVEL, _TEXT_BGR = 24, (210, 210, 210)
 
 
-def write_contact_sheet(out_folder: Path, name: str, thumbnails: Sequence[Thumbnail]) -> None:
+def write_contact_sheet(out_directory: Path, name: str, thumbnails: Sequence[Thumbnail]) -> None:
     """At most forty thumbnails, evenly selected. Raises ``OSError``."""
     count = min(len(thumbnails), _COLUMNS * _MAX_ROWS)
     chosen = [thumbnails[index * len(thumbnails) // count] for index in range(count)]
-    tiles = [_fitted(out_folder / one.file) for one in chosen]
+    tiles = [_fitted(out_directory / one.file) for one in chosen]
     width, height = tiles[0].shape[1], tiles[0].shape[0]
     columns = min(count, _COLUMNS)
     rows = -(-count // columns)
@@ -30,7 +30,7 @@ def write_contact_sheet(out_folder: Path, name: str, thumbnails: Sequence[Thumbn
         x, y = _GAP_PIXELS + index % columns * step_x, _GAP_PIXELS + index // columns * step_y
         page[y : y + height, x : x + width] = cv2.resize(tile, (width, height))
         _caption(page, _label(one.seconds), (x, y + height + 15))
-    write_jpeg(out_folder / name, page)
+    write_jpeg(out_directory / name, page)
 
 
 def _fitted(path: Path) -> Pixels:

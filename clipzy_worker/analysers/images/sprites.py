@@ -22,9 +22,9 @@ class Sprites:
     One tile every second, or every two, four, … seconds for a video so long that there would be over 200.
     """
 
-    def __init__(self, out_folder: Path) -> None:
+    def __init__(self, out_directory: Path) -> None:
         self.artifacts: list[ArtifactFile] = []
-        self._out_folder = out_folder
+        self._out_folder = out_directory
         self._step_seconds = _FIRST_STEP_SECONDS
         self._tiles: list[Pixels] = []
 

@@ -50,11 +50,11 @@ class Thumbnails(FrameAnalyser, Protocol):
 
 
 def thumbnails(
-    options: ThumbnailOptions, *, shots: Shots, size: tuple[int, int], out_folder: Path
+    options: ThumbnailOptions, *, shots: Shots, size: tuple[int, int], out_directory: Path
 ) -> Thumbnails | None:
     """The analyser for these options, to be called after ``shots``; ``None`` for no thumbnails. ``size`` is width and
     height."""
-    writer = _ThumbnailWriter(out_folder)
+    writer = _ThumbnailWriter(out_directory)
     match options.per:
         case "shot":
             return ShotThumbnails(shots, writer, size)
@@ -67,9 +67,9 @@ def thumbnails(
 class _ThumbnailWriter:
     """Writes thumbnails. At too many of them it keeps every second only, then every fourth, and so on."""
 
-    def __init__(self, out_folder: Path) -> None:
+    def __init__(self, out_directory: Path) -> None:
         self.written: list[Thumbnail] = []
-        self._out_folder = out_folder
+        self._out_folder = out_directory
         self._every = 1
 
     def wants(self, number: int) -> bool:

@@ -16,16 +16,16 @@ LIMITS = MediaLimits(resident_bytes=1 << 30)
 
 
 def outcomes_of(
-    directory: Path, out_folder: Path, *, container: str, sandbox: Sandbox = "best-effort"
+    directory: Path, out_directory: Path, *, container: str, sandbox: Sandbox = "best-effort"
 ) -> dict[str, str]:
     """The outcome of every file in ``directory``, by its name; ``crashed: …`` if it has killed the process."""
-    out_folder.mkdir(exist_ok=True)
-    request = MediaRequest(directory, container, out_folder, limits=LIMITS, sandbox=sandbox)
+    out_directory.mkdir(exist_ok=True)
+    request = MediaRequest(directory, container, out_directory, limits=LIMITS, sandbox=sandbox)
     found: dict[str, str] = {}
     waiting = sorted(path.name for path in directory.iterdir())
     while waiting:
         reason = _run(request, waiting)
-        found |= _logged(out_folder, reason)
+        found |= _logged(out_directory, reason)
         left = [name for name in waiting if name not in found]
         if left == waiting:
             raise AssertionError(f"the batch makes no progress: {reason}")
@@ -41,7 +41,7 @@ def harmful(found: dict[str, str]) -> dict[str, str]:
 def _run(request: MediaRequest, names: Sequence[str]) -> str:
     """How the process ended. It sends no result, so that is a crash also if no file has killed it."""
     command = (sys.executable, "-I", "-c", _BATCH, json.dumps(names))
-    log = request.out_folder / "outcomes.jsonl"
+    log = request.out_directory / "outcomes.jsonl"
     with MediaProcess(request, command=command) as media:
         size_bytes, give_up_at = 0, time.monotonic() + _FILE_TIMEOUT_SECONDS
         for _fraction in media.updates():
@@ -56,9 +56,9 @@ def _run(request: MediaRequest, names: Sequence[str]) -> str:
     return ""
 
 
-def _logged(out_folder: Path, reason: str) -> dict[str, str]:
+def _logged(out_directory: Path, reason: str) -> dict[str, str]:
     """The logged outcomes; a file that was begun and not finished has the ``reason``."""
-    path = out_folder / "outcomes.jsonl"
+    path = out_directory / "outcomes.jsonl"
     if not path.exists():
         raise AssertionError(f"the batch did not begin: {reason}")
     lines = [json.loads(line) for line in path.read_text().splitlines()]

@@ -139,7 +139,7 @@ def main() -> None:
     request, plan = MediaRequest.from_json(sys.stdin.read()), json.loads(sys.argv[1])
     confine(request, layers=json.loads(sys.argv[2]) if len(sys.argv) > 2 else LAYERS)
     outcomes = {f"{name} {argument}": outcome(name, argument) for name, argument in plan}
-    (request.out_folder / "outcomes.json").write_text(json.dumps(outcomes))
+    (request.out_directory / "outcomes.json").write_text(json.dumps(outcomes))
     os._exit(0)
 
 

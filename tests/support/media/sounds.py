@@ -71,9 +71,9 @@ def film(
 def measured(path: Path, *, silences: SilenceOptions | None = None) -> dict[str, Any]:
     """All that a job finds in the video when it is asked for audio alone; the files lie beside it, in ``found``."""
     config = JobConfig(analyses=["audio"], silence=silences or SilenceOptions())
-    out_folder = path.parent / "found"
-    out_folder.mkdir(exist_ok=True)
-    return analysed(MediaRequest(path, path.suffix[1:], out_folder, config))
+    out_directory = path.parent / "found"
+    out_directory.mkdir(exist_ok=True)
+    return analysed(MediaRequest(path, path.suffix[1:], out_directory, config))
 
 
 def audio_of(path: Path) -> dict[str, Any]:
