@@ -188,7 +188,7 @@ def waits_and_goes_on(tmp_path: Path, redis_url: str, clip: Path, line: TcpProxy
         api = deployment.client(free_port())
         deployment.run("web", "--port", api.url.rpartition(":")[2])
         worker = deployment.run("worker").wait_for_log(
-            f"late-bucket on {address.removeprefix('http://')}: the store cannot be reached"
+            f"late-bucket on {address.removeprefix('http://')}: the S3 service cannot be reached"
         )
         # Then the front end runs, is not ready and reports why, and refuses uploads
         eventually(api.is_reachable, "a front end that listens")

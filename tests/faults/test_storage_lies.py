@@ -38,7 +38,7 @@ def test_a_key_reported_as_taken_is_checked(storage: S3Storage, gate: OddGate) -
     # Given a service that answers 412 where no key is taken
     gate.rules["PutObject"] = Rule(412, "PreconditionFailed")
     # When one is written, then that is a temporary failure
-    with pytest.raises(StorageUnavailable, match="is there, and it is not"):
+    with pytest.raises(StorageUnavailable, match="as taken, and it is not there"):
         put_bytes(storage, KEY, b"mine", content_type="application/json")
     # And so it is where no condition was made, as for the marker of a large one
     with pytest.raises(StorageUnavailable, match="a condition that was not sent"):
