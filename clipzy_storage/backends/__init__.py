@@ -1,4 +1,7 @@
-"""Opens the backend that the settings name. A third one would be a new package and a line here."""
+"""Where files live: ``base`` has the interface, ``local`` and ``s3`` implement it, ``open_storage`` chooses.
+
+May import ``models``, ``config``, ``keys`` and ``errors``; moves bytes, and knows neither a job nor Redis.
+"""
 
 from clipzy_storage.backends.base import StorageBackend
 from clipzy_storage.backends.local.storage import LocalStorage
