@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 
 from clipzy_storage.models.job_config import SilenceOptions
+from clipzy_storage.models.measurements import Span
+from clipzy_worker.analysers.audio.chunk import Chunk
+from clipzy_worker.analysers.audio.silences import Silences
 from tests.support.media.sounds import Wave, film, joined, measured, silence, tone
 
 EDGE_SECONDS = 0.0105  # a hop, and the rounding of timestamps
@@ -107,3 +110,19 @@ def test_digital_silence_has_no_levels(tmp_path: Path) -> None:
         "max_short_term_lufs": None,
         "bass_percent": None,
     }
+
+
+@pytest.mark.parametrize(("later_hop", "silence"), [(100, (0.0, 1.0)), (None, (0.0, 2.0))], ids=["a gap", "the end"])
+def test_silence_that_begins_before_the_video_counts_from_its_beginning(
+    later_hop: int | None, silence: tuple[float, float]
+) -> None:
+    # Given audio that breaks off 1.5 s before the video begins, and goes on 1 s after that or never
+    silences = Silences(SilenceOptions())
+    for hop in (-200,) if later_hop is None else (-200, later_hop):
+        silences.process(Chunk(hop, 50, 4000, ("FC",), np.full((1, 2000), 0.5, np.float32)))
+
+    # When the video of 1.5 s or 2 s ends
+    silences.finish(1.5 if later_hop else 2.0)
+
+    # Then the silence has no part before the video
+    assert silences.spans == [Span(start_seconds=silence[0], end_seconds=silence[1])]

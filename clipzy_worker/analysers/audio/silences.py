@@ -27,7 +27,7 @@ class Silences:
 
     def process(self, chunk: Chunk) -> None:
         if self._silent_since is None and chunk.first_hop > self._next_hop:
-            self._silent_since = self._next_hop
+            self._silent_since = max(self._next_hop, 0)
         silent = chunk.power.max(axis=0) < self._threshold
         toggles = np.flatnonzero(np.diff(silent, prepend=self._silent_since is not None))
         for hop in (chunk.first_hop + toggles).tolist():
@@ -37,7 +37,7 @@ class Silences:
     def finish(self, end_seconds: float) -> None:
         end_hop = max(round(end_seconds * HOPS_PER_SECOND), self._next_hop)
         if self._silent_since is None and self._next_hop < end_hop:
-            self._silent_since = self._next_hop
+            self._silent_since = max(self._next_hop, 0)
         if self._silent_since is not None:
             self._toggle(end_hop)
         last_hop = end_seconds * HOPS_PER_SECOND
