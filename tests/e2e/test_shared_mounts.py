@@ -13,12 +13,11 @@ import redis
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.guard import members
 from clipzy_storage.guard.mount_verifier import VISIBILITY_TIMEOUT_SECONDS
-from clipzy_storage.log_events import JOB_STORAGE_UNAVAILABLE, WORKER_READY
+from clipzy_storage.log_events import JANITOR_REBUILT, JOB_STORAGE_UNAVAILABLE, WORKER_READY
 from clipzy_storage.redis_client import RedisDatabase
 from tests.support.deployment import WAYS_OUT, refused
-from tests.support.media import clips
 from tests.support.mount_namespaces import BOUND, STRANGER, STRANGER_ID, Node, need_namespaces, need_users
-from tests.support.processes import free_port
+from tests.support.processes import Frozen, free_port, media_process_below
 from tests.support.waiting import eventually
 
 NewNode = Callable[..., Node]
@@ -235,14 +234,14 @@ def test_two_overlays_with_one_identity_are_told_apart(new_node: NewNode, base: 
 
 
 def test_a_mount_that_vanishes_is_noticed_before_anything_is_written_into_the_hole(
-    new_node: NewNode, base: Path, clip: Path, clips_folder: Path
+    new_node: NewNode, base: Path, clip: Path
 ) -> None:
-    # Given a job that is being worked on
+    # Given records that were compared with storage, and a job that is being worked on
     pair = Pair(new_node, base / "vanishing-disk", of=4)
-    api, worker = pair.api, pair.working
+    api, worker = pair.api, pair.working.wait_for_log(JANITOR_REBUILT)
     nodes = (pair.web, pair.worker)
-    job = api.upload(clips.cuts_clip(clips_folder, shot_frames=(300, 300, 300), sound=False).path)
-    api.working(job["job_id"])
+    job = api.upload(clip)
+    decoder = Frozen([media_process_below(worker.pid)])
 
     def is_out_of_reach() -> None:
         ready = api.get("/readyz")
@@ -255,6 +254,7 @@ def test_a_mount_that_vanishes_is_noticed_before_anything_is_written_into_the_ho
     # When the mount vanishes on both machines
     for node in nodes:
         node.unmount()
+    decoder.thaw()
     # Then nothing is written into the empty directory below, and the job is released
     is_out_of_reach()
     worker.wait_for_log(f"{JOB_STORAGE_UNAVAILABLE}: {job['job_id']}")

@@ -10,7 +10,7 @@ import pytest
 from clipzy_storage.log_events import JOB_LOST
 from tests.e2e.test_lost_workers import pool_child_below
 from tests.support.deployment import SHORT_LEASE, Deployment, s3_settings
-from tests.support.media import clips
+from tests.support.processes import Frozen, media_process_below
 from tests.support.s3_servers import S3Server
 from tests.support.waiting import eventually
 
@@ -29,7 +29,7 @@ def attempts_in(server: S3Server, bucket: str, job_id: str) -> list[str]:
 
 @pytest.mark.long
 def test_a_zombie_and_a_crash_leave_one_result_that_never_changes(
-    tmp_path: Path, redis_url: str, rclone_server: S3Server, clip: Path, clips_folder: Path
+    tmp_path: Path, redis_url: str, rclone_server: S3Server, clip: Path
 ) -> None:
     """Without the token in the commit the zombie's attempt counts, too."""
     server, bucket = rclone_server, rclone_server.new_bucket()
@@ -48,16 +48,15 @@ def test_a_zombie_and_a_crash_leave_one_result_that_never_changes(
         assert result_of(server, bucket, crashed) == published
         assert attempts_in(server, bucket, crashed) == ["1"]
         # Given a worker that is frozen in the middle of a job, until another has done it
-        job_id = api.upload(clips.cuts_clip(clips_folder, shot_frames=(350, 350, 350), sound=False).path)["job_id"]
-        api.working(job_id)
-        frozen = pool_child_below(first.pid)
-        os.kill(frozen, signal.SIGSTOP)
+        job_id = api.upload(clip)["job_id"]
+        os.kill(media_process_below(first.pid), signal.SIGSTOP)
+        zombie = Frozen([pool_child_below(first.pid), media_process_below(first.pid)])
         try:
             deployment.worker()
             job = api.finished(job_id)
             published = result_of(server, bucket, job_id)
         finally:
-            os.kill(frozen, signal.SIGCONT)
+            zombie.thaw()
         # When it wakes up, then it deletes its files, and the result stays as it is
         first.wait_for_log(f"{JOB_LOST}: {job_id}")
         assert (job["status"], job["attempt"]) == ("completed", 2)

@@ -13,6 +13,7 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ LEASE_SECONDS = "600"  # so that no job of an exited process is taken up while t
 
 
 class Service:
-    """`clipzy up` of the old commit in ``directory``, whose processes exit once where ``order`` says."""
+    """`clipzy up` of the old commit in ``directory``, whose processes can be made to exit at one point."""
 
     def __init__(self, clipzy: str, directory: Path) -> None:
         self._order = directory / "crash-at"
@@ -83,9 +84,7 @@ class Service:
         """Kill the supervisor; the kernel then has Redis and the front end stop in good order."""
         self._process.kill()
         self._process.wait()
-        port = int(self.url.split(":")[2].partition("/")[0])
-        wait_for(lambda: not is_listening(port))
-        time.sleep(3)  # Redis has nobody to tell that it has written everything
+        wait_for(lambda: not is_in_use(self._log.parent))
 
 
 def main(clipzy: str) -> None:
@@ -156,12 +155,14 @@ def anonymous(about: tarfile.TarInfo) -> tarfile.TarInfo:
     return about
 
 
-def is_listening(port: int) -> bool:
-    try:
-        requests.get(f"http://127.0.0.1:{port}/healthz", timeout=5)
-    except requests.ConnectionError:
-        return False
-    return True
+def is_in_use(directory: Path) -> bool:
+    """Whether any process works in the directory or was started with a path in it, as its Redis is."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            command = (process / "cmdline").read_bytes()
+            if (process / "cwd").readlink() == directory or str(directory).encode() in command:
+                return True
+    return False
 
 
 def wait_for(holds: Callable[[], object]) -> None:
