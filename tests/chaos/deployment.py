@@ -1,7 +1,5 @@
 """A deployment for fault injection: Redis, storage, front ends and workers, with proxies between all of them."""
 
-import itertools
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -11,13 +9,13 @@ from tests.chaos.history import History
 from tests.chaos.nodes import Node, Supervisor
 from tests.chaos.stores import Store, open_store
 from tests.support.api_client import ApiClient
+from tests.support.processes import own_host
 from tests.support.servers import RedisServer, running_redis
 from tests.support.tcp_proxy import TcpProxy
 from tests.support.waiting import eventually
 
 LEASE_SECONDS = 3
 FRONT_END_PORT = 8000
-_numbers = itertools.count(1)
 
 
 @dataclass(frozen=True)
@@ -49,29 +47,16 @@ class Deployment:
             return api.is_ready() and api.get("/readyz").json().get("live_workers") == len(self.workers)
 
 
-class Hosts:
-    """Loopback addresses of one run. No client connects from them, so their ports stay free while a server is down."""
-
-    def __init__(self) -> None:
-        pid = os.getpid()
-        self._net = f"127.{64 + pid % 128}.{pid // 128 % 250}"
-        self._free = itertools.count(10 * next(_numbers))
-
-    def new(self) -> str:
-        return f"{self._net}.{next(self._free) % 250 + 1}"
-
-
 @contextmanager
 def deployed(directory: Path, history: History, *, storage: str, front_ends: int, workers: int) -> Iterator[Deployment]:
     """Everything up and ready; stopped at the end, whatever was done to it."""
-    hosts = Hosts()
     with ExitStack() as stack:
-        redis = stack.enter_context(running_redis(directory / "redis", host=hosts.new(), port=6379))
+        redis = stack.enter_context(running_redis(directory / "redis"))
         store = stack.enter_context(open_store(storage, directory))
         nodes, urls, place = [], [], directory / "nodes"
         place.mkdir()
         for name in [f"web-{i + 1}" for i in range(front_ends)] + [f"worker-{i + 1}" for i in range(workers)]:
-            host, role = hosts.new(), name.partition("-")[0]
+            host, role = own_host(), name.partition("-")[0]
             command = [role, "--host", host, "--port", str(FRONT_END_PORT)] if role == "web" else [role]
             nodes.append(_node(stack, name, command, directory=place, host=host, redis=redis, store=store))
             if role == "web":

@@ -14,12 +14,10 @@ from tests.support.processes import Process, media_process_below
 from tests.support.servers import RedisServer, running_redis
 from tests.support.waiting import eventually
 
-HOST = "127.0.7.1"
-
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[RedisServer]:
-    with running_redis(tmp_path / "redis", host=HOST, port=6379) as server:
+    with running_redis(tmp_path / "redis") as server:
         yield server
 
 

@@ -1,6 +1,7 @@
 """Child processes of tests: started, observed, signalled and stopped in one way."""
 
 import contextlib
+import itertools
 import os
 import select
 import signal
@@ -15,6 +16,7 @@ from clipzy_storage.process import with_parent_death_signal
 from tests.support.waiting import TIMEOUT_SECONDS, eventually
 
 CLIPZY = (sys.executable, "-m", "clipzy_api.cli")
+_hosts = itertools.count()
 
 
 class Process:
@@ -99,6 +101,12 @@ def clipzy(*arguments: str, cwd: Path, **settings: str) -> "subprocess.Completed
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
+
+
+def own_host() -> str:
+    """A loopback address that nothing else uses: no client connects from it, so its ports stay free."""
+    pid, number = os.getpid(), next(_hosts)
+    return f"127.{64 + pid % 128}.{pid // 128 % 256}.{number % 254 + 1}"
 
 
 class Watched:

@@ -21,22 +21,19 @@ from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.redis_client import RedisDatabase
 from tests.support.failpoint_file import FailpointFile
-from tests.support.processes import CLIPZY, Process, descendants, environment, free_port
+from tests.support.processes import CLIPZY, Process, descendants, environment, free_port, own_host
 from tests.support.waiting import eventually
 
 
 class RedisServer:
-    """A server with an append-only file in ``directory``; it keeps its address and password when it is restarted.
+    """A server with an append-only file in ``directory``; it keeps its address and password when it is restarted."""
 
-    A loopback ``host`` that no other process uses makes sure that ``port`` stays free while it is down.
-    """
-
-    def __init__(self, directory: Path, *, host: str = "127.0.0.1", port: int = 0) -> None:
-        self._directory, self._host, self._port = directory, host, port or free_port()
+    def __init__(self, directory: Path) -> None:
+        self._directory, self._host, self._port = directory, own_host(), 6379
         self._password = secrets.token_urlsafe(16)
         self._process: Process | None = None
         self.admin: Any = redis.Redis(
-            host, self._port, password=self._password, socket_timeout=10, decode_responses=True
+            self._host, self._port, password=self._password, socket_timeout=10, decode_responses=True
         )
         """A client that takes no proxy."""
         directory.mkdir(parents=True, exist_ok=True)
@@ -245,8 +242,8 @@ class FrontEnd:
 
 
 @contextmanager
-def running_redis(directory: Path, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[RedisServer]:
-    server = RedisServer(directory, host=host, port=port)
+def running_redis(directory: Path) -> Iterator[RedisServer]:
+    server = RedisServer(directory)
     try:
         server.start()
         yield server
