@@ -14,7 +14,7 @@ import imageio_ffmpeg
 from clipzy_worker.sandbox.process import MediaProcess, MediaRequest
 from tests.support.media import clips
 
-ROUNDS = 3
+RUNS = 3
 MAX_CPU_RATIO, MAX_WALL_RATIO = 1.1, 1.0
 MAX_MEMORY_MIB = 1024
 VIDEO_SECONDS = 120
@@ -31,13 +31,13 @@ def compare(folder: Path) -> bool:
     """Measure and print; whether the aims were reached."""
     video = _video(folder / "video.mp4", "1920:1080", seconds=VIDEO_SECONDS)
     ours, decode, cuts = [], [], []
-    for _ in range(ROUNDS):  # in turns, so that other load on the machine affects all
+    for _ in range(RUNS):  # in turns, so that other load on the machine affects all
         decode.append(
             _cost_of_command(imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-nostdin", "-i", str(video), *_NULL)
         )
         ours.append(_cost_of_analysis(video, folder / "out"))
         cuts.append(_cost_of_command(*_SCENEDETECT, "--input", str(video), "--output", str(folder), "detect-adaptive"))
-    about = f"{video.stat().st_size >> 20} MiB, median of {ROUNDS}, {os.cpu_count()} cores"
+    about = f"{video.stat().st_size >> 20} MiB, median of {RUNS}, {os.cpu_count()} cores"
     print(f"\n{VIDEO_SECONDS} s of 1080p H.264 with audio ({about}):")
     for name, costs in (
         ("ffmpeg decode to null", decode),

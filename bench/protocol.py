@@ -42,7 +42,7 @@ def compare(directory: Path, *, redis_url: str) -> bool:
     """Measure and print; whether the aim was reached in memory."""
     directory.mkdir(parents=True)
     with tempfile.TemporaryDirectory(prefix="clipzy-bench-", dir="/dev/shm") as memory:
-        rounds = [
+        runs = [
             (
                 _bare_per_second(directory, redis_url),
                 _clipzy_per_second(Path(memory) / str(number), redis_url=redis_url),
@@ -50,7 +50,7 @@ def compare(directory: Path, *, redis_url: str) -> bool:
             )
             for number in range(REPETITIONS)
         ]
-    bare, in_memory, on_disk = (statistics.median(column) for column in zip(*rounds, strict=True))
+    bare, in_memory, on_disk = (statistics.median(column) for column in zip(*runs, strict=True))
     print(f"\n{JOBS} jobs that do nothing, {SLOTS} at a time, median of {REPETITIONS}:")
     print(f"  bare Celery task                        {bare:6.0f} a second")
     print(f"  Clipzy, records and results in memory   {in_memory:6.0f} a second, {1000 / in_memory:.1f} ms each")

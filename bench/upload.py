@@ -45,9 +45,9 @@ def compare(directory: Path, *, redis_url: str) -> bool:
             return seconds
 
         send_to_each()
-        rounds = [send_to_each() for _ in range(REPETITIONS)]
+        runs = [send_to_each() for _ in range(REPETITIONS)]
         peak_mib, stock_mib = peak_memory_mib(web.pid), peak_memory_mib(stock.pid)
-    ours, raw, tus = (SIZE_MIB / statistics.median(column) for column in zip(*rounds, strict=True))
+    ours, raw, tus = (SIZE_MIB / statistics.median(column) for column in zip(*runs, strict=True))
     print(f"\nUpload of {SIZE_MIB} MiB to local disk, median of {REPETITIONS}:")
     print(f"  Clipzy (sha256, fsync, write-once)      {ours:6.0f} MiB/s, peak memory {peak_mib:4.0f} MiB")
     print(f"  multipart to Flask's save() on gunicorn {raw:6.0f} MiB/s, peak memory {stock_mib:4.0f} MiB")

@@ -31,8 +31,8 @@ def compare(directory: Path, *, redis_url: str) -> bool:
                 return seconds
 
             send_to_each()
-            rounds = [send_to_each() for _ in range(REPETITIONS)]
-    ours, theirs = (SIZE_MIB / statistics.median(column) for column in zip(*rounds, strict=True))
+            runs = [send_to_each() for _ in range(REPETITIONS)]
+    ours, theirs = (SIZE_MIB / statistics.median(column) for column in zip(*runs, strict=True))
     print(f"\nUpload of {SIZE_MIB} MiB into a bucket of `rclone serve s3`, median of {REPETITIONS}:")
     print(f"  Clipzy, HTTP to the front end and on  {ours:6.0f} MiB/s")
     print(f"  boto3's upload_file                   {theirs:6.0f} MiB/s")

@@ -8,7 +8,6 @@ from itertools import pairwise
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 import redis
@@ -258,7 +257,7 @@ def test_a_stream_outlives_an_absence_of_redis(tmp_path: Path, own_redis: RedisS
     """Without patience the stream breaks off, and a browser that then reads a 503 never asks again."""
     with (
         TcpProxy(own_redis.url) as proxy,
-        running_front_end(tmp_path / "web", _through(proxy, own_redis.url)) as front_end,
+        running_front_end(tmp_path / "web", own_redis.url_through(proxy.url)) as front_end,
     ):
         job_id = submit(front_end)["job_id"]
         worker = JobStore(RedisDatabase(own_redis.url), lease_seconds=60)
@@ -282,11 +281,6 @@ def test_a_stream_outlives_an_absence_of_redis(tmp_path: Path, own_redis: RedisS
             worker.heartbeat(claimed, percent=60, stage="video_analysis")
             proxy.heal()
             assert stream.expect()[0].seen == ("processing", 60, "video_analysis", 1, None)
-
-
-def _through(proxy: TcpProxy, redis_url: str) -> str:
-    parts = urlsplit(redis_url)
-    return redis_url.replace(f":{parts.port}/", f":{urlsplit(proxy.url).port}/")
 
 
 def test_streams_leave_room_for_others_and_give_it_back(front_end: FrontEnd) -> None:

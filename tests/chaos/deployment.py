@@ -74,7 +74,7 @@ def _node(
     proxies = {about: stack.enter_context(TcpProxy(target, host=host)) for about, target in targets.items()}
     settings = {
         **store.settings,
-        "REDIS_URL": redis.url_through(host, int(proxies["redis"].url.rpartition(":")[2])),
+        "REDIS_URL": redis.url_through(proxies["redis"].url),
         "JOB_LEASE_SECONDS": str(LEASE_SECONDS),
         "CLIPZY_DATA_DIR": str(directory / f"data-{name}"),
     }

@@ -54,7 +54,8 @@ def redis_url(own_redis: RedisServer) -> str:
     (line,) = (line for line in DEPLOY.read_text().splitlines() if line.startswith("ACL SETUSER clipzy "))
     with redis.Redis.from_url(own_redis.url) as client:
         client.execute_command(*line.replace("PASSWORD", REDIS_PASSWORD).split())
-    return f"redis://clipzy:{REDIS_PASSWORD}@127.0.0.1:{urlsplit(own_redis.url).port}"
+    address = urlsplit(own_redis.url)
+    return f"redis://clipzy:{REDIS_PASSWORD}@{address.hostname}:{address.port}"
 
 
 @pytest.fixture(scope="module")

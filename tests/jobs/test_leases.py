@@ -145,7 +145,7 @@ def test_a_delayed_job_cannot_be_claimed_before_it_is_due(store: JobStore, redis
     assert store.release(claimed(store, job.job_id), "transient") == "delayed"
     assert store.claim(job.job_id, nonce="n2", storage_id=STORAGE_ID) is None
     assert store.due_for_notification(queue_is_empty=True) == []
-    # When its time has come the reaper hints it, though other messages wait
+    # When its time has come the reaper notifies of it, although other messages wait
     let_delay_pass(redis_client, job.job_id)
     assert store.due_for_notification(queue_is_empty=False) == [job.job_id]
     assert store.due_for_notification(queue_is_empty=True) == []
@@ -210,7 +210,7 @@ def test_a_lost_notification_is_sent_again_but_a_backlog_is_not_multiplied(store
 
 
 def test_many_delayed_jobs_do_not_stand_in_the_way_of_others(store: JobStore, redis_client: Any) -> None:
-    # Given more delayed jobs than one look takes, and one whose hint was lost
+    # Given more delayed jobs than one look takes, and one whose notification was lost
     for _ in range(120):
         delayed = submitted(store)
         store.release(claimed(store, delayed.job_id), "transient")

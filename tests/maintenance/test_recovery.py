@@ -97,8 +97,8 @@ def test_an_empty_redis_learns_everything_from_storage(
     for job in finished:
         assert shown(current(store, job.job_id)) == shown(job)
     assert store.page(owner=EVERYONE, status=Status.FAILED, number=1, page_size=10)[1] == 1
-    newest_first = [job.job_id for job in store.page(owner=EVERYONE, status=None, number=1, page_size=10)[0]]
-    assert newest_first == sorted(newest_first, reverse=True)
+    listed = store.page(owner=EVERYONE, status=None, number=1, page_size=10)[0]
+    assert listed == sorted(listed, key=lambda job: job.created_at, reverse=True)
     # And what was deleted stays so
     assert not is_known(store, deleted.job_id)
     # And all is reconciled, so that nothing happens any more

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
-from urllib.parse import urlsplit
 
 from clipzy_storage import keys
 from clipzy_storage.celery_config import QUEUE
@@ -31,8 +30,7 @@ class FaultyRedis:
     @property
     def url(self) -> str:
         """The server as it is seen through the proxy."""
-        seen = urlsplit(self.proxy.url)
-        return self.server.url_through(str(seen.hostname), int(seen.port or 0))
+        return self.server.url_through(self.proxy.url)
 
     def blocked_clients(self) -> int:
         """How many wait in a BRPOP."""

@@ -40,16 +40,16 @@ class RedisServer:
 
     @property
     def url(self) -> str:
-        return self.url_through(self._host, self._port)
+        return self.url_through(self.address)
 
     @property
     def address(self) -> str:
         """What a proxy stands in front of."""
         return f"http://{self._host}:{self._port}"
 
-    def url_through(self, host: str, port: int) -> str:
-        """Its URL by way of a proxy."""
-        return f"redis://:{self._password}@{host}:{port}/0"
+    def url_through(self, address: str) -> str:
+        """Its URL by way of the proxy at ``address``."""
+        return f"redis://:{self._password}@{address.removeprefix('http://')}/0"
 
     def client(self) -> Any:
         """A new client, to be used with ``with``."""

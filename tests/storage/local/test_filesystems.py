@@ -147,10 +147,10 @@ def test_a_folder_that_goes_at_the_last_moment_is_made_again(
     storage: LocalStorage, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given a concurrent deletion that removes the directory just before the link; no race hits that reliably
-    link, rounds = os.link, iter(range(3))
+    link, attempts = os.link, iter(range(3))
 
     def link_too_late(*args: Any, **options: Any) -> None:
-        if next(rounds, None) is not None:
+        if next(attempts, None) is not None:
             (root / KEY).parent.rmdir()
         link(*args, **options)
 
@@ -160,7 +160,7 @@ def test_a_folder_that_goes_at_the_last_moment_is_made_again(
     put(storage, KEY, b"x")
 
     # Then it is there nevertheless
-    assert next(rounds, None) is None
+    assert next(attempts, None) is None
     assert read_bytes(storage, KEY) == b"x"
 
 
