@@ -120,7 +120,8 @@ class Recovery:
             self._restore_finished(job_id, report)
             durable_records.remove_open_job(self._storage, job_id)
             return
-        self._admin.restore(job)
+        if self._admin.restore(job) == "known":  # another recovery was faster, and does the rest
+            return
         failpoint("job-restored")
         if not self._storage.exists(keys.open_job(job_id)):  # it has finished, or was deleted, meanwhile
             self._admin.forget(job_id, while_it_is="queued")
