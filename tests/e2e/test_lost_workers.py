@@ -11,7 +11,7 @@ from clipzy_api.cli.embedded_redis import EmbeddedRedis
 from clipzy_storage.log_events import JOB_LOST
 from tests.support.api_client import ApiClient
 from tests.support.deployment import SHORT_LEASE, Deployment
-from tests.support.processes import commands_below, media_process_below
+from tests.support.processes import commands_below, hold_media_process, media_process_below
 from tests.support.waiting import eventually
 
 
@@ -46,10 +46,9 @@ def test_sigkill_of_the_worker_ends_in_one_result(deployment: Deployment, api: A
     worker = deployment.worker()
     job_id = api.upload(long_clip)["job_id"]
     api.working(job_id)
-    below = commands_below(worker.pid)
-    media = media_process_below(worker.pid)
     # When it is killed, while its decoder is in no state to notice a broken pipe
-    os.kill(media, signal.SIGSTOP)
+    media = hold_media_process(worker.pid)
+    below = commands_below(worker.pid)
     worker.kill()
     # Then nothing of it runs on, least of all the decoder
     eventually(lambda: not any(Path(f"/proc/{pid}/exe").exists() for pid in below), "the end of all it started")
@@ -69,6 +68,7 @@ def test_sigkill_of_the_pool_child_costs_an_attempt_and_not_the_worker(
     worker = deployment.worker()
     job_id = api.upload(long_clip)["job_id"]
     api.working(job_id)
+    hold_media_process(worker.pid)
     os.kill(pool_child_below(worker.pid), signal.SIGKILL)
     one_result(deployment, api, job_id, attempt=2)
     assert worker.is_running()
@@ -79,7 +79,6 @@ def test_sigkill_of_the_media_process_is_tried_once_more(
 ) -> None:
     worker = deployment.worker()
     job_id = api.upload(long_clip)["job_id"]
-    api.working(job_id)
     os.kill(media_process_below(worker.pid), signal.SIGKILL)
     one_result(deployment, api, job_id, attempt=2)
 
@@ -107,8 +106,7 @@ def test_a_stopped_worker_puts_its_job_back_before_it_ends(
     # Given a worker in the middle of a job, whose lease has long to run
     worker = deployment.worker(JOB_LEASE_SECONDS="60")
     job_id = api.upload(long_clip)["job_id"]
-    api.working(job_id)
-    media = media_process_below(worker.pid)
+    media = hold_media_process(worker.pid)
     # When it is stopped
     worker.send(signal.SIGTERM)
     assert worker.wait() == 0
@@ -147,7 +145,8 @@ def test_a_worker_ends_when_told_to_though_redis_goes_with_it(tmp_path: Path, lo
         try:
             api = deployment.web()
             worker = deployment.worker()
-            api.working(api.upload(long_clip)["job_id"])
+            api.upload(long_clip)
+            hold_media_process(worker.pid)
             # When it is stopped, and Redis is killed in the same moment
             worker.send(signal.SIGTERM)
             server.child.kill()

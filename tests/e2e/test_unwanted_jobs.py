@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.support.api_client import ApiClient
 from tests.support.deployment import Deployment
-from tests.support.processes import commands_below, media_process_below
+from tests.support.processes import commands_below, hold_media_process
 from tests.support.waiting import eventually
 
 
@@ -18,8 +18,7 @@ def test_a_cancelled_job_leaves_nothing(deployment: Deployment, api: ApiClient, 
     # Given a job that is worked on, and one behind it
     worker = deployment.worker()
     running, waiting = api.upload(long_clip)["job_id"], api.upload(clip)["job_id"]
-    api.working(running)
-    media = media_process_below(worker.pid)
+    media = hold_media_process(worker.pid)
     # When the first is cancelled, twice
     for _ in range(2):
         assert api.post(f"/jobs/{running}/cancel").status_code == 202
@@ -48,6 +47,7 @@ def test_a_job_that_takes_too_long_fails(deployment: Deployment, api: ApiClient,
     """Without the deadline the job completes."""
     worker = deployment.worker(PROCESSING_TIMEOUT_SECONDS="1")
     job_id = api.upload(long_clip)["job_id"]
+    hold_media_process(worker.pid)
     job = api.finished(job_id)
     assert (job["status"], job["error"]["code"]) == ("failed", "JOB_TIMEOUT")
     started, finished = (datetime.fromisoformat(job[name]) for name in ("started_at", "finished_at"))

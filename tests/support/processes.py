@@ -164,6 +164,13 @@ def media_process_below(pid: int) -> int:
     return eventually(lambda: next(iter(media_processes_below(pid)), 0), "a media process")
 
 
+def hold_media_process(pid: int) -> int:
+    """Stop the process that decodes below ``pid``, once there is one, so that its job lasts; it can still be killed."""
+    media = media_process_below(pid)
+    os.kill(media, signal.SIGSTOP)
+    return media
+
+
 def command_of(pid: int) -> str:
     """The command line, separated by spaces; empty if the process is gone."""
     try:
