@@ -182,6 +182,9 @@ def _as_api_error(error: Exception) -> ApiError:
             return ApiError("JOB_NOT_FOUND", detail="There is no such job.")
         case errors.VideoGone():
             return video_not_found()
+        case errors.VideoInUse():
+            detail = "An unfinished job uses the video. Wait until it finishes, or cancel it."
+            return ApiError("VIDEO_IN_USE", detail=detail)
         case errors.IdempotencyMismatch():
             detail = "This Idempotency-Key was used before, for another request. Nothing was created; use a new key."
             return ApiError("IDEMPOTENCY_MISMATCH", detail=detail)

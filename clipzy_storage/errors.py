@@ -68,6 +68,10 @@ class VideoGone(Exception):
     """The video is being deleted, so no new job can use it."""
 
 
+class VideoInUse(Exception):
+    """An unfinished job uses the video, so it cannot be deleted."""
+
+
 class IdempotencyMismatch(Exception):
     """The Idempotency-Key was used before, for another request."""
 

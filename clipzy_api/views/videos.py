@@ -18,12 +18,13 @@ from clipzy_api.inputs.preconditions import (
 )
 from clipzy_api.links import absolute
 from clipzy_api.openapi.operations import DELETED, IDEMPOTENCY_KEY, NO_FIELDS_PROBLEMS, Answer, described
-from clipzy_api.problems import ApiError, invalid_field, video_not_found
+from clipzy_api.problems import invalid_field, video_not_found
 from clipzy_api.schemas import json_response
 from clipzy_api.services import owner, services
 from clipzy_storage import keys
 from clipzy_storage.errors import NotFound
 from clipzy_storage.failpoints import failpoint
+from clipzy_storage.jobs import deletion
 from clipzy_storage.jobs.durable_records import read_video, write_video
 from clipzy_storage.jobs.rollback import Rollback
 from clipzy_storage.jobs.types import IdempotencyKey
@@ -113,13 +114,7 @@ def delete_video(video_id: str) -> Response:
     refuse_parameters()
     admit()
     refuse_fields()
-    video = find_video(video_id)
-    # From here on Redis refuses new jobs on it: a concurrent submission is refused, or was there before.
-    if not services().admin.block_video(video_id):
-        raise ApiError("VIDEO_IN_USE", detail="An unfinished job uses the video. Wait until it finishes, or cancel it.")
-    # The record first: without it the video is deleted, and the garbage collector removes a file without a record.
-    services().storage.delete(keys.video_record(video_id))
-    services().storage.delete(video.key)
+    deletion.delete_video(services().storage, services().admin, find_video(video_id))
     return Response(status=204)
 
 

@@ -1,10 +1,12 @@
-"""Deletes a finished job."""
+"""Deletes a finished job, or a video that no unfinished job uses."""
 
 from clipzy_storage import keys
 from clipzy_storage.backends.base import Storage
+from clipzy_storage.errors import VideoInUse
 from clipzy_storage.failpoints import failpoint
 from clipzy_storage.jobs import durable_records
 from clipzy_storage.jobs.admin import JobAdmin
+from clipzy_storage.models.records import Video
 
 
 def delete_job(storage: Storage, admin: JobAdmin, job_id: str) -> None:
@@ -25,3 +27,19 @@ def delete_job(storage: Storage, admin: JobAdmin, job_id: str) -> None:
         storage.delete(blob.key)
     failpoint("results-deleted")
     admin.forget(job_id, while_it_is="final")
+
+
+def delete_video(storage: Storage, admin: JobAdmin, video: Video) -> None:
+    """Delete a video; its finished jobs keep their results.
+
+    From the first step on Redis refuses new jobs on it: a concurrent submission is refused, or was there before. Then
+    the record goes: without it the video is deleted, and the garbage collector removes a file without a record.
+
+    Raises:
+        VideoInUse: an unfinished job uses it. Nothing was deleted.
+        StorageError, QueueUnavailable
+    """
+    if not admin.block_video(video.video_id):
+        raise VideoInUse
+    storage.delete(keys.video_record(video.video_id))
+    storage.delete(video.key)
