@@ -27,16 +27,18 @@ class Cost:
     wall_seconds: float
 
 
-def compare(folder: Path) -> bool:
+def compare(directory: Path) -> bool:
     """Measure and print; whether the aims were reached."""
-    video = _video(folder / "video.mp4", "1920:1080", seconds=VIDEO_SECONDS)
+    video = _video(directory / "video.mp4", "1920:1080", seconds=VIDEO_SECONDS)
     ours, decode, cuts = [], [], []
     for _ in range(RUNS):  # in turns, so that other load on the machine affects all
         decode.append(
             _cost_of_command(imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-nostdin", "-i", str(video), *_NULL)
         )
-        ours.append(_cost_of_analysis(video, folder / "out"))
-        cuts.append(_cost_of_command(*_SCENEDETECT, "--input", str(video), "--output", str(folder), "detect-adaptive"))
+        ours.append(_cost_of_analysis(video, directory / "out"))
+        cuts.append(
+            _cost_of_command(*_SCENEDETECT, "--input", str(video), "--output", str(directory), "detect-adaptive")
+        )
     about = f"{video.stat().st_size >> 20} MiB, median of {RUNS}, {os.cpu_count()} cores"
     print(f"\n{VIDEO_SECONDS} s of 1080p H.264 with audio ({about}):")
     for name, costs in (
@@ -48,14 +50,14 @@ def compare(folder: Path) -> bool:
     cpu, wall = _cpu(ours) / _cpu(decode), _wall(ours) / _wall(cuts)
     print(f"  CPU of the analysis to that of decoding     {cpu:.2f} (aim: at most {MAX_CPU_RATIO}, then 1.0)")
     print(f"  wall of the analysis to that of scenedetect {wall:.2f} (aim: under {MAX_WALL_RATIO:g})")
-    return (cpu <= MAX_CPU_RATIO and wall < MAX_WALL_RATIO) & _measure_memory(folder)
+    return (cpu <= MAX_CPU_RATIO and wall < MAX_WALL_RATIO) & _measure_memory(directory)
 
 
-def _measure_memory(folder: Path) -> bool:
+def _measure_memory(directory: Path) -> bool:
     peaks = []
     for seconds in (10, 40):
-        video = _video(folder / f"4k-{seconds}.mp4", "3840:2160", seconds=seconds)
-        peaks.append(_peak_mib(video, folder / "out"))
+        video = _video(directory / f"4k-{seconds}.mp4", "3840:2160", seconds=seconds)
+        peaks.append(_peak_mib(video, directory / "out"))
         print(f"  memory of the analysis of {seconds} s at 4K: {peaks[-1]:.0f} MiB (aim: under {MAX_MEMORY_MIB})")
     return max(peaks) < MAX_MEMORY_MIB
 

@@ -80,18 +80,18 @@ def make_settings(tmp_path: Path, redis_url: str) -> Any:
 
 
 @pytest.fixture(scope="session")
-def clips_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def clips_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where synthetic clips are made once for all tests."""
     return tmp_path_factory.mktemp("clips")
 
 
 @pytest.fixture(scope="session")
-def clip(clips_folder: Path) -> Path:
+def clip(clips_directory: Path) -> Path:
     """Four seconds in three shots, with sound."""
-    return clips.cuts_clip(clips_folder).path
+    return clips.cuts_clip(clips_directory).path
 
 
 @pytest.fixture(scope="session")
-def long_clip(clips_folder: Path) -> Path:
+def long_clip(clips_directory: Path) -> Path:
     """Small frames, but so many that work on them takes some seconds."""
-    return clips.cuts_clip(clips_folder, shot_frames=(2000, 2000, 2000), sound=False).path
+    return clips.cuts_clip(clips_directory, shot_frames=(2000, 2000, 2000), sound=False).path

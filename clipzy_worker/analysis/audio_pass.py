@@ -50,7 +50,7 @@ class AudioPass:
         self.stream = stream
         self.artifacts: list[ArtifactFile] = []
         self.damaged_packets = 0
-        self._timer, self._out_folder = timer, request.out_directory
+        self._timer, self._out_directory = timer, request.out_directory
         self._cutter = ChunkCutter(origin=origin, limit_seconds=request.limits.max_duration_seconds)
         self._mixer = MonoMixer()
         self._first: Chunk | None = None
@@ -93,7 +93,7 @@ class AudioPass:
         if self._first is not None:
             with self._timer.charged("waveform"):
                 self.artifacts = write_audio_artifacts(
-                    self._out_folder, self._waveform, self._loudness.meter, end_seconds=end_seconds
+                    self._out_directory, self._waveform, self._loudness.meter, end_seconds=end_seconds
                 )
 
     def result(self) -> Audio | None:

@@ -139,7 +139,10 @@ def test_says_for_how_long_the_camera_zooms(coffee: Pixels, tmp_path: Path, anal
 ODD: dict[str, tuple[Callable[[Path], clips.Clip], bool]] = {
     "one frame": (clips.one_frame_clip, False),
     "standing": (clips.rotated_clip, True),
-    "three frames a second": (lambda folder: clips.cuts_clip(folder, rate="3", shot_frames=(9, 9), sound=False), True),
+    "three frames a second": (
+        lambda directory: clips.cuts_clip(directory, rate="3", shot_frames=(9, 9), sound=False),
+        True,
+    ),
 }
 
 

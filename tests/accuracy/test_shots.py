@@ -35,8 +35,8 @@ TRAILER = (
 @pytest.fixture(scope="module")
 def films(tmp_path_factory: pytest.TempPathFactory) -> Films:
     """Makes each video once."""
-    folder = tmp_path_factory.mktemp("films")
-    return cache(lambda name: shot_sets.ALL[name](folder))
+    directory = tmp_path_factory.mktemp("films")
+    return cache(lambda name: shot_sets.ALL[name](directory))
 
 
 @pytest.mark.timeout(900)
@@ -121,14 +121,14 @@ def test_a_transition_lasts_as_long_as_it_does(names: tuple[str, ...], films: Fi
     assert sum(right) / len(right) >= 0.9
 
 
-def _analysed(path: Path, folder: Path) -> list[dict[str, Any]]:
-    request = MediaRequest(path, path.suffix[1:], folder, config=ONLY_SHOTS)
+def _analysed(path: Path, directory: Path) -> list[dict[str, Any]]:
+    request = MediaRequest(path, path.suffix[1:], directory, config=ONLY_SHOTS)
     shots: list[dict[str, Any]] = analysed(request)["shots"]
     return shots
 
 
-def _shots(path: Path, folder: Path) -> list[Found]:
-    return _found(_analysed(path, folder)[1:])
+def _shots(path: Path, directory: Path) -> list[Found]:
+    return _found(_analysed(path, directory)[1:])
 
 
 def _found(shots: list[dict[str, Any]]) -> list[Found]:

@@ -15,21 +15,21 @@ Make = Callable[[Path], Clip]
 
 HONEST: dict[str, Make] = {
     "H.264 and AAC": clips.cuts_clip,
-    "NTSC": lambda folder: clips.cuts_clip(folder, rate="30000/1001"),
-    "film in Matroska": lambda folder: clips.cuts_clip(folder, rate="24000/1001", suffix="mkv"),
-    "no sound": lambda folder: clips.cuts_clip(folder, sound=False),
+    "NTSC": lambda directory: clips.cuts_clip(directory, rate="30000/1001"),
+    "film in Matroska": lambda directory: clips.cuts_clip(directory, rate="24000/1001", suffix="mkv"),
+    "no sound": lambda directory: clips.cuts_clip(directory, sound=False),
     "variable rate": clips.vfr_clip,
     "turned left": clips.rotated_clip,
-    "turned right": lambda folder: clips.rotated_clip(folder, degrees=-90),
+    "turned right": lambda directory: clips.rotated_clip(directory, degrees=-90),
     "wide pixels": clips.wide_pixels_clip,
     "one frame": clips.one_frame_clip,
 }
 
 
 @pytest.mark.parametrize("name", HONEST)
-def test_says_what_a_viewer_sees(name: str, clips_folder: Path, analyse: Analyse) -> None:
+def test_says_what_a_viewer_sees(name: str, clips_directory: Path, analyse: Analyse) -> None:
     # Given a clip of known size, rate and duration
-    clip = HONEST[name](clips_folder)
+    clip = HONEST[name](clips_directory)
 
     # When it is analysed
     result = analyse(clip.path)
@@ -53,10 +53,10 @@ def test_says_what_a_viewer_sees(name: str, clips_folder: Path, analyse: Analyse
     ],
 )
 def test_names_codecs(
-    suffix: str, codec: str, sound: bool, expected: tuple[str, str | None], clips_folder: Path, analyse: Analyse
+    suffix: str, codec: str, sound: bool, expected: tuple[str, str | None], clips_directory: Path, analyse: Analyse
 ) -> None:
     # Given a clip in this container
-    clip = clips.cuts_clip(clips_folder, suffix=suffix, codec=codec, sound=sound)
+    clip = clips.cuts_clip(clips_directory, suffix=suffix, codec=codec, sound=sound)
 
     # When it is analysed
     source = analyse(clip.path)["source"]
@@ -65,9 +65,9 @@ def test_names_codecs(
     assert (source["video_codec"], source["audio_codec"]) == expected
 
 
-def test_a_file_that_breaks_off_is_used_as_far_as_it_goes(clips_folder: Path, analyse: Analyse) -> None:
+def test_a_file_that_breaks_off_is_used_as_far_as_it_goes(clips_directory: Path, analyse: Analyse) -> None:
     # Given a file whose header promises more than there is
-    clip = clips.truncated_clip(clips_folder)
+    clip = clips.truncated_clip(clips_directory)
 
     # When it is analysed
     result = analyse(clip.path)
@@ -77,9 +77,9 @@ def test_a_file_that_breaks_off_is_used_as_far_as_it_goes(clips_folder: Path, an
     assert any("claims 4.00 seconds" in warning for warning in result["warnings"])
 
 
-def test_a_file_without_a_duration_is_counted(clips_folder: Path, analyse: Analyse) -> None:
+def test_a_file_without_a_duration_is_counted(clips_directory: Path, analyse: Analyse) -> None:
     # Given a stream that was written down
-    clip = clips.endless_clip(clips_folder)
+    clip = clips.endless_clip(clips_directory)
 
     # When it is analysed
     result = analyse(clip.path)
@@ -89,9 +89,9 @@ def test_a_file_without_a_duration_is_counted(clips_folder: Path, analyse: Analy
     assert any("does not declare a duration" in warning for warning in result["warnings"])
 
 
-def test_audio_alone_is_no_video(clips_folder: Path, analyse: Analyse) -> None:
+def test_audio_alone_is_no_video(clips_directory: Path, analyse: Analyse) -> None:
     # Given a file with nothing but audio
-    clip = clips.audio_only_clip(clips_folder)
+    clip = clips.audio_only_clip(clips_directory)
 
     # When it is analysed, Then its owner is told what is missing
     with pytest.raises(InvalidMedia, match="no video track"):

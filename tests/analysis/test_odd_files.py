@@ -92,9 +92,9 @@ def test_fields_do_not_comb(tmp_path: Path, analyse: Analyse) -> None:
     assert np.abs(np.diff(rows.astype(int), axis=0)).mean() < 3
 
 
-def test_an_edit_list_is_obeyed(tmp_path: Path, clips_folder: Path, analyse: Analyse) -> None:
+def test_an_edit_list_is_obeyed(tmp_path: Path, clips_directory: Path, analyse: Analyse) -> None:
     # Given a clip of 4 s with a cut at 1.2 s, of which an edit list shows all from 0.6 s on, without coding it anew
-    whole = clips.cuts_clip(clips_folder, shot_frames=(30, 70))
+    whole = clips.cuts_clip(clips_directory, shot_frames=(30, 70))
     path = tmp_path / "edited.mp4"
     clips.ffmpeg("-ss", "0.6", "-i", str(whole.path), "-c", "copy", str(path))
 
@@ -108,10 +108,10 @@ def test_an_edit_list_is_obeyed(tmp_path: Path, clips_folder: Path, analyse: Ana
 
 
 def test_a_file_that_breaks_off_is_used_and_the_warning_says_so(
-    tmp_path: Path, clips_folder: Path, analyse: Analyse
+    tmp_path: Path, clips_directory: Path, analyse: Analyse
 ) -> None:
     # Given an mp4 whose index comes first, as for streaming, and whose end is missing
-    whole = clips.cuts_clip(clips_folder, shot_frames=(50, 50))
+    whole = clips.cuts_clip(clips_directory, shot_frames=(50, 50))
     path = tmp_path / "whole.mp4"
     clips.ffmpeg("-i", str(whole.path), "-c", "copy", "-movflags", "+faststart", str(path))
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 7 // 10])

@@ -33,9 +33,9 @@ def seconds(stamp: str) -> float:
     return int(hours) * 3600 + int(minutes) * 60 + float(rest)
 
 
-def test_a_player_finds_the_frame_of_each_moment(tmp_path: Path, clips_folder: Path) -> None:
+def test_a_player_finds_the_frame_of_each_moment(tmp_path: Path, clips_directory: Path) -> None:
     # Given a video whose scene changes after 4 of 8 s
-    clip = clips.cuts_clip(clips_folder, shot_frames=(100, 100), sound=False)
+    clip = clips.cuts_clip(clips_directory, shot_frames=(100, 100), sound=False)
 
     # When it is analysed
     kinds = {one["kind"]: one["file"] for one in artifacts_of(clip.path, tmp_path)}
@@ -75,9 +75,9 @@ def test_stamps_have_hours_and_milliseconds() -> None:
     assert "01:00:00.500 --> 01:00:00.750\n" in web_vtt(7202, (16, 9), step_seconds=0.5, end_seconds=3600.75)
 
 
-def test_thumbnails_at_intervals(tmp_path: Path, clips_folder: Path) -> None:
+def test_thumbnails_at_intervals(tmp_path: Path, clips_directory: Path) -> None:
     # Given a video of 8 s
-    clip = clips.cuts_clip(clips_folder, shot_frames=(100, 100), sound=False)
+    clip = clips.cuts_clip(clips_directory, shot_frames=(100, 100), sound=False)
 
     # When a thumbnail is wanted every 2.5 s, of this width
     options = {"per": "interval", "interval_seconds": 2.5, "width": 128}
@@ -89,9 +89,9 @@ def test_thumbnails_at_intervals(tmp_path: Path, clips_folder: Path) -> None:
     assert all(picture(tmp_path / one["file"]).shape == (72, 128, 3) for one in found)
 
 
-def test_a_contact_sheet_shows_every_shot(tmp_path: Path, clips_folder: Path) -> None:
+def test_a_contact_sheet_shows_every_shot(tmp_path: Path, clips_directory: Path) -> None:
     # Given a video in seven shots
-    clip = clips.cuts_clip(clips_folder, shot_frames=(12, 10, 14, 9, 30, 12, 11), sound=False)
+    clip = clips.cuts_clip(clips_directory, shot_frames=(12, 10, 14, 9, 30, 12, 11), sound=False)
 
     # When it is analysed
     artifacts_of(clip.path, tmp_path)
@@ -104,7 +104,7 @@ def test_a_contact_sheet_shows_every_shot(tmp_path: Path, clips_folder: Path) ->
     assert np.abs(page[8 + 163 + 67, 8 + 2 * 248 + 120].astype(int) - 24).max() < 12
 
 
-def test_nothing_is_made_that_is_not_wanted(tmp_path: Path, clips_folder: Path) -> None:
-    clip = clips.cuts_clip(clips_folder, sound=False)
+def test_nothing_is_made_that_is_not_wanted(tmp_path: Path, clips_directory: Path) -> None:
+    clip = clips.cuts_clip(clips_directory, sound=False)
     found = artifacts_of(clip.path, tmp_path, thumbnails={"per": "none"}, sprites=False)
     assert {one["kind"] for one in found} == {"poster"}

@@ -21,31 +21,31 @@ from tests.support.media.joined_films import Join, Piece
 Make = Callable[[Path], Clip]
 
 CUTS: dict[str, Make] = {
-    "three shots": lambda folder: clips.cuts_clip(folder),
-    "short shots": lambda folder: clips.cuts_clip(folder, shot_frames=(12, 10, 14, 9, 30)),
-    "NTSC": lambda folder: clips.cuts_clip(folder, rate="30000/1001"),
-    "3 a second": lambda folder: clips.cuts_clip(folder, rate="3", shot_frames=(9, 9), sound=False),
-    "10 a second": lambda folder: clips.cuts_clip(folder, rate="10", shot_frames=(10, 15, 9), sound=False),
-    "60 a second": lambda folder: clips.cuts_clip(folder, rate="60"),
-    "240 a second": lambda folder: clips.cuts_clip(folder, rate="240", shot_frames=(100, 140, 90), sound=False),
-    "WebM, VP9": lambda folder: clips.cuts_clip(folder, suffix="webm", codec="libvpx-vp9"),
-    "AVI": lambda folder: clips.cuts_clip(folder, suffix="avi"),
+    "three shots": lambda directory: clips.cuts_clip(directory),
+    "short shots": lambda directory: clips.cuts_clip(directory, shot_frames=(12, 10, 14, 9, 30)),
+    "NTSC": lambda directory: clips.cuts_clip(directory, rate="30000/1001"),
+    "3 a second": lambda directory: clips.cuts_clip(directory, rate="3", shot_frames=(9, 9), sound=False),
+    "10 a second": lambda directory: clips.cuts_clip(directory, rate="10", shot_frames=(10, 15, 9), sound=False),
+    "60 a second": lambda directory: clips.cuts_clip(directory, rate="60"),
+    "240 a second": lambda directory: clips.cuts_clip(directory, rate="240", shot_frames=(100, 140, 90), sound=False),
+    "WebM, VP9": lambda directory: clips.cuts_clip(directory, suffix="webm", codec="libvpx-vp9"),
+    "AVI": lambda directory: clips.cuts_clip(directory, suffix="avi"),
     "stream without an index": clips.endless_clip,
     "variable rate": clips.vfr_clip,
 }
 
 GRADUAL: dict[str, Make] = {
     "fade through black": clips.fade_clip,
-    "fade through white": lambda folder: clips.fade_clip(folder, colour="white"),
-    "fade with hardly a black frame": lambda folder: clips.fade_clip(folder, ramp_seconds=0.4, hold_seconds=0.04),
+    "fade through white": lambda directory: clips.fade_clip(directory, colour="white"),
+    "fade with hardly a black frame": lambda directory: clips.fade_clip(directory, ramp_seconds=0.4, hold_seconds=0.04),
     "cut to black, fade in": clips.fade_to_cut_clip,
-    "short dissolve": lambda folder: clips.dissolve_clip(folder, duration_seconds=0.6),
+    "short dissolve": lambda directory: clips.dissolve_clip(directory, duration_seconds=0.6),
     "dissolve": clips.dissolve_clip,
 }
 
 ONE_SHOT: dict[str, Make] = {
-    "flash of one frame": lambda folder: clips.flash_clip(folder, frames=1),
-    "flash of four frames": lambda folder: clips.flash_clip(folder, frames=4),
+    "flash of one frame": lambda directory: clips.flash_clip(directory, frames=1),
+    "flash of four frames": lambda directory: clips.flash_clip(directory, frames=4),
     "pan": clips.pan_clip,
     "shake": clips.shake_clip,
     "zoom": clips.zoom_clip,
@@ -56,9 +56,9 @@ ONE_SHOT: dict[str, Make] = {
 
 
 @pytest.mark.parametrize("name", CUTS)
-def test_finds_every_cut_at_its_frame(name: str, clips_folder: Path, analyse: Analyse) -> None:
+def test_finds_every_cut_at_its_frame(name: str, clips_directory: Path, analyse: Analyse) -> None:
     # Given a clip of hard cuts
-    clip = CUTS[name](clips_folder)
+    clip = CUTS[name](clips_directory)
 
     # When it is analysed
     shots = analyse(clip.path)["shots"]
@@ -70,9 +70,9 @@ def test_finds_every_cut_at_its_frame(name: str, clips_folder: Path, analyse: An
 
 
 @pytest.mark.parametrize("name", GRADUAL)
-def test_finds_gradual_transitions(name: str, clips_folder: Path, analyse: Analyse) -> None:
+def test_finds_gradual_transitions(name: str, clips_directory: Path, analyse: Analyse) -> None:
     # Given two scenes with a gradual transition between them
-    clip = GRADUAL[name](clips_folder)
+    clip = GRADUAL[name](clips_directory)
 
     # When the clip is analysed
     shots = analyse(clip.path)["shots"]
@@ -87,9 +87,9 @@ def test_finds_gradual_transitions(name: str, clips_folder: Path, analyse: Analy
     [(clips.cuts_clip, 0.0), (clips.fade_clip, 1.4), (clips.dissolve_clip, 1.0)],
     ids=["cuts", "fade", "dissolve"],
 )
-def test_a_transition_has_its_length(make: Make, seconds: float, clips_folder: Path, analyse: Analyse) -> None:
+def test_a_transition_has_its_length(make: Make, seconds: float, clips_directory: Path, analyse: Analyse) -> None:
     # Given a clip with a transition of known length
-    clip = make(clips_folder)
+    clip = make(clips_directory)
 
     # When it is analysed
     first, *others = analyse(clip.path)["shots"]
@@ -100,9 +100,9 @@ def test_a_transition_has_its_length(make: Make, seconds: float, clips_folder: P
 
 
 @pytest.mark.parametrize("name", ONE_SHOT)
-def test_motion_and_light_are_no_boundaries(name: str, clips_folder: Path, analyse: Analyse) -> None:
+def test_motion_and_light_are_no_boundaries(name: str, clips_directory: Path, analyse: Analyse) -> None:
     # Given one scene in which much happens
-    clip = ONE_SHOT[name](clips_folder)
+    clip = ONE_SHOT[name](clips_directory)
 
     # When it is analysed
     shots = analyse(clip.path)["shots"]
@@ -112,9 +112,9 @@ def test_motion_and_light_are_no_boundaries(name: str, clips_folder: Path, analy
 
 
 @pytest.mark.parametrize("make", [clips.cuts_clip, clips.fade_clip, clips.dissolve_clip, clips.vfr_clip])
-def test_shots_follow_each_other_to_the_end(make: Make, clips_folder: Path, analyse: Analyse) -> None:
+def test_shots_follow_each_other_to_the_end(make: Make, clips_directory: Path, analyse: Analyse) -> None:
     # Given any clip
-    clip = make(clips_folder)
+    clip = make(clips_directory)
 
     # When it is analysed
     result = analyse(clip.path)
@@ -126,9 +126,9 @@ def test_shots_follow_each_other_to_the_end(make: Make, clips_folder: Path, anal
     assert shots[-1]["end_seconds"] == result["source"]["duration_seconds"]
 
 
-def test_the_same_file_gives_the_same_result(clips_folder: Path, analyse: Analyse) -> None:
+def test_the_same_file_gives_the_same_result(clips_directory: Path, analyse: Analyse) -> None:
     # Given one clip
-    clip = clips.dissolve_clip(clips_folder)
+    clip = clips.dissolve_clip(clips_directory)
 
     # When it is analysed twice
     first, second = (_timeless(analyse(clip.path)) for _ in range(2))
@@ -166,10 +166,10 @@ def test_the_demo_video_shows_what_its_readme_says(analyse: Analyse) -> None:
     ids=["as it is", "no shot is too short", "the last is long enough", "the last is not long enough"],
 )
 def test_a_shot_that_is_too_short_is_part_of_the_one_before(
-    options: ShotOptions, starts: list[float], clips_folder: Path, tmp_path: Path
+    options: ShotOptions, starts: list[float], clips_directory: Path, tmp_path: Path
 ) -> None:
     # Given a shot of 0.2 s between two longer ones
-    clip = clips.cuts_clip(clips_folder, shot_frames=(30, 5, 35), sound=False)
+    clip = clips.cuts_clip(clips_directory, shot_frames=(30, 5, 35), sound=False)
 
     # When it is analysed with a least length
     found = _analysed_with(options, clip.path, tmp_path)
@@ -208,8 +208,8 @@ def test_memory_and_delay_do_not_grow_with_the_video(film: str) -> None:
     assert max(delays) < 10
 
 
-def _analysed_with(options: ShotOptions, path: Path, folder: Path) -> list[float]:
-    request = MediaRequest(path, path.suffix[1:], folder, config=JobConfig(analyses=[], shots=options))
+def _analysed_with(options: ShotOptions, path: Path, directory: Path) -> list[float]:
+    request = MediaRequest(path, path.suffix[1:], directory, config=JobConfig(analyses=[], shots=options))
     return [shot["start_seconds"] for shot in analysed(request)["shots"]]
 
 

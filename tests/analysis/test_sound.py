@@ -129,11 +129,11 @@ def test_time_that_the_stamps_leave_out_is_silent(tmp_path: Path) -> None:
     assert onsets(recorded)[-1] == pytest.approx(3.0, abs=0.025)
 
 
-def ac3(folder: Path, layout: str, wave: Wave) -> bytes:
+def ac3(directory: Path, layout: str, wave: Wave) -> bytes:
     """The bytes of an AC-3 stream, which may simply follow those of another."""
-    whole = film(folder / f"{layout}.mkv", wave, layout=layout, sound=("-c:a", "ac3", "-b:a", "640k"))
-    ffmpeg("-i", str(whole), "-vn", "-c", "copy", "-f", "ac3", str(folder / f"{layout}.ac3"))
-    return (folder / f"{layout}.ac3").read_bytes()
+    whole = film(directory / f"{layout}.mkv", wave, layout=layout, sound=("-c:a", "ac3", "-b:a", "640k"))
+    ffmpeg("-i", str(whole), "-vn", "-c", "copy", "-f", "ac3", str(directory / f"{layout}.ac3"))
+    return (directory / f"{layout}.ac3").read_bytes()
 
 
 def test_a_change_of_layout_in_the_middle_is_followed(tmp_path: Path) -> None:
@@ -246,9 +246,9 @@ def test_a_stamp_hours_ahead_is_not_believed(tmp_path: Path) -> None:
     assert audio["silences"] == []
 
 
-def test_a_track_without_audio_is_no_audio(clips_folder: Path) -> None:
+def test_a_track_without_audio_is_no_audio(clips_directory: Path) -> None:
     # Given a video without an audio track
-    clip = clips.cuts_clip(clips_folder, sound=False)
+    clip = clips.cuts_clip(clips_directory, sound=False)
 
     # When it is measured
     audio = measured(clip.path)["audio"]

@@ -15,9 +15,9 @@ def picture(path: Path) -> Pixels:
     return np.asarray(cv2.imread(str(path)), dtype=np.uint8)
 
 
-def test_every_shot_has_a_thumbnail_of_its_own(clips_folder: Path, tmp_path: Path, analyse: Analyse) -> None:
+def test_every_shot_has_a_thumbnail_of_its_own(clips_directory: Path, tmp_path: Path, analyse: Analyse) -> None:
     # Given a clip of five scenes, none like another
-    clip = clips.cuts_clip(clips_folder, shot_frames=(12, 10, 14, 9, 30))
+    clip = clips.cuts_clip(clips_directory, shot_frames=(12, 10, 14, 9, 30))
 
     # When it is analysed
     artifacts = analyse(clip.path)["artifacts"]
@@ -31,9 +31,9 @@ def test_every_shot_has_a_thumbnail_of_its_own(clips_folder: Path, tmp_path: Pat
     assert min(differences) > 20
 
 
-def test_a_thumbnail_comes_from_the_middle_of_its_shot(clips_folder: Path, tmp_path: Path, analyse: Analyse) -> None:
+def test_a_thumbnail_comes_from_the_middle_of_its_shot(clips_directory: Path, tmp_path: Path, analyse: Analyse) -> None:
     # Given one scene between black and black, each of a second
-    clip = clips.faded_ends_clip(clips_folder)
+    clip = clips.faded_ends_clip(clips_directory)
 
     # When it is analysed
     artifacts = analyse(clip.path)["artifacts"]
@@ -45,9 +45,9 @@ def test_a_thumbnail_comes_from_the_middle_of_its_shot(clips_folder: Path, tmp_p
 
 
 @pytest.mark.parametrize("degrees", [90, -90])
-def test_stills_stand_upright(degrees: int, clips_folder: Path, tmp_path: Path, analyse: Analyse) -> None:
+def test_stills_stand_upright(degrees: int, clips_directory: Path, tmp_path: Path, analyse: Analyse) -> None:
     # Given a clip that is stored lying; what is to be shown on top is red
-    clip = clips.rotated_clip(clips_folder, degrees=degrees)
+    clip = clips.rotated_clip(clips_directory, degrees=degrees)
 
     # When it is analysed
     analyse(clip.path)
@@ -59,9 +59,9 @@ def test_stills_stand_upright(degrees: int, clips_folder: Path, tmp_path: Path, 
         assert shown[2, 90, 2] > 150 > shown[300, 90, 2]
 
 
-def test_stills_have_square_pixels(clips_folder: Path, tmp_path: Path, analyse: Analyse) -> None:
+def test_stills_have_square_pixels(clips_directory: Path, tmp_path: Path, analyse: Analyse) -> None:
     # Given pixels twice as wide as high
-    clip = clips.wide_pixels_clip(clips_folder)
+    clip = clips.wide_pixels_clip(clips_directory)
 
     # When it is analysed
     analyse(clip.path)

@@ -26,8 +26,8 @@ def small_front_end(
     tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServer, front_end: FrontEnd
 ) -> Iterator[FrontEnd]:
     """Another on the same storage, that takes files of up to 1 MiB."""
-    folder = tmp_path_factory.mktemp("small-web")
-    with running_front_end(folder, redis_server.url, storage_path=front_end.root, MAX_FILE_SIZE_MB="1") as running:
+    directory = tmp_path_factory.mktemp("small-web")
+    with running_front_end(directory, redis_server.url, storage_path=front_end.root, MAX_FILE_SIZE_MB="1") as running:
         yield running
 
 

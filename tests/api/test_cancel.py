@@ -26,7 +26,7 @@ def cancel(front_end: FrontEnd, job_id: str, **options: Any) -> requests.Respons
 
 
 def records_of(front_end: FrontEnd, job_id: str) -> set[str]:
-    """The folders in which there is a record of the job."""
+    """The directories in which there is a record of the job."""
     return {key.split("/")[1] for key in front_end.stored() if key.startswith("jobs/") and job_id in key}
 
 
@@ -141,7 +141,7 @@ def test_a_cancelled_job_stays_so_whatever_is_lost(own_front_end: FrontEnd, own_
     assert own_front_end.get(f"{JOBS}/{first}").json()["status"] == "cancelled"
     assert records_of(own_front_end, first) == {"done"}
 
-    # Given a waiting job, and a storage where its end cannot be recorded: a file lies where the folder should be
+    # Given a waiting job, and a storage where its end cannot be recorded: a file lies where the directory should be
     assert eventually(lambda: own_front_end.get("/readyz").ok)
     second = submit(own_front_end)["job_id"]
     done, aside = own_front_end.root / "jobs/done", own_front_end.root / "aside"

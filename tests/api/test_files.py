@@ -25,7 +25,7 @@ from tests.support.wire import connect, head
 class Published:
     job_id: str
     url: Callable[[str], str]
-    folder: str
+    directory: str
 
 
 def prefix_of(front_end: FrontEnd, job_id: str) -> str:
@@ -40,8 +40,8 @@ def published(front_end: FrontEnd) -> Published:
     job_id = submit(front_end)["job_id"]
     names = ("poster.jpg", "clip.mp4", "page.html", "image.svg", "words.vtt", "data", "list.json")
     complete(front_end, job_id, artifacts=dict.fromkeys(names, POSTER))
-    folder = prefix_of(front_end, job_id)
-    return Published(job_id, lambda name: f"/storage/{folder}{name}", folder)
+    directory = prefix_of(front_end, job_id)
+    return Published(job_id, lambda name: f"/storage/{directory}{name}", directory)
 
 
 def test_a_file_comes_whole(front_end: FrontEnd, published: Published) -> None:
@@ -143,7 +143,7 @@ def test_only_listed_files_are_downloadable(front_end: FrontEnd, published: Publ
     # Given everything else that lies in the storage
     job = front_end.get(f"/api/v1/jobs/{published.job_id}").json()
     others = [
-        f"{published.folder}unlisted.txt",
+        f"{published.directory}unlisted.txt",
         f"results/{published.job_id}/",
         f"results/{published.job_id}",
         f"uploads/{job['video_id']}/source.mp4",

@@ -88,13 +88,13 @@ def typescript(tmp_path_factory: pytest.TempPathFactory) -> Path:
     npm = shutil.which("npm")
     if npm is None or shutil.which("node") is None:
         missing("node and npm are not installed")
-    folder = tmp_path_factory.mktemp("typescript")
-    shutil.copytree(TYPESCRIPT, folder, dirs_exist_ok=True)
+    directory = tmp_path_factory.mktemp("typescript")
+    shutil.copytree(TYPESCRIPT, directory, dirs_exist_ok=True)
     command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=110, check=False)
+    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=110, check=False)
     if done.returncode != 0:
         missing(f"npm cannot install openapi-typescript: {done.stderr}")
-    return folder
+    return directory
 
 
 def test_a_typescript_client(front_end: FrontEnd, typescript: Path) -> None:

@@ -177,7 +177,7 @@ def test_a_completed_job_leads_to_its_result(front_end: FrontEnd) -> None:
 
 
 def test_files_of_a_job_by_name(front_end: FrontEnd) -> None:
-    # Given a completed job with a file in a folder
+    # Given a completed job with a file in a directory
     job_id = submit(front_end)["job_id"]
     complete(front_end, job_id, artifacts={"poster.jpg": POSTER, "shots/0000.jpg": b"first"})
     base = f"{JOBS}/{job_id}/files"

@@ -118,7 +118,7 @@ def test_where_redis_may_have_heard_the_files_stay(own_front_end: FrontEnd, own_
 
 
 def test_without_storage_nothing_is_taken(own_front_end: FrontEnd) -> None:
-    # Given a storage folder that has vanished, as an unmounted share does
+    # Given a storage directory that has vanished, as an unmounted share does
     body = video_form(mp4_bytes(1000))
     own_front_end.root.rename(own_front_end.root.with_name("elsewhere"))
 
@@ -126,7 +126,7 @@ def test_without_storage_nothing_is_taken(own_front_end: FrontEnd) -> None:
     for path in (VIDEOS, JOBS):
         answer = exchange(own_front_end.port, head(path, length=len(body)), body)
 
-        # Then it is told to come again, and no folder was made in the hole
+        # Then it is told to come again, and no directory was made in the hole
         assert (answer.status, answer.json()["code"]) == (503, "STORAGE_UNAVAILABLE")
         assert int(answer.headers["retry-after"]) > 0
     assert not own_front_end.root.exists()
@@ -140,7 +140,7 @@ def test_without_storage_nothing_is_taken(own_front_end: FrontEnd) -> None:
 
 
 def test_a_record_that_cannot_be_written_takes_the_upload_back(own_front_end: FrontEnd) -> None:
-    # Given a storage where uploads can be written but job records cannot: a file lies where their folder should be
+    # Given a storage where uploads can be written but job records cannot: a file lies where their directory should be
     (own_front_end.root / "jobs").write_bytes(b"")
     body = video_form(mp4_bytes(1000))
 
@@ -158,14 +158,14 @@ def test_a_record_that_cannot_be_written_takes_the_upload_back(own_front_end: Fr
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A filesystem of 400 MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
+    directory = tmp_path / "disk"
+    directory.mkdir()
     mount = shutil.which("mount")
-    command = [mount or "mount", "-t", "tmpfs", "-o", "size=400m", "tmpfs", str(folder)]
+    command = [mount or "mount", "-t", "tmpfs", "-o", "size=400m", "tmpfs", str(directory)]
     if mount is None or subprocess.run(command, capture_output=True, check=False).returncode != 0:
         missing("mounting a small filesystem needs root")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    yield directory
+    subprocess.run(["umount", "--lazy", str(directory)], check=True)
 
 
 def test_a_full_disk(tmp_path: Path, own_redis: RedisServer, small_disk: Path) -> None:

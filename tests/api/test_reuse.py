@@ -183,8 +183,8 @@ def test_concurrent_cache_hits_complete_once_each(front_end: FrontEnd, content: 
     assert ended
     for job_id in ended:
         assert result_of(front_end.storage, job_id)["reused_from"] == first["job_id"]
-        (folder,) = {key.split("/")[3] for key in files_of(front_end.storage, job_id) if "/attempts/" in key}
-        assert folder.startswith("1-")
+        (directory,) = {key.split("/")[3] for key in files_of(front_end.storage, job_id) if "/attempts/" in key}
+        assert directory.startswith("1-")
 
 
 LONG = {name: pytest.param(name, marks=pytest.mark.long) for name in ("claimed", "committed", "done-recorded")}
@@ -218,9 +218,9 @@ def test_a_front_end_that_dies_over_it_loses_nothing(
     assert (ended["status"], ended["attempt"]) == ("completed", 2 if reaped.requeued else 1)
     # And its result is whole, with nothing of the first try beside it
     result = result_of(front_end.storage, job_id)
-    folder = result["artifacts"][0]["key"].rpartition("/")[0]
+    directory = result["artifacts"][0]["key"].rpartition("/")[0]
     attempts = [key for key in files_of(front_end.storage, job_id) if "/attempts/" in key]
-    assert all(key.startswith(folder) for key in attempts)
+    assert all(key.startswith(directory) for key in attempts)
 
 
 @pytest.mark.long

@@ -52,19 +52,19 @@ class Target:
 
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory, clip: Path) -> Iterator[Target]:
-    folder = tmp_path_factory.mktemp("schemathesis")
-    (folder / "redis").mkdir()
+    directory = tmp_path_factory.mktemp("schemathesis")
+    (directory / "redis").mkdir()
     with (
-        running_redis(folder / "redis") as redis,
-        running_front_end(folder / "web", redis.url, MAX_FILE_SIZE_MB="64") as front_end,
+        running_redis(directory / "redis") as redis,
+        running_front_end(directory / "web", redis.url, MAX_FILE_SIZE_MB="64") as front_end,
     ):
-        yield _filled(front_end, clip, folder / "worker")
+        yield _filled(front_end, clip, directory / "worker")
 
 
-def _filled(front_end: FrontEnd, clip: Path, folder: Path) -> Target:
+def _filled(front_end: FrontEnd, clip: Path, directory: Path) -> Target:
     """A job that a real worker has completed, one that it has failed, and one submitted after it has stopped."""
     api = ApiClient(front_end.url)
-    with Deployment(folder, redis_url=front_end.redis_url, LOCAL_STORAGE_PATH=str(front_end.root)) as stack:
+    with Deployment(directory, redis_url=front_end.redis_url, LOCAL_STORAGE_PATH=str(front_end.root)) as stack:
         stack.worker()
         done = api.finished(api.upload(clip)["job_id"])
         no_video = requests.post(front_end.api + "/jobs", files={"file": ("a.mp4", mp4_bytes(1000))}, timeout=30)

@@ -29,8 +29,8 @@ def open_front_end(
         "MAX_FILE_SIZE_MB": "1",
         "LOG_LEVEL": "WARNING",
     }
-    folder = tmp_path_factory.mktemp("open-web")
-    with running_front_end(folder, redis_server.url, storage_path=front_end.root, **settings) as running:
+    directory = tmp_path_factory.mktemp("open-web")
+    with running_front_end(directory, redis_server.url, storage_path=front_end.root, **settings) as running:
         yield running
 
 

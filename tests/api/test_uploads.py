@@ -103,7 +103,7 @@ def test_a_chunked_form_needs_no_length(front_end: FrontEnd) -> None:
         ("tab\there\x7f.mp4", "tabhere.mp4"),
         ("naïve ☃.mp4", "naïve ☃.mp4"),
         ("", "upload"),
-        ("folder/", "upload"),
+        ("directory/", "upload"),
         ("x" * 300, "x" * 255),
     ],
 )

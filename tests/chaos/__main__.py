@@ -25,7 +25,7 @@ def main() -> int:
 
 def _held(plan: Plan) -> bool:
     directory = Path(tempfile.mkdtemp(prefix=f"clipzy-chaos-{plan.storage}-"))
-    outcome = run(plan, directory, clips_folder=directory / "clips")
+    outcome = run(plan, directory, clips_directory=directory / "clips")
     _say(table(outcome))
     if outcome.verdict.holds:
         for path in directory.iterdir():

@@ -57,10 +57,10 @@ class Outcome:
     drained_in_seconds: float
 
 
-def run(plan: Plan, directory: Path, *, clips_folder: Path) -> Outcome:
+def run(plan: Plan, directory: Path, *, clips_directory: Path) -> Outcome:
     """Do it in ``directory``, which must be there. Whatever happens, nothing that was started outlives this."""
     history = History(directory / "history.jsonl")
-    sources = [clips.cuts_clip(clips_folder, shot_frames=frames, sound=False).path for frames in SHOTS]
+    sources = [clips.cuts_clip(clips_directory, shot_frames=frames, sound=False).path for frames in SHOTS]
     try:
         sizes = {"front_ends": plan.front_ends, "workers": plan.workers}
         with deployed(directory, history, storage=plan.storage, **sizes) as deployment:

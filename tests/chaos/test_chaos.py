@@ -25,9 +25,9 @@ PLANS = [
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("plan", PLANS, ids=[plan.storage for plan in PLANS])
-def test_every_accepted_job_ends_once(plan: Plan, tmp_path: Path, clips_folder: Path) -> None:
+def test_every_accepted_job_ends_once(plan: Plan, tmp_path: Path, clips_directory: Path) -> None:
     """Without the reaper jobs of killed workers are lost."""
-    outcome = run(plan, tmp_path, clips_folder=clips_folder)
+    outcome = run(plan, tmp_path, clips_directory=clips_directory)
     print(table(outcome))  # noqa: T201 - with its seed; shown where it fails
     assert outcome.verdict.holds
     assert outcome.accepted >= 5

@@ -90,14 +90,14 @@ def test_the_commands_do_what_is_shown(tmp_path: Path, redis_url: str) -> None:
     assert (tmp_path / "poster.jpg").read_bytes().startswith(b"\xff\xd8")
 
 
-def _run(commands: list[str], folder: Path) -> list[list[str]]:
+def _run(commands: list[str], directory: Path) -> list[list[str]]:
     """What each has printed."""
     bash = shutil.which("bash")
     if bash is None or shutil.which("curl") is None:
         missing("bash and curl are needed")
     script = "".join(f"{command}\necho; echo @end\n" for command in commands)
     done = subprocess.run(
-        [bash, "-u"], cwd=folder, input=script, capture_output=True, text=True, timeout=100, check=True
+        [bash, "-u"], cwd=directory, input=script, capture_output=True, text=True, timeout=100, check=True
     )
     assert done.stderr == ""
     return [part.splitlines() for part in done.stdout.split("@end\n")[:-1]]

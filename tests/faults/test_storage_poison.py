@@ -43,10 +43,10 @@ def files_of(pid: int) -> list[Path]:
 
 @pytest.mark.long
 def test_a_file_that_kills_its_decoder_each_time_fails_alone(
-    tmp_path: Path, redis_url: str, clip: Path, clips_folder: Path
+    tmp_path: Path, redis_url: str, clip: Path, clips_directory: Path
 ) -> None:
     """Without the count of crashes the job is tried for ever."""
-    poison = clips.cuts_clip(clips_folder, shot_frames=(350, 350, 350), sound=False).path
+    poison = clips.cuts_clip(clips_directory, shot_frames=(350, 350, 350), sound=False).path
     with Deployment(tmp_path, redis_url=redis_url, MAX_CONCURRENT_JOBS="2", **SHORT_LEASE) as deployment:
         api, worker = deployment.web(), deployment.worker()
         # Given a file whose media process is killed whenever it has opened it

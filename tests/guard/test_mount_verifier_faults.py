@@ -50,7 +50,7 @@ class VanishedStorage(LocalStorage):
         return super().open(key)
 
     def check(self) -> None:
-        raise StorageUnavailable("the storage folder is gone; mount it again")
+        raise StorageUnavailable("the storage directory is gone; mount it again")
 
 
 def test_files_that_appear_late_on_both_sides_verify(new_guard: NewGuard, root: Path) -> None:

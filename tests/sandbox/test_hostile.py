@@ -42,11 +42,11 @@ def request_for(path: Path, out_directory: Path, *, container: str = "mp4") -> M
 
 
 @pytest.fixture
-def neighbour(tmp_path: Path, clips_folder: Path) -> Path:
+def neighbour(tmp_path: Path, clips_directory: Path) -> Path:
     """The video of another job, in the directory to which every disguise refers."""
     for directory in (tmp_path / "disguised", tmp_path / "out"):
         directory.mkdir()
-        (directory / "neighbour.mp4").symlink_to(clips.cuts_clip(clips_folder).path)
+        (directory / "neighbour.mp4").symlink_to(clips.cuts_clip(clips_directory).path)
     return tmp_path / "disguised" / "neighbour.mp4"
 
 
@@ -187,10 +187,10 @@ def test_the_metadata_of_a_file_is_not_passed_on(tmp_path: Path) -> None:
     assert all(SECRET not in file.read_bytes() for file in (tmp_path / "out").rglob("*") if file.is_file())
 
 
-def test_no_name_from_a_client_is_part_of_a_command(tmp_path: Path, clips_folder: Path) -> None:
+def test_no_name_from_a_client_is_part_of_a_command(tmp_path: Path, clips_directory: Path) -> None:
     # Given a video in storage, under a name given by storage; When its media process runs
     source = tmp_path / "source.mp4"
-    source.symlink_to(clips.cuts_clip(clips_folder).path)
+    source.symlink_to(clips.cuts_clip(clips_directory).path)
     with MediaProcess(request_for(source, tmp_path / "out")) as media:
         # It has sent progress once it runs; before its exec it has our arguments, or none.
         next(fraction for fraction in media.updates() if fraction > 0)
@@ -207,12 +207,12 @@ def test_no_name_from_a_client_is_part_of_a_command(tmp_path: Path, clips_folder
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_strange_name_of_a_path_is_only_a_name(name: str, tmp_path: Path, clips_folder: Path) -> None:
+def test_a_strange_name_of_a_path_is_only_a_name(name: str, tmp_path: Path, clips_directory: Path) -> None:
     """Names from clients are never part of a path; but if one were, FFmpeg gets a descriptor and does not parse it."""
     # Given a video under a name that programs parse, as far as a filesystem allows it
     safe = name.replace("/", "∕").replace("\0", "")[:60]
     path = tmp_path / (safe if safe != ".." else "...")
-    path.symlink_to(clips.cuts_clip(clips_folder).path)
+    path.symlink_to(clips.cuts_clip(clips_directory).path)
 
     # When it is opened, Then it is the video
     from clipzy_worker.decode.source import open_source

@@ -39,16 +39,16 @@ def analysed(request: MediaRequest) -> Analysis:
 
 
 @pytest.mark.parametrize("name", CLAIMS)
-def test_a_claim_over_a_limit_is_refused(name: str, tmp_path: Path, clips_folder: Path) -> None:
+def test_a_claim_over_a_limit_is_refused(name: str, tmp_path: Path, clips_directory: Path) -> None:
     # Given a clip, and a limit below its claim
-    request = MediaRequest(clips.cuts_clip(clips_folder).path, "mp4", tmp_path, limits=CLAIMS[name])
+    request = MediaRequest(clips.cuts_clip(clips_directory).path, "mp4", tmp_path, limits=CLAIMS[name])
 
     # When it is opened, Then the text names what is too much, before a picture was made
     with pytest.raises(InvalidMedia, match=name), open_source(request):
         pass
 
 
-def test_tracks_that_are_never_read_have_another_limit(tmp_path: Path, clips_folder: Path) -> None:
+def test_tracks_that_are_never_read_have_another_limit(tmp_path: Path, clips_directory: Path) -> None:
     # Given a video with embedded fonts, as videos with subtitles have them
     path, font = tmp_path / "fonts.mkv", tmp_path / "a.ttf"
     font.write_bytes(b"font")
@@ -57,7 +57,7 @@ def test_tracks_that_are_never_read_have_another_limit(tmp_path: Path, clips_fol
         for number in range(20)
         for part in ("-attach", str(font), f"-metadata:s:{number + 2}", "mimetype=font/ttf")
     ]
-    clips.ffmpeg("-i", str(clips.cuts_clip(clips_folder).path), "-map", "0", *attached, "-c", "copy", str(path))
+    clips.ffmpeg("-i", str(clips.cuts_clip(clips_directory).path), "-map", "0", *attached, "-c", "copy", str(path))
     request = MediaRequest(path, "mkv", tmp_path, limits=MediaLimits(max_streams=2))
 
     # When it is opened, Then they are accepted, up to their limit
@@ -76,14 +76,14 @@ def test_tracks_that_are_never_read_have_another_limit(tmp_path: Path, clips_fol
     ],
 )
 def test_a_limit_is_also_enforced_while_packets_are_read(
-    limits: MediaLimits, text: str, tmp_path: Path, clips_folder: Path
+    limits: MediaLimits, text: str, tmp_path: Path, clips_directory: Path
 ) -> None:
     # Given a video that is longer than its header claims
-    request = MediaRequest(clips.cuts_clip(clips_folder).path, "mp4", tmp_path)
+    request = MediaRequest(clips.cuts_clip(clips_directory).path, "mp4", tmp_path)
     if "audio" in text:
         path = tmp_path / "long-sound.mkv"
         sound = ("-f", "lavfi", "-i", "sine=duration=15", "-map", "0:v", "-map", "1:a", "-c:v", "copy", "-c:a", "flac")
-        clips.ffmpeg("-i", str(clips.one_frame_clip(clips_folder).path), *sound, str(path))
+        clips.ffmpeg("-i", str(clips.one_frame_clip(clips_directory).path), *sound, str(path))
         request = MediaRequest(path, "mkv", tmp_path)
 
     # When its packets are read, Then reading ends at the limit
@@ -95,8 +95,8 @@ def test_a_limit_is_also_enforced_while_packets_are_read(
                 pass
 
 
-def test_all_packets_of_a_valid_file_are_read(tmp_path: Path, clips_folder: Path) -> None:
-    with open_source(MediaRequest(clips.cuts_clip(clips_folder).path, "mp4", tmp_path)) as source:
+def test_all_packets_of_a_valid_file_are_read(tmp_path: Path, clips_directory: Path) -> None:
+    with open_source(MediaRequest(clips.cuts_clip(clips_directory).path, "mp4", tmp_path)) as source:
         packets = list(source.packets([source.video]))
     assert len(packets) == 100 + 1  # the empty one at the end
     assert packets[-2].pts is not None
@@ -115,10 +115,10 @@ def test_all_packets_of_a_valid_file_are_read(tmp_path: Path, clips_folder: Path
     ],
 )
 def test_an_exceeded_limit_stops_the_analysis(
-    limits: MediaLimits, reason: str, tmp_path: Path, clips_folder: Path
+    limits: MediaLimits, reason: str, tmp_path: Path, clips_directory: Path
 ) -> None:
     # Given a clip whose analysis needs more than this
-    request = MediaRequest(clips.long_clip(clips_folder).path, "mp4", tmp_path / "out", limits=limits)
+    request = MediaRequest(clips.long_clip(clips_directory).path, "mp4", tmp_path / "out", limits=limits)
 
     # When it is analysed, Then that is a crash with a reason, and the file is not at fault
     with pytest.raises(MediaCrashed, match=reason):
@@ -126,9 +126,9 @@ def test_an_exceeded_limit_stops_the_analysis(
 
 
 @pytest.mark.long
-def test_lack_of_memory_is_not_reported_as_damage(tmp_path: Path, clips_folder: Path) -> None:
+def test_lack_of_memory_is_not_reported_as_damage(tmp_path: Path, clips_directory: Path) -> None:
     # Given large frames, many decoder threads, and less memory than they need
-    path = clips_folder / "large.mp4"
+    path = clips_directory / "large.mp4"
     large = "testsrc2=size=6000x6000:rate=12:duration=0.7"
     quick = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p")
     clips.ffmpeg("-f", "lavfi", "-i", large, *quick, str(path))
@@ -169,10 +169,10 @@ def test_large_frames_have_fewer_decoder_threads(width: int, height: int, thread
         assert source.video.codec_context.thread_count == threads
 
 
-def test_the_log_has_no_control_characters(tmp_path: Path, clips_folder: Path) -> None:
+def test_the_log_has_no_control_characters(tmp_path: Path, clips_directory: Path) -> None:
     # Given a child that writes terminal control sequences, as a file may cause
     script = "import sys\nsys.stderr.write('one\\x1b[2J\\x07\\u202e\\ntwo\\r\\n')\nraise SystemExit(1)"
-    request = MediaRequest(clips.cuts_clip(clips_folder).path, "mp4", tmp_path)
+    request = MediaRequest(clips.cuts_clip(clips_directory).path, "mp4", tmp_path)
     with MediaProcess(request, command=(sys.executable, "-I", "-c", script)) as media:
         for _fraction in media.updates():
             pass

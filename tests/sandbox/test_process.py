@@ -41,13 +41,13 @@ BROKEN = {
 
 
 @pytest.fixture
-def request_(tmp_path: Path, clips_folder: Path) -> MediaRequest:
-    return MediaRequest(clips.cuts_clip(clips_folder).path, "mp4", tmp_path)
+def request_(tmp_path: Path, clips_directory: Path) -> MediaRequest:
+    return MediaRequest(clips.cuts_clip(clips_directory).path, "mp4", tmp_path)
 
 
 @pytest.fixture
-def long_request(tmp_path: Path, clips_folder: Path) -> MediaRequest:
-    return MediaRequest(clips.long_clip(clips_folder).path, "mp4", tmp_path)
+def long_request(tmp_path: Path, clips_directory: Path) -> MediaRequest:
+    return MediaRequest(clips.long_clip(clips_directory).path, "mp4", tmp_path)
 
 
 def python(script: str) -> tuple[str, ...]:

@@ -246,9 +246,9 @@ def test_without_namespaces_the_other_layers_block_the_network() -> None:
 
 
 @pytest.mark.parametrize("mode", ["required", "off"])
-def test_a_video_is_analysed_in_every_mode(mode: Any, tmp_path: Path, clips_folder: Path) -> None:
+def test_a_video_is_analysed_in_every_mode(mode: Any, tmp_path: Path, clips_directory: Path) -> None:
     # Given a valid clip; When it is analysed with several decoder threads
-    request = MediaRequest(clips.cuts_clip(clips_folder).path, "mp4", tmp_path, decoder_threads=4, sandbox=mode)
+    request = MediaRequest(clips.cuts_clip(clips_directory).path, "mp4", tmp_path, decoder_threads=4, sandbox=mode)
     with MediaProcess(request) as media:
         for _fraction in media.updates():
             pass
@@ -258,9 +258,9 @@ def test_a_video_is_analysed_in_every_mode(mode: Any, tmp_path: Path, clips_fold
         assert media.stderr_tail == ""
 
 
-def test_a_required_layer_that_is_unavailable_stops_the_process(tmp_path: Path, clips_folder: Path) -> None:
+def test_a_required_layer_that_is_unavailable_stops_the_process(tmp_path: Path, clips_directory: Path) -> None:
     # Given a machine without namespaces
-    request = MediaRequest(clips.cuts_clip(clips_folder).path, "mp4", tmp_path, sandbox="required")
+    request = MediaRequest(clips.cuts_clip(clips_directory).path, "mp4", tmp_path, sandbox="required")
     command = (*without_namespaces(), sys.executable, "-I", "-m", "clipzy_worker.analysis", str(os.getpid()))
 
     # When they are required, Then the process refuses; When they are not, Then it works

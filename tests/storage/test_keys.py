@@ -24,7 +24,7 @@ def test_a_key_of_the_allowed_form_is_taken_as_it_is(key: str) -> None:
 
 
 @given(st.text() | st.text(alphabet="./ab\\\0\n%~", max_size=12).map("uploads/".__add__))
-def test_whatever_passes_is_a_plain_path_below_a_known_folder(text: str) -> None:
+def test_whatever_passes_is_a_plain_path_below_a_known_directory(text: str) -> None:
     # When any text at all is offered as a key
     try:
         key = keys.checked(text)

@@ -20,10 +20,10 @@ from tests.support.servers import FrontEnd
 Document = dict[str, Any]
 
 
-def unconnected_app(folder: Path, **settings: str) -> Flask:
+def unconnected_app(directory: Path, **settings: str) -> Flask:
     """The application, connected to nothing."""
-    given = settings_from_env({"LOCAL_STORAGE_PATH": str(folder), "REDIS_URL": "redis://127.0.0.1:1/0", **settings})
-    storage = LocalStorage(folder, shared=False)
+    given = settings_from_env({"LOCAL_STORAGE_PATH": str(directory), "REDIS_URL": "redis://127.0.0.1:1/0", **settings})
+    storage = LocalStorage(directory, shared=False)
 
     def new_guard() -> Guard:
         raise NotImplementedError

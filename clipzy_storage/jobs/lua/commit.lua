@@ -1,11 +1,11 @@
--- ARGV: id, token, folder of the attempt, sha256 of its output.json, number of the attempt that wrote it, version of the
+-- ARGV: id, token, prefix of the attempt, sha256 of its output.json, number of the attempt that wrote it, version of the
 -- pipeline that made it.
 -- Answers {'committed', record…}, {'cancelled'} if cancellation was requested, or {''} if the token does not hold the job.
-local id, token, folder, digest, attempt, pipeline_version = unpack(ARGV)
--- Committed already, and perhaps adopted by a reaper meanwhile: the folder is this attempt's alone, so it is the answer.
-if get(id, 'attempt_folder') == folder then return { 'committed', whole(id) } end
+local id, token, attempt_prefix, digest, attempt, pipeline_version = unpack(ARGV)
+-- Committed already, and perhaps adopted by a reaper meanwhile: the prefix is this attempt's alone, so it is the answer.
+if get(id, 'attempt_folder') == attempt_prefix then return { 'committed', whole(id) } end
 if not holds(id, token, 'running') then return { '' } end
 if get(id, 'cancel') then return { 'cancelled' } end
-begin_completion(id, 'completed', 'attempt_folder', folder, 'result_sha256', digest, 'attempt', attempt,
+begin_completion(id, 'completed', 'attempt_folder', attempt_prefix, 'result_sha256', digest, 'attempt', attempt,
   'pipeline_version', pipeline_version)
 return { 'committed', whole(id) }

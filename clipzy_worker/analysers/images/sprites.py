@@ -24,7 +24,7 @@ class Sprites:
 
     def __init__(self, out_directory: Path) -> None:
         self.artifacts: list[ArtifactFile] = []
-        self._out_folder = out_directory
+        self._out_directory = out_directory
         self._step_seconds = _FIRST_STEP_SECONDS
         self._tiles: list[Pixels] = []
 
@@ -38,8 +38,8 @@ class Sprites:
     def finish(self, end_seconds: float) -> None:
         if not self._tiles:
             return
-        write_jpeg(self._out_folder / SHEET_FILE, _sheet(self._tiles))
-        (self._out_folder / MAP_FILE).write_text(
+        write_jpeg(self._out_directory / SHEET_FILE, _sheet(self._tiles))
+        (self._out_directory / MAP_FILE).write_text(
             web_vtt(len(self._tiles), self._tile_size(), step_seconds=self._step_seconds, end_seconds=end_seconds)
         )
         self.artifacts = [

@@ -69,14 +69,14 @@ class _ThumbnailWriter:
 
     def __init__(self, out_directory: Path) -> None:
         self.written: list[Thumbnail] = []
-        self._out_folder = out_directory
+        self._out_directory = out_directory
         self._every = 1
 
     def wants(self, number: int) -> bool:
         return number % self._every == 0
 
     def write(self, thumbnail: Thumbnail, pixels: Pixels) -> None:
-        path = self._out_folder / thumbnail.file
+        path = self._out_directory / thumbnail.file
         path.parent.mkdir(exist_ok=True)
         write_jpeg(path, pixels)
         self.written.append(thumbnail)
@@ -87,7 +87,7 @@ class _ThumbnailWriter:
         self._every *= 2
         for one in self.written:
             if not self.wants(one.number):
-                (self._out_folder / one.file).unlink()
+                (self._out_directory / one.file).unlink()
         self.written = [one for one in self.written if self.wants(one.number)]
 
 

@@ -143,7 +143,7 @@ def test_a_file_that_lost_bytes_is_not_published(storage: LocalStorage, root: Pa
     assert unfinished(root) == []
 
 
-def test_a_folder_that_goes_at_the_last_moment_is_made_again(
+def test_a_directory_that_goes_at_the_last_moment_is_made_again(
     storage: LocalStorage, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given a concurrent deletion that removes the directory just before the link; no race hits that reliably

@@ -101,7 +101,7 @@ def test_an_identity_that_cannot_be_read_is_refused(root: Path, tmp_path: Path, 
     assert not (tmp_path / "planted").exists()
 
 
-def test_a_start_is_taken_back_to_the_last_folder(tmp_path: Path) -> None:
+def test_a_start_is_taken_back_to_the_last_directory(tmp_path: Path) -> None:
     # Given a root two directories deep, which the start created
     storage = prepared(tmp_path / "a" / "b")
 

@@ -47,7 +47,7 @@ def raw_picture(graph: str, *, width: int, height: int) -> bytes:
 
 
 def cuts_clip(
-    folder: Path,
+    directory: Path,
     *,
     shot_frames: tuple[int, ...] = (30, 45, 25),
     suffix: str = "mp4",
@@ -66,133 +66,135 @@ def cuts_clip(
     name = (
         f"cuts-{'-'.join(map(str, shot_frames))}-{rate.replace('/', '_')}-{codec}{'-sound' if sound else ''}.{suffix}"
     )
-    path = _made(folder / name, *tone, "-filter_complex", graph, *_coded(codec), *tone_codec)
+    path = _made(directory / name, *tone, "-filter_complex", graph, *_coded(codec), *tone_codec)
     starts = [sum(shot_frames[:i]) / frame_rate for i in range(1, len(shot_frames))]
     return Clip(path, frames / frame_rate, tuple((start, "cut") for start in starts), frame_rate=frame_rate)
 
 
-def fade_clip(folder: Path, *, colour: str = "black", ramp_seconds: float = 0.6, hold_seconds: float = 0.2) -> Clip:
+def fade_clip(directory: Path, *, colour: str = "black", ramp_seconds: float = 0.6, hold_seconds: float = 0.2) -> Clip:
     """Two scenes of 2 s; the first fades out to ``colour``, the second fades in from it."""
     out = f"{_scene(0)},trim=duration=2,fade=out:st={2 - ramp_seconds}:d={ramp_seconds}:color={colour}[a]"
     hold = f"color={colour}:size={_size()}:rate={RATE},trim=duration={hold_seconds}[h]"
     back = f"{_scene(1)},trim=duration=2,fade=in:st=0:d={ramp_seconds}:color={colour}[b]"
     path = _video(
-        folder / f"fade-{colour}-{ramp_seconds}-{hold_seconds}.mp4", f"{out};{hold};{back};[a][h][b]concat=n=3"
+        directory / f"fade-{colour}-{ramp_seconds}-{hold_seconds}.mp4", f"{out};{hold};{back};[a][h][b]concat=n=3"
     )
     return Clip(path, 4 + hold_seconds, ((2 + hold_seconds / 2, "fade"),))
 
 
-def fade_to_cut_clip(folder: Path) -> Clip:
+def fade_to_cut_clip(directory: Path) -> Clip:
     """The first scene is cut off to black for 0.4 s, from which the second fades in."""
     graph = (
         f"{_scene(0)},trim=duration=2[a];color=black:size={_size()}:rate={RATE},trim=duration=0.4[h];"
         f"{_scene(1)},trim=duration=2,fade=in:st=0:d=0.6[b];[a][h][b]concat=n=3"
     )
-    return Clip(_video(folder / "cut-to-black.mp4", graph), 4.4, ((2.2, "fade"),))
+    return Clip(_video(directory / "cut-to-black.mp4", graph), 4.4, ((2.2, "fade"),))
 
 
-def faded_ends_clip(folder: Path) -> Clip:
+def faded_ends_clip(directory: Path) -> Clip:
     """One scene that begins and ends in black: a single shot."""
     graph = f"{_scene(0)},trim=duration=4,fade=in:st=0.4:d=0.6,fade=out:st=3:d=0.6"
-    return Clip(_video(folder / "faded-ends.mp4", graph), 4.0)
+    return Clip(_video(directory / "faded-ends.mp4", graph), 4.0)
 
 
-def dissolve_clip(folder: Path, *, duration_seconds: float = 1.0) -> Clip:
+def dissolve_clip(directory: Path, *, duration_seconds: float = 1.0) -> Clip:
     """Two moving scenes, mixed from 2 s on."""
     length = 2 + duration_seconds
     graph = (
         f"{_scene(0)},trim=duration={length}[a];{_scene(1)},trim=duration={length + 1}[b];"
         f"[a][b]xfade=transition=fade:duration={duration_seconds}:offset=2"
     )
-    path = _video(folder / f"dissolve-{duration_seconds}.mp4", graph)
+    path = _video(directory / f"dissolve-{duration_seconds}.mp4", graph)
     return Clip(path, 3 + length, ((2 + duration_seconds / 2, "dissolve"),))
 
 
-def flash_clip(folder: Path, *, frames: int = 2) -> Clip:
+def flash_clip(directory: Path, *, frames: int = 2) -> Clip:
     """One scene with a white flash of so many frames: a single shot."""
     white = f"drawbox=color=white:t=fill:enable='between(n,40,{39 + frames})'"
-    return Clip(_video(folder / f"flash-{frames}.mp4", f"{_scene(1)},trim=duration=3,{white}"), 3.0)
+    return Clip(_video(directory / f"flash-{frames}.mp4", f"{_scene(1)},trim=duration=3,{white}"), 3.0)
 
 
-def pan_clip(folder: Path) -> Clip:
+def pan_clip(directory: Path) -> Clip:
     """A quick pan over a detailed frame: a single shot."""
     graph = f"{_LANDSCAPE},trim=duration=4,crop={_crop()}:x='min(12*n,1270)':y=300"
-    return Clip(_video(folder / "pan.mp4", graph), 4.0)
+    return Clip(_video(directory / "pan.mp4", graph), 4.0)
 
 
-def shake_clip(folder: Path) -> Clip:
+def shake_clip(directory: Path) -> Clip:
     """A camera shaken by hand: a single shot."""
     graph = f"{_LANDSCAPE},trim=duration=4,crop={_crop()}:x='600+25*sin(n*1.7)':y='350+20*sin(n*2.3)'"
-    return Clip(_video(folder / "shake.mp4", graph), 4.0)
+    return Clip(_video(directory / "shake.mp4", graph), 4.0)
 
 
-def zoom_clip(folder: Path) -> Clip:
+def zoom_clip(directory: Path) -> Clip:
     """A zoom that leads far into a fractal: a single shot."""
     graph = f"mandelbrot=size={_size()}:rate={RATE}:start_scale=2:end_scale=0.01:end_pts=150,trim=duration=6"
-    return Clip(_video(folder / "zoom.mp4", graph), 6.0)
+    return Clip(_video(directory / "zoom.mp4", graph), 6.0)
 
 
-def title_clip(folder: Path) -> Clip:
+def title_clip(directory: Path) -> Clip:
     """A large title that appears softly over a scene: a single shot."""
     graph = (
         f"gradients=size={_size()}:rate={RATE}:seed=7:c0=black:c1=navy:nb_colors=2:speed=0.001,trim=duration=4[a];"
         f"color=white:size=200x72:rate={RATE},trim=duration=4,format=yuva420p,"
         "fade=in:st=1.5:d=0.8:alpha=1[t];[a][t]overlay=x=60:y=54"
     )
-    return Clip(_video(folder / "title.mp4", graph), 4.0)
+    return Clip(_video(directory / "title.mp4", graph), 4.0)
 
 
-def vfr_clip(folder: Path) -> Clip:
+def vfr_clip(directory: Path) -> Clip:
     """75 frames whose steps are 1/25 s at first and 3/25 s later; the cut is at frame 45."""
     graph = f"{_scene(0)},trim=end_frame=45[a];{_scene(1)},trim=end_frame=30[b];[a][b]concat=n=2"
     slow = "settb=1/12800,setpts='if(lt(N,25),N,25+(N-25)*3)*512'"
-    path = _made(folder / "vfr.mp4", "-filter_complex", f"{graph},{slow}", "-fps_mode", "vfr", *_coded("libx264"))
+    path = _made(directory / "vfr.mp4", "-filter_complex", f"{graph},{slow}", "-fps_mode", "vfr", *_coded("libx264"))
     duration = (25 + 49 * 3 + 1) / RATE
     return Clip(path, duration, (((25 + 20 * 3) / RATE, "cut"),), frame_rate=75 / duration)
 
 
-def rotated_clip(folder: Path, *, degrees: int = 90) -> Clip:
+def rotated_clip(directory: Path, *, degrees: int = 90) -> Clip:
     """Stored lying, shown standing; what is shown at its top is red."""
     side = {90: "x=0:y=0:w=8:h=ih", -90: "x=iw-8:y=0:w=8:h=ih"}[-degrees]
     box = f"color=blue:size={_size()}:rate={RATE},trim=duration=1,drawbox={side}:color=red:t=fill"
-    lying = _video(folder / f"lying-{degrees}.mp4", box)
-    path = _made(folder / f"rotated-{degrees}.mp4", "-display_rotation", str(degrees), "-i", str(lying), "-c", "copy")
+    lying = _video(directory / f"lying-{degrees}.mp4", box)
+    path = _made(
+        directory / f"rotated-{degrees}.mp4", "-display_rotation", str(degrees), "-i", str(lying), "-c", "copy"
+    )
     return Clip(path, 1.0, width=SIZE[1], height=SIZE[0])
 
 
-def wide_pixels_clip(folder: Path) -> Clip:
+def wide_pixels_clip(directory: Path) -> Clip:
     """Pixels twice as wide as they are high."""
-    return Clip(_video(folder / "anamorphic.mp4", f"{_scene(0)},trim=duration=1,setsar=2"), 1.0, width=2 * SIZE[0])
+    return Clip(_video(directory / "anamorphic.mp4", f"{_scene(0)},trim=duration=1,setsar=2"), 1.0, width=2 * SIZE[0])
 
 
-def one_frame_clip(folder: Path) -> Clip:
-    return Clip(_video(folder / "one-frame.mp4", f"{_scene(0)},trim=end_frame=1"), 1 / RATE)
+def one_frame_clip(directory: Path) -> Clip:
+    return Clip(_video(directory / "one-frame.mp4", f"{_scene(0)},trim=end_frame=1"), 1 / RATE)
 
 
-def audio_only_clip(folder: Path) -> Clip:
-    return Clip(_made(folder / "audio-only.mp4", "-f", "lavfi", "-i", "sine=duration=1", "-c:a", "aac"), 1.0)
+def audio_only_clip(directory: Path) -> Clip:
+    return Clip(_made(directory / "audio-only.mp4", "-f", "lavfi", "-i", "sine=duration=1", "-c:a", "aac"), 1.0)
 
 
-def truncated_clip(folder: Path) -> Clip:
+def truncated_clip(directory: Path) -> Clip:
     """A Matroska file that breaks off after 60 of 100 bytes; its header still promises 4 s."""
-    whole = cuts_clip(folder, shot_frames=(50, 50), suffix="mkv", sound=False)
-    path = folder / "truncated.mkv"
+    whole = cuts_clip(directory, shot_frames=(50, 50), suffix="mkv", sound=False)
+    path = directory / "truncated.mkv"
     data = whole.path.read_bytes()
     path.write_bytes(data[: len(data) * 6 // 10])
     return Clip(path, whole.duration_seconds)
 
 
-def endless_clip(folder: Path) -> Clip:
+def endless_clip(directory: Path) -> Clip:
     """A Matroska file as a stream writes it: no duration, no index."""
-    whole = cuts_clip(folder, suffix="mkv", sound=False)
-    path = _made(folder / "stream.mkv", "-i", str(whole.path), "-c", "copy", "-live", "1", "-f", "matroska")
+    whole = cuts_clip(directory, suffix="mkv", sound=False)
+    path = _made(directory / "stream.mkv", "-i", str(whole.path), "-c", "copy", "-live", "1", "-f", "matroska")
     return Clip(path, whole.duration_seconds, whole.boundaries)
 
 
-def long_clip(folder: Path, *, seconds: int = 20) -> Clip:
+def long_clip(directory: Path, *, seconds: int = 20) -> Clip:
     """Long enough to be stopped in the middle: large frames, cheap to make."""
     graph = f"testsrc2=size=1280x720:rate={RATE},trim=duration={seconds}"
-    return Clip(_video(folder / f"long-{seconds}.mp4", graph), float(seconds), width=1280, height=720)
+    return Clip(_video(directory / f"long-{seconds}.mp4", graph), float(seconds), width=1280, height=720)
 
 
 def _scene(index: int, rate: str = str(RATE)) -> str:

@@ -42,27 +42,27 @@ class Scatter:
 
 
 def cuts(scatter: Scatter, *, rate: float = joined_films.RATE, crf: int = 23) -> Make:
-    return lambda folder: joined_films.film(
-        folder / f"cuts-{scatter.seed}-{rate}-{crf}.mp4", scatter.draw(), Join(), rate=rate, crf=crf
+    return lambda directory: joined_films.film(
+        directory / f"cuts-{scatter.seed}-{rate}-{crf}.mp4", scatter.draw(), Join(), rate=rate, crf=crf
     )
 
 
 def gradual(seed: int, joined: list[Join], *, crf: int = 23, effect: Effect | None = None) -> Make:
     """Pieces long enough that every join has half a second of each scene beside it."""
 
-    def make(folder: Path) -> Film:
+    def make(directory: Path) -> Film:
         longest = max(join.ramp for join in joined)
         names = tuple(name for name, frames in TAKES.items() if frames >= 2 * longest + 24) + PHOTOGRAPHS
         frames = 2 * longest + 24
         scatter = Scatter(seed, len(joined) + 1, frames, frames + 24, names, effect)
-        return joined_films.film(folder / f"gradual-{seed}-{crf}.mp4", scatter.draw(), joined, crf=crf)
+        return joined_films.film(directory / f"gradual-{seed}-{crf}.mp4", scatter.draw(), joined, crf=crf)
 
     return make
 
 
 def alone(name: str, piece: Piece) -> Make:
     """A video of one piece: nothing in it is a boundary."""
-    return lambda folder: joined_films.film(folder / f"alone-{name}.mp4", [piece], [])
+    return lambda directory: joined_films.film(directory / f"alone-{name}.mp4", [piece], [])
 
 
 def _fades(colour: int) -> list[Join]:
