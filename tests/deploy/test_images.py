@@ -125,7 +125,7 @@ def test_the_health_check_of_the_worker_detects_one_that_hangs(tmp_path: Path, r
         long_ago = time.time() - 3600
         os.utime(file, (long_ago, long_ago))
         # Then the check fails, until the worker continues
-        assert f"no sign of life from process {worker.pid}" in complaint()
+        assert f"liveness file not touched by process {worker.pid}" in complaint()
         worker.send(signal.SIGCONT)
         eventually(lambda: complaint() == "", "a sign of life", seconds=30)
         # And the file of a killed worker does not count

@@ -45,7 +45,6 @@ def test_sigkill_of_the_worker_ends_in_one_result(deployment: Deployment, api: A
     # Given a worker in the middle of a job
     worker = deployment.worker()
     job_id = api.upload(long_clip)["job_id"]
-    api.working(job_id)
     # When it is killed, while its decoder is in no state to notice a broken pipe
     media = hold_media_process(worker.pid)
     below = commands_below(worker.pid)
@@ -67,7 +66,6 @@ def test_sigkill_of_the_pool_child_costs_an_attempt_and_not_the_worker(
 ) -> None:
     worker = deployment.worker()
     job_id = api.upload(long_clip)["job_id"]
-    api.working(job_id)
     hold_media_process(worker.pid)
     os.kill(pool_child_below(worker.pid), signal.SIGKILL)
     one_result(deployment, api, job_id, attempt=2)

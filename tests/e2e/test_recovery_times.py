@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.deployment import Deployment
-from tests.support.processes import CLIPZY
+from tests.support.processes import CLIPZY, hold_media_process
 from tests.support.requirements import missing
 from tests.support.waiting import eventually
 
@@ -38,10 +38,10 @@ def test_a_killed_worker_s_job_is_taken_up_in_time(
         kind(directory, redis_url=redis_url, **SHARED) as there,
     ):
         api = here.web()
-        # Given a worker in the middle of a job, and another that waits
+        # Given a worker that stands still in the middle of a job, and another that waits
         doomed = there.worker()
         job_id = api.upload(long_clip)["job_id"]
-        api.working(job_id)
+        hold_media_process(doomed.pid)
         here.worker()
         # When the first is killed
         doomed.kill()

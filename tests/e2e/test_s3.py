@@ -1,7 +1,6 @@
 """The main job with its files in a bucket: several workers, none of which shares a disk with another."""
 
 import hashlib
-import os
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from clipzy_storage.models.output import Output
 from tests.support import s3_servers
 from tests.support.api_client import ApiClient
 from tests.support.deployment import SHORT_LEASE, Deployment, s3_settings
-from tests.support.processes import Process, free_port, media_process_below
+from tests.support.processes import Process, free_port, hold_media_process
 from tests.support.s3_servers import S3Server
 from tests.support.tcp_proxy import Fault, TcpProxy
 from tests.support.waiting import eventually
@@ -137,7 +136,7 @@ def test_a_lost_worker_s_job_is_done_by_another(
         doomed = start_worker(deployment, 1)
         api = deployment.web()
         job = api.upload(clip)
-        os.kill(media_process_below(doomed.pid), signal.SIGSTOP)
+        hold_media_process(doomed.pid)
         # When it is killed, and another starts
         doomed.send(signal.SIGKILL)
         start_worker(deployment, 2)

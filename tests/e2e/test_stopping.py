@@ -22,7 +22,7 @@ from clipzy_storage.log_events import (
 from clipzy_worker.runtime.shutdown import STOP_SECONDS
 from tests.support.api_client import ApiClient
 from tests.support.deployment import Deployment
-from tests.support.processes import Process, commands_below, descendants, media_process_below
+from tests.support.processes import Frozen, Process, commands_below, descendants, media_processes_below
 from tests.support.servers import running_redis
 from tests.support.waiting import eventually
 
@@ -119,13 +119,12 @@ def test_two_concurrent_jobs_are_put_back(
     deployment: Deployment, api: ApiClient, redis_client: Any, long_clip: Path, way: str
 ) -> None:
     """If the pool's processes obeyed signals to the group, Celery would report them lost, at length."""
-    # Given a worker in the middle of two jobs, and another that has nothing to do
+    # Given a worker that stands still in the middle of two jobs, and another that has nothing to do
     worker = deployment.worker(MAX_CONCURRENT_JOBS="2")
     video_id = api.upload(long_clip, to="/videos")["video_id"]
     jobs = [api.post("/jobs", json={"video_id": video_id}).json()["job_id"] for _ in range(2)]
-    for job_id in jobs:
-        api.working(job_id)
-    media_process_below(worker.pid)
+    eventually(lambda: len(media_processes_below(worker.pid)) == len(jobs), "two media processes")
+    Frozen(media_processes_below(worker.pid))
     other = deployment.worker(MAX_CONCURRENT_JOBS="2")
     below = commands_below(worker.pid)
     # When it is stopped

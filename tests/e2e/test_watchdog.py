@@ -1,6 +1,5 @@
 """A worker that does not consume exits; one with a reason not to consume does not."""
 
-import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ from clipzy_storage import keys
 from clipzy_storage.log_events import FAILPOINT_PAUSE, WORKER_NOT_CONSUMING
 from clipzy_worker.runtime.watchdog import CHECKS, EXIT_NOT_CONSUMING, MIN_INTERVAL_SECONDS
 from tests.support.deployment import SHORT_LEASE, Deployment
-from tests.support.processes import media_process_below
+from tests.support.processes import hold_media_process
 from tests.support.servers import RedisServer, running_redis
 from tests.support.tcp_proxy import TcpProxy
 from tests.support.waiting import eventually
@@ -72,7 +71,7 @@ def test_clipzy_up_restarts_a_worker_that_does_not_consume(
         # Given a service whose worker is in the middle of a job and could take another
         service, api = deployment.up(CELERY_BROKER_URL=broker_url, MAX_CONCURRENT_JOBS="2")
         first = api.upload(clip)["job_id"]
-        os.kill(media_process_below(service.pid), signal.SIGSTOP)
+        hold_media_process(service.pid)
         # When its connections to the broker fall silent, and one more job waits
         proxy.deafen_present()
         second = api.upload(clip)["job_id"]

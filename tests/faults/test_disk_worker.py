@@ -11,7 +11,7 @@ import pytest
 from clipzy_storage.log_events import JOB_CLAIMED, JOB_STORAGE_UNAVAILABLE
 from tests.support.deployment import SHORT_LEASE, Deployment, claims_by, log_times, s3_settings
 from tests.support.disks import fill, padded, small_disk
-from tests.support.processes import Process, media_process_below
+from tests.support.processes import Process, hold_media_process
 from tests.support.s3_servers import S3Server
 from tests.support.tcp_proxy import Fault, TcpProxy
 from tests.support.waiting import eventually
@@ -23,8 +23,7 @@ SLOWLY = Fault("delay", "answer", seconds=0.01)
 @contextmanager
 def held_media(worker: Process) -> Iterator[None]:
     """The media process, once there is one, stands still in here."""
-    media = media_process_below(worker.pid)
-    os.kill(media, signal.SIGSTOP)
+    media = hold_media_process(worker.pid)
     try:
         yield
     finally:

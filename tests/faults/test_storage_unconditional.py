@@ -1,7 +1,5 @@
 """A bucket whose server ignores conditions: the job protocol alone keeps a result from being written twice."""
 
-import os
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +8,7 @@ import pytest
 from clipzy_storage.log_events import JOB_LOST
 from tests.e2e.test_lost_workers import pool_child_below
 from tests.support.deployment import SHORT_LEASE, Deployment, s3_settings
-from tests.support.processes import Frozen, media_process_below
+from tests.support.processes import Frozen, hold_media_process, media_process_below
 from tests.support.s3_servers import S3Server
 from tests.support.waiting import eventually
 
@@ -49,7 +47,7 @@ def test_a_zombie_and_a_crash_leave_one_result_that_never_changes(
         assert attempts_in(server, bucket, crashed) == ["1"]
         # Given a worker that is frozen in the middle of a job, until another has done it
         job_id = api.upload(clip)["job_id"]
-        os.kill(media_process_below(first.pid), signal.SIGSTOP)
+        hold_media_process(first.pid)
         zombie = Frozen([pool_child_below(first.pid), media_process_below(first.pid)])
         try:
             deployment.worker()

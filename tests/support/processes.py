@@ -165,8 +165,12 @@ def media_process_below(pid: int) -> int:
 
 
 def hold_media_process(pid: int) -> int:
-    """Stop the process that decodes below ``pid``, once there is one, so that its job lasts; it can still be killed."""
+    """Stop the process that decodes below ``pid``, once there is one, so that its job lasts; it can still be killed.
+
+    Not before it is confined: only then does it exit with its parent.
+    """
     media = media_process_below(pid)
+    eventually(lambda: "NoNewPrivs:\t1" in Path(f"/proc/{media}/status").read_text(), "a confined media process")
     os.kill(media, signal.SIGSTOP)
     return media
 
