@@ -49,10 +49,10 @@ def judge(events: list[Event], after: Aftermath, *, idempotent: bool = True) -> 
 
 
 def outcomes(after: Aftermath) -> Counter[str]:
-    """How many jobs have each terminal state; failures by code."""
+    """How many jobs have each terminal state; failures by code; and how many of the completed were not analysed."""
     return Counter(
         f"failed with {job['error']}" if job["status"] == "failed" else job["status"] for job in after.jobs.values()
-    )
+    ) + Counter("reused an earlier result" for result in after.results.values() if result.reused_from)
 
 
 def _judge_outcome(job_id: str, after: Aftermath, verdict: Verdict) -> None:
@@ -85,3 +85,6 @@ def _unexpected(events: list[Event], after: Aftermath) -> Iterator[str]:
     for job_id, job in after.jobs.items():
         if job["status"] == "failed" and job["error"] not in LEGITIMATE_FAILURES:
             yield f"{job_id} failed with {job['error']}"
+    for job_id in [event["job_id"] for event in only(events, "accepted") if not event["reuse"]]:
+        if job_id in after.results and after.results[job_id].reused_from:
+            yield f"{job_id} must not reuse a result, and has that of {after.results[job_id].reused_from}"

@@ -15,7 +15,7 @@ from tests.chaos.history import History
 
 ANSWER_SECONDS = 20.0
 CHANCE_OF_JSON, CHANCE_OF_CANCEL, CHANCE_OF_SLOWNESS = 0.25, 0.12, 0.4
-WORK = {"reuse": False}  # the clips are few, and their jobs are to be worked on
+CHANCE_OF_REUSE = 1 / 3  # the clips are few, and most of their jobs are to be worked on
 ASK_AGAIN = {409, 425, 429}  # another request under the same key is still under way
 
 
@@ -99,15 +99,16 @@ class Client(threading.Thread):
         clip = self._rng.choice(self._clips)
         slowness_seconds = self._rng.uniform(0.5, 3) if self._rng.random() < CHANCE_OF_SLOWNESS else 0.0
         is_json = self._rng.random() < CHANCE_OF_JSON
-        body = Body(f"{key}.mp4", clip, seconds=slowness_seconds, config=None if is_json else WORK)
+        config = {"reuse": self._rng.random() < CHANCE_OF_REUSE}
+        body = Body(f"{key}.mp4", clip, seconds=slowness_seconds, config=None if is_json else config)
         upload: dict[str, Any] = {"data": body, "headers": {"Content-Type": body.content_type}}
         if not is_json:
             job = self._insist("/jobs", key, 202, **upload)
         else:
             video = self._insist("/videos", key, 201, **upload)
-            job = video and self._insist("/jobs", key, 202, json={"video_id": video["video_id"], "config": WORK})
+            job = video and self._insist("/jobs", key, 202, json={"video_id": video["video_id"], "config": config})
         if job:
-            self._history.add("accepted", key=key, job_id=job["job_id"])
+            self._history.add("accepted", key=key, job_id=job["job_id"], **config)
             if self._rng.random() < CHANCE_OF_CANCEL:
                 self._cancels.append((self._history.now() + self._rng.uniform(0, 3), job["job_id"]))
 

@@ -13,11 +13,15 @@ from clipzy_storage.models.output import Artifact, Output
 
 @dataclass(frozen=True)
 class PublishedResult:
-    """``sha256`` of the index, None if there is none; ``problems`` lists what is missing or differs."""
+    """``sha256`` of the index, None if there is none; ``problems`` lists what is missing or differs.
+
+    ``reused_from`` is the job that analysed the video, if it was another one.
+    """
 
     sha256: str | None
     prefix: str = ""
     problems: tuple[str, ...] = ()
+    reused_from: str | None = None
 
 
 def read_published(storage: Storage, job_id: str) -> PublishedResult:
@@ -38,7 +42,7 @@ def read_published(storage: Storage, job_id: str) -> PublishedResult:
     if len(prefixes) != 1 or not next(iter(prefixes)).startswith(f"results/{job_id}/attempts/{output.attempt}-"):
         problems.append(f"artifacts of attempt {output.attempt} are in {sorted(prefixes)}")
     prefix = next(iter(prefixes), "")
-    return PublishedResult(digest, prefix, tuple(problems))
+    return PublishedResult(digest, prefix, tuple(problems), output.reused_from)
 
 
 def _missing(storage: Storage, artifact: Artifact) -> str | None:

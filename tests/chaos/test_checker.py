@@ -168,6 +168,16 @@ def test_each_broken_promise_is_found(story: Story, name: str, spoil: Callable[[
     assert name in broken(story.judged())
 
 
+def test_a_result_is_reused_only_where_the_client_allows_it(story: Story) -> None:
+    # Given a result that was reused, and was seen only so
+    story.put(keys.result_index(JOB), output(reused_from=OTHER))
+    story.events.pop()
+    # Then that breaks the promise, unless its client had allowed it
+    assert broken(story.judged()) == {"unexpected"}
+    story.events[3]["reuse"] = True
+    assert story.judged().holds
+
+
 def test_a_loss_of_redis_excuses_what_it_must_and_no_more(story: Story) -> None:
     # Given a loss between two askings, and one while the job was at work
     story.events.insert(2, event(1.15, "loss", began_at=1.12))
