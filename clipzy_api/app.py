@@ -1,10 +1,7 @@
 """Creates the Flask application of the front end."""
 
-import re
-import uuid
-
 import structlog
-from flask import Flask, Response, g, request
+from flask import Flask, g, request
 from flask.json.provider import DefaultJSONProvider
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -12,7 +9,7 @@ from clipzy_api import problems, security_headers
 from clipzy_api.cache_hits import CachedResults
 from clipzy_api.membership import Membership
 from clipzy_api.result_indexes import ResultIndexes
-from clipzy_api.services import EXTENSION, Services
+from clipzy_api.services import EXTENSION, OWNER_KEY, REQUEST_ID_KEY, Services, owner
 from clipzy_api.task_queue import TaskQueue
 from clipzy_api.views.docs import description as description_views
 from clipzy_api.views.events import events as event_views
@@ -32,21 +29,18 @@ from clipzy_storage.jobs.submission import JobSubmission
 from clipzy_storage.redis_client import RedisDatabase
 
 BASE_PATH = "/api/v1"
-REQUEST_ID_HEADER = "X-Request-ID"
-
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
 
 
 def create_app(
     *, settings: Settings, redis: RedisDatabase, storage: StorageBackend, queue: TaskQueue, membership: Membership
 ) -> Flask:
-    """The application, made of ready parts; opens no connection. Must be wrapped in ``LingeringClose``."""
+    """The application, made of ready parts; opens no connection. ``LingeringClose`` and ``RequestLog`` must wrap it."""
     app = Flask("clipzy_api", static_folder=None)
     app.json = _OrderedJson(app)
     app.extensions[EXTENSION] = _services(settings, redis, storage, queue, membership)
     app.url_map.merge_slashes = False  # a key with an empty segment is a bad key, not another spelling of a good one
     problems.register(app)
-    _assign_request_ids(app)
+    _identify_requests(app)
     security_headers.register(app, origins=settings.cors_origins)
     _register_views(app)
     if proxies := settings.trusted_proxies:
@@ -96,17 +90,11 @@ def _register_views(app: Flask) -> None:
         app.register_blueprint(blueprint)
 
 
-def _assign_request_ids(app: Flask) -> None:
-    """Give every request an id, for the answer and every line of the log: the client's if it is well-formed."""
+def _identify_requests(app: Flask) -> None:
+    """Note on whose behalf a request is made and by which client, for the log."""
 
     @app.before_request
     def begin() -> None:
-        given = request.headers.get(REQUEST_ID_HEADER, "")
-        g.request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-        structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=g.request_id, client=request.remote_addr)
-
-    @app.after_request
-    def add_request_id(answer: Response) -> Response:
-        answer.headers[REQUEST_ID_HEADER] = g.request_id
-        return answer
+        g.request_id = request.environ[REQUEST_ID_KEY]
+        request.environ[OWNER_KEY] = owner()
+        structlog.contextvars.bind_contextvars(client=request.remote_addr)

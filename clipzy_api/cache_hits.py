@@ -4,25 +4,28 @@ The front end holds the job as a worker does: by a claim that the reaper takes a
 done in a thread, so that slow storage does not keep the client waiting; what is not done in time is left to workers.
 """
 
-import logging
 import threading
 import time
 from collections.abc import Callable
 from contextvars import copy_context
 from dataclasses import dataclass, field
 
+import structlog
+
 from clipzy_api.concurrency_limits import CACHE_HITS, ConcurrencyLimit
 from clipzy_storage.backends.base import Storage
 from clipzy_storage.errors import CancellationRequested, LostJob, QueueUnavailable, StorageError
 from clipzy_storage.jobs.attempt import STOPPED_TOO_OFTEN, AttemptResult, JobAttempt, claim_job
+from clipzy_storage.jobs.log_context import about_job
 from clipzy_storage.jobs.result_cache import CachedResult, copy_result, find_cached_result, is_allowed
 from clipzy_storage.jobs.store import JobStore
+from clipzy_storage.log_events import JOB_REUSED
 from clipzy_storage.models.records import Job
 
 TIMEOUT_SECONDS = 2.0
 MAX_ARTIFACTS = 300
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 
 class _TimedOut(Exception):
@@ -70,9 +73,9 @@ class _Completion:
             if cached := self._find():
                 self.completed = self._complete(cached)
         except (QueueUnavailable, StorageError) as error:
-            log.warning("cache.unavailable: %s: %s", self._job.job_id, error)
+            log.warning("cache.unavailable", reason=str(error))
         except Exception:
-            log.exception("cache.failed: %s", self._job.job_id)
+            log.exception("cache.failed")
         finally:
             self.is_over.set()
             self._results.limit.release()
@@ -95,11 +98,12 @@ class _Completion:
         )
         if attempt is None:  # a worker was quicker, or the job was cancelled
             return None
-        try:
-            return self._commit_unless_cancelled(attempt, cached)
-        except LostJob:
-            attempt.discard_files()
-            return None
+        with about_job(attempt.job):
+            try:
+                return self._commit_unless_cancelled(attempt, cached)
+            except LostJob:
+                attempt.discard_files()
+                return None
 
     def _commit_unless_cancelled(self, attempt: JobAttempt, cached: CachedResult) -> Job | None:
         try:
@@ -112,9 +116,9 @@ class _Completion:
         try:
             index = copy_result(storage, cached, attempt.job, prefix=prefix, on_progress=self._check_time)
         except (StorageError, _TimedOut) as error:
-            log.warning("cache.released: %s: %s", attempt.job.job_id, error or "it took too long")
+            log.warning("cache.released", reason=str(error) or "it took too long")
             return attempt.release("preempted", STOPPED_TOO_OFTEN)
-        log.info("job.reused: %s has the result of %s", attempt.job.job_id, cached.job_id)
+        log.info(JOB_REUSED, reused_from=cached.job_id)
         return attempt.commit(AttemptResult(attempt.job.attempt, prefix, index))
 
     def _check_time(self) -> None:

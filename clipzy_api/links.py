@@ -1,7 +1,8 @@
 """Links in answers: to this API, and to files in storage."""
 
-import logging
 from dataclasses import replace
+
+import structlog
 
 from clipzy_api.problems import ApiError, result_expired
 from clipzy_api.services import services
@@ -9,7 +10,7 @@ from clipzy_storage import keys
 from clipzy_storage.errors import QueueUnavailable
 from clipzy_storage.models.records import Job, Link, Status
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 
 def absolute(path: str) -> str:
@@ -47,5 +48,5 @@ def why_missing(job_id: str) -> ApiError:
     try:  # Redis was restored to a state before the expiry
         services().admin.expire(job_id)
     except QueueUnavailable as error:
-        log.warning("expiry.not_noted: %s: %s", job_id, error)
+        log.warning("job.expiry_not_recorded", job_id=job_id, reason=str(error))
     return result_expired()

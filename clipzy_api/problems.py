@@ -1,22 +1,23 @@
 """Every error that a client can receive, as ``application/problem+json`` (RFC 9457), from one handler."""
 
 import json
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+import structlog
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from clipzy_api.retry_after import POLL_SECONDS, UNAVAILABLE_SECONDS
 from clipzy_storage import errors
+from clipzy_storage.log_events import STORAGE_DAMAGED
 
 CONTENT_TYPE = "application/problem+json"
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -191,7 +192,7 @@ def _as_api_error(error: Exception) -> ApiError:
         case errors.JobAlreadyFinished():
             return ApiError("JOB_ALREADY_FINISHED", detail=f"The job is already {error}; that never changes again.")
         case errors.QueueUnavailable():
-            log.warning("queue.unavailable: %s", error)
+            log.warning("queue.unavailable", reason=str(error))
             return queue_unavailable("The job records are unavailable now. Try again soon.")
     return _unexpected(error)
 
@@ -201,16 +202,16 @@ def _from_storage(error: errors.StorageError) -> ApiError:
         case errors.NotFound() | errors.BadKey():
             return ApiError("FILE_NOT_FOUND", detail="There is no such file.")
         case errors.StorageFull():
-            log.warning("storage.full: %s", error)
+            log.warning("storage.full", reason=str(error))
             return storage_full()
         case errors.StorageUnavailable():
-            log.warning("storage.unavailable: %s", error)
+            log.warning("storage.unavailable", reason=str(error))
             return _storage_unavailable("The storage is unavailable now. Try again soon.")
         case errors.AlreadyExists():
             return _unexpected(error)
     # A record is damaged, or was written by a later version. Once the operator has restored a backup or upgraded, the
     # same request succeeds, so it is answered like an outage of the storage.
-    log.error("storage.damaged: %s", error)
+    log.error(STORAGE_DAMAGED, reason=str(error))
     return _storage_unavailable("A record in the storage is damaged. The operator's log names the file.")
 
 
@@ -228,6 +229,6 @@ def _from_framework(error: HTTPException) -> ApiError:
 
 
 def _unexpected(error: Exception) -> ApiError:
-    log.error("request.failed: %s %r", request.method, request.path, exc_info=error)
+    log.error("http.failed", method=request.method, path=request.path, exc_info=error)
     detail = "An internal error. The operator finds it in the log under this request id."
     return ApiError("INTERNAL", detail=detail, members={"request_id": g.request_id})

@@ -19,6 +19,9 @@ from clipzy_storage.models.records import EVERYONE, Job
 from clipzy_storage.redis_client import RedisDatabase
 
 EXTENSION = "clipzy"
+# In the WSGI environment of every request.
+REQUEST_ID_KEY = "clipzy.request_id"
+OWNER_KEY = "clipzy.owner"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,6 @@
 """Notifies workers that a job waits, through the Celery queue."""
 
-import logging
-
+import structlog
 from celery import Celery
 from kombu import Queue
 from kombu.exceptions import OperationalError
@@ -9,12 +8,13 @@ from kombu.exceptions import OperationalError
 from clipzy_api.concurrency_limits import THREADS
 from clipzy_storage import celery_config
 from clipzy_storage.config.settings import Settings
+from clipzy_storage.log_events import JOB_NOTIFICATION_LOST
 
 # How long Redis may keep a request waiting, each time it is asked. A request asks for up to three things in a row, and
 # must be answered within 5 s of its last byte.
 ANSWER_SECONDS = 1.5
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 
 class TaskQueue:
@@ -37,6 +37,6 @@ class TaskQueue:
         try:
             self._celery.send_task(celery_config.PROCESS_JOB, args=[job_id], queue=celery_config.QUEUE)
         except (OperationalError, OSError) as error:
-            log.warning("job.notification_lost: %s (%s); the reaper sends it again", job_id, type(error).__name__)
+            log.warning(JOB_NOTIFICATION_LOST, job_id=job_id, reason=type(error).__name__)
             return False
         return True

@@ -9,11 +9,12 @@
 It is no setting: only the tests and the drill of ``docs/reliability.md`` use it.
 """
 
-import logging
 import os
 import time
 from pathlib import Path
 from typing import Literal, get_args
+
+import structlog
 
 from clipzy_storage.log_events import FAILPOINT_EXIT, FAILPOINT_PAUSE
 
@@ -50,7 +51,7 @@ FRONT_END: tuple[Failpoint, ...] = get_args(FrontEndFailpoint)
 ATTEMPT: tuple[Failpoint, ...] = get_args(AttemptFailpoint)
 ADMIN: tuple[Failpoint, ...] = get_args(AdminFailpoint)
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 
 def failpoint(name: Failpoint) -> None:
@@ -62,11 +63,11 @@ def failpoint(name: Failpoint) -> None:
 
 def _obey(file: Path, name: Failpoint) -> None:
     if _ordered(file, name) == "pause":
-        log.warning("%s: %s", FAILPOINT_PAUSE, name)
+        log.warning(FAILPOINT_PAUSE, failpoint=name)
     while (action := _ordered(file, name)) == "pause":
         time.sleep(PAUSE_CHECK_SECONDS)
     if action == "exit" or (action == "exit-once" and _is_first(file)):
-        log.warning("%s: %s", FAILPOINT_EXIT, name)
+        log.warning(FAILPOINT_EXIT, failpoint=name)
         os._exit(EXIT_STATUS)
 
 

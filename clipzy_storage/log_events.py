@@ -1,23 +1,51 @@
-"""Names of the log events that operators' rules and the tests wait for, by component."""
+"""Names of the log events that operators' rules and the tests wait for. ``docs/operations.md`` explains all events."""
 
 FAILPOINT_EXIT = "failpoint.exit"
 FAILPOINT_PAUSE = "failpoint.pause"
 
-JANITOR_RECONCILED = "janitor.reconciled"
-JANITOR_REBUILT = "janitor.rebuilt"
+GUARD_JOINED = "guard.joined"
+GUARD_NO_ANSWER = "guard.no_answer"
+GUARD_REDIS_UNAVAILABLE = "guard.redis_unavailable"
+GUARD_STORAGE_ERROR = "guard.storage_error"
+GUARD_STORAGE_REPLACED = "guard.storage_replaced"
+GUARD_STORAGE_UNAVAILABLE = "guard.storage_unavailable"
+GUARD_UNVERIFIED = "guard.unverified"
+GUARD_VERIFIED = "guard.verified"
+GUARD_WAITING = "guard.waiting"
 
+HTTP_REQUEST = "http.request"
+
+JANITOR_REBUILT = "janitor.rebuilt"
+JANITOR_RECONCILED = "janitor.reconciled"
+
+JOB_CANCELLED = "job.cancelled"
 JOB_CLAIMED = "job.claimed"
+JOB_COMPLETED = "job.completed"
+JOB_FAILED = "job.failed"
 JOB_FILE_NOT_VISIBLE_YET = "job.file_not_visible_yet"
+JOB_LEFT_TO_THE_REAPER = "job.left_to_the_reaper"
 JOB_LOST = "job.lost"
 JOB_NOTIFICATION_LOST = "job.notification_lost"
+JOB_RELEASED = "job.released"
+JOB_REUSED = "job.reused"
 JOB_SOURCE_DAMAGED = "job.source_damaged"
 JOB_STORAGE_UNAVAILABLE = "job.storage_unavailable"
+JOB_SUBMITTED = "job.submitted"
+
+PROCESS_PRINTED = "process.printed"
+PROCESS_REFUSED = "process.refused"
+PROCESS_UNCAUGHT_EXCEPTION = "process.uncaught_exception"
+PROCESS_WARNING = "process.warning"
 
 REAPER_NOTIFIED = "reaper.notified"
 
-WORKER_NOT_CONSUMING = "worker.not_consuming"
+STORAGE_DAMAGED = "storage.damaged"
+
+SUPERVISOR_READY = "supervisor.ready"
+SUPERVISOR_RESTARTING = "supervisor.restarting"
 
 WORKER_EXIT_FORCED = "worker.exit_forced"
 WORKER_INTERRUPTED = "worker.interrupted"
+WORKER_NOT_CONSUMING = "worker.not_consuming"
 WORKER_READY = "worker.ready"
 WORKER_STOPPING = "worker.stopping"

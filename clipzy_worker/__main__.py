@@ -7,6 +7,7 @@ import sys
 # shutdown interrupts them.
 os.environ["REMAP_SIGTERM"] = "SIGQUIT"
 
+from clipzy_storage.config.complaints import complain
 from clipzy_storage.config.environment import load_dotenv, settings_from_env
 from clipzy_storage.errors import ConfigurationError
 from clipzy_worker.runtime import worker
@@ -19,7 +20,7 @@ def main() -> int:
         return worker.run(settings_from_env())
     except ConfigurationError as error:
         for problem in error.problems:
-            print(f"clipzy: {problem}", file=sys.stderr)
+            complain(problem)
         return ConfigurationError.EXIT_STATUS
     except KeyboardInterrupt:
         return 130

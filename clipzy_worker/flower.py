@@ -7,11 +7,13 @@ import signal
 import sys
 from typing import Any
 
+import structlog
 from celery import Celery
 from kombu import Queue
 
 from clipzy_storage import celery_config
 from clipzy_storage.config import logs
+from clipzy_storage.config.complaints import complain
 from clipzy_storage.config.environment import load_dotenv, settings_from_env
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import ConfigurationError
@@ -24,7 +26,7 @@ TASKS_IN_MEMORY = 10_000
 # Every start of a worker has another name, so the list would only grow.
 FORGET_WORKERS_SECONDS = 24 * 3600
 
-log = logging.getLogger("clipzy.flower")
+log = structlog.stdlib.get_logger("clipzy.flower")
 
 
 def main() -> int:
@@ -38,7 +40,7 @@ def main() -> int:
         return run(settings_from_env(), address.host, address.port, logins=logins(os.environ.get(LOGIN, "")))
     except ConfigurationError as error:
         for problem in error.problems:
-            sys.stderr.write(f"clipzy: {problem}\n")
+            complain(problem)
         return ConfigurationError.EXIT_STATUS
 
 
@@ -69,6 +71,7 @@ def run(config: Settings, host: str, port: int, *, logins: list[str]) -> int:
         ConfigurationError: Flower is not installed.
     """
     logs.configure(config)
+    logs.log_prints()
     try:
         from flower.app import Flower
         from flower.options import options
@@ -82,12 +85,12 @@ def run(config: Settings, host: str, port: int, *, logins: list[str]) -> int:
     try:
         port = flower.start_http_server()
     except OSError as error:
-        log.error("flower.cannot_listen: %s port %d: %s", host, port, error.strerror)
+        log.error("flower.cannot_listen", host=host, port=port, reason=error.strerror)
         return 1
     for number in (signal.SIGTERM, signal.SIGINT):
         # It has nothing to save, and its threads may be waiting for Redis.
         signal.signal(number, lambda *_: os._exit(0))
-    log.info("flower.ready: http://%s:%d", host, port)
+    log.info("flower.ready", url=f"http://{host}:{port}")
     flower.start()
     return 0
 

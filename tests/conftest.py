@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import redis
+import structlog
 
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
 from clipzy_storage.backends.local.storage import LocalStorage
@@ -27,6 +28,13 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """One server for the whole session, as `clipzy up` runs it."""
     with EmbeddedRedis(tmp_path_factory.mktemp("redis")) as url:
         yield url
+
+
+@pytest.fixture
+def logged() -> Iterator[list[Any]]:
+    """What is logged in this process, as one dictionary for each event."""
+    with structlog.testing.capture_logs() as events:
+        yield events
 
 
 @pytest.fixture

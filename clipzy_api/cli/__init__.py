@@ -12,6 +12,7 @@ from typing import NoReturn
 
 import click
 
+from clipzy_storage.config.complaints import complain
 from clipzy_storage.errors import ConfigurationError, QueueUnavailable, StorageError
 
 INTERRUPTED = 130
@@ -38,32 +39,30 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return int(commands.main(arguments, prog_name="clipzy", standalone_mode=False) or 0)
     except ConfigurationError as error:
         for problem in error.problems:
-            _complain(problem)
+            complain(problem)
         return error.EXIT_STATUS
     except click.UsageError as error:
         error.show()
         return error.exit_code
     except click.ClickException as error:
-        _complain(error.format_message())
+        complain(error.format_message())
         return error.exit_code
     except (StorageError, QueueUnavailable) as error:
-        _complain(str(error))
+        complain(str(error))
         return 1
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
-
-
-def _complain(problem: str) -> None:
-    click.echo(f"clipzy: {problem}", err=True)
 
 
 @click.group()
 @click.version_option(package_name="clipzy", message="%(prog)s %(version)s")
 def commands() -> None:
     """Self-hosted video jobs: upload a video, let workers analyse it, follow the job, get links."""
-    from clipzy_storage.config.environment import load_dotenv
+    from clipzy_storage.config import logs
+    from clipzy_storage.config.environment import load_dotenv, log_settings_from_env
 
     load_dotenv()
+    logs.configure(log_settings_from_env())
 
 
 @commands.command()

@@ -12,7 +12,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Self
 
+import structlog
+
 from clipzy_storage.errors import ConfigurationError
+from clipzy_storage.log_events import SUPERVISOR_RESTARTING
 from clipzy_storage.process import with_parent_death_signal
 
 MIN_RESTART_DELAY_SECONDS = 0.2
@@ -21,6 +24,8 @@ MAX_RESTART_DELAY_SECONDS = 10.0
 STABLE_AFTER_SECONDS = 30.0
 POLL_SECONDS = 0.2
 STOP_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+
+log = structlog.stdlib.get_logger(__name__)
 
 
 class Signals:
@@ -150,11 +155,10 @@ class Child:
 
 
 class Supervisor:
-    """Restarts children that exit by themselves, with exponential back-off. ``report`` gets one line for each."""
+    """Restarts children that exit by themselves, with exponential back-off, and logs it."""
 
-    def __init__(self, signals: Signals, *, report: Callable[[str], None]) -> None:
+    def __init__(self, signals: Signals) -> None:
         self._signals = signals
-        self._report = report
         self._children: list[Child] = []
         self._delays_seconds: dict[Child, float] = {}
         self._restart_at: dict[Child, float] = {}
@@ -205,7 +209,9 @@ class Supervisor:
             delay_seconds = next_delay(self._delays_seconds.get(child), ran_seconds=child.seconds_since_start)
             self._delays_seconds[child] = delay_seconds
             self._restart_at[child] = time.monotonic() + delay_seconds
-            self._report(f"{child.name} ended with {described(status)}; starting it again in {delay_seconds:g} s")
+            log.warning(
+                SUPERVISOR_RESTARTING, child=child.name, ended_with=described(status), delay_seconds=delay_seconds
+            )
         return status
 
     def _pause_seconds(self, *, polling: bool) -> float | None:

@@ -9,6 +9,7 @@ import sys
 from functools import partial
 
 import click
+import structlog
 from pydantic import BaseModel, ValidationError
 
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
@@ -16,9 +17,12 @@ from clipzy_api.cli.supervisor import Child, Signals, Supervisor
 from clipzy_storage.config.environment import settings_from_env
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import ConfigurationError
+from clipzy_storage.log_events import SUPERVISOR_READY
 
 READY_TIMEOUT_SECONDS = 5.0
 STOP_TIMEOUT_SECONDS = 40.0
+
+log = structlog.stdlib.get_logger(__name__)
 
 
 class _Readiness(BaseModel):
@@ -41,17 +45,16 @@ def up(host: str, port: int, *, workers: int | None) -> int:
     env = child_environment(settings, worker_count=worker_count)
     port = claim_port(host, port)
     with Signals() as signals, contextlib.ExitStack() as stack:
-        supervisor = Supervisor(signals, report=_report)
+        supervisor = Supervisor(signals)
         if not env.get("REDIS_URL", "").strip():
             server = EmbeddedRedis(settings.data_dir)
             env["REDIS_URL"] = stack.enter_context(server)
             supervisor.watch(server.child)
-        drains = settings.drain == "wait"
-        return _serve(supervisor, host, port, worker_count=worker_count, env=env, drains=drains)
+        return _serve(supervisor, host, port, worker_count=worker_count, env=env, settings=settings)
 
 
 def _serve(
-    supervisor: Supervisor, host: str, port: int, *, worker_count: int, env: dict[str, str], drains: bool
+    supervisor: Supervisor, host: str, port: int, *, worker_count: int, env: dict[str, str], settings: Settings
 ) -> int:
     clipzy = [sys.executable, "-m", "clipzy_api.cli"]
     web = Child("web", [*clipzy, "web", "--host", host, "--port", str(port)], env=env)
@@ -62,9 +65,9 @@ def _serve(
             supervisor.watch(child)
         status = supervisor.run(until=partial(_is_ready, host, port, worker_count=worker_count))
         if status is None:
-            click.echo(f"Clipzy is ready at {url_of(host, port)}")
+            _announce(url_of(host, port), settings)
             status = supervisor.run()
-        if drains and not status:
+        if settings.drain == "wait" and not status:
             supervisor.stop([web], grace_seconds=STOP_TIMEOUT_SECONDS)
             supervisor.drain(workers)  # if a signal ended the drain, the second SIGTERM below hurries them
         return status or 0
@@ -126,5 +129,8 @@ def _reachable(host: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
 
 
-def _report(line: str) -> None:
-    click.echo(f"clipzy: {line}", err=True)
+def _announce(url: str, settings: Settings) -> None:
+    if settings.log_format == "json":
+        log.info(SUPERVISOR_READY, url=url, message=f"Clipzy is ready at {url}")
+    else:
+        click.echo(f"Clipzy is ready at {url}")

@@ -1,10 +1,10 @@
 """Request checks before the first byte of a body is read, cheapest first, so that a refusal costs nothing."""
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import structlog
 from flask import request
 
 from clipzy_api.inputs import strict_json
@@ -27,7 +27,7 @@ JSON_LIMIT_BYTES = 1 << 20
 MULTIPART = "multipart/form-data"
 JSON = "application/json"
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 
 def require_media_type(*allowed: str) -> str:
@@ -133,7 +133,7 @@ def admit() -> None:
     try:
         services().membership.guard().admit()
     except Refused as refusal:
-        log.warning("guard.refused: %s", refusal)
+        log.warning("guard.refused", reason=str(refusal))
         raise queue_unavailable(
             "This front end may not accept work yet; its log says why. Try again soon."
         ) from refusal

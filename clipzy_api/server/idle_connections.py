@@ -5,7 +5,6 @@ and closes one on which for some time nothing was sent and hardly anything was r
 has vanished, or one that keeps an answered connection open, which will connect again. Linux only.
 """
 
-import logging
 import os
 import socket
 import stat
@@ -17,6 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Self
 
+import structlog
+
 IDLE_TIMEOUT_SECONDS = 20.0
 MIN_RECEIVED_BYTES_PER_TIMEOUT = 128 << 10
 CHECK_EVERY_SECONDS = 2.0
@@ -25,7 +26,7 @@ _DESCRIPTORS = Path("/proc/self/fd")
 _TCP_INFO = struct.Struct("=24xI92xQQ8xI")
 """Of the kernel's ``struct tcp_info``: unacked segments, bytes acked, bytes received, bytes not yet sent."""
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 
 class TcpCounters(NamedTuple):
@@ -115,10 +116,10 @@ class IdleConnectionReaper:
             try:
                 closed = self.run_once()
             except OSError as error:  # no free descriptor to check with; the next check may find one
-                log.warning("web.idle_check_failed: %s", error.strerror)
+                log.warning("web.idle_check_failed", reason=error.strerror)
                 continue
             if closed:
-                log.info("web.idle_closed: closed %d idle connections", closed)
+                log.info("web.idle_closed", connections=closed)
 
 
 def _listening_ports() -> set[int]:

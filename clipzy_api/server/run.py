@@ -3,10 +3,11 @@
 The main process holds the membership in the deployment; granian's serving process answers requests under it.
 """
 
-import logging
 import os
 import signal
+from typing import Any
 
+import structlog
 from granian import Granian
 from granian.constants import Interfaces
 from granian.log import LogLevels
@@ -16,6 +17,7 @@ from clipzy_storage.config import logs
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import ConfigurationError, StorageError
 from clipzy_storage.guard import startup
+from clipzy_storage.guard.members import new_member_name
 from clipzy_storage.guard.startup import Registration
 from clipzy_storage.redis_client import RedisDatabase
 
@@ -24,9 +26,16 @@ STOP_TIMEOUT_SECONDS = 3
 
 # The main process hands these to the serving process in the environment.
 MEMBER_ID_VARIABLE = "CLIPZY_MEMBER_ID"
+MEMBER_NAME_VARIABLE = "CLIPZY_MEMBER_NAME"
 PARENT_PID_VARIABLE = "CLIPZY_PARENT_PID"
 
-log = logging.getLogger(__name__)
+# Granian would print its lines in a format of its own.
+_LOG_TO_ROOT: dict[str, Any] = {
+    "handlers": {},
+    "loggers": {name: {"handlers": [], "propagate": True} for name in ("_granian", "granian.access")},
+}
+
+log = structlog.stdlib.get_logger(__name__)
 
 
 def serve(host: str, port: int, settings: Settings) -> int:
@@ -35,7 +44,9 @@ def serve(host: str, port: int, settings: Settings) -> int:
     Starts even if Redis is unavailable, and is not ready until Redis answers. Raises ``ConfigurationError`` if a
     setting is wrong, or when the guard refuses this front end, which may also happen while it serves.
     """
-    logs.configure(settings)
+    name = new_member_name()
+    logs.configure(settings, front_end=name)
+    logs.log_prints()
     refusals: list[str] = []
 
     def stop_refused(message: str) -> None:
@@ -43,9 +54,10 @@ def serve(host: str, port: int, settings: Settings) -> int:
         os.kill(os.getpid(), signal.SIGTERM)
 
     registration = startup.join_deployment(
-        settings, RedisDatabase(settings.redis_url), role="web", on_refused=stop_refused, wait=False
+        settings, RedisDatabase(settings.redis_url), role="web", name=name, on_refused=stop_refused, wait=False
     )
     os.environ[MEMBER_ID_VARIABLE] = registration.member_id
+    os.environ[MEMBER_NAME_VARIABLE] = name
     os.environ[PARENT_PID_VARIABLE] = str(os.getpid())
     server = Granian(
         "clipzy_api.server.wsgi:application",
@@ -59,6 +71,7 @@ def serve(host: str, port: int, settings: Settings) -> int:
         workers_kill_timeout=STOP_TIMEOUT_SECONDS,
         websockets=False,
         log_level=LogLevels.error,  # on a lower level it warns about the number of threads at every start
+        log_dictconfig=_LOG_TO_ROOT,
     )
     try:
         server.serve()
@@ -75,4 +88,4 @@ def _discard_unfinished(registration: Registration) -> None:
     try:
         registration.storage.sweep_incomplete(0, of_writer=registration.member_id)
     except StorageError as error:
-        log.warning("web.uploads_left_behind: %s", error)
+        log.warning("web.uploads_left_behind", reason=str(error))

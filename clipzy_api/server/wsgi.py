@@ -3,13 +3,13 @@
 import ctypes
 import os
 import signal
-import socket
 
 from clipzy_api.app import create_app
 from clipzy_api.membership import Membership
 from clipzy_api.server.idle_connections import IdleConnectionReaper
 from clipzy_api.server.lingering_close import LingeringClose
-from clipzy_api.server.run import MEMBER_ID_VARIABLE, PARENT_PID_VARIABLE
+from clipzy_api.server.request_log import RequestLog
+from clipzy_api.server.run import MEMBER_ID_VARIABLE, MEMBER_NAME_VARIABLE, PARENT_PID_VARIABLE
 from clipzy_api.task_queue import ANSWER_SECONDS, TaskQueue
 from clipzy_storage.backends import open_storage
 from clipzy_storage.config import logs
@@ -27,7 +27,7 @@ MALLOC_ARENAS = 2
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
 
 
-def application() -> LingeringClose:
+def application() -> RequestLog:
     """The front end that the environment configures, under the membership that ``serve`` holds.
 
     Raises ``ConfigurationError`` if a setting is wrong.
@@ -36,14 +36,15 @@ def application() -> LingeringClose:
     die_with_parent(int(os.environ[PARENT_PID_VARIABLE]), with_signal=signal.SIGKILL)
     _limit_malloc_arenas()
     settings = settings_from_env()
-    logs.configure(settings)
+    logs.configure(settings, front_end=os.environ[MEMBER_NAME_VARIABLE])
+    logs.log_prints()
     member_id = os.environ[MEMBER_ID_VARIABLE]
     storage = open_storage(settings, writer=member_id)
     redis = RedisDatabase(settings.redis_url, answer_seconds=ANSWER_SECONDS)
 
     def new_guard() -> Guard:
-        name, storage_id = socket.gethostname(), storage.prepare()
-        member = new_member(settings, role="web", name=name, storage_id=storage_id, storage=storage.location)
+        name = os.environ[MEMBER_NAME_VARIABLE]
+        member = new_member(settings, role="web", name=name, storage_id=storage.prepare(), storage=storage.location)
         return Guard(redis, member, member_id=member_id)
 
     membership = Membership(new_guard, storage)
@@ -57,7 +58,7 @@ def application() -> LingeringClose:
     )
     lingering_close = LingeringClose(app)
     IdleConnectionReaper(is_overdue=lingering_close.is_overdue).start()
-    return lingering_close
+    return RequestLog(lingering_close)
 
 
 def _limit_malloc_arenas() -> None:

@@ -1,12 +1,12 @@
 """A job's events as server-sent events."""
 
 import json
-import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 
+import structlog
 from flask import Blueprint, Response, copy_current_request_context, request
 
 from clipzy_api.openapi.operations import EVENT_STREAM, LAST_EVENT_ID, Answer, described
@@ -22,7 +22,7 @@ CHECK_SECONDS = 5.0
 BEGINNING = b"retry: 3000\n\n"
 HEARTBEAT = b": beat\n\n"
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 events = Blueprint("events", __name__)
 
 
@@ -87,7 +87,7 @@ def _stream(follower: "Follower", first: bytes) -> Iterator[bytes]:
         except JobNotFound:
             return  # the job was deleted
         except (QueueUnavailable, StorageError) as error:
-            log.info("events.waiting: %s: %s", follower.job_id, error)
+            log.info("events.waiting", job_id=follower.job_id, reason=str(error))
             block, pause_seconds = HEARTBEAT, WAIT_SECONDS  # now, since the next try may take long
         if not block and time.monotonic() - sent_at >= HEARTBEAT_SECONDS - WAIT_SECONDS:
             block = HEARTBEAT

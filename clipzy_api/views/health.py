@@ -1,9 +1,9 @@
 """Liveness and readiness of this front end."""
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
+import structlog
 from flask import Blueprint, Response
 
 from clipzy_api import schemas
@@ -15,7 +15,7 @@ from clipzy_storage.errors import QueueUnavailable, StorageError
 from clipzy_storage.guard.members import live_members
 from clipzy_storage.guard.refusals import Refused
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 health = Blueprint("health", __name__)
 
 
@@ -55,7 +55,7 @@ def _check(name: str, call: Callable[[], object]) -> str:
     try:
         call()
     except (QueueUnavailable, StorageError, Refused) as error:
-        log.debug("not_ready.%s: %s", name, error)  # the answer has it; the heartbeat logs it once
+        log.debug("web.not_ready", part=name, reason=str(error))  # the answer has it; the heartbeat logs it once
         return "unavailable"
     return "ok"
 

@@ -1,6 +1,6 @@
 """The 202 that every call answers which creates a job."""
 
-from flask import Response, url_for
+from flask import Response, g, url_for
 
 from clipzy_api.inputs.idempotency import REPLAYED
 from clipzy_api.links import absolute, result_link
@@ -15,7 +15,7 @@ from clipzy_storage.models import records
 def submit(request: JobRequest, rollback: Rollback) -> tuple[records.Job, bool]:
     """Create the job in the storage of this deployment. Returns and raises what ``JobSubmission.submit`` does."""
     storage_id = services().membership.guard().storage_id
-    return services().submission.submit(request, rollback, storage_id=storage_id)
+    return services().submission.submit(request, rollback, storage_id=storage_id, request_id=g.request_id)
 
 
 def accepted(job: records.Job, is_replay: bool) -> tuple[Response, int, dict[str, str]]:

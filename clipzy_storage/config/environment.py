@@ -41,6 +41,18 @@ def settings_from_env(environ: Mapping[str, str] | None = None) -> Settings:
     return settings
 
 
+def log_settings_from_env(environ: Mapping[str, str] | None = None) -> Settings:
+    """Settings of which only those of the log are read, each with its default if it is wrong. Raises nothing."""
+    environ = os.environ if environ is None else environ
+    given = {name: environ[name].strip() for name in ("LOG_LEVEL", "LOG_FORMAT") if environ.get(name, "").strip()}
+    for name in tuple(given):
+        try:
+            Settings.model_validate({name: given[name]})
+        except ValidationError:
+            del given[name]
+    return Settings.model_validate(given)
+
+
 def load_dotenv() -> None:
     """Add the working directory's ``.env`` to the environment, where boto3 sees it too; a set variable stays.
 

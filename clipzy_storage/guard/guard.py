@@ -5,12 +5,13 @@ one that this Redis knows is refused in any case. Every process of the deploymen
 heartbeats and leaves here, and may take work only as long as Redis lists it. The rules: ``docs/guard.md``.
 """
 
-import logging
 import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+import structlog
 
 from clipzy_storage.guard.members import HEARTBEAT_WINDOW_SECONDS, Member, live_members
 from clipzy_storage.guard.mount_verifier import MountVerifier, NotSameMount, Verification
@@ -21,13 +22,14 @@ from clipzy_storage.guard.refusals import (
     refusal_by_member,
     refusal_by_verification,
 )
+from clipzy_storage.log_events import GUARD_STORAGE_REPLACED, GUARD_UNVERIFIED, GUARD_VERIFIED
 from clipzy_storage.redis_client import RedisDatabase, translated
 
 SCRIPTS = Path(__file__).parent / "lua"
 VERIFY_AGAIN_SECONDS = 3600.0
 VERIFICATION_POLL_SECONDS = 0.2
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 
 class Guard:
@@ -148,12 +150,10 @@ class Guard:
         self._first_heartbeats_ms.clear()
         if pinned_before != self.storage_id:
             log.warning(
-                "guard.storage_replaced: Redis knew storage %s, which no live member uses; now pinned: %s (%s). Jobs"
-                " whose files are on the old one cannot be finished. If it still exists (a share that is not mounted?),"
-                " stop this process, mount it and start again.",
-                pinned_before,
-                self.storage_id,
-                self._member.storage,
+                GUARD_STORAGE_REPLACED,
+                previous_storage_id=pinned_before,
+                storage_id=self.storage_id,
+                storage=self._member.storage,
             )
 
     def _run_join(self, *, is_joining: bool, dry_run: bool, gone: Iterable[str]) -> list[Any]:
@@ -206,13 +206,13 @@ class Guard:
             raise RetryLater(reason, seconds=VERIFICATION_POLL_SECONDS)
         is_first, self._verify_at = self._verify_at is None, time.monotonic() + self._verify_again_seconds
         if verification is Verification.VERIFIED:
-            log.info("guard.verified: another process sees the same files")
+            log.info(GUARD_VERIFIED)
         elif older_members:
-            log.warning("guard.unverified: no reply; that the storage is shared is verified later")
+            log.warning(GUARD_UNVERIFIED, reason="no reply")
         else:
             self._verify_at = time.monotonic() + self.window_seconds / 4
             if is_first:
-                log.info("guard.unverified: no other member; that the storage is shared is verified when one joins")
+                log.info(GUARD_UNVERIFIED, reason="no other member")
 
     def _older_members(self) -> dict[str, Member]:
         """The live members that joined before this process."""

@@ -1,21 +1,29 @@
 """Keeps one process a member of the deployment: joins, sends heartbeats, replies to probes, and reports a refusal."""
 
-import logging
 import threading
 from collections.abc import Callable
 from concurrent import futures
 
+import structlog
+
 from clipzy_storage.errors import ConfigurationError, QueueUnavailable, StorageError
 from clipzy_storage.guard.guard import Guard
 from clipzy_storage.guard.refusals import Refused, RetryLater
+from clipzy_storage.log_events import (
+    GUARD_JOINED,
+    GUARD_NO_ANSWER,
+    GUARD_REDIS_UNAVAILABLE,
+    GUARD_STORAGE_ERROR,
+    GUARD_STORAGE_UNAVAILABLE,
+    GUARD_WAITING,
+)
 
 RETRY_SECONDS = 2.0
 POLL_SECONDS = 1.0
 FIRST_TRY_SECONDS = 10.0
 STOP_SECONDS = 3.0
-NO_ANSWER = "the storage has not answered at all so far; waiting for it. A dead network mount hangs like this."
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 
 class HeartbeatThreads:
@@ -49,7 +57,7 @@ class HeartbeatThreads:
         self._first_try = threading.Event()
         self._stopping = threading.Event()
         self._threads = [threading.Thread(target=self._send_heartbeats, name="guard-heartbeat", daemon=True)]
-        self._waiting_for: dict[str, str] = {}
+        self._waiting_for: dict[str, tuple[str, str]] = {}
 
     def start(self, *, wait: bool) -> None:
         """Start to join; with ``wait`` return as a member, otherwise after the first try.
@@ -60,7 +68,7 @@ class HeartbeatThreads:
         """
         self._threads[0].start()
         if not self._first_try.wait(self._first_try_seconds) and self._guard is None:
-            log.warning("guard.no_answer: %s", NO_ANSWER)
+            log.warning(GUARD_NO_ANSWER)
         if wait:
             futures.wait([self._joined])
         with self._refusing:
@@ -85,7 +93,7 @@ class HeartbeatThreads:
             if self._guard is not None:
                 self._guard.leave()
         except QueueUnavailable:
-            log.info("guard.left_silently: Redis cannot be reached")
+            log.info("guard.left_silently")
         return not any(thread.is_alive() for thread in self._threads)
 
     def _send_heartbeats(self) -> None:
@@ -129,20 +137,20 @@ class HeartbeatThreads:
             self._has_joined(guard)
             return guard.window_seconds / 4
         except RetryLater as reason:
-            self._wait_for("guard", f"guard.waiting: {reason}")
+            self._wait_for("guard", GUARD_WAITING, reason)
             return min(reason.seconds, RETRY_SECONDS)
         except QueueUnavailable as error:
-            self._wait_for("guard", f"guard.redis_unavailable: {error}; waiting for it")
+            self._wait_for("guard", GUARD_REDIS_UNAVAILABLE, error)
         except StorageError as error:
-            self._wait_for("guard", f"guard.storage_unavailable: {error}; waiting for it")
+            self._wait_for("guard", GUARD_STORAGE_UNAVAILABLE, error)
         finally:
             self._first_try.set()
         return RETRY_SECONDS
 
     def _has_joined(self, guard: Guard) -> None:
         is_new = not self._joined.done()
-        if self._waiting_for.pop("guard", "") or is_new:
-            log.info("guard.joined")
+        if self._waiting_for.pop("guard", None) or is_new:
+            log.info(GUARD_JOINED)
         if is_new:
             self._threads.append(
                 threading.Thread(target=self._serve_verifications, args=[guard], name="guard-verification", daemon=True)
@@ -153,15 +161,16 @@ class HeartbeatThreads:
     def _serve_verifications_once(self, guard: Guard) -> float:
         try:
             guard.serve_verifications()
-            self._waiting_for.pop("verification", "")
+            self._waiting_for.pop("verification", None)
         except QueueUnavailable:
             pass  # the other thread logs it
         except StorageError as error:
-            self._wait_for("verification", f"guard.storage_error: {error}; verifications wait")
+            self._wait_for("verification", GUARD_STORAGE_ERROR, error)
         return POLL_SECONDS
 
-    def _wait_for(self, what: str, message: str) -> None:
+    def _wait_for(self, what: str, event: str, reason: Exception) -> None:
         """Log a reason for waiting when it changes, not at every try."""
-        if message != self._waiting_for.get(what):
-            log.warning(message)
-        self._waiting_for[what] = message
+        found = (event, str(reason))
+        if found != self._waiting_for.get(what):
+            log.warning(event, reason=str(reason))
+        self._waiting_for[what] = found

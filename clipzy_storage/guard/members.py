@@ -1,6 +1,7 @@
 """The members of a deployment, as Redis lists them."""
 
 import os
+import socket
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -53,6 +54,11 @@ def new_member(settings: Settings, *, role: Role, name: str, storage_id: str, st
 
 def new_member_id() -> str:
     return os.urandom(8).hex()
+
+
+def new_member_name() -> str:
+    """A name for people, by the host."""
+    return f"{socket.gethostname()}-{os.urandom(3).hex()}"
 
 
 def open_fresh(redis: RedisDatabase) -> None:

@@ -1,10 +1,9 @@
 """What every process passes before it may work: settings, storage, Redis, guard, in this order."""
 
-import logging
-import os
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+
+import structlog
 
 from clipzy_storage import redis_client
 from clipzy_storage.backends import open_storage
@@ -19,14 +18,13 @@ from clipzy_storage.guard.mount_verifier import new_mount_verifier
 from clipzy_storage.guard.refusals import Refused, refusal_by_settings
 from clipzy_storage.redis_client import RedisDatabase
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 
 @dataclass(frozen=True)
 class Registration:
     """A process in its deployment. ``heartbeats`` must be stopped at the end."""
 
-    name: str
     storage: StorageBackend
     member_id: str
     heartbeats: HeartbeatThreads
@@ -37,6 +35,7 @@ def join_deployment(
     redis: RedisDatabase,
     *,
     role: Role,
+    name: str,
     on_refused: Callable[[str], None],
     wait: bool,
     first_try_seconds: float = FIRST_TRY_SECONDS,
@@ -54,7 +53,6 @@ def join_deployment(
         raise ConfigurationError([refusal])
     _check_redis(settings)
     storage = open_storage(settings)
-    name = f"{socket.gethostname()}-{os.urandom(3).hex()}"
     member_id = new_member_id()
 
     def new_guard() -> Guard:
@@ -74,7 +72,7 @@ def join_deployment(
     except BaseException:  # also a signal to stop during the wait
         _stop(heartbeats, storage)
         raise
-    return Registration(name, storage, member_id, heartbeats)
+    return Registration(storage, member_id, heartbeats)
 
 
 def _stop(heartbeats: HeartbeatThreads, storage: StorageBackend) -> None:
@@ -87,10 +85,6 @@ def _check_redis(settings: Settings) -> None:
         try:
             redis_client.check_server(name, url)
         except QueueUnavailable:
-            log.warning("redis.unavailable: no answer from %s=%s; waiting for it", name, redacted(url))
+            log.warning("redis.unavailable", setting=name, url=redacted(url))
             if url == DEFAULT_REDIS_URL:
-                log.warning(
-                    "redis.default_url: REDIS_URL is not set and no `clipzy up` runs from %s. If one runs in another"
-                    " directory, start this process there, or set CLIPZY_DATA_DIR or REDIS_URL.",
-                    settings.data_dir,
-                )
+                log.warning("redis.default_url", data_dir=str(settings.data_dir))

@@ -1,7 +1,8 @@
 """Cancels a job: a waiting one at once, a running one through its holder."""
 
-import logging
 import os
+
+import structlog
 
 from clipzy_storage.backends.base import Storage
 from clipzy_storage.errors import JobAlreadyFinished, NotFound, QueueUnavailable, StorageError
@@ -14,7 +15,7 @@ from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.jobs.types import CancelRequest, CancelVerdict
 from clipzy_storage.models.records import Job, Status
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 
 class JobCancellation:
@@ -53,7 +54,7 @@ class JobCancellation:
         try:
             self._admin.restore(durable_records.read_open(self._storage, job_id))
         except NotFound:
-            log.info("cancel.too_late: %s has finished or was deleted meanwhile", job_id)
+            log.info("cancel.too_late", job_id=job_id)
         return self._store.request_cancellation(job_id, nonce=nonce)
 
     def _is_accepted(self, job_id: str, request: CancelRequest) -> bool:
@@ -70,7 +71,7 @@ class JobCancellation:
         try:
             return complete_job(self._store, self._storage, job_id, token)
         except (StorageError, QueueUnavailable) as error:
-            log.warning("cancel.left_to_the_reaper: %s: %s", job_id, error)
+            log.warning("cancel.left_to_the_reaper", job_id=job_id, reason=str(error))
             return None
 
     def _refuse(self, job_id: str, request: CancelRequest, owner: str) -> None:
@@ -81,7 +82,7 @@ class JobCancellation:
         try:
             durable_records.remove_cancellation_request(self._storage, job_id)
         except StorageError as error:
-            log.warning("cancel.request_left_behind: %s: %s", job_id, error)
+            log.warning("cancel.request_left_behind", job_id=job_id, reason=str(error))
         raise JobAlreadyFinished(job.status.value if job.status.is_final else "finishing")
 
     def _current(self, job: Job) -> Job:
@@ -89,5 +90,5 @@ class JobCancellation:
         try:
             return self._lookup.find(job.job_id, owner=job.owner)
         except QueueUnavailable as error:
-            log.warning("cancel.shown_as_before: %s: %s", job.job_id, error)
+            log.warning("cancel.shown_as_before", job_id=job.job_id, reason=str(error))
             return job

@@ -5,27 +5,30 @@ record is written once and decides: if Redis forgot a finished job and it ran ag
 """
 
 import hashlib
-import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar
+
+import structlog
 
 from clipzy_storage import keys
 from clipzy_storage.backends.base import Storage, put_bytes, read_bytes
 from clipzy_storage.errors import AlreadyExists, Damaged, LostJob, NotFound, QueueUnavailable, StorageError
 from clipzy_storage.failpoints import failpoint
 from clipzy_storage.jobs import durable_records
+from clipzy_storage.jobs.log_context import about_job
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.jobs.types import PendingCompletion
+from clipzy_storage.log_events import JOB_CANCELLED, JOB_COMPLETED, JOB_FAILED
 from clipzy_storage.models.output import attempt_prefix_of
-from clipzy_storage.models.records import ErrorCode, Job, Status
+from clipzy_storage.models.records import ErrorCode, Job, JobError, Status
 
 READ_ATTEMPTS = 3
 _RETRY_PAUSE_SECONDS = 1.0
 
 T = TypeVar("T")
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 
 class LostResult(Exception):
@@ -45,6 +48,11 @@ def complete_job(store: JobStore, storage: Storage, job_id: str, token: str) -> 
 
 def complete(store: JobStore, storage: Storage, pending: PendingCompletion, *, index: bytes = b"") -> Job | None:
     """The same for a pending completion at hand. ``index`` is what was committed, if that is at hand too."""
+    with about_job(pending.job):
+        return _complete(store, storage, pending, index)
+
+
+def _complete(store: JobStore, storage: Storage, pending: PendingCompletion, index: bytes) -> Job | None:
     job, clear_others = pending.job, pending.may_have_other_attempts
     if job.status is Status.COMPLETED:
         try:
@@ -62,7 +70,7 @@ def complete(store: JobStore, storage: Storage, pending: PendingCompletion, *, i
             durable_records.remove_cancellation_request(storage, job.job_id)
         if clear_others:
             clear_attempts(storage, standing, pending)
-        log.info("job.%s: %s attempt %d", finished.status.value, job.job_id, finished.attempt)
+        _log_outcome(finished)
     return finished
 
 
@@ -89,7 +97,7 @@ def clear_attempts(storage: Storage, finished: Job, pending: PendingCompletion) 
             if blob.key not in lasting and not (kept and blob.key.startswith(kept)):
                 storage.delete(blob.key)
     except StorageError as error:
-        log.warning("attempts.left_behind: %s (%s)", finished.job_id, error)
+        log.warning("job.attempts_left_behind", reason=str(error))
 
 
 def discard_attempt(storage: Storage, prefix: str) -> None:
@@ -98,12 +106,22 @@ def discard_attempt(storage: Storage, prefix: str) -> None:
         for blob in list(storage.list(prefix)):
             storage.delete(blob.key)
     except StorageError as error:
-        log.warning("attempt.left_behind: %s (%s)", prefix, error)
+        log.warning("job.attempt_left_behind", prefix=prefix, reason=str(error))
+
+
+def _log_outcome(finished: Job) -> None:
+    match finished.status, finished.error:
+        case Status.FAILED, JobError() as error:
+            log.info(JOB_FAILED, code=error.code.value, stage=error.stage, reason=error.message)
+        case Status.CANCELLED, _:
+            log.info(JOB_CANCELLED)
+        case _:
+            log.info(JOB_COMPLETED)
 
 
 def _fail_lost_result(store: JobStore, storage: Storage, pending: PendingCompletion, error: LostResult) -> Job | None:
     job_id, token = pending.job.job_id, pending.token
-    log.error("job.result_lost: %s: %s", job_id, error)
+    log.error("job.result_lost", reason=str(error))
     with suppress(LostJob):
         store.fail(job_id, token, ErrorCode.PROCESSING_FAILED, "the result was lost in storage")
     return complete_job(store, storage, job_id, token)
@@ -128,7 +146,7 @@ def _publish_index(storage: Storage, pending: PendingCompletion, index: bytes) -
         put_bytes(storage, key, index or _committed_index(storage, pending), content_type="application/json")
     except AlreadyExists:
         if _read_intact(storage, key, pending.result_sha256) is None:
-            log.warning("job.result_kept: %s was published before", key)
+            log.warning("job.result_kept", key=key)
             return False
     return True
 

@@ -23,6 +23,7 @@ UNCHANGING = {
     "config",
     "idempotency_key",
     "idempotency_fingerprint",
+    "request_id",
 }
 _VISIBLE_STATUS = {"running": Status.PROCESSING, "committing": Status.PROCESSING}
 

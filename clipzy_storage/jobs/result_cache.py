@@ -4,11 +4,11 @@ Nothing is shared: every file is copied into the job's own attempt by the proces
 like the result of an analysis. So the earlier job may be deleted or expire at any moment, also during the copy.
 """
 
-import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 
+import structlog
 from pydantic import ValidationError
 
 from clipzy_storage import keys
@@ -25,7 +25,7 @@ from clipzy_storage.models.result_cache_key import cache_key_of_result, result_c
 MAX_CANDIDATES = 3  # a result that turns out to be gone costs time too
 CONCURRENT_COPIES = 8
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,9 @@ def find_cached_result(store: JobStore, storage: Storage, job: Job) -> CachedRes
         except StorageUnavailable:
             raise
         except NotFound:
-            log.info("cache.missing: the result of %s", job_id)  # its deletion has not reached Redis
+            log.info("cache.missing", reused_from=job_id)  # its deletion has not reached Redis
         except StorageError as error:
-            log.warning("cache.damaged: %s: %s", job_id, error)
+            log.warning("cache.damaged", reused_from=job_id, reason=str(error))
     return None
 
 

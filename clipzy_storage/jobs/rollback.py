@@ -1,15 +1,16 @@
 """Deletes what a request has written so far, unless the request succeeds."""
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
+import structlog
+
 from clipzy_storage.backends.base import Storage
 from clipzy_storage.errors import QueueUnavailable, StorageError
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 
 class Rollback:
@@ -34,7 +35,7 @@ class Rollback:
             try:
                 self._storage.delete(key)
             except StorageError as error:
-                log.warning("rollback.failed: %s stays behind: %s", key, error)
+                log.warning("rollback.failed", key=key, reason=str(error))
 
     @contextmanager
     def committed_if_redis_may_know(self) -> Iterator[None]:

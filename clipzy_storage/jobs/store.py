@@ -5,11 +5,12 @@ heartbeats while it works, and then releases, fails or commits the job. A worker
 the job to another, and the token of its claim is refused from then on. States and keys: ``docs/job-protocol.md``.
 """
 
-import logging
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+
+import structlog
 
 from clipzy_storage.errors import CancellationRequested, Damaged, IdempotencyMismatch, JobNotFound, LostJob, VideoGone
 from clipzy_storage.jobs.redis_record import Fields, fields_of, job_of, unchanging_part
@@ -34,7 +35,7 @@ from clipzy_storage.redis_client import RedisDatabase, translated
 
 SCRIPTS = Path(__file__).parent / "lua"
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 
 class JobStore:
@@ -217,6 +218,11 @@ class JobStore:
         requeued, adopted = self._run("reap", self._lease_ms // 2, self._lease_ms, nonce, int(expired_too), *pairs)
         return Reaped(list(requeued), list(zip(adopted[::2], adopted[1::2], strict=True)))
 
+    def find(self, job_id: str) -> Job | None:
+        """The job whoever owns it; None if Redis does not know it, or its record is damaged."""
+        with translated():
+            return next(_readable([self._redis.client.hgetall(self._record_key(job_id))]), None)
+
     def due_for_notification(self, *, queue_is_empty: bool) -> list[str]:
         """Waiting jobs whose notification was probably lost.
 
@@ -243,7 +249,7 @@ def _readable(records: Iterable[Fields]) -> Iterator[Job]:
             if fields:
                 yield job_of(fields)
         except Damaged as error:
-            log.error("record.damaged: %s", error)
+            log.error("record.damaged", reason=str(error))
 
 
 def _pending(fields: Fields, token: str) -> PendingCompletion:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import structlog
+
 from clipzy_storage import keys
 from clipzy_storage.backends.base import Storage
 from clipzy_storage.errors import (
@@ -22,10 +24,12 @@ from clipzy_storage.errors import (
 )
 from clipzy_storage.failpoints import failpoint
 from clipzy_storage.jobs import durable_records
+from clipzy_storage.jobs.log_context import about_job
 from clipzy_storage.jobs.lookup import JobLookup
 from clipzy_storage.jobs.rollback import Rollback
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.jobs.types import IdempotencyKey, Submitted
+from clipzy_storage.log_events import JOB_SUBMITTED
 from clipzy_storage.models.records import Job, Video
 from clipzy_storage.process import ProcessIdentity
 
@@ -33,6 +37,8 @@ KEY_LIFETIME = timedelta(hours=24)
 KNOWN_TIMEOUT_SECONDS = 2.0
 # A request that has written its open record has created the Redis record by then, or takes the open record back.
 SUBMISSION_TIMEOUT = timedelta(minutes=1)
+
+log = structlog.stdlib.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -66,17 +72,20 @@ class JobSubmission:
         self._complete_from_cache = complete_from_cache
         self._notify_workers = notify_workers
 
-    def submit(self, request: JobRequest, rollback: Rollback, *, storage_id: str) -> tuple[Job, bool]:
+    def submit(
+        self, request: JobRequest, rollback: Rollback, *, storage_id: str, request_id: str | None = None
+    ) -> tuple[Job, bool]:
         """Create a job, and tell whether this request is a replay: the job is that of the first request then.
 
-        ``rollback`` holds the files that the request has written; it is committed once the job is created.
+        ``rollback`` holds the files that the request has written; it is committed once the job is created. The events
+        of the job carry ``request_id``.
 
         Raises:
             JobNotFound: the job of the first request has been deleted.
             IdempotencyMismatch, VideoGone, StorageFull, StorageUnavailable: no job was created.
             QueueUnavailable: no job was created if ``certain``, else it may have been; what was written then stays.
         """
-        submitted = self._create(_new_job(request, storage_id), request.key, rollback)
+        submitted = self._create(_new_job(request, storage_id, request_id), request.key, rollback)
         if submitted.job is None:
             rollback.roll_back()  # first: the open record that was just written is not that of the first job
             return self._lookup.find(submitted.first_id, owner=request.video.owner), True
@@ -104,11 +113,13 @@ class JobSubmission:
 
     def _start(self, job: Job) -> Job:
         """Complete the job from the cache, or leave it to the workers."""
-        if finished := self._complete_from_cache(job):
-            return finished
-        self._notify_workers(job.job_id)
-        failpoint("workers-notified")
-        return job
+        with about_job(job):
+            log.info(JOB_SUBMITTED, video_id=job.video_id, owner=job.owner)
+            if finished := self._complete_from_cache(job):
+                return finished
+            self._notify_workers(job.job_id)
+            failpoint("workers-notified")
+            return job
 
     def _recorded(self, job_id: str) -> Job | None:
         for read in (durable_records.read_done, durable_records.read_open):
@@ -169,7 +180,7 @@ def _key_of(job: Job) -> IdempotencyKey:
     return IdempotencyKey(str(job.idempotency_key), str(job.idempotency_fingerprint))
 
 
-def _new_job(request: JobRequest, storage_id: str) -> Job:
+def _new_job(request: JobRequest, storage_id: str, request_id: str | None) -> Job:
     return Job.for_video(
         request.video,
         owner=request.video.owner,
@@ -178,5 +189,6 @@ def _new_job(request: JobRequest, storage_id: str) -> Job:
         created_at=datetime.now(UTC),
         idempotency_key=request.key.text if request.key else None,
         idempotency_fingerprint=request.key.fingerprint if request.key else None,
+        request_id=request_id,
         front_end=ProcessIdentity.own().as_dict(),
     )

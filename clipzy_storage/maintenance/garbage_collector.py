@@ -5,10 +5,11 @@ what a listing showed is refreshed right before it is deleted, deleting a missin
 is ordered so that the next pass finds the rest. A damaged record is never garbage, nor is anything that depends on it.
 """
 
-import logging
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+
+import structlog
 
 from clipzy_storage import keys
 from clipzy_storage.backends.base import Storage, put_json, read_bytes
@@ -37,7 +38,7 @@ UPLOAD_BATCH_SIZE = 50
 MAX_STORAGE_ERRORS = 10
 """After more of them in one pass the rest is left to the next one."""
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 
 class GarbageCollector:
@@ -67,7 +68,7 @@ class GarbageCollector:
             self._sweep_uploads()
         finally:
             for kind, count in self._removed.items():
-                log.info("garbage.%s: %d removed", kind.value, count)
+                log.info("garbage.removed", kind=kind.value, count=count)
         return self._removed
 
     def _sweep_job(self, files: JobInventory) -> None:
@@ -96,7 +97,7 @@ class GarbageCollector:
         try:
             put_json(self._storage, keys.expired_result(job_id), marker)
         except AlreadyExists:
-            log.debug("garbage.expiry_continues: %s", job_id)
+            log.debug("garbage.expiry_continues", job_id=job_id)
         self._admin.expire(job_id)
         self._delete(expired)
 
@@ -154,12 +155,12 @@ class GarbageCollector:
         try:
             yield
         except NotFound:  # another process deleted it meanwhile
-            log.debug("garbage.gone: %s", what)
+            log.debug("garbage.gone", item=what)
         except QueueUnavailable as error:
             self._is_redis_unavailable = True  # not tried again in this pass: each time may take seconds
-            log.warning("garbage.redis_unavailable: %s", error)
+            log.warning("garbage.redis_unavailable", reason=str(error))
         except StorageError as error:
-            log.warning("garbage.skipped: %s: %s", what, error)
+            log.warning("garbage.skipped", item=what, reason=str(error))
             self._storage_errors += isinstance(error, StorageUnavailable)
             if self._storage_errors > MAX_STORAGE_ERRORS:
                 raise

@@ -5,13 +5,14 @@ a finished job of which storage has no record was deleted. Each step may be repe
 same time.
 """
 
-import logging
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal
+
+import structlog
 
 from clipzy_storage import keys
 from clipzy_storage.backends.base import Storage
@@ -20,6 +21,7 @@ from clipzy_storage.failpoints import failpoint
 from clipzy_storage.jobs import durable_records
 from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.completion import complete_job
+from clipzy_storage.jobs.log_context import about_job
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.jobs.types import CancelVerdict
 from clipzy_storage.models.records import Job
@@ -36,7 +38,7 @@ IN_FLIGHT_SECONDS = 60.0
 READERS = 8
 """Records read at the same time: reading one from a bucket takes long."""
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 
 @dataclass
@@ -56,9 +58,12 @@ class Report:
     damaged: list[str] = field(default_factory=list)
     """Their records are damaged."""
 
+    def counts(self) -> dict[str, int]:
+        """How many jobs there are of each kind of which there are any."""
+        return {name: len(ids) for name, ids in vars(self).items() if ids}
+
     def __str__(self) -> str:
-        counts = {name: len(ids) for name, ids in vars(self).items() if ids}
-        return ", ".join(f"{count} {name}" for name, count in counts.items()) or "all in step"
+        return ", ".join(f"{count} {name}" for name, count in self.counts().items()) or "all in step"
 
 
 class Recovery:
@@ -109,7 +114,9 @@ class Recovery:
     def _restore_open_jobs(self, report: Report, *, older_than_seconds: float) -> None:
         def restore(job_id: str) -> None:
             with suppress(NotFound), _damage_reported(job_id, report):  # not found: it has finished since it was listed
-                self._restore_open(durable_records.read_open(self._storage, job_id), report)
+                job = durable_records.read_open(self._storage, job_id)
+                with about_job(job):
+                    self._restore_open(job, report)
 
         ids = durable_records.open_job_ids(self._storage, older_than_seconds=older_than_seconds)
         _each(self._admin.unknown(ids), restore)
@@ -129,11 +136,11 @@ class Recovery:
             self._cancel(job_id)
             report.cancelled.append(job_id)
         else:
-            log.warning("recovery.waiting: %s, which Redis did not know", job_id)
+            log.warning("recovery.waiting")
             report.waiting.append(job_id)
 
     def _cancel(self, job_id: str) -> None:
-        log.warning("recovery.cancelled: %s, as was requested before Redis lost it", job_id)
+        log.warning("recovery.cancelled")
         request = self._store.request_cancellation(job_id, nonce=f"recovery-{job_id}")
         if request.verdict is CancelVerdict.PENDING:
             complete_job(self._store, self._storage, job_id, request.token)
@@ -158,7 +165,7 @@ class Recovery:
             report.postponed.append(job_id)
             return
         if self._admin.forget(job_id, while_it_is=while_it_is) == "forgotten":
-            log.warning("recovery.forgotten: %s, which was deleted", job_id)
+            log.warning("recovery.forgotten", job_id=job_id)
             report.forgotten.append(job_id)
 
 
@@ -176,5 +183,5 @@ def _damage_reported(job_id: str, report: Report) -> Iterator[None]:
     except (NotFound, StorageUnavailable):
         raise
     except StorageError as error:
-        log.error("recovery.damaged: %s: %s", job_id, error)
+        log.error("recovery.damaged", job_id=job_id, reason=str(error))
         report.damaged.append(job_id)

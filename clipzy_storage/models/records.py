@@ -122,6 +122,8 @@ class Job(_Record):
     """The Idempotency-Key of the request, if it had one."""
     idempotency_fingerprint: str | None = None
     """A digest of what was sent with that key: the key is valid for an equal request only."""
+    request_id: str | None = None
+    """The id of the request that submitted the job, for the logs; None in records that have none."""
     front_end: dict[str, Any] | None = None
     """The process that submitted the job, as ``ProcessIdentity.as_dict``; only in the open record."""
     status: Status = Status.QUEUED

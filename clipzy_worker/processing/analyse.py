@@ -1,9 +1,10 @@
 """Runs the stages of the analysis over the video of one job, in a media process."""
 
-import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
+
+import structlog
 
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.models.analysis import Analysis
@@ -18,7 +19,7 @@ from clipzy_worker.stages import percent_of
 MAX_DECODER_THREADS = 16
 POLL_SECONDS = 0.25
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 
 def run_stages(
@@ -35,8 +36,7 @@ def run_stages(
             return media.result()
         except MediaCrashed:
             if media.stderr_tail:
-                stderr = media.stderr_tail[-2000:].replace("\n", " | ")  # a line break could forge a log entry
-                log.warning("media.stderr: %s: %s", job.job_id, stderr)
+                log.warning("media.stderr", text=media.stderr_tail[-2000:])
             raise
 
 

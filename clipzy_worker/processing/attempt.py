@@ -1,20 +1,24 @@
 """Processes one attempt at one job, from the claim to its completion or back into the queue."""
 
-import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import structlog
+
 from clipzy_storage.backends.base import StorageBackend
 from clipzy_storage.errors import CancellationRequested, Damaged, LostJob, NotFound, QueueUnavailable, StorageError
 from clipzy_storage.failpoints import failpoint
 from clipzy_storage.jobs.attempt import STOPPED_TOO_OFTEN, AttemptResult, JobAttempt, claim_job
+from clipzy_storage.jobs.log_context import about_job
 from clipzy_storage.jobs.types import ReleaseReason
 from clipzy_storage.log_events import (
     JOB_CLAIMED,
     JOB_FILE_NOT_VISIBLE_YET,
+    JOB_LEFT_TO_THE_REAPER,
     JOB_LOST,
+    JOB_RELEASED,
     JOB_SOURCE_DAMAGED,
     JOB_STORAGE_UNAVAILABLE,
 )
@@ -35,7 +39,7 @@ SOURCE_MISSING = (
     " share one storage"
 )
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 
 def run(ctx: WorkerContext, job_id: str) -> str:
@@ -57,8 +61,8 @@ def run(ctx: WorkerContext, job_id: str) -> str:
         )
         if attempt is None:
             return "not queued"
-        log.info("%s: %s attempt %d", JOB_CLAIMED, job_id, attempt.job.attempt)
-        with ctx.leases.held(attempt.claim, stage=FIRST_STAGE) as lease:
+        with about_job(attempt.job), ctx.leases.held(attempt.claim, stage=FIRST_STAGE) as lease:
+            log.info(JOB_CLAIMED)
             return _Processing(ctx, attempt, lease, interruption).run()
 
 
@@ -76,9 +80,12 @@ class _Processing:
             with self._released_on_shutdown():
                 return self._process_unless_cancelled()
         except LostJob:
-            log.warning("%s: %s attempt %d is no longer held", JOB_LOST, self._job.job_id, self._job.attempt)
+            log.warning(JOB_LOST)
             self._attempt.discard_files()
             return "lost"
+        except (QueueUnavailable, StorageError) as error:
+            log.warning(JOB_LEFT_TO_THE_REAPER, reason=str(error))
+            raise
 
     @property
     def _job(self) -> Job:
@@ -103,21 +110,21 @@ class _Processing:
         except NotFound as error:
             if prior_results.is_settled(self._attempt.claim):
                 return self._fail(ErrorCode.PROCESSING_FAILED, SOURCE_MISSING)
-            log.warning("%s: %s: %s", JOB_FILE_NOT_VISIBLE_YET, self._job.job_id, error)
+            log.warning(JOB_FILE_NOT_VISIBLE_YET, reason=str(error))
             return self._release("transient", SOURCE_MISSING)
         except Damaged as error:
-            log.error("%s: %s: %s", JOB_SOURCE_DAMAGED, self._job.job_id, error)
+            log.error(JOB_SOURCE_DAMAGED, reason=str(error))
             return self._release("crashed", "the stored upload is not what was uploaded; upload it again")
         except StorageError as error:
-            log.warning("%s: %s: %s", JOB_STORAGE_UNAVAILABLE, self._job.job_id, error)
+            log.warning(JOB_STORAGE_UNAVAILABLE, reason=str(error))
             return self._release("transient", "storage failed too often while this job was processed")
         except MediaCrashed as error:
-            log.warning("job.media_crashed: %s: %s", self._job.job_id, error)
+            log.warning("job.media_crashed", reason=str(error))
             return self._release("crashed", f"the media process crashed twice: {error}")
         except (CancellationRequested, LostJob, QueueUnavailable):
             raise
         except Exception:
-            log.exception("job.internal_error: %s", self._job.job_id)
+            log.exception("job.internal_error")
             return self._release("crashed", "an internal error, twice; the worker's log has the details")
         return _outcome(self._attempt.commit(result))
 
@@ -179,9 +186,9 @@ class _Processing:
         try:
             self._attempt.release("preempted", STOPPED_TOO_OFTEN, redis_timeout_seconds=0)
         except (LostJob, QueueUnavailable, StorageError) as error:
-            log.warning("job.not_released: %s (%s); its lease will expire", self._job.job_id, error)
+            log.warning("job.not_released", reason=str(error))
             return
-        log.info("job.released: %s, since this worker shuts down", self._job.job_id)
+        log.info(JOB_RELEASED, reason="preempted")
 
 
 def _outcome(job: Job | None) -> str:

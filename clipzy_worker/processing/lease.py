@@ -1,10 +1,12 @@
 """A worker's leases on its jobs, renewed by a thread so that no slow file or storage can let one expire."""
 
-import logging
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
+
+import structlog
 
 from clipzy_storage.errors import CancellationRequested, LostJob, QueueUnavailable
 from clipzy_storage.jobs.store import JobStore
@@ -12,7 +14,7 @@ from clipzy_storage.jobs.types import Claim, LeaseState
 
 CHECKS_PER_SECOND = 2
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 
 class HeldLease:
@@ -55,6 +57,7 @@ class LeaseRenewer:
     def __init__(self, store: JobStore) -> None:
         self._store = store
         self._current: HeldLease | None = None
+        self._context = copy_context()
         self._thread: threading.Thread | None = None
 
     @contextmanager
@@ -63,6 +66,8 @@ class LeaseRenewer:
         if self._thread is None:  # not earlier: the fork of the pool process would lose a running thread
             self._thread = threading.Thread(target=self._run, name="lease-renewer", daemon=True)
             self._thread.start()
+        # The thread's events are about the job that is bound here.
+        self._context = copy_context()
         self._current = HeldLease(claim, stage=stage, heartbeat_seconds=self._store.lease_seconds / 4)
         try:
             yield self._current
@@ -72,13 +77,14 @@ class LeaseRenewer:
     def _run(self) -> None:
         while True:
             time.sleep(1 / CHECKS_PER_SECOND)
-            lease = self._current
-            if lease is None:
-                continue
-            try:
-                lease.refresh(self._store)
-            except QueueUnavailable as error:
-                # No other worker can claim it meanwhile either; the commit finds out whether it is still held.
-                log.warning("lease.redis_unavailable: %s", error)
-            except Exception:  # the thread must outlive whatever one reply causes
-                log.exception("lease.failed")
+            if (lease := self._current) is not None:
+                self._context.run(self._refresh, lease)
+
+    def _refresh(self, lease: HeldLease) -> None:
+        try:
+            lease.refresh(self._store)
+        except QueueUnavailable as error:
+            # No other worker can claim it meanwhile either; the commit finds out whether it is still held.
+            log.warning("lease.redis_unavailable", reason=str(error))
+        except Exception:  # the thread must outlive whatever one reply causes
+            log.exception("lease.failed")

@@ -3,10 +3,10 @@
 Redis may also have been set back to before the job finished.
 """
 
-import logging
 from collections.abc import Callable
 from datetime import timedelta
 
+import structlog
 from pydantic import BaseModel, ValidationError
 
 from clipzy_storage import keys
@@ -16,13 +16,14 @@ from clipzy_storage.jobs import durable_records
 from clipzy_storage.jobs.attempt import AttemptResult, JobAttempt
 from clipzy_storage.jobs.result_cache import copy_result, find_cached_result
 from clipzy_storage.jobs.types import Claim
+from clipzy_storage.log_events import JOB_REUSED
 from clipzy_storage.models.output import attempt_prefix_of
 from clipzy_worker.processing.context import WorkerContext
 
 # A network filesystem may show another machine's file this late.
 VISIBILITY_DELAY = timedelta(minutes=3)
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 
 class _Published(BaseModel):
@@ -47,21 +48,21 @@ def published_result(ctx: WorkerContext, claim: Claim) -> AttemptResult | None:
         return None
     job_id, storage = claim.job.job_id, ctx.storage
     if storage.exists(keys.done_job(job_id)):
-        log.warning("job.finished_before: %s, which Redis had forgotten", job_id)
+        log.warning("job.finished_before")
         ctx.admin.restore(durable_records.read_done(storage, job_id))
         durable_records.remove_open_job(storage, job_id)
         raise LostJob(job_id)
     if not storage.exists(keys.open_job(job_id)):
         if not is_settled(claim):
             raise NotFound(keys.open_job(job_id))
-        log.warning("job.deleted_before: %s, which Redis had forgotten", job_id)
+        log.warning("job.deleted_before")
         ctx.admin.forget_claimed(claim)
         raise LostJob(job_id)
     try:
         index = read_bytes(storage, keys.result_index(job_id))
     except NotFound:
         return None
-    log.warning("job.published_before: %s, which Redis had forgotten", job_id)
+    log.warning("job.published_before")
     return _published(job_id, index)
 
 
@@ -78,10 +79,10 @@ def cached_result(
             return None
         index = copy_result(ctx.storage, cached, attempt.job, prefix=attempt.prefix, on_progress=on_progress)
     except (StorageError, QueueUnavailable) as error:  # whatever it is, the video can be analysed
-        log.warning("cache.failed: %s: %s", attempt.job.job_id, error)
+        log.warning("cache.failed", reason=str(error))
         attempt.discard_files()
         return None
-    log.info("job.reused: %s has the result of %s", attempt.job.job_id, cached.job_id)
+    log.info(JOB_REUSED, reused_from=cached.job_id)
     return AttemptResult(attempt.job.attempt, attempt.prefix, index)
 
 

@@ -2,7 +2,6 @@
 
 import errno
 import json
-import logging
 import os
 import shutil
 import time
@@ -10,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import structlog
 from pydantic import TypeAdapter, ValidationError
 
 from clipzy_storage.errors import ConfigurationError, StorageFull, StorageUnavailable
@@ -23,7 +23,7 @@ _OWNER = "owner.json"
 _ATTEMPTS = 20  # a worker that is refused may remove the parent directories that it created
 _IDENTITY = TypeAdapter(ProcessIdentity)
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 
 @contextmanager
@@ -58,7 +58,7 @@ def check(work_dir: Path) -> None:
         with attempt_directory(work_dir, f"check-{os.urandom(8).hex()}"):
             pass
     except StorageFull as error:
-        log.warning("scratch.full: %s; jobs wait until there is space", error)
+        log.warning("scratch.full", reason=str(error))
     except StorageUnavailable as error:
         problem = f"WORK_DIR={work_dir} cannot be used: {error}. Set it to a directory that you can write to."
         raise ConfigurationError([problem]) from error
@@ -74,7 +74,7 @@ def sweep(work_dir: Path) -> int:
     for directory in abandoned:
         shutil.rmtree(directory, ignore_errors=True)
     if abandoned:
-        log.info("scratch.swept: %d directories of lost workers", len(abandoned))
+        log.info("scratch.swept", directories=len(abandoned))
     return len(abandoned)
 
 

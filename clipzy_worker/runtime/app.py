@@ -1,16 +1,19 @@
 """The Celery application of a worker and its one task."""
 
 import logging
+import warnings
 from functools import partial
 from typing import Any
 
-from celery import Celery, signals
+import structlog
+from celery import Celery
+from celery.app.log import Logging
+from celery.exceptions import CDeprecationWarning, CPendingDeprecationWarning, SecurityWarning
 from kombu import Queue
 from kombu.exceptions import OperationalError
 
 from clipzy_storage import celery_config
 from clipzy_storage.backends.base import StorageBackend
-from clipzy_storage.config import logs
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import QueueUnavailable, StorageError
 from clipzy_storage.jobs.admin import JobAdmin
@@ -23,7 +26,7 @@ from clipzy_worker.processing.context import WorkerContext
 from clipzy_worker.processing.lease import LeaseRenewer
 from clipzy_worker.runtime import transport
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 
 def create_app(
@@ -31,7 +34,7 @@ def create_app(
 ) -> tuple[Celery, WorkerContext]:
     """The application, ready to run as a worker in this process, and the context of its task."""
     transport.install()
-    app = Celery("clipzy", set_as_current=False)
+    app = Celery("clipzy", set_as_current=False, log=_OurLogs)
     app.conf.update(celery_config.celery_settings(settings), **_worker_settings(settings))
     store = JobStore(redis, lease_seconds=settings.job_lease_seconds)
     ctx = WorkerContext(
@@ -49,24 +52,30 @@ def create_app(
         """Process one job, if it is queued. Fails if the job fails, so that Flower shows that."""
         return attempt.run(ctx, job_id)
 
-    # Otherwise Celery would replace our log handlers.
-    signals.setup_logging.connect(lambda **_: logs.configure(settings), weak=False)
-    logging.getLogger("celery.app.trace").addFilter(_omit_traceback_of_failed_job)
+    _quieten_celery()
     return app, ctx
 
 
-def _omit_traceback_of_failed_job(record: logging.LogRecord) -> bool:
-    """A failed job is logged in one line: a traceback does not show what is wrong with a file."""
-    if record.levelno <= logging.INFO:
-        record.exc_info = None
-    return True
+class _OurLogs(Logging):
+    """Leaves the log handlers of this process, and the filters of its warnings, as they are."""
+
+    def setup(self, *_: Any, **__: Any) -> bool:  # type: ignore[override] # whatever it is called with
+        return True
+
+
+def _quieten_celery() -> None:
+    """Have it log neither what our events say with more detail, nor advice about settings of its own."""
+    for name in ("celery.app.trace", "celery.worker.strategy"):  # one line each about a task's receipt and its end
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for category in (CPendingDeprecationWarning, CDeprecationWarning, SecurityWarning):
+        warnings.filterwarnings("ignore", category=category)
 
 
 def _notify_workers(app: Celery, job_id: str) -> None:
     try:
         app.send_task(celery_config.PROCESS_JOB, args=[job_id], queue=celery_config.QUEUE)
     except (OperationalError, OSError) as error:
-        log.warning("%s: %s (%s); the reaper sends it again", JOB_NOTIFICATION_LOST, job_id, type(error).__name__)
+        log.warning(JOB_NOTIFICATION_LOST, job_id=job_id, reason=type(error).__name__)
 
 
 def _worker_settings(settings: Settings) -> dict[str, Any]:

@@ -3,8 +3,9 @@
 Runs in every worker; for each kind of work a lock in Redis lets one at a time do it. Two at a time would do no harm.
 """
 
-import logging
 from collections.abc import Callable
+
+import structlog
 
 from clipzy_storage.log_events import JANITOR_REBUILT, JANITOR_RECONCILED
 from clipzy_storage.maintenance.garbage_collector import GarbageCollector
@@ -16,7 +17,7 @@ REBUILD_RETRY_SECONDS = 10
 RECONCILE_EVERY_SECONDS = 600
 COLLECT_EVERY_SECONDS = 3600
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 
 class Janitor(PeriodicThread):
@@ -44,7 +45,7 @@ class Janitor(PeriodicThread):
 
     def _recover(self, event: str, compare: Callable[[], Report]) -> None:
         report = compare()
-        log.info("%s: %s", event, report)
+        log.info(event, **report.counts())
         for job_id in report.waiting:
             self._ctx.notify_workers(job_id)
 

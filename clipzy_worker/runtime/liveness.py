@@ -5,7 +5,6 @@ containers that are restarted otherwise.
 """
 
 import json
-import logging
 import os
 import sys
 import threading
@@ -15,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
+import structlog
 from pydantic import TypeAdapter, ValidationError
 
 from clipzy_storage.config.environment import settings_from_env
@@ -25,7 +25,7 @@ MAX_CHECK_SECONDS = 60  # more than a check of the watchdog may take while Redis
 
 _IDENTITY = TypeAdapter(ProcessIdentity)
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 
 class LivenessFile:
@@ -72,7 +72,7 @@ class LivenessFile:
 
     def _warn_once(self, error: OSError) -> None:
         if not self._has_warned:
-            log.warning("liveness.not_written: %s: %s; liveness checks will fail", self._path, error.strerror)
+            log.warning("liveness.not_written", path=str(self._path), reason=error.strerror)
         self._has_warned = True
 
 

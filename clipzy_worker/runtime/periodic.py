@@ -1,12 +1,13 @@
 """Threads of a worker's main process that run a task at a fixed interval."""
 
-import logging
 import threading
 from abc import ABC, abstractmethod
 
+import structlog
+
 from clipzy_storage.errors import QueueUnavailable, StorageError
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 
 class PeriodicThread(ABC):
@@ -33,8 +34,8 @@ class PeriodicThread(ABC):
             try:
                 self.run_once()
             except QueueUnavailable as error:
-                log.warning("%s.redis_unavailable: %s", self._name, error)
+                log.warning("thread.redis_unavailable", thread=self._name, reason=str(error))
             except StorageError as error:
-                log.warning("%s.storage_unavailable: %s; tried again later", self._name, error)
+                log.warning("thread.storage_unavailable", thread=self._name, reason=str(error))
             except Exception:  # the thread must outlive whatever one job or record causes
-                log.exception("%s.failed", self._name)
+                log.exception("thread.failed", thread=self._name)

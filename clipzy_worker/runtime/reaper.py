@@ -4,12 +4,15 @@ Runs in every worker; a short lock in Redis lets one at a time do it. All times 
 sixth of it, and a silent worker loses its job after a lease and half a lease of grace.
 """
 
-import logging
 import os
 import time
+from contextlib import AbstractContextManager
+
+import structlog
 
 from clipzy_storage.errors import QueueUnavailable, StorageError
 from clipzy_storage.jobs.completion import complete_job
+from clipzy_storage.jobs.log_context import about_job
 from clipzy_storage.jobs.types import Lease
 from clipzy_storage.log_events import REAPER_NOTIFIED
 from clipzy_storage.redis_client import RedisDatabase
@@ -21,7 +24,7 @@ from clipzy_worker.runtime.transport import queue_length
 SWEEP_EVERY_SECONDS = 3600
 STALE_UPLOAD_SECONDS = 24 * 3600  # an upload that has not grown for so long has no writer any more
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 
 class Reaper(PeriodicThread):
@@ -59,11 +62,12 @@ class Reaper(PeriodicThread):
         try:
             queued = queue_length(self._broker)
         except QueueUnavailable as error:  # the broker may be another Redis than that of the records
-            log.warning("reaper.broker_unavailable: %s", error)
+            log.warning("reaper.broker_unavailable", reason=str(error))
             return
         for job_id in self._ctx.store.due_for_notification(queue_is_empty=queued == 0):
-            log.info("%s: %s", REAPER_NOTIFIED, job_id)
-            self._ctx.notify_workers(job_id)
+            with self._about(job_id):
+                log.info(REAPER_NOTIFIED)
+                self._ctx.notify_workers(job_id)
 
     def _sweep(self) -> None:
         self._swept_at = time.monotonic()
@@ -71,10 +75,10 @@ class Reaper(PeriodicThread):
         try:
             swept = self._ctx.storage.sweep_incomplete(STALE_UPLOAD_SECONDS)
         except StorageError as error:
-            log.warning("reaper.not_swept: %s", error)
+            log.warning("reaper.not_swept", reason=str(error))
             return
         if swept:
-            log.info("reaper.swept: %d incomplete uploads", swept)
+            log.info("reaper.swept", incomplete_uploads=swept)
 
     def _reap(self, gone: list[Lease]) -> None:
         # When Redis comes back after an outage longer than a lease, every lease has expired though every worker is
@@ -83,14 +87,20 @@ class Reaper(PeriodicThread):
         expired_too = has_redis_seconds >= self._grace_seconds
         reaped = self._ctx.store.reap(gone, nonce=os.urandom(8).hex(), expired_too=expired_too)
         for job_id in reaped.requeued:
-            log.warning("reaper.requeued: %s, its worker is lost", job_id)
-            self._ctx.notify_workers(job_id)
+            with self._about(job_id):
+                log.warning("reaper.requeued")
+                self._ctx.notify_workers(job_id)
         for job_id, token in reaped.adopted:
             self._complete(job_id, token)
 
     def _complete(self, job_id: str, token: str) -> None:
-        log.warning("reaper.completing: %s, left behind by its holder", job_id)
-        try:
-            complete_job(self._ctx.store, self._ctx.storage, job_id, token)
-        except StorageError as error:
-            log.warning("reaper.storage_unavailable: %s: %s; tried again later", job_id, error)
+        with self._about(job_id):
+            log.warning("reaper.completing")
+            try:
+                complete_job(self._ctx.store, self._ctx.storage, job_id, token)
+            except StorageError as error:
+                log.warning("reaper.storage_unavailable", reason=str(error))
+
+    def _about(self, job_id: str) -> AbstractContextManager[None]:
+        job = self._ctx.store.find(job_id)
+        return about_job(job) if job else structlog.contextvars.bound_contextvars(job_id=job_id)

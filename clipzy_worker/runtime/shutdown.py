@@ -4,7 +4,6 @@ Signal handlers only record the request, since Celery's loop may be in the middl
 such as reading a message. A thread does the rest, because the main thread may hang.
 """
 
-import logging
 import os
 import signal
 import threading
@@ -14,6 +13,7 @@ from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Any, Literal
 
+import structlog
 from celery import bootsteps
 from celery.worker import state
 from kombu.common import ignore_errors
@@ -27,12 +27,7 @@ STOP_SECONDS = GRACE_SECONDS + EXIT_TIMEOUT_SECONDS
 POLL_SECONDS = 0.1
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
-_PLANS = {
-    "requeue": "running jobs return to the queue; a second signal returns them immediately",
-    "wait": "no new jobs start, running ones are finished; a second signal returns them to the queue immediately",
-}
-
-log = logging.getLogger("clipzy.worker")
+log = structlog.stdlib.get_logger("clipzy.worker")
 
 
 class Shutdown:
@@ -73,7 +68,7 @@ class Shutdown:
 
     def _run(self, worker: Any) -> None:
         immediately = self._requests.get()
-        log.info("%s: %s", WORKER_STOPPING, _PLANS[self._drain])
+        log.info(WORKER_STOPPING, drain=self._drain)
         celery_state: Any = state
         celery_state.should_stop = os.EX_OK
         if (hub := worker.hub) is not None:
@@ -82,7 +77,7 @@ class Shutdown:
             self._wait_for_jobs(worker)
         _return_jobs(worker)
         time.sleep(EXIT_TIMEOUT_SECONDS)
-        log.warning("%s: Celery did not stop within %g s", WORKER_EXIT_FORCED, EXIT_TIMEOUT_SECONDS)
+        log.warning(WORKER_EXIT_FORCED, after_seconds=EXIT_TIMEOUT_SECONDS)
         os._exit(self.status)
 
     def _wait_for_jobs(self, worker: Any) -> None:
@@ -100,7 +95,7 @@ def _return_jobs(worker: Any) -> None:
         request._already_cancelled = True  # otherwise Celery logs it as failed, with a traceback
     for pid in _pool_pids(worker):
         worker.pool.terminate_job(pid, INTERRUPTION)
-        log.info("%s: process %d, which returns its job, if any, to the queue", WORKER_INTERRUPTED, pid)
+        log.info(WORKER_INTERRUPTED, pool_process=pid)
 
 
 def _pool_pids(worker: Any) -> list[int]:

@@ -5,10 +5,10 @@ noted as taken is restored for the next worker.
 """
 
 import base64
-import logging
 from queue import Empty
 from typing import Annotated, Any, Literal
 
+import structlog
 from kombu.transport import TRANSPORT_ALIASES, redis
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -18,7 +18,7 @@ from clipzy_storage.redis_client import RedisDatabase, translated
 # kombu decodes the text of a message with one decoder per type, each of which raises errors of its own.
 _DECODER_ERRORS = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 
 def install() -> None:
@@ -37,7 +37,7 @@ class _Channel(redis.Channel):
         try:
             return super()._brpop_read(**options)  # type: ignore[misc] # not in the stubs
         except _DECODER_ERRORS as error:
-            log.error("transport.dropped: a message that cannot be decoded: %s", repr(error)[:200])
+            log.error("transport.dropped", reason="a message that cannot be decoded", found=repr(error)[:200])
             raise Empty from error  # to kombu: the queue was empty
 
 
@@ -48,7 +48,7 @@ class Transport(redis.Transport):
 
     def _deliver(self, message: Any, queue: str | None) -> None:
         if queue == celery_config.QUEUE and not is_notification(message):
-            log.error("transport.dropped: a message that is no notification: %s", _task_of(message))
+            log.error("transport.dropped", reason="a message that is no notification", found=_task_of(message))
             return
         super()._deliver(message, queue)
 

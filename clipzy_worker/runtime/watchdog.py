@@ -4,10 +4,10 @@ Such a worker seems healthy: its process runs, it sends heartbeats, Redis answer
 slot, and it receives none. Checks are counted instead of time, so that a process that was suspended is not at fault.
 """
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
+import structlog
 from celery import signals
 from celery.worker import state
 
@@ -22,7 +22,7 @@ CHECKS = 12  # spread over two leases
 MIN_INTERVAL_SECONDS = 0.5  # however short the lease: reconnecting takes a while
 EXIT_NOT_CONSUMING = 75  # EX_TEMPFAIL of sysexits.h: try again
 
-log = logging.getLogger("clipzy.worker")
+log = structlog.stdlib.get_logger("clipzy.worker")
 
 
 class Intake:
@@ -69,7 +69,5 @@ class Watchdog(PeriodicThread):
         except QueueUnavailable:  # then no worker can receive anything; the reaper logs it
             self._stalled_checks = 0
         if self._stalled_checks == CHECKS:
-            log.error(
-                "%s: jobs wait and a slot is free, but none arrives; exiting to be restarted", WORKER_NOT_CONSUMING
-            )
+            log.error(WORKER_NOT_CONSUMING, checks=CHECKS)
             self._give_up()

@@ -1,14 +1,16 @@
 """Runs one Celery worker: joins the deployment, works until it is signalled to stop, leaves."""
 
-import logging
+import os
 from typing import Any
 
+import structlog
 from celery import Celery, signals
 
 from clipzy_storage.config import logs
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import ConfigurationError
 from clipzy_storage.guard import startup
+from clipzy_storage.guard.members import new_member_name
 from clipzy_storage.log_events import WORKER_READY
 from clipzy_storage.redis_client import RedisDatabase
 from clipzy_worker.processing import scratch
@@ -20,26 +22,30 @@ from clipzy_worker.runtime.shutdown import ReturnUnstarted, Shutdown
 from clipzy_worker.runtime.watchdog import EXIT_NOT_CONSUMING, Intake, Watchdog
 from clipzy_worker.sandbox import readiness
 
-log = logging.getLogger("clipzy.worker")
+log = structlog.stdlib.get_logger("clipzy.worker")
 
 
 def run(config: Settings) -> int:
     """Join the deployment, work, leave. Raises ``ConfigurationError``, also if the guard refuses this worker later."""
-    logs.configure(config)
+    name = new_member_name()
+    logs.configure(config, worker=name)
+    logs.log_prints()
     shutdown = Shutdown(config.drain)
     shutdown.exit_on_sigterm()  # until Celery runs
     scratch.check(config.work_dir)
     readiness.check(config)
+    if os.geteuid() == 0:
+        log.warning("worker.runs_as_root")
     with LivenessFile(config.data_dir) as liveness:
         watchdog = Watchdog(liveness, lease_seconds=config.job_lease_seconds)
         watchdog.start()
         try:
-            return _join_and_work(config, shutdown, watchdog)
+            return _join_and_work(config, shutdown, watchdog, name=name)
         finally:
             watchdog.stop()
 
 
-def _join_and_work(config: Settings, shutdown: Shutdown, watchdog: Watchdog) -> int:
+def _join_and_work(config: Settings, shutdown: Shutdown, watchdog: Watchdog, *, name: str) -> int:
     refusals: list[str] = []
 
     def on_refused(message: str) -> None:
@@ -47,7 +53,7 @@ def _join_and_work(config: Settings, shutdown: Shutdown, watchdog: Watchdog) -> 
         shutdown.request_stop(status=ConfigurationError.EXIT_STATUS, immediately=True)
 
     redis = RedisDatabase(config.redis_url)
-    registration = startup.join_deployment(config, redis, role="worker", on_refused=on_refused, wait=True)
+    registration = startup.join_deployment(config, redis, role="worker", name=name, on_refused=on_refused, wait=True)
     app, ctx = create_app(config, redis, registration.storage, storage_id=registration.heartbeats.joined().storage_id)
     scratch.sweep(config.work_dir)
     broker = redis if config.broker_url == config.redis_url else RedisDatabase(config.broker_url)
@@ -64,7 +70,7 @@ def _join_and_work(config: Settings, shutdown: Shutdown, watchdog: Watchdog) -> 
 
     signals.worker_ready.connect(on_ready, weak=False)
     try:
-        _work(app, shutdown, name=registration.name, log_level=config.log_level)
+        _work(app, shutdown, name=name, log_level=config.log_level)
     finally:
         reaper.stop()
         janitor.stop()

@@ -1,12 +1,12 @@
 """Checks once, before a worker takes its first job, whether this machine may decode untrusted video."""
 
 import compileall
-import logging
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from clipzy_storage.config.settings import Settings
@@ -23,7 +23,7 @@ _REMEDIES: dict[Layer, str] = {
     "system calls": "use a kernel with seccomp filters on x86-64 or arm64",
 }
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 
 class Readiness(BaseModel):
@@ -67,12 +67,12 @@ def check(settings: Settings, *, probe: Callable[[], Readiness] = probe) -> None
     if found.outdated:
         raise ConfigurationError([f"{found.outdated}. Reinstall the requirements of the worker."])
     if settings.sandbox == "off":
-        log.warning("sandbox.off: videos are decoded with the rights of this worker, as CLIPZY_SANDBOX says")
+        log.warning("sandbox.off")
         return
     if found.unavailable and settings.sandbox == "required":
         raise ConfigurationError([refusal(found)])
     for layer, reason in found.unavailable.items():
-        log.warning("sandbox.layer_unavailable: %s (%s); to have it, %s", layer, reason, _REMEDIES[layer])
+        log.warning("sandbox.layer_unavailable", layer=layer, reason=reason, remedy=_REMEDIES[layer])
 
 
 def refusal(found: Readiness) -> str:
@@ -94,7 +94,7 @@ def _run_probe() -> str:
         )
         if ended.returncode >= 0:
             break
-        log.warning("sandbox.probe_killed: signal %d", -ended.returncode)
+        log.warning("sandbox.probe_killed", signal=-ended.returncode)
     ended.check_returncode()
     return ended.stdout
 

@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+import json
 import re
 import subprocess
 import sys
@@ -14,10 +15,12 @@ import pytest
 import requests
 from flask import Flask
 from openapi_spec_validator import OpenAPIV31SpecValidator
+from werkzeug.test import Client
 
 from clipzy_api import problems
 from clipzy_api import schemas as models
 from clipzy_api.problems import CODES
+from clipzy_api.server.request_log import RequestLog
 from clipzy_storage.models.records import ErrorCode
 from tests.support.forms import CONTENT_TYPE, mp4_bytes
 from tests.support.openapi import assert_described, codes_of, document_of, routes_of, unconnected_app
@@ -187,9 +190,10 @@ def test_answers_without_redis_are_as_described(own_front_end: FrontEnd, own_red
 
 
 def test_the_description_names_the_public_address_first(tmp_path: Path) -> None:
-    client = unconnected_app(tmp_path, PUBLIC_URL="https://clips.example.com/api").test_client()
+    app = unconnected_app(tmp_path, PUBLIC_URL="https://clips.example.com/api")
+    client = Client(RequestLog(app))
 
-    servers = client.get("/openapi.json").get_json()["servers"]
+    servers = json.loads(client.get("/openapi.json").data)["servers"]
 
     assert [server["url"] for server in servers] == ["https://clips.example.com/api", "/"]
 

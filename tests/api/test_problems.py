@@ -6,6 +6,8 @@ import requests
 
 from clipzy_storage import keys
 from clipzy_storage.backends.base import put_bytes, put_json
+from clipzy_storage.log_events import STORAGE_DAMAGED
+from tests.support.log_lines import events_in
 from tests.support.played_worker import submit
 from tests.support.servers import FrontEnd
 
@@ -73,8 +75,8 @@ def test_a_damaged_record_is_for_the_operator(front_end: FrontEnd) -> None:
         assert int(answer.headers["Retry-After"]) > 0
         assert "json" not in answer.json()["detail"].lower()
     log = front_end.log.read_text()
-    assert f"storage.damaged: {keys.video_record(video_id)} is damaged" in log
-    assert f"storage.damaged: {keys.done_job(job_id)} has schema version 99" in log
+    assert events_in(log, STORAGE_DAMAGED, reason=f"{keys.video_record(video_id)} is damaged")
+    assert events_in(log, STORAGE_DAMAGED, reason=f"{keys.done_job(job_id)} has schema version 99")
 
 
 def test_the_unexpected_shows_a_request_id_and_nothing_else(front_end: FrontEnd) -> None:

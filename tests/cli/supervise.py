@@ -5,13 +5,16 @@ import sys
 import click
 
 from clipzy_api.cli.supervisor import Child, Signals, Supervisor
+from clipzy_storage.config import logs
+from clipzy_storage.config.environment import settings_from_env
 
 GRACE_SECONDS = 50
 
 
 def main() -> int:
+    logs.configure(settings_from_env({}))
     with Signals() as signals:
-        supervisor = Supervisor(signals, report=click.echo)
+        supervisor = Supervisor(signals)
         children = [Child(f"child {n}", [sys.executable, "-c", script]) for n, script in enumerate(sys.argv[1:], 1)]
         for child in children:
             child.start()

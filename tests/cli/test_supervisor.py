@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from clipzy_api.cli.supervisor import Child, next_delay
+from clipzy_storage.log_events import SUPERVISOR_RESTARTING
+from tests.support.log_lines import events_in
 from tests.support.processes import Watched, environment
 
 ROOT = Path(__file__).parents[2]
@@ -25,7 +27,9 @@ IGNORES_SIGTERM = (
 @contextmanager
 def supervised(*scripts: str) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "tests.cli.supervise", *scripts]
-    with subprocess.Popen(command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         try:
             yield process
         finally:
@@ -55,14 +59,15 @@ def test_exited_children_are_restarted_with_growing_delays(tmp_path: Path) -> No
 
     # When it is supervised
     with supervised(failing_twice) as process:
-        first = read_until(process, "child")
-        second = read_until(process, "child")
         child = Watched(pid_of(read_until(process, "stable")))
         process.terminate()
 
         # Then it was restarted after growing delays, with one line each, and stopped with its supervisor
-        assert first == "child 1 ended with status 3; starting it again in 0.2 s\n"
-        assert second == "child 1 ended with status 3; starting it again in 0.4 s\n"
+        assert process.stderr
+        restarts = events_in(process.stderr.read(), SUPERVISOR_RESTARTING, child="child 1", ended_with="status 3")
+        first, second = restarts
+        assert first.has({"delay_seconds": 0.2})
+        assert second.has({"delay_seconds": 0.4})
         assert child.has_exited()
         assert process.wait() == 0
 

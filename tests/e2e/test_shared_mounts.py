@@ -13,7 +13,13 @@ import redis
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.guard import members
 from clipzy_storage.guard.mount_verifier import VISIBILITY_TIMEOUT_SECONDS
-from clipzy_storage.log_events import JANITOR_REBUILT, JOB_STORAGE_UNAVAILABLE, WORKER_READY
+from clipzy_storage.log_events import (
+    GUARD_NO_ANSWER,
+    GUARD_VERIFIED,
+    JANITOR_REBUILT,
+    JOB_STORAGE_UNAVAILABLE,
+    WORKER_READY,
+)
 from clipzy_storage.redis_client import RedisDatabase
 from tests.support.deployment import WAYS_OUT, refused
 from tests.support.mount_namespaces import BOUND, STRANGER, STRANGER_ID, Node, need_namespaces, need_users
@@ -98,7 +104,7 @@ def test_processes_on_the_same_directory_are_verified_and_work(pair: Pair, new_n
     second = node.worker()
     # Then both workers were verified
     for worker in (pair.working, second):
-        worker.wait_for_log("guard.verified: another process sees the same files")
+        worker.wait_for_event(GUARD_VERIFIED)
     # And so does the doctor
     examined = node.run("doctor")
     assert examined.wait() == 0, examined.output()
@@ -257,7 +263,7 @@ def test_a_mount_that_vanishes_is_noticed_before_anything_is_written_into_the_ho
     decoder.thaw()
     # Then nothing is written into the empty directory below, and the job is released
     is_out_of_reach()
-    worker.wait_for_log(f"{JOB_STORAGE_UNAVAILABLE}: {job['job_id']}")
+    worker.wait_for_event(JOB_STORAGE_UNAVAILABLE, job_id=job["job_id"])
     eventually(lambda: api.job(job["job_id"])["status"] == "queued", "a job that waits")
     is_out_of_reach()
     # Nor is anything into an empty filesystem that is mounted in its place
@@ -282,7 +288,7 @@ def test_a_dead_mount_at_the_start_is_reported_and_can_be_stopped(new_node: NewN
     web = node.run("web", "--port", api.url.rpartition(":")[2])
     # Then both report it, and the front end runs and is not ready
     for process in (worker, web):
-        process.wait_for_log("guard.no_answer: the storage has not answered at all so far")
+        process.wait_for_event(GUARD_NO_ANSWER)
     eventually(api.is_reachable, "a front end that listens")
     assert api.get("/readyz").json()["storage"] == "unavailable"
     # And both exit when they are stopped

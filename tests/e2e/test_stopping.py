@@ -75,7 +75,7 @@ def test_a_job_is_put_back_from_whatever_step_it_is_in(
     # Given a worker in the middle of a step, and another that has nothing to do
     worker, orders = deployment.worker_paused_at(step)
     job_id = api.upload(clip)["job_id"]
-    worker.wait_for_log(f"{FAILPOINT_PAUSE}: {step}")
+    worker.wait_for_event(FAILPOINT_PAUSE, failpoint=step)
     other = deployment.worker()
     below = commands_below(worker.pid)
     # When it is stopped, and the step, if it must not be interrupted, ends a little later
@@ -92,7 +92,7 @@ def test_a_committed_job_is_finished(deployment: Deployment, api: ApiClient, cli
     # Given a worker that has just committed a job, and no other
     worker, orders = deployment.worker_paused_at("committed")
     job_id = api.upload(clip)["job_id"]
-    worker.wait_for_log(f"{FAILPOINT_PAUSE}: committed")
+    worker.wait_for_event(FAILPOINT_PAUSE, failpoint="committed")
     # When it is stopped, then the job is completed before it exits
     worker.send(signal.SIGTERM)
     worker.wait_for_log(WORKER_INTERRUPTED)
@@ -141,7 +141,7 @@ def test_with_drain_running_jobs_are_finished_and_no_new_ones_kept(
     # Given a worker that finishes its jobs, in the middle of one, with room for another
     worker, orders = deployment.worker_paused_at("artifact-stored", MAX_CONCURRENT_JOBS="2", CLIPZY_DRAIN="wait")
     first = api.upload(clip)["job_id"]
-    worker.wait_for_log(f"{FAILPOINT_PAUSE}: artifact-stored")
+    worker.wait_for_event(FAILPOINT_PAUSE, failpoint="artifact-stored")
     # When it is stopped in the moment in which one arrives
     worker.send(signal.SIGSTOP)
     worker.send(signal.SIGTERM)
@@ -155,7 +155,7 @@ def test_with_drain_running_jobs_are_finished_and_no_new_ones_kept(
         seconds=TAKEN_WITHIN_SECONDS,
     )
     assert api.finished(second)["status"] == "completed"
-    other.wait_for_log(f"{JOB_CLAIMED}: {second} attempt 1")
+    other.wait_for_event(JOB_CLAIMED, job_id=second, attempt=1)
     assert worker.is_running()
     orders.withdraw()
     assert worker.wait() == 0
@@ -168,7 +168,7 @@ def test_a_second_signal_ends_draining(deployment: Deployment, api: ApiClient, r
     # Given a worker that finishes its jobs, in the middle of one
     worker, _ = deployment.worker_paused_at("artifact-stored", CLIPZY_DRAIN="wait")
     job_id = api.upload(clip)["job_id"]
-    worker.wait_for_log(f"{FAILPOINT_PAUSE}: artifact-stored")
+    worker.wait_for_event(FAILPOINT_PAUSE, failpoint="artifact-stored")
     # When it is stopped twice, then the job is queued again, with a notification
     worker.send(signal.SIGTERM)
     worker.wait_for_log(WORKER_STOPPING).send(signal.SIGTERM)
@@ -189,7 +189,7 @@ def test_a_drained_worker_exits_without_redis(tmp_path: Path, clip: Path) -> Non
         api = deployment.web()
         worker, orders = deployment.worker_paused_at("committed")
         job_id = api.upload(clip)["job_id"]
-        worker.wait_for_log(f"{FAILPOINT_PAUSE}: committed").send(signal.SIGTERM)
+        worker.wait_for_event(FAILPOINT_PAUSE, failpoint="committed").send(signal.SIGTERM)
         worker.wait_for_log(WORKER_STOPPING)
         orders.withdraw()
         # When Redis hangs as soon as the job is completed

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from clipzy_storage import keys
-from clipzy_storage.log_events import FAILPOINT_PAUSE, WORKER_NOT_CONSUMING
+from clipzy_storage.log_events import FAILPOINT_PAUSE, SUPERVISOR_RESTARTING, WORKER_NOT_CONSUMING
 from clipzy_worker.runtime.watchdog import CHECKS, EXIT_NOT_CONSUMING, MIN_INTERVAL_SECONDS
 from tests.support.deployment import SHORT_LEASE, Deployment
 from tests.support.processes import hold_media_process
@@ -46,7 +46,7 @@ def test_a_worker_that_does_not_consume_releases_its_job_and_exits(
             "artifact-stored", CELERY_BROKER_URL=broker_url, MAX_CONCURRENT_JOBS="2"
         )
         job_id = api.upload(clip)["job_id"]
-        worker.wait_for_log(f"{FAILPOINT_PAUSE}: artifact-stored")
+        worker.wait_for_event(FAILPOINT_PAUSE, failpoint="artifact-stored")
         # When its connections to the broker fall silent, and one more job waits
         proxy.deafen_present()
         began_at = time.monotonic()
@@ -76,7 +76,9 @@ def test_clipzy_up_restarts_a_worker_that_does_not_consume(
         proxy.deafen_present()
         second = api.upload(clip)["job_id"]
         # Then it logs that and exits, and is restarted
-        service.wait_for_log(f"worker 1 ended with status {EXIT_NOT_CONSUMING}; starting it again in 0.2 s")
+        service.wait_for_event(
+            SUPERVISOR_RESTARTING, child="worker 1", ended_with=f"status {EXIT_NOT_CONSUMING}", delay_seconds=0.2
+        )
         assert WORKER_NOT_CONSUMING in service.output()
         # And both jobs are done, the first of them uncounted by another attempt
         assert api.finished(second)["status"] == "completed"
@@ -98,7 +100,7 @@ def test_a_worker_with_a_reason_is_left_alone(tmp_path: Path, own_redis: RedisSe
         worker, orders = deployment.worker_paused_at("artifact-stored")
         # Given a worker whose only place is taken, when a job waits for longer than the watchdog does
         first, second = (api.upload(clip)["job_id"] for _ in range(2))
-        worker.wait_for_log(f"{FAILPOINT_PAUSE}: artifact-stored")
+        worker.wait_for_event(FAILPOINT_PAUSE, failpoint="artifact-stored")
         _lasting(WINDOW_SECONDS + 4, lambda: worker.is_running())
         orders.withdraw()
         assert [api.finished(job_id)["status"] for job_id in (first, second)] == ["completed"] * 2

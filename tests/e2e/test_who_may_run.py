@@ -15,6 +15,7 @@ from clipzy_api.cli.embedded_redis import EmbeddedRedis
 from clipzy_storage.config.environment import settings_from_env
 from clipzy_storage.errors import QueueUnavailable
 from clipzy_storage.guard import guard, members
+from clipzy_storage.log_events import GUARD_REDIS_UNAVAILABLE
 from clipzy_storage.redis_client import RedisDatabase
 from tests.support.deployment import WAYS_OUT, Deployment, refused
 from tests.support.processes import Watched, commands_below, free_port
@@ -127,7 +128,7 @@ def test_without_redis_a_front_end_starts_and_a_worker_waits(tmp_path: Path, cli
         api = deployment.client(port := free_port())
         deployment.run("web", "--port", str(port))
         worker = deployment.run("worker")
-        worker.wait_for_log("waiting for it")
+        worker.wait_for_event(GUARD_REDIS_UNAVAILABLE)
         eventually(lambda: api.is_reachable(), "a front end that listens")
         # Then the front end runs, is not ready and refuses work clearly
         assert api.get("/healthz").status_code == 200
@@ -164,7 +165,7 @@ def test_a_worker_stopped_while_it_waits_leaves_nothing(deployment: Deployment, 
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     worker = deployment.run("worker", cwd=elsewhere, settings={"REDIS_URL": "redis://127.0.0.1:1/0"})
-    worker.wait_for_log("waiting for it")
+    worker.wait_for_event(GUARD_REDIS_UNAVAILABLE)
     # When it is stopped
     assert worker.stop() == 0
     # Then it has, and the directory is as it was

@@ -16,6 +16,7 @@ from clipzy_storage import keys
 from clipzy_storage.celery_config import PROCESS_JOB, QUEUE
 from clipzy_storage.log_events import REAPER_NOTIFIED
 from tests.support.faulty_redis import NOTIFICATIONS, UNACKED, FaultyRedisDeployment, deployment_on_faulty_redis
+from tests.support.log_lines import events_in
 from tests.support.waiting import eventually
 
 
@@ -86,7 +87,7 @@ def test_a_message_that_dies_with_its_worker(shared: FaultyRedisDeployment, clip
     # But the job is done
     successor = shared.running_worker()
     assert shared.outcomes([job_id]) == [("completed", 1)]
-    assert f"{REAPER_NOTIFIED}: {job_id}" in successor.output()
+    assert events_in(successor.output(), REAPER_NOTIFIED, job_id=job_id)
 
 
 def test_messages_and_records_of_another_version(shared: FaultyRedisDeployment, clip: Path) -> None:
@@ -107,7 +108,7 @@ def test_messages_and_records_of_another_version(shared: FaultyRedisDeployment, 
     # Then all are done, and the log names what was not understood
     assert shared.outcomes([*held, *waiting]) == [("completed", 1)] * 5
     assert "clipzy.process_job_better" in worker.output()
-    assert f"{REAPER_NOTIFIED}: {renamed}" in worker.output()
+    assert events_in(worker.output(), REAPER_NOTIFIED, job_id=renamed)
 
 
 def change_record(client: Any, job_id: str, **changes: Any) -> None:

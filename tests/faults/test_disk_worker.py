@@ -32,8 +32,8 @@ def held_media(worker: Process) -> Iterator[None]:
 
 def waited_for_room(worker: Process, job_id: str) -> None:
     """It was put back once, and taken up again when its delay was over and no sooner."""
-    (failed,) = log_times(worker, f"{JOB_STORAGE_UNAVAILABLE}: {job_id}")
-    first, second = log_times(worker, f"{JOB_CLAIMED}: {job_id}")
+    (failed,) = log_times(worker, JOB_STORAGE_UNAVAILABLE, job_id=job_id)
+    first, second = log_times(worker, JOB_CLAIMED, job_id=job_id)
     assert first < failed
     assert (second - failed).total_seconds() >= FIRST_DELAY_SECONDS - 0.5
 
@@ -66,7 +66,7 @@ def test_a_full_work_dir_puts_jobs_off_and_harms_nothing(
         )
         # When others fill the disk, then the job is put back, and nothing of it is left
         filler = fill(work)
-        worker.wait_for_log(f"{JOB_STORAGE_UNAVAILABLE}: {copying}: WORK_DIR")
+        worker.wait_for_event(JOB_STORAGE_UNAVAILABLE, job_id=copying, reason="WORK_DIR ")
         eventually(lambda: api.job(copying)["status"] == "queued", "a job that waits")
         assert [path for path in work.iterdir() if path != filler] == []
         filler.unlink()
@@ -75,7 +75,9 @@ def test_a_full_work_dir_puts_jobs_off_and_harms_nothing(
         decoding = api.upload(clip)["job_id"]
         with held_media(worker):
             filler = fill(work)
-        worker.wait_for_log(f"{JOB_STORAGE_UNAVAILABLE}: {decoding}: The media process ran out of disk space")
+        worker.wait_for_event(
+            JOB_STORAGE_UNAVAILABLE, job_id=decoding, reason="The media process ran out of disk space"
+        )
         eventually(lambda: api.job(decoding)["status"] == "queued", "a job that waits")
         assert [path for path in work.iterdir() if path != filler] == []
         filler.unlink()
@@ -110,7 +112,7 @@ def test_a_full_storage_puts_results_off_and_lets_failures_end(tmp_path: Path, r
             # When the disk is filled up to what is kept free for records
             filler = fill(disk, leave_mib=100)
         # Then the first is released without leftovers, and the second is finished
-        worker.wait_for_log(f"{JOB_STORAGE_UNAVAILABLE}: {good}: the storage has only")
+        worker.wait_for_event(JOB_STORAGE_UNAVAILABLE, job_id=good, reason="the storage has only")
         assert api.finished(bad)["error"]["code"] == "INVALID_MEDIA"
         assert (disk / "storage" / "jobs" / "done" / f"{bad}.json").exists()
         assert not list((disk / "storage" / "results").rglob("*.jpg"))

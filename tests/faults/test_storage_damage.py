@@ -70,7 +70,7 @@ def test_a_byte_flipped_on_the_way_to_the_worker_costs_an_attempt(
         network.suffer(Fault("flip", "answer", 3 << 20))
         # When a job is done over it, then the bit is noticed, and the next attempt completes
         job = api.run(large)
-        worker.wait_for_log(f"{JOB_SOURCE_DAMAGED}: {job['job_id']}")
+        worker.wait_for_event(JOB_SOURCE_DAMAGED, job_id=job["job_id"])
         assert (job["status"], job["attempt"]) == ("completed", 2)
         assert worker.is_running()
 

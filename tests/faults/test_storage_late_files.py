@@ -52,7 +52,7 @@ def test_files_that_appear_late_are_waited_for_and_those_that_never_do_are_named
         # When it tries them, then it waits for all three
         worker.send(signal.SIGCONT)
         for job in jobs.values():
-            worker.wait_for_log(f"{JOB_FILE_NOT_VISIBLE_YET}: {job['job_id']}")
+            worker.wait_for_event(JOB_FILE_NOT_VISIBLE_YET, job_id=job["job_id"])
         # And completes what has appeared when it tries again
         for name in ("unseen", "cut"):
             carry(keys[name], here, there)
@@ -60,7 +60,7 @@ def test_files_that_appear_late_are_waited_for_and_those_that_never_do_are_named
         for name in ("unseen", "cut"):
             job = api.finished(jobs[name]["job_id"])
             assert (job["status"], job["attempt"], job["error"]) == ("completed", 2, None), name
-            first, second = log_times(worker, f"{JOB_CLAIMED}: {job['job_id']}")
+            first, second = log_times(worker, JOB_CLAIMED, job_id=job["job_id"])
             assert (second - first).total_seconds() >= FIRST_DELAY_SECONDS - 0.5
         # And fails, after the visibility delay, what has not; and names what may be wrong
         job = api.finished(jobs["lost"]["job_id"])

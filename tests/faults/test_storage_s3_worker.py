@@ -12,15 +12,22 @@ from typing import Any
 import pytest
 
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
-from clipzy_storage.log_events import JOB_STORAGE_UNAVAILABLE
+from clipzy_storage.log_events import (
+    JOB_COMPLETED,
+    JOB_FAILED,
+    JOB_LEFT_TO_THE_REAPER,
+    JOB_LOST,
+    JOB_STORAGE_UNAVAILABLE,
+)
 from tests.support.api_client import ApiClient
 from tests.support.deployment import SHORT_LEASE, Deployment, claims_by, s3_settings
+from tests.support.log_lines import events_in
 from tests.support.processes import Process
 from tests.support.s3_proxy import Request, Rule, S3Proxy
 from tests.support.s3_servers import S3Server
 from tests.support.waiting import eventually
 
-TASK_ENDED = re.compile(r"Task \S+ (?:succeeded|raised)")
+ATTEMPT_ENDED = (JOB_COMPLETED, JOB_FAILED, JOB_LEFT_TO_THE_REAPER, JOB_LOST)
 # What a worker asks of a bucket for one job, in order: the operation, and where it lies.
 CALLS = {
     "the size of the source": ("HeadObject", "uploads/{video_id}/"),
@@ -86,8 +93,7 @@ class Scene:
     def has_felt_it(self, job_id: str) -> bool:
         """Whether it shows: the job is put back, or, after the commit, left to the reaper; or it got by."""
         output = self.worker.output()
-        task_ended = output.count("] received [") == len(TASK_ENDED.findall(output))
-        return f"{JOB_STORAGE_UNAVAILABLE}: {job_id}" in output or (task_ended and claims_by(self.worker, job_id) > 0)
+        return any(events_in(output, event, job_id=job_id) for event in (JOB_STORAGE_UNAVAILABLE, *ATTEMPT_ENDED))
 
     def one_whole_result(self, job_id: str, source: Path, suffered: str) -> None:
         job = self.api.finished(job_id)

@@ -56,7 +56,7 @@ def test_a_zombie_and_a_crash_leave_one_result_that_never_changes(
         finally:
             zombie.thaw()
         # When it wakes up, then it deletes its files, and the result stays as it is
-        first.wait_for_log(f"{JOB_LOST}: {job_id}")
+        first.wait_for_event(JOB_LOST, job_id=job_id)
         assert (job["status"], job["attempt"]) == ("completed", 2)
         assert result_of(server, bucket, job_id) == published
         eventually(lambda: attempts_in(server, bucket, job_id) == ["2"], "a zombie that has cleared up")

@@ -13,6 +13,7 @@ from clipzy_storage.guard import members
 from clipzy_storage.guard.guard import Guard
 from clipzy_storage.guard.members import HEARTBEAT_WINDOW_SECONDS, Member, Role
 from clipzy_storage.guard.refusals import Refused, RetryLater, refusal_by_settings
+from clipzy_storage.log_events import GUARD_STORAGE_REPLACED
 from clipzy_storage.process import ProcessIdentity
 from clipzy_storage.redis_client import RedisDatabase, check_server
 
@@ -129,17 +130,14 @@ def test_rule_3_another_storage_is_refused_whatever_the_role(redis_url: str) -> 
             assert needed in str(caught.value)
 
 
-def test_rule_3_a_storage_without_live_members_is_replaced_with_a_warning(
-    redis_url: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_rule_3_a_storage_without_live_members_is_replaced_with_a_warning(redis_url: str, logged: list[Any]) -> None:
     # Given a pinned storage whose users have all left
     join(redis_url, member("old", storage_id="s1")).leave()
     # When one with a new storage joins
     join(redis_url, member("new", storage_id="s2"))
     # Then the new one is pinned, and that is logged
     assert members.pinned_storage_id(RedisDatabase(redis_url)) == "s2"
-    assert "guard.storage_replaced" in caplog.text
-    assert "s1" in caplog.text
+    assert (GUARD_STORAGE_REPLACED, "s1") in [(line["event"], line.get("previous_storage_id")) for line in logged]
 
 
 def test_rule_5_a_process_that_no_longer_exists_is_removed_immediately(redis_url: str) -> None:

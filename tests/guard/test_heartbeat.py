@@ -15,6 +15,7 @@ from clipzy_storage.guard import startup
 from clipzy_storage.guard.guard import Guard
 from clipzy_storage.guard.heartbeat import HeartbeatThreads
 from clipzy_storage.guard.refusals import Refused
+from clipzy_storage.log_events import GUARD_JOINED, GUARD_NO_ANSWER
 from clipzy_storage.redis_client import RedisDatabase
 from tests.support.guards import NewGuard, probes
 from tests.support.waiting import eventually
@@ -33,7 +34,7 @@ def silent_s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("silent_s3")
 def test_a_front_end_starts_over_a_storage_that_hangs_and_reports_it(
-    make_settings: Any, redis_url: str, caplog: pytest.LogCaptureFixture
+    make_settings: Any, redis_url: str, logged: list[Any]
 ) -> None:
     # When a front end starts while the storage hangs
     settings = make_settings(STORAGE_TYPE="s3", S3_BUCKET_NAME="clips")
@@ -41,22 +42,22 @@ def test_a_front_end_starts_over_a_storage_that_hangs_and_reports_it(
         settings,
         RedisDatabase(redis_url),
         role="web",
+        name="front end",
         on_refused=print,
         wait=False,
         first_try_seconds=0.1,
         stop_seconds=0.1,
     )
     # Then it is blocked for a moment only, and logs why it is not ready
-    assert "guard.no_answer: the storage has not answered at all" in caplog.text
+    assert GUARD_NO_ANSWER in [line["event"] for line in logged]
     # And it can be stopped, though its thread cannot
     assert registration.heartbeats.stop() is False
 
 
 def test_a_process_that_joins_logs_it_once(
-    new_guard: NewGuard, root: Path, redis_client: Any, caplog: pytest.LogCaptureFixture
+    new_guard: NewGuard, root: Path, redis_client: Any, logged: list[Any]
 ) -> None:
     # Given a process that has waited for its storage before it joins
-    caplog.set_level("INFO")
     guard = new_guard("first", root, window_seconds=0.4)
     outages = iter([StorageUnavailable("the storage does not answer")])
 
@@ -78,7 +79,7 @@ def test_a_process_that_joins_logs_it_once(
     eventually(has_sent_some, "some heartbeats")
     assert heartbeats.stop() is True
     # Then it has logged once that it joined
-    assert caplog.text.count("guard.joined") == 1
+    assert [line["event"] for line in logged].count(GUARD_JOINED) == 1
 
 
 def test_a_process_that_stops_during_its_verification_leaves_nothing(new_guard: NewGuard, root: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from clipzy_storage import keys
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.guard.refusals import Refused, RetryLater
+from clipzy_storage.log_events import GUARD_UNVERIFIED, GUARD_VERIFIED
 from tests.support.guards import NewGuard, join, probes
 from tests.support.waiting import eventually
 
@@ -22,10 +23,9 @@ def copy(root: Path, tmp_path: Path) -> Path:
     return tmp_path / "copy"
 
 
-def test_the_only_member_joins_unverified(new_guard: NewGuard, root: Path, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO")
+def test_the_only_member_joins_unverified(new_guard: NewGuard, root: Path, logged: list[Any]) -> None:
     new_guard("first", root).join()
-    assert "guard.unverified: no other member" in caplog.text
+    assert (GUARD_UNVERIFIED, "no other member") in [(line["event"], line.get("reason")) for line in logged]
     assert probes(root) == []
 
 
@@ -40,18 +40,17 @@ def test_a_member_owns_the_directories_that_it_writes_into(new_guard: NewGuard, 
 
 
 def test_one_peer_that_sees_the_probe_verifies_the_joining_process(
-    new_guard: NewGuard, root: Path, redis_client: Any, caplog: pytest.LogCaptureFixture
+    new_guard: NewGuard, root: Path, redis_client: Any, logged: list[Any]
 ) -> None:
     # Given two members, of which one never replies
-    caplog.set_level("INFO")
     first, silent, joining = (new_guard(name, root) for name in ("first", "silent", "joining"))
     join(first)
     join(silent, first)
-    caplog.clear()
+    logged.clear()
     # When a third process joins
     join(joining, first)
     # Then it is verified, and no trace of it is left once the others have checked for probes
-    assert "guard.verified" in caplog.text
+    assert GUARD_VERIFIED in [line["event"] for line in logged]
     first.serve_verifications()
     assert probes(root) == []
     assert redis_client.keys("clipzy:guard:questions") == redis_client.keys("clipzy:guard:answers:*") == []
@@ -88,13 +87,11 @@ def test_a_reply_that_is_not_seen_is_a_refusal_too(new_guard: NewGuard, root: Pa
     assert probes(root) == []
 
 
-def test_without_any_reply_a_process_joins_unverified(
-    new_guard: NewGuard, root: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_without_any_reply_a_process_joins_unverified(new_guard: NewGuard, root: Path, logged: list[Any]) -> None:
     join(new_guard("silent", root))
-    caplog.clear()
+    logged.clear()
     join(new_guard("joining", root, visibility_timeout_seconds=0.1, silence_seconds=0.1))
-    assert "guard.unverified: no reply" in caplog.text
+    assert (GUARD_UNVERIFIED, "no reply") in [(line["event"], line.get("reason")) for line in logged]
 
 
 def test_a_probe_seen_late_verifies_all_the_same(new_guard: NewGuard, root: Path) -> None:

@@ -12,6 +12,7 @@ from clipzy_storage import keys
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.errors import NotFound, QueueUnavailable, StorageUnavailable
 from clipzy_storage.guard.refusals import Refused, RetryLater
+from clipzy_storage.log_events import GUARD_UNVERIFIED, GUARD_VERIFIED
 from tests.support.guards import NewGuard, join, probes
 
 ANNOUNCEMENTS, REPLIES = "clipzy:guard:questions", "clipzy:guard:answers:"
@@ -93,9 +94,7 @@ def test_a_process_that_may_not_read_the_reply_is_refused_instead_of_waiting_for
         join(new_guard("joining", root, kind=ForeignStorage, visibility_timeout_seconds=0.2), first)
 
 
-def test_a_peer_whose_mount_is_gone_is_no_refusal(
-    new_guard: NewGuard, root: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_peer_whose_mount_is_gone_is_no_refusal(new_guard: NewGuard, root: Path, logged: list[Any]) -> None:
     # Given a live member whose mount has vanished
     first = new_guard("first", root, kind=VanishedStorage)
     joining = new_guard("joining", root, visibility_timeout_seconds=0.2, silence_seconds=0.1)
@@ -107,7 +106,7 @@ def test_a_peer_whose_mount_is_gone_is_no_refusal(
         first.serve_verifications()
     # Then it has not replied, and the other joins unverified
     join(joining)
-    assert "guard.unverified: no reply" in caplog.text
+    assert (GUARD_UNVERIFIED, "no reply") in [(line["event"], line.get("reason")) for line in logged]
 
 
 def test_a_process_that_stops_during_its_verification_leaves_nothing(
@@ -146,10 +145,9 @@ def test_a_probe_of_a_killed_process_is_dropped_in_the_end(new_guard: NewGuard, 
 
 
 def test_a_probe_that_redis_has_lost_is_announced_again(
-    new_guard: NewGuard, root: Path, redis_client: Any, caplog: pytest.LogCaptureFixture
+    new_guard: NewGuard, root: Path, redis_client: Any, logged: list[Any]
 ) -> None:
     # Given a joining process in the middle of its verification
-    caplog.set_level("INFO")
     first, joining = new_guard("first", root), new_guard("joining", root)
     join(first)
     with pytest.raises(RetryLater):
@@ -158,7 +156,7 @@ def test_a_probe_that_redis_has_lost_is_announced_again(
     redis_client.delete(ANNOUNCEMENTS)
     join(joining, first)
     # Then it is verified all the same, and nothing is left of either probe
-    assert "guard.verified" in caplog.text
+    assert GUARD_VERIFIED in [line["event"] for line in logged]
     first.serve_verifications()
     assert probes(root) == []
 
@@ -179,10 +177,9 @@ def test_a_process_that_was_frozen_writes_another_probe(new_guard: NewGuard, roo
 
 
 def test_a_reply_that_redis_did_not_take_is_sent_again(
-    new_guard: NewGuard, root: Path, redis_client: Any, caplog: pytest.LogCaptureFixture
+    new_guard: NewGuard, root: Path, redis_client: Any, logged: list[Any]
 ) -> None:
     # Given a member whose reply Redis refuses
-    caplog.set_level("INFO")
     first, joining = new_guard("first", root), new_guard("joining", root)
     join(first)
     with pytest.raises(RetryLater):
@@ -194,4 +191,4 @@ def test_a_reply_that_redis_did_not_take_is_sent_again(
     # When Redis takes it again, then the joining process gets it
     redis_client.delete(REPLIES + nonce)
     join(joining, first)
-    assert "guard.verified" in caplog.text
+    assert GUARD_VERIFIED in [line["event"] for line in logged]

@@ -1,7 +1,7 @@
 """What is garbage is deleted once it is old enough; what may be needed stays, whatever it looks like."""
 
-import logging
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -90,9 +90,7 @@ def test_garbage_is_deleted_and_nothing_else(aged: AgedStorage, new_collector: N
     assert (first, second) == ({kind: count}, {})
 
 
-def test_a_finished_job_is_not_open(
-    aged: AgedStorage, new_collector: NewCollector, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_finished_job_is_not_open(aged: AgedStorage, new_collector: NewCollector, logged: list[Any]) -> None:
     # Given jobs whose workers died after they wrote the done records: the open records are still there
     _in_use(aged)
     completed = aged.completed_job(job=aged.open_job())
@@ -100,13 +98,12 @@ def test_a_finished_job_is_not_open(
     before = aged.stored()
 
     # When there is a pass
-    with caplog.at_level(logging.INFO):
-        removed = new_collector().sweep()
+    removed = new_collector().sweep()
 
     # Then they are deleted, and it is logged
     assert set(before) - set(aged.stored()) == {keys.open_job(completed.job_id), keys.open_job(failed.job_id)}
     assert removed == {Kind.FINISHED_JOB: 2}
-    assert "garbage.finished_job: 2 removed" in caplog.messages
+    assert {"event": "garbage.removed", "log_level": "info", "kind": "finished_job", "count": 2} in logged
 
 
 def _done(aged: AgedStorage) -> str:
@@ -163,7 +160,7 @@ def _foreign(aged: AgedStorage) -> str:
 
 @pytest.mark.parametrize("make", [_done, _later, _index, _empty_index, _lost_index, _video, _open, _foreign])
 def test_what_is_damaged_or_foreign_is_no_garbage(
-    aged: AgedStorage, new_collector: NewCollector, make: Callable[[AgedStorage], str], caplog: pytest.LogCaptureFixture
+    aged: AgedStorage, new_collector: NewCollector, make: Callable[[AgedStorage], str], logged: list[Any]
 ) -> None:
     # Given a record that is damaged, of a later version or lost, or foreign files, all old, and real garbage
     key = make(aged)
@@ -179,7 +176,7 @@ def test_what_is_damaged_or_foreign_is_no_garbage(
     assert removed == {Kind.IDLE_CANCELLATION: 1}
     if make not in (_empty_index, _lost_index, _foreign):
         parts = key.split("/")
-        assert any(parts[1] in line or parts[-1].removesuffix(".json") in line for line in caplog.messages)
+        assert any(parts[1] in str(line) or parts[-1].removesuffix(".json") in str(line) for line in logged)
 
 
 def test_a_job_that_finishes_during_the_listing_is_refreshed(aged: AgedStorage, new_collector: NewCollector) -> None:

@@ -120,7 +120,7 @@ def test_an_interrupted_expiry_is_completed_by_the_next_pass(
 
 
 def test_while_redis_is_unavailable_only_what_needs_it_waits(
-    aged: AgedStorage, new_collector: NewCollector, no_redis: JobAdmin, caplog: pytest.LogCaptureFixture
+    aged: AgedStorage, new_collector: NewCollector, no_redis: JobAdmin, logged: list[Any]
 ) -> None:
     # Given expired results and uploads, and garbage among them
     for _ in range(2):
@@ -132,7 +132,7 @@ def test_while_redis_is_unavailable_only_what_needs_it_waits(
     removed = new_collector(admin=no_redis, RESULT_TTL_HOURS="6", UPLOAD_TTL_HOURS="6").sweep()
 
     # Then Redis was tried once, nothing expired, and the garbage is deleted
-    assert caplog.text.count("garbage.redis_unavailable") == 1
+    assert [line["event"] for line in logged].count("garbage.redis_unavailable") == 1
     assert removed == {Kind.IDLE_CANCELLATION: 1}
     assert set(before) <= set(aged.stored())
     assert stray not in aged.stored()

@@ -1,6 +1,5 @@
 """A whole deployment of real processes, started and stopped by one test."""
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +9,7 @@ from clipzy_storage.failpoints import Failpoint
 from clipzy_storage.log_events import JOB_CLAIMED, WORKER_READY
 from tests.support.api_client import ApiClient
 from tests.support.failpoint_file import FailpointFile
+from tests.support.log_lines import events_in
 from tests.support.processes import CLIPZY, Process, environment, free_port
 from tests.support.s3_servers import S3Server
 from tests.support.waiting import eventually
@@ -18,7 +18,6 @@ SHORT_LEASE = {"JOB_LEASE_SECONDS": "2"}
 WAYS_OUT = ("run one worker", "LOCAL_STORAGE_SHARED=true", "STORAGE_TYPE=s3")
 """What a refusal of a second process on undeclared local storage advises."""
 _READY = "Clipzy is ready at "
-_LINE = re.compile(r"^(\S+Z) \[\w+\s*\] (.*)$", re.MULTILINE)
 
 
 class Deployment:
@@ -110,14 +109,14 @@ def s3_settings(server: S3Server, bucket: str) -> dict[str, str]:
     return {"STORAGE_TYPE": "s3", "S3_BUCKET_NAME": bucket, "WORKER_COUNT": "2", **server.env}
 
 
-def log_times(process: Process, event: str) -> list[datetime]:
-    """When the process logged lines that begin with ``event``."""
-    return [datetime.fromisoformat(at) for at, text in _LINE.findall(process.output()) if text.startswith(event)]
+def log_times(process: Process, event: str, **fields: object) -> list[datetime]:
+    """When the process logged the event with these fields."""
+    return [line.at for line in events_in(process.output(), event, **fields)]
 
 
 def claims_by(process: Process, job_id: str = "") -> int:
     """How often the process claimed the job, or any."""
-    return len(log_times(process, f"{JOB_CLAIMED}: {job_id}"))
+    return len(log_times(process, JOB_CLAIMED, **({"job_id": job_id} if job_id else {})))
 
 
 def refused(process: Process, *texts: str) -> str:

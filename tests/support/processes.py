@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from clipzy_storage.process import with_parent_death_signal
+from tests.support.log_lines import events_in
 from tests.support.waiting import TIMEOUT_SECONDS, eventually
 
 CLIPZY = (sys.executable, "-m", "clipzy_api.cli")
@@ -56,6 +57,13 @@ class Process:
         """Wait until its output contains ``text``; fails if it exits before."""
         eventually(lambda: text in self.output() or not self.is_running(), f"{text!r} in {self.log}", seconds=seconds)
         assert text in self.output(), self.output()
+        return self
+
+    def wait_for_event(self, event: str, *, seconds: float = TIMEOUT_SECONDS, **fields: object) -> Self:
+        """Wait until it has logged the event with these fields; fails if it exits before."""
+        what = f"{event} with {fields} in {self.log}"
+        eventually(lambda: events_in(self.output(), event, **fields) or not self.is_running(), what, seconds=seconds)
+        assert events_in(self.output(), event, **fields), self.output()
         return self
 
     def wait(self, timeout_seconds: float = TIMEOUT_SECONDS) -> int:

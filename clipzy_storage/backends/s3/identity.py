@@ -1,10 +1,11 @@
 """The verification of a bucket, and its identity: written once, removed again if unused."""
 
-import logging
 import re
 import secrets
 import time
 from contextlib import suppress
+
+import structlog
 
 from clipzy_storage import keys
 from clipzy_storage.backends.s3.client import S3Client
@@ -19,7 +20,7 @@ SETTLE_SECONDS = 1.0
 _FORM = re.compile(rb"[0-9a-f]{32}\n")
 _RACE_ATTEMPTS = 20
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 
 class S3Identity:
@@ -48,7 +49,7 @@ class S3Identity:
         self._client.call("delete_object", Key=key)
         if self._client.has(key):
             raise StorageUnavailable("the S3 service still returns a deleted test object")
-        log.info("storage.conditional_writes: %s", "yes" if conditional else "no; keys are checked before a write")
+        log.info("storage.conditional_writes", supported=conditional)
         return conditional
 
     def _use(self, key: str, token: bytes) -> None:

@@ -1,7 +1,6 @@
 """What a start finds out about a bucket, and its messages if the bucket cannot be used."""
 
 import datetime
-import logging
 import os
 import ssl
 import subprocess
@@ -38,13 +37,12 @@ def refusal(storage: S3Storage) -> str:
 
 
 def test_support_for_conditional_writes_is_detected_and_logged(
-    open_storage: OpenStorage, server: S3Server, caplog: pytest.LogCaptureFixture
+    open_storage: OpenStorage, server: S3Server, logged: list[Any]
 ) -> None:
-    caplog.set_level(logging.INFO, "clipzy_storage")
     storage = open_storage()
     storage.prepare()
-    (line,) = [record.getMessage() for record in caplog.records if "conditional" in record.getMessage()]
-    assert line.partition(";")[0] == f"storage.conditional_writes: {'yes' if server.kind == 'moto' else 'no'}"
+    (line,) = [line for line in logged if line["event"] == "storage.conditional_writes"]
+    assert line["supported"] == (server.kind == "moto")
     assert storage.has_conditional_writes == (server.kind == "moto")
 
 
