@@ -5,25 +5,27 @@ The form may also have a job's ``config``, before or after the file.
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from typing import Any
 
-from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_options_header
-from werkzeug.sansio.multipart import Data, Field, File, MultipartDecoder, NeedData, State
 
 from clipzy_api.inputs import job_config
 from clipzy_api.inputs.container_sniffing import SNIFF_BYTES, Container, container_of
-from clipzy_api.inputs.request_body import BLOCK_BYTES, RequestBody
+from clipzy_api.inputs.multipart_reader import MAX_HEADER_BYTES, MultipartReader, PartData, PartHead
+from clipzy_api.inputs.request_body import RequestBody
 from clipzy_api.problems import ApiError, file_too_large, invalid_field, missing_field, truncated, unknown_field
 from clipzy_storage.backends.base import StorageWriter
 from clipzy_storage.models.job_config import MAX_CONFIG_BYTES
 
 FRAMING_LIMIT_BYTES = 1 << 20  # everything but the file: boundaries, part headers, config, epilogue
-MAX_PARTS = 20
-MAX_HEADER_BYTES = 64 << 10
 MAX_FILENAME_LENGTH = 255
 
 _BACKSLASH = re.compile(r'\\(["\\]?)')
+_FORM_EXPECTS = (
+    "a well-formed multipart/form-data body: a boundary that occurs in none of its parts,"
+    f" and at most {MAX_HEADER_BYTES >> 10} KiB of headers in each"
+)
 _FILE_EXPECTS = "one part with a file name and the bytes of the video"
 _CONFIG_EXPECTS = "one part with a JSON object"
 
@@ -36,10 +38,8 @@ class UploadForm:
     """
 
     def __init__(self, body: RequestBody, *, boundary: bytes, cap_bytes: int, takes_config: bool = False) -> None:
-        # A block may end anywhere, so the decoder may have to buffer a whole header and a whole block.
-        self._decoder = MultipartDecoder(boundary, BLOCK_BYTES + MAX_HEADER_BYTES, max_parts=MAX_PARTS)
-        self._delimiter = b"--" + boundary
         self._body = body
+        self._events = self._read_events(boundary)
         self._cap_bytes = cap_bytes
         self._fields = ("file", job_config.NAME) if takes_config else ("file",)
         self._part = ""
@@ -49,116 +49,95 @@ class UploadForm:
         self._writer: StorageWriter | None = None
         self._has_file = False
         self._file_bytes = 0
-        self._framing_bytes = 0
         self.filename = ""
         self.config: dict[str, Any] = {}
 
     def read_head(self) -> Container:
         """Read until the first bytes of the file show its container."""
-        while self._container is None and (block := self._body.read()):
-            self._feed(block)
-        if self._container is None:
-            self._check_end()
-            raise missing_field("file", expects=_FILE_EXPECTS)
-        return self._container
+        for event in self._events:
+            self._accept(event)
+            if self._container is not None:
+                return self._container
+        raise missing_field("file", expects=_FILE_EXPECTS)
 
     def copy_file(self, writer: StorageWriter) -> None:
         """Read the body to its end and write the whole file. Also raises what ``writer`` raises."""
         self._writer = writer
         writer.write(self._head)
         self._head.clear()
-        while block := self._body.read():
-            self._feed(block)
-        self._check_end()
+        for event in self._events:
+            self._accept(event)
 
-    def _check_end(self) -> None:
+    def _read_events(self, boundary: bytes) -> Iterator[PartHead | PartData]:
+        try:
+            yield from MultipartReader(self._read_block, boundary).events()
+        except EOFError:
+            self._refuse_if_short()
+            detail = "The form does not end in its final boundary. Nothing was kept; send it again."
+            raise truncated(detail) from None
+        except ValueError as error:
+            raise invalid_field("body", expects=_FORM_EXPECTS) from error
+        self._refuse_if_short()
+
+    def _refuse_if_short(self) -> None:
         if self._body.is_short:
             raise truncated(
                 f"{self._body.received_bytes} of the {self._body.declared_bytes} bytes declared in Content-Length"
                 " arrived. Nothing was kept; send it again."
             )
-        if self._decoder.state is not State.EPILOGUE:
-            raise truncated("The form does not end in its final boundary. Nothing was kept; send it again.")
 
-    def _feed(self, block: bytes) -> None:
-        if self._decoder.state is State.EPILOGUE:
-            self._count_framing(len(block))
-        elif self._is_inside_the_file(block):
-            self._take(block, is_last=False)
-        else:
-            self._decode(block)
+    def _read_block(self) -> bytes:
+        # What was received before is the file or the framing: the reader asks for more when it has given out the file.
+        if self._body.received_bytes - self._file_bytes > FRAMING_LIMIT_BYTES:
+            raise invalid_field("body", expects=f"a form with at most {FRAMING_LIMIT_BYTES >> 20} MiB around its file")
+        return self._body.read()
 
-    def _is_inside_the_file(self, block: bytes) -> bool:
-        """Whether the block is file content only, which need not be copied through the decoder."""
-        decoder = self._decoder
-        is_within = self._part == "file" and decoder.state is State.DATA and not decoder.buffer
-        if not is_within or self._delimiter in block:
-            return False
-        tail = block[-len(self._delimiter) - 2 :]
-        line_end = max(tail.rfind(b"\r"), tail.rfind(b"\n"))
-        return line_end < 0 or not self._delimiter.startswith(tail[line_end + 1 :])
+    def _accept(self, event: PartHead | PartData) -> None:
+        match event:
+            case PartHead():
+                self._begin(event)
+            case PartData() if self._part == "file":
+                self._take(event)
+            case PartData() if self._config_text is not None:
+                self._take_config(self._config_text, event)
 
-    def _decode(self, block: bytes) -> None:
-        before_bytes = self._file_bytes
-        try:
-            self._decoder.receive_data(block)
-            while not isinstance(event := self._decoder.next_event(), NeedData):
-                match event:
-                    case Field() | File():
-                        self._begin(event)
-                    case Data() if self._part == "file":
-                        self._take(event.data, is_last=not event.more_data)
-                    case Data() if self._config_text is not None:
-                        self._take_config(self._config_text, event.data, is_last=not event.more_data)
-                if self._decoder.state is State.EPILOGUE:
-                    break
-        except RequestEntityTooLarge:
-            expects = f"a form of at most {MAX_PARTS} parts with headers of at most {MAX_HEADER_BYTES} bytes"
-            raise invalid_field("body", expects=expects) from None
-        except ValueError as error:
-            raise invalid_field("body", expects="a well-formed multipart/form-data body") from error
-        self._count_framing(len(block) - (self._file_bytes - before_bytes))
-
-    def _begin(self, part: Field | File) -> None:
-        if part.name not in self._fields:
-            raise unknown_field(str(part.name or ""), known=", ".join(self._fields))
-        self._part = part.name
-        if part.name == job_config.NAME:
+    def _begin(self, part: PartHead) -> None:
+        parameters = _parameters_of(part)
+        name = parameters.get("name", "")
+        if name not in self._fields:
+            raise unknown_field(name, known=", ".join(self._fields))
+        self._part = name
+        if name == job_config.NAME:
             self._begin_config()
             return
-        if self._has_file or isinstance(part, Field):
+        if self._has_file or "filename" not in parameters:
             raise invalid_field("file", expects=_FILE_EXPECTS)
         self._has_file = True
-        self.filename = clean_filename(_filename_of(part))
+        self.filename = clean_filename(parameters["filename"])
 
     def _begin_config(self) -> None:
         if self._config_text is not None:
             raise invalid_field(job_config.NAME, expects=_CONFIG_EXPECTS)
         self._config_text = bytearray()
 
-    def _take_config(self, text: bytearray, data: bytes, *, is_last: bool) -> None:
-        text += data
+    def _take_config(self, text: bytearray, part: PartData) -> None:
+        text += part.data
         if len(text) > MAX_CONFIG_BYTES:
             raise job_config.config_too_long()
-        if is_last:
+        if part.is_last:
             self.config = job_config.read_config(bytes(text))
 
-    def _take(self, data: bytes, *, is_last: bool) -> None:
-        self._file_bytes += len(data)
+    def _take(self, part: PartData) -> None:
+        self._file_bytes += len(part.data)
         if self._file_bytes > self._cap_bytes:
             raise file_too_large(f"The file is larger than the {self._cap_bytes >> 20} MiB allowed.")
         if self._writer is not None:
-            self._writer.write(data)
+            self._writer.write(part.data)
             return
-        self._head += data
-        is_enough = len(self._head) >= SNIFF_BYTES or (is_last and self._head)
+        self._head += part.data
+        is_enough = len(self._head) >= SNIFF_BYTES or (part.is_last and self._head)
         if self._container is None and is_enough:
             self._container = _recognised(bytes(self._head[:SNIFF_BYTES]))
-
-    def _count_framing(self, size_bytes: int) -> None:
-        self._framing_bytes += size_bytes
-        if self._framing_bytes > FRAMING_LIMIT_BYTES:
-            raise invalid_field("body", expects=f"a form with at most {FRAMING_LIMIT_BYTES >> 20} MiB around its file")
 
 
 def _recognised(head: bytes) -> Container:
@@ -169,10 +148,10 @@ def _recognised(head: bytes) -> Container:
     return container
 
 
-def _filename_of(part: File) -> str:
-    """The client's file name. Browsers send a backslash as it is, which the parser takes for an escape."""
-    doubled = _BACKSLASH.sub(lambda match: match[0] if match[1] else r"\\", part.headers["content-disposition"])
-    return parse_options_header(doubled)[1].get("filename", part.filename)
+def _parameters_of(part: PartHead) -> dict[str, str]:
+    """Name and file name. Browsers send a backslash as it is, which the parser takes for an escape."""
+    doubled = _BACKSLASH.sub(lambda match: match[0] if match[1] else r"\\", part.disposition)
+    return parse_options_header(doubled)[1]
 
 
 def clean_filename(name: str) -> str:

@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from clipzy_api.concurrency_limits import DOWNLOADS
+from clipzy_api.views.files import BLOCK_BYTES
 from clipzy_storage import keys
 from clipzy_storage.backends.base import put_json, read_bytes
 from clipzy_storage.jobs.durable_records import write_done_job
@@ -93,6 +94,43 @@ def test_a_part_of_a_file(front_end: FrontEnd, published: Published, asked: str,
     assert answer.content == POSTER[start:stop]
     assert answer.headers["Content-Range"] == f"bytes {start}-{stop - 1}/{len(POSTER)}"
     assert answer.headers["Content-Length"] == str(stop - start)
+
+
+@pytest.fixture(scope="module")
+def large(front_end: FrontEnd) -> tuple[str, bytes]:
+    """The link to a file of more than two blocks, and its bytes."""
+    content = os.urandom(2 * BLOCK_BYTES + 1000)
+    job_id = submit(front_end)["job_id"]
+    complete(front_end, job_id, artifacts={"large.bin": content})
+    return f"/storage/{prefix_of(front_end, job_id)}large.bin", content
+
+
+@pytest.mark.parametrize("start", [0, 1, BLOCK_BYTES - 1, BLOCK_BYTES, BLOCK_BYTES + 1, 2 * BLOCK_BYTES])
+@pytest.mark.parametrize("size_bytes", [1, BLOCK_BYTES - 1, BLOCK_BYTES, BLOCK_BYTES + 1, 2 * BLOCK_BYTES + 1000])
+def test_a_part_may_begin_and_end_anywhere_in_a_block(
+    front_end: FrontEnd, large: tuple[str, bytes], start: int, size_bytes: int
+) -> None:
+    url, content = large
+    part = content[start : start + size_bytes]
+
+    answer = front_end.get(url, headers={"Range": f"bytes={start}-{start + size_bytes - 1}"})
+
+    assert answer.status_code == 206
+    assert answer.headers["Content-Range"] == f"bytes {start}-{start + len(part) - 1}/{len(content)}"
+    assert hashlib.sha256(answer.content).digest() == hashlib.sha256(part).digest()
+
+
+@pytest.mark.parametrize("size_bytes", [1, BLOCK_BYTES - 1, BLOCK_BYTES, BLOCK_BYTES + 1, 2 * BLOCK_BYTES + 999])
+def test_the_last_bytes_of_a_file_of_several_blocks(
+    front_end: FrontEnd, large: tuple[str, bytes], size_bytes: int
+) -> None:
+    url, content = large
+
+    last = front_end.get(url, headers={"Range": f"bytes=-{size_bytes}"})
+    rest = front_end.get(url, headers={"Range": f"bytes={len(content) - size_bytes}-"})
+
+    assert (last.status_code, rest.status_code) == (206, 206)
+    assert last.content == rest.content == content[-size_bytes:]
 
 
 def test_a_part_that_is_not_there(front_end: FrontEnd, published: Published) -> None:

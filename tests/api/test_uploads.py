@@ -4,10 +4,12 @@ import hashlib
 import re
 import socket
 from collections.abc import Callable
+from itertools import accumulate
 
 import pytest
 import requests
 
+from clipzy_api.inputs.request_body import BLOCK_BYTES
 from clipzy_storage import keys
 from tests.support.forms import CLOSING, CONTENT_TYPE, MP4_HEAD, form, mp4_bytes, part, video_form
 from tests.support.servers import FrontEnd
@@ -68,11 +70,14 @@ def test_content_that_looks_like_framing_arrives_whole(front_end: FrontEnd, endi
     assert answer.json()["sha256"] == hashlib.sha256(content).hexdigest()
 
 
-@pytest.mark.parametrize("shift_bytes", range(0, 80, 7))
-def test_a_boundary_cut_by_the_end_of_a_block_is_found(front_end: FrontEnd, shift_bytes: int) -> None:
-    # Given a file whose end, and the boundary after it, lie around the end of a 256 KiB block
+@pytest.mark.parametrize("block_number", [1, 2])
+@pytest.mark.parametrize("shift_bytes", range(80))
+def test_a_boundary_cut_by_the_end_of_a_block_is_found(
+    front_end: FrontEnd, shift_bytes: int, block_number: int
+) -> None:
+    # Given a file whose end, and the boundary after it, lie around the end of a block
     framing = len(part("file", b"", filename="holiday.mp4"))
-    content = mp4_bytes((256 << 10) - framing - shift_bytes)
+    content = mp4_bytes(block_number * BLOCK_BYTES - framing - shift_bytes)
 
     # When it is uploaded
     answer = upload(front_end, video_form(content))
@@ -80,17 +85,58 @@ def test_a_boundary_cut_by_the_end_of_a_block_is_found(front_end: FrontEnd, shif
     # Then it arrives whole
     assert answer.status == 201, answer.body
     assert answer.json()["size_bytes"] == len(content)
+    assert answer.json()["sha256"] == hashlib.sha256(content).hexdigest()
 
 
-def test_a_chunked_form_needs_no_length(front_end: FrontEnd) -> None:
+@pytest.mark.parametrize("line_end", [b"\r\n", b"\n"])
+def test_a_file_in_a_form_of_either_line_end_arrives_whole(front_end: FrontEnd, line_end: bytes) -> None:
+    # Given a file that ends in both line ends
+    content = mp4_bytes(1000) + b"\n\r\n\r"
+    frame = video_form(b"<file>").replace(b"\r\n", line_end)
+
+    # When it is uploaded in a form of a script that knows only one of them
+    answer = upload(front_end, frame.replace(b"<file>", content))
+
+    # Then it arrives whole
+    assert answer.json()["sha256"] == hashlib.sha256(content).hexdigest()
+
+
+def test_a_file_with_the_boundary_in_it_is_refused(front_end: FrontEnd, unchanged: Callable[[], bool]) -> None:
+    content = mp4_bytes(1000) + CLOSING[:-4] + b"x"
+
+    answer = upload(front_end, video_form(content))
+
+    assert (answer.status, answer.json()["code"], answer.json()["field"]) == (422, "INVALID_FIELD", "body")
+    assert "a boundary that occurs in none of its parts" in answer.json()["detail"]
+    assert unchanged()
+
+
+@pytest.mark.parametrize("chunk_bytes", [1000, BLOCK_BYTES - 1, BLOCK_BYTES, BLOCK_BYTES + 1])
+def test_a_chunked_form_needs_no_length(front_end: FrontEnd, chunk_bytes: int) -> None:
+    # Given a file whose framing begins and ends in the middle of a chunk
     content = mp4_bytes(700_000)
     body = video_form(content)
-    pieces = (body[at : at + 100_000] for at in range(0, len(body), 100_000))
+    pieces = (body[at : at + chunk_bytes] for at in range(0, len(body), chunk_bytes))
+
+    # When it is sent in chunks
+    answer = requests.post(front_end.api + "/videos", data=pieces, headers={"Content-Type": CONTENT_TYPE}, timeout=30)
+
+    # Then it arrives whole
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["sha256"] == hashlib.sha256(content).hexdigest()
+
+
+def test_a_boundary_may_come_in_chunks_of_one_byte(front_end: FrontEnd) -> None:
+    content = mp4_bytes(100_000) + b"\r\n-"
+    body = video_form(content)
+    sizes = [1] * 200 + [len(body) - 400] + [1] * 200
+    ends = list(accumulate(sizes))
+    pieces = (body[end - size : end] for size, end in zip(sizes, ends, strict=True))
 
     answer = requests.post(front_end.api + "/videos", data=pieces, headers={"Content-Type": CONTENT_TYPE}, timeout=30)
 
     assert answer.status_code == 201, answer.text
-    assert answer.json()["size_bytes"] == len(content)
+    assert answer.json()["sha256"] == hashlib.sha256(content).hexdigest()
 
 
 @pytest.mark.parametrize(

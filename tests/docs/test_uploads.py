@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from clipzy_api import concurrency_limits as limits
-from clipzy_api.inputs import multipart, preconditions, request_body
+from clipzy_api.inputs import multipart, multipart_reader, preconditions, request_body
 from clipzy_api.server import idle_connections, lingering_close
 
 ROOT = Path(__file__).parents[2]
@@ -17,7 +17,7 @@ SCRIPT = (ROOT / "compose/nginx.sh").read_text()
 BLOCK = f"blocks of {request_body.BLOCK_BYTES >> 10} KiB"
 KINDS = f"{limits.REQUEST_BODIES} bodies, {limits.DOWNLOADS} downloads, {limits.DRAINS} drains"
 STREAMS = f"{limits.EVENT_STREAMS} event streams"
-PARTS = f"{multipart.MAX_PARTS} parts, {multipart.MAX_HEADER_BYTES >> 10} KiB of headers"
+HEADERS = f"{multipart_reader.MAX_HEADER_BYTES >> 10} KiB of headers"
 PACE = f"{idle_connections.MIN_RECEIVED_BYTES_PER_TIMEOUT >> 10} KiB in {idle_connections.IDLE_TIMEOUT_SECONDS:.0f} s"
 
 
@@ -28,7 +28,7 @@ PACE = f"{idle_connections.MIN_RECEIVED_BYTES_PER_TIMEOUT >> 10} KiB in {idle_co
         KINDS,
         STREAMS,
         BLOCK,
-        PARTS,
+        HEADERS,
         f"{multipart.FRAMING_LIMIT_BYTES >> 20} MiB next to the file",
         f"JSON bodies up to {preconditions.JSON_LIMIT_BYTES >> 20} MiB",
         f"drained for {lingering_close.DRAIN_SECONDS:.0f} s or {lingering_close.DRAIN_BYTES >> 20} MiB",
@@ -46,7 +46,7 @@ def test_a_limit_of_the_front_end(number: str) -> None:
         KINDS,
         STREAMS,
         BLOCK,
-        PARTS,
+        HEADERS,
         f"{lingering_close.DRAIN_SECONDS:.0f} seconds or {lingering_close.DRAIN_BYTES >> 20} MiB",
         PACE,
     ],

@@ -1,6 +1,10 @@
 """Bodies of requests, made by hand so that each byte of them is known."""
 
+import io
 import os
+
+from clipzy_api.inputs.multipart import UploadForm
+from clipzy_api.inputs.request_body import RequestBody
 
 BOUNDARY = "front-end-tests-7f3a"
 CONTENT_TYPE = f"multipart/form-data; boundary={BOUNDARY}"
@@ -27,3 +31,19 @@ def form(*parts: bytes) -> bytes:
 
 def video_form(content: bytes, *, filename: str = "holiday.mp4") -> bytes:
     return form(part("file", content, filename=filename))
+
+
+class Received(bytearray):
+    """What is written to storage."""
+
+    def write(self, data: bytes | bytearray) -> None:
+        self += data
+
+
+def read_upload(body: bytes, boundary: bytes) -> tuple[UploadForm, bytes]:
+    """The form in the body and the file in it, as a front end receives them."""
+    request = RequestBody({"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))})
+    upload, stored = UploadForm(request, boundary=boundary, cap_bytes=1 << 30, takes_config=True), Received()
+    upload.read_head()
+    upload.copy_file(stored)  # type: ignore[arg-type]  # all that is used of a writer
+    return upload, bytes(stored)
