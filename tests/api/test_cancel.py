@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import requests
 
+from clipzy_api.inputs.preconditions import JSON_LIMIT_BYTES
 from clipzy_storage import keys
 from clipzy_storage.errors import CancellationRequested
 from clipzy_storage.jobs import completion, durable_records
@@ -174,6 +175,7 @@ def test_a_call_that_takes_no_fields_takes_what_clients_send_instead(front_end: 
     # Given a job that is not there, so that whatever is let in is answered with that
     path = f"{JOBS}/{keys.new_id('job')}/{call}"
     as_json, chunked = "application/json", "Transfer-Encoding: chunked\r\n"
+    too_long_in_chunks = b"%x\r\n{}%b\r\n0\r\n\r\n" % (JSON_LIMIT_BYTES + 1, b" " * (JSON_LIMIT_BYTES - 1))
 
     # When nothing is sent, or nothing in other words, then it is let in
     let_in = [
@@ -189,13 +191,29 @@ def test_a_call_that_takes_no_fields_takes_what_clients_send_instead(front_end: 
         (exchange(front_end.port, head(path, length=12, content_type=as_json), b'{"config":{}'), 422, "INVALID_FIELD"),
         (exchange(front_end.port, head(path, length=13, content_type=as_json), b'{"config":{}}'), 422, "INVALID_FIELD"),
         (exchange(front_end.port, head(f"{path}?config=1", length=0)), 422, "INVALID_FIELD"),
-        (exchange(front_end.port, head(path, length=8, content_type="text/plain"), b"whatever"), 415, ""),
-        (exchange(front_end.port, head(path, length=2 << 20, content_type=as_json), bytes(2 << 20)), 413, ""),
-        (exchange(front_end.port, head(path, length=9, content_type=as_json), b"{}", end_sending=True), 400, ""),
+        (
+            exchange(front_end.port, head(path, length=8, content_type="text/plain"), b"whatever"),
+            415,
+            "UNSUPPORTED_MEDIA_TYPE",
+        ),
+        (
+            exchange(front_end.port, head(path, length=2 << 20, content_type=as_json), bytes(2 << 20)),
+            413,
+            "FILE_TOO_LARGE",
+        ),
+        (
+            exchange(front_end.port, head(path, content_type=as_json, more=chunked), too_long_in_chunks),
+            413,
+            "FILE_TOO_LARGE",
+        ),
+        (
+            exchange(front_end.port, head(path, length=9, content_type=as_json), b"{}", end_sending=True),
+            400,
+            "TRUNCATED_UPLOAD",
+        ),
     ]
     for answer, status, code in refused:
-        assert answer.status == status, answer.body
-        assert code in answer.json()["code"]
+        assert (answer.status, answer.json()["code"]) == (status, code), answer.body
 
 
 @pytest.mark.parametrize("job_id", ["job_00000000000000000000000000", "job_x", "..%2f..%2fetc"])

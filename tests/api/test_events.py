@@ -148,6 +148,26 @@ def test_a_client_goes_on_after_what_it_has_heard(front_end: FrontEnd) -> None:
     assert (again.name, *again.seen) == ("status", "queued", 0, None, 1, None)
 
 
+def test_another_attempt_is_told_as_a_status_whatever_the_log_has_lost(front_end: FrontEnd) -> None:
+    # Given a log that has two attempts at a job, and no longer what was between them
+    job_id = submit(front_end)["job_id"]
+    claim(front_end, job_id)
+    with on_redis(front_end) as client:
+        last = client.xrevrange(log_of(job_id), count=1)[0][1]
+        client.xadd(log_of(job_id), last | {"progress": "30"})
+        client.xadd(log_of(job_id), last | {"progress": "30", "attempt": "2"})
+    # When a client reads it
+    with follow(front_end, job_id) as stream:
+        heard = stream.expect(4)
+    # Then the second attempt is no mere progress
+    assert [(event.name, event.data["attempt"]) for event in heard] == [
+        ("status", 0),
+        ("status", 1),
+        ("progress", 1),
+        ("status", 2),
+    ]
+
+
 def test_a_failed_and_a_cancelled_job_are_told_to_their_ends(front_end: FrontEnd) -> None:
     failed_id, cancelled_id = (submit(front_end)["job_id"] for _ in range(2))
     with follow(front_end, failed_id) as failed, follow(front_end, cancelled_id) as cancelled:

@@ -4,6 +4,7 @@ import os
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from clipzy_api.concurrency_limits import REQUEST_BODIES
 from clipzy_storage import keys
 from clipzy_storage.failpoints import Failpoint
 from clipzy_storage.jobs import durable_records
+from clipzy_storage.jobs.submission import SUBMISSION_TIMEOUT
 from clipzy_storage.maintenance.recovery import Recovery
+from clipzy_storage.models.records import EVERYONE
 from tests.support.forms import CONTENT_TYPE, mp4_bytes, video_form
 from tests.support.played_worker import complete, submit
 from tests.support.servers import FrontEnd, RedisServer
@@ -237,3 +240,32 @@ def test_a_crashed_front_end_leaves_the_key_to_the_next(tmp_path: Path, front_en
     assert again.status_code == 202
     assert set(durable_records.open_job_ids(front_end.storage)) - before == {again.json()["job_id"]}
     assert (REPLAYED in again.headers) == (point in ("job-opened", "job-submitted", "workers-notified"))
+
+
+@pytest.mark.parametrize(
+    ("age", "status"), [(SUBMISSION_TIMEOUT * 2, 202), (SUBMISSION_TIMEOUT / 6, 503)], ids=["old", "young"]
+)
+def test_the_record_of_an_unknown_front_end_is_adopted_by_its_age(
+    tmp_path: Path, front_end: FrontEnd, age: timedelta, status: int
+) -> None:
+    # Given an open record whose front end cannot be looked for, and of which Redis does not know
+    content, key = mp4_bytes(1000), uuid.uuid4().hex
+    before = set(durable_records.open_job_ids(front_end.storage))
+    with front_end.doomed(tmp_path / "doomed", at="job-opened") as doomed, pytest.raises(requests.ConnectionError):
+        sender(doomed, JOBS, key=key)(**upload(content))
+    (job_id,) = set(durable_records.open_job_ids(front_end.storage)) - before
+    left = durable_records.read_open(front_end.storage, job_id)
+    front_end.storage.delete(keys.open_job(job_id))
+    unknown = left.model_copy(update={"front_end": None, "created_at": datetime.now(UTC) - age})
+    durable_records.write_open_job(front_end.storage, unknown)
+
+    # When the request is repeated
+    again = sender(front_end, JOBS, key=key)(**upload(content))
+
+    # Then its job is submitted, unless the first request may still be in progress
+    assert again.status_code == status, again.text
+    if status == 202:
+        assert (again.json()["job_id"], again.headers[REPLAYED]) == (job_id, "true")
+        assert front_end.store.look_up(job_id, owner=EVERYONE)
+    else:
+        assert again.json()["code"] == "QUEUE_UNAVAILABLE"

@@ -90,6 +90,19 @@ def test_a_connection_on_which_too_little_is_received_is_closed_and_can_be_answe
     assert client.recv(10) == b"400"
 
 
+def test_an_answered_connection_on_which_nothing_follows_is_closed_both_ways(server: Server) -> None:
+    # Given a client that has an answer and keeps its connection for the next request
+    client, accepted = server.connect()
+    server.reap()
+    accepted.send(b"200")
+    assert client.recv(10) == b"200"
+    # When the connection is idle, then the client finds it closed before it sends that request
+    assert eventually(lambda: server.reap() == 1)
+    client.setblocking(False)
+    assert is_closed(client)
+    assert is_closed(accepted)
+
+
 def test_a_connection_on_which_enough_is_received_stays_open(server: Server) -> None:
     def send(client: socket.socket, accepted: socket.socket) -> None:
         client.sendall(bytes(MIN_RECEIVED_BYTES_PER_TIMEOUT))
@@ -124,7 +137,13 @@ def test_no_connection_is_closed_while_the_server_is_overdue(server: Server) -> 
     server.is_overdue = True
     unaware = Server(server.listener, server.stack)
     unaware.reap()
+    closed: list[int] = []
+
+    def reap() -> int:
+        closed.append(server.reap())
+        return unaware.reap()
+
     # When the connection is closed, then it was the second that closed it
-    assert eventually(lambda: server.reap() or unaware.reap())
-    assert server.reap() == 0
+    assert eventually(reap) == 1
+    assert not any(closed)
     assert is_closed(accepted)
