@@ -83,11 +83,13 @@ class Storage(Protocol):
         """Read from byte ``start``, at most ``length`` bytes. Raises ``NotFound``."""
 
     def copy(self, key: str, to: str, *, sha256: str) -> BlobInfo:
-        """Copy the file under ``key`` to ``to``, as a separate file, as whole and durable as any.
+        """Copy the file under ``key`` to ``to``, as whole and durable as any; deleting either leaves the other whole.
 
-        ``sha256`` is the digest of what was stored under ``key``. A backend that copies inside the service may compare
-        it with the digest noted when the file was written, and refuses ``to`` only if it was taken some moments
-        before; so ``to`` must be a key that no other process writes. May raise ``StorageFull``.
+        A backend may let both share the stored bytes, and then neither can be written any more. Each has the full
+        size, and the age of the copy. ``sha256`` is the digest of what was stored under ``key``. A backend that copies
+        inside the service compares it only with the digest that was noted when the file was written, if there is one.
+        ``to`` is refused only if it was taken some moments before; so it must be a key that no other process writes.
+        May raise ``StorageFull``.
 
         Raises:
             NotFound: nothing is under ``key``.

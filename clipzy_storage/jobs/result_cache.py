@@ -1,7 +1,8 @@
 """Gives a job the result of an earlier one with the same result cache key, instead of analysing the video again.
 
-Nothing is shared: every file is copied into the job's own attempt by the process that holds the job, and is committed
-like the result of an analysis. So the earlier job may be deleted or expire at any moment, also during the copy.
+Every file is copied into the job's own attempt by the process that holds the job, and is committed like the result of
+an analysis; whether the copy takes space of its own is up to the storage. So the earlier job may be deleted or expire
+at any moment, also during the copy.
 """
 
 from collections.abc import Callable

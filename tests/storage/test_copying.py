@@ -1,14 +1,12 @@
-"""Every storage: a file is copied whole, as it was stored, to a separate file."""
+"""Every storage: a file is copied whole, as it was stored, and either outlasts the other."""
 
 import hashlib
-from pathlib import Path
 
 import pytest
 
 from clipzy_storage import keys
 from clipzy_storage.backends.base import BlobInfo, StorageBackend, put_bytes, read_bytes
 from clipzy_storage.errors import AlreadyExists, BadKey, Damaged, NotFound
-from tests.storage.backends import Backend
 
 FIRST, SECOND = "results/job_1/attempts/1-a/shots/0000.jpg", "results/job_2/attempts/1-b/shots/0000.jpg"
 TYPE = "image/jpeg"
@@ -19,7 +17,7 @@ def _sha256(data: bytes) -> str:
 
 
 @pytest.mark.parametrize("size_bytes", [0, 100_000, 11 << 20], ids=["empty", "small", "in parts"])
-def test_a_copy_is_a_separate_file(storage: StorageBackend, size_bytes: int) -> None:
+def test_a_copy_outlasts_its_original(storage: StorageBackend, size_bytes: int) -> None:
     # Given a stored file
     content = b"".join(number.to_bytes(4, "big") for number in range(size_bytes // 4))
     put_bytes(storage, FIRST, content, content_type=TYPE)
@@ -38,6 +36,13 @@ def test_a_copy_is_a_separate_file(storage: StorageBackend, size_bytes: int) -> 
     assert read_bytes(storage, third) == content
 
 
+def test_an_original_outlasts_its_copy(storage: StorageBackend) -> None:
+    put_bytes(storage, FIRST, b"first", content_type=TYPE)
+    storage.copy(FIRST, SECOND, sha256=_sha256(b"first"))
+    storage.delete(SECOND)
+    assert read_bytes(storage, FIRST) == b"first"
+
+
 def test_a_taken_key_is_not_copied_over(storage: StorageBackend) -> None:
     put_bytes(storage, FIRST, b"first", content_type=TYPE)
     put_bytes(storage, SECOND, b"second", content_type=TYPE)
@@ -46,19 +51,25 @@ def test_a_taken_key_is_not_copied_over(storage: StorageBackend) -> None:
     assert read_bytes(storage, SECOND) == b"second"
 
 
+def test_a_copy_is_not_made_twice(storage: StorageBackend) -> None:
+    put_bytes(storage, FIRST, b"first", content_type=TYPE)
+    storage.copy(FIRST, SECOND, sha256=_sha256(b"first"))
+    with pytest.raises(AlreadyExists):
+        storage.copy(FIRST, SECOND, sha256=_sha256(b"first"))
+
+
 def test_what_is_not_there_is_not_copied(storage: StorageBackend) -> None:
     with pytest.raises(NotFound):
         storage.copy(FIRST, SECOND, sha256=_sha256(b""))
     assert list(storage.list("results/")) == []
 
 
-@pytest.mark.parametrize("size_bytes", [1000, 11 << 20], ids=["small", "in parts"])
-def test_what_is_not_what_was_stored_is_not_copied(storage: StorageBackend, size_bytes: int) -> None:
+def test_what_is_not_what_was_stored_is_not_copied(storage: StorageBackend) -> None:
     # Given a file whose index has another digest
-    put_bytes(storage, FIRST, b"x" * size_bytes, content_type=TYPE)
+    put_bytes(storage, FIRST, b"x" * 1000, content_type=TYPE)
     # When it is copied
     with pytest.raises(Damaged):
-        storage.copy(FIRST, SECOND, sha256=_sha256(b"y" * size_bytes))
+        storage.copy(FIRST, SECOND, sha256=_sha256(b"y" * 1000))
     # Then nothing has been written
     assert [blob.key for blob in storage.list("results/")] == [FIRST]
     assert storage.count_incomplete() == 0
@@ -71,18 +82,3 @@ def test_bad_keys_are_refused_on_either_side(storage: StorageBackend, key: str) 
         with pytest.raises(BadKey):
             storage.copy(source, to, sha256=_sha256(b"x"))
     assert [blob.key for blob in storage.list("results/")] == [FIRST]
-
-
-def test_a_damaged_file_on_disk_is_not_copied(tmp_path: Path) -> None:
-    """A hard link would share the damage, and any later damage."""
-    # Given a file whose bytes have changed on the disk
-    storage = Backend(kind="local", location=str(tmp_path / "storage")).open()
-    storage.prepare()
-    put_bytes(storage, FIRST, b"as it was", content_type=TYPE)
-    path = tmp_path / "storage" / FIRST
-    path.chmod(0o644)
-    path.write_bytes(b"otherwise")
-    # Then it is not copied
-    with pytest.raises(Damaged):
-        storage.copy(FIRST, SECOND, sha256=_sha256(b"as it was"))
-    assert not storage.exists(SECOND)

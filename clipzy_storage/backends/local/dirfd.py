@@ -22,7 +22,8 @@ _DIRECTORY = ROOT | os.O_NOFOLLOW
 FULL = {errno.ENOSPC, errno.EDQUOT}
 BLOCKED = {errno.ENOTDIR, errno.ELOOP}
 """A file or a symbolic link where a directory should be."""
-_NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
+NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
+"""The filesystem has none."""
 MARKER_SUFFIX = ".taken"
 """Of the file that reserves a key during ``link_once`` if there are no hard links."""
 _MARKER_WAIT_SECONDS = 2.0
@@ -101,16 +102,35 @@ def names_in(directory: int) -> set[str]:
 
 
 def link_once(source_directory: int, source: str, directory: int, name: str, key: str) -> None:
+    """Give the file ``source`` the name ``name``, durably. Raises ``FileExistsError`` if that is taken.
+
+    Without hard links it is renamed.
+    """
+    try:
+        hard_link(source_directory, source, directory, name)
+    except OSError as error:
+        if error.errno not in NO_HARD_LINKS:
+            raise
+        _rename_once(source_directory, source, directory, name, key)
+        _sync_directory(directory)
+
+
+def hard_link(source_directory: int, source: str, directory: int, name: str) -> None:
     """Give the file ``source`` the name ``name`` as well, durably. Raises ``FileExistsError`` if that is taken."""
     try:
         os.link(source, name, src_dir_fd=source_directory, dst_dir_fd=directory, follow_symlinks=False)
-    except OSError as error:
-        # Over NFS a repeated request may report failure although the first one worked: two names show that it did.
-        if os.stat(source, dir_fd=source_directory, follow_symlinks=False).st_nlink != 2:
-            if error.errno not in _NO_HARD_LINKS:
-                raise
-            _rename_once(source_directory, source, directory, name, key)
+    except OSError:
+        # Over NFS a repeated request may report failure although the first one worked.
+        if not _is_same_file(source_directory, source, directory, name):
+            raise
     _sync_directory(directory)
+
+
+def _is_same_file(directory: int, name: str, other_directory: int, other_name: str) -> bool:
+    with suppress(OSError):
+        first = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        return os.path.samestat(first, os.stat(other_name, dir_fd=other_directory, follow_symlinks=False))
+    return False
 
 
 def _rename_once(source_directory: int, source: str, directory: int, name: str, key: str) -> None:

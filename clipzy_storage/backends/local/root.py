@@ -1,11 +1,11 @@
 """The root directory of a local storage, which must stay the one that was prepared."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from clipzy_storage.backends.local.dirfd import ROOT, link_once, open_descendant, opened
+from clipzy_storage.backends.local.dirfd import ROOT, open_descendant, opened
 from clipzy_storage.backends.local.errors import os_errors_translated
 from clipzy_storage.backends.local.identity import read_identity
 from clipzy_storage.errors import StorageUnavailable
@@ -49,18 +49,18 @@ class LocalRoot:
         with os_errors_translated(key), self.opened() as root, open_descendant(root, names) as directory:
             yield directory, name
 
-    def link(self, directory: int, name: str, key: str) -> None:
-        """Give the file ``name`` of ``directory`` its key, durably.
+    def in_parent_of(self, key: str, act: Callable[[int, str], None]) -> None:
+        """Call ``act`` with the directory for the file of ``key``, which is created, and the file's name there.
 
-        Raises ``OSError``: ``FileExistsError`` if the key is taken.
+        It is called again if a concurrent deletion removed that directory. Raises ``OSError``, and what ``act`` raises.
         """
-        *names, final_name = segments_of(key)
+        *names, name = segments_of(key)
         for _ in range(RACE_ATTEMPTS):
             with (
-                suppress(FileNotFoundError),  # a concurrent deletion removed the directory that was just opened
+                suppress(FileNotFoundError),  # it was removed right after it was opened
                 self.opened() as root,
                 open_descendant(root, names, create=True) as parent,
             ):
-                link_once(directory, name, parent, final_name, key)
+                act(parent, name)
                 return
         raise StorageUnavailable("the directories of the storage change too fast to write a file; try again")

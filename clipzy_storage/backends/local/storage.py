@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from clipzy_storage import keys
-from clipzy_storage.backends.base import BlobInfo, StorageWriter, check_range, copy_through
+from clipzy_storage.backends.base import BlobInfo, check_range, copy_through
+from clipzy_storage.backends.local.copying import link_read_only, sha256_of
 from clipzy_storage.backends.local.dirfd import (
     MARKER_SUFFIX,
     READ,
@@ -32,7 +33,14 @@ from clipzy_storage.backends.local.identity import OWN_DIRECTORY, read_identity,
 from clipzy_storage.backends.local.reader import RangeReader, list_files, time_of
 from clipzy_storage.backends.local.root import RACE_ATTEMPTS, LocalRoot
 from clipzy_storage.backends.local.writer import LocalWriter
-from clipzy_storage.errors import ConfigurationError, NotFound, StorageFull, StorageUnavailable
+from clipzy_storage.errors import (
+    AlreadyExists,
+    ConfigurationError,
+    Damaged,
+    NotFound,
+    StorageFull,
+    StorageUnavailable,
+)
 from clipzy_storage.keys import prefix_segments_of, segments_of
 from clipzy_storage.models.records import Link
 
@@ -107,7 +115,7 @@ class LocalStorage:
         *,
         content_type: str = "application/octet-stream",  # noqa: ARG002 - a file has none
         may_use_reserve: bool = False,
-    ) -> Iterator[StorageWriter]:
+    ) -> Iterator[LocalWriter]:
         segments_of(key)
         free_bytes = None if may_use_reserve else self.free_bytes()
         if free_bytes is not None and free_bytes < self._free_reserve_bytes:
@@ -142,7 +150,19 @@ class LocalStorage:
         return self._root.path / key
 
     def copy(self, key: str, to: str, *, sha256: str) -> BlobInfo:
-        """By reading and writing: with a hard link, damage to the file would damage it under both keys."""
+        """As a reflink, or else a hard link, or else by writing the bytes again."""
+        if self.exists(to):
+            raise AlreadyExists(f"{to} is stored already")
+        with self._root.parent_of(key) as (directory, name):
+            found = BlobInfo(to, size_bytes(directory, name))
+            with opened(os.open(name, READ, dir_fd=directory)) as file:
+                if (digest := sha256_of(file)) != sha256:
+                    raise Damaged(f"{key} is not what was stored: its sha256 is {digest}")
+                with self.open_writer(to) as writer:
+                    if writer.reflink(file):
+                        return writer.publish()
+                if link_read_only(self._root, file, directory, name, to):
+                    return found
         return copy_through(self, key, to, sha256=sha256)
 
     def info(self, key: str) -> BlobInfo:

@@ -1,5 +1,6 @@
 """One file of a local storage that is being written."""
 
+import fcntl
 import hashlib
 import io
 import os
@@ -9,10 +10,12 @@ from contextlib import contextmanager, suppress
 
 from clipzy_storage import keys
 from clipzy_storage.backends.base import BlobInfo, check_kept
-from clipzy_storage.backends.local.dirfd import FILE_MODE, NEW_FILE, size_bytes
+from clipzy_storage.backends.local.dirfd import FILE_MODE, NEW_FILE, link_once, size_bytes
 from clipzy_storage.backends.local.errors import os_errors_translated
 from clipzy_storage.backends.local.root import LocalRoot
 from clipzy_storage.errors import StorageError
+
+_FICLONE = 0x40049409  # a constant of Linux, which Python has since 3.14
 
 
 class LocalWriter:
@@ -53,9 +56,22 @@ class LocalWriter:
     def publish(self) -> BlobInfo:
         with self._discarded_on_failure(self._key):
             self._make_durable()
-            self._root.link(self._directory, self._name, self._key)
+            self._root.in_parent_of(self._key, self._link)
         self.discard()
         return BlobInfo(self._key, self._size_bytes)
+
+    def reflink(self, file: int) -> bool:
+        """Share the content of an open file until one of them changes; false if the filesystem cannot.
+
+        btrfs, XFS and some network filesystems can. For a writer to which nothing was written; its ``sha256`` stays
+        that of no bytes.
+        """
+        try:
+            fcntl.ioctl(self._file.fileno(), _FICLONE, file)
+        except OSError:  # whatever it is, the file can still be linked or copied
+            return False
+        self._size_bytes = os.fstat(file).st_size
+        return True
 
     def discard(self) -> None:
         if self._closed:
@@ -66,6 +82,9 @@ class LocalWriter:
         with suppress(OSError):  # the unfinished file counts for nothing, and the sweep will remove it
             os.unlink(self._name, dir_fd=self._directory)
         os.close(self._directory)
+
+    def _link(self, parent: int, name: str) -> None:
+        link_once(self._directory, self._name, parent, name, self._key)
 
     def _make_durable(self) -> None:
         """Network filesystems report failed writes only here."""

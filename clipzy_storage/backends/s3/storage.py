@@ -44,6 +44,8 @@ MOST_PARTS = 9000
 """Services accept 10,000 parts, all but the last of one size."""
 PARTS_IN_MEMORY_BYTES = 20 << 20
 """The parts that are being sent, of all files of this process together; two parts in any case."""
+LARGEST_COPY_BYTES = 5 << 30
+"""Of an object that S3 services copy in one request."""
 SCRATCH_RESERVE_BYTES = 256 << 20
 """The space that stays free next to a copy in scratch, for what is made from it."""
 
@@ -72,6 +74,7 @@ class S3Storage:
         writer: str = "",
         timeouts: Timeouts = Timeouts(),  # noqa: B008 - it is frozen
         scratch_reserve_bytes: int = SCRATCH_RESERVE_BYTES,
+        largest_copy_bytes: int = LARGEST_COPY_BYTES,
         marker_interval_seconds: float = MARKER_INTERVAL_SECONDS,
         on_aws: bool | None = None,
         clock: Callable[[], datetime] = _utc_now,
@@ -92,6 +95,7 @@ class S3Storage:
         self._part_slots = BoundedSemaphore(max(2, PARTS_IN_MEMORY_BYTES // self._part_bytes))
         self._writer = writer
         self._scratch_reserve_bytes = scratch_reserve_bytes
+        self._largest_copy_bytes = largest_copy_bytes
         self._marker_interval_seconds = marker_interval_seconds
         self._clock = clock
         self._identity = S3Identity(self._client)
@@ -164,15 +168,18 @@ class S3Storage:
         return copy
 
     def copy(self, key: str, to: str, *, sha256: str) -> BlobInfo:
-        """Inside the S3 service, if the digest is in the object's metadata: it was written in a single request."""
+        """Inside the S3 service, unless it does not support that or the object is too large for one request.
+
+        The digest is in the object's metadata if it was written in a single request.
+        """
         segments_of(key)
         if self.exists(to):
             raise AlreadyExists(f"{to} is stored already")
         found = self._client.call("head_object", Key=key)
-        digest = metadata_of(found).get(DIGEST)
-        if digest is not None and digest != sha256:
+        digest = metadata_of(found).get(DIGEST, sha256)
+        if digest != sha256:
             raise Damaged(f"{key} is not what was stored: its sha256 was {digest}")
-        if digest is not None:
+        if found["ContentLength"] <= self._largest_copy_bytes:
             with suppress(NotSupported):
                 return self._copy_within(key, to, size_bytes=found["ContentLength"])
         return copy_through(self, key, to, sha256=sha256, content_type=found["ContentType"])

@@ -15,21 +15,34 @@ CONTENT = b"a poster" * 1000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
+@pytest.mark.parametrize("content", [CONTENT, CONTENT * 1500], ids=["small", "in parts"])
 def test_the_service_copies_the_object(
-    open_storage: OpenStorage, proxy: S3Proxy, server: S3Server, bucket: str
+    open_storage: OpenStorage, proxy: S3Proxy, server: S3Server, bucket: str, content: bytes
 ) -> None:
-    # Given a small object
+    # Given an object
     storage = open_storage(proxy.url)
     storage.prepare()
-    put_bytes(storage, FIRST, CONTENT, content_type="image/jpeg")
+    put_bytes(storage, FIRST, content, content_type="image/jpeg")
     proxy.seen.clear()
     # When it is copied
-    storage.copy(FIRST, SECOND, sha256=SHA256)
+    storage.copy(FIRST, SECOND, sha256=hashlib.sha256(content).hexdigest())
     # Then its bytes were not transferred, and its type was copied too
     assert proxy.operations() == {"HeadObject", "CopyObject"}
     copied = server.client.get_object(Bucket=bucket, Key=SECOND)
     with copied["Body"] as body:
-        assert (body.read(), copied["ContentType"]) == (CONTENT, "image/jpeg")
+        assert (body.read(), copied["ContentType"]) == (content, "image/jpeg")
+
+
+def test_an_object_too_large_for_one_request_is_read_and_written(open_storage: OpenStorage, proxy: S3Proxy) -> None:
+    # Given an object larger than what the service copies in one request; really that is 5 GiB
+    storage = open_storage(proxy.url, largest_copy_bytes=len(CONTENT) - 1)
+    storage.prepare()
+    put_bytes(storage, FIRST, CONTENT, content_type="image/jpeg")
+    proxy.seen.clear()
+    # When it is copied, Then the service is not asked to
+    storage.copy(FIRST, SECOND, sha256=SHA256)
+    assert "CopyObject" not in proxy.operations()
+    assert read_bytes(storage, SECOND) == CONTENT
 
 
 @pytest.mark.parametrize("rule", [Rule(501, "NotImplemented"), Rule(405, "MethodNotAllowed")], ids=["501", "405"])
