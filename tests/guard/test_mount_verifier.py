@@ -1,5 +1,7 @@
 """Rule 4 on a real Redis and real directories: what is declared shared is verified by a fresh file."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ from clipzy_storage import keys
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.guard.refusals import Refused, RetryLater
 from clipzy_storage.log_events import GUARD_UNVERIFIED, GUARD_VERIFIED
+from clipzy_storage.process import ProcessIdentity
 from tests.support.guards import NewGuard, join, probes
 from tests.support.waiting import eventually
 
@@ -84,6 +87,53 @@ def test_a_reply_that_is_not_seen_is_a_refusal_too(new_guard: NewGuard, root: Pa
     # Then the joining process is refused for that
     with pytest.raises(Refused, match="this process has not seen"):
         join(joining)
+    assert probes(root) == []
+
+
+def test_a_reply_with_other_bytes_verifies_nothing(new_guard: NewGuard, root: Path) -> None:
+    # Given a reply under the right name that nobody wrote who has read the probe
+    first, joining = new_guard("first", root), new_guard("joining", root, visibility_timeout_seconds=0.2)
+    join(first)
+    with pytest.raises(RetryLater):
+        joining.join()
+    first.serve_verifications()
+    (reply,) = (root / keys.PROBE).glob("*.first")
+    replace_content(reply)
+    # Then the joining process is refused
+    with pytest.raises(Refused, match="this process has not seen"):
+        join(joining)
+
+
+def test_a_probe_with_other_bytes_is_not_replied_to(new_guard: NewGuard, root: Path, redis_client: Any) -> None:
+    # Given a file under the name of a probe that has not its content
+    first, joining = new_guard("first", root), new_guard("joining", root)
+    join(first)
+    with pytest.raises(RetryLater):
+        joining.join()
+    (probe,) = (root / keys.PROBE).iterdir()
+    replace_content(probe)
+    # When a member looks at it, then it has not seen the probe
+    first.serve_verifications()
+    assert probes(root) == [probe.name]
+    assert redis_client.keys("clipzy:guard:answers:*") == []
+
+
+def replace_content(file: Path) -> None:
+    file.unlink()
+    file.write_bytes(b"x" * 64)
+
+
+def test_a_member_whose_process_is_gone_is_not_asked(new_guard: NewGuard, root: Path, redis_client: Any) -> None:
+    # Given two members that verify again all the time, of which the older was killed a moment ago
+    older, younger = (new_guard(name, root, verify_again_seconds=0) for name in ("older", "younger"))
+    join(older)
+    join(younger, older)
+    record = json.loads(redis_client.hget("clipzy:guard:members", "older"))
+    record["process"] = replace(ProcessIdentity.own(), start_ticks="1").as_dict()
+    redis_client.hset("clipzy:guard:members", "older", json.dumps(record))
+    older.clean_up()
+    # When the younger verifies, then it writes no probe that nobody will reply to
+    younger.serve_verifications()
     assert probes(root) == []
 
 

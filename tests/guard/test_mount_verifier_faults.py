@@ -13,7 +13,9 @@ from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.errors import NotFound, QueueUnavailable, StorageUnavailable
 from clipzy_storage.guard.refusals import Refused, RetryLater
 from clipzy_storage.log_events import GUARD_UNVERIFIED, GUARD_VERIFIED
+from tests.support import guards
 from tests.support.guards import NewGuard, join, probes
+from tests.support.servers import running_redis
 
 ANNOUNCEMENTS, REPLIES = "clipzy:guard:questions", "clipzy:guard:answers:"
 
@@ -125,6 +127,22 @@ def test_a_process_that_stops_during_its_verification_leaves_nothing(
     # Then nothing is left
     assert probes(root) == []
     assert redis_client.keys(ANNOUNCEMENTS) == redis_client.keys(f"{REPLIES}*") == []
+
+
+def test_a_process_that_stops_while_redis_is_unavailable_leaves_no_file(root: Path, tmp_path: Path) -> None:
+    # Given a joining process that wrote a probe
+    with running_redis(tmp_path / "redis") as redis:
+        storage = LocalStorage(root, shared=True)
+        first, joining = (guards.new_guard(redis.url, name, storage) for name in ("first", "joining"))
+        join(first)
+        with pytest.raises(RetryLater):
+            joining.join()
+        assert len(probes(root)) == 1
+        # When it stops while Redis is unavailable
+        redis.kill()
+        joining.clean_up()
+    # Then its file is gone all the same
+    assert probes(root) == []
 
 
 def test_a_probe_of_a_killed_process_is_dropped_in_the_end(new_guard: NewGuard, root: Path, redis_client: Any) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from clipzy_storage import keys
 from clipzy_storage.errors import CancellationRequested
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.jobs.types import Lease
@@ -38,6 +39,17 @@ def test_a_waiting_job_is_cancelled_immediately(store: JobStore) -> None:
     assert ended is not None
     assert (ended.status, ended.error, ended.attempt) == (Status.CANCELLED, None, 0)
     assert cancel(store, job.job_id, "c3") == ("finished", "")
+
+
+def test_a_delayed_job_that_is_cancelled_waits_no_longer(store: JobStore, redis_client: Any) -> None:
+    job = submitted(store)
+    assert store.release(claimed(store, job.job_id), "transient") == "delayed"
+    assert redis_client.zrange(f"{keys.REDIS_PREFIX}jobs:delayed", 0, -1) == [job.job_id]
+
+    assert cancel(store, job.job_id)[0] == "pending"
+
+    assert redis_client.zrange(f"{keys.REDIS_PREFIX}jobs:delayed", 0, -1) == []
+    assert redis_client.zrange(f"{keys.REDIS_PREFIX}jobs:queued", 0, -1) == []
 
 
 def test_who_dies_over_a_cancelled_job_is_followed_by_the_reaper(store: JobStore, redis_client: Any) -> None:

@@ -43,6 +43,19 @@ def test_a_silent_worker_loses_its_job_at_the_second_look_only(store: JobStore, 
     assert store.commit(successor, attempt_prefix="s/", result_sha256="s")
 
 
+def test_a_suspect_keeps_its_job_for_half_a_lease(store: JobStore, redis_client: Any) -> None:
+    # Given a worker whose lease has expired, and that was found silent a while ago
+    job = submitted(store)
+    claimed(store, job.job_id)
+    redis_client.zadd(f"{keys.REDIS_PREFIX}jobs:leases", {job.job_id: 1})
+    seconds, _ = redis_client.time()
+    for suspect_seconds, requeued in ((1, []), (store.lease_seconds / 2 + 1, [job.job_id])):
+        suspect_ms = int((seconds - suspect_seconds) * 1000)
+        redis_client.hset(f"{keys.REDIS_PREFIX}job:{job.job_id}", "suspect_ms", suspect_ms)
+        # When the reaper looks, then the job is taken after half a lease, and not before
+        assert store.reap([], nonce=f"r{suspect_seconds}").requeued == requeued
+
+
 def test_a_beat_between_the_two_looks_clears_the_suspicion(store: JobStore, redis_client: Any) -> None:
     job = submitted(store)
     claim = claimed(store, job.job_id)

@@ -13,11 +13,12 @@ from clipzy_storage.backends.base import put_bytes
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.errors import JobNotFound, LostJob, QueueUnavailable
 from clipzy_storage.jobs import durable_records
-from clipzy_storage.jobs.admin import JobAdmin
+from clipzy_storage.jobs.admin import JobAdmin, Restored
 from clipzy_storage.jobs.store import JobStore
-from clipzy_storage.jobs.types import LeaseState
+from clipzy_storage.jobs.types import IdempotencyKey, LeaseState
 from clipzy_storage.maintenance.recovery import KEEP_FINISHED, Recovery
 from clipzy_storage.models.records import EVERYONE, ErrorCode, Job, JobError, Status
+from clipzy_storage.redis_client import RedisDatabase
 from tests.support.jobs import STORAGE_ID, claimed, created, current, finish, new_job
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
@@ -165,6 +166,52 @@ def test_jobs_that_may_be_in_submission_are_left_to_their_front_end(
     later = Recovery(store, admin, storage, in_flight_seconds=0)
     assert later.reconcile_open().waiting == [job.job_id]
     assert claimed(store, job.job_id).job.attempt == 1
+
+
+@pytest.mark.parametrize(("hours", "is_kept"), [(1, True), (23, True), (25, False)])
+def test_the_key_of_a_restored_job_is_kept_for_a_day(
+    store: JobStore, storage: LocalStorage, recovery: Recovery, hours: int, is_kept: bool
+) -> None:
+    # Given a job that was requested under a key some time ago, and a Redis that has lost it
+    created_at = datetime.now(UTC) - timedelta(hours=hours)
+    job = new_job(created_at=created_at, idempotency_key="key", idempotency_fingerprint="request")
+    durable_records.write_open_job(storage, job)
+    # When it is restored
+    assert recovery.rebuild().waiting == [job.job_id]
+    # Then a repeated request finds it as long as the key counts
+    another = new_job()
+    first_id = store.submit(another, key=IdempotencyKey("key", "request")).first_id
+    assert first_id == (job.job_id if is_kept else another.job_id)
+
+
+class OvertakenAdmin(JobAdmin):
+    """While it restores a job, another process deletes it, or completes it and removes its open record."""
+
+    def __init__(self, redis: RedisDatabase, storage: LocalStorage) -> None:
+        super().__init__(redis)
+        self._storage = storage
+
+    def restore(self, job: Job) -> Restored:
+        restored = super().restore(job)
+        self._storage.delete(keys.open_job(job.job_id))
+        self._storage.delete(keys.done_job(job.job_id))
+        return restored
+
+
+@pytest.mark.parametrize("is_finished", [False, True])
+def test_a_job_that_is_deleted_while_it_is_restored_is_forgotten_again(
+    store: JobStore, storage: LocalStorage, redis_url: str, accept: Accept, redis_client: Any, is_finished: bool
+) -> None:
+    # Given a job that Redis has lost
+    job = accept()
+    if is_finished:
+        done(storage, job, Status.COMPLETED)
+    redis_client.flushall()
+    # When it is deleted at the moment in which it is restored
+    report = Recovery(store, OvertakenAdmin(RedisDatabase(redis_url), storage), storage).rebuild()
+    # Then Redis does not know it
+    assert not is_known(store, job.job_id)
+    assert report.waiting == []
 
 
 def test_a_damaged_record_does_not_hide_the_others(storage: LocalStorage, recovery: Recovery) -> None:

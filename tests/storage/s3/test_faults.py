@@ -181,6 +181,22 @@ def test_a_conflict_that_does_not_end_is_an_outage(
 
 
 @on_moto
+def test_a_free_key_that_is_refused_as_taken_is_an_outage(
+    open_storage: OpenStorage, proxy: S3Proxy, server: S3Server, bucket: str
+) -> None:
+    # Given a service that says of a free key that it is taken
+    storage = open_storage(proxy.url)
+    storage.prepare()
+    proxy.rules["CompleteMultipartUpload"] = Rule(412, "PreconditionFailed", only="conditional")
+
+    # When something is uploaded, then it does not count as stored already, and leaves nothing
+    with pytest.raises(StorageUnavailable, match="as taken, and it is not there"):
+        upload(storage)
+    assert stored(server, bucket) is None
+    assert_nothing_left(server, bucket)
+
+
+@on_moto
 @pytest.mark.parametrize("operation", ["PutObject", "GetObject", "HeadObject", "ListObjectsV2", "DeleteObject"])
 def test_an_unexpected_response_counts_as_unavailable(
     open_storage: OpenStorage, proxy: S3Proxy, operation: str

@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 
 from clipzy_storage.backends.base import put_bytes, read_bytes
+from clipzy_storage.backends.s3.client import S3Client
 from clipzy_storage.errors import Damaged, NotFound, StorageFull, StorageUnavailable
 from tests.storage.s3 import scratch
-from tests.storage.s3.conftest import VERY_SHORT, OpenStorage
+from tests.storage.s3.conftest import SHORT, VERY_SHORT, OpenStorage
 from tests.support.requirements import missing
 from tests.support.s3_proxy import Rule, S3Proxy
 from tests.support.s3_servers import S3Server
+from tests.support.storage_gate import HALF, OddGate
 from tests.support.tcp_proxy import Fault, TcpProxy
 
 KEY = "uploads/vid_1/source.mp4"
@@ -58,6 +60,23 @@ def test_a_stream_that_brings_next_to_nothing_is_an_error(
         # When a file is read, then that fails, and does not end early
         with storage.open(KEY) as stream, pytest.raises(StorageUnavailable):
             stream.read()
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_small_object_is_read_whole_or_not_at_all(
+    server: S3Server, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with OddGate(server.url) as gate:
+        # Given a service whose answer breaks off, and does not tell how long it would have been
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", gate.url)
+        client = S3Client(
+            bucket, public_endpoint_url=None, addressing_style="path", presign_expires_seconds=60, timeouts=SHORT
+        )
+        assert client.read(KEY) == CONTENT
+        gate.rules["GetObject"] = HALF
+        # When a small object is read, then what came of it is not taken for all of it
+        with pytest.raises(StorageUnavailable):
+            client.read(KEY)
 
 
 def test_a_flipped_bit_is_noticed(open_storage: OpenStorage, server: S3Server, tmp_path: Path) -> None:

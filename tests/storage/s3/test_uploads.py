@@ -17,7 +17,7 @@ from clipzy_storage.errors import AlreadyExists, StorageUnavailable
 from clipzy_storage.process import with_parent_death_signal
 from tests.storage.s3.conftest import OpenStorage
 from tests.storage.s3.uploads import CONTENT, KEY, PART_BYTES, assert_nothing_left, stored, upload
-from tests.support.s3_proxy import S3Proxy
+from tests.support.s3_proxy import Rule, S3Proxy
 from tests.support.s3_servers import S3Server
 from tests.support.waiting import eventually
 
@@ -44,10 +44,11 @@ def test_an_interrupted_request_leaves_nothing(open_storage: OpenStorage, server
 
 
 @on_moto  # rclone takes no part twice
-def test_lost_bytes_are_noticed_before_the_object_is_visible(
-    open_storage: OpenStorage, server: S3Server, bucket: str
+@pytest.mark.parametrize("size_bytes", [PART_BYTES - 1, PART_BYTES + 1])
+def test_lost_and_added_bytes_are_noticed_before_the_object_is_visible(
+    open_storage: OpenStorage, server: S3Server, bucket: str, size_bytes: int
 ) -> None:
-    # Given an upload of which a part has become shorter in the service
+    # Given an upload of which a part has become shorter, or longer, in the service
     storage = open_storage()
     storage.prepare()
     with storage.open_writer(KEY) as incoming:
@@ -55,7 +56,7 @@ def test_lost_bytes_are_noticed_before_the_object_is_visible(
         (upload,) = server.client.list_multipart_uploads(Bucket=bucket)["Uploads"]
         number = {"Bucket": bucket, "Key": KEY, "UploadId": upload["UploadId"]}
         eventually(lambda: server.client.list_parts(**number).get("Parts"), "an uploaded part")
-        server.client.upload_part(**number, PartNumber=1, Body=CONTENT[: PART_BYTES - 1])
+        server.client.upload_part(**number, PartNumber=1, Body=CONTENT[:size_bytes])
 
         # When it is published, then that fails
         with pytest.raises(StorageUnavailable, match="fewer or more bytes"):
@@ -100,6 +101,22 @@ def test_a_multipart_upload_without_a_marker_is_swept(open_storage: OpenStorage,
     assert sorted(server.unfinished(bucket)) == ["holidays/video.mp4", KEY]
     assert storage.sweep_incomplete(0) == 1
     assert server.unfinished(bucket) == ["holidays/video.mp4"]
+
+
+@on_moto  # rclone lists no upload without parts
+def test_uploads_of_other_keys_are_not_aborted(
+    open_storage: OpenStorage, proxy: S3Proxy, server: S3Server, bucket: str
+) -> None:
+    # Given an upload of another key, which begins with ours
+    storage = open_storage(proxy.url)
+    storage.prepare()
+    server.client.create_multipart_upload(Bucket=bucket, Key=f"{KEY}.other")
+    # When we upload, and do not learn the ids of all our uploads
+    proxy.rules["CreateMultipartUpload"] = Rule(lost=True, times=1)
+    upload(storage)
+    # Then all of ours are completed or aborted, and the other goes on
+    assert stored(server, bucket) == CONTENT
+    assert server.unfinished(bucket) == [f"{KEY}.other"]
 
 
 def test_a_damaged_marker_stops_no_sweep(open_storage: OpenStorage, server: S3Server, bucket: str) -> None:
