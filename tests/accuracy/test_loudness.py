@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from clipzy_worker.analysers.audio.loudness import LoudnessMeter
 from tests.support.media.sounds import RATE_HZ, Wave, audio_of, film, joined, silence, tapered, tone
 
 STEREO = "stereo"
@@ -224,6 +225,23 @@ def test_the_rate_does_not_matter(rate_hz: int, tmp_path: Path) -> None:
     assert audio["integrated_lufs"] == pytest.approx(-23, abs=LU)
     assert audio["max_short_term_lufs"] == pytest.approx(-23, abs=LU)
     assert -23.4 <= audio["true_peak_dbtp"] <= -22.8
+
+
+def test_a_gap_in_the_audio_is_as_silent_as_silence() -> None:
+    """Chunks leave gaps out; without filling them, a second after two of silence would count as the one after it."""
+    # Given a second of sound, two of which there is none, and another one: as a gap, and as digital silence
+    with_gap, with_silence = LoudnessMeter(), LoudnessMeter()
+    for first_hop in (0, 300):
+        with_gap.add(first_hop, np.ones(100))
+    with_silence.add(0, np.concatenate([np.ones(100), np.zeros(200), np.ones(100)]))
+
+    # When the loudness is read, Then it is the same, and each moment has its own
+    assert with_gap.integrated_lufs == with_silence.integrated_lufs
+    assert with_gap.max_short_term_lufs == with_silence.max_short_term_lufs
+    (momentary, short_term), expected = with_gap.curves(4), with_silence.curves(4)
+    assert momentary.tolist() == expected[0].tolist()
+    assert short_term.tolist() == expected[1].tolist()
+    assert [momentary[round(seconds * 10) - 1] for seconds in (0.8, 2.0, 3.8)] == pytest.approx([-0.691, -70, -0.691])
 
 
 def test_a_short_peak_far_from_the_rest_is_found(tmp_path: Path) -> None:

@@ -71,6 +71,21 @@ def test_a_long_video_has_a_sheet_of_bounded_size(film_seconds: int, step_second
     assert seconds(cues[-1][1]) == film_seconds
 
 
+@pytest.mark.parametrize(("tiles", "rows", "columns"), [(1, 1, 1), (9, 1, 9), (10, 1, 10), (11, 2, 10), (20, 2, 10)])
+def test_a_sheet_has_no_empty_row(tiles: int, rows: int, columns: int, tmp_path: Path) -> None:
+    # Given a video of so many seconds
+    sprites = Sprites(tmp_path)
+    pixels = np.full((90, 160, 3), 200, np.uint8)
+
+    # When its sprites are made
+    for second in range(tiles):
+        sprites.process(Frame(second, float(second), pixels, lambda _size: pixels))
+    sprites.finish(float(tiles))
+
+    # Then the sheet is as large as its tiles need it
+    assert picture(tmp_path / "sprites.jpg").shape == (rows * 90, columns * 160, 3)
+
+
 def test_stamps_have_hours_and_milliseconds() -> None:
     assert "01:00:00.500 --> 01:00:00.750\n" in web_vtt(7202, (16, 9), step_seconds=0.5, end_seconds=3600.75)
 

@@ -10,6 +10,7 @@ import pytest
 
 from clipzy_storage.models.job_config import JobConfig, ShotOptions
 from clipzy_worker.analysers.base import Frame, Pixels
+from clipzy_worker.analysers.shots.cuts import CutDetector
 from clipzy_worker.analysers.shots.shots import Shots
 from clipzy_worker.sandbox.request import MediaRequest
 from tests.analysis.conftest import Analyse
@@ -109,6 +110,26 @@ def test_motion_and_light_are_no_boundaries(name: str, clips_directory: Path, an
 
     # Then it is one shot
     assert [(shot["start_seconds"], shot["transition"]) for shot in shots] == [(0.0, "start")]
+
+
+def test_an_object_that_appears_in_the_same_scene_is_no_cut() -> None:
+    # Given a quiet scene into whose middle a bright box comes, on one twentieth of the view
+    scene = np.full((180, 320, 3), 60, np.uint8)
+    scene[:, 160:] = 80
+    with_box = scene.copy()
+    with_box[70:110, 124:196] = (255, 255, 0)
+
+    # When cuts are looked for, Then there is none, and there is one where another scene comes
+    assert cuts_between(scene, with_box) == []
+    assert cuts_between(scene, np.ascontiguousarray(with_box[:, ::-1] // 2 + 120)) == [1.0]
+
+
+def cuts_between(one: Pixels, other: Pixels) -> list[float]:
+    """The times of the cuts in a second of each."""
+    detector = CutDetector()
+    frames = (Frame(index, index / 25, one if index < 25 else other, lambda _size: one) for index in range(50))
+    found = [boundary for frame in frames for boundary in detector.process(frame)]
+    return [boundary.seconds for boundary in found + detector.finish()]
 
 
 @pytest.mark.parametrize("make", [clips.cuts_clip, clips.fade_clip, clips.dissolve_clip, clips.vfr_clip])

@@ -3,8 +3,10 @@
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -22,6 +24,8 @@ from clipzy_worker.processing.context import WorkerContext
 from clipzy_worker.processing.lease import LeaseRenewer
 from clipzy_worker.runtime.reaper import Reaper
 from tests.support.jobs import created, current, let_leases_expire, new_job
+from tests.support.tcp_proxy import Fault, TcpProxy
+from tests.support.waiting import eventually
 
 INDEX = b'{"the": "index"}'
 
@@ -183,6 +187,56 @@ def test_one_reaper_at_a_time(
     Reaper(ctx, broker=RedisDatabase(redis_url), grace_seconds=0).run_once()
     assert notified == []
     assert not ctx.admin.try_lock("reaper", ttl_seconds=10)
+
+
+def test_a_new_reaper_leaves_workers_the_time_to_renew_their_leases(
+    ctx: WorkerContext, reap: RunOnce, redis_url: str, redis_client: Any, notified: list[str]
+) -> None:
+    # Given a worker that has been silent for long, as all are after an outage of Redis
+    claim = claimed(ctx)
+    reap()
+    # When a reaper starts that does not know how long Redis has been there
+    let_leases_expire(redis_client)
+    redis_client.delete(f"{keys.REDIS_PREFIX}turn:reaper")
+    Reaper(ctx, broker=RedisDatabase(redis_url)).run_once()
+    # Then the worker keeps its job for now, which one that does know takes
+    assert notified == []
+    assert current(ctx.store, claim.job.job_id).status is Status.PROCESSING
+    reap()
+    assert notified == [claim.job.job_id]
+
+
+def test_after_an_outage_of_redis_workers_have_time_to_renew_their_leases(
+    ctx: WorkerContext, redis_url: str, redis_client: Any, notified: list[str]
+) -> None:
+    with TcpProxy(redis_url) as network:
+        parts = urlsplit(redis_url)
+        redis = RedisDatabase(parts._replace(netloc=f":{parts.password}@{urlsplit(network.url).netloc}").geturl())
+        near = replace(ctx, store=JobStore(redis, lease_seconds=60), admin=JobAdmin(redis))
+        reaper = Reaper(near, broker=redis, grace_seconds=2)
+
+        def reap() -> list[str]:
+            redis_client.delete(f"{keys.REDIS_PREFIX}turn:reaper")
+            let_leases_expire(redis_client)
+            reaper.run_once()
+            return notified
+
+        # Given a reaper that has had Redis for so long that it takes jobs from silent workers
+        first = claimed(ctx).job.job_id
+        assert eventually(reap, "a job that is taken") == [first]
+        # And a worker that falls silent meanwhile
+        second = claimed(ctx).job.job_id
+        reap()
+        # When Redis is unavailable for a moment
+        network.suffer(Fault("refuse"))
+        with pytest.raises(QueueUnavailable):
+            reaper.run_once()
+        network.heal()
+        # Then the worker keeps its job for now
+        assert reap() == [first]
+        # Until it has had the time
+        eventually(lambda: reap() != [first], "a job that is taken")
+        assert notified == [first, second]
 
 
 def test_a_reaper_without_redis_reports_it(no_redis: JobAdmin) -> None:

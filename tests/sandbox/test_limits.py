@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from clipzy_storage.models.analysis import Analysis
+from clipzy_worker.decode.input_limits import PacketLimits
 from clipzy_worker.decode.source import open_source
 from clipzy_worker.errors import InvalidMedia, MediaCrashed
 from clipzy_worker.sandbox.output_checks import output_excess
@@ -93,6 +94,21 @@ def test_a_limit_is_also_enforced_while_packets_are_read(
         with pytest.raises(InvalidMedia, match=text):
             for _packet in source.packets(tracks):
                 pass
+
+
+def test_absurd_stamps_lift_no_limit(tmp_path: Path, clips_directory: Path) -> None:
+    # Given packets each of which claims to come eleven days after the one before
+    request = MediaRequest(clips.cuts_clip(clips_directory).path, "mp4", tmp_path)
+    with open_source(request) as source:
+        assert source.video.time_base is not None
+        packets = [packet for packet in source.packets([source.video]) if packet.size]
+        for number, packet in enumerate(packets):
+            packet.dts = number * round(1_000_000 / source.video.time_base)
+
+        # When they are counted, Then they are allowed the frames of the longest video, and no more
+        limits = PacketLimits(source.video, MediaLimits(max_frame_rate=1, max_duration_seconds=2))
+        with pytest.raises(InvalidMedia, match=r"has 25 frames in 2\.0 seconds"):
+            list(limits.checked(iter(packets)))
 
 
 def test_all_packets_of_a_valid_file_are_read(tmp_path: Path, clips_directory: Path) -> None:

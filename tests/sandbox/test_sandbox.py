@@ -5,6 +5,7 @@ import os
 import platform
 import re
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -273,6 +274,51 @@ def test_a_required_layer_that_is_unavailable_stops_the_process(tmp_path: Path, 
     with pytest.raises(MediaCrashed, match="could not be confined: network: no namespaces are left"):
         result(request)
     assert result(replace(request, sandbox="best-effort")).shots
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="other machines have no second table of calls")
+def test_calls_of_another_architecture_end_the_process(request_: MediaRequest) -> None:
+    """With those numbers a filter of names would be passed: 20 is getpid there, and writev here."""
+    plan: Plan = [("call_as_32_bit", 20)]
+    with pytest.raises(MediaCrashed, match="forbidden system call"):
+        tried(replace(request_, sandbox="required"), plan, layers=["system calls"])
+
+
+LOAD, JUMP_IF_EQUAL, JUMP_IF_SET, RETURN = 0x20, 0x15, 0x45, 0x06
+KILL_PROCESS, ALLOW = 0x80000000, 0x7FFF0000
+
+
+def verdict_of(program: bytes, *, architecture: int, number: int) -> int:
+    """What the kernel would decide on a call without arguments."""
+    call = struct.pack("=IIQ6Q", number, architecture, 0, *[0] * 6)
+    instructions, position, value = list(struct.iter_unpack("=HBBI", program)), 0, 0
+    while True:
+        code, if_true, if_false, operand = instructions[position]
+        match code:
+            case _ if code == RETURN:
+                return int(operand)
+            case _ if code == LOAD:
+                (value,) = struct.unpack_from("=I", call, operand)
+                position += 1
+            case _:
+                assert code in (JUMP_IF_EQUAL, JUMP_IF_SET)
+                is_true = value == operand if code == JUMP_IF_EQUAL else bool(value & operand)
+                position += 1 + (if_true if is_true else if_false)
+
+
+@pytest.mark.parametrize("machine", seccomp.ARCHITECTURES)
+def test_the_filter_is_for_one_architecture(machine: str) -> None:
+    # Given the filter of one architecture
+    own = seccomp.ARCHITECTURES[machine]
+    program = seccomp.program(own, pid=os.getpid())
+    # When any call of another one is made, Then the process is killed
+    others = {0x40000003, 0x40000028, *(one.audit_number for one in seccomp.ARCHITECTURES.values())}
+    for other in others - {own.audit_number}:
+        verdicts = {verdict_of(program, architecture=other, number=number) for number in range(500)}
+        assert verdicts == {KILL_PROCESS}
+    # And of its own those are allowed that are named
+    allowed = {n for n in range(500) if verdict_of(program, architecture=own.audit_number, number=n) == ALLOW}
+    assert allowed >= set(seccomp.named_numbers(own).values())
 
 
 # Those of arm64 are generic; those of x86-64 are installed only there.

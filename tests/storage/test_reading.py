@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from clipzy_storage.backends.base import BlobInfo, StorageBackend, put_bytes, read_bytes
+from clipzy_storage.backends.s3.reader import STREAM_BLOCK_BYTES
 from clipzy_storage.errors import BadKey, NotFound
 
 KEY = "results/job_1/output.json"
@@ -47,6 +48,19 @@ def test_a_range_is_read(storage: StorageBackend, start: int, length: int | None
     # Then it is what Python would cut, and ends where the file ends
     end = None if length is None else start + length
     assert b"".join(pieces) == CONTENT[start:end]
+
+
+def test_a_range_of_a_large_file_may_begin_and_end_in_any_block(storage: StorageBackend) -> None:
+    # Given a file of several of the blocks in which a stream is read, without two alike
+    content = b"".join(number.to_bytes(4, "big") for number in range(3 * STREAM_BLOCK_BYTES // 4)) + b"end"
+    _put(storage, KEY, content)
+    edges = [0, 1, *(STREAM_BLOCK_BYTES * count + more for count in (1, 2) for more in (-1, 0, 1)), len(content) - 1]
+
+    # When ranges of it are read, then each is what Python would cut
+    for start in edges:
+        for end in (edge for edge in (*edges, len(content)) if edge > start):
+            with storage.open(KEY, start=start, length=end - start) as stream:
+                assert stream.read() == content[start:end], (start, end)
 
 
 @pytest.mark.parametrize(("start", "length"), [(-1, None), (0, -1)])

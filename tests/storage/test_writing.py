@@ -3,12 +3,14 @@
 import hashlib
 import threading
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from itertools import cycle
 from pathlib import Path
 
 import pytest
 
 from clipzy_storage import keys
 from clipzy_storage.backends.base import BlobInfo, StorageBackend, StorageWriter, put_bytes, put_json, read_bytes
+from clipzy_storage.backends.s3.storage import SMALLEST_PART_BYTES
 from clipzy_storage.errors import AlreadyExists, BadKey
 from tests.storage.backends import RACERS, Backend, publish_together
 
@@ -68,6 +70,25 @@ def test_files_of_all_sizes_come_back_as_they_were(storage: StorageBackend, size
     # Then it is read back byte for byte
     assert storage.info(KEY).size_bytes == size_bytes
     assert read_bytes(storage, KEY) == content
+
+
+def test_blocks_of_any_sizes_are_stored_in_their_order(storage: StorageBackend) -> None:
+    # Given content that comes in blocks which end anywhere in the parts that a bucket is sent
+    content = b"".join(number.to_bytes(4, "big") for number in range(3 << 20))
+    rest = memoryview(content)
+
+    # When it is written
+    with storage.open_writer(KEY) as incoming:
+        for size_bytes in cycle([1, 100_003, SMALLEST_PART_BYTES - 1, SMALLEST_PART_BYTES + 1, 65_536]):
+            incoming.write(rest[:size_bytes])
+            rest = rest[size_bytes:]
+            if not rest:
+                break
+        incoming.publish()
+
+    # Then it is read back byte for byte
+    assert incoming.sha256 == hashlib.sha256(content).hexdigest()
+    assert hashlib.sha256(read_bytes(storage, KEY)).hexdigest() == incoming.sha256
 
 
 def test_nothing_is_visible_before_it_is_published(storage: StorageBackend) -> None:

@@ -7,6 +7,7 @@ the plan and, if not all apply, the names of the sandbox layers, both as JSON.
 import _thread
 import ctypes
 import json
+import mmap
 import os
 import resource
 import signal
@@ -82,6 +83,13 @@ def trace(pid: int) -> None:
     if libc.ptrace(16, pid, 0, 0) != 0:  # PTRACE_ATTACH
         raise OSError(ctypes.get_errno(), "ptrace")
     libc.ptrace(17, pid, 0, 0)
+
+
+def call_as_32_bit(number: int) -> None:
+    """Make a call by the numbers of 32-bit x86, which mean other calls than those of x86-64."""
+    page = mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+    page.write(b"\xb8" + number.to_bytes(4, "little") + b"\xcd\x80\xc3")  # mov eax, number; int 0x80; ret
+    ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(page)))()
 
 
 def raise_limit(_: str) -> None:
