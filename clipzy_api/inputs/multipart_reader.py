@@ -21,7 +21,7 @@ class PartHead:
 
 @dataclass(frozen=True)
 class PartData:
-    """The next bytes of the part that began last; none, perhaps, where ``is_last``."""
+    """The next bytes of the part that began last; there may be none."""
 
     data: bytes
     is_last: bool
@@ -80,8 +80,7 @@ class MultipartReader:
         while (end := self._rest.find(delimiter)) < 0:
             end = _begin_of_delimiter(self._rest, delimiter)
             data, self._rest = self._rest[:end], self._rest[end:]
-            if data:
-                yield PartData(data, is_last=False)
+            yield PartData(data, is_last=False)
             self._read_more()
         data, self._rest = self._rest[:end], self._rest[end + len(delimiter) :]
         yield PartData(data, is_last=True)

@@ -280,8 +280,10 @@ def test_fewer_bytes_than_declared_are_refused(front_end: FrontEnd, unchanged: C
     for cut in (len(body), len(body) - 2, len(body) - 30, 300_000, 50, 1):
         answer = exchange(front_end.port, head(VIDEOS, length=len(body) + 10) + body[:cut], end_sending=True)
 
-        # Then it is truncated
+        # Then it is truncated, and the answer says what is missing
         assert (answer.status, answer.json()["code"]) == (400, "TRUNCATED_UPLOAD"), cut
+        counts = f"{cut} of the {len(body) + 10} bytes declared"
+        assert counts in answer.json()["detail"]
     assert unchanged()
 
 
