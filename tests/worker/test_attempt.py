@@ -38,7 +38,7 @@ def ctx(make_settings: Any, storage: LocalStorage, redis_url: str) -> WorkerCont
 
 @pytest.mark.parametrize("missing_bytes", [1, 100_000])
 def test_a_source_that_is_not_all_there_is_waited_for(
-    ctx: WorkerContext, clip: Path, missing_bytes: int, caplog: pytest.LogCaptureFixture
+    ctx: WorkerContext, clip: Path, missing_bytes: int, logged: list[Any]
 ) -> None:
     # Given an upload of which the storage shows only the beginning yet, as one that caches does
     video = clip.read_bytes()
@@ -52,6 +52,7 @@ def test_a_source_that_is_not_all_there_is_waited_for(
     outcome = attempt.run(ctx, job.job_id)
     # Then it counts as no fault of the file or of the worker, and the job is tried again later
     assert outcome == "released: transient"
-    assert f"{JOB_FILE_NOT_VISIBLE_YET}: {job.job_id}: {key} has {len(video) - missing_bytes}" in caplog.text
+    (reason,) = [line["reason"] for line in logged if line["event"] == JOB_FILE_NOT_VISIBLE_YET]
+    assert reason == f"{key} has {len(video) - missing_bytes} of its {len(video)} bytes"
     assert current(ctx.store, job.job_id).status is Status.QUEUED
     assert files_of(ctx.storage, job.job_id) == [keys.open_job(job.job_id)]

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import pytest
-
 from clipzy_storage import keys
 from clipzy_storage.errors import CancellationRequested
 from clipzy_storage.jobs.store import JobStore
@@ -52,14 +50,12 @@ class OddStore(JobStore):
         return super().lease_state(claim)
 
 
-def test_a_lease_is_renewed_after_a_reply_that_was_not_understood(
-    redis_url: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_lease_is_renewed_after_a_reply_that_was_not_understood(redis_url: str, logged: list[Any]) -> None:
     # Given a worker whose lease is being renewed, and a reply that cannot be understood
     store = OddStore(RedisDatabase(redis_url), lease_seconds=60)
     claim = claimed(store, submitted(store).job_id)
     with LeaseRenewer(store).held(claim, stage="video_analysis") as lease:
-        eventually(lambda: "lease.failed" in caplog.text, "the reply")
+        eventually(lambda: [line for line in logged if line["event"] == "lease.failed"], "the reply")
         # When something happens to the job
         store.request_cancellation(claim.job.job_id, nonce="c")
         # Then the worker hears of it all the same
