@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import analysis, eight_uploads, protocol, slow_clients, speech, submit_to_start, upload, upload_s3
+from bench import analysis, eight_uploads, fleet, protocol, slow_clients, speech, submit_to_start, upload, upload_s3
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
 
 
@@ -27,6 +27,7 @@ def main() -> int:
                 upload_s3.compare(directory / "upload-s3", redis_url=redis_url),
                 eight_uploads.measure(directory / "eight", redis_url=redis_url),
                 slow_clients.measure(directory / "slow", redis_url=redis_url),
+                fleet.measure(directory / "fleet", redis_url=redis_url),
             ]
     return 0 if all(reached) else 1
 

@@ -63,7 +63,7 @@ def _clipzy_per_second(directory: Path, *, redis_url: str) -> float:
     """All jobs wait before the worker starts; from the first claim to the last completion, by the clock of Redis."""
     storage = LocalStorage(directory / "storage", shared=False)
     store = JobStore(RedisDatabase(redis_url), lease_seconds=60)
-    storage_id, queue = _alone(redis_url, storage), TaskQueue(settings_from_env({"REDIS_URL": redis_url}))
+    storage_id, queue = alone(redis_url, storage), TaskQueue(settings_from_env({"REDIS_URL": redis_url}))
     source = put_bytes(storage, keys.upload(keys.new_id("vid"), "mp4"), b"x", content_type="video/mp4")
     made = []
     for _ in range(JOBS):
@@ -97,7 +97,7 @@ def _bare_per_second(directory: Path, redis_url: str) -> float:
     return JOBS / (last - first)
 
 
-def _alone(redis_url: str, storage: LocalStorage) -> str:
+def alone(redis_url: str, storage: LocalStorage) -> str:
     """Begin with an empty Redis as a running deployment has it: no member to wait for, and reconciled with storage."""
     with redis.Redis.from_url(redis_url) as client:
         client.flushall()

@@ -153,13 +153,13 @@ class _DeploymentChecks:
     def _mount_verification(self) -> str:
         """Verifies a mount that is declared shared, as a joining process does, and leaves nothing behind."""
         from clipzy_storage.backends import open_storage
-        from clipzy_storage.guard import members, mount_verifier, refusals
+        from clipzy_storage.guard import guard, members, mount_verifier, refusals
 
         if self._settings.storage_type != "local" or not self._settings.local_storage_shared:
             return ""
         storage = open_storage(self._settings)
         redis = RedisDatabase(self._settings.redis_url)
-        peers = members.live_members(redis)
+        peers = members.some_members(redis, count=guard.PEERS)
         verifier = mount_verifier.MountVerifier(
             redis,
             storage,

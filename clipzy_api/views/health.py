@@ -12,7 +12,7 @@ from clipzy_api.problems import ApiError
 from clipzy_api.schemas import json_response
 from clipzy_api.services import services
 from clipzy_storage.errors import QueueUnavailable, StorageError
-from clipzy_storage.guard.members import live_members
+from clipzy_storage.guard.members import count_live_workers
 from clipzy_storage.guard.refusals import Refused
 
 log = structlog.stdlib.get_logger(__name__)
@@ -63,6 +63,6 @@ def _check(name: str, call: Callable[[], object]) -> str:
 def _live_workers() -> int | None:
     """The number of workers with a current heartbeat; None if unknown."""
     try:
-        return sum(member.role == "worker" for member in live_members(services().redis).values())
+        return count_live_workers(services().redis)
     except QueueUnavailable:
         return None

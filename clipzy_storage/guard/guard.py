@@ -13,7 +13,14 @@ from typing import Any
 
 import structlog
 
-from clipzy_storage.guard.members import HEARTBEAT_WINDOW_SECONDS, Member, live_members
+from clipzy_storage.guard.members import (
+    HEARTBEAT_WINDOW_SECONDS,
+    Member,
+    live_members,
+    members_on,
+    some_members,
+    still_live,
+)
 from clipzy_storage.guard.mount_verifier import MountVerifier, NotSameMount, Verification
 from clipzy_storage.guard.refusals import (
     OtherStorage,
@@ -28,6 +35,8 @@ from clipzy_storage.redis_client import RedisDatabase, translated
 SCRIPTS = Path(__file__).parent / "lua"
 VERIFY_AGAIN_SECONDS = 3600.0
 VERIFICATION_POLL_SECONDS = 0.2
+PEERS = 3
+"""How many members are asked to verify a mount: one reply is enough, and others may be silent."""
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -54,6 +63,7 @@ class Guard:
         self._verify_at: float | None = None  # not yet tried
         self._verify_again_seconds = verify_again_seconds
         self._is_prepared = False
+        self._peers: dict[str, Member] = {}
         self._first_heartbeats_ms: dict[str, int] = {}
         self.window_seconds = window_seconds
 
@@ -176,9 +186,8 @@ class Guard:
 
     def _gone_members(self) -> list[str]:
         """Members whose processes no longer exist on this host."""
-        with translated():
-            members: Any = self._redis.client.hgetall(self._redis.key("guard:members"))
-        return [other_id for other_id, text in members.items() if Member.model_validate_json(text).process.is_gone()]
+        here = members_on(self._redis, self._member.process.host)
+        return [other_id for other_id, other in here.items() if other.process.is_gone()]
 
     def _await_heartbeat(self, other_id: str, other: Member, *, heartbeat_ms: int, now_ms: int) -> None:
         """Raise ``RetryLater`` while the other may have expired: it runs elsewhere and has sent no heartbeat since."""
@@ -195,29 +204,29 @@ class Guard:
             RetryLater: no reply so far.
             Refused, StorageError.
         """
-        older_members = self._older_members()
+        peers = self._peers = self._live_peers()
         try:
-            verification = verifier.verify_step(older_members)
+            verification = verifier.verify_step(peers)
         except NotSameMount as error:
-            peer = older_members[error.peer_id]
+            peer = peers[error.peer_id]
             raise Refused(refusal_by_verification(self._member.storage, peer, str(error))) from error
         if verification is Verification.PENDING:
             reason = "waiting until another process verifies that it sees the same files"
             raise RetryLater(reason, seconds=VERIFICATION_POLL_SECONDS)
+        self._peers = {}
         is_first, self._verify_at = self._verify_at is None, time.monotonic() + self._verify_again_seconds
         if verification is Verification.VERIFIED:
             log.info(GUARD_VERIFIED)
-        elif older_members:
+        elif peers:
             log.warning(GUARD_UNVERIFIED, reason="no reply")
         else:
             self._verify_at = time.monotonic() + self.window_seconds / 4
             if is_first:
                 log.info(GUARD_UNVERIFIED, reason="no other member")
 
-    def _older_members(self) -> dict[str, Member]:
-        """The live members that joined before this process."""
-        with translated():
-            order: Any = self._redis.client.zrange(self._redis.key("guard:joined"), 0, -1)
-        live = live_members(self._redis, window_seconds=self.window_seconds)
-        before = order[: order.index(self._member_id)] if self._member_id in order else order
-        return {one: live[one] for one in before if one in live and not live[one].process.is_gone()}
+    def _live_peers(self) -> dict[str, Member]:
+        """Those that were asked, as long as one of them is live, otherwise some members that joined before this one."""
+        live = still_live(self._redis, list(self._peers), window_seconds=self.window_seconds) or some_members(
+            self._redis, count=PEERS, older_than=self._member_id, window_seconds=self.window_seconds
+        )
+        return {peer_id: peer for peer_id, peer in live.items() if not peer.process.is_gone()}

@@ -1,8 +1,10 @@
 """The members of a deployment, as Redis lists them."""
 
 import os
+import random
 import socket
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,6 +14,8 @@ from clipzy_storage.redis_client import RedisDatabase, translated
 
 HEARTBEAT_WINDOW_SECONDS = 30
 """A member whose last heartbeat is older has expired."""
+
+_LISTINGS = ("members", "beats", "joined", "workers", "exclusive")
 
 Role = Literal["worker", "web"]
 ROLES: dict[Role, str] = {"worker": "worker", "web": "front end"}
@@ -69,7 +73,9 @@ def open_fresh(redis: RedisDatabase) -> None:
     """
     with translated():
         server = redis.client.info("server")
-        redis.client.delete(*(redis.key(f"guard:{name}") for name in ("members", "beats", "joined")))
+        texts: Any = redis.client.hvals(redis.key("guard:members"))
+        hosts = {f"host:{Member.model_validate_json(text).process.host}" for text in texts}
+        redis.client.delete(*(redis.key(f"guard:{name}") for name in (*_LISTINGS, *hosts)))
         redis.client.set(redis.key("guard:since"), 0)
         redis.client.set(redis.key("guard:fresh-run"), server["run_id"])
 
@@ -79,8 +85,55 @@ def live_members(redis: RedisDatabase, *, window_seconds: float = HEARTBEAT_WIND
     with translated():
         seconds, _ = redis.client.time()
         ids = redis.client.zrangebyscore(redis.key("guard:beats"), (seconds - window_seconds) * 1000, "+inf")
-        texts = redis.client.hmget(redis.key("guard:members"), ids) if ids else []
-    return {one: Member.model_validate_json(text) for one, text in zip(ids, texts, strict=True) if text}
+        return _described(redis, ids)
+
+
+def members_on(redis: RedisDatabase, host: str) -> dict[str, Member]:
+    """The members of one machine, live or not, by member id. Raises ``QueueUnavailable``."""
+    with translated():
+        ids: Any = redis.client.smembers(redis.key(f"guard:host:{host}"))
+        return _described(redis, sorted(ids))
+
+
+def some_members(
+    redis: RedisDatabase,
+    *,
+    count: int,
+    older_than: str = "",
+    window_seconds: float = HEARTBEAT_WINDOW_SECONDS,
+) -> dict[str, Member]:
+    """At most ``count`` live members, by member id, chosen at random; with ``older_than`` of those that joined before.
+
+    Costs the same however many there are. Raises ``QueueUnavailable``.
+    """
+    joined = redis.key("guard:joined")
+    with translated():
+        rank: Any = redis.client.zrank(joined, older_than)
+        total: int = redis.client.zcard(joined) if rank is None else rank
+        pipeline = redis.client.pipeline(transaction=False)
+        for place in random.sample(range(total), min(count, total)):
+            pipeline.zrange(joined, place, place)
+        ids = [one for found in pipeline.execute() for one in found]
+    return still_live(redis, ids, window_seconds=window_seconds)
+
+
+def still_live(redis: RedisDatabase, ids: Sequence[str], *, window_seconds: float) -> dict[str, Member]:
+    """Those of the members whose last heartbeat is younger than the window. Raises ``QueueUnavailable``."""
+    if not ids:
+        return {}
+    with translated():
+        seconds, _ = redis.client.time()
+        heartbeats: Any = redis.client.zmscore(redis.key("guard:beats"), ids)
+        expired_at = (seconds - window_seconds) * 1000
+        live = [one for one, at in zip(ids, heartbeats, strict=True) if at is not None and at >= expired_at]
+        return _described(redis, live)
+
+
+def count_live_workers(redis: RedisDatabase, *, window_seconds: float = HEARTBEAT_WINDOW_SECONDS) -> int:
+    """The workers whose last heartbeat is younger than the window. Raises ``QueueUnavailable``."""
+    with translated():
+        seconds, _ = redis.client.time()
+        return int(redis.client.zcount(redis.key("guard:workers"), (seconds - window_seconds) * 1000, "+inf"))
 
 
 def pinned_storage_id(redis: RedisDatabase) -> str | None:
@@ -88,3 +141,8 @@ def pinned_storage_id(redis: RedisDatabase) -> str | None:
     with translated():
         pinned: str | None = redis.client.get(redis.key("guard:storage-id"))
     return pinned
+
+
+def _described(redis: RedisDatabase, ids: Sequence[str]) -> dict[str, Member]:
+    texts: Any = redis.client.hmget(redis.key("guard:members"), ids) if ids else []
+    return {one: Member.model_validate_json(text) for one, text in zip(ids, texts, strict=True) if text}

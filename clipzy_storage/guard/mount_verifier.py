@@ -65,7 +65,6 @@ class _Announcement(BaseModel):
 
     model_config = ConfigDict(frozen=True, populate_by_name=True)
 
-    member_id: str = Field(alias="asker")
     sha256: str
     announced_at: float = Field(alias="asked_at")
     """By the clock of Redis."""
@@ -76,6 +75,8 @@ class _Probe:
     nonce: str
     token: bytes = b""
     """Its content; empty for the probe of another process."""
+    peers: frozenset[str] = frozenset()
+    """The members that are asked to look for it."""
 
     @property
     def key(self) -> str:
@@ -105,7 +106,6 @@ class MountVerifier:
         self._redis = redis
         self._storage = storage
         self._member_id = member_id
-        self._announcements_key = redis.key("guard:questions")
         self._replies_key = redis.key("guard:answers:")
         self._visibility_timeout_seconds = visibility_timeout_seconds
         self._silence_seconds = silence_seconds
@@ -133,7 +133,7 @@ class MountVerifier:
         if not peers:
             self.withdraw_probe()
             return Verification.UNVERIFIED
-        probe = self._current_probe() or self._write_probe()
+        probe = self._current_probe(peers) or self._write_probe(peers)
         with translated():
             replies: Any = self._redis.client.hgetall(self._replies_key + probe.nonce)
         verification = self._judge(probe, {peer: _Sight(reply) for peer, reply in replies.items() if peer in peers})
@@ -148,14 +148,14 @@ class MountVerifier:
         if probe is None:
             return
         try:
-            self._forget(probe.nonce)
+            self._forget(probe)
         finally:
             self._storage.delete(probe.key)
 
     def reply_to_probes(self) -> None:
-        """Check every probe of others once."""
+        """Check every probe that this process was asked to look for, once."""
         with translated():
-            announced: Any = self._redis.client.hgetall(self._announcements_key)
+            announced: Any = self._redis.client.hgetall(self._inbox(self._member_id))
         self._replied &= announced.keys()
         for nonce in self._reply_keys.keys() - announced.keys():
             self._storage.delete(self._reply_keys[nonce])
@@ -165,8 +165,8 @@ class MountVerifier:
             announcement = _Announcement.model_validate_json(text)
             age_seconds = now - announcement.announced_at
             if age_seconds > PROBE_TTL_SECONDS:
-                self._forget(nonce)
-            elif announcement.member_id != self._member_id and nonce not in self._replied:
+                self._forget(_Probe(nonce, peers=frozenset({self._member_id})))
+            elif nonce not in self._replied:
                 self._reply(_Probe(nonce), announcement.sha256, age_seconds)
 
     def clean_up(self) -> None:
@@ -177,26 +177,36 @@ class MountVerifier:
             with suppress(StorageError):
                 self._storage.delete(self._reply_keys.popitem()[1])
 
-    def _current_probe(self) -> _Probe | None:
-        """The current probe, if peers can have checked it all the time."""
+    def _inbox(self, peer_id: str) -> str:
+        return self._redis.key(f"guard:questions:{peer_id}")
+
+    def _current_probe(self, peers: set[str]) -> _Probe | None:
+        """The current probe, if one of these peers can have checked it all the time."""
         if self._probe is None:
             return None
         has_polled = time.monotonic() - self._polled_at <= self._max_poll_gap_seconds
-        with translated():
-            if has_polled and self._redis.client.hexists(self._announcements_key, self._probe.nonce):
-                return self._probe
+        if has_polled and self._probe.peers & peers and self._is_announced(self._probe):
+            return self._probe
         self.withdraw_probe()
         return None
 
-    def _write_probe(self) -> _Probe:
-        probe = self._probe = _Probe(secrets.token_hex(16), secrets.token_hex(32).encode())
-        put_bytes(self._storage, probe.key, probe.token, content_type="text/plain")
-        announcement = _Announcement(
-            member_id=self._member_id, sha256=_sha256(probe.token), announced_at=self._redis_now()
-        )
+    def _is_announced(self, probe: _Probe) -> bool:
         with translated():
-            self._redis.client.hset(self._announcements_key, probe.nonce, announcement.model_dump_json(by_alias=True))
-            self._redis.client.expire(self._announcements_key, PROBE_TTL_SECONDS)
+            pipeline = self._redis.client.pipeline(transaction=False)
+            for peer_id in probe.peers:
+                pipeline.hexists(self._inbox(peer_id), probe.nonce)
+            return all(pipeline.execute())
+
+    def _write_probe(self, peers: set[str]) -> _Probe:
+        probe = self._probe = _Probe(secrets.token_hex(16), secrets.token_hex(32).encode(), frozenset(peers))
+        put_bytes(self._storage, probe.key, probe.token, content_type="text/plain")
+        announcement = _Announcement(sha256=_sha256(probe.token), announced_at=self._redis_now())
+        with translated():
+            pipeline = self._redis.client.pipeline(transaction=False)
+            for peer_id in probe.peers:
+                pipeline.hset(self._inbox(peer_id), probe.nonce, announcement.model_dump_json(by_alias=True))
+                pipeline.expire(self._inbox(peer_id), PROBE_TTL_SECONDS)
+            pipeline.execute()
         self._announced_at = time.monotonic()
         self._seen_by.clear()
         return probe
@@ -250,10 +260,13 @@ class MountVerifier:
             self._redis.client.hset(self._replies_key + nonce, self._member_id, sight.value)
             self._redis.client.expire(self._replies_key + nonce, PROBE_TTL_SECONDS)
 
-    def _forget(self, nonce: str) -> None:
+    def _forget(self, probe: _Probe) -> None:
         with translated():
-            self._redis.client.hdel(self._announcements_key, nonce)
-            self._redis.client.delete(self._replies_key + nonce)
+            pipeline = self._redis.client.pipeline(transaction=False)
+            for peer_id in probe.peers:
+                pipeline.hdel(self._inbox(peer_id), probe.nonce)
+            pipeline.delete(self._replies_key + probe.nonce)
+            pipeline.execute()
 
     def _redis_now(self) -> float:
         with translated():

@@ -111,7 +111,7 @@ def test_no_advice_is_given_about_settings_that_clipzy_does_not_have(
         worker.stop()
         # Then no log names a setting of Celery, or an option
         output = "".join(process.output() for process in deployment.processes)
-        names = {name.lower() for name in defaults.SETTING_KEYS} | {name.lower() for name in defaults._OLD_SETTING_KEYS}
+        names = {name.lower() for name in defaults.SETTING_KEYS}
         assert [name for name in names if "_" in name and name in output] == []
         assert " --" not in output
         assert "superuser" not in output

@@ -259,3 +259,46 @@ def test_rule_5_a_fresh_heartbeat_from_another_host_is_distinguished_from_an_old
     # Then it is known to be alive
     with pytest.raises(Refused, match="far"):
         second.join()
+
+
+def test_members_that_an_older_version_left_are_respected(redis_url: str, redis_client: Any) -> None:
+    # Given a worker in the records of a version that had no sets beside the list of members
+    join(redis_url, member("first", process=ELSEWHERE))
+    for name in ("workers", "exclusive", "indexed", f"host:{ELSEWHERE.host}"):
+        assert redis_client.delete(f"{keys.REDIS_PREFIX}guard:{name}") == 1
+    # Then it is in the way of another one, and no longer once it has left
+    with pytest.raises((Refused, RetryLater)):
+        join(redis_url, member("second"))
+    guarding(redis_url, member("first", process=ELSEWHERE)).leave()
+    join(redis_url, member("second"))
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+def test_a_member_that_is_gone_is_in_no_set(redis_url: str, redis_client: Any, leaves: bool) -> None:
+    # Given two members, of which one leaves or expires
+    left, stays = (join(redis_url, member(name, exclusive=False, process=ELSEWHERE)) for name in ("left", "stays"))
+    if leaves:
+        left.leave()
+    else:
+        let_pass(redis_client, "left", seconds=31)
+    # When the other sends a heartbeat
+    stays.heartbeat()
+    # Then only that one is listed anywhere
+    assert redis_client.smembers(f"{keys.REDIS_PREFIX}guard:host:{ELSEWHERE.host}") == {"stays"}
+    for name in ("beats", "joined", "workers"):
+        assert redis_client.zrange(f"{keys.REDIS_PREFIX}guard:{name}", 0, -1) == ["stays"]
+    assert members.count_live_workers(RedisDatabase(redis_url)) == 1
+
+
+def test_some_members_are_live_and_older(redis_url: str, redis_client: Any) -> None:
+    # Given members, of which one has expired and one is the youngest
+    for name in ("a", "b", "c", "expired", "this", "younger"):
+        join(redis_url, member(name, exclusive=False))
+    let_pass(redis_client, "expired", seconds=31)
+    redis = RedisDatabase(redis_url)
+    # Then only live ones that joined before are chosen, at most as many as are wanted, and not always the same
+    chosen = [members.some_members(redis, count=2, older_than="this") for _ in range(100)]
+    assert max(map(len, chosen)) == 2
+    assert {name for some in chosen for name in some} == {"a", "b", "c"}
+    # And any live one for a process that has not joined
+    assert set(members.some_members(redis, count=10)) == {"a", "b", "c", "this", "younger"}

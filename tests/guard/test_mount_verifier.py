@@ -9,6 +9,7 @@ import pytest
 
 from clipzy_storage import keys
 from clipzy_storage.backends.local.storage import LocalStorage
+from clipzy_storage.guard.guard import PEERS, Guard
 from clipzy_storage.guard.refusals import Refused, RetryLater
 from clipzy_storage.log_events import GUARD_UNVERIFIED, GUARD_VERIFIED
 from clipzy_storage.process import ProcessIdentity
@@ -56,7 +57,7 @@ def test_one_peer_that_sees_the_probe_verifies_the_joining_process(
     assert GUARD_VERIFIED in [line["event"] for line in logged]
     first.serve_verifications()
     assert probes(root) == []
-    assert redis_client.keys("clipzy:guard:questions") == redis_client.keys("clipzy:guard:answers:*") == []
+    assert redis_client.keys("clipzy:guard:questions*") == redis_client.keys("clipzy:guard:answers:*") == []
 
 
 def test_a_copy_with_the_same_identity_is_refused(new_guard: NewGuard, root: Path, copy: Path) -> None:
@@ -193,3 +194,24 @@ def test_two_that_joined_unverified_are_verified_later_and_the_younger_stops(
     older.serve_verifications()
     older.heartbeat()
     older.admit()
+
+
+def test_only_a_few_members_are_asked(new_guard: NewGuard, root: Path, redis_client: Any) -> None:
+    # Given more members than are asked
+    joined: list[Guard] = []
+    for name in "abcde":
+        joined.append(new_guard(name, root))
+        join(joined[-1], *joined)
+    # When another one joins
+    joining = new_guard("joining", root)
+    with pytest.raises(RetryLater):
+        joining.join()
+    # Then its probe is announced to some, and only they reply
+    asked = {key.rpartition(":")[2] for key in redis_client.keys("clipzy:guard:questions:*")}
+    assert len(asked) == PEERS
+    for other in joined:
+        other.serve_verifications()
+    replies = {name.rpartition(".")[2] for name in probes(root) if "." in name}
+    assert replies == asked
+    # And it joins, whoever else is asked to look again
+    join(joining, *joined)

@@ -17,7 +17,7 @@ from tests.support import guards
 from tests.support.guards import NewGuard, join, probes
 from tests.support.servers import running_redis
 
-ANNOUNCEMENTS, REPLIES = "clipzy:guard:questions", "clipzy:guard:answers:"
+ANNOUNCEMENTS, REPLIES = "clipzy:guard:questions:first", "clipzy:guard:answers:"
 
 
 class LateStorage(LocalStorage):

@@ -4,27 +4,27 @@
 --       ids of members whose processes no longer exist.
 -- Answers {verdict, …}: ok, id pinned before | wait, ms | occupied or identity, the other's id, its JSON, its last
 --       heartbeat, now.
---
--- Keys, each after the prefix:
---   guard:members     hash    the members' JSON by member id; its field "alone" is true if it tolerates no other worker
---   guard:beats       zset    member ids by their last heartbeat
---   guard:joined      zset    member ids by the time they joined
---   guard:storage-id  string  the id of the storage that this Redis belongs to
---   guard:since       string  since when heartbeats have been recorded without a gap
---   guard:last        string  when the last heartbeat of any member arrived
---   guard:fresh-run   string  the run id of a server that only processes of this run can know (open_fresh in members.py)
-local prefix, clock = KEYS[1], redis.call('TIME')
+local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local id, member, role, exclusive, storage_id = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == '1', ARGV[5]
 local window_ms, is_joining, run_id, uptime_ms = tonumber(ARGV[6]), ARGV[7] == '1', ARGV[8], tonumber(ARGV[9])
 local dry_run = ARGV[10] == '1'
-local members, heartbeats, joined = prefix .. 'guard:members', prefix .. 'guard:beats', prefix .. 'guard:joined'
 local pin, since_key, last_key = prefix .. 'guard:storage-id', prefix .. 'guard:since', prefix .. 'guard:last'
 
-local function remove(other)
-  redis.call('HDEL', members, other)
-  redis.call('ZREM', heartbeats, other)
-  redis.call('ZREM', joined, other)
+local function list_worker(member_id, heartbeat, is_exclusive)
+  redis.call('ZADD', workers, heartbeat, member_id)
+  if is_exclusive then redis.call('ZADD', exclusive_workers, heartbeat, member_id) end
+end
+
+if redis.call('SET', prefix .. 'guard:indexed', 1, 'NX') then
+  local known = redis.call('HGETALL', members)
+  for i = 1, #known, 2 do
+    local other, described = known[i], cjson.decode(known[i + 1])
+    redis.call('SADD', host_key(described), other)
+    if described.role == 'worker' then
+      list_worker(other, redis.call('ZSCORE', heartbeats, other) or 0, described.alone)
+    end
+  end
 end
 for i = 11, #ARGV do remove(ARGV[i]) end
 
@@ -49,21 +49,25 @@ elseif is_joining then
   return { 'wait', window_ms - (now - recorded_since) }
 end
 
-local pinned, occupant = redis.call('GET', pin), nil
-for _, other in ipairs(redis.call('ZRANGE', heartbeats, 0, -1)) do
-  local text = other ~= id and redis.call('HGET', members, other)
-  if text then
-    local about = { other, text, tonumber(redis.call('ZSCORE', heartbeats, other)), now }
-    if pinned and pinned ~= storage_id then return { 'identity', unpack(about) } end
-    local peer = cjson.decode(text)
-    if role == 'worker' and peer.role == 'worker' and (exclusive or peer.alone) then occupant = occupant or about end
+-- Of those listed, other than this process, the one that has been silent for longest.
+local function another(verdict, listing)
+  for _, other in ipairs(redis.call('ZRANGE', listing, 0, 1)) do
+    local text = other ~= id and redis.call('HGET', members, other)
+    if text then return { verdict, other, text, tonumber(redis.call('ZSCORE', heartbeats, other)), now } end
   end
 end
-if occupant then return { 'occupied', unpack(occupant) } end
+
+local pinned = redis.call('GET', pin)
+local refusal = pinned and pinned ~= storage_id and another('identity', heartbeats)
+if not refusal and role == 'worker' then
+  refusal = another('occupied', exclusive and workers or exclusive_workers)
+end
+if refusal then return refusal end
 if dry_run then return { 'ok', pinned or storage_id } end
 
 redis.call('SET', pin, storage_id)
 redis.call('HSET', members, id, member)
 redis.call('ZADD', heartbeats, now, id)
-redis.call('ZADD', joined, 'NX', now, id)
+if redis.call('ZADD', joined, 'NX', now, id) == 1 then redis.call('SADD', host_key(cjson.decode(member)), id) end
+if role == 'worker' then list_worker(id, now, exclusive) end
 return { 'ok', pinned or storage_id }
