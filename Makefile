@@ -4,7 +4,7 @@ PIP := .venv/bin/python -m pip --quiet --disable-pip-version-check
 COMPILE := .venv/bin/uv pip compile pyproject.toml --group build --universal --generate-hashes \
 	--python-version 3.11 --fork-strategy fewest --no-emit-index-url --quiet --custom-compile-command "make lock"
 
-.PHONY: demo test test-all chaos lint lock vendor bench clean
+.PHONY: demo test test-all chaos lint lock pin vendor bench clean
 
 demo: $(if $(wildcard .venv/.dev),.venv/.dev,.venv/.demo)
 	.venv/bin/clipzy demo
@@ -32,6 +32,10 @@ lock: .venv/.dev
 	$(COMPILE) --extra embedded --constraint requirements/dev.txt --output-file requirements/demo.txt
 	$(COMPILE) --constraint requirements/dev.txt --output-file requirements/base.txt
 	$(COMPILE) --extra flower --constraint requirements/dev.txt --output-file requirements/flower.txt
+
+# Writes the digests that the images have in their registry now into compose.yaml and the Dockerfile. Needs docker.
+pin:
+	@compose/pin.sh
 
 # The viewer of the page at /docs, as published; git then shows whether anything has changed. Needs npm.
 SWAGGER_UI := 5.35.0

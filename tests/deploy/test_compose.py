@@ -13,11 +13,12 @@ import pytest
 import yaml
 
 from clipzy_api.cli import commands
-from clipzy_api.concurrency_limits import REQUEST_BODIES
+from clipzy_api.concurrency_limits import REQUEST_BODIES, THREADS
 from clipzy_api.server.run import STOP_TIMEOUT_SECONDS as WEB_STOP_TIMEOUT_SECONDS
 from clipzy_storage.config import settings
 from clipzy_storage.config.environment import settings_from_env
 from clipzy_worker.runtime.shutdown import STOP_SECONDS as WORKER_STOP_SECONDS
+from clipzy_worker.sandbox.process import MediaLimits
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "compose"
@@ -27,8 +28,21 @@ SERVICES: dict[str, Any] = STACK["services"]
 CLIPZY_SERVICES = ("web", "worker", "flower")
 SETTINGS = {*settings.names()}
 READ_BY_BOTO3 = set(re.findall(r"^#(AWS_\w+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
-READ_BY_OTHERS = {"FLOWER_BASIC_AUTH", "NGINX_BODIES_PER_CLIENT", "REDIS_PASSWORD", "REDISCLI_AUTH"}
+READ_BY_OTHERS = {"FLOWER_BASIC_AUTH", "NGINX_BODIES_PER_CLIENT", "REDIS_MAXMEMORY", "REDIS_PASSWORD", "REDISCLI_AUTH"}
 READ_BY_COMPOSE = {"HTTP_ADDRESS", "HTTP_PORT", "COMPOSE_PROFILES"}
+IN_ENV_EXAMPLE = re.findall(r"^#(\w+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
+NOT_PASSED_ON = {
+    "LOCAL_STORAGE_PATH": "the volume is mounted at a path of its own",
+    "LOCAL_STORAGE_SHARED": "the volume is shared",
+    "REDIS_URL": "it is made from REDIS_PASSWORD",
+    "CLIPZY_DATA_DIR": "each container has a volume of its own",
+    "WORK_DIR": "each container has a volume of its own",
+    "WORKER_COUNT": "it is what --scale says, and does not matter on a shared volume or a bucket",
+    "CLIPZY_URL": "no container submits jobs",
+    "AWS_PROFILE": "no container has the files that it names",
+}
+ONLY_FOR_FRONT_ENDS = {"TRUSTED_PROXIES", "CORS_ORIGINS", "PUBLIC_URL", "ALLOWED_HOSTS"}
+UNITS = {"M": 1 << 20, "G": 1 << 30, "mb": 1 << 20, "gb": 1 << 30}
 
 each_service = pytest.mark.parametrize("name", SERVICES)
 
@@ -74,9 +88,49 @@ def test_a_setting_has_the_default_of_the_code_unless_compose_needs_another(name
 
 def test_front_ends_and_workers_get_the_same_settings() -> None:
     web, worker = (dict(SERVICES[name]["environment"]) for name in ("web", "worker"))
-    for only_for_web in ("TRUSTED_PROXIES", "CORS_ORIGINS", "PUBLIC_URL"):
-        del web[only_for_web]
-    assert web == worker
+    assert {name: value for name, value in web.items() if name not in ONLY_FOR_FRONT_ENDS} == worker
+
+
+@pytest.mark.parametrize("name", IN_ENV_EXAMPLE)
+def test_every_setting_is_passed_on_or_has_a_reason_not_to_be(name: str) -> None:
+    web, worker = (SERVICES[service]["environment"] for service in ("web", "worker"))
+    passed_on = {None, f"${{{name}:-{filled_in(str(web.get(name)))}".partition("}")[0] + "}"}
+    if name in NOT_PASSED_ON:
+        assert web.get(name, "left out") not in passed_on
+        assert name in (ROOT / "docs/deploy.md").read_text() or name in TEXT
+    else:
+        assert web.get(name, "left out") in passed_on, "dropped silently, if it is in .env"
+        assert name in ONLY_FOR_FRONT_ENDS or worker.get(name, "left out") in passed_on
+
+
+def test_exceptions_are_settings() -> None:
+    assert NOT_PASSED_ON.keys() <= {*IN_ENV_EXAMPLE}
+
+
+def size_bytes(text: str) -> int:
+    number, unit = re.fullmatch(r"(\d+)(\w+)", filled_in(text)).groups()  # type: ignore[union-attr]
+    return int(number) * UNITS[unit]
+
+
+def limits_of(name: str) -> Any:
+    return SERVICES[name]["deploy"]["resources"]["limits"]
+
+
+@each_service
+def test_every_service_has_limits(name: str) -> None:
+    limits = limits_of(name)
+    assert filled_in(limits["cpus"]) == "1"  # Docker refuses more cores than the machine has
+    assert 64 <= limits["pids"] <= 1024
+    assert size_bytes(limits["memory"]) <= 3 << 30
+
+
+def test_a_limit_leaves_room_for_what_a_service_may_take() -> None:
+    assert size_bytes(limits_of("worker")["memory"]) >= MediaLimits(cpu_seconds=1).resident_bytes + (512 << 20)
+    assert limits_of("web")["pids"] > THREADS
+    # A Redis that rewrites its file needs up to twice its data.
+    assert size_bytes(limits_of("redis")["memory"]) >= 2 * size_bytes(
+        SERVICES["redis"]["environment"]["REDIS_MAXMEMORY"]
+    )
 
 
 def test_every_variable_is_documented() -> None:
@@ -140,7 +194,8 @@ def test_foreign_images_are_pinned_and_own_images_are_built(name: str) -> None:
     if "build" in service:
         assert "image" not in service
     else:
-        assert re.fullmatch(r"[a-z/]+:\d+\.[\d.]+(-alpine)?", service["image"])
+        exact = r"\d+\.\d+" if name == "s3" else r"\d+\.\d+\.\d+"  # SeaweedFS has no third number
+        assert re.fullmatch(rf"[a-z/]+:{exact}(-alpine)?(@sha256:[0-9a-f]{{64}})?", service["image"])
 
 
 def test_ports_are_published_on_this_machine_only_by_default() -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -62,7 +63,8 @@ def test_copied_files_exist_and_are_not_ignored() -> None:
 
 def test_bases_are_pinned_and_packages_are_locked() -> None:
     bases = {stage[0][1] for stage in stages().values()} - set(stages())
-    assert bases == {"python:3.13-slim-bookworm"}
+    assert len(bases) == 1
+    assert re.fullmatch(r"python:3\.13\.\d+-slim-bookworm(@sha256:[0-9a-f]{64})?", bases.pop())
     installs = [arguments for name, arguments in instructions() if name == "RUN" and "pip install" in arguments]
     assert len(installs) == 3
     assert all("--require-hashes" in one or ("--no-deps" in one and one.endswith(" .")) for one in installs)
@@ -172,14 +174,21 @@ def _answers(client: "redis.Redis") -> bool:
         return False
 
 
+REDIS_CONFIG = {
+    "appendonly": "yes",
+    "appendfsync": "everysec",
+    "maxmemory": str(512 << 20),
+    "maxmemory-policy": "noeviction",
+}
+
+
 def test_redis_is_durable_and_requires_its_password(tmp_path: Path, server_path: str) -> None:
     data = tmp_path / "data"
     data.mkdir()
     # Given the Redis of compose
     with redis_of_compose(data, server_path) as (client, pid):
-        names = ("appendonly", "appendfsync", "maxmemory-policy")
-        config = {name: client.config_get(name)[name] for name in names}
-        assert config == {"appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction"}
+        config = {name: client.config_get(name)[name] for name in REDIS_CONFIG}
+        assert config == REDIS_CONFIG
         with (
             redis.Redis(port=client.get_connection_kwargs()["port"]) as stranger,
             pytest.raises(redis.AuthenticationError),
@@ -201,6 +210,69 @@ def test_redis_does_not_start_with_a_password_that_breaks_a_url(password: str | 
     )
     assert done.returncode == 78
     assert done.stderr.startswith("REDIS_PASSWORD is missing or wrong. Set it to ")
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "512 mb", "all\nloglevel debug"])
+def test_redis_does_not_start_with_a_limit_that_is_none(limit: str) -> None:
+    env = {"PATH": os.environ["PATH"], "REDIS_PASSWORD": "x", "REDIS_MAXMEMORY": limit}
+    done = subprocess.run(
+        ["sh", COMPOSE / "redis.sh"], env=env, capture_output=True, text=True, timeout=20, check=False
+    )
+    assert done.returncode == 78
+    assert done.stderr.startswith(f"REDIS_MAXMEMORY={limit} is wrong. Set it to ")
+
+
+DIGEST = "sha256:" + "0123456789abcdef" * 4
+
+
+def pinned(directory: Path, *, docker: str) -> "tuple[subprocess.CompletedProcess[str], str]":
+    """Run `make pin` on the copy in ``directory``, with this script as docker: there is no registry to ask.
+
+    Returns the texts of its files afterwards.
+    """
+    if not (directory / "compose").exists():
+        shutil.copytree(COMPOSE, directory / "compose")
+    (directory / "bin").mkdir(exist_ok=True)
+    for tool in ("sed", "sort", "cat", "rm", "dirname"):
+        (directory / "bin" / tool).unlink(missing_ok=True)
+        (directory / "bin" / tool).symlink_to(str(shutil.which(tool)))
+    if docker:
+        (directory / "bin/docker").write_text(f"#!/bin/sh\n{docker}\n")
+        (directory / "bin/docker").chmod(0o755)
+    env = {"PATH": str(directory / "bin")}
+    shell, script = str(shutil.which("sh")), directory / "compose/pin.sh"
+    done = subprocess.run([shell, script], env=env, capture_output=True, text=True, timeout=60, check=False)
+    return done, "".join((directory / "compose" / name).read_text() for name in PINNED_FILES)
+
+
+PINNED_FILES = ("compose.yaml", "Dockerfile")
+UNPINNED = "".join((COMPOSE / name).read_text() for name in PINNED_FILES)
+
+
+def test_images_are_pinned_to_the_digests_that_the_registries_have(tmp_path: Path) -> None:
+    # When digests are written, and written again when they have changed
+    first, text = pinned(tmp_path, docker=f'test "$2 $3" = "imagetools inspect" && echo {DIGEST}')
+    again, changed = pinned(tmp_path, docker=f"echo {DIGEST.replace('f', '0')}")
+    # Then every image of another project has its digest, and nothing else has changed
+    assert first.returncode == again.returncode == 0, first.stderr + again.stderr
+    images = re.findall(r"^(?: *image:|FROM) +(\S+:\S+)", text, re.MULTILINE)
+    assert len(images) == 5
+    assert all(image.endswith(f"@{DIGEST}") for image in images)
+    assert text.replace(f"@{DIGEST}", "") == UNPINNED
+    assert changed == text.replace(DIGEST, DIGEST.replace("f", "0"))
+
+
+@pytest.mark.parametrize(
+    ("docker", "words"),
+    [("", "docker is needed"), ("exit 1", "did not answer with its digest"), ("echo unknown", "did not answer")],
+)
+def test_without_a_registry_nothing_is_pinned(tmp_path: Path, docker: str, words: str) -> None:
+    done, text = pinned(tmp_path, docker=docker)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("make pin: ")
+    assert words in line
+    assert text == UNPINNED
 
 
 @pytest.mark.parametrize("given", [{}, {"AWS_ACCESS_KEY_ID": "clipzy"}, {"AWS_SECRET_ACCESS_KEY": "x"}])
