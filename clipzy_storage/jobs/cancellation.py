@@ -10,6 +10,7 @@ from clipzy_storage.failpoints import failpoint
 from clipzy_storage.jobs import durable_records
 from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.completion import complete_job
+from clipzy_storage.jobs.log_context import about_job
 from clipzy_storage.jobs.lookup import JobLookup
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.jobs.types import CancelRequest, CancelVerdict
@@ -38,12 +39,17 @@ class JobCancellation:
         job = self._lookup.find(job_id, owner=owner)
         if job.status.is_final:
             raise JobAlreadyFinished(job.status.value)
+        with about_job(job):
+            return self._cancel(job)
+
+    def _cancel(self, job: Job) -> Job:
+        job_id = job.job_id
         # Before Redis learns of it, so that a loss of Redis afterwards does not lose the request.
         durable_records.write_cancellation_request(self._storage, job_id)
         failpoint("cancellation-requested")
         request = self._request(job_id)
         if not self._is_accepted(job_id, request):
-            self._refuse(job_id, request, owner)
+            self._refuse(job_id, request, job.owner)
         return self._current(job)
 
     def _request(self, job_id: str) -> CancelRequest:
@@ -54,7 +60,7 @@ class JobCancellation:
         try:
             self._admin.restore(durable_records.read_open(self._storage, job_id))
         except NotFound:
-            log.info("cancel.too_late", job_id=job_id)
+            log.info("cancel.too_late")
         return self._store.request_cancellation(job_id, nonce=nonce)
 
     def _is_accepted(self, job_id: str, request: CancelRequest) -> bool:
@@ -71,7 +77,7 @@ class JobCancellation:
         try:
             return complete_job(self._store, self._storage, job_id, token)
         except (StorageError, QueueUnavailable) as error:
-            log.warning("cancel.left_to_the_reaper", job_id=job_id, reason=str(error))
+            log.warning("cancel.left_to_the_reaper", reason=str(error))
             return None
 
     def _refuse(self, job_id: str, request: CancelRequest, owner: str) -> None:
@@ -82,7 +88,7 @@ class JobCancellation:
         try:
             durable_records.remove_cancellation_request(self._storage, job_id)
         except StorageError as error:
-            log.warning("cancel.request_left_behind", job_id=job_id, reason=str(error))
+            log.warning("cancel.request_left_behind", reason=str(error))
         raise JobAlreadyFinished(job.status.value if job.status.is_final else "finishing")
 
     def _current(self, job: Job) -> Job:
@@ -90,5 +96,5 @@ class JobCancellation:
         try:
             return self._lookup.find(job.job_id, owner=job.owner)
         except QueueUnavailable as error:
-            log.warning("cancel.shown_as_before", job_id=job.job_id, reason=str(error))
+            log.warning("cancel.shown_as_before", reason=str(error))
             return job
