@@ -11,9 +11,12 @@ from pathlib import Path
 
 from bench import analysis, eight_uploads, fleet, protocol, slow_clients, speech, submit_to_start, upload, upload_s3
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
+from clipzy_storage.config import logs
+from clipzy_storage.config.environment import log_settings_from_env
 
 
 def main() -> int:
+    logs.configure(log_settings_from_env({"LOG_LEVEL": "WARNING"}))
     print(f"Python {platform.python_version()} on {platform.machine()}; each pair runs in turn, medians are compared.")
     with tempfile.TemporaryDirectory(prefix="clipzy-bench-") as name:
         directory = Path(name)

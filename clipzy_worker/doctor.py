@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from clipzy_storage.config.environment import settings_from_env
+from clipzy_storage.config import logs
+from clipzy_storage.config.environment import log_settings_from_env, settings_from_env
 from clipzy_storage.errors import ConfigurationError
 from clipzy_worker.errors import InvalidMedia, MediaCrashed
 from clipzy_worker.processing import scratch
@@ -91,4 +92,5 @@ def _scratch() -> str:
 
 
 if __name__ == "__main__":
+    logs.configure(log_settings_from_env())  # otherwise events are printed next to the report
     print(json.dumps(report()))  # noqa: T201 - its output

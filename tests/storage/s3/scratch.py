@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from clipzy_storage.backends.s3.storage import S3Storage
+from clipzy_storage.config import logs
+from clipzy_storage.config.environment import log_settings_from_env
 from clipzy_storage.errors import StorageError
 
 
@@ -39,4 +41,5 @@ def _copy(directory: Path, bucket: str, key: str, sha256: str) -> str:
 
 
 if __name__ == "__main__":
+    logs.configure(log_settings_from_env())  # otherwise events are printed next to the answer
     sys.stdout.write(_copy(Path(sys.argv[1]), *sys.argv[2:]))
