@@ -9,7 +9,15 @@ from pathlib import PurePosixPath
 from clipzy_storage.errors import BadKey
 
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
-_ID = re.compile(r"(?:job|vid)_[0-9a-hjkmnp-tv-z]{26}")
+_ID_TAIL = "[0-9a-hjkmnp-tv-z]{26}"
+_ID = re.compile(f"(?:job|vid)_{_ID_TAIL}")
+_ARTIFACT = "(?:[a-z0-9][a-z0-9_-]{0,63}/)?[a-z0-9][a-z0-9_-]{0,63}[.][a-z0-9]{1,8}"
+_OURS = re.compile(
+    f"uploads/(vid_{_ID_TAIL})/(?:video[.]json|source[.](?:mp4|mov|avi|mkv|webm))"
+    f"|jobs/(?:open|done|cancel)/(job_{_ID_TAIL})[.]json"
+    f"|results/(job_{_ID_TAIL})/(?:output[.]json|expired[.]json|attempts/[0-9]+-[0-9a-z]+/{_ARTIFACT})"
+)
+_TEMPORARY = re.compile("[.]clipzy/(?:incoming|probe)/[0-9a-z]*[0-9a-f]{16}(?:[.][0-9a-z]+)?")
 _SEGMENT = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _TOP_PREFIXES = frozenset({"uploads", "jobs", "results", ".clipzy"})
 MAX_KEY_LENGTH = 400
@@ -95,6 +103,21 @@ def expired_result(job_id: str) -> str:
 def attempt_prefix(job_id: str, attempt: int, nonce: str) -> str:
     """Where one attempt alone writes: nothing under it counts before the attempt is committed."""
     return f"results/{job_id}/attempts/{attempt}-{nonce}/"
+
+
+def id_in(key: str) -> str | None:
+    """The id of the job or video whose file has this key; None for every file that Clipzy did not write.
+
+    Foreign files may lie anywhere in a storage. They are neither read nor deleted. The files of one attempt are known
+    by the form of their names alone.
+    """
+    found = _OURS.fullmatch(key)
+    return found and found[found.lastindex or 0]
+
+
+def is_temporary(key: str) -> bool:
+    """Whether a key under ``INCOMING`` or ``PROBE`` is one of ours: its name ends in a random part."""
+    return _TEMPORARY.fullmatch(key) is not None
 
 
 def segments_of(key: str) -> list[str]:

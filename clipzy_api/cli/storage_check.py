@@ -61,6 +61,8 @@ class _Check:
         findings = _counted(len(found), "finding") if found else "no findings"
         unfinished = _counted(self._unfinished, "unfinished file")
         lines = [f"{findings} in {jobs} and {uploads} in {self._storage.location}; {unfinished}"]
+        if self._inspection.foreign:
+            lines.append(f"{_counted(self._inspection.foreign, 'foreign file')} ignored: Clipzy did not write them")
         if self._redis != COMPARED:
             lines.append(f"not compared with Redis: {self._redis}")
         return "\n".join(lines)
@@ -71,6 +73,7 @@ class _Check:
             "jobs": self._inspection.jobs,
             "uploads": self._inspection.uploads,
             "unfinished": self._unfinished,
+            "foreign": self._inspection.foreign,
             "redis": self._redis,
         }
         return json.dumps(whole, indent=1)

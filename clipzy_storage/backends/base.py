@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, Protocol
 
+from clipzy_storage import keys
 from clipzy_storage.errors import Damaged, StorageError, StorageUnavailable
 from clipzy_storage.models.records import Link
 
@@ -179,6 +180,11 @@ class StorageBackend(Storage, StorageLifecycle, IncompleteUploads, Protocol):
             StorageFull: ``scratch`` has no space for the copy.
             Damaged: the copy is not what was stored.
         """
+
+
+def list_own(storage: Storage, prefix: str) -> Iterator[BlobInfo]:
+    """The files of a listing that Clipzy wrote, so that whatever else lies there is left alone."""
+    return (blob for blob in storage.list(prefix) if keys.id_in(blob.key))
 
 
 def check_range(start: int, length: int | None) -> None:

@@ -13,7 +13,7 @@ from typing import TypeVar
 import structlog
 
 from clipzy_storage import keys
-from clipzy_storage.backends.base import Storage, put_bytes, read_bytes
+from clipzy_storage.backends.base import Storage, list_own, put_bytes, read_bytes
 from clipzy_storage.errors import AlreadyExists, Damaged, LostJob, NotFound, QueueUnavailable, StorageError
 from clipzy_storage.failpoints import failpoint
 from clipzy_storage.jobs import durable_records
@@ -93,7 +93,7 @@ def clear_attempts(storage: Storage, finished: Job, pending: PendingCompletion) 
         if kept is None:
             return
         lasting = {keys.expired_result(finished.job_id), keys.result_index(finished.job_id) if kept else ""}
-        for blob in list(storage.list(keys.result_prefix(finished.job_id))):
+        for blob in list(list_own(storage, keys.result_prefix(finished.job_id))):
             if blob.key not in lasting and not (kept and blob.key.startswith(kept)):
                 storage.delete(blob.key)
     except StorageError as error:
@@ -103,7 +103,7 @@ def clear_attempts(storage: Storage, finished: Job, pending: PendingCompletion) 
 def discard_attempt(storage: Storage, prefix: str) -> None:
     """Delete the files of an attempt that will never count. Raises nothing."""
     try:
-        for blob in list(storage.list(prefix)):
+        for blob in list(list_own(storage, prefix)):
             storage.delete(blob.key)
     except StorageError as error:
         log.warning("job.attempt_left_behind", prefix=prefix, reason=str(error))

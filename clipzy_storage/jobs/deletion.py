@@ -1,7 +1,7 @@
 """Deletes a finished job, or a video that no unfinished job uses."""
 
 from clipzy_storage import keys
-from clipzy_storage.backends.base import Storage
+from clipzy_storage.backends.base import Storage, list_own
 from clipzy_storage.errors import VideoInUse
 from clipzy_storage.failpoints import failpoint
 from clipzy_storage.jobs import durable_records
@@ -23,7 +23,7 @@ def delete_job(storage: Storage, admin: JobAdmin, job_id: str) -> None:
     failpoint("open-deleted")
     storage.delete(keys.done_job(job_id))
     failpoint("done-deleted")
-    for blob in list(storage.list(keys.result_prefix(job_id))):
+    for blob in list(list_own(storage, keys.result_prefix(job_id))):
         storage.delete(blob.key)
     failpoint("results-deleted")
     admin.forget(job_id, while_it_is="final")

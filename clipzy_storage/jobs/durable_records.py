@@ -6,13 +6,12 @@ also raise ``StorageFull``.
 
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import PurePosixPath
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from clipzy_storage import keys
-from clipzy_storage.backends.base import Storage, put_json, read_bytes
+from clipzy_storage.backends.base import Storage, list_own, put_json, read_bytes
 from clipzy_storage.errors import AlreadyExists, NotFound, StorageError
 from clipzy_storage.models.records import SCHEMA_VERSION, Job, Video
 
@@ -96,10 +95,9 @@ def open_jobs(storage: Storage) -> Iterator[Job]:
 
 
 def _ids(storage: Storage, prefix: str, older_than_seconds: float) -> Iterator[str]:
-    for blob in storage.list(prefix):
-        name = PurePosixPath(blob.key)
-        if blob.age_seconds >= older_than_seconds and name.suffix == ".json" and keys.is_job_id(name.stem):
-            yield name.stem
+    for blob in list_own(storage, prefix):
+        if blob.age_seconds >= older_than_seconds:
+            yield str(keys.id_in(blob.key))
 
 
 def _read(storage: Storage, key: str, kind: type[_Record]) -> _Record:

@@ -56,7 +56,7 @@ class StorageCheck:
         """``deep``: every file is read, and its sha256 compared."""
         self._storage = storage
         self._deep = deep
-        self.jobs = self.uploads = 0  # complete once all findings were iterated over
+        self.jobs = self.uploads = self.foreign = 0  # complete once all findings were iterated over
 
     def findings(self) -> Iterator[Finding]:
         for files in all_jobs(self._storage):
@@ -68,6 +68,8 @@ class StorageCheck:
             if any(True for _ in self._upload(upload)):
                 yield from self._upload(refresh_upload(self._storage, upload.video_id))
         yield from self._incomplete_files()
+        for top in ("jobs/", "results/", "uploads/"):
+            self.foreign += sum(keys.id_in(blob.key) is None for blob in self._storage.list(top))
 
     def _job(self, files: JobInventory) -> Iterator[Finding]:
         if files.done:

@@ -13,7 +13,7 @@ from itertools import groupby
 from operator import itemgetter
 
 from clipzy_storage import keys
-from clipzy_storage.backends.base import BlobInfo, Storage
+from clipzy_storage.backends.base import BlobInfo, Storage, list_own
 from clipzy_storage.errors import NotFound
 
 _JOB_PREFIXES = ("jobs/open/", "jobs/done/", "jobs/cancel/", "results/")
@@ -78,7 +78,7 @@ def youngest_seconds(blobs: Iterable[BlobInfo]) -> float:
 
 def all_jobs(storage: Storage) -> Iterator[JobInventory]:
     """Every job that has a record or a result, by age. Holds the files of one job at a time in memory."""
-    listings = [_by_job(storage.list(prefix)) for prefix in _JOB_PREFIXES]
+    listings = [_by_id(list_own(storage, prefix)) for prefix in _JOB_PREFIXES]
     for job_id, found in groupby(heapq.merge(*listings, key=itemgetter(0)), key=itemgetter(0)):
         blobs = {blob.key: blob for _, blob in found}
         open_, done, cancellation_request = (blobs.pop(key, None) for key in _record_keys(job_id))
@@ -94,20 +94,19 @@ def refresh_job(storage: Storage, seen: JobInventory) -> JobInventory:
     open_, done, cancellation_request = (
         _refreshed(storage, key, blob) for key, blob in zip(_record_keys(seen.job_id), before, strict=True)
     )
-    results = tuple(storage.list(keys.result_prefix(seen.job_id)))
+    results = tuple(list_own(storage, keys.result_prefix(seen.job_id)))
     return JobInventory(seen.job_id, open_, done, cancellation_request, results)
 
 
 def all_uploads(storage: Storage) -> Iterator[UploadInventory]:
     """Every upload of which there is any file, by age."""
-    for video_id, found in groupby(storage.list(_UPLOADS), key=lambda blob: blob.key.split("/")[1]):
-        if keys.is_video_id(video_id):
-            yield _upload(video_id, found)
+    for video_id, found in groupby(_by_id(list_own(storage, _UPLOADS)), key=itemgetter(0)):
+        yield _upload(video_id, (blob for _, blob in found))
 
 
 def refresh_upload(storage: Storage, video_id: str) -> UploadInventory:
     """The upload as it is now."""
-    return _upload(video_id, storage.list(f"{_UPLOADS}{video_id}/"))
+    return _upload(video_id, list_own(storage, f"{_UPLOADS}{video_id}/"))
 
 
 def _upload(video_id: str, found: Iterable[BlobInfo]) -> UploadInventory:
@@ -126,10 +125,6 @@ def _refreshed(storage: Storage, key: str, before: BlobInfo | None) -> BlobInfo 
     return None
 
 
-def _by_job(blobs: Iterable[BlobInfo]) -> Iterator[tuple[str, BlobInfo]]:
-    """With the id of the job that each belongs to; files of no job are not Clipzy's and are skipped."""
-    for blob in blobs:
-        top, second, *_, last = blob.key.split("/")
-        job_id = second if top == "results" else last.removesuffix(".json")
-        if keys.is_job_id(job_id):
-            yield job_id, blob
+def _by_id(blobs: Iterable[BlobInfo]) -> Iterator[tuple[str, BlobInfo]]:
+    """Each with the id of its job or upload."""
+    return ((str(keys.id_in(blob.key)), blob) for blob in blobs)

@@ -75,7 +75,21 @@ def test_findings_are_lines_and_status_one(shelf: AgedStorage, redis_url: str, t
     # And the same as JSON
     report: Any = json.loads(check(tmp_path, redis_url, "--json").stdout)
     assert [finding["key"] for finding in report.pop("findings")] == [line.split()[1] for line in lines]
-    assert report == {"jobs": 2, "uploads": 2, "unfinished": 0, "redis": "compared"}
+    assert report == {"jobs": 2, "uploads": 2, "unfinished": 0, "foreign": 0, "redis": "compared"}
+
+
+def test_foreign_files_are_counted_and_no_finding(shelf: AgedStorage, redis_url: str, tmp_path: Path) -> None:
+    """One of them directly under ``results/`` ended the check in a traceback."""
+    # Given files that Clipzy did not write, at every level
+    shelf.completed_job(job=shelf.new_job(shelf.upload(hours=100)), hours=100)
+    for place in ("results", "jobs", "jobs/done", "uploads", "results/holidays"):
+        (tmp_path / "storage" / place).mkdir(exist_ok=True)
+        (tmp_path / "storage" / place / ".DS_Store").write_bytes(b"x")
+
+    # When the storage is checked, then there are no findings
+    ended = check(tmp_path, redis_url)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.splitlines()[1:] == ["5 foreign files ignored: Clipzy did not write them"]
 
 
 def test_without_redis_the_storage_is_checked_alone(shelf: AgedStorage, tmp_path: Path, free_port: int) -> None:

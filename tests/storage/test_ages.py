@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from clipzy_storage import keys
 from clipzy_storage.backends.base import BlobInfo, StorageBackend, put_bytes
 from clipzy_storage.backends.local.storage import LocalStorage
 from tests.support.s3_proxy import S3Proxy
@@ -54,7 +55,7 @@ def test_unfinished_files_are_counted(storage: StorageBackend) -> None:
     # Given a file that is there, and an unfinished one that has grown large
     _put(storage)
     assert storage.count_incomplete() == 0
-    with storage.open_writer("uploads/vid_1/source.mp4") as incoming:
+    with storage.open_writer(f"uploads/{keys.new_id('vid')}/source.mp4") as incoming:
         incoming.write(bytes(6 << 20))
 
         # Then that one is counted, but not as one that has not grown for long

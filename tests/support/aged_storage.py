@@ -54,6 +54,8 @@ class AgedStorage:
         self._staged = _Staged(storage)
         self.storage = cast(StorageBackend, self._staged)
         self.storage_id = storage.prepare()
+        self.finished_at = NOW
+        """When the jobs have finished, by their records."""
 
     def age(self, key: str, hours: float) -> str:
         if self.storage.kind == "s3":  # no service lets a client date files
@@ -112,7 +114,8 @@ class AgedStorage:
     def done_job(self, status: Status, *, hours: float = 0, job: Job | None = None) -> Job:
         """A finished job's durable record."""
         error = JobError(code=ErrorCode.WORKER_LOST, stage=None, message="three times") if status == "failed" else None
-        done = (job or self.new_job()).model_copy(update={"status": status, "finished_at": NOW, "error": error})
+        outcome = {"status": status, "finished_at": self.finished_at, "error": error}
+        done = (job or self.new_job()).model_copy(update=outcome)
         durable_records.write_done_job(self.storage, done)
         self.age(keys.done_job(done.job_id), hours)
         return done

@@ -8,7 +8,7 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from clipzy_storage.errors import StorageUnavailable
@@ -180,23 +180,20 @@ def removed_at_end(directory: int, name: str) -> Iterator[None]:
             os.unlink(name, dir_fd=directory)
 
 
-def remove_idle(directory: int, older_than_seconds: float, *, prefix: str) -> int:
+def remove_idle(directory: int, older_than_seconds: float, *, is_ours: Callable[[str], bool]) -> int:
     """Remove the ``idle_files``, and return how many there were."""
     removed = 0
-    for name in idle_files(directory, older_than_seconds, prefix=prefix):
-        with suppress(FileNotFoundError, IsADirectoryError):  # removed meanwhile, or not our file
+    for name in idle_files(directory, older_than_seconds, is_ours=is_ours):
+        with suppress(FileNotFoundError):  # removed meanwhile
             os.unlink(name, dir_fd=directory)
             removed += 1
     return removed
 
 
-def idle_files(directory: int, older_than_seconds: float, *, prefix: str = "") -> Iterator[str]:
-    """Names of the files that were last written so long ago, by the clock of the filesystem."""
+def idle_files(directory: int, older_than_seconds: float, *, is_ours: Callable[[str], bool]) -> Iterator[str]:
+    """Names of the regular files that were last written so long ago, by the clock of the filesystem."""
     now = clock(directory)
-    with os.scandir(directory) as entries:
-        for entry in entries:
-            if not entry.name.startswith(prefix):
-                continue
-            with suppress(FileNotFoundError):  # removed meanwhile
-                if now - entry.stat(follow_symlinks=False).st_mtime >= older_than_seconds:
-                    yield entry.name
+    for name in filter(is_ours, names_in(directory)):
+        with suppress(FileNotFoundError):  # removed meanwhile, or a foreign directory or link
+            if now - status_of(directory, name).st_mtime >= older_than_seconds:
+                yield name

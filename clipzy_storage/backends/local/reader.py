@@ -1,6 +1,7 @@
 """One file of a local storage that is being read, and listings of directories with the age of files."""
 
 import io
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -8,13 +9,15 @@ from typing import TYPE_CHECKING
 
 from clipzy_storage import keys
 from clipzy_storage.backends.base import BlobInfo
-from clipzy_storage.backends.local.dirfd import clock, open_descendant, status_of
+from clipzy_storage.backends.local.dirfd import clock, open_descendant, open_subdirectory, opened, status_of
 from clipzy_storage.backends.local.errors import os_errors_translated
 from clipzy_storage.backends.local.identity import OWN_DIRECTORY
 from clipzy_storage.errors import BadKey
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
+
+log = logging.getLogger(__name__)
 
 
 class RangeReader(io.RawIOBase):
@@ -59,8 +62,11 @@ def time_of(root: int) -> float | None:
 def list_files(directory: int, prefix: str, *, now: float | None) -> Iterator[BlobInfo]:
     """All files below, in the order of their whole keys, of which ``prefix`` is the beginning. Raises ``OSError``.
 
-    ``now`` is ``time_of`` the root; if it is None, no file has an age.
+    ``now`` is ``time_of`` the root; if it is None, no file has an age. A directory below that may not be read is logged
+    and skipped, such as a ``lost+found``: it must not end every listing.
     """
+    if len(prefix) > keys.MAX_KEY_LENGTH:  # no file below has a key, however deep the directories go
+        return
     with os.scandir(directory) as entries:
         # The name of a directory sorts with the slash after it, as in keys.
         names = sorted(entry.name + "/" * entry.is_dir(follow_symlinks=False) for entry in entries)
@@ -69,7 +75,12 @@ def list_files(directory: int, prefix: str, *, now: float | None) -> Iterator[Bl
             continue
         with suppress(FileNotFoundError, NotADirectoryError, BadKey):  # removed meanwhile, or not our file
             if name.endswith("/"):
-                with open_descendant(directory, [name[:-1]]) as deeper:
+                try:
+                    deeper = open_subdirectory(directory, name[:-1], create=False)
+                except PermissionError:
+                    log.warning("storage.unreadable: %a, which is skipped", prefix + name)
+                    continue
+                with opened(deeper):
                     yield from list_files(deeper, prefix + name, now=now)
             else:
                 status = status_of(directory, name)

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -207,7 +208,8 @@ class LocalStorage:
         with os_errors_translated(keys.INCOMING, writing=True), self._root.opened() as root:
             for prefix in (keys.INCOMING, keys.PROBE):
                 with open_descendant(root, prefix.split("/"), create=True) as directory:
-                    removed += remove_idle(directory, older_than_seconds, prefix=of_writer)
+                    is_ours = partial(_is_temporary, prefix, of_writer=of_writer)
+                    removed += remove_idle(directory, older_than_seconds, is_ours=is_ours)
         return removed
 
     def count_incomplete(self, older_than_seconds: float = 0) -> int:
@@ -217,7 +219,8 @@ class LocalStorage:
             self._root.opened() as root,
             open_descendant(root, keys.INCOMING.split("/")) as incoming,
         ):
-            return sum(not name.endswith(MARKER_SUFFIX) for name in idle_files(incoming, older_than_seconds))
+            found = idle_files(incoming, older_than_seconds, is_ours=partial(_is_temporary, keys.INCOMING))
+            return sum(not name.endswith(MARKER_SUFFIX) for name in found)
         return 0
 
     def _listed(self, prefix: str, names: Sequence[str]) -> Iterator[BlobInfo]:
@@ -257,3 +260,7 @@ class LocalStorage:
                 if found is not None:
                     return found
         raise StorageUnavailable(f"other processes write and remove {keys.STORAGE_ID} all the time; try again")
+
+
+def _is_temporary(prefix: str, name: str, *, of_writer: str = "") -> bool:
+    return name.startswith(of_writer) and keys.is_temporary(f"{prefix}/{name}")

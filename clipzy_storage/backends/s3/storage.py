@@ -24,7 +24,7 @@ from clipzy_storage.backends.base import (
 from clipzy_storage.backends.content_types import content_disposition_of, content_type_of
 from clipzy_storage.backends.s3.client import S3Client, metadata_of
 from clipzy_storage.backends.s3.errors import NotSupported, explained
-from clipzy_storage.backends.s3.identity import ADOPTED, S3Identity
+from clipzy_storage.backends.s3.identity import S3Identity
 from clipzy_storage.backends.s3.reader import RangeReader
 from clipzy_storage.backends.s3.session import Timeouts
 from clipzy_storage.backends.s3.writer import DIGEST, MARKER_INTERVAL_SECONDS, S3Writer, UploadMarker
@@ -208,18 +208,19 @@ class S3Storage:
         """Abort multipart uploads, and remove old test objects."""
         swept = 0
         for marker in self._client.list_objects(f"{keys.INCOMING}/{of_writer}", older_than_seconds=older_than_seconds):
-            if marker["Key"] != ADOPTED:
+            if keys.is_temporary(marker["Key"]):
                 swept += self._abort_marked(marker["Key"])
         if not of_writer:
             swept += self._abort_unmarked(older_than_seconds)
             for probe in self._client.list_objects(f"{keys.PROBE}/", older_than_seconds=older_than_seconds):
-                self._client.call("delete_object", Key=probe["Key"])
-                swept += 1
+                if keys.is_temporary(probe["Key"]):
+                    self._client.call("delete_object", Key=probe["Key"])
+                    swept += 1
         return swept
 
     def count_incomplete(self, older_than_seconds: float = 0) -> int:
         uploads = self._client.list_uploads(older_than_seconds=older_than_seconds)
-        old = [key for key, _ in uploads if _is_key(key)]
+        old = [key for key, _ in uploads if _is_ours(key)]
         if not old or not older_than_seconds:
             return len(old)
         markers = list(self._client.list_objects(f"{keys.INCOMING}/"))  # written again and again while the upload grows
@@ -256,7 +257,7 @@ class S3Storage:
     def _abort_unmarked(self, older_than_seconds: float) -> int:
         """Abort old multipart uploads of our keys that have no marker any more; returns their number."""
         uploads = [
-            found for found in self._client.list_uploads(older_than_seconds=older_than_seconds) if _is_key(found[0])
+            found for found in self._client.list_uploads(older_than_seconds=older_than_seconds) if _is_ours(found[0])
         ]
         if not uploads:
             return 0
@@ -267,18 +268,16 @@ class S3Storage:
         return len(strays)
 
     def _marked_key(self, marker: str) -> str | None:
-        """The key that a marker names; None if its writer has just removed it, or if it is damaged."""
-        if marker == ADOPTED:
+        """The key that a marker names; None if its writer has just removed it, or if it is damaged or foreign."""
+        if not keys.is_temporary(marker):
             return None
         with suppress(NotFound, ValidationError):
             return UploadMarker.model_validate_json(self._client.read(marker)).key
         return None
 
 
-def _is_key(key: str) -> bool:
-    with suppress(BadKey):
-        return bool(segments_of(key))
-    return False
+def _is_ours(key: str) -> bool:
+    return keys.id_in(key) is not None or keys.is_temporary(key)
 
 
 @contextmanager

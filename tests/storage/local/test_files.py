@@ -104,6 +104,40 @@ def test_only_regular_files_count(storage: LocalStorage, root: Path) -> None:
             storage.open(f"uploads/vid_1/{name}")
 
 
+def test_directories_deeper_than_any_key_are_not_listed(storage: LocalStorage, root: Path) -> None:
+    """Without a limit the listing ends in a ``RecursionError``."""
+    # Given a file of ours, and more directories in each other than a listing could recurse into
+    put(storage, KEY, b"x")
+    deep = root / "uploads/d"
+    try:
+        for _ in range(1200):
+            deep.mkdir()
+            deep = deep / "d"
+
+        # Then the listing ends
+        assert [blob.key for blob in storage.list("uploads/")] == [KEY]
+    finally:
+        subprocess.run(["rm", "-rf", str(root / "uploads/d")], check=True)  # Python's own recurses too
+
+
+def test_a_directory_that_may_not_be_read_stops_no_listing(tmp_path: Path) -> None:
+    """A ``lost+found`` would end every listing."""
+    # Given a file of ours, and directories of another user next to it
+    root = tmp_path / "storage"
+    put(prepared(root), KEY, b"x")
+    for name in ("lost+found", "results"):
+        (root / "uploads" / name).mkdir(mode=0o000)
+
+    # When a process lists that may not read them
+    program = "from tests.storage.local.listing import main; main()"
+    command = [sys.executable, "-c", program, str(root), "uploads/"]
+    listed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+
+    # Then it gets the rest, and the log names what it did not see
+    assert listed.stdout.split() == [KEY]
+    assert "storage.unreadable: 'uploads/lost+found/'" in listed.stderr
+
+
 def test_files_are_private_to_owner_and_group(storage: LocalStorage, root: Path) -> None:
     put(storage, KEY, b"x")
     assert (root / KEY).stat().st_mode & 0o777 == 0o640

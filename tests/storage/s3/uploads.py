@@ -8,7 +8,7 @@ from clipzy_storage.backends.s3.identity import ADOPTED
 from clipzy_storage.backends.s3.storage import SMALLEST_PART_BYTES
 from tests.support.s3_servers import S3Server
 
-KEY = "uploads/vid_1/source.mp4"
+KEY = "uploads/vid_00000000000000000000000000/source.mp4"
 PART_BYTES = SMALLEST_PART_BYTES
 CONTENT = os.urandom(2 * PART_BYTES + 1000)
 
