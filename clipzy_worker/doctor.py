@@ -10,6 +10,7 @@ from typing import Any
 from clipzy_storage.config import logs
 from clipzy_storage.config.environment import log_settings_from_env, settings_from_env
 from clipzy_storage.errors import ConfigurationError
+from clipzy_storage.free_space import free_space
 from clipzy_worker.errors import InvalidMedia, MediaCrashed
 from clipzy_worker.processing import scratch
 from clipzy_worker.sandbox import readiness
@@ -88,7 +89,8 @@ def _scratch() -> str:
     """Attempts can work in WORK_DIR."""
     work_dir = settings_from_env().work_dir
     scratch.check(work_dir)
-    return f"{work_dir} is writable"
+    existing = next(directory for directory in (work_dir, *work_dir.parents) if directory.exists())
+    return f"{work_dir} is writable, {free_space(existing)} free"
 
 
 if __name__ == "__main__":

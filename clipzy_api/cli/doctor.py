@@ -116,10 +116,10 @@ class _DeploymentChecks:
         try:
             self._storage_id = storage.prepare()
             self._place = storage.location
-            free_bytes = storage.free_bytes()
+            free = storage.free_space()
         finally:
             storage.retract()
-        room = "" if free_bytes is None else f", {free_bytes / 1e9:.1f} GB free"
+        room = str(free) and f", {free} free"
         return f"{self._place} can be written, read and deleted{room}"
 
     def workers(self) -> str:

@@ -64,7 +64,7 @@ def upload_body() -> Iterator[RequestBody]:
             f"{body.declared_bytes} bytes are declared; a file may have at most {cap_bytes >> 20} MiB."
         )
     admit()
-    free_bytes = services().storage.free_bytes()
+    free_bytes = services().storage.free_space().size_bytes
     if free_bytes is not None and body.declared_bytes is not None and body.declared_bytes > free_bytes:
         raise storage_full()
     with _body_slot():

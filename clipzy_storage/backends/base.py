@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, Literal, Protocol
 
 from clipzy_storage import keys
 from clipzy_storage.errors import Damaged, StorageError, StorageUnavailable
+from clipzy_storage.free_space import FreeSpace
 from clipzy_storage.models.records import Link
 
 READ_BLOCK_BYTES = 1 << 20
@@ -164,8 +165,8 @@ class StorageBackend(Storage, StorageLifecycle, IncompleteUploads, Protocol):
     kind: Literal["local", "s3"]
     """The value of ``STORAGE_TYPE``."""
 
-    def free_bytes(self) -> int | None:
-        """Space left; None if that is unknown. May raise ``StorageUnavailable``."""
+    def free_space(self) -> FreeSpace:
+        """Space left, as far as it is known. May raise ``StorageUnavailable``."""
 
     def local_copy(
         self, key: str, scratch: Path, *, sha256: str, on_progress: Callable[[], object] = lambda: None

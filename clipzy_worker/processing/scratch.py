@@ -13,9 +13,11 @@ import structlog
 from pydantic import TypeAdapter, ValidationError
 
 from clipzy_storage.errors import ConfigurationError, StorageFull, StorageUnavailable
+from clipzy_storage.free_space import FreeSpace, free_space
 from clipzy_storage.process import ProcessIdentity
 
-FREE_BYTES_NEEDED = 256 << 20  # for artifacts and a reserve, besides a copy of the source video if one is made
+# For artifacts and a reserve, besides a copy of the source video if one is made.
+FREE_BYTES_NEEDED, FREE_INODES_NEEDED = 256 << 20, 1024
 ABANDONED_AFTER_SECONDS = 3600
 OUT = "out"
 
@@ -31,7 +33,7 @@ def attempt_directory(work_dir: Path, name: str, *, needed_bytes: int = FREE_BYT
     """A directory for this process alone, with an empty ``out`` for the media process; removed at the end.
 
     Raises:
-        StorageFull: less than ``needed_bytes`` are free there.
+        StorageFull: less than ``needed_bytes``, or than ``FREE_INODES_NEEDED``, are free there.
         StorageUnavailable: it cannot be created.
     """
     directory = work_dir / name
@@ -80,9 +82,10 @@ def sweep(work_dir: Path) -> int:
 
 def _create(work_dir: Path, directory: Path, needed_bytes: int) -> None:
     work_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    free_bytes = shutil.disk_usage(work_dir).free
-    if free_bytes < needed_bytes:
-        raise StorageFull(f"WORK_DIR has {free_bytes >> 20} MiB free, a job needs {needed_bytes >> 20} MiB")
+    free = free_space(work_dir)
+    if free.lacks(size_bytes=needed_bytes, inodes=FREE_INODES_NEEDED):
+        needed = FreeSpace(needed_bytes, FREE_INODES_NEEDED)
+        raise StorageFull(f"WORK_DIR has {free} free, a job needs {needed}")
     directory.mkdir(mode=0o700)
     (directory / OUT).mkdir()
     (directory / _OWNER).write_text(json.dumps(ProcessIdentity.own().as_dict()))

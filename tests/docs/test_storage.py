@@ -91,6 +91,6 @@ def test_the_numbers_are_those_of_the_code() -> None:
     connect, read = f"{timeouts.connect_seconds:.0f} s", f"{timeouts.read_seconds:.0f} s"
     assert f"{connect} for a connection and {read} for an answer" in STORAGE
     assert timeouts.tries == 3
-    assert f"{storage.FREE_RESERVE_BYTES >> 20} MiB are kept free" in STORAGE
+    assert f"{storage.FREE_RESERVE_BYTES >> 20} MiB and {storage.FREE_RESERVE_INODES} inodes are kept free" in STORAGE
     assert f"mount verification waits {mount_verifier.VISIBILITY_TIMEOUT_SECONDS:.0f} s" in STORAGE
     assert f"{mount_verifier.VISIBILITY_TIMEOUT_SECONDS:.0f} s after it was announced" in GUARD

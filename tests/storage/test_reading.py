@@ -176,5 +176,6 @@ def test_a_link_names_the_file(storage: StorageBackend) -> None:
 
 
 def test_free_space_is_a_number_or_unknown(storage: StorageBackend) -> None:
-    free_bytes = storage.free_bytes()
-    assert free_bytes is None or free_bytes > 0
+    free = storage.free_space()
+    assert free.size_bytes is None or free.size_bytes > 0
+    assert free.inodes is None or free.inodes > 0

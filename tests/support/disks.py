@@ -10,11 +10,11 @@ from tests.support.requirements import missing
 
 
 @contextlib.contextmanager
-def small_disk(directory: Path, *, mib: int) -> Iterator[Path]:
-    """A filesystem of this size, mounted on ``directory``."""
+def small_disk(directory: Path, *, mib: int, options: str = "rw") -> Iterator[Path]:
+    """A filesystem of this size, mounted on ``directory`` with these options of tmpfs."""
     directory.mkdir(parents=True)
     mount = shutil.which("mount")
-    command = [mount or "mount", "-t", "tmpfs", "-o", f"size={mib}m", "tmpfs", str(directory)]
+    command = [mount or "mount", "-t", "tmpfs", "-o", f"size={mib}m,{options}", "tmpfs", str(directory)]
     if mount is None or subprocess.run(command, capture_output=True, check=False).returncode != 0:
         missing("mounting a small filesystem needs root")
     try:

@@ -10,6 +10,7 @@ import pytest
 from clipzy_storage.errors import ConfigurationError, StorageFull, StorageUnavailable
 from clipzy_storage.process import ProcessIdentity
 from clipzy_worker.processing.scratch import attempt_directory, check, sweep
+from tests.support.disks import small_disk
 
 
 def test_a_directory_is_private_and_removed_after_its_attempt(tmp_path: Path) -> None:
@@ -21,7 +22,7 @@ def test_a_directory_is_private_and_removed_after_its_attempt(tmp_path: Path) ->
 
 def test_without_free_space_no_job_starts_and_nothing_is_left(tmp_path: Path) -> None:
     with (
-        pytest.raises(StorageFull, match=r"WORK_DIR has \d+ MiB free, a job needs 1152921504606846976 MiB"),
+        pytest.raises(StorageFull, match=r"WORK_DIR has \d+ MiB.* free, a job needs 1152921504606846976 MiB"),
         attempt_directory(tmp_path / "work", "job-1", needed_bytes=1 << 80),
     ):
         pytest.fail("no disk has so much space")
@@ -57,3 +58,18 @@ def test_an_unusable_work_directory_is_reported_and_a_usable_one_is_left_unchang
 
 def test_sweeping_a_missing_directory_does_nothing(tmp_path: Path) -> None:
     assert sweep(tmp_path / "missing") == 0
+
+
+def test_without_free_inodes_no_job_starts(tmp_path: Path) -> None:
+    # Given a filesystem with much space and few inodes
+    with small_disk(tmp_path / "disk", mib=512, options="nr_inodes=900") as disk:
+        # When an attempt begins there, then it is refused, and the refusal says why
+        refusal = r"WORK_DIR has \d+ MiB and 8\d\d inodes free, a job needs 256 MiB and 1024 inodes"
+        with pytest.raises(StorageFull, match=refusal), attempt_directory(disk / "work", "job-1"):
+            pytest.fail("it has begun")
+
+    # And one that reports no inodes, as btrfs does, has enough of them
+    with small_disk(tmp_path / "unlimited", mib=512, options="nr_inodes=0") as disk:
+        assert os.statvfs(disk).f_files == 0
+        with attempt_directory(disk / "work", "job-1"):
+            pass

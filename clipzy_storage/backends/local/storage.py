@@ -42,10 +42,11 @@ from clipzy_storage.errors import (
     StorageFull,
     StorageUnavailable,
 )
+from clipzy_storage.free_space import FreeSpace, free_space
 from clipzy_storage.keys import prefix_segments_of, segments_of
 from clipzy_storage.models.records import Link
 
-FREE_RESERVE_BYTES = 256 << 20
+FREE_RESERVE_BYTES, FREE_RESERVE_INODES = 256 << 20, 4096
 
 _KEPT_DIRECTORIES = {OWN_DIRECTORY, "jobs"}
 """The directories in these are in use all the time, empty or not."""
@@ -65,12 +66,19 @@ class LocalStorage:
     may_show_files_late = True  # it may be a mount of several machines, declared or not
 
     def __init__(
-        self, root: Path, *, shared: bool, free_reserve_bytes: int = FREE_RESERVE_BYTES, writer: str = ""
+        self,
+        root: Path,
+        *,
+        shared: bool,
+        free_reserve_bytes: int = FREE_RESERVE_BYTES,
+        free_reserve_inodes: int = FREE_RESERVE_INODES,
+        writer: str = "",
     ) -> None:
-        """A ``shared`` root is never created. ``free_reserve_bytes`` are kept free for small files."""
+        """A ``shared`` root is never created. The reserves are kept free for small files."""
         self._root = LocalRoot(Path(os.path.abspath(root)))
         self._shared = shared
         self._free_reserve_bytes = free_reserve_bytes
+        self._free_reserve_inodes = free_reserve_inodes
         self._writer = writer
         self._created: list[Path] = []
         self._wrote_identity = False
@@ -118,9 +126,9 @@ class LocalStorage:
         may_use_reserve: bool = False,
     ) -> Iterator[LocalWriter]:
         segments_of(key)
-        free_bytes = None if may_use_reserve else self.free_bytes()
-        if free_bytes is not None and free_bytes < self._free_reserve_bytes:
-            raise StorageFull(f"the storage has only {free_bytes} bytes left; delete something or add space")
+        free = FreeSpace() if may_use_reserve else self.free_space()
+        if free.lacks(size_bytes=self._free_reserve_bytes, inodes=self._free_reserve_inodes):
+            raise StorageFull(f"the storage has only {free} left; delete something or add space")
         with (
             os_errors_translated(keys.INCOMING, writing=True),
             self._root.opened() as root,
@@ -195,10 +203,9 @@ class LocalStorage:
     def list(self, prefix: str) -> Iterator[BlobInfo]:
         return self._listed(prefix, prefix_segments_of(prefix))
 
-    def free_bytes(self) -> int | None:
+    def free_space(self) -> FreeSpace:
         with os_errors_translated("", writing=True), self._root.opened() as root:
-            filesystem = os.statvfs(root)
-        return filesystem.f_bavail * filesystem.f_frsize if filesystem.f_blocks else None
+            return free_space(root)
 
     def link(self, key: str) -> Link:
         return Link("/storage/" + "/".join(segments_of(key)), None)

@@ -1,7 +1,6 @@
 """Storage in one bucket of an S3 service, for any number of processes on any number of machines."""
 
 import io
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -36,6 +35,7 @@ from clipzy_storage.errors import (
     StorageError,
     StorageFull,
 )
+from clipzy_storage.free_space import FreeSpace, free_space
 from clipzy_storage.keys import prefix_segments_of, segments_of
 from clipzy_storage.models.records import Link
 
@@ -154,9 +154,9 @@ class S3Storage:
         self, key: str, scratch: Path, *, sha256: str, on_progress: Callable[[], object] = lambda: None
     ) -> Path:
         needed_bytes = self.info(key).size_bytes + self._scratch_reserve_bytes
-        free_bytes = shutil.disk_usage(scratch).free
-        if free_bytes < needed_bytes:
-            raise StorageFull(f"WORK_DIR has {free_bytes >> 20} MiB free, a copy needs {needed_bytes >> 20} MiB")
+        free = free_space(scratch)
+        if free.lacks(size_bytes=needed_bytes, inodes=1):
+            raise StorageFull(f"WORK_DIR has {free} free, a copy needs {needed_bytes >> 20} MiB")
         copy, digest = scratch / "source", new_sha256()
         with self.open(key) as stream, _scratch_errors(), copy.open("wb") as file:
             while block := stream.read(READ_BLOCK_BYTES):
@@ -227,8 +227,8 @@ class S3Storage:
         growing = {self._marked_key(mark["Key"]) for mark in markers if mark["AgeSeconds"] < older_than_seconds}
         return sum(key not in growing for key in old)
 
-    def free_bytes(self) -> int | None:
-        return None
+    def free_space(self) -> FreeSpace:
+        return FreeSpace()
 
     def link(self, key: str) -> Link:
         segments_of(key)

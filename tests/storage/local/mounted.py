@@ -3,6 +3,7 @@
 Run as ``unshare … python -m tests.storage.local.mounted SCENE DIRECTORY``; a scene that fails ends with a traceback.
 """
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -36,6 +37,37 @@ def full_disk(root: Path) -> None:
     # And what fits is stored
     _put(storage, b"x" * 1_000_000)
     assert len(read_bytes(storage, KEY)) == 1_000_000
+
+
+def few_inodes(root: Path) -> None:
+    # Given a storage with much space, and few inodes more than the reserve
+    _mount("-t", "tmpfs", "-o", "size=64m,nr_inodes=100", "none", root)
+    storage = LocalStorage(root, shared=True, free_reserve_bytes=0, free_reserve_inodes=80)
+    storage.prepare()
+    _put(storage, b"x")
+
+    # When others take what is free up to the reserve
+    for number in range((storage.free_space().inodes or 0) - 79):
+        (root / f"{number}").touch()
+
+    # Then no upload is begun, and the refusal says of what there is too little
+    with pytest.raises(StorageFull, match=r"only 63 MiB and 79 inodes left"), storage.open_writer("uploads/x/y"):
+        pytest.fail("it is begun")
+
+    # But a small record still finds its place
+    put_bytes(storage, "jobs/done/job_1.json", b"{}", content_type="application/json")
+
+
+def unlimited_inodes(root: Path) -> None:
+    # Given a filesystem that reports no inodes, as btrfs does
+    _mount("-t", "tmpfs", "-o", "nr_inodes=0", "none", root)
+    assert os.statvfs(root).f_files == 0
+    storage = LocalStorage(root, shared=True)
+    storage.prepare()
+
+    # Then it has enough of them
+    with storage.open_writer(KEY) as incoming:
+        incoming.publish()
 
 
 def no_space_for_the_probe(root: Path) -> None:
@@ -100,7 +132,10 @@ def _mount(*arguments: str | Path) -> None:
     subprocess.run(["mount", *arguments], check=True)
 
 
-SCENES = {scene.__name__: scene for scene in (full_disk, no_space_for_the_probe, read_only, vanished)}
+SCENES = {
+    scene.__name__: scene
+    for scene in (full_disk, few_inodes, unlimited_inodes, no_space_for_the_probe, read_only, vanished)
+}
 
 if __name__ == "__main__":
     SCENES[sys.argv[1]](Path(sys.argv[2]))

@@ -43,7 +43,7 @@ def test_a_replaced_root_is_neither_written_nor_believed(
     for call in (storage.exists, storage.delete, storage.info, storage.open):
         with pytest.raises(StorageUnavailable):
             call(KEY)
-    for attempt in (lambda: put(storage, KEY, b"y"), lambda: list(storage.list("uploads/")), storage.free_bytes):
+    for attempt in (lambda: put(storage, KEY, b"y"), lambda: list(storage.list("uploads/")), storage.free_space):
         with pytest.raises(StorageUnavailable) as refusal:
             attempt()
         assert str(tmp_path) not in str(refusal.value)
