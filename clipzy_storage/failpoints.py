@@ -31,6 +31,7 @@ AttemptFailpoint = Literal[
     "attempt-stored",
     "committed",
     "published",
+    "end-indexed",
     "done-recorded",
     "finished",
     "released",
@@ -41,6 +42,7 @@ AdminFailpoint = Literal[
     "cancellation-pending",
     "open-deleted",
     "done-deleted",
+    "entry-deleted",
     "results-deleted",
     "job-restored",
 ]

@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import time
+from datetime import date, datetime
 from pathlib import PurePosixPath
 
 from clipzy_storage.errors import BadKey
@@ -15,6 +16,7 @@ _ARTIFACT = "(?:[a-z0-9][a-z0-9_-]{0,63}/)?[a-z0-9][a-z0-9_-]{0,63}[.][a-z0-9]{1
 _OURS = re.compile(
     f"uploads/(vid_{_ID_TAIL})/(?:video[.]json|source[.](?:mp4|mov|avi|mkv|webm))"
     f"|jobs/(?:open|done|cancel)/(job_{_ID_TAIL})[.]json"
+    f"|jobs/by-day/[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}/(job_{_ID_TAIL})"
     f"|results/(job_{_ID_TAIL})/(?:output[.]json|expired[.]json|attempts/[0-9]+-[0-9a-z]+/{_ARTIFACT})"
 )
 _TEMPORARY = re.compile("[.]clipzy/(?:incoming|probe)/[0-9a-z]*[0-9a-f]{16}(?:[.][0-9a-z]+)?")
@@ -26,6 +28,10 @@ STORAGE_ID = ".clipzy/storage-id"
 """The identity of the storage, written once by the first process that prepares it."""
 INCOMING = ".clipzy/incoming"
 """The prefix of unfinished files and of the markers of multipart uploads; no key of a caller."""
+DAY_INDEX = "jobs/by-day/"
+"""The prefix of the day index."""
+DAY_INDEX_COMPLETE = "jobs/by-day/complete"
+"""Exists once every done record of an older version has an entry in the day index."""
 PROBE = ".clipzy/probe"
 """The prefix of the files with which a process verifies the storage."""
 
@@ -38,6 +44,11 @@ BROKER_PREFIX = "clipzy:mq:"
 def new_id(prefix: str) -> str:
     """A new id ``job_…`` or ``vid_…``: 48 bits of milliseconds, so that ids sort by age, then 80 random bits."""
     return _id(prefix, (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big"))
+
+
+def first_id(prefix: str, moment: datetime) -> str:
+    """The lowest id that ``new_id`` makes at that moment: ids from before sort before it."""
+    return _id(prefix, int(moment.timestamp() * 1000) << 80)
 
 
 def job_id_for_key(owner: str, key: str, *, storage_id: str) -> str:
@@ -78,6 +89,11 @@ def open_job(job_id: str) -> str:
 def done_job(job_id: str) -> str:
     """The durable record of a finished job."""
     return f"jobs/done/{job_id}.json"
+
+
+def day_entry(day: date, job_id: str) -> str:
+    """The entry in the day index of a job that finished on that day, in UTC."""
+    return f"{DAY_INDEX}{day.isoformat()}/{job_id}"
 
 
 def cancellation_request(job_id: str) -> str:

@@ -9,6 +9,7 @@ from clipzy_storage.errors import ConfigurationError
 from clipzy_storage.guard import members
 from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.store import JobStore
+from clipzy_storage.maintenance.index_repair import repair_index
 from clipzy_storage.maintenance.recovery import Recovery
 from clipzy_storage.redis_client import RedisDatabase
 
@@ -32,6 +33,7 @@ def recover(settings: Settings) -> int:
                 " Configure the storage that this Redis belongs to."
             ]
         )
+    repair_index(storage)
     store = JobStore(redis, lease_seconds=settings.job_lease_seconds)
     report = Recovery(store, JobAdmin(redis), storage).rebuild()
     for word, ids in vars(report).items():

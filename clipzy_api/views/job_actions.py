@@ -82,7 +82,7 @@ def delete_job(job_id: str) -> Response:
     job = find_job(job_id)
     if not job.status.is_final:
         raise _not_finished(job, "cancel it first")
-    deletion.delete_job(services().storage, services().admin, job_id)
+    deletion.delete_job(services().storage, services().admin, job)
     return Response(status=204)
 
 

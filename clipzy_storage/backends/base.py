@@ -108,8 +108,11 @@ class Storage(Protocol):
     def delete(self, key: str) -> bool:
         """Remove the file; false if there was none."""
 
-    def list(self, prefix: str) -> Iterator[BlobInfo]:
-        """All complete files whose key begins with ``prefix``, which ends in ``/``, in key order."""
+    def list(self, prefix: str, *, after: str = "") -> Iterator[BlobInfo]:
+        """All complete files whose key begins with ``prefix``, which ends in ``/``, in key order.
+
+        ``after``: only those whose key sorts after it. What sorts before costs nothing but the names in one directory.
+        """
 
     def link(self, key: str) -> Link:
         """Where a client finds the file; made for each response and never stored."""
@@ -183,9 +186,9 @@ class StorageBackend(Storage, StorageLifecycle, IncompleteUploads, Protocol):
         """
 
 
-def list_own(storage: Storage, prefix: str) -> Iterator[BlobInfo]:
+def list_own(storage: Storage, prefix: str, *, after: str = "") -> Iterator[BlobInfo]:
     """The files of a listing that Clipzy wrote, so that whatever else lies there is left alone."""
-    return (blob for blob in storage.list(prefix) if keys.id_in(blob.key))
+    return (blob for blob in storage.list(prefix, after=after) if keys.id_in(blob.key))
 
 
 def check_range(start: int, length: int | None) -> None:

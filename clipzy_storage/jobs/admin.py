@@ -1,11 +1,11 @@
 """Administration of all job records: reconciliation with storage, locks, retention."""
 
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, cast
 
 from clipzy_storage.errors import QueueUnavailable
-from clipzy_storage.jobs.redis_record import milliseconds, unchanging_part
+from clipzy_storage.jobs.redis_record import milliseconds, unchanging_part, whole_fields
 from clipzy_storage.jobs.store import SCRIPTS
 from clipzy_storage.jobs.types import Claim
 from clipzy_storage.models.records import Job
@@ -16,6 +16,7 @@ _BATCH_SIZE = 500
 
 Restored = Literal["restored", "ended", "known"]
 Forgotten = Literal["forgotten", "unknown", "kept"]
+Sweepable = Literal["results", "uploads"]
 
 
 class JobAdmin:
@@ -54,12 +55,33 @@ class JobAdmin:
         with translated():
             self._redis.client.set(self._lock_key(name), "1", px=_milliseconds(ttl_seconds))
 
+    def is_locked(self, name: str) -> bool:
+        """Whether any process holds the lock ``name``."""
+        with translated():
+            return bool(self._redis.client.exists(self._lock_key(name)))
+
+    def now(self) -> datetime:
+        """The time by the clock of Redis, which is one for all processes."""
+        with translated():
+            seconds, microseconds = self._redis.client.time()
+        return datetime.fromtimestamp(seconds + microseconds / 1e6, UTC)
+
+    def swept_until(self, what: Sweepable) -> datetime:
+        """Up to which time an earlier pass of the garbage collector has seen all there was; very early if none has."""
+        with translated():
+            seconds = self._redis.client.hget(self._redis.key("swept"), what)
+        return datetime.fromtimestamp(float(seconds or 0), UTC)
+
+    def set_swept_until(self, what: Sweepable, moment: datetime) -> None:
+        with translated():
+            self._redis.client.hset(self._redis.key("swept"), what, moment.timestamp())
+
     def age_of(self, job_id: str) -> timedelta:
         """Time since the job was created or, if it has finished, since then; very long if it is unknown."""
         with translated():
             seconds, microseconds = self._redis.client.time()
-            moments = self._redis.client.hmget(self._record_key(job_id), "created_ms", "finished_ms")
-        latest_ms = max((int(moment) for moment in moments if moment), default=0)
+            fields = whole_fields(self._redis.client.hgetall(self._record_key(job_id)))
+        latest_ms = max(int(fields.get(name, 0)) for name in ("created_ms", "finished_ms"))
         return timedelta(milliseconds=seconds * 1000 + microseconds // 1000 - latest_ms)
 
     def unfinished_ids(self) -> set[str]:

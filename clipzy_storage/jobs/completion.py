@@ -65,11 +65,7 @@ def _complete(store: JobStore, storage: Storage, pending: PendingCompletion, ind
     finished = store.finish(standing, pending.token)
     failpoint("finished")
     if finished is not None:
-        durable_records.remove_open_job(storage, job.job_id)
-        if pending.cancellation_requested:
-            durable_records.remove_cancellation_request(storage, job.job_id)
-        if clear_others:
-            clear_attempts(storage, standing, pending)
+        _clean_up(storage, standing, pending, clear_others=clear_others)
         _log_outcome(finished)
     return finished
 
@@ -86,18 +82,29 @@ def retry_while_unavailable(call: Callable[[], T], *, timeout_seconds: float) ->
             time.sleep(_RETRY_PAUSE_SECONDS)
 
 
-def clear_attempts(storage: Storage, finished: Job, pending: PendingCompletion) -> None:
-    """Delete the files of attempts that do not count. Raises nothing; the garbage collector deletes what stays."""
+def _clean_up(storage: Storage, finished: Job, pending: PendingCompletion, *, clear_others: bool) -> None:
+    """The open record goes last: as long as it is there, the garbage collector's hourly pass finds the rest."""
+    if clear_others and not clear_attempts(storage, finished, pending):
+        return
+    if pending.cancellation_requested:
+        durable_records.remove_cancellation_request(storage, finished.job_id)
+    durable_records.remove_open_job(storage, finished.job_id)
+
+
+def clear_attempts(storage: Storage, finished: Job, pending: PendingCompletion) -> bool:
+    """Delete the files of attempts that do not count; false if some stay. Raises nothing."""
     try:
         kept = _counting_prefix(storage, pending) if finished.status is Status.COMPLETED else ""
         if kept is None:
-            return
+            return True
         lasting = {keys.expired_result(finished.job_id), keys.result_index(finished.job_id) if kept else ""}
         for blob in list(list_own(storage, keys.result_prefix(finished.job_id))):
             if blob.key not in lasting and not (kept and blob.key.startswith(kept)):
                 storage.delete(blob.key)
     except StorageError as error:
         log.warning("job.attempts_left_behind", reason=str(error))
+        return False
+    return True
 
 
 def discard_attempt(storage: Storage, prefix: str) -> None:

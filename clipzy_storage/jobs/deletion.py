@@ -4,25 +4,28 @@ from clipzy_storage import keys
 from clipzy_storage.backends.base import Storage, list_own
 from clipzy_storage.errors import VideoInUse
 from clipzy_storage.failpoints import failpoint
-from clipzy_storage.jobs import durable_records
+from clipzy_storage.jobs import day_index, durable_records
 from clipzy_storage.jobs.admin import JobAdmin
-from clipzy_storage.models.records import Video
+from clipzy_storage.models.records import Job, Video
 
 
-def delete_job(storage: Storage, admin: JobAdmin, job_id: str) -> None:
+def delete_job(storage: Storage, admin: JobAdmin, job: Job) -> None:
     """Delete every trace of a finished job, in an order that leads to the same state wherever it is interrupted.
 
     The open record goes first: alone, without the done record, it would make the job run again after a loss of Redis.
-    Once the done record is gone the job is deleted for good: files of its result belong to no job, so the garbage
-    collector deletes them, and a rebuild of Redis finds nothing to restore. The Redis record goes last: until then the
-    job is known as finished, so that deleting it again comes by here once more.
+    Once the done record is gone the job is deleted for good: its entry in the day index means nothing and files of its
+    result belong to no job, so the garbage collector deletes them, and a rebuild of Redis finds nothing to restore. The
+    Redis record goes last: until then the job is known as finished, so that deleting it again comes by here once more.
 
     Raises ``StorageError``, ``QueueUnavailable``.
     """
+    job_id = job.job_id
     durable_records.remove_open_job(storage, job_id)
     failpoint("open-deleted")
     storage.delete(keys.done_job(job_id))
     failpoint("done-deleted")
+    storage.delete(day_index.entry_of(job))
+    failpoint("entry-deleted")
     for blob in list(list_own(storage, keys.result_prefix(job_id))):
         storage.delete(blob.key)
     failpoint("results-deleted")

@@ -13,6 +13,8 @@ from pydantic import BaseModel, ValidationError
 from clipzy_storage import keys
 from clipzy_storage.backends.base import Storage, list_own, put_json, read_bytes
 from clipzy_storage.errors import AlreadyExists, NotFound, StorageError
+from clipzy_storage.failpoints import failpoint
+from clipzy_storage.jobs import day_index
 from clipzy_storage.models.records import SCHEMA_VERSION, Job, Video
 
 _OPEN_JOBS, _DONE_JOBS = "jobs/open/", "jobs/done/"
@@ -41,6 +43,8 @@ def write_open_job(storage: Storage, job: Job) -> None:
 
 def write_done_job(storage: Storage, job: Job) -> Job:
     """Write the finished job, and return the record that counts: the first one that was written."""
+    day_index.add(storage, job)
+    failpoint("end-indexed")
     try:
         put_json(storage, keys.done_job(job.job_id), job.model_dump(mode="json"))
     except AlreadyExists:

@@ -47,7 +47,7 @@ class JobEvent:
 
 
 class JobEvents:
-    """The event logs of one Redis. Each is bounded, and expires a day after its job has finished.
+    """The event logs of one Redis. Each is bounded, and expires an hour after its job has finished.
 
     Every method may raise ``QueueUnavailable``.
     """

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Json, ValidationError
+from pydantic import BaseModel, ConfigDict, Json, TypeAdapter, ValidationError
 
+from clipzy_storage import keys
 from clipzy_storage.errors import Damaged
 from clipzy_storage.models.records import ErrorCode, Job, JobError, Status
 
@@ -28,6 +29,7 @@ UNCHANGING = {
 _VISIBLE_STATUS = {"running": Status.PROCESSING, "committing": Status.PROCESSING}
 
 Fields = Mapping[str, str]
+_FINAL = TypeAdapter(dict[str, str])
 
 
 class _Hash(BaseModel):
@@ -52,7 +54,7 @@ class _Hash(BaseModel):
         """Raises ``ValueError`` if a field has a value that no job has."""
         status = _VISIBLE_STATUS.get(self.state) or Status(self.state)
         return Job(
-            **self.record,
+            **self._unchanging(),
             created_at=_time(self.created_ms),
             status=status,
             progress_percent=self.progress,
@@ -66,13 +68,18 @@ class _Hash(BaseModel):
             pipeline_version=(self.pipeline_version or None) if status is Status.COMPLETED else None,
         )
 
+    def _unchanging(self) -> dict[str, Any]:
+        names = self.record.get("video_id", ""), self.record.get("source_container", "")
+        return {"source_key": keys.upload(*names)} | self.record
+
     def _error(self) -> JobError:
         return JobError(code=ErrorCode(self.error_code), stage=self.error_stage or None, message=self.error_message)
 
 
 def unchanging_part(job: Job) -> str:
-    """The fields that never change, which the hash keeps as one JSON text."""
-    return job.model_dump_json(include=UNCHANGING)
+    """The fields that never change, which the hash keeps as one JSON text, without what follows from others."""
+    is_usual = job.source_key == keys.upload(job.video_id, job.source_container)
+    return job.model_dump_json(include=UNCHANGING - {"source_key"} if is_usual else UNCHANGING, exclude_none=True)
 
 
 def fields_of(flat: list[str]) -> dict[str, str]:
@@ -80,10 +87,15 @@ def fields_of(flat: list[str]) -> dict[str, str]:
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
+def whole_fields(fields: Fields) -> dict[str, str]:
+    """All fields of a hash: those of a finished job are in one of them. Raises ``ValueError``."""
+    return {**fields, **_FINAL.validate_json(fields.get("final", "{}"))}
+
+
 def job_of(fields: Fields) -> Job:
     """The job of one hash. Raises ``Damaged`` if the hash does not hold a job."""
     try:
-        return _Hash.model_validate(fields).job()
+        return _Hash.model_validate(whole_fields(fields)).job()
     except ValueError as error:
         raise Damaged(f"the record of {_job_id_of(fields)} in Redis does not hold a job") from error
 

@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 
 from clipzy_storage.errors import CancellationRequested, Damaged, IdempotencyMismatch, JobNotFound, LostJob, VideoGone
-from clipzy_storage.jobs.redis_record import Fields, fields_of, job_of, unchanging_part
+from clipzy_storage.jobs.redis_record import Fields, fields_of, job_of, unchanging_part, whole_fields
 from clipzy_storage.jobs.types import (
     CancelRequest,
     CancelVerdict,
@@ -253,7 +253,8 @@ def _readable(records: Iterable[Fields]) -> Iterator[Job]:
 
 
 def _pending(fields: Fields, token: str) -> PendingCompletion:
-    outcome = fields["outcome"]
+    fields = whole_fields(fields)
+    outcome = fields.get("outcome") or fields["state"]  # another process has finished it meanwhile
     progress = "100" if outcome == Status.COMPLETED else fields["progress"]
     return PendingCompletion(
         job_of({**fields, "state": outcome, "progress": progress}),

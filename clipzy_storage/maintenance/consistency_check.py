@@ -5,7 +5,7 @@ reported, since records and files are written and deleted meanwhile.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from clipzy_storage import keys
 from clipzy_storage.backends.base import READ_BLOCK_BYTES, BlobInfo, Storage, StorageBackend, read_bytes
 from clipzy_storage.errors import Damaged, NotFound, StorageError, StorageUnavailable
-from clipzy_storage.jobs import durable_records
+from clipzy_storage.jobs import day_index, durable_records
 from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.maintenance.inventory import (
     JobInventory,
@@ -56,20 +56,31 @@ class StorageCheck:
         """``deep``: every file is read, and its sha256 compared."""
         self._storage = storage
         self._deep = deep
-        self.jobs = self.uploads = self.foreign = 0  # complete once all findings were iterated over
+        self._entries: set[str] | None = None
+        self.uploads = self.foreign = 0  # complete once all findings were iterated over, as ``jobs``
+        self._recorded: set[str] = set()
+
+    @property
+    def jobs(self) -> int:
+        return len(self._recorded)
 
     def findings(self) -> Iterator[Finding]:
+        entries = list(day_index.entries(self._storage)) if day_index.is_complete(self._storage) else None
+        self._entries = {entry.key for entry in entries} if entries is not None else None
         for files in all_jobs(self._storage):
-            self.jobs += files.has_record
+            if files.has_record:
+                self._recorded.add(files.job_id)
             if any(True for _ in self._job(files)):
                 yield from self._job(refresh_job(self._storage, files))
         for upload in all_uploads(self._storage):
             self.uploads += upload.record is not None
             if any(True for _ in self._upload(upload)):
                 yield from self._upload(refresh_upload(self._storage, upload.video_id))
+        yield from self._stale_entries(entries or ())
         yield from self._incomplete_files()
         for top in ("jobs/", "results/", "uploads/"):
             self.foreign += sum(keys.id_in(blob.key) is None for blob in self._storage.list(top))
+        self.foreign -= day_index.is_complete(self._storage)
 
     def _job(self, files: JobInventory) -> Iterator[Finding]:
         if files.done:
@@ -98,6 +109,8 @@ class StorageCheck:
         except StorageError as error:
             yield from _damaged_record(record.key, error)
             return
+        if _is_settled(record):
+            yield from self._entry(day_index.entry_of(job))
         if job.status is not Status.COMPLETED:
             if _is_settled(*files.results):
                 yield _orphaned(keys.result_prefix(files.job_id), f"the job is {job.status.value} and has no result")
@@ -106,6 +119,19 @@ class StorageCheck:
                 yield _orphaned(keys.result_prefix(files.job_id), "the result has expired and was only partly deleted")
         elif _is_settled(record):
             yield from self._result(files, job)
+
+    def _entry(self, key: str) -> Iterator[Finding]:
+        """Nothing if it was written since the entries were listed, or if the index is not complete yet."""
+        if self._entries is not None and key not in self._entries and not self._storage.exists(key):
+            yield Finding(FindingKind.MISSING, key, "the day index lacks this finished job; `clipzy recover` adds it")
+
+    def _stale_entries(self, entries: Iterable[BlobInfo]) -> Iterator[Finding]:
+        for entry in entries:
+            job_id = str(keys.id_in(entry.key))
+            if job_id in self._recorded or not _is_settled(entry):
+                continue
+            if not any(map(self._storage.exists, (keys.done_job(job_id), keys.open_job(job_id)))):
+                yield _orphaned(entry.key, "there is no record of this job")
 
     def _result(self, files: JobInventory, job: Job) -> Iterator[Finding]:
         key = keys.result_index(job.job_id)

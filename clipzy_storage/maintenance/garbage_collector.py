@@ -1,4 +1,4 @@
-"""Deletes what crashes, deletions and time have left in storage. One worker runs it now and then.
+"""Deletes what crashes, deletions and time have left in storage. One worker runs it: hourly, rarely over everything.
 
 It may be interrupted anywhere, run again, and run next to workers, front ends, deletions and another garbage collector:
 what a listing showed is refreshed right before it is deleted, deleting a missing file changes nothing, and every step
@@ -6,19 +6,30 @@ is ordered so that the next pass finds the rest. A damaged record is never garba
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
 from clipzy_storage import keys
-from clipzy_storage.backends.base import Storage, put_json, read_bytes
+from clipzy_storage.backends.base import BlobInfo, Storage, put_json, read_bytes
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import AlreadyExists, NotFound, QueueUnavailable, StorageError, StorageUnavailable
-from clipzy_storage.jobs import durable_records
-from clipzy_storage.jobs.admin import JobAdmin
-from clipzy_storage.maintenance.inventory import JobInventory, all_jobs, all_uploads, refresh_job, refresh_upload
+from clipzy_storage.jobs import day_index, durable_records
+from clipzy_storage.jobs.admin import JobAdmin, Sweepable
+from clipzy_storage.maintenance.index_repair import repair_index
+from clipzy_storage.maintenance.inventory import (
+    JobInventory,
+    UploadInventory,
+    all_jobs,
+    all_uploads,
+    refresh_job,
+    refresh_upload,
+    unfinished_jobs,
+)
 from clipzy_storage.maintenance.retention_rules import (
+    DAY_SECONDS,
     HOUR_SECONDS,
     Garbage,
     Kind,
@@ -34,6 +45,14 @@ from clipzy_storage.models.records import SCHEMA_VERSION, Status
 
 UPLOAD_BATCH_SIZE = 50
 """A blocked video stays blocked for an hour only, and must be deleted by then."""
+
+OVERLAP = timedelta(hours=1)
+"""How much of what the last pass has seen the next one sees again, since clocks differ."""
+
+LONGEST_UPLOAD = timedelta(hours=12)
+"""An upload that took longer and left no record is found by a pass over everything only."""
+
+EPOCH = datetime.fromtimestamp(0, UTC)
 
 MAX_STORAGE_ERRORS = 10
 """After more of them in one pass the rest is left to the next one."""
@@ -54,22 +73,84 @@ class GarbageCollector:
         self._is_redis_unavailable = False
 
     def sweep(self) -> Counter[Kind]:
-        """One pass; returns how many items of each kind were deleted.
+        """One pass over everything; returns how many items of each kind were deleted.
 
         What needs Redis while it is unavailable, or cannot be read or deleted, is logged and left to the next pass.
         Raises ``StorageUnavailable`` if the storage cannot be listed, or fails again and again.
         """
-        self._removed, self._storage_errors, self._is_redis_unavailable = Counter(), 0, False
-        try:
+        with self._one_pass():
+            began_at = None
+            with suppress(QueueUnavailable):
+                began_at = self._admin.now()
             for files in all_jobs(self._storage):
                 if may_be_garbage(files, ttl_seconds=self._result_ttl_seconds):
-                    with self._left_to_the_next_pass(files.job_id):
-                        self._sweep_job(refresh_job(self._storage, files))
-            self._sweep_uploads()
+                    self._sweep_job_if_possible(files)
+            self._sweep_uploads(all_uploads(self._storage))
+            repair_index(self._storage)
+            if began_at is not None:
+                self._set_swept("uploads", began_at - timedelta(seconds=DAY_SECONDS))
+                if self._result_ttl_seconds is not None:
+                    self._set_swept("results", began_at - timedelta(seconds=self._result_ttl_seconds))
+        return self._removed
+
+    def sweep_recent(self) -> Counter[Kind]:
+        """The same for what can have become garbage since the last pass, and for nothing else.
+
+        That is what unfinished jobs have left, results and uploads whose time is over, and uploads without a record.
+        What only a pass over everything finds is left to one: results of jobs whose deletion was interrupted, and files
+        that a process wrote after its job had finished. Raises ``QueueUnavailable`` too.
+        """
+        with self._one_pass():
+            now = self._admin.now()
+            self._sweep_unfinished_jobs()
+            self._sweep_expired_results(now)
+            self._sweep_recent_uploads(now)
+        return self._removed
+
+    @contextmanager
+    def _one_pass(self) -> Iterator[None]:
+        self._removed, self._storage_errors, self._is_redis_unavailable = Counter(), 0, False
+        try:
+            yield
         finally:
             for kind, count in self._removed.items():
                 log.info("garbage.removed", kind=kind.value, count=count)
-        return self._removed
+
+    def _sweep_unfinished_jobs(self) -> None:
+        unfinished = self._admin.unfinished_ids()
+        for files in unfinished_jobs(self._storage):
+            if files.job_id not in unfinished:
+                self._sweep_job_if_possible(files)
+
+    def _sweep_expired_results(self, now: datetime) -> None:
+        if self._result_ttl_seconds is None:
+            return
+        since, until = self._admin.swept_until("results"), now - timedelta(seconds=self._result_ttl_seconds)
+        for entry in day_index.entries_between(self._storage, since, until):
+            if since - OVERLAP <= now - timedelta(seconds=entry.age_seconds) <= until:
+                job_id = str(keys.id_in(entry.key))
+                done = BlobInfo(keys.done_job(job_id), 0, entry.age_seconds)  # written right after its entry
+                self._sweep_job_if_possible(JobInventory(job_id, None, done, None, ()))
+        self._set_swept("results", until)
+
+    def _sweep_recent_uploads(self, now: datetime) -> None:
+        """The ids of videos tell when they were created, which is before anything of them was written."""
+        if self._upload_ttl_seconds is not None:
+            until = now - timedelta(seconds=self._upload_ttl_seconds) + OVERLAP
+            self._sweep_uploads(all_uploads(self._storage, last_id=keys.first_id("vid", until)))
+        since, until = self._admin.swept_until("uploads"), now - timedelta(seconds=DAY_SECONDS)
+        first_id = keys.first_id("vid", max(since - LONGEST_UPLOAD, EPOCH))
+        self._sweep_uploads(all_uploads(self._storage, first_id=first_id, last_id=keys.first_id("vid", until)))
+        self._set_swept("uploads", until)
+
+    def _set_swept(self, what: Sweepable, until: datetime) -> None:
+        """Unless something could not be done: the next pass then sees the same again."""
+        if not self._storage_errors and not self._is_redis_unavailable:
+            self._admin.set_swept_until(what, until)
+
+    def _sweep_job_if_possible(self, files: JobInventory) -> None:
+        with self._left_to_the_next_pass(files.job_id):
+            self._sweep_job(refresh_job(self._storage, files))
 
     def _sweep_job(self, files: JobInventory) -> None:
         for garbage in garbage_without_reading(files):
@@ -101,10 +182,10 @@ class GarbageCollector:
         self._admin.expire(job_id)
         self._delete(expired)
 
-    def _sweep_uploads(self) -> None:
+    def _sweep_uploads(self, uploads: Iterable[UploadInventory]) -> None:
         candidates = [
             (files.video_id, garbage.kind)
-            for files in all_uploads(self._storage)
+            for files in uploads
             if (garbage := garbage_of_upload(files, ttl_seconds=self._upload_ttl_seconds))
         ]
         open_jobs = _OpenJobs(self._storage)

@@ -98,9 +98,24 @@ def refresh_job(storage: Storage, seen: JobInventory) -> JobInventory:
     return JobInventory(seen.job_id, open_, done, cancellation_request, results)
 
 
-def all_uploads(storage: Storage) -> Iterator[UploadInventory]:
-    """Every upload of which there is any file, by age."""
-    for video_id, found in groupby(_by_id(list_own(storage, _UPLOADS)), key=itemgetter(0)):
+def unfinished_jobs(storage: Storage) -> Iterator[JobInventory]:
+    """Every job with an open record or a cancellation request, and of it only these: few, however many jobs there were.
+
+    ``refresh_job`` shows the rest of one.
+    """
+    listings = [_by_id(list_own(storage, prefix)) for prefix in ("jobs/open/", "jobs/cancel/")]
+    for job_id, found in groupby(heapq.merge(*listings, key=itemgetter(0)), key=itemgetter(0)):
+        blobs = {blob.key: blob for _, blob in found}
+        open_, _, cancellation_request = (blobs.get(key) for key in _record_keys(job_id))
+        yield JobInventory(job_id, open_, None, cancellation_request, ())
+
+
+def all_uploads(storage: Storage, *, first_id: str = "", last_id: str = "~") -> Iterator[UploadInventory]:
+    """Every upload of which there is any file, or those between two ids, by age."""
+    blobs = list_own(storage, _UPLOADS, after=f"{_UPLOADS}{first_id}")
+    for video_id, found in groupby(_by_id(blobs), key=itemgetter(0)):
+        if video_id > last_id:
+            return
         yield _upload(video_id, (blob for _, blob in found))
 
 

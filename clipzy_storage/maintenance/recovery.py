@@ -5,8 +5,7 @@ a finished job of which storage has no record was deleted. Each step may be repe
 same time.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -18,13 +17,14 @@ from clipzy_storage import keys
 from clipzy_storage.backends.base import Storage
 from clipzy_storage.errors import NotFound, StorageError, StorageUnavailable
 from clipzy_storage.failpoints import failpoint
-from clipzy_storage.jobs import durable_records
+from clipzy_storage.jobs import day_index, durable_records
 from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.completion import complete_job
 from clipzy_storage.jobs.log_context import about_job
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.jobs.types import CancelVerdict
-from clipzy_storage.models.records import Job
+from clipzy_storage.maintenance.index_repair import for_each, repair_index
+from clipzy_storage.models.records import Job, Status
 
 KEEP_FINISHED = timedelta(days=30)
 """How long finished jobs stay in Redis, and so in listings; storage keeps their records."""
@@ -34,9 +34,6 @@ YOUNG = timedelta(minutes=3)
 
 IN_FLIGHT_SECONDS = 60.0
 """After that a front end has submitted a job to Redis, or never will."""
-
-READERS = 8
-"""Records read at the same time: reading one from a bucket takes long."""
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -91,35 +88,45 @@ class Recovery:
     def reconcile_open(self) -> Report:
         """Restore every unfinished job that Redis does not know, except those that may be in submission."""
         report = Report()
-        self._restore_open_jobs(report, older_than_seconds=self._in_flight_seconds)
+        open_ids = durable_records.open_job_ids(self._storage, older_than_seconds=self._in_flight_seconds)
+        self._restore_open_jobs(open_ids, report)
         return report
 
     def rebuild(self) -> Report:
         """Reconcile all records, both ways: unfinished jobs first, since clients wait for them.
 
-        If anything is ``postponed`` the records do not count as reconciled: call it again.
+        What ended in the time for which Redis keeps finished jobs is compared by the day index. So a done record is
+        read only if Redis lacks it. If anything is ``postponed`` the records do not count as reconciled: call it again.
         """
         run_id = self._admin.run_id()
         report = Report()
         unfinished, finished = self._admin.unfinished_ids(), self._admin.finished_ids()
-        self._restore_open_jobs(report, older_than_seconds=0)
-        done = set(durable_records.done_job_ids(self._storage))
-        _each(done - finished, lambda job_id: self._restore_finished(job_id, report))
-        _each(finished - done, lambda job_id: self._forget_deleted(job_id, report, while_it_is="final"))
-        _each(unfinished - done, lambda job_id: self._forget_deleted(job_id, report, while_it_is="queued"))
+        open_ids = set(durable_records.open_job_ids(self._storage))
+        self._restore_open_jobs(open_ids, report)
+        if not day_index.is_complete(self._storage):
+            repair_index(self._storage)
+        ended = self._recently_ended()
+        for_each(ended - finished, lambda job_id: self._restore_finished(job_id, report))
+        for_each(finished - ended, lambda job_id: self._forget_deleted(job_id, report, while_it_is="final"))
+        for_each(unfinished - open_ids, lambda job_id: self._settle(job_id, report))
+        self._forget_deleted_meanwhile(report)
         if not report.postponed:
             self._admin.set_reconciled(run_id)
         return report
 
-    def _restore_open_jobs(self, report: Report, *, older_than_seconds: float) -> None:
+    def _recently_ended(self) -> set[str]:
+        now = datetime.now(UTC)
+        entries = day_index.entries_between(self._storage, now - KEEP_FINISHED, now)
+        return {str(keys.id_in(entry.key)) for entry in entries}
+
+    def _restore_open_jobs(self, open_ids: Iterable[str], report: Report) -> None:
         def restore(job_id: str) -> None:
             with suppress(NotFound), _damage_reported(job_id, report):  # not found: it has finished since it was listed
                 job = durable_records.read_open(self._storage, job_id)
                 with about_job(job):
                     self._restore_open(job, report)
 
-        ids = durable_records.open_job_ids(self._storage, older_than_seconds=older_than_seconds)
-        _each(self._admin.unknown(ids), restore)
+        for_each(self._admin.unknown(open_ids), restore)
 
     def _restore_open(self, job: Job, report: Report) -> None:
         job_id = job.job_id
@@ -146,15 +153,28 @@ class Recovery:
             complete_job(self._store, self._storage, job_id, request.token)
 
     def _restore_finished(self, job_id: str, report: Report) -> None:
-        with suppress(NotFound), _damage_reported(job_id, report):  # not found: it was deleted since it was listed
+        with suppress(NotFound), _damage_reported(job_id, report):  # not found: it is about to finish, or was deleted
             job = durable_records.read_done(self._storage, job_id)
-            if job.finished_at is not None and datetime.now(UTC) - job.finished_at > KEEP_FINISHED:
-                return
-            is_expired = self._storage.exists(keys.expired_result(job_id))
-            if self._admin.restore(job.model_copy(update={"expired": is_expired})) == "known":
-                return
-            report.finished.append(job_id)
-            if not self._storage.exists(keys.done_job(job_id)):  # deleted meanwhile
+            if job.finished_at is None or datetime.now(UTC) - job.finished_at <= KEEP_FINISHED:
+                self._finish(job, report)
+
+    def _finish(self, job: Job, report: Report) -> None:
+        is_expired = job.status is Status.COMPLETED and self._storage.exists(keys.expired_result(job.job_id))
+        if self._admin.restore(job.model_copy(update={"expired": is_expired})) != "known":
+            report.finished.append(job.job_id)
+
+    def _settle(self, job_id: str, report: Report) -> None:
+        """Finish or forget a job that has no open record, though Redis holds it as unfinished."""
+        with _damage_reported(job_id, report):
+            try:
+                self._finish(durable_records.read_done(self._storage, job_id), report)
+            except NotFound:
+                self._forget_deleted(job_id, report, while_it_is="queued")
+
+    def _forget_deleted_meanwhile(self, report: Report) -> None:
+        """Jobs that were deleted between the reading of their records and their restoration."""
+        for job_id in set(report.finished) - self._recently_ended() if report.finished else ():
+            if not self._storage.exists(keys.done_job(job_id)):
                 self._admin.forget(job_id, while_it_is="final")
 
     def _forget_deleted(self, job_id: str, report: Report, *, while_it_is: Literal["final", "queued"]) -> None:
@@ -167,12 +187,6 @@ class Recovery:
         if self._admin.forget(job_id, while_it_is=while_it_is) == "forgotten":
             log.warning("recovery.forgotten", job_id=job_id)
             report.forgotten.append(job_id)
-
-
-def _each(ids: Iterable[str], do: Callable[[str], None]) -> None:
-    with ThreadPoolExecutor(READERS, "recovery") as pool:
-        for _ in pool.map(do, sorted(ids)):
-            pass
 
 
 @contextmanager

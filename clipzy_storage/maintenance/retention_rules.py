@@ -74,19 +74,25 @@ def garbage_without_reading(files: JobInventory) -> Iterator[Garbage]:
 
 
 def garbage_of_finished(files: JobInventory, outcome: Outcome) -> Iterator[Garbage]:
-    """What can never count any more, of a job whose done record was read."""
-    if files.open:
+    """What can never count any more, of a job whose done record was read.
+
+    The open record goes last, when there is nothing else: as long as it is there the next pass comes by here.
+    """
+    unused = list(_never_counts(files, outcome))
+    # A worker that lost the job may still write here. Its commit will be refused, and it deletes its files then.
+    old = [garbage for garbage in unused if youngest_seconds(garbage.blobs) >= HOUR_SECONDS]
+    yield from old
+    if files.open and old == unused:
         yield Garbage(Kind.FINISHED_JOB, (files.open,))
-    if not outcome.is_completed:
-        if youngest_seconds(files.results) >= HOUR_SECONDS:
-            yield Garbage(Kind.RESULT_OF_UNCOMPLETED, _index_first(files))
-        return
-    if outcome.counting_prefix is None:
-        return
-    for prefix, blobs in files.attempts.items():
-        # A worker that lost the job may still write here. Its commit will be refused, and it deletes its files then.
-        if prefix != outcome.counting_prefix and youngest_seconds(blobs) >= HOUR_SECONDS:
-            yield Garbage(Kind.UNUSED_ATTEMPT, tuple(blobs))
+
+
+def _never_counts(files: JobInventory, outcome: Outcome) -> Iterator[Garbage]:
+    if not outcome.is_completed and files.results:
+        yield Garbage(Kind.RESULT_OF_UNCOMPLETED, _index_first(files))
+    if outcome.is_completed and outcome.counting_prefix is not None:
+        for prefix, blobs in files.attempts.items():
+            if prefix != outcome.counting_prefix:
+                yield Garbage(Kind.UNUSED_ATTEMPT, tuple(blobs))
 
 
 def expired_result(files: JobInventory, *, ttl_seconds: float | None) -> Garbage | None:

@@ -16,6 +16,7 @@ from clipzy_worker.runtime.periodic import PeriodicThread
 REBUILD_RETRY_SECONDS = 10
 RECONCILE_EVERY_SECONDS = 600
 COLLECT_EVERY_SECONDS = 3600
+COLLECT_EVERYTHING_EVERY_SECONDS = 7 * 24 * 3600
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -52,4 +53,9 @@ class Janitor(PeriodicThread):
     def _collect_garbage(self) -> None:
         while self._ctx.admin.prune(older_than_seconds=KEEP_FINISHED.total_seconds()):
             pass
-        self._garbage_collector.sweep()
+        if self._ctx.admin.is_locked("sweep"):
+            self._garbage_collector.sweep_recent()
+        else:
+            self._garbage_collector.sweep()
+            # Afterwards: a pass that is interrupted is repeated within the hour.
+            self._ctx.admin.extend_lock("sweep", ttl_seconds=COLLECT_EVERYTHING_EVERY_SECONDS)

@@ -17,6 +17,7 @@ from clipzy_storage import keys
 from clipzy_storage.backends.base import BlobInfo, StorageBackend
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.errors import QueueUnavailable, StorageUnavailable
+from clipzy_storage.jobs import day_index
 from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.jobs.types import PendingCompletion
@@ -135,7 +136,7 @@ def test_a_job_that_is_cancelled_meanwhile_ends_as_cancelled(
     job, ended = interfered(store, storage, notified, lambda job: store.request_cancellation(job.job_id, nonce="c"))
     assert ended
     assert ended.status is now(store, job).status is Status.CANCELLED
-    assert files_of(storage, job.job_id) == [keys.done_job(job.job_id)]
+    assert files_of(storage, job.job_id) == [day_index.entry_of(ended), keys.done_job(job.job_id)]
 
 
 def test_a_job_that_was_taken_away_is_anothers(store: JobStore, storage: LocalStorage, notified: Notified) -> None:

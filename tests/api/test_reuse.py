@@ -70,6 +70,7 @@ def test_the_same_again_is_completed_in_its_answer(front_end: FrontEnd, content:
         assert front_end.get(f"{JOBS}/{job['job_id']}/files/{name}").content == data
     # And it went the way of every job
     assert {key.split("/")[0] + "/" + key.split("/")[1] for key in files_of(front_end.storage, job["job_id"])} == {
+        "jobs/by-day",
         "jobs/done",
         f"results/{job['job_id']}",
     }

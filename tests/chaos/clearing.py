@@ -24,8 +24,8 @@ class Aged:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._storage, name)
 
-    def list(self, prefix: str) -> Iterator[BlobInfo]:
-        for blob in self._storage.list(prefix):
+    def list(self, prefix: str, *, after: str = "") -> Iterator[BlobInfo]:
+        for blob in self._storage.list(prefix, after=after):
             yield replace(blob, age_seconds=blob.age_seconds + TWO_DAYS_SECONDS)
 
 

@@ -59,6 +59,8 @@ def test_every_reason_of_a_release_is_there(reason: str) -> None:
         keys.video_record("{video_id}"),
         keys.open_job("{job_id}"),
         keys.done_job("{job_id}"),
+        "jobs/by-day/{date}/{job_id}",
+        keys.DAY_INDEX_COMPLETE,
         keys.cancellation_request("{job_id}"),
         keys.result_index("{job_id}"),
         keys.expired_result("{job_id}"),

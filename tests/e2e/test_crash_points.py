@@ -77,6 +77,11 @@ class Service:
         return [key for key in self.deployment.stored() if job_id in key]
 
 
+def records_of(job: Any) -> list[str]:
+    """What storage keeps of every finished job."""
+    return [f"jobs/by-day/{job['finished_at'][:10]}/{job['job_id']}", f"jobs/done/{job['job_id']}.json"]
+
+
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     with Deployment(tmp_path_factory.mktemp("crashes") / "deployment", redis_url=None) as deployment:
@@ -111,7 +116,7 @@ def test_a_worker_that_exits(service: Service, clip: Path, name: Failpoint) -> N
     # And its result is whole, of one attempt, and nothing else is left
     result = service.insist("GET", f"/jobs/{job_id}/result").json()
     prefix = f"results/{job_id}/attempts/{result['artifacts'][0]['key'].split('/')[3]}/"
-    expected = {f"jobs/done/{job_id}.json", f"results/{job_id}/output.json", f"{prefix}output.json"}
+    expected = {*records_of(job), f"results/{job_id}/output.json", f"{prefix}output.json"}
     expected |= {artifact["key"] for artifact in result["artifacts"]}
     if name == "finished":
         expected |= {f"jobs/open/{job_id}.json"}  # the janitor removes it within the hour
@@ -162,12 +167,12 @@ def test_a_process_that_exits_during_a_cancellation(service: Service, long_clip:
     assert service.finished(unwanted)["status"] == "cancelled"
     service.must_have_exited()
     assert service.finished(other)["status"] == "completed"
-    done = [f"jobs/done/{unwanted}.json"]
+    done = records_of(service.finished(unwanted))
     eventually(lambda: service.files_of(unwanted) == done, f"only {done}", seconds=20)
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", ["open-deleted", "done-deleted", "results-deleted"])
+@pytest.mark.parametrize("name", ["open-deleted", "done-deleted", "entry-deleted", "results-deleted"])
 def test_a_process_that_exits_during_a_deletion(service: Service, clip: Path, name: Failpoint) -> None:
     job_id = service.submit(clip)["job_id"]
     service.finished(job_id)

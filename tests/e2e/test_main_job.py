@@ -56,7 +56,10 @@ def test_a_video_goes_through_the_whole_system(deployment: Deployment, api: ApiC
     # And storage holds the source, the records and the result, and nothing else
     directories = {key.split("/")[0] for key in deployment.stored()}
     assert directories == {"uploads", "jobs", "results"}
-    assert [key for key in deployment.stored() if key.startswith("jobs/")] == [f"jobs/done/{job['job_id']}.json"]
+    assert [key for key in deployment.stored() if key.startswith("jobs/")] == [
+        f"jobs/by-day/{job['finished_at'][:10]}/{job['job_id']}",
+        f"jobs/done/{job['job_id']}.json",
+    ]
     assert not list((deployment.directory / ".clipzy" / "work").glob("job_*"))
 
 

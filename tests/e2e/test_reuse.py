@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from clipzy_storage.failpoints import AttemptFailpoint, Failpoint
-from tests.e2e.test_crash_points import Service
+from tests.e2e.test_crash_points import Service, records_of
 from tests.support.api_client import ApiClient
 from tests.support.deployment import Deployment
 from tests.support.finished_jobs import found_in
@@ -76,7 +76,7 @@ def test_a_process_that_exits_over_it_loses_nothing(service: Service, clip: Path
     found = service.insist("GET", f"/jobs/{job_id}/result").json()
     assert found["reused_from"] is not None
     prefix = f"results/{job_id}/attempts/{found['artifacts'][0]['key'].split('/')[3]}/"
-    expected = {f"jobs/done/{job_id}.json", f"results/{job_id}/output.json", f"{prefix}output.json"}
+    expected = {*records_of(job), f"results/{job_id}/output.json", f"{prefix}output.json"}
     expected |= {artifact["key"] for artifact in found["artifacts"]}
     if at == "finished":
         expected |= {f"jobs/open/{job_id}.json"}  # the janitor removes it within the hour

@@ -8,7 +8,7 @@ from clipzy_storage import keys
 from clipzy_storage.backends.base import put_bytes
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.errors import CancellationRequested, LostJob, QueueUnavailable
-from clipzy_storage.jobs import durable_records
+from clipzy_storage.jobs import day_index, durable_records
 from clipzy_storage.jobs.attempt import AttemptResult, JobAttempt, claim_job
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.models.records import ErrorCode, Status
@@ -51,7 +51,7 @@ def test_a_failed_attempt_leaves_no_file(store: JobStore, storage: LocalStorage,
     finished = attempt.fail(ErrorCode.INVALID_MEDIA, "no video")
     assert finished == current(store, attempt.job.job_id)
     assert (finished.status, finished.error and finished.error.message) == (Status.FAILED, "no video")
-    assert files_of(storage, attempt.job.job_id) == [keys.done_job(attempt.job.job_id)]
+    assert files_of(storage, attempt.job.job_id) == [day_index.entry_of(finished), keys.done_job(attempt.job.job_id)]
 
 
 def test_a_released_job_waits_and_workers_are_notified(
@@ -82,7 +82,7 @@ def test_a_job_whose_cancellation_was_requested_is_not_committed(
     finished = attempt.confirm_cancelled()
     assert finished == current(store, attempt.job.job_id)
     assert finished.status is Status.CANCELLED
-    assert files_of(storage, attempt.job.job_id) == [keys.done_job(attempt.job.job_id)]
+    assert files_of(storage, attempt.job.job_id) == [day_index.entry_of(finished), keys.done_job(attempt.job.job_id)]
 
 
 def test_every_way_out_is_closed_to_a_lost_job(store: JobStore, storage: LocalStorage, attempt: JobAttempt) -> None:

@@ -136,7 +136,7 @@ class Scene:
         }
         assert self.aged.storage.exists(self.waiting.source_key)
 
-        delete_job(self.aged.storage, self.admin, self.deleted.job_id)
+        delete_job(self.aged.storage, self.admin, self.deleted)
         video = durable_records.read_video(self.aged.storage, self.deleted.video_id)
         delete_video(self.aged.storage, self.admin, video)
         traces = (self.deleted.job_id, self.deleted.video_id)

@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,7 +13,7 @@ from clipzy_storage import keys
 from clipzy_storage.backends.base import BlobInfo, StorageBackend, put_bytes, put_json
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.backends.s3.storage import S3Storage
-from clipzy_storage.jobs import durable_records
+from clipzy_storage.jobs import day_index, durable_records
 from clipzy_storage.models.records import ErrorCode, Job, JobError, Status, Video
 
 CONTENT = b"source video"
@@ -34,9 +34,9 @@ class _Staged:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._storage, name)
 
-    def list(self, prefix: str) -> Iterator[BlobInfo]:
+    def list(self, prefix: str, *, after: str = "") -> Iterator[BlobInfo]:
         self.before_list(prefix)
-        for blob in self._storage.list(prefix):
+        for blob in self._storage.list(prefix, after=after):
             if blob.key in self.missed_once:
                 self.missed_once.remove(blob.key)
             else:
@@ -54,6 +54,7 @@ class AgedStorage:
         self._staged = _Staged(storage)
         self.storage = cast(StorageBackend, self._staged)
         self.storage_id = storage.prepare()
+        day_index.set_complete(storage)  # as this version leaves it
         self.finished_at = NOW
         """When the jobs have finished, by their records."""
 
@@ -83,11 +84,18 @@ class AgedStorage:
         return self.age(key, hours)
 
     def stored(self) -> list[str]:
-        return [blob.key for top in ("jobs/", "results/", "uploads/") for blob in self.storage.list(top)]
+        """All keys but those of the day index."""
+        found = [blob.key for top in ("jobs/", "results/", "uploads/") for blob in self.storage.list(top)]
+        return [key for key in found if not key.startswith(keys.DAY_INDEX)]
+
+    def indexed(self) -> list[str]:
+        """The keys of the day index."""
+        return [blob.key for blob in self.storage.list(keys.DAY_INDEX)]
 
     def upload(self, *, hours: float = 0) -> Video:
-        """A complete upload."""
-        video_id = keys.new_id("vid")
+        """A complete upload, whose id was made as long ago as it is old."""
+        created_at = datetime.now(UTC) - timedelta(hours=hours)
+        video_id = keys.first_id("vid", created_at)[:-16] + keys.new_id("vid")[-16:]
         video = Video(
             video_id=video_id,
             filename="holiday.mp4",
@@ -118,6 +126,7 @@ class AgedStorage:
         done = (job or self.new_job()).model_copy(update=outcome)
         durable_records.write_done_job(self.storage, done)
         self.age(keys.done_job(done.job_id), hours)
+        self.age(day_index.entry_of(done), hours)
         return done
 
     def attempt(self, job_id: str, name: str = "1-aaaa", *, hours: float = 0) -> bytes:

@@ -54,6 +54,17 @@ class Upgrade:
         eventually(lambda: list((self.deployment.storage / "jobs/open").iterdir()) == [], "an empty jobs/open")
         assert list((self.deployment.storage / "jobs/cancel").iterdir()) == []
 
+    def has_indexed_everything(self) -> None:
+        """Each done record, which the old version wrote without an entry in the day index, has one."""
+
+        def indexed() -> bool:
+            jobs = self.deployment.storage / "jobs"
+            entries = {path.name: path.parent.name for path in jobs.glob("by-day/*/*")}
+            ended = {path.stem: json.loads(path.read_bytes())["finished_at"] for path in jobs.glob("done/*")}
+            return len(ended) == 7 and entries == {job_id: moment[:10] for job_id, moment in ended.items()}
+
+        eventually(indexed, "an entry for each done record")
+
     def lists_everything(self) -> None:
         listed = [job["job_id"] for job in self.api.get("/jobs?page_size=100").json()["jobs"]]
         states = ("cancelled", "waiting", "cancelling", "committing", "running", "failed", "completed")
@@ -127,6 +138,7 @@ def test_a_new_worker_finishes_what_was_left_behind(upgrade: Upgrade) -> None:
     # And nothing changed for those that had finished before
     upgrade.shows_what_was_finished()
     upgrade.lists_everything()
+    upgrade.has_indexed_everything()
 
 
 def test_old_keys_and_results_are_used_again(upgrade: Upgrade) -> None:
@@ -185,6 +197,7 @@ def test_storage_alone_brings_all_jobs_back(old: OldDeployment, by: str) -> None
         # And those that had finished before are as they were
         upgrade.shows_what_was_finished()
         upgrade.lists_everything()
+        upgrade.has_indexed_everything()
 
 
 def _files_below(directory: Path) -> set[str]:

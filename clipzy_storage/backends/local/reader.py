@@ -1,11 +1,12 @@
 """One file of a local storage that is being read, and listings of directories with the age of files."""
 
 import io
-import logging
 import os
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
+
+import structlog
 
 from clipzy_storage import keys
 from clipzy_storage.backends.base import BlobInfo
@@ -17,7 +18,7 @@ from clipzy_storage.errors import BadKey
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 
 class RangeReader(io.RawIOBase):
@@ -59,11 +60,11 @@ def time_of(root: int) -> float | None:
     return None
 
 
-def list_files(directory: int, prefix: str, *, now: float | None) -> Iterator[BlobInfo]:
+def list_files(directory: int, prefix: str, *, now: float | None, after: str = "") -> Iterator[BlobInfo]:
     """All files below, in the order of their whole keys, of which ``prefix`` is the beginning. Raises ``OSError``.
 
-    ``now`` is ``time_of`` the root; if it is None, no file has an age. A directory below that may not be read is logged
-    and skipped, such as a ``lost+found``: it must not end every listing.
+    ``now`` is ``time_of`` the root; if it is None, no file has an age. ``after``: see ``Storage.list``. A directory
+    below that may not be read is logged and skipped, such as a ``lost+found``: it must not end every listing.
     """
     if len(prefix) > keys.MAX_KEY_LENGTH:  # no file below has a key, however deep the directories go
         return
@@ -71,6 +72,8 @@ def list_files(directory: int, prefix: str, *, now: float | None) -> Iterator[Bl
         # The name of a directory sorts with the slash after it, as in keys.
         names = sorted(entry.name + "/" * entry.is_dir(follow_symlinks=False) for entry in entries)
     for name in names:
+        if prefix + name <= after and not after.startswith(prefix + name):
+            continue
         if name.startswith(".nfs") or f"{prefix}{name}" == f"{keys.INCOMING}/":
             continue
         with suppress(FileNotFoundError, NotADirectoryError, BadKey):  # removed meanwhile, or not our file
@@ -78,11 +81,11 @@ def list_files(directory: int, prefix: str, *, now: float | None) -> Iterator[Bl
                 try:
                     deeper = open_subdirectory(directory, name[:-1], create=False)
                 except PermissionError:
-                    log.warning("storage.unreadable: %a, which is skipped", prefix + name)
+                    log.warning("storage.unreadable", prefix=ascii(prefix + name))
                     continue
                 with opened(deeper):
-                    yield from list_files(deeper, prefix + name, now=now)
-            else:
+                    yield from list_files(deeper, prefix + name, now=now, after=after)
+            elif prefix + name > after:
                 status = status_of(directory, name)
                 # 0 also if the clock was set back since: a file that seems to be from the future is not old.
                 age_seconds = 0.0 if now is None else max(0.0, now - status.st_mtime)

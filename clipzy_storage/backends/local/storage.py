@@ -195,13 +195,13 @@ class LocalStorage:
             return False
         names = key.split("/")[:-1]
         with suppress(OSError), self._root.opened() as root:  # up to a directory that is in use, or already removed
-            while len(names) > 1 and names[0] not in _KEPT_DIRECTORIES:
+            while len(names) > (2 if names[0] in _KEPT_DIRECTORIES else 1):
                 with open_descendant(root, names[:-1]) as parent:
                     os.rmdir(names.pop(), dir_fd=parent)
         return True
 
-    def list(self, prefix: str) -> Iterator[BlobInfo]:
-        return self._listed(prefix, prefix_segments_of(prefix))
+    def list(self, prefix: str, *, after: str = "") -> Iterator[BlobInfo]:
+        return self._listed(prefix, prefix_segments_of(prefix), after)
 
     def free_space(self) -> FreeSpace:
         with os_errors_translated("", writing=True), self._root.opened() as root:
@@ -230,14 +230,14 @@ class LocalStorage:
             return sum(not name.endswith(MARKER_SUFFIX) for name in found)
         return 0
 
-    def _listed(self, prefix: str, names: Sequence[str]) -> Iterator[BlobInfo]:
+    def _listed(self, prefix: str, names: Sequence[str], after: str) -> Iterator[BlobInfo]:
         with (
             suppress(NotFound),
             os_errors_translated(prefix),
             self._root.opened() as root,
             open_descendant(root, names) as directory,
         ):
-            yield from list_files(directory, prefix, now=time_of(root))
+            yield from list_files(directory, prefix, now=time_of(root), after=after)
 
     def _create_root(self) -> None:
         ancestors = (self._root.path, *self._root.path.parents)

@@ -116,9 +116,12 @@ class S3Client:
             return False
         return True
 
-    def list_objects(self, prefix: str, *, older_than_seconds: float = 0) -> Iterator[dict[str, Any]]:
-        """The objects under the prefix, in key order, that are so old by the service's clock: their ``AgeSeconds``."""
-        more: dict[str, str] = {}
+    def list_objects(self, prefix: str, *, older_than_seconds: float = 0, after: str = "") -> Iterator[dict[str, Any]]:
+        """The objects under the prefix, in key order, that are so old by the service's clock: their ``AgeSeconds``.
+
+        ``after``: only those whose key sorts after it.
+        """
+        more: dict[str, str] = {"StartAfter": after} if after else {}
         while True:
             page = self.call("list_objects_v2", about=prefix, Prefix=prefix, **more)
             page.require("Name")

@@ -198,9 +198,9 @@ class S3Storage:
         self._client.call("delete_object", Key=key)
         return True
 
-    def list(self, prefix: str) -> Iterator[BlobInfo]:
+    def list(self, prefix: str, *, after: str = "") -> Iterator[BlobInfo]:
         prefix_segments_of(prefix)
-        for found in self._client.list_objects(prefix):
+        for found in self._client.list_objects(prefix, after=after):
             with suppress(BadKey):  # unfinished, or not our key
                 yield BlobInfo("/".join(segments_of(found["Key"])), found["Size"], found["AgeSeconds"])
 

@@ -29,7 +29,7 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
 local MAX_LOST, MAX_CRASHED, MAX_PREEMPTED = 3, 2, 20
 local MAX_CACHED = 8
-local MAX_EVENTS, KEEP_EVENTS_SECONDS, KEEP_ANSWERS_SECONDS = 500, 24 * 3600, 24 * 3600
+local MAX_EVENTS, KEEP_EVENTS_SECONDS, KEEP_ANSWERS_SECONDS = 500, 3600, 24 * 3600
 local FIRST_DELAY_MS, MAX_DELAY_MS, MAX_TRANSIENT_MS = 10 * 1000, 300 * 1000, 24 * 3600 * 1000
 local VISIBLE = { queued = 'queued', running = 'processing', committing = 'processing',
                   completed = 'completed', failed = 'failed', cancelled = 'cancelled' }
@@ -66,6 +66,37 @@ local function move(id, to)
   redis.call('ZREM', list_key(owner, VISIBLE[from]), id)
   redis.call('ZADD', list_key(owner, VISIBLE[to]), get(id, 'order'), id)
   set(id, 'state', to)
+end
+
+-- What a finished job keeps of its record: what clients see, and what repeated calls are answered with. Most of it goes
+-- into one field, since each field costs more than its value. A hash that only lost fields would keep their room.
+local KEPT_FIELDS = { 'record', 'owner', 'state', 'token', 'revision', 'expired' }
+local FINAL_FIELDS = { 'created_ms', 'started_ms', 'finished_ms', 'attempt', 'progress', 'attempt_folder', 'error_code',
+  'error_stage', 'error_message', 'pipeline_version', 'recipe' }
+
+local function values_of(id, names)
+  local found = {}
+  for i, value in ipairs(redis.call('HMGET', job_key(id), unpack(names))) do
+    if value and value ~= '' then found[names[i]] = value end
+  end
+  return found
+end
+
+local function compact(id)
+  local kept, flat = values_of(id, KEPT_FIELDS), {}
+  kept.final = cjson.encode(values_of(id, FINAL_FIELDS))
+  for name, value in pairs(kept) do
+    flat[#flat + 1] = name
+    flat[#flat + 1] = value
+  end
+  redis.call('DEL', job_key(id))
+  redis.call('HSET', job_key(id), unpack(flat))
+end
+
+-- A field of a job that may have finished.
+local function final_field(id, name)
+  local final = get(id, 'final')
+  return final and cjson.decode(final)[name] or get(id, name)
 end
 
 -- What a caller may see of a job, at every change of it. The stream is bounded, and expires after the job has finished.
@@ -134,12 +165,12 @@ local function cache_result(id, cache_key, pipeline_version)
 end
 
 local function uncache(id)
-  local cache_key = get(id, 'recipe')
+  local cache_key = final_field(id, 'recipe')
   if cache_key then redis.call('ZREM', cache_set(cache_key), id) end
 end
 
 -- Make the outcome visible, and take the job out of the listings of unfinished ones.
-local function finish_as(id, outcome)
+local function finish_as(id, outcome, cache_key, pipeline_version)
   move(id, outcome)
   set(id, 'stage', '')
   if outcome == 'completed' then set(id, 'progress', 100) end
@@ -148,6 +179,8 @@ local function finish_as(id, outcome)
   redis.call('SREM', users_key(cjson.decode(get(id, 'record')).video_id), id)
   redis.call('ZADD', ended_set, number(id, 'finished_ms'), id)
   log_event(id)
+  cache_result(id, cache_key, pipeline_version)
+  compact(id)
   redis.call('EXPIRE', events_key(id), KEEP_EVENTS_SECONDS)
 end
 

@@ -3,7 +3,7 @@
 -- Answers {'committed', record…}, {'cancelled'} if cancellation was requested, or {''} if the token does not hold the job.
 local id, token, attempt_prefix, digest, attempt, pipeline_version = unpack(ARGV)
 -- Committed already, and perhaps adopted by a reaper meanwhile: the prefix is this attempt's alone, so it is the answer.
-if get(id, 'attempt_folder') == attempt_prefix then return { 'committed', whole(id) } end
+if final_field(id, 'attempt_folder') == attempt_prefix then return { 'committed', whole(id) } end
 if not holds(id, token, 'running') then return { '' } end
 if get(id, 'cancel') then return { 'cancelled' } end
 begin_completion(id, 'completed', 'attempt_folder', attempt_prefix, 'result_sha256', digest, 'attempt', attempt,

@@ -6,7 +6,6 @@ if get(id, 'state') == 'committing' then
   if get(id, 'outcome') ~= outcome then
     set(id, 'outcome', outcome, 'attempt', attempt, 'error_code', ARGV[5], 'error_stage', ARGV[6], 'error_message', ARGV[7])
   end
-  finish_as(id, outcome)
-  cache_result(id, ARGV[8], ARGV[9])
+  finish_as(id, outcome, ARGV[8], ARGV[9])
 end
 return VISIBLE[get(id, 'state')] ~= 'processing' and whole(id) or {}
