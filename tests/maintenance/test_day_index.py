@@ -187,7 +187,7 @@ def test_the_hourly_pass_reads_what_expired_since_the_last(
     aged: AgedStorage, counted: CountedStorage, reconciled: JobAdmin, store: JobStore
 ) -> None:
     # Given many jobs whose results expired in earlier passes, and many that are young
-    _finished(aged, MANY, days=3)
+    _finished(aged, MANY, days=0.35)
     _collector(aged.storage, reconciled, RESULT_TTL_HOURS="6").sweep()
     _finished(aged, MANY, days=0.1)
 
