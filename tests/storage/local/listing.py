@@ -1,12 +1,13 @@
 """Lists a storage as a process that is bound by the modes of files, also if the tests run as root."""
 
 import ctypes
-import logging
 import os
 import sys
 from pathlib import Path
 
 from clipzy_storage.backends.local.storage import LocalStorage
+from clipzy_storage.config import logs
+from clipzy_storage.config.environment import settings_from_env
 
 PR_CAPBSET_DROP, CAPABILITIES_THAT_PASS_MODES = 24, (1, 2)  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
 
@@ -22,7 +23,7 @@ def main() -> None:
 
 
 def list_keys(root: str, prefix: str) -> None:
-    logging.basicConfig(format="%(message)s")
+    logs.configure(settings_from_env({}))
     storage = LocalStorage(Path(root), shared=False)
     storage.prepare()
     for blob in storage.list(prefix):

@@ -25,7 +25,7 @@ def main(image: str, directory: str) -> None:
     storage.prepare()
     content = os.urandom(SIZE_BYTES)
     put_bytes(storage, FIRST, content, content_type="image/jpeg")
-    before = storage.free_bytes() or 0
+    before = storage.free_space().size_bytes or 0
 
     # When it is copied
     copied = storage.copy(FIRST, SECOND, sha256=hashlib.sha256(content).hexdigest())
@@ -34,7 +34,7 @@ def main(image: str, directory: str) -> None:
     assert (root / FIRST).stat().st_ino != (root / SECOND).stat().st_ino
     assert copied == storage.info(SECOND)
     assert copied.size_bytes == SIZE_BYTES
-    assert before - (storage.free_bytes() or 0) < SIZE_BYTES // 8
+    assert before - (storage.free_space().size_bytes or 0) < SIZE_BYTES // 8
 
     # And it is whole when the first is deleted
     storage.delete(FIRST)
