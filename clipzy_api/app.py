@@ -59,6 +59,7 @@ def _services(
         store,
         storage,
         lookup,
+        max_unfinished_jobs=settings.max_unfinished_jobs,
         complete_from_cache=cached_results.try_complete,
         notify_workers=queue.notify_workers,
     )

@@ -11,11 +11,12 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from clipzy_api.retry_after import POLL_SECONDS, UNAVAILABLE_SECONDS
+from clipzy_api.retry_after import POLL_SECONDS, QUEUE_FULL_SECONDS, UNAVAILABLE_SECONDS
 from clipzy_storage import errors
 from clipzy_storage.log_events import STORAGE_DAMAGED
 
 CONTENT_TYPE = "application/problem+json"
+MAX_SHOWN_LENGTH = 80
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -60,6 +61,9 @@ CODES = {
     "INTERNAL": Code(500, "An internal error; the operator finds it in the log under `request_id`."),
     "QUEUE_UNAVAILABLE": Code(
         503, "Redis is unavailable, or this front end may not accept work yet.", UNAVAILABLE_SECONDS
+    ),
+    "QUEUE_FULL": Code(
+        503, "`MAX_UNFINISHED_JOBS` jobs wait or are processed already. Nothing was kept.", QUEUE_FULL_SECONDS
     ),
     "STORAGE_UNAVAILABLE": Code(503, "The storage is unavailable, or a record in it is damaged.", UNAVAILABLE_SECONDS),
     "OVERLOADED": Code(503, "Too many uploads, downloads or event streams are in progress.", UNAVAILABLE_SECONDS),
@@ -122,8 +126,13 @@ def invalid_field(name: str, *, expects: str) -> ApiError:
 
 
 def unknown_field(name: str, *, known: str) -> ApiError:
-    detail = f"The field `{name}` is unknown; it should be left out. Known: {known}."
-    return ApiError("INVALID_FIELD", detail=detail, members={"field": name})
+    detail = f"The field `{shown(name)}` is unknown; it should be left out. Known: {known}."
+    return ApiError("INVALID_FIELD", detail=detail, members={"field": shown(name)})
+
+
+def shown(text: str) -> str:
+    """The beginning of what a client sent, which may be as long as a request."""
+    return text if len(text) <= MAX_SHOWN_LENGTH else f"{text[:MAX_SHOWN_LENGTH]}…"
 
 
 def truncated(detail: str) -> ApiError:
@@ -191,10 +200,18 @@ def _as_api_error(error: Exception) -> ApiError:
             return ApiError("IDEMPOTENCY_MISMATCH", detail=detail)
         case errors.JobAlreadyFinished():
             return ApiError("JOB_ALREADY_FINISHED", detail=f"The job is already {error}; that never changes again.")
-        case errors.QueueUnavailable():
-            log.warning("queue.unavailable", reason=str(error))
-            return queue_unavailable("The job records are unavailable now. Try again soon.")
+        case errors.QueueFull() | errors.QueueUnavailable():
+            return _from_queue(error)
     return _unexpected(error)
+
+
+def _from_queue(error: errors.QueueFull | errors.QueueUnavailable) -> ApiError:
+    if isinstance(error, errors.QueueFull):
+        log.warning("queue.full", reason="MAX_UNFINISHED_JOBS is reached; new jobs are refused")
+        detail = "Too many jobs wait or are processed. Nothing was kept; try again when some have finished."
+        return ApiError("QUEUE_FULL", detail=detail)
+    log.warning("queue.unavailable", reason=str(error))
+    return queue_unavailable("The job records are unavailable now. Try again soon.")
 
 
 def _from_storage(error: errors.StorageError) -> ApiError:

@@ -60,6 +60,10 @@ class QueueUnavailable(Exception):
         self.certain = certain
 
 
+class QueueFull(Exception):
+    """The deployment has ``MAX_UNFINISHED_JOBS`` already; nothing was created."""
+
+
 class JobNotFound(Exception):
     """No such job, or it belongs to another owner."""
 

@@ -1,4 +1,4 @@
-"""Validates the ``config`` of a submission, which is kept as the client sent it."""
+"""Validates the ``config`` of a submission."""
 
 import json
 from typing import Any

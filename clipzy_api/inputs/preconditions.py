@@ -1,6 +1,6 @@
 """Request checks before the first byte of a body is read, cheapest first, so that a refusal costs nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -8,6 +8,7 @@ import structlog
 from flask import request
 
 from clipzy_api.inputs import strict_json
+from clipzy_api.inputs.idempotency import sent_key
 from clipzy_api.inputs.multipart import FRAMING_LIMIT_BYTES
 from clipzy_api.inputs.request_body import RequestBody, current_body
 from clipzy_api.problems import (
@@ -20,7 +21,7 @@ from clipzy_api.problems import (
     truncated,
     unknown_field,
 )
-from clipzy_api.services import services
+from clipzy_api.services import owner, services
 from clipzy_storage.guard.refusals import Refused
 
 JSON_LIMIT_BYTES = 1 << 20
@@ -54,9 +55,33 @@ def refuse_parameters() -> None:
         raise unknown_field(name, known="none in the query; fields belong into the body")
 
 
+def admit() -> None:
+    """Check that this process may accept work now.
+
+    Raises ``StorageUnavailable``, ``QueueUnavailable`` or ``ApiError`` 503.
+    """
+    try:
+        services().membership.guard().admit()
+    except Refused as refusal:
+        log.warning("guard.refused", reason=str(refusal))
+        raise queue_unavailable(
+            "This front end may not accept work yet; its log says why. Try again soon."
+        ) from refusal
+
+
+def admit_job() -> None:
+    """The same for a call that creates a job, unless it repeats one that has: the queue must have room.
+
+    Also raises ``QueueFull``, and ``ApiError`` 422 if the Idempotency-Key is malformed.
+    """
+    admit()
+    storage_id = services().membership.guard().storage_id
+    services().submission.check_room(owner=owner(), key_text=sent_key() or "", storage_id=storage_id)
+
+
 @contextmanager
-def upload_body() -> Iterator[RequestBody]:
-    """A multipart body, once it may be read. Raises ``ApiError`` 413, 503 or 507."""
+def upload_body(*, admit: Callable[[], None] = admit) -> Iterator[RequestBody]:
+    """A multipart body, once it may be read. Raises ``ApiError`` 413, 503 or 507, and what ``admit`` raises."""
     body = current_body()
     cap_bytes = services().settings.max_file_size_bytes
     if body.declared_bytes is not None and body.declared_bytes > cap_bytes + FRAMING_LIMIT_BYTES:
@@ -72,13 +97,13 @@ def upload_body() -> Iterator[RequestBody]:
 
 
 def json_body() -> dict[str, Any]:
-    """The object that the body holds. Raises ``ApiError`` 400, 411, 413, 422 or 503."""
+    """The object that the body of a new job holds. Raises ``ApiError`` 400, 411, 413, 422 or 503, ``QueueFull``."""
     body = current_body()
     if body.declared_bytes is None:
         raise ApiError("LENGTH_REQUIRED", detail="A JSON body needs a Content-Length.")
     if body.declared_bytes > JSON_LIMIT_BYTES:
         raise _json_too_large()
-    admit()
+    admit_job()
     return _object_in(_all_of(body))
 
 
@@ -123,20 +148,6 @@ def _blocks_of(body: RequestBody) -> Iterator[bytes]:
 
 def _json_too_large() -> ApiError:
     return file_too_large(f"A JSON body may have at most {JSON_LIMIT_BYTES >> 20} MiB.")
-
-
-def admit() -> None:
-    """Check that this process may accept work now.
-
-    Raises ``StorageUnavailable``, ``QueueUnavailable`` or ``ApiError`` 503.
-    """
-    try:
-        services().membership.guard().admit()
-    except Refused as refusal:
-        log.warning("guard.refused", reason=str(refusal))
-        raise queue_unavailable(
-            "This front end may not accept work yet; its log says why. Try again soon."
-        ) from refusal
 
 
 @contextmanager

@@ -4,21 +4,15 @@ import json
 
 from pydantic import ValidationError
 
-from clipzy_api.problems import ApiError
-
-MAX_SHOWN_LENGTH = 80
+from clipzy_api.problems import ApiError, shown
 
 
 def refused(error: ValidationError, *, root: str = "") -> ApiError:
     """422 with the path of the field below ``root``, such as ``config.shots.sensitivity`` or ``config.analyses[0]``."""
     mistake = error.errors(include_url=False)[0]
     path = root + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in mistake["loc"])
-    field, value = _shown(path.removeprefix(".")), _shown(json.dumps(mistake["input"], ensure_ascii=False))
+    field, value = shown(path.removeprefix(".")), shown(json.dumps(mistake["input"], ensure_ascii=False))
     is_unknown = mistake["type"] == "extra_forbidden"
     found = "unknown; it should be left out" if is_unknown else f"{value}. {mistake['msg']}"
     detail = f"The field `{field}` is {found}."
     return ApiError("INVALID_FIELD", detail=detail, members={"field": field})
-
-
-def _shown(text: str) -> str:
-    return text if len(text) <= MAX_SHOWN_LENGTH else f"{text[:MAX_SHOWN_LENGTH]}…"

@@ -47,7 +47,7 @@ jobs = Blueprint("jobs", __name__)
     "Submit a job",
     [Answer(202, "The job.", schemas.Job, NEW_JOB_HEADERS)],
     takes={MULTIPART: schemas.JobUpload, JSON: schemas.JobRequest},
-    problems=[*REFUSED_UPLOADS, "LENGTH_REQUIRED", "VIDEO_NOT_FOUND", "JOB_NOT_FOUND"],
+    problems=[*REFUSED_UPLOADS, "LENGTH_REQUIRED", "VIDEO_NOT_FOUND", "JOB_NOT_FOUND", "QUEUE_FULL"],
     headers=[IDEMPOTENCY_KEY],
 )
 def submit_job() -> tuple[Response, int, dict[str, str]]:
@@ -67,7 +67,7 @@ def submit_job() -> tuple[Response, int, dict[str, str]]:
 
 
 def _uploaded(text: str | None, rollback: Rollback) -> JobRequest:
-    video, config = store_upload(rollback, takes_config=True)
+    video, config = store_upload(rollback, for_job=True)
     content = content_of(video) | ({"config": config} if config else {})
     return JobRequest(video, config, fingerprinted(text, "submit upload", **content))
 
@@ -75,8 +75,10 @@ def _uploaded(text: str | None, rollback: Rollback) -> JobRequest:
 def _requested(text: str | None) -> JobRequest:
     """Raises ``ApiError`` 404 or 422."""
     fields = json_body()
-    for name in fields.keys() - schemas.JobRequest.model_fields.keys():
-        raise unknown_field(name, known=", ".join(schemas.JobRequest.model_fields))
+    known = schemas.JobRequest.model_fields
+    for name in fields:
+        if name not in known:
+            raise unknown_field(name, known=", ".join(known))
     config = job_config.checked_config(fields.get(job_config.NAME, {}))
     return JobRequest(_named_video(fields.get("video_id")), config, fingerprinted(text, "submit", fields=fields))
 

@@ -11,6 +11,7 @@ from clipzy_api.inputs.multipart import UploadForm
 from clipzy_api.inputs.preconditions import (
     MULTIPART,
     admit,
+    admit_job,
     refuse_fields,
     refuse_parameters,
     require_media_type,
@@ -118,19 +119,19 @@ def delete_video(video_id: str) -> Response:
     return Response(status=204)
 
 
-def store_upload(rollback: Rollback, *, takes_config: bool = False) -> tuple[Video, dict[str, Any]]:
+def store_upload(rollback: Rollback, *, for_job: bool = False) -> tuple[Video, dict[str, Any]]:
     """Store the file of this multipart request and its record; both are registered with ``rollback``.
 
-    Returns the record, and the ``config`` of the form where one is allowed.
+    Returns the record, and the ``config`` of the form, which it may have if it is ``for_job``.
 
     Raises:
         ApiError: the upload is refused.
-        StorageFull, StorageUnavailable
+        QueueFull, StorageFull, StorageUnavailable
     """
     storage, video_id = services().storage, keys.new_id("vid")
     cap_bytes, boundary = services().settings.max_file_size_bytes, _boundary()
-    with upload_body() as body:
-        form = UploadForm(body, boundary=boundary, cap_bytes=cap_bytes, takes_config=takes_config)
+    with upload_body(admit=admit_job if for_job else admit) as body:
+        form = UploadForm(body, boundary=boundary, cap_bytes=cap_bytes, takes_config=for_job)
         container = form.read_head()
         key = keys.upload(video_id, container)
         with storage.open_writer(key, content_type=CONTENT_TYPES[container]) as writer:

@@ -114,6 +114,14 @@ class Settings(BaseModel):
         expects="a whole number from 1 to 256",
         help="Jobs one worker runs at a time; decoder threads are shared among them.",
     )
+    max_unfinished_jobs: int = _setting(
+        "MAX_UNFINISHED_JOBS",
+        "10000",
+        ge=1,
+        le=1_000_000,
+        expects="a whole number from 1 to 1000000",
+        help="Jobs that wait or are processed in the whole deployment; beyond it new ones are refused.",
+    )
     processing_timeout_seconds: int = _setting(
         "PROCESSING_TIMEOUT_SECONDS",
         "3600",

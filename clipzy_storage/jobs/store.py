@@ -12,7 +12,15 @@ from typing import Any
 
 import structlog
 
-from clipzy_storage.errors import CancellationRequested, Damaged, IdempotencyMismatch, JobNotFound, LostJob, VideoGone
+from clipzy_storage.errors import (
+    CancellationRequested,
+    Damaged,
+    IdempotencyMismatch,
+    JobNotFound,
+    LostJob,
+    QueueFull,
+    VideoGone,
+)
 from clipzy_storage.jobs.redis_record import Fields, fields_of, job_of, unchanging_part, whole_fields
 from clipzy_storage.jobs.types import (
     CancelRequest,
@@ -51,20 +59,30 @@ class JobStore:
         with translated(certain=True):
             self._redis.client.ping()
 
-    def submit(self, job: Job, *, key: IdempotencyKey | None = None) -> Submitted:
+    def has_room(self, limit: int) -> bool:
+        """Whether there are fewer than ``limit`` unfinished jobs."""
+        return bool(self._run("has_room", limit))
+
+    def submit(self, job: Job, *, key: IdempotencyKey | None = None, limit: int | None = None) -> Submitted:
         """Create the record in state ``queued``. Submitting the same job twice changes nothing.
+
+        ``limit`` is how many unfinished jobs there may be then.
 
         Raises:
             IdempotencyMismatch: ``key`` was used before, for another request; nothing is created.
             VideoGone: the video is being deleted.
+            QueueFull: there are ``limit`` unfinished jobs, and ``key`` was not used before.
             QueueUnavailable: ``certain`` if no connection could be opened or Redis refused: nothing was created.
         """
         self._redis.connect()
         text, fingerprint = (key.text, key.fingerprint) if key else ("", "")
         record = unchanging_part(job)
-        verdict, *rest = self._run("submit", job.job_id, job.owner, job.storage_id, record, text, fingerprint)
+        args = (job.job_id, job.owner, job.storage_id, record, text, fingerprint, "" if limit is None else limit)
+        verdict, *rest = self._run("submit", *args)
         if verdict == "gone":
             raise VideoGone(job.video_id)
+        if verdict == "full":
+            raise QueueFull
         if verdict == "new":
             return Submitted(job.job_id, job_of(fields_of(rest[0])))
         return Submitted(_first_id(verdict, rest))

@@ -19,6 +19,7 @@ from clipzy_storage.errors import (
     IdempotencyMismatch,
     JobNotFound,
     NotFound,
+    QueueFull,
     QueueUnavailable,
     StorageError,
 )
@@ -30,6 +31,7 @@ from clipzy_storage.jobs.rollback import Rollback
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.jobs.types import IdempotencyKey, Submitted
 from clipzy_storage.log_events import JOB_SUBMITTED
+from clipzy_storage.models.job_config import canonical_config
 from clipzy_storage.models.records import Job, Video
 from clipzy_storage.process import ProcessIdentity
 
@@ -53,8 +55,9 @@ class JobRequest:
 class JobSubmission:
     """Creates jobs in one storage and one Redis.
 
-    ``complete_from_cache`` may complete a new job with the result of an earlier one, and returns it then.
-    ``notify_workers`` raises nothing: the reaper re-sends a lost notification.
+    ``max_unfinished_jobs`` is how many may wait or be processed in the whole deployment. ``complete_from_cache`` may
+    complete a new job with the result of an earlier one, and returns it then. ``notify_workers`` raises nothing: the
+    reaper re-sends a lost notification.
     """
 
     def __init__(
@@ -63,14 +66,27 @@ class JobSubmission:
         storage: Storage,
         lookup: JobLookup,
         *,
+        max_unfinished_jobs: int,
         complete_from_cache: Callable[[Job], Job | None],
         notify_workers: Callable[[str], object],
     ) -> None:
         self._store = store
         self._storage = storage
         self._lookup = lookup
+        self._max_unfinished_jobs = max_unfinished_jobs
         self._complete_from_cache = complete_from_cache
         self._notify_workers = notify_workers
+
+    def check_room(self, *, owner: str, key_text: str, storage_id: str) -> None:
+        """Check that a request may create a job, or repeats one that has; ``key_text`` is its Idempotency-Key or empty.
+
+        Another request may take the last place before this one is submitted. Raises ``QueueFull``,
+        ``QueueUnavailable``, ``StorageError``.
+        """
+        if self._store.has_room(self._max_unfinished_jobs):
+            return
+        if not (key_text and self._recorded(keys.job_id_for_key(owner, key_text, storage_id=storage_id))):
+            raise QueueFull
 
     def submit(
         self, request: JobRequest, rollback: Rollback, *, storage_id: str, request_id: str | None = None
@@ -82,7 +98,7 @@ class JobSubmission:
 
         Raises:
             JobNotFound: the job of the first request has been deleted.
-            IdempotencyMismatch, VideoGone, StorageFull, StorageUnavailable: no job was created.
+            IdempotencyMismatch, QueueFull, VideoGone, StorageFull, StorageUnavailable: no job was created.
             QueueUnavailable: no job was created if ``certain``, else it may have been; what was written then stays.
         """
         submitted = self._create(_new_job(request, storage_id, request_id), request.key, rollback)
@@ -105,7 +121,7 @@ class JobSubmission:
             return Submitted(self._first_id(job, self._recorded(job.job_id)))
         failpoint("job-opened")
         with rollback.committed_if_redis_may_know():  # the job may run after all, and needs its files then
-            submitted = self._store.submit(job, key=key)
+            submitted = self._store.submit(job, key=key, limit=self._max_unfinished_jobs)
         if submitted.job is not None:
             rollback.commit()
             failpoint("job-submitted")
@@ -148,13 +164,14 @@ class JobSubmission:
         Raises:
             IdempotencyMismatch: that was another request.
             QueueUnavailable: its outcome is unknown yet: it may be in progress at another front end.
+            QueueFull
         """
         if first and first.idempotency_fingerprint != job.idempotency_fingerprint:
             raise IdempotencyMismatch
         if first and (first.status.is_final or self._becomes_known(first)):
             return first.job_id
         if first and _is_abandoned(first):
-            self._store.submit(first, key=_key_of(first))
+            self._store.submit(first, key=_key_of(first), limit=self._max_unfinished_jobs)
             return first.job_id
         raise QueueUnavailable("the first request with this key is still in progress", certain=True)
 
@@ -185,7 +202,7 @@ def _new_job(request: JobRequest, storage_id: str, request_id: str | None) -> Jo
         request.video,
         owner=request.video.owner,
         storage_id=storage_id,
-        config=request.config,
+        config=canonical_config(request.config),
         created_at=datetime.now(UTC),
         idempotency_key=request.key.text if request.key else None,
         idempotency_fingerprint=request.key.fingerprint if request.key else None,

@@ -1,8 +1,18 @@
 """The ``config`` of a job: what a client may set, with bounds and defaults."""
 
+from itertools import islice
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    FailFast,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 MAX_CONFIG_BYTES = 16 << 10
 
@@ -14,7 +24,12 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+def _without_repetitions(names: list[AnalysisName]) -> list[AnalysisName]:
+    return list(dict.fromkeys(names))
+
+
 WholeNumber = Annotated[int, BeforeValidator(_whole)]
+AnalysisNames = Annotated[list[AnalysisName], FailFast(), AfterValidator(_without_repetitions)]
 
 
 class _Options(BaseModel):
@@ -22,6 +37,16 @@ class _Options(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_the_first_unknown(cls, value: Any) -> Any:
+        """Pydantic reports every mistake, and a client may send thousands of unknown fields."""
+        if not isinstance(value, dict):
+            return value
+        unknown = islice((name for name in value if name not in cls.model_fields), 1)
+        known = (name for name in cls.model_fields if name in value)
+        return {name: value[name] for name in (*known, *unknown)}
 
 
 class ShotOptions(_Options):
@@ -56,7 +81,7 @@ class ThumbnailOptions(_Options):
 class JobConfig(_Options):
     """What a job does. Every field is optional; an unknown field is refused."""
 
-    analyses: list[AnalysisName] = ["audio", "motion", "color", "style"]
+    analyses: AnalysisNames = ["audio", "motion", "color", "style"]
     """Analyses next to shot detection; a missing one is null in the result. Order and repetition do not matter."""
     shots: ShotOptions = ShotOptions()
     silence: SilenceOptions = SilenceOptions()
@@ -69,4 +94,12 @@ class JobConfig(_Options):
     def effective(self) -> dict[str, Any]:
         """All that a result depends on; equal for configs with the same meaning."""
         options = self.model_dump(mode="json", exclude={"reuse"})
-        return options | {"analyses": sorted(set(self.analyses))}
+        return options | {"analyses": sorted(self.analyses)}
+
+
+def canonical_config(config: dict[str, Any]) -> dict[str, Any]:
+    """What the client has set, without repetitions: a few hundred bytes at most. A config that is not valid stays."""
+    try:
+        return JobConfig.model_validate(config).model_dump(mode="json", exclude_unset=True)
+    except ValidationError:  # of a later Clipzy
+        return config

@@ -115,7 +115,7 @@ class Job(_Record):
     storage_id: str
     """The identity of the storage with the file; workers on another one do not claim the job."""
     config: dict[str, Any]
-    """The job config as it was validated, with its defaults."""
+    """What the client has set, as ``canonical_config`` has it."""
     created_at: datetime
     """When the job was submitted."""
     idempotency_key: str | None = None

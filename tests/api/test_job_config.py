@@ -1,4 +1,4 @@
-"""`config`: kept as it was sent, or refused by the path of the wrong field."""
+"""`config`: kept as it was meant, or refused by the path of the wrong field."""
 
 import json
 import re
@@ -11,8 +11,10 @@ from typing import Any
 import jsonschema
 import pytest
 import requests
+from pydantic import ValidationError
 
 from clipzy_api.inputs.request_body import BLOCK_BYTES
+from clipzy_storage.jobs import durable_records
 from clipzy_storage.models.job_config import MAX_CONFIG_BYTES, JobConfig
 from clipzy_storage.models.records import EVERYONE, ErrorCode
 from tests.support.forms import BOUNDARY, CONTENT_TYPE, form, mp4_bytes, part
@@ -26,7 +28,7 @@ from tests.support.wire import Answer, answer_on, connect, exchange, head
 JOBS, VIDEOS = "/api/v1/jobs", "/api/v1/videos"
 FILE = part("file", mp4_bytes(1000), filename="holiday.mp4")
 EVERYTHING = {
-    "analyses": ["style", "audio", "audio"],
+    "analyses": ["style", "audio"],
     "shots": {"sensitivity": 2, "min_seconds": 0.5},
     "silence": {"threshold_dbfs": -40.5, "min_seconds": 1},
     "thumbnails": {"per": "interval", "interval_seconds": 2.5, "width": 640},
@@ -118,7 +120,9 @@ def video_id(front_end: FrontEnd) -> str:
     ids=str,
 )
 @pytest.mark.parametrize("way", ["before the file", "after the file", "as a file", "JSON"])
-def test_a_config_is_shown_as_it_was_sent(front_end: FrontEnd, video_id: str, config: dict[str, Any], way: str) -> None:
+def test_a_config_is_shown_as_it_was_meant(
+    front_end: FrontEnd, video_id: str, config: dict[str, Any], way: str
+) -> None:
     # When a job is submitted with options
     text = json.dumps(config)
     if way == "JSON":
@@ -128,9 +132,53 @@ def test_a_config_is_shown_as_it_was_sent(front_end: FrontEnd, video_id: str, co
         answer = post_form(front_end, *([FILE, options] if way == "after the file" else [options, FILE])).json()
     # Then the job has those, and only those, as has its record
     assert answer["config"] == config
-    assert json.dumps(answer["config"]) == text
     assert front_end.get(f"{JOBS}/{answer['job_id']}").json()["config"] == config
     assert front_end.store.look_up(answer["job_id"], owner=EVERYONE)[0].config == config
+
+
+def test_a_long_config_is_kept_without_its_repetitions(front_end: FrontEnd, video_id: str) -> None:
+    # Given the longest list that a config may have
+    longest = {"analyses": ["audio", "style"] * 800}
+    key = {"Idempotency-Key": uuid.uuid4().hex}
+    # When a job is submitted with it, and once more under the same key
+    answers = [front_end.post(JOBS, json={"video_id": video_id, "config": longest}, headers=key) for _ in range(2)]
+    # Then that is one job, which names each analysis once, in both of its records
+    first, again = (answer.json() for answer in answers)
+    assert first["job_id"] == again["job_id"]
+    assert first["config"] == {"analyses": ["audio", "style"]}
+    assert durable_records.read_open(front_end.storage, first["job_id"]).config == first["config"]
+    assert front_end.store.look_up(first["job_id"], owner=EVERYONE)[0].config == first["config"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {f"field-{number}": 0 for number in range(50_000)},
+        {"config": {f"{number:x}": 0 for number in range(1_300)}},
+        {"config": {"shots": {f"{number:x}": 0 for number in range(1_300)}}},
+        {"config": {"analyses": [0] * 5_000}},
+        {"x" * 1_000_000: 0},
+    ],
+    ids=["fields", "options", "options below", "names", "one long field"],
+)
+def test_many_mistakes_are_refused_at_the_first(front_end: FrontEnd, body: dict[str, Any]) -> None:
+    # When thousands of unknown fields or wrong values are sent
+    answer = post_json(front_end, json.dumps(body).encode())
+    # Then the answer is about the first one, and short
+    assert (answer.status_code, answer.json()["code"]) == (422, "INVALID_FIELD")
+    first = next(iter(body.get("config", body)))
+    expected = {"shots": "config.shots.0", "analyses": "config.analyses[0]", "0": "config.0"}
+    assert answer.json()["field"] == expected.get(first, first[:80] + ("…" if len(first) > 80 else ""))
+    assert len(answer.content) < 1000
+
+
+@pytest.mark.parametrize(
+    "config", [{f"{number:x}": 0 for number in range(1_300)}, {"analyses": [0] * 5_000}], ids=["options", "names"]
+)
+def test_of_many_mistakes_one_is_collected(config: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError) as caught:
+        JobConfig.model_validate(config)
+    assert caught.value.error_count() == 1
 
 
 @pytest.mark.parametrize("case", WRONG)

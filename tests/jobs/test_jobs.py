@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from clipzy_storage.errors import JobNotFound, LostJob, QueueUnavailable
+from clipzy_storage.errors import JobNotFound, LostJob, QueueFull, QueueUnavailable
 from clipzy_storage.jobs.store import JobStore
-from clipzy_storage.jobs.types import Claim, Lease
+from clipzy_storage.jobs.types import Claim, IdempotencyKey, Lease
 from clipzy_storage.models.records import EVERYONE, ErrorCode, Status
 from clipzy_storage.redis_client import RedisDatabase
 from tests.support.jobs import STORAGE_ID, claimed, created, current, finish, new_job, reap_twice, submitted
@@ -152,6 +152,30 @@ def test_listing_by_page_and_status(store: JobStore) -> None:
     assert ([job.job_id for job in processing], count) == ([made[0].job_id], 1)
     assert store.page(owner=EVERYONE, status=Status.QUEUED, number=1, page_size=1)[1] == 4
     assert store.page(owner="another", status=None, number=1, page_size=3) == ([], 0)
+
+
+def test_no_more_unfinished_jobs_than_allowed_are_created(store: JobStore) -> None:
+    # Given as many as allowed: waiting, delayed, running, and one whose outcome is fixed
+    waiting, delayed, running, committing = (submitted(store) for _ in range(4))
+    store.release(claimed(store, delayed.job_id), "transient")
+    claimed(store, running.job_id)
+    pending = store.request_cancellation(committing.job_id, nonce="c")
+    assert not store.has_room(4)
+    # When another is submitted, then it is refused and nothing is kept of it
+    key = IdempotencyKey("key", "fingerprint")
+    refused = new_job()
+    for _ in range(2):
+        with pytest.raises(QueueFull):
+            store.submit(refused, key=key, limit=4)
+    with pytest.raises(JobNotFound):
+        current(store, refused.job_id)
+    # But a command that is sent twice has its first answer
+    assert store.submit(waiting, limit=4).job == waiting
+    # And with room again the job is created under the same key
+    finish(store, committing.job_id, pending.token)
+    assert store.submit(refused, key=key, limit=4).job is not None
+    # And a repetition is answered although there is no room
+    assert store.submit(new_job(), key=key, limit=4).first_id == refused.job_id
 
 
 def test_a_foreign_job_is_not_found(store: JobStore) -> None:

@@ -203,13 +203,21 @@ local function forget(id)
   redis.call('DEL', job_key(id), events_key(id))
 end
 
+-- Whether there are fewer unfinished jobs than this, '' being any number.
+local function has_room(limit)
+  local unfinished = redis.call('ZCARD', queued_set) + redis.call('ZCARD', delayed_set) + redis.call('ZCARD', lease_set)
+  return limit == '' or unfinished < tonumber(limit)
+end
+
+local function answer_key(owner, key) return prefix .. 'idem:' .. owner .. ':' .. key end
+
 -- The first request under this Idempotency-Key. Answers 'new', 'same' or 'mismatch', the id that it created, and whether
 -- the key itself is new.
 local function recall(owner, key, fingerprint, id)
   if key == '' then return 'new', id, true end
-  local answer_key = prefix .. 'idem:' .. owner .. ':' .. key
-  local is_new = redis.call('SET', answer_key, fingerprint .. ' ' .. id, 'NX', 'EX', KEEP_ANSWERS_SECONDS)
-  local first = redis.call('GET', answer_key)
+  local answer = answer_key(owner, key)
+  local is_new = redis.call('SET', answer, fingerprint .. ' ' .. id, 'NX', 'EX', KEEP_ANSWERS_SECONDS)
+  local first = redis.call('GET', answer)
   local separator = string.find(first, ' ', 1, true)
   local first_id = string.sub(first, separator + 1)
   if string.sub(first, 1, separator - 1) ~= fingerprint then return 'mismatch', first_id, false end

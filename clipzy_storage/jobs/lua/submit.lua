@@ -1,10 +1,14 @@
--- ARGV: id, owner, storage id, the record's unchanging part as JSON, Idempotency-Key or '', fingerprint of the request.
--- Answers {'new', record…}, {'same' or 'mismatch', id of the first job under this key} or {'gone'}: the video is deleted.
+-- ARGV: id, owner, storage id, the record's unchanging part as JSON, Idempotency-Key or '', fingerprint of the request,
+-- how many unfinished jobs there may be, or '' for any number.
+-- Answers {'new', record…}, {'same' or 'mismatch', id of the first job under this key}, {'gone'}: the video is deleted, or
+-- {'full'}: there are that many, and neither this job nor this key is known.
 local id, owner, storage_id, record, key, fingerprint = unpack(ARGV)
 if redis.call('EXISTS', prefix .. 'video:' .. cjson.decode(record).video_id .. ':gone') == 1 then return { 'gone' } end
+local known = get(id, 'record')
+local is_repeated = key ~= '' and redis.call('EXISTS', answer_key(owner, key)) == 1
+if not known and not is_repeated and not has_room(ARGV[7]) then return { 'full' } end
 local verdict, first_id, is_new_key = recall(owner, key, fingerprint, id)
 if verdict ~= 'new' then return { verdict, first_id } end
-local known = get(id, 'record')
 -- Another request has made it under this key; or it was made under it, and deleted since.
 if known and known ~= record or not known and not is_new_key then return { 'same', id } end
 if not known then
