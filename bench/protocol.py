@@ -63,7 +63,8 @@ def _clipzy_per_second(directory: Path, *, redis_url: str) -> float:
     """All jobs wait before the worker starts; from the first claim to the last completion, by the clock of Redis."""
     storage = LocalStorage(directory / "storage", shared=False)
     store = JobStore(RedisDatabase(redis_url), lease_seconds=60)
-    storage_id, queue = alone(redis_url, storage), TaskQueue(settings_from_env({"REDIS_URL": redis_url}))
+    storage_id = alone(redis_url, storage)
+    queue = TaskQueue(settings_from_env({"REDIS_URL": redis_url}), storage_id=lambda: storage_id)
     source = put_bytes(storage, keys.upload(keys.new_id("vid"), "mp4"), b"x", content_type="video/mp4")
     made = []
     for _ in range(JOBS):

@@ -1,5 +1,8 @@
 """Notifies workers that a job waits, through the Celery queue."""
 
+from collections.abc import Callable
+from functools import cached_property
+
 import structlog
 from celery import Celery
 from kombu import Queue
@@ -18,25 +21,34 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 class TaskQueue:
-    """Sends Celery tasks by name; the worker's code is never imported."""
+    """Sends Celery tasks by name; the worker's code is never imported.
 
-    def __init__(self, settings: Settings) -> None:
-        self._celery = Celery("clipzy", set_as_current=False)
-        self._celery.conf.update(
-            celery_config.celery_settings(settings, answer_seconds=ANSWER_SECONDS),
-            task_queues=[Queue(celery_config.QUEUE)],
+    ``storage_id`` is called when the first notification is sent: by then a front end knows its storage.
+    """
+
+    def __init__(self, settings: Settings, *, storage_id: Callable[[], str]) -> None:
+        self._settings = settings
+        self._storage_id = storage_id
+
+    def notify_workers(self, job_id: str) -> bool:
+        """Send the notification; false if it was lost: the job's record stands, and the reaper sends it again."""
+        try:
+            self._celery.send_task(celery_config.PROCESS_JOB, args=[job_id], queue=celery_config.INTERACTIVE)
+        except (OperationalError, OSError) as error:
+            log.warning(JOB_NOTIFICATION_LOST, job_id=job_id, reason=type(error).__name__)
+            return False
+        return True
+
+    @cached_property
+    def _celery(self) -> Celery:
+        app = Celery("clipzy", set_as_current=False)
+        app.conf.update(
+            celery_config.celery_settings(self._settings, storage_id=self._storage_id(), answer_seconds=ANSWER_SECONDS),
+            task_queues=[Queue(celery_config.INTERACTIVE)],
             # One try: with more of them kombu also reconnects in between, and waits as long again for that. A
             # connection that broke while it was idle is detected and reopened all the same.
             task_publish_retry_policy={"max_retries": 0},
             # With fewer connections than threads some requests would wait for a connection, without any limit.
             broker_pool_limit=THREADS,
         )
-
-    def notify_workers(self, job_id: str) -> bool:
-        """Send the notification; false if it was lost: the job's record stands, and the reaper sends it again."""
-        try:
-            self._celery.send_task(celery_config.PROCESS_JOB, args=[job_id], queue=celery_config.QUEUE)
-        except (OperationalError, OSError) as error:
-            log.warning(JOB_NOTIFICATION_LOST, job_id=job_id, reason=type(error).__name__)
-            return False
-        return True
+        return app

@@ -7,21 +7,26 @@ from urllib.parse import urlsplit
 from clipzy_storage import keys, redis_client
 from clipzy_storage.config.settings import Settings
 
-QUEUE = "clipzy.jobs"
+INTERACTIVE = "interactive"
 """The queue of notifications."""
 PROCESS_JOB = "clipzy.process_job"
 """The name of the only task."""
 
 
-def celery_settings(settings: Settings, *, answer_seconds: float = redis_client.ANSWER_SECONDS) -> dict[str, Any]:
-    """The configuration that both sides share; ``answer_seconds`` bounds the wait for each response of the broker."""
+def celery_settings(
+    settings: Settings, *, storage_id: str, answer_seconds: float = redis_client.ANSWER_SECONDS
+) -> dict[str, Any]:
+    """The configuration that both sides share, for the deployment on this storage.
+
+    ``answer_seconds`` bounds the wait for each response of the broker.
+    """
     return {
         "broker_url": settings.broker_url,
         **_tls(settings.broker_url),
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "broker_transport_options": {
-            "global_keyprefix": keys.BROKER_PREFIX,
+            "global_keyprefix": keys.broker_prefix(storage_id),
             # Safe to be short: messages are acknowledged as soon as they are received, and the claim ignores a second
             # delivery.
             "visibility_timeout": 600,
@@ -32,7 +37,7 @@ def celery_settings(settings: Settings, *, answer_seconds: float = redis_client.
             "socket_keepalive": True,
             "health_check_interval": 25,
         },
-        "task_default_queue": QUEUE,
+        "task_default_queue": INTERACTIVE,
         "task_create_missing_queues": False,
         "task_ignore_result": True,
         "task_serializer": "json",

@@ -37,8 +37,13 @@ PROBE = ".clipzy/probe"
 
 REDIS_PREFIX = "clipzy:"
 """The prefix of all our keys in Redis, which can share a database with others."""
-BROKER_PREFIX = "clipzy:mq:"
-"""The prefix of the keys of the Celery broker."""
+OLD_BROKER_PREFIX = "clipzy:mq:"
+"""What older versions used as ``broker_prefix``, whatever the storage."""
+
+
+def broker_prefix(storage_id: str) -> str:
+    """The prefix of all keys and channels of the Celery broker, which several deployments may share."""
+    return f"{OLD_BROKER_PREFIX}{storage_id}:"
 
 
 def new_id(prefix: str) -> str:
@@ -134,6 +139,14 @@ def id_in(key: str) -> str | None:
 def is_temporary(key: str) -> bool:
     """Whether a key under ``INCOMING`` or ``PROBE`` is one of ours: its name ends in a random part."""
     return _TEMPORARY.fullmatch(key) is not None
+
+
+def is_upload(text: str) -> bool:
+    """Whether the text is a key under ``uploads/``."""
+    try:
+        return text.startswith("uploads/") and checked(text) == text
+    except BadKey:
+        return False
 
 
 def segments_of(key: str) -> list[str]:

@@ -5,6 +5,8 @@ import logging
 import os
 import signal
 import sys
+import threading
+import time
 from typing import Any
 
 import structlog
@@ -16,7 +18,9 @@ from clipzy_storage.config import logs
 from clipzy_storage.config.complaints import complain
 from clipzy_storage.config.environment import load_dotenv, settings_from_env
 from clipzy_storage.config.settings import Settings
-from clipzy_storage.errors import ConfigurationError
+from clipzy_storage.errors import ConfigurationError, QueueUnavailable
+from clipzy_storage.guard import members
+from clipzy_storage.redis_client import RedisDatabase
 
 # Flower's name for it. Its other variables are ignored: for a service named "flower" orchestrators set FLOWER_PORT to
 # something else than a port number, and no variable may turn read-only off.
@@ -25,6 +29,10 @@ LOGIN = "FLOWER_BASIC_AUTH"
 TASKS_IN_MEMORY = 10_000
 # Every start of a worker has another name, so the list would only grow.
 FORGET_WORKERS_SECONDS = 24 * 3600
+
+POLL_SECONDS = 2.0
+UNKNOWN = "unknown"
+"""Stands for the storage of a deployment that is not known yet."""
 
 log = structlog.stdlib.get_logger("clipzy.flower")
 
@@ -78,10 +86,12 @@ def run(config: Settings, host: str, port: int, *, logins: list[str]) -> int:
         from flower.urls import settings as web_settings
     except ImportError as error:
         raise ConfigurationError(["Flower is not installed. Install it with: pip install 'clipzy[flower]'"]) from error
+    redis = RedisDatabase(config.redis_url)
+    storage_id = _pinned_storage_id(redis)
     for name, value in _options(host, port, logins).items():
         setattr(options, name, value)
     logging.getLogger("tornado.access").setLevel(logging.ERROR)  # it logs every request
-    flower = Flower(capp=_celery(config), options=options, **web_settings)
+    flower = Flower(capp=_celery(config, storage_id or UNKNOWN), options=options, **web_settings)
     try:
         port = flower.start_http_server()
     except OSError as error:
@@ -91,6 +101,7 @@ def run(config: Settings, host: str, port: int, *, logins: list[str]) -> int:
         # It has nothing to save, and its threads may be waiting for Redis.
         signal.signal(number, lambda *_: os._exit(0))
     log.info("flower.ready", url=f"http://{host}:{port}")
+    threading.Thread(target=_restart_on_another_storage, args=[redis, storage_id], daemon=True).start()
     flower.start()
     return 0
 
@@ -107,10 +118,28 @@ def _options(host: str, port: int, logins: list[str]) -> dict[str, Any]:
     }
 
 
-def _celery(config: Settings) -> Celery:
+def _pinned_storage_id(redis: RedisDatabase) -> str | None:
+    """The identity of the deployment; None if it is unknown: Redis is unavailable, or nothing has joined yet."""
+    try:
+        return members.pinned_storage_id(redis)
+    except QueueUnavailable:
+        return None
+
+
+def _restart_on_another_storage(redis: RedisDatabase, storage_id: str | None) -> None:
+    """Replace this process once the deployment is known, or has another storage: then its broker has other keys."""
+    while (found := _pinned_storage_id(redis)) in (None, storage_id):
+        time.sleep(POLL_SECONDS)
+    log.info("flower.restarting", storage_id=found)
+    os.execv(sys.executable, [sys.executable, "-m", "clipzy_worker.flower", *sys.argv[1:]])
+
+
+def _celery(config: Settings, storage_id: str) -> Celery:
     """The broker as front end and workers see it."""
     app = Celery("clipzy", set_as_current=False)
-    app.conf.update(celery_config.celery_settings(config), task_queues=[Queue(celery_config.QUEUE)])
+    app.conf.update(
+        celery_config.celery_settings(config, storage_id=storage_id), task_queues=[Queue(celery_config.INTERACTIVE)]
+    )
     return app
 
 

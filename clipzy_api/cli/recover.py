@@ -40,7 +40,7 @@ def recover(settings: Settings) -> int:
         for job_id in ids:
             click.echo(f"{word:<9}  {job_id}")
     click.echo(f"{storage.location}: {report}")
-    queue = TaskQueue(settings)
+    queue = TaskQueue(settings, storage_id=lambda: storage_id)
     if not all(map(queue.notify_workers, report.waiting)):
         click.echo("the broker is unavailable; the workers find the waiting jobs by themselves within minutes")
     return 1 if report.damaged else 0

@@ -53,7 +53,7 @@ def application() -> RequestLog:
         settings=settings,
         storage=storage,
         redis=redis,
-        queue=TaskQueue(settings),
+        queue=TaskQueue(settings, storage_id=lambda: membership.guard().storage_id),
         membership=membership,
     )
     lingering_close = LingeringClose(app)

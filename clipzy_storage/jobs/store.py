@@ -241,13 +241,18 @@ class JobStore:
         with translated():
             return next(_readable([self._redis.client.hgetall(self._record_key(job_id))]), None)
 
-    def due_for_notification(self, *, queue_is_empty: bool) -> list[str]:
-        """Waiting jobs whose notification was probably lost.
+    def count_waiting(self) -> int:
+        """How many jobs wait for a worker and are due."""
+        with translated():
+            return int(self._redis.client.zcard(self._redis.key("jobs:queued")))
 
-        Half a lease after it was sent if the queue is empty, ten leases after it otherwise.
+    def due_for_notification(self, *, notifications: int) -> list[str]:
+        """Waiting jobs that need a notification, of which the broker has as many as given.
+
+        These are jobs whose delay is over and, if there are fewer notifications than waiting jobs, as many as are
+        missing: those first whose last one is oldest, at least half a lease old.
         """
-        ages = (self._lease_ms // 2, self._lease_ms * 10)
-        return list(self._run("due_for_notification", int(queue_is_empty), *ages))
+        return list(self._run("due_for_notification", notifications, self._lease_ms // 2))
 
     @property
     def _lease_ms(self) -> int:

@@ -35,7 +35,7 @@ def create_app(
     """The application, ready to run as a worker in this process, and the context of its task."""
     transport.install()
     app = Celery("clipzy", set_as_current=False, log=_OurLogs)
-    app.conf.update(celery_config.celery_settings(settings), **_worker_settings(settings))
+    app.conf.update(celery_config.celery_settings(settings, storage_id=storage_id), **_worker_settings(settings))
     store = JobStore(redis, lease_seconds=settings.job_lease_seconds)
     ctx = WorkerContext(
         settings=settings,
@@ -73,14 +73,14 @@ def _quieten_celery() -> None:
 
 def _notify_workers(app: Celery, job_id: str) -> None:
     try:
-        app.send_task(celery_config.PROCESS_JOB, args=[job_id], queue=celery_config.QUEUE)
+        app.send_task(celery_config.PROCESS_JOB, args=[job_id], queue=celery_config.INTERACTIVE)
     except (OperationalError, OSError) as error:
         log.warning(JOB_NOTIFICATION_LOST, job_id=job_id, reason=type(error).__name__)
 
 
 def _worker_settings(settings: Settings) -> dict[str, Any]:
     return {
-        "task_queues": [Queue(celery_config.QUEUE)],
+        "task_queues": [Queue(celery_config.INTERACTIVE)],
         # Early acknowledgement: with acks_late a reset connection starts a second copy immediately, and a short outage
         # of Redis ends the worker. The jobs of a lost worker are found by their leases instead.
         "task_acks_late": False,

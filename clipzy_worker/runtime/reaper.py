@@ -15,26 +15,34 @@ from clipzy_storage.jobs.completion import complete_job
 from clipzy_storage.jobs.log_context import about_job
 from clipzy_storage.jobs.types import Lease
 from clipzy_storage.log_events import REAPER_NOTIFIED
-from clipzy_storage.redis_client import RedisDatabase
 from clipzy_worker.processing import scratch
 from clipzy_worker.processing.context import WorkerContext
+from clipzy_worker.runtime.notification_queue import NotificationQueue
 from clipzy_worker.runtime.periodic import PeriodicThread
-from clipzy_worker.runtime.transport import queue_length
 
 SWEEP_EVERY_SECONDS = 3600
+MAX_SURPLUS = 1000  # notifications beyond two per waiting job; those of cancelled jobs stay until a worker takes them
 STALE_UPLOAD_SECONDS = 24 * 3600  # an upload that has not grown for so long has no writer any more
 
 log = structlog.stdlib.get_logger(__name__)
 
 
 class Reaper(PeriodicThread):
-    """The thread that watches the jobs of all workers. ``broker`` is the Redis of the queue."""
+    """The thread that watches the jobs of all workers. ``queue`` has their notifications."""
 
-    def __init__(self, ctx: WorkerContext, *, broker: RedisDatabase, grace_seconds: float | None = None) -> None:
+    def __init__(
+        self,
+        ctx: WorkerContext,
+        *,
+        queue: NotificationQueue,
+        grace_seconds: float | None = None,
+        max_surplus: int = MAX_SURPLUS,
+    ) -> None:
         """After an outage of Redis workers have ``grace_seconds`` to renew their leases; by default, one lease."""
         super().__init__("reaper", interval_seconds=ctx.store.lease_seconds / 6)
         self._ctx = ctx
-        self._broker = broker
+        self._queue = queue
+        self._max_surplus = max_surplus
         self._grace_seconds = ctx.store.lease_seconds if grace_seconds is None else grace_seconds
         self._has_redis_since: float | None = None
         self._swept_at = -float(SWEEP_EVERY_SECONDS)
@@ -59,19 +67,33 @@ class Reaper(PeriodicThread):
             self._sweep()
 
     def _notify_again(self) -> None:
+        """Send as many notifications as waiting jobs lack, so that however often this runs there is one for each."""
         try:
-            queued = queue_length(self._broker)
+            notifications = self._bounded_notifications()
         except QueueUnavailable as error:  # the broker may be another Redis than that of the records
             log.warning("reaper.broker_unavailable", reason=str(error))
             return
-        for job_id in self._ctx.store.due_for_notification(queue_is_empty=queued == 0):
+        for job_id in self._ctx.store.due_for_notification(notifications=notifications):
             with self._about(job_id):
                 log.info(REAPER_NOTIFIED)
                 self._ctx.notify_workers(job_id)
 
+    def _bounded_notifications(self) -> int:
+        """How many wait in the broker, after those are dropped that are far more than the waiting jobs need."""
+        notifications, waiting = self._queue.length(), self._ctx.store.count_waiting()
+        if notifications <= 2 * waiting + self._max_surplus:
+            return notifications
+        log.warning("reaper.queue_cleared", notifications=notifications, waiting=waiting)
+        self._queue.clear()
+        return 0
+
     def _sweep(self) -> None:
         self._swept_at = time.monotonic()
         scratch.sweep(self._ctx.settings.work_dir)
+        try:
+            self._queue.delete_old_keys()
+        except QueueUnavailable as error:
+            log.warning("reaper.broker_unavailable", reason=str(error))
         try:
             swept = self._ctx.storage.sweep_incomplete(STALE_UPLOAD_SECONDS)
         except StorageError as error:

@@ -13,7 +13,6 @@ from kombu.transport import TRANSPORT_ALIASES, redis
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from clipzy_storage import celery_config, keys
-from clipzy_storage.redis_client import RedisDatabase, translated
 
 # kombu decodes the text of a message with one decoder per type, each of which raises errors of its own.
 _DECODER_ERRORS = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
@@ -24,12 +23,6 @@ log = structlog.stdlib.get_logger(__name__)
 def install() -> None:
     """Have this process use this transport for every ``redis`` and ``rediss`` URL."""
     TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), f"{__name__}:Transport"))
-
-
-def queue_length(redis: RedisDatabase) -> int:
-    """How many messages no worker has taken yet. ``redis`` is the broker's. Raises ``QueueUnavailable``."""
-    with translated():
-        return int(redis.client.llen(keys.BROKER_PREFIX + celery_config.QUEUE))
 
 
 class _Channel(redis.Channel):
@@ -47,7 +40,7 @@ class Transport(redis.Transport):
     Channel = _Channel
 
     def _deliver(self, message: Any, queue: str | None) -> None:
-        if queue == celery_config.QUEUE and not is_notification(message):
+        if queue == celery_config.INTERACTIVE and not is_notification(message):
             log.error("transport.dropped", reason="a message that is no notification", found=_task_of(message))
             return
         super()._deliver(message, queue)

@@ -13,10 +13,9 @@ from celery.worker import state
 
 from clipzy_storage.errors import QueueUnavailable
 from clipzy_storage.log_events import WORKER_NOT_CONSUMING
-from clipzy_storage.redis_client import RedisDatabase
 from clipzy_worker.runtime.liveness import LivenessFile
+from clipzy_worker.runtime.notification_queue import NotificationQueue
 from clipzy_worker.runtime.periodic import PeriodicThread
-from clipzy_worker.runtime.transport import queue_length
 
 CHECKS = 12  # spread over two leases
 MIN_INTERVAL_SECONDS = 0.5  # however short the lease: reconnecting takes a while
@@ -28,9 +27,9 @@ log = structlog.stdlib.get_logger("clipzy.worker")
 class Intake:
     """The messages that Celery's main process receives from the broker."""
 
-    def __init__(self, *, slots: int, broker: RedisDatabase) -> None:
+    def __init__(self, *, slots: int, queue: NotificationQueue) -> None:
         self._slots = slots
-        self._broker = broker
+        self._queue = queue
         self._received = self._received_before = 0
         signals.task_received.connect(self._on_received, weak=False)
 
@@ -42,7 +41,7 @@ class Intake:
         """
         received, self._received_before = self._received - self._received_before, self._received
         has_free_slot = len(state.reserved_requests) < self._slots and state.should_stop is None
-        return queue_length(self._broker) > 0 and has_free_slot and not received
+        return self._queue.length() > 0 and has_free_slot and not received
 
     def _on_received(self, **_: Any) -> None:
         self._received += 1

@@ -17,6 +17,7 @@ from clipzy_worker.processing import scratch
 from clipzy_worker.runtime.app import create_app
 from clipzy_worker.runtime.janitor import Janitor
 from clipzy_worker.runtime.liveness import LivenessFile
+from clipzy_worker.runtime.notification_queue import NotificationQueue
 from clipzy_worker.runtime.reaper import Reaper
 from clipzy_worker.runtime.shutdown import ReturnUnstarted, Shutdown
 from clipzy_worker.runtime.watchdog import EXIT_NOT_CONSUMING, Intake, Watchdog
@@ -57,8 +58,9 @@ def _join_and_work(config: Settings, shutdown: Shutdown, watchdog: Watchdog, *, 
     app, ctx = create_app(config, redis, registration.storage, storage_id=registration.heartbeats.joined().storage_id)
     scratch.sweep(config.work_dir)
     broker = redis if config.broker_url == config.redis_url else RedisDatabase(config.broker_url)
-    reaper, janitor = Reaper(ctx, broker=broker), Janitor(ctx)
-    intake = Intake(slots=config.max_concurrent_jobs, broker=broker)
+    queue = NotificationQueue(broker, storage_id=ctx.storage_id)
+    reaper, janitor = Reaper(ctx, queue=queue), Janitor(ctx)
+    intake = Intake(slots=config.max_concurrent_jobs, queue=queue)
 
     def on_ready(**_: Any) -> None:
         reaper.start()  # not earlier: the pool is forked while few threads run that could hold a lock

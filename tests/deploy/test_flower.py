@@ -13,6 +13,8 @@ import redis
 import requests
 
 from clipzy_storage.celery_config import PROCESS_JOB
+from clipzy_storage.guard import members
+from clipzy_storage.redis_client import RedisDatabase
 from tests.support.deployment import Deployment
 from tests.support.forms import mp4_bytes
 from tests.support.processes import CLIPZY, Process, free_port
@@ -68,8 +70,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory, redis_url: str) -> Iterator[
 def flower(stack: Deployment) -> FlowerApi:
     """Flower next to a front end and a worker."""
     port = free_port()
-    process = stack.run("flower", "--port", str(port), settings={"FLOWER_BASIC_AUTH": ":".join(LOGIN)})
     stack.worker()
+    process = stack.run("flower", "--port", str(port), settings={"FLOWER_BASIC_AUTH": ":".join(LOGIN)})
     return FlowerApi(port, process.wait_for_log("flower.ready"))
 
 
@@ -98,7 +100,7 @@ def test_it_shows_the_workers(flower: FlowerApi) -> None:
     ((name, worker),) = workers.items()
     assert name.startswith("clipzy@")
     assert worker["registered"] == [PROCESS_JOB]
-    assert [queue["name"] for queue in worker["active_queues"]] == ["clipzy.jobs"]
+    assert [queue["name"] for queue in worker["active_queues"]] == ["interactive"]
 
 
 def test_it_shows_jobs_with_their_ids_and_outcomes(flower: FlowerApi, jobs: tuple[Any, Any]) -> None:
@@ -120,7 +122,7 @@ def test_it_shows_jobs_with_their_ids_and_outcomes(flower: FlowerApi, jobs: tupl
 
 @pytest.mark.usefixtures("jobs")
 def test_it_counts_waiting_jobs(flower: FlowerApi) -> None:
-    assert flower.get("/api/queues/length") == {"active_queues": [{"name": "clipzy.jobs", "messages": 0}]}
+    assert flower.get("/api/queues/length") == {"active_queues": [{"name": "interactive", "messages": 0}]}
 
 
 @pytest.mark.parametrize("path", ["/", "/workers", "/tasks", "/broker", "/api/workers", "/api/tasks"])
@@ -143,7 +145,7 @@ def test_it_changes_nothing(flower: FlowerApi) -> None:
     for path in (
         f"worker/shutdown/{worker}",
         f"worker/pool/grow/{worker}",
-        f"worker/queue/cancel-consumer/{worker}?queue=clipzy.jobs",
+        f"worker/queue/cancel-consumer/{worker}?queue=interactive",
         "task/revoke/some-task?terminate=true",
         f"task/async-apply/{PROCESS_JOB}",
         f"task/send-task/{PROCESS_JOB}",
@@ -174,6 +176,23 @@ def test_it_runs_without_redis_and_stops_immediately(tmp_path: Path) -> None:
         # When it is signalled to stop, then it does
         process.send(signal.SIGTERM)
         assert process.wait(4) == 0
+
+
+def test_it_finds_a_deployment_that_starts_later(tmp_path: Path, own_redis: RedisServer, clip: Path) -> None:
+    # Given a Flower next to a Redis that belongs to no deployment yet
+    settings = {"FLOWER_BASIC_AUTH": ":".join(LOGIN)}
+    port, empty = free_port(), own_redis.url.removesuffix("/0") + "/3"
+    members.open_fresh(RedisDatabase(empty))
+    with Deployment(tmp_path, redis_url=empty) as stack:
+        process = stack.run("flower", "--port", str(port), settings=settings).wait_for_log("flower.ready")
+        # When a worker and a front end start
+        stack.worker()
+        process.wait_for_log("flower.restarting")
+        eventually(lambda: process.output().count("flower.ready") == 2, "a Flower that starts again")
+        # Then it shows their jobs
+        flower, api = FlowerApi(port, process), stack.web()
+        eventually(lambda: flower.get("/api/workers?refresh=1"), "a worker that Flower knows")
+        assert flower.task_of(api.finished(api.upload(clip)["job_id"])["job_id"], "SUCCESS")
 
 
 def test_a_taken_port_is_one_clear_line(flower: FlowerApi, stack: Deployment) -> None:

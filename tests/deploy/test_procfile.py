@@ -13,9 +13,9 @@ import redis
 import requests
 
 from clipzy_storage import keys
-from clipzy_storage.celery_config import QUEUE
 from clipzy_storage.process import with_parent_death_signal
 from tests.support.api_client import ApiClient
+from tests.support.broker import broker_key
 from tests.support.nginx import running_nginx
 from tests.support.processes import free_port, media_process_below
 from tests.support.servers import RedisServer
@@ -105,7 +105,7 @@ def test_the_procfile_starts_works_and_stops_without_losing_a_job(
     with redis.Redis.from_url(own_redis.url, decode_responses=True) as client:
         record = client.hgetall(f"{keys.REDIS_PREFIX}job:{job_id}")
         assert (record["state"], record["preempted"]) == ("queued", "1")
-        assert client.llen(keys.BROKER_PREFIX + QUEUE) == 1
+        assert client.llen(broker_key(own_redis.url)) == 1
 
 
 def _job_through(url: str, clip: Path) -> Any:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from celery.app import defaults
 
-from clipzy_storage import celery_config, keys
 from clipzy_storage.log_events import JOB_CLAIMED, JOB_COMPLETED, JOB_SUBMITTED, SUPERVISOR_READY, SUPERVISOR_RESTARTING
+from tests.support.broker import broker_key
 from tests.support.deployment import SHORT_LEASE, Deployment
 from tests.support.processes import Process, clipzy, commands_below, hold_media_process
 from tests.support.servers import RedisServer, running_redis
@@ -53,7 +53,7 @@ def test_a_request_is_found_in_every_process_that_it_went_through(
             sent = api.post("/jobs", files={"file": stream}, headers={"X-Request-ID": REQUEST_ID})
         hold_media_process(service.pid)
         # When its worker is killed, and then the serving process; and a foreign message is in the queue
-        own_redis.admin.lpush(keys.BROKER_PREFIX + celery_config.QUEUE, json.dumps({"body": "?"}))
+        own_redis.admin.lpush(broker_key(own_redis.url), json.dumps({"body": "?"}))
         os.kill(process_below(service, "clipzy_worker"), signal.SIGKILL)
         job_id = sent.json()["job_id"]
         assert api.finished(job_id)["attempt"] == 2

@@ -10,11 +10,13 @@ from typing import Any
 import redis
 
 from clipzy_api.task_queue import TaskQueue
+from clipzy_storage import keys
 from clipzy_storage.config.environment import settings_from_env
 from clipzy_storage.log_events import WORKER_READY
 from clipzy_storage.models.output import Output
 from clipzy_worker.stages import STAGES
 from tests.support.api_client import ApiClient
+from tests.support.broker import broker_key
 from tests.support.deployment import Deployment
 from tests.support.waiting import eventually
 
@@ -118,11 +120,11 @@ def test_progress_moves_inside_the_stage_and_never_falls(
 
 
 def test_a_notification_that_was_lost_is_sent_again(
-    deployment: Deployment, api: ApiClient, redis_client: Any, clip: Path
+    deployment: Deployment, api: ApiClient, redis_client: Any, redis_url: str, clip: Path
 ) -> None:
     # Given a job whose Celery message has vanished from the broker
     job = api.upload(clip)
-    assert redis_client.delete("clipzy:mq:clipzy.jobs") == 1
+    assert redis_client.delete(broker_key(redis_url)) == 1
     # When there is a worker
     deployment.worker(JOB_LEASE_SECONDS="2")
     # Then the job is done all the same
@@ -135,8 +137,9 @@ def test_a_message_for_a_job_that_is_done_or_unknown_changes_nothing(
     # Given a completed job
     deployment.worker()
     before = api.run(clip)
+    storage_id = (deployment.storage / keys.STORAGE_ID).read_text().strip()
     # When notifications about it and for jobs that never were arrive
-    queue = TaskQueue(settings_from_env({"REDIS_URL": redis_url}))
+    queue = TaskQueue(settings_from_env({"REDIS_URL": redis_url}), storage_id=lambda: storage_id)
     for job_id in (before["job_id"], before["job_id"], "job_00000000000000000000000000", "../../etc"):
         queue.notify_workers(job_id)
     # Then the next job is done as ever, and the first is as it was
@@ -228,9 +231,9 @@ def test_the_broker_may_be_another_redis(deployment: Deployment, redis_url: str,
     job = api.upload(clip)
     # Then the message waits there, and the record is where it always is
     with redis.Redis.from_url(broker_url) as broker, redis.Redis.from_url(redis_url) as records:
-        assert broker.llen("clipzy:mq:clipzy.jobs") == 1
+        assert broker.llen(broker_key(redis_url)) == 1
         assert records.exists(f"clipzy:job:{job['job_id']}")
-        assert not records.exists("clipzy:mq:clipzy.jobs")
+        assert not records.exists(broker_key(redis_url))
     # And the job is done
     deployment.worker()
     assert api.finished(job["job_id"])["status"] == "completed"

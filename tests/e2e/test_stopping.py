@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from clipzy_storage import keys
-from clipzy_storage.celery_config import QUEUE
 from clipzy_storage.failpoints import Failpoint
 from clipzy_storage.log_events import (
     FAILPOINT_PAUSE,
@@ -21,6 +20,7 @@ from clipzy_storage.log_events import (
 )
 from clipzy_worker.runtime.shutdown import STOP_SECONDS
 from tests.support.api_client import ApiClient
+from tests.support.broker import broker_key
 from tests.support.deployment import Deployment
 from tests.support.processes import Frozen, Process, commands_below, descendants, media_processes_below
 from tests.support.servers import running_redis
@@ -164,7 +164,9 @@ def test_with_drain_running_jobs_are_finished_and_no_new_ones_kept(
 
 
 @pytest.mark.long
-def test_a_second_signal_ends_draining(deployment: Deployment, api: ApiClient, redis_client: Any, clip: Path) -> None:
+def test_a_second_signal_ends_draining(
+    deployment: Deployment, api: ApiClient, redis_client: Any, redis_url: str, clip: Path
+) -> None:
     # Given a worker that finishes its jobs, in the middle of one
     worker, _ = deployment.worker_paused_at("artifact-stored", CLIPZY_DRAIN="wait")
     job_id = api.upload(clip)["job_id"]
@@ -174,7 +176,7 @@ def test_a_second_signal_ends_draining(deployment: Deployment, api: ApiClient, r
     worker.wait_for_log(WORKER_STOPPING).send(signal.SIGTERM)
     assert worker.wait() == 0
     assert (record(redis_client, job_id)["state"], record(redis_client, job_id)["preempted"]) == ("queued", "1")
-    assert redis_client.llen(keys.BROKER_PREFIX + QUEUE) == 1
+    assert redis_client.llen(broker_key(redis_url)) == 1
     assert "Traceback" not in worker.output()
 
 

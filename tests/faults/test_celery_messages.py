@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from clipzy_storage import keys
-from clipzy_storage.celery_config import PROCESS_JOB, QUEUE
+from clipzy_storage.celery_config import INTERACTIVE, PROCESS_JOB
 from clipzy_storage.log_events import REAPER_NOTIFIED
-from tests.support.faulty_redis import NOTIFICATIONS, UNACKED, FaultyRedisDeployment, deployment_on_faulty_redis
+from tests.support.broker import broker_key
+from tests.support.faulty_redis import FaultyRedisDeployment, deployment_on_faulty_redis
 from tests.support.log_lines import events_in
 from tests.support.waiting import eventually
 
@@ -38,7 +39,7 @@ def message(body: bytes, *, task: Any = PROCESS_JOB, content_type: str = "applic
             "properties": {
                 "correlation_id": task_id,
                 "delivery_mode": 2,
-                "delivery_info": {"exchange": "", "routing_key": QUEUE},
+                "delivery_info": {"exchange": "", "routing_key": INTERACTIVE},
                 "priority": 0,
                 "body_encoding": "base64",
                 "delivery_tag": str(uuid.uuid4()),
@@ -50,6 +51,11 @@ def message(body: bytes, *, task: Any = PROCESS_JOB, content_type: str = "applic
 
 def call(*args: Any, **kwargs: Any) -> bytes:
     return json.dumps([args, kwargs, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}]).encode()
+
+
+def no_message_is_left(shared: FaultyRedisDeployment) -> bool:
+    url = shared.redis.server.url
+    return not shared.redis.server.admin.exists(broker_key(url), broker_key(url, "unacked"))
 
 
 class RunsCode:
@@ -82,7 +88,7 @@ def test_a_message_that_dies_with_its_worker(shared: FaultyRedisDeployment, clip
     job_id = eventually(lost, "a message on its way")
     worker.kill()
     # Then Redis knows nothing of the message any more
-    assert shared.redis.server.admin.exists(NOTIFICATIONS, UNACKED) == 0
+    assert no_message_is_left(shared)
     assert shared.api.job(job_id)["status"] == "queued"
     # But the job is done
     successor = shared.running_worker()
@@ -93,13 +99,13 @@ def test_a_message_that_dies_with_its_worker(shared: FaultyRedisDeployment, clip
 def test_messages_and_records_of_another_version(shared: FaultyRedisDeployment, clip: Path) -> None:
     """Without the reaper's search for lost notifications the first of these jobs waits for ever."""
     # Given a worker that has no place free, and jobs that wait
-    worker, client = shared.running_worker(), shared.redis.server.admin
+    worker, client, queue = shared.running_worker(), shared.redis.server.admin, broker_key(shared.redis.server.url)
     held = shared.held_jobs(clip, count=2)
     renamed, grown, old = waiting = shared.submit(clip, count=3)
     # Of which one is announced under a name that this version does not know
-    others = [json.loads(client.rpop(NOTIFICATIONS)) for _ in waiting]
+    others = [json.loads(client.rpop(queue)) for _ in waiting]
     others[0]["headers"]["task"] = "clipzy.process_job_better"
-    client.lpush(NOTIFICATIONS, *(json.dumps(other) for other in others))
+    client.lpush(queue, *(json.dumps(other) for other in others))
     # And two have records with more in them than it knows, and with less
     change_record(client, grown, colour="blue")
     change_record(client, old, schema_version=0)
@@ -157,15 +163,54 @@ def test_forged_messages(shared: FaultyRedisDeployment, clip: Path, tmp_path: Pa
     pickled = pickle.dumps(((RunsCode(canary),), {}, {}))
     forged = [*FORGED.values(), message(pickled, content_type="application/x-python-serialize")]
     for one in forged:
-        shared.redis.server.admin.lpush(NOTIFICATIONS, one)
+        shared.redis.server.admin.lpush(broker_key(shared.redis.server.url), one)
     # When a job is submitted after all of that
     (job_id,) = shared.submit(clip)
     # Then it is done by the same worker
     assert shared.outcomes([job_id]) == [("completed", 1)]
     assert worker.is_running()
-    assert shared.redis.server.admin.exists(NOTIFICATIONS, UNACKED) == 0
+    assert no_message_is_left(shared)
     # And nothing came of the rest: no code was run, no job was begun, no record was made
     assert not canary.exists()
     assert shared.claims() == claims + 1
     made = set(shared.redis.server.admin.keys(keys.REDIS_PREFIX + "*")) - known
     assert [key for key in made if "job:" in key and job_id not in key] == []
+
+
+def test_everything_but_the_job_id_of_a_message_is_ignored(shared: FaultyRedisDeployment, clip: Path) -> None:
+    """Taken over, a time limit kills the pool process, and ``eta`` or ``expires`` lose the message."""
+    worker, client, queue = shared.running_worker(), shared.redis.server.admin, broker_key(shared.redis.server.url)
+    # Given a job that waits behind others, and a message about it that asks for more than the job
+    shared.held_jobs(clip, count=2)
+    (job_id,) = shared.submit(clip)
+    found = json.loads(client.rpop(queue))
+    found["headers"] |= {
+        "timelimit": [0.001, 0.001],
+        "eta": "2100-01-01T00:00:00+00:00",
+        "expires": "2000-01-01T00:00:00+00:00",
+        "retries": 99,
+        "shadow": "clipzy.another_name",
+        "group": "group",
+        "ignore_result": False,
+    }
+    found["properties"] |= {
+        "reply_to": "results",
+        "priority": 9,
+        "delivery_tag": "a-tag",
+        "delivery_info": {"exchange": "celeryev", "routing_key": "elsewhere"},
+    }
+    follow_up = {"task": PROCESS_JOB, "args": [job_id], "kwargs": {}, "options": {}}
+    follow_ups = {"callbacks": [follow_up], "errbacks": [follow_up], "chain": [follow_up], "chord": follow_up}
+    found["body"] = base64.b64encode(json.dumps([[job_id], {"more": 1}, follow_ups]).encode()).decode()
+    client.lpush(queue, json.dumps(found))
+    # When the worker gets to it
+    shared.let_go()
+    # Then the job is done at its first attempt, and nothing followed from the rest
+    assert shared.outcomes([job_id]) == [("completed", 1)]
+    assert worker.is_running()
+    output = worker.output()
+    assert shared.claims(job_id) == 1
+    assert f"{REAPER_NOTIFIED}: {job_id}" not in output
+    for word in ("another_name", "a-tag", "limit (", "Traceback"):
+        assert word not in output
+    assert no_message_is_left(shared)

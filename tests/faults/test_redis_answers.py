@@ -182,7 +182,7 @@ def test_a_silent_broker_costs_the_notification_and_not_the_job(
 def test_concurrent_notifications_do_not_wait_for_each_other(redis_behind_proxy: FaultyRedis) -> None:
     """With Celery's ten connections the last of these waits for those before it."""
     # Given a broker that has fallen silent
-    queue = TaskQueue(settings_from_env({"REDIS_URL": redis_behind_proxy.url}))
+    queue = TaskQueue(settings_from_env({"REDIS_URL": redis_behind_proxy.url}), storage_id=lambda: "a-storage")
 
     def announce(_: int) -> float:
         began_at = time.monotonic()

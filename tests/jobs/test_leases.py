@@ -157,11 +157,11 @@ def test_a_delayed_job_cannot_be_claimed_before_it_is_due(store: JobStore, redis
     job = submitted(store)
     assert store.release(claimed(store, job.job_id), "transient") == "delayed"
     assert store.claim(job.job_id, nonce="n2", storage_id=STORAGE_ID) is None
-    assert store.due_for_notification(queue_is_empty=True) == []
+    assert store.due_for_notification(notifications=0) == []
     # When its time has come the reaper notifies of it, although other messages wait
     let_delay_pass(redis_client, job.job_id)
-    assert store.due_for_notification(queue_is_empty=False) == [job.job_id]
-    assert store.due_for_notification(queue_is_empty=True) == []
+    assert store.due_for_notification(notifications=1) == [job.job_id]
+    assert store.due_for_notification(notifications=0) == []
     assert store.claim(job.job_id, nonce="n2", storage_id=STORAGE_ID) is not None
 
 
@@ -207,27 +207,29 @@ def test_a_commit_whose_files_are_lost_may_fail_as_long_as_nobody_saw_it(store: 
     assert (finished.status, finished.error and finished.error.message) == (Status.FAILED, "lost")
 
 
-def test_a_lost_notification_is_sent_again_but_a_backlog_is_not_multiplied(store: JobStore, redis_client: Any) -> None:
-    # Given a job that has waited for 31 seconds
-    job = submitted(store)
+def test_as_many_notifications_are_sent_again_as_are_missing(store: JobStore, redis_client: Any) -> None:
+    # Given three waiting jobs
+    first, second, third = (submitted(store).job_id for _ in range(3))
     queued = f"{keys.REDIS_PREFIX}jobs:queued"
-    assert store.due_for_notification(queue_is_empty=True) == []
-    redis_client.zincrby(queued, -31_000, job.job_id)
-    # Then it is hinted where no message waits, once, and not where some do
-    assert store.due_for_notification(queue_is_empty=False) == []
-    assert store.due_for_notification(queue_is_empty=True) == [job.job_id]
-    assert store.due_for_notification(queue_is_empty=True) == []
-    # And after ten minutes whatever waits
-    redis_client.zincrby(queued, -601_000, job.job_id)
-    assert store.due_for_notification(queue_is_empty=False) == [job.job_id]
+    assert store.count_waiting() == 3
+    # Then none is notified of again just after its notification, and none while the broker has one for each
+    assert store.due_for_notification(notifications=0) == []
+    for age_ms, job_id in ((-33_000, first), (-31_000, second), (-32_000, third)):
+        redis_client.zincrby(queued, age_ms, job_id)
+    assert store.due_for_notification(notifications=3) == []
+    assert store.due_for_notification(notifications=4) == []
+    # And if some are missing, as many are sent, the oldest first and each once
+    assert store.due_for_notification(notifications=1) == [first, third]
+    assert store.due_for_notification(notifications=1) == [second]
+    assert store.due_for_notification(notifications=0) == []
 
 
 def test_many_delayed_jobs_do_not_stand_in_the_way_of_others(store: JobStore, redis_client: Any) -> None:
     # Given more delayed jobs than one look takes, and one whose notification was lost
-    for _ in range(120):
+    for _ in range(520):
         delayed = submitted(store)
         store.release(claimed(store, delayed.job_id), "transient")
     lost = submitted(store)
     redis_client.zincrby(f"{keys.REDIS_PREFIX}jobs:queued", -31_000, lost.job_id)
     # Then that one is hinted at the next look
-    assert store.due_for_notification(queue_is_empty=True) == [lost.job_id]
+    assert store.due_for_notification(notifications=0) == [lost.job_id]

@@ -8,16 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from clipzy_storage import keys
-from clipzy_storage.celery_config import QUEUE
+from tests.support.broker import broker_key
 from tests.support.deployment import Deployment, claims_by
 from tests.support.processes import Process, media_processes_below
 from tests.support.servers import RedisServer, running_redis
 from tests.support.tcp_proxy import TcpProxy
 from tests.support.waiting import eventually
-
-NOTIFICATIONS = keys.BROKER_PREFIX + QUEUE
-UNACKED = keys.BROKER_PREFIX + "unacked"
 
 
 @dataclass(frozen=True)
@@ -37,7 +33,7 @@ class FaultyRedis:
         return int(self.server.admin.info("clients")["blocked_clients"])
 
     def queue_length(self) -> int:
-        return int(self.server.admin.llen(NOTIFICATIONS))
+        return int(self.server.admin.llen(broker_key(self.server.url)))
 
 
 @contextlib.contextmanager

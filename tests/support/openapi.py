@@ -32,7 +32,7 @@ def unconnected_app(directory: Path, **settings: str) -> Flask:
         settings=given,
         storage=storage,
         redis=RedisDatabase(given.redis_url),
-        queue=TaskQueue(given),
+        queue=TaskQueue(given, storage_id=lambda: ""),
         membership=Membership(new_guard, storage),
     )
 

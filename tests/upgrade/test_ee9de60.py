@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
+from clipzy_storage.keys import OLD_BROKER_PREFIX, REDIS_PREFIX, broker_prefix
 from tests.support.api_client import ApiClient
 from tests.support.deployment import SHORT_LEASE, Deployment
 from tests.support.waiting import eventually
@@ -69,6 +71,13 @@ class Upgrade:
         listed = [job["job_id"] for job in self.api.get("/jobs?page_size=100").json()["jobs"]]
         states = ("cancelled", "waiting", "cancelling", "committing", "running", "failed", "completed")
         assert listed == [self.old.job_id(state) for state in states], "newest first"
+
+    def keys_of_the_old_broker(self) -> list[str]:
+        with redis.Redis.from_url(self.deployment.settings["REDIS_URL"], decode_responses=True) as client:
+            storage_id = client.get(f"{REDIS_PREFIX}guard:storage-id")
+            return [
+                key for key in client.keys(f"{OLD_BROKER_PREFIX}*") if not key.startswith(broker_prefix(storage_id))
+            ]
 
     def published(self, state: str) -> bytes:
         return (self.deployment.storage / f"results/{self.old.job_id(state)}/output.json").read_bytes()
@@ -130,11 +139,14 @@ def test_a_new_worker_finishes_what_was_left_behind(upgrade: Upgrade) -> None:
     prefix = upgrade.deployment.storage / f"results/{upgrade.old.job_id('committing')}/attempts"
     (committed,) = prefix.glob("*/output.json")
     content = committed.read_bytes()
+    assert f"{OLD_BROKER_PREFIX}clipzy.jobs" in upgrade.keys_of_the_old_broker()
     # When a new worker starts
     upgrade.deployment.worker()
-    # Then every job is finished
+    # Then every job is finished, which needed new notifications: those of the old version are in a list of its own
     upgrade.finishes_the_rest()
     assert upgrade.published("committing") == content
+    # And nothing of the old broker is left
+    eventually(lambda: upgrade.keys_of_the_old_broker() == [], "an old broker without keys")
     # And nothing changed for those that had finished before
     upgrade.shows_what_was_finished()
     upgrade.lists_everything()

@@ -1,14 +1,15 @@
--- ARGV: whether the queue is empty (1 or 0), age in ms after which a notification is probably lost, age in ms after which a
--- job is due whatever the queue holds. Answers ids of waiting jobs, oldest first: at most 100 delayed ones whose time has
--- come, and at most 100 whose last notification, the score in the queued set, is that old.
-local age_ms = tonumber(ARGV[1] == '1' and ARGV[2] or ARGV[3])
+-- ARGV: how many notifications the broker has, age in ms after which one may be lost. Answers ids of waiting jobs, oldest
+-- first: at most 500 delayed ones whose time has come, and at most 500 others, as many as lack a notification. Which ones
+-- do is unknown: those are taken whose last notification, the score in the queued set, is oldest.
+local missing, age_ms = redis.call('ZCARD', queued_set) - tonumber(ARGV[1]), tonumber(ARGV[2])
 local ids = {}
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', delayed_set, '-inf', now, 'LIMIT', 0, 100)) do
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', delayed_set, '-inf', now, 'LIMIT', 0, 500)) do
   redis.call('ZREM', delayed_set, id)
   redis.call('ZADD', queued_set, now, id)
   ids[#ids + 1] = id
 end
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', queued_set, '-inf', now - age_ms, 'LIMIT', 0, 100)) do
+local limit = math.max(math.min(missing, 500), 0)
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', queued_set, '-inf', now - age_ms, 'LIMIT', 0, limit)) do
   redis.call('ZADD', queued_set, now, id)
   ids[#ids + 1] = id
 end

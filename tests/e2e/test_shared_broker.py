@@ -1,0 +1,75 @@
+"""Two deployments with one ``CELERY_BROKER_URL``: neither sees anything of the other."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from clipzy_storage.guard import members
+from clipzy_storage.redis_client import RedisDatabase
+from tests.support.broker import broker_key
+from tests.support.deployment import Deployment
+from tests.support.waiting import eventually
+
+
+@pytest.fixture
+def broker_url(redis_url: str) -> str:
+    return redis_url.removesuffix("/0") + "/1"
+
+
+@pytest.fixture
+def pair(tmp_path: Path, redis_url: str, broker_url: str) -> Iterator[list[Deployment]]:
+    """Each with its own records and storage."""
+    with ExitStack() as stack:
+        deployments = []
+        for number in (2, 3):
+            records_url = redis_url.removesuffix("/0") + f"/{number}"
+            members.open_fresh(RedisDatabase(records_url))
+            deployments.append(
+                stack.enter_context(
+                    Deployment(tmp_path / str(number), redis_url=records_url, CELERY_BROKER_URL=broker_url)
+                )
+            )
+        yield deployments
+
+
+@contextmanager
+def published(broker: Any) -> Iterator[list[str]]:
+    """The channels of everything that is published meanwhile."""
+    channels: list[str] = []
+    with broker.pubsub() as subscription:
+        subscription.psubscribe("*")
+        yield channels
+        while message := subscription.get_message(ignore_subscribe_messages=False, timeout=0.1):
+            if message["type"] == "pmessage":
+                channels.append(message["channel"])
+
+
+def test_two_deployments_share_a_broker(pair: list[Deployment], broker_url: str, clip: Path) -> None:
+    """With the same keys the one worker takes the other's notification, and drops it as unknown."""
+    # Given a deployment with a worker, and one without
+    with_worker, without = pair
+    first, second = with_worker.web(), without.web()
+    with redis.Redis.from_url(broker_url, decode_responses=True) as broker:
+        with published(broker) as channels:
+            worker = with_worker.worker()
+            # When a job is submitted to each
+            waiting = second.upload(clip)
+            assert first.finished(first.upload(clip)["job_id"])["status"] == "completed"
+            worker.stop()
+        # Then the notification of the other still waits
+        queues = [broker_key(one.settings["REDIS_URL"]) for one in pair]
+        assert [broker.llen(queue) for queue in queues] == [0, 1]
+        # And every key, and the channel of every event, belongs to one of them
+        prefixes = tuple(queue.removesuffix("interactive") for queue in queues)
+        assert [name for name in broker.keys("*") if not name.startswith(prefixes)] == []
+        assert [name for name in channels if not name.startswith(prefixes)] == []
+        assert any("celeryev" in name and name.startswith(prefixes[0]) for name in channels)
+        assert any("celeryev" in name and name.startswith(prefixes[1]) for name in channels)
+    # And its own worker takes it
+    without.worker()
+    assert second.finished(waiting["job_id"])["status"] == "completed"
+    assert eventually(lambda: second.job(waiting["job_id"])["attempt"] == 1)
