@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from clipzy_storage import keys
 
@@ -51,6 +51,16 @@ class ErrorCode(StrEnum):
     """An internal error, or the job was interrupted too often."""
 
 
+def _upload_key(key: str) -> str:
+    if not keys.is_upload(key):
+        raise ValueError("not the key of an upload")
+    return key
+
+
+UploadKey = Annotated[str, AfterValidator(_upload_key)]
+"""A key under ``uploads/``: a damaged or forged record must not have a worker read another file."""
+
+
 class _Record(BaseModel):
     """Fields that a later version added are ignored."""
 
@@ -68,7 +78,7 @@ class Video(_Record):
     """``vid_…``, see ``keys.new_id``."""
     filename: str
     """As the client sent it; never part of a key."""
-    key: str
+    key: UploadKey
     """Where the file is in storage."""
     container: str
     """The recognised container, which is also the extension of the key."""
@@ -104,7 +114,7 @@ class Job(_Record):
     """The analysed video."""
     filename: str
     """The video's name as the client sent it."""
-    source_key: str
+    source_key: UploadKey
     """Where the video's file is in storage."""
     source_size_bytes: int
     """Size of that file."""

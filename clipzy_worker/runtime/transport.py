@@ -1,10 +1,12 @@
-"""The Celery transport of a worker: takes notifications from the queue and drops any other message.
+"""The Celery transport of a worker: takes job ids from the queue, and drops whatever else is in a message.
 
 Celery trusts its queue. A message that it cannot read ends the worker in the middle of its loop, and one that was
 noted as taken is restored for the next worker.
 """
 
 import base64
+import json
+import uuid
 from queue import Empty
 from typing import Annotated, Any, Literal
 
@@ -40,20 +42,45 @@ class Transport(redis.Transport):
     Channel = _Channel
 
     def _deliver(self, message: Any, queue: str | None) -> None:
-        if queue == celery_config.INTERACTIVE and not is_notification(message):
-            log.error("transport.dropped", reason="a message that is no notification", found=_task_of(message))
-            return
+        if queue == celery_config.INTERACTIVE:
+            job_id = notified_job_id(message)
+            if job_id is None:
+                log.error("transport.dropped", reason="a message that is no notification", found=_task_of(message))
+                return
+            message = notification(job_id, task_id=_task_id_of(message))
         super()._deliver(message, queue)
 
 
-def is_notification(message: Any) -> bool:
-    """Whether this message calls our task with a job id, immediately, and without follow-up tasks."""
+def notified_job_id(message: Any) -> str | None:
+    """The job id with which this message calls our task; None if it does not."""
     try:
         body = base64.b64decode(_Message.model_validate(message).body, validate=True)
-        _BODY.validate_json(body)
+        ((job_id,), _, _) = _BODY.validate_json(body)
     except ValueError:  # also pydantic's
-        return False
-    return True
+        return None
+    return job_id
+
+
+def notification(job_id: str, *, task_id: str) -> dict[str, Any]:
+    """The message that Celery is given instead of one that it was sent: nothing but the job id is taken over.
+
+    Anyone who can write to the queue could otherwise have the task end early, call other tasks, or be kept for later.
+    """
+    body = json.dumps([[job_id], {}, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}])
+    headers = {"lang": "py", "task": celery_config.PROCESS_JOB, "id": task_id, "root_id": task_id}
+    return {
+        "body": base64.b64encode(body.encode()).decode(),
+        "content-type": "application/json",
+        "content-encoding": "utf-8",
+        "headers": headers | {"argsrepr": repr([job_id]), "kwargsrepr": "{}"},
+        "properties": {
+            "body_encoding": "base64",
+            "correlation_id": task_id,
+            "delivery_info": {"exchange": "", "routing_key": celery_config.INTERACTIVE},
+            "delivery_tag": str(uuid.uuid4()),
+            "priority": 0,
+        },
+    }
 
 
 def _task_of(message: Any) -> str:
@@ -63,19 +90,18 @@ def _task_of(message: Any) -> str:
         return "it names no task"
 
 
+def _task_id_of(message: Any) -> str:
+    """The id under which Flower knows that the task was sent; a new one if it is none of Celery's."""
+    try:
+        return str(uuid.UUID(message["headers"]["id"]))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return str(uuid.uuid4())
+
+
 def _job_id(text: str) -> str:
     if not keys.is_job_id(text):
         raise ValueError("no job id")
     return text
-
-
-def _empty(value: Any) -> Any:
-    if value:
-        raise ValueError("not empty")
-    return value
-
-
-Nothing = Annotated[Any, AfterValidator(_empty)]
 
 
 class _Part(BaseModel):
@@ -84,21 +110,10 @@ class _Part(BaseModel):
 
 class _Headers(_Part):
     task: Literal["clipzy.process_job"]
-    id: str
-    eta: Nothing = None
-    expires: Nothing = None
-    timelimit: list[float | None] | tuple[float | None, ...] | None = None
-
-
-class _Properties(_Part):
-    body_encoding: Literal["base64"]
-    delivery_tag: str
-    delivery_info: dict[str, Any]
 
 
 class _Message(_Part):
     headers: _Headers
-    properties: _Properties
     content_type: Literal["application/json"] = Field(alias="content-type")
     content_encoding: Literal["utf-8"] = Field(alias="content-encoding")
     body: str
@@ -109,4 +124,4 @@ class _Named(_Part):
 
 
 # Positional arguments, keyword arguments, follow-up tasks.
-_BODY = TypeAdapter(tuple[tuple[Annotated[str, AfterValidator(_job_id)]], Nothing, dict[str, Nothing]])
+_BODY = TypeAdapter(tuple[tuple[Annotated[str, AfterValidator(_job_id)]], dict[str, Any], dict[str, Any]])
