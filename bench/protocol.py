@@ -29,7 +29,7 @@ from tests.support.waiting import eventually
 JOBS = 500
 REPETITIONS = 3
 SLOTS = 2  # pool processes of each worker, one for each core of a small machine
-AIM = 0.5
+AIM = 0.4
 MOMENTS = "bare:moments"
 NOOP_WORKER = (sys.executable, str(Path(__file__).with_name("noop_worker.py")))
 

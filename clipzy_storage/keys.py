@@ -5,7 +5,6 @@ import os
 import re
 import time
 from datetime import date, datetime
-from pathlib import PurePosixPath
 
 from clipzy_storage.errors import BadKey
 
@@ -20,8 +19,7 @@ _OURS = re.compile(
     f"|results/(job_{_ID_TAIL})/(?:output[.]json|expired[.]json|attempts/[0-9]+-[0-9a-z]+/{_ARTIFACT})"
 )
 _TEMPORARY = re.compile("[.]clipzy/(?:incoming|probe)/[0-9a-z]*[0-9a-f]{16}(?:[.][0-9a-z]+)?")
-_SEGMENT = re.compile(r"[A-Za-z0-9._-]{1,100}")
-_TOP_PREFIXES = frozenset({"uploads", "jobs", "results", ".clipzy"})
+_KEY = re.compile(r"(?:uploads|jobs|results|\.clipzy)(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._-]{1,100})+")
 MAX_KEY_LENGTH = 400
 
 STORAGE_ID = ".clipzy/storage-id"
@@ -169,12 +167,6 @@ def checked(key: str) -> str:
     Raises:
         BadKey: an unknown top prefix, an empty or dotted segment, a character that is not allowed, or too long.
     """
-    segments = key.split("/")
-    if (
-        len(key) > MAX_KEY_LENGTH
-        or len(segments) < 2
-        or segments[0] not in _TOP_PREFIXES
-        or any(_SEGMENT.fullmatch(segment) is None or segment in {".", ".."} for segment in segments)
-    ):
+    if len(key) > MAX_KEY_LENGTH or _KEY.fullmatch(key) is None:
         raise BadKey(f"{key[:80]!r} is not a storage key")
-    return str(PurePosixPath(key))
+    return key

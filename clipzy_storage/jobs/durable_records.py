@@ -11,7 +11,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from clipzy_storage import keys
-from clipzy_storage.backends.base import Storage, list_own, put_json, read_bytes
+from clipzy_storage.backends.base import Storage, list_own, put_bytes, put_json, read_bytes
 from clipzy_storage.errors import AlreadyExists, NotFound, StorageError
 from clipzy_storage.failpoints import failpoint
 from clipzy_storage.jobs import day_index
@@ -28,7 +28,7 @@ class _Versioned(BaseModel):
 
 def write_video(storage: Storage, video: Video) -> None:
     """Raises ``AlreadyExists``."""
-    put_json(storage, keys.video_record(video.video_id), video.model_dump(mode="json"))
+    _write(storage, keys.video_record(video.video_id), video)
 
 
 def read_video(storage: Storage, video_id: str) -> Video:
@@ -38,7 +38,7 @@ def read_video(storage: Storage, video_id: str) -> Video:
 
 def write_open_job(storage: Storage, job: Job) -> None:
     """Raises ``AlreadyExists``."""
-    put_json(storage, keys.open_job(job.job_id), job.model_dump(mode="json"))
+    _write(storage, keys.open_job(job.job_id), job)
 
 
 def write_done_job(storage: Storage, job: Job) -> Job:
@@ -46,7 +46,7 @@ def write_done_job(storage: Storage, job: Job) -> Job:
     day_index.add(storage, job)
     failpoint("end-indexed")
     try:
-        put_json(storage, keys.done_job(job.job_id), job.model_dump(mode="json"))
+        _write(storage, keys.done_job(job.job_id), job)
     except AlreadyExists:
         return read_done(storage, job.job_id)
     return job
@@ -102,6 +102,10 @@ def _ids(storage: Storage, prefix: str, older_than_seconds: float) -> Iterator[s
     for blob in list_own(storage, prefix):
         if blob.age_seconds >= older_than_seconds:
             yield str(keys.id_in(blob.key))
+
+
+def _write(storage: Storage, key: str, record: Video | Job) -> None:
+    put_bytes(storage, key, (record.model_dump_json(indent=1) + "\n").encode(), content_type="application/json")
 
 
 def _read(storage: Storage, key: str, kind: type[_Record]) -> _Record:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Json, TypeAdapter, ValidationError
 
 from clipzy_storage import keys
 from clipzy_storage.errors import Damaged
+from clipzy_storage.jobs.types import PendingCompletion
 from clipzy_storage.models.records import ErrorCode, Job, JobError, Status
 
 UNCHANGING = {
@@ -98,6 +99,39 @@ def job_of(fields: Fields) -> Job:
         return _Hash.model_validate(whole_fields(fields)).job()
     except ValueError as error:
         raise Damaged(f"the record of {_job_id_of(fields)} in Redis does not hold a job") from error
+
+
+def submitted_job(job: Job, *, created_ms: int, revision: int) -> Job:
+    """The job as the hash holds it once it is submitted, without reading that back."""
+    return job.model_copy(update={"created_at": _time(created_ms), "revision": revision, "front_end": None})
+
+
+def committed_job(claimed: Job, attempt: int, pipeline_version: str, *, finished_ms: int, revision: int) -> Job:
+    """A claimed job as it will be shown once its commit is completed, without reading the hash back."""
+    changes = {
+        "status": Status.COMPLETED,
+        "progress_percent": 100,
+        "current_stage": None,
+        "attempt": attempt,
+        "finished_at": _time(finished_ms),
+        "revision": revision,
+        "pipeline_version": pipeline_version,
+    }
+    return claimed.model_copy(update=changes)
+
+
+def pending_completion_of(fields: Fields, token: str) -> PendingCompletion:
+    """The outcome that the hash holds, for the holder of ``token`` to complete. Raises ``Damaged``."""
+    outcome = fields["outcome"]
+    progress = "100" if outcome == Status.COMPLETED else fields["progress"]
+    return PendingCompletion(
+        job_of({**fields, "state": outcome, "progress": progress}),
+        token,
+        fields.get("attempt_folder", ""),
+        fields.get("result_sha256", ""),
+        cancellation_requested="cancel" in fields,
+        may_have_other_attempts=fields["attempt"] != "1" or "restored" in fields or outcome != Status.COMPLETED,
+    )
 
 
 def milliseconds(moment: datetime | None) -> int | str:

@@ -51,8 +51,7 @@ def find_cached_result(store: JobStore, storage: Storage, job: Job) -> CachedRes
 
     Raises ``QueueUnavailable``, ``StorageUnavailable``.
     """
-    cache_key = result_cache_key(job)
-    if not cache_key or not is_allowed(job):
+    if not is_allowed(job) or not (cache_key := result_cache_key(job)):
         return None
     candidates = [job_id for job_id in store.find_cached(cache_key) if job_id != job.job_id]
     for job_id in candidates[:MAX_CANDIDATES]:

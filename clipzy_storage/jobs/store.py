@@ -21,7 +21,15 @@ from clipzy_storage.errors import (
     QueueFull,
     VideoGone,
 )
-from clipzy_storage.jobs.redis_record import Fields, fields_of, job_of, unchanging_part, whole_fields
+from clipzy_storage.jobs.redis_record import (
+    Fields,
+    committed_job,
+    fields_of,
+    job_of,
+    pending_completion_of,
+    submitted_job,
+    unchanging_part,
+)
 from clipzy_storage.jobs.types import (
     CancelRequest,
     CancelVerdict,
@@ -84,7 +92,8 @@ class JobStore:
         if verdict == "full":
             raise QueueFull
         if verdict == "new":
-            return Submitted(job.job_id, job_of(fields_of(rest[0])))
+            created_ms, revision = rest
+            return Submitted(job.job_id, submitted_job(job, created_ms=created_ms, revision=revision))
         return Submitted(_first_id(verdict, rest))
 
     def remember_video(self, video_id: str, *, owner: str, key: IdempotencyKey) -> Submitted:
@@ -189,7 +198,16 @@ class JobStore:
             raise CancellationRequested(claim.job.job_id)
         if answer != "committed":
             raise LostJob(claim.job.job_id)
-        return _pending(fields_of(rest[0]), claim.token)
+        finished_ms, revision, is_restored = rest
+        job = committed_job(claim.job, *result[2:], finished_ms=finished_ms, revision=revision)
+        return PendingCompletion(
+            job,
+            claim.token,
+            attempt_prefix,
+            result_sha256,
+            cancellation_requested=False,
+            may_have_other_attempts=claim.job.attempt != 1 or bool(is_restored),
+        )
 
     def confirm_cancelled(self, claim: Claim) -> None:
         """Fix the outcome ``cancelled``: the holder has stopped. Raises ``LostJob`` if the claim is no longer valid."""
@@ -207,14 +225,14 @@ class JobStore:
             fields = self._redis.client.hgetall(self._record_key(job_id))
         if not fields or fields["state"] != "committing" or fields["token"] != token:
             return None
-        return _pending(fields, token)
+        return pending_completion_of(fields, token)
 
     def finish(self, job: Job, token: str) -> Job | None:
         """Make the outcome visible as the durable record ``job`` has it; None if another process holds the job."""
         error = (job.error.code.value, job.error.stage or "", job.error.message) if job.error else ("", "", "")
         cached = (cache_key_of_result(job), job.pipeline_version or "")
-        fields = self._run("finish", job.job_id, token, job.status.value, job.attempt, *error, *cached)
-        return job_of(fields_of(fields)) if fields else None
+        revision = self._run("finish", job.job_id, token, job.status.value, job.attempt, *error, *cached)
+        return job.model_copy(update={"revision": revision}) if revision else None
 
     # called by the reaper
 
@@ -273,20 +291,6 @@ def _readable(records: Iterable[Fields]) -> Iterator[Job]:
                 yield job_of(fields)
         except Damaged as error:
             log.error("record.damaged", reason=str(error))
-
-
-def _pending(fields: Fields, token: str) -> PendingCompletion:
-    fields = whole_fields(fields)
-    outcome = fields.get("outcome") or fields["state"]  # another process has finished it meanwhile
-    progress = "100" if outcome == Status.COMPLETED else fields["progress"]
-    return PendingCompletion(
-        job_of({**fields, "state": outcome, "progress": progress}),
-        token,
-        fields.get("attempt_folder", ""),
-        fields.get("result_sha256", ""),
-        cancellation_requested="cancel" in fields,
-        may_have_other_attempts=fields["attempt"] != "1" or "restored" in fields or outcome != Status.COMPLETED,
-    )
 
 
 def _first_id(verdict: str, rest: list[Any]) -> str:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 import structlog
 from kombu.transport import TRANSPORT_ALIASES, redis
+from kombu.utils.json import dumps
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from clipzy_storage import celery_config, keys
@@ -34,6 +35,11 @@ class _Channel(redis.Channel):
         except _DECODER_ERRORS as error:
             log.error("transport.dropped", reason="a message that cannot be decoded", found=repr(error)[:200])
             raise Empty from error  # to kombu: the queue was empty
+
+    def _restore(self, message: Any, leftmost: bool = False) -> None:  # noqa: ARG002 - kombu's own parameter
+        """Return a message that was received and not started, so that it is the next one to be taken."""
+        with self.conn_or_acquire() as client:
+            client.rpush(celery_config.INTERACTIVE, dumps(message._raw))
 
 
 class Transport(redis.Transport):

@@ -15,6 +15,7 @@ from clipzy_storage.log_events import WORKER_READY
 from clipzy_storage.redis_client import RedisDatabase
 from clipzy_worker.processing import scratch
 from clipzy_worker.runtime.app import create_app
+from clipzy_worker.runtime.consumer import BatchingConsumer
 from clipzy_worker.runtime.janitor import Janitor
 from clipzy_worker.runtime.liveness import LivenessFile
 from clipzy_worker.runtime.notification_queue import NotificationQueue
@@ -95,6 +96,7 @@ def _work(app: Celery, shutdown: Shutdown, *, name: str, log_level: str) -> None
     worker = Worker(
         hostname=f"clipzy@{name}",
         pool_cls="prefork",
+        consumer_cls=BatchingConsumer,
         loglevel=log_level,
         quiet=True,
         without_gossip=True,

@@ -1,5 +1,7 @@
 """Two deployments with one ``CELERY_BROKER_URL``: neither sees anything of the other."""
 
+import base64
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -37,15 +39,15 @@ def pair(tmp_path: Path, redis_url: str, broker_url: str) -> Iterator[list[Deplo
 
 
 @contextmanager
-def published(broker: Any) -> Iterator[list[str]]:
-    """The channels of everything that is published meanwhile."""
-    channels: list[str] = []
+def published(broker: Any) -> Iterator[list[tuple[str, str]]]:
+    """The channel and text of everything that is published meanwhile."""
+    messages: list[tuple[str, str]] = []
     with broker.pubsub() as subscription:
         subscription.psubscribe("*")
-        yield channels
+        yield messages
         while message := subscription.get_message(ignore_subscribe_messages=False, timeout=0.1):
             if message["type"] == "pmessage":
-                channels.append(message["channel"])
+                messages.append((message["channel"], base64.b64decode(json.loads(message["data"])["body"]).decode()))
 
 
 def test_two_deployments_share_a_broker(pair: list[Deployment], broker_url: str, clip: Path) -> None:
@@ -54,7 +56,7 @@ def test_two_deployments_share_a_broker(pair: list[Deployment], broker_url: str,
     with_worker, without = pair
     first, second = with_worker.web(), without.web()
     with redis.Redis.from_url(broker_url, decode_responses=True) as broker:
-        with published(broker) as channels:
+        with published(broker) as messages:
             worker = with_worker.worker()
             # When a job is submitted to each
             waiting = second.upload(clip)
@@ -66,9 +68,11 @@ def test_two_deployments_share_a_broker(pair: list[Deployment], broker_url: str,
         # And every key, and the channel of every event, belongs to one of them
         prefixes = tuple(queue.removesuffix("interactive") for queue in queues)
         assert [name for name in broker.keys("*") if not name.startswith(prefixes)] == []
-        assert [name for name in channels if not name.startswith(prefixes)] == []
-        assert any("celeryev" in name and name.startswith(prefixes[0]) for name in channels)
-        assert any("celeryev" in name and name.startswith(prefixes[1]) for name in channels)
+        assert [channel for channel, _ in messages if not channel.startswith(prefixes)] == []
+        assert [any(channel.startswith(prefix) for channel, _ in messages) for prefix in prefixes] == [True, True]
+        # And the worker has sent all of its events, also the last ones before it stopped
+        for event in ("task-sent", "task-received", "task-started", "task-succeeded", "worker-offline"):
+            assert any(f'"{event}"' in text for channel, text in messages if channel.startswith(prefixes[0])), event
     # And its own worker takes it
     without.worker()
     assert second.finished(waiting["job_id"])["status"] == "completed"

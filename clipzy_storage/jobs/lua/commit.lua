@@ -1,11 +1,15 @@
 -- ARGV: id, token, prefix of the attempt, sha256 of its output.json, number of the attempt that wrote it, version of the
 -- pipeline that made it.
--- Answers {'committed', record…}, {'cancelled'} if cancellation was requested, or {''} if the token does not hold the job.
+-- Answers {'committed', when, revision, whether it was restored (1 or 0)}, {'cancelled'} if cancellation was requested, or
+-- {''} if the token does not hold the job.
 local id, token, attempt_prefix, digest, attempt, pipeline_version = unpack(ARGV)
+local function committed()
+  return { 'committed', tonumber(final_field(id, 'finished_ms')), number(id, 'revision'), get(id, 'restored') and 1 or 0 }
+end
 -- Committed already, and perhaps adopted by a reaper meanwhile: the prefix is this attempt's alone, so it is the answer.
-if final_field(id, 'attempt_folder') == attempt_prefix then return { 'committed', whole(id) } end
+if final_field(id, 'attempt_folder') == attempt_prefix then return committed() end
 if not holds(id, token, 'running') then return { '' } end
 if get(id, 'cancel') then return { 'cancelled' } end
 begin_completion(id, 'completed', 'attempt_folder', attempt_prefix, 'result_sha256', digest, 'attempt', attempt,
   'pipeline_version', pipeline_version)
-return { 'committed', whole(id) }
+return committed()

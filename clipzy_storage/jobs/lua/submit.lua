@@ -1,7 +1,7 @@
 -- ARGV: id, owner, storage id, the record's unchanging part as JSON, Idempotency-Key or '', fingerprint of the request,
 -- how many unfinished jobs there may be, or '' for any number.
--- Answers {'new', record…}, {'same' or 'mismatch', id of the first job under this key}, {'gone'}: the video is deleted, or
--- {'full'}: there are that many, and neither this job nor this key is known.
+-- Answers {'new', created in ms, revision}, {'same' or 'mismatch', id of the first job under this key}, {'gone'}: the
+-- video is deleted, or {'full'}: there are that many, and neither this job nor this key is known.
 local id, owner, storage_id, record, key, fingerprint = unpack(ARGV)
 if redis.call('EXISTS', prefix .. 'video:' .. cjson.decode(record).video_id .. ':gone') == 1 then return { 'gone' } end
 local known = get(id, 'record')
@@ -16,4 +16,4 @@ if not known then
   create(id, owner, storage_id, record, clock[1] * 1000000 + clock[2], now, 1)
   log_event(id)
 end
-return { 'new', whole(id) }
+return { 'new', tonumber(final_field(id, 'created_ms')), number(id, 'revision') }
