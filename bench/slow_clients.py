@@ -1,43 +1,74 @@
-"""How long other clients wait while four hundred slow clients are connected."""
+"""How long other clients wait while two thousand hostile clients are connected, directly and through nginx."""
 
 import statistics
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from bench.sending import peak_memory_mib
 from tests.support.api_client import ApiClient
-from tests.support.deployment import Deployment
-from tests.support.forms import mp4_bytes, part
-from tests.support.slow_clients import slow_clients
-from tests.support.wire import head
+from tests.support.hostile_clients import Targets, hostile_clients, published_targets
+from tests.support.nginx import running_nginx
+from tests.support.servers import running_front_end
 
-COUNT = 200  # of each kind
-QUESTIONS = 50
+COUNT = 2000
+SECONDS = 60
+PAUSE_SECONDS = 0.05
 AIM_SECONDS = 1.0
 
 
 def measure(directory: Path, *, redis_url: str) -> bool:
-    """Measure and print; whether the aim was reached."""
-    slow_headers = b"POST /api/v1/videos HTTP/1.1\r\nHost: test\r\nX-Slow: "
-    slow_body = head("/api/v1/videos", length=10 << 20) + part("file", mp4_bytes(100_000), filename="slow.mp4")
-    with Deployment(directory, redis_url=redis_url) as deployment, ExitStack() as slow:
-        api = deployment.web()
-        alone = _answer_seconds(api)
-        for beginning in (slow_headers, slow_body):
-            slow.enter_context(slow_clients(api.port, beginning, count=COUNT))
-        busy = _answer_seconds(api)
-    print(f"\n/healthz and /api/v1/jobs next to {COUNT} clients that dribble headers and {COUNT} that dribble bodies:")
-    for name, seconds in (("alone", alone), ("next to them", busy)):
-        print(f"  {name:<12} median {statistics.median(seconds) * 1000:5.1f} ms, longest {max(seconds) * 1000:5.0f} ms")
+    """Measure and print; whether the aim was reached both ways."""
+    print(
+        f"\n/healthz and a job's poll for {SECONDS} s next to {COUNT} clients of six kinds: half a header, a trickled"
+    )
+    print("body, slow readers of a result, a file, a script and events:")
+    longest = []
+    for through_nginx in (False, True):
+        way = "through nginx" if through_nginx else "directly"
+        with _server(directory / way, redis_url, through_nginx=through_nginx) as (api, targets, pid):
+            for name, seconds in (("alone", _alone(api, targets)), (way, _attacked(directory / way, api, targets))):
+                print(f"  {name:<13} median {statistics.median(seconds) * 1000:5.1f} ms,", end=" ")
+                print(f"longest {max(seconds) * 1000:5.0f} ms of {len(seconds)}")
+            print(f"  {way:<13} memory of the front end at most {peak_memory_mib(pid):.0f} MiB")
+            longest.append(max(seconds))
     print(f"  aim: under {AIM_SECONDS:g} s")
-    return max(busy) < AIM_SECONDS
+    return max(longest) < AIM_SECONDS
 
 
-def _answer_seconds(api: ApiClient) -> list[float]:
-    return [_one(api, path) for _ in range(QUESTIONS) for path in ("/healthz", "/jobs")]
+@contextmanager
+def _server(directory: Path, redis_url: str, *, through_nginx: bool) -> Iterator[tuple[ApiClient, Targets, int]]:
+    with running_front_end(directory, redis_url) as front_end:
+        targets, pid = published_targets(front_end), front_end.process.pid
+        if not through_nginx:
+            yield ApiClient(front_end.url), targets, pid
+            return
+        with running_nginx(directory / "nginx", upstream_port=front_end.port, max_file_size_mb=2000) as nginx:
+            yield ApiClient(nginx.url), targets, pid
 
 
-def _one(api: ApiClient, path: str) -> float:
+def _alone(api: ApiClient, targets: Targets) -> list[float]:
+    return [_answer_seconds(api, path) for _ in range(50) for path in _paths(targets)]
+
+
+def _attacked(directory: Path, api: ApiClient, targets: Targets) -> list[float]:
+    with hostile_clients(directory, api.port, targets, count=COUNT, seconds=SECONDS + 30) as clients:
+        until, found = time.monotonic() + SECONDS, []
+        while time.monotonic() < until:
+            found += [_answer_seconds(api, path) for path in _paths(targets)]
+            time.sleep(PAUSE_SECONDS)
+        assert clients.is_running()
+    return found
+
+
+def _paths(targets: Targets) -> tuple[str, str]:
+    return "/healthz", f"/jobs/{targets.open_id}"
+
+
+def _answer_seconds(api: ApiClient, path: str) -> float:
+    """Over a connection of its own, as a new client makes it."""
     begun = time.perf_counter()
-    assert api.get(path).ok
+    with ApiClient(api.url) as client:
+        assert client.get(path).ok
     return time.perf_counter() - begun

@@ -5,7 +5,7 @@ from flask import Flask, g, request
 from flask.json.provider import DefaultJSONProvider
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from clipzy_api import problems, security_headers
+from clipzy_api import large_answers, problems, security_headers
 from clipzy_api.cache_hits import CachedResults
 from clipzy_api.membership import Membership
 from clipzy_api.result_indexes import ResultIndexes
@@ -42,6 +42,7 @@ def create_app(
     problems.register(app)
     _identify_requests(app)
     security_headers.register(app, origins=settings.cors_origins)
+    large_answers.register(app)
     _register_views(app)
     if proxies := settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)  # type: ignore[method-assign]

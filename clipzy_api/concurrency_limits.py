@@ -4,14 +4,15 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# An upload, a download, the drain of a refused body and an event stream each hold a thread for as long as their client
-# takes. The remaining threads answer quick requests.
+# An upload, a download, a large answer, the drain of a refused body and an event stream each hold a thread for as long
+# as their client takes. The remaining threads answer quick requests.
 REQUEST_BODIES = 24
 DOWNLOADS = 16
+LARGE_ANSWERS = 16
 DRAINS = 8
 EVENT_STREAMS = 64
 QUICK_REQUESTS = 16
-THREADS = REQUEST_BODIES + DOWNLOADS + DRAINS + EVENT_STREAMS + QUICK_REQUESTS
+THREADS = REQUEST_BODIES + DOWNLOADS + LARGE_ANSWERS + DRAINS + EVENT_STREAMS + QUICK_REQUESTS
 
 # Each runs in a thread that is not one of the server's.
 CACHE_HITS = 8

@@ -66,7 +66,9 @@ CODES = {
         503, "`MAX_UNFINISHED_JOBS` jobs wait or are processed already. Nothing was kept.", QUEUE_FULL_SECONDS
     ),
     "STORAGE_UNAVAILABLE": Code(503, "The storage is unavailable, or a record in it is damaged.", UNAVAILABLE_SECONDS),
-    "OVERLOADED": Code(503, "Too many uploads, downloads or event streams are in progress.", UNAVAILABLE_SECONDS),
+    "OVERLOADED": Code(
+        503, "Too many uploads, downloads, large answers or event streams are in progress.", UNAVAILABLE_SECONDS
+    ),
     "STORAGE_FULL": Code(507, "The storage has no room for this. Nothing was kept."),
 }
 
@@ -144,7 +146,7 @@ def file_too_large(detail: str) -> ApiError:
 
 
 def overloaded(kind: str) -> ApiError:
-    """``kind`` of requests in the plural: uploads, downloads, event streams."""
+    """``kind`` of requests in the plural: uploads, downloads, large answers, event streams."""
     return ApiError("OVERLOADED", detail=f"Too many {kind} are in progress at this front end. Try again soon.")
 
 

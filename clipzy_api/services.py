@@ -1,12 +1,14 @@
 """The parts that the views work with, and how they reach them."""
 
+import threading
 from dataclasses import dataclass, field
 
 from flask import current_app
 
-from clipzy_api.concurrency_limits import DOWNLOADS, EVENT_STREAMS, REQUEST_BODIES, ConcurrencyLimit
+from clipzy_api.concurrency_limits import DOWNLOADS, EVENT_STREAMS, LARGE_ANSWERS, REQUEST_BODIES, ConcurrencyLimit
 from clipzy_api.membership import Membership
 from clipzy_api.result_indexes import ResultIndexes
+from clipzy_api.static_content import StaticContents
 from clipzy_storage.backends.base import StorageBackend
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.jobs.admin import JobAdmin
@@ -39,7 +41,10 @@ class Services:
     result_indexes: ResultIndexes
     request_bodies: ConcurrencyLimit = field(default_factory=lambda: ConcurrencyLimit(REQUEST_BODIES))
     downloads: ConcurrencyLimit = field(default_factory=lambda: ConcurrencyLimit(DOWNLOADS))
+    large_answers: ConcurrencyLimit = field(default_factory=lambda: ConcurrencyLimit(LARGE_ANSWERS))
+    large_answer_work: threading.Lock = field(default_factory=threading.Lock)
     event_streams: ConcurrencyLimit = field(default_factory=lambda: ConcurrencyLimit(EVENT_STREAMS))
+    static_contents: StaticContents = field(default_factory=StaticContents)
 
 
 def services() -> Services:

@@ -12,7 +12,7 @@ ENVIRON_KEY = "clipzy.body"
 class RequestBody:
     """Reads a request's body and counts what has arrived.
 
-    Reading waits for the client as long as it stays connected; ``server/idle_connections.py`` closes idle connections.
+    Reading waits for the client as long as it stays connected; ``server/connection_reaper.py`` closes slow connections.
     It is done in the request's thread on purpose: granian stops answering all clients if a response ends while another
     thread still reads its request.
     """

@@ -9,10 +9,12 @@ from typing import Any
 
 import structlog
 from granian import Granian
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
 from clipzy_api.concurrency_limits import THREADS
+from clipzy_api.server import connection_limits
 from clipzy_storage.config import logs
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import ConfigurationError, StorageError
@@ -23,6 +25,11 @@ from clipzy_storage.redis_client import RedisDatabase
 
 # A client that is silent in the middle of its upload cannot delay the stop for longer.
 STOP_TIMEOUT_SECONDS = 3
+
+# For a whole header, and for the next one on an open connection: somewhat more than 10 s, by which many clients poll.
+HEADER_TIMEOUT_SECONDS = 10.5
+# What the server holds of a header that has not ended, and of an answer that is not taken.
+CONNECTION_BUFFER_BYTES = 128 << 10
 
 # The main process hands these to the serving process in the environment.
 MEMBER_ID_VARIABLE = "CLIPZY_MEMBER_ID"
@@ -47,6 +54,7 @@ def serve(host: str, port: int, settings: Settings) -> int:
     name = new_member_name()
     logs.configure(settings, front_end=name)
     logs.log_prints()
+    connection_limits.raise_descriptor_limit()
     refusals: list[str] = []
 
     def stop_refused(message: str) -> None:
@@ -66,6 +74,11 @@ def serve(host: str, port: int, settings: Settings) -> int:
         interface=Interfaces.WSGI,
         factory=True,
         workers=1,  # saves memory
+        http=HTTPModes.http1,  # over HTTP/2 a single connection could hold all slots
+        http1_settings=HTTP1Settings(
+            header_read_timeout=int(HEADER_TIMEOUT_SECONDS * 1000), max_buffer_size=CONNECTION_BUFFER_BYTES
+        ),
+        backpressure=connection_limits.current().accepted,
         blocking_threads=THREADS,
         respawn_failed_workers=True,
         workers_kill_timeout=STOP_TIMEOUT_SECONDS,

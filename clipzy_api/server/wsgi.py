@@ -6,7 +6,8 @@ import signal
 
 from clipzy_api.app import create_app
 from clipzy_api.membership import Membership
-from clipzy_api.server.idle_connections import IdleConnectionReaper
+from clipzy_api.server import connection_limits
+from clipzy_api.server.connection_reaper import ConnectionReaper
 from clipzy_api.server.lingering_close import LingeringClose
 from clipzy_api.server.request_log import RequestLog
 from clipzy_api.server.run import MEMBER_ID_VARIABLE, MEMBER_NAME_VARIABLE, PARENT_PID_VARIABLE
@@ -57,7 +58,8 @@ def application() -> RequestLog:
         membership=membership,
     )
     lingering_close = LingeringClose(app)
-    IdleConnectionReaper(is_overdue=lingering_close.is_overdue).start()
+    kept = connection_limits.current().kept
+    ConnectionReaper(is_overdue=lingering_close.is_overdue, kept_connections=kept).start()
     return RequestLog(lingering_close)
 
 

@@ -2,12 +2,13 @@
 
 from importlib.resources import files
 
-from flask import Blueprint, Response, current_app, jsonify, request
+from flask import Blueprint, Response, current_app
 from werkzeug.exceptions import NotFound
 
 from clipzy_api.openapi.document import describe
 from clipzy_api.openapi.operations import IF_NONE_MATCH, JSON, NOT_MODIFIED, Answer, described
 from clipzy_api.services import services
+from clipzy_api.static_content import StaticContent
 
 STATIC = files("clipzy_api") / "static"
 PAGE = "index.html"
@@ -31,12 +32,18 @@ description = Blueprint("description", __name__)
 @described(
     "This description",
     [Answer(200, "An OpenAPI 3.1 document.", {JSON: {"type": "object"}}, ("ETag",)), NOT_MODIFIED],
+    problems=["OVERLOADED"],
     headers=[IF_NONE_MATCH],
 )
 def show_description() -> Response:
     """Made from the code that answers, for client generators and for the page at `/docs`."""
+    return services().static_contents.named("openapi.json", _description).answer()
+
+
+def _description() -> StaticContent:
     public_url = services().settings.public_url
-    return _conditional(jsonify(describe(current_app, servers=[public_url, "/"] if public_url else ["/"])))
+    document = describe(current_app, servers=[public_url, "/"] if public_url else ["/"])
+    return StaticContent.of(current_app.json.dumps(document).encode(), JSON)
 
 
 @description.get("/docs")
@@ -52,13 +59,9 @@ def show_asset(asset: str) -> Response:
 
 
 def _file(name: str, content_type: str) -> Response:
-    answer = Response(STATIC.joinpath(name).read_bytes(), content_type=content_type)
+    def read() -> StaticContent:
+        return StaticContent.of(STATIC.joinpath(name).read_bytes(), content_type)
+
+    answer = services().static_contents.named(name, read).answer()
     answer.headers["Content-Security-Policy"] = PAGE_POLICY
-    return _conditional(answer)
-
-
-def _conditional(answer: Response) -> Response:
-    answer.headers["Cache-Control"] = "no-cache"
-    answer.add_etag()
-    answer.make_conditional(request.environ)
     return answer

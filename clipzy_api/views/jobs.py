@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from flask import Blueprint, Response, jsonify, request, url_for
 
-from clipzy_api import schemas
+from clipzy_api import large_answers, schemas
 from clipzy_api.inputs import job_config
 from clipzy_api.inputs.idempotency import fingerprinted, sent_key
 from clipzy_api.inputs.pagination import requested_page
@@ -112,7 +112,7 @@ def show_job(job_id: str) -> Response:
 @described(
     "List jobs",
     [Answer(200, "One page of jobs.", schemas.JobPage, ("Link",))],
-    problems=["INVALID_FIELD", *UNAVAILABLE],
+    problems=["INVALID_FIELD", *UNAVAILABLE, "OVERLOADED"],
     query=schemas.JobsQuery,
 )
 def list_jobs() -> tuple[Response, int, dict[str, str]]:
@@ -130,14 +130,15 @@ def list_jobs() -> tuple[Response, int, dict[str, str]]:
 @described(
     "Read the result",
     [Answer(200, "The job's `output.json`.", schemas.Result)],
-    problems=[*NO_RESULT, *UNAVAILABLE],
+    problems=[*NO_RESULT, *UNAVAILABLE, "OVERLOADED"],
 )
 def show_result(job_id: str) -> Response:
     """The `output.json` of the job, with a fresh `storage_url` for each artifact."""
-    result: dict[str, Any] = json.loads(_result_index_of(job_id).index)
-    for artifact in result["artifacts"]:
-        artifact["storage_url"] = link_to(artifact["key"]).url
-    return jsonify(result)
+    index = _result_index_of(job_id).index
+    if len(index) <= large_answers.WHOLE_ANSWER_BYTES:
+        return _with_links(index)
+    with large_answers.reserved():
+        return _with_links(index)
 
 
 @jobs.get("/jobs/<job_id>/files/<path:name>")
@@ -155,6 +156,13 @@ def show_file(job_id: str, name: str) -> Response:
     if services().storage.kind == "local":
         return send_published(job_id, file)
     return Response(status=302, headers={"Location": link_to(file.key).url, "Cache-Control": "no-store"})
+
+
+def _with_links(index: bytes) -> Response:
+    result: dict[str, Any] = json.loads(index)
+    for artifact in result["artifacts"]:
+        artifact["storage_url"] = link_to(artifact["key"]).url
+    return jsonify(result)
 
 
 def _named_video(named: Any) -> Video:

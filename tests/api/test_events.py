@@ -14,7 +14,7 @@ import redis
 import requests
 
 from clipzy_api.concurrency_limits import EVENT_STREAMS
-from clipzy_api.server.idle_connections import IDLE_TIMEOUT_SECONDS
+from clipzy_api.server.connection_reaper import IDLE_TIMEOUT_SECONDS
 from clipzy_api.views.events import HEARTBEAT_SECONDS
 from clipzy_storage import keys
 from clipzy_storage.jobs.admin import JobAdmin

@@ -1,12 +1,16 @@
 """Event streams through nginx, as compose starts it."""
 
 import re
+from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
 
 from clipzy_api.concurrency_limits import EVENT_STREAMS
 from clipzy_api.views.events import HEARTBEAT_SECONDS
 from tests.support.event_stream import EventStream
-from tests.support.nginx import SCRIPT, Nginx
+from tests.support.nginx import SCRIPT, Nginx, running_nginx
 from tests.support.played_worker import claim, complete, submit
 from tests.support.servers import FrontEnd
 from tests.support.waiting import eventually
@@ -36,7 +40,16 @@ def test_nginx_passes_events_immediately(nginx: Nginx, front_end: FrontEnd) -> N
         assert stream.status == 204
 
 
-def test_a_client_that_disconnects_from_nginx_frees_its_stream(nginx: Nginx, front_end: FrontEnd) -> None:
+@pytest.fixture
+def generous_nginx(tmp_path: Path, front_end: FrontEnd) -> Iterator[Nginx]:
+    """nginx that lets one address have any number of event streams, so that the front end refuses them itself."""
+    more = {"NGINX_EVENT_STREAMS_PER_CLIENT": "1000"}
+    with running_nginx(tmp_path / "nginx", upstream_port=front_end.port, max_file_size_mb=1, **more) as running:
+        yield running
+
+
+def test_a_client_that_disconnects_from_nginx_frees_its_stream(generous_nginx: Nginx, front_end: FrontEnd) -> None:
+    nginx = generous_nginx
     # Given as many event streams through nginx as the front end allows
     job_id = submit(front_end)["job_id"]
     with ExitStack() as stack:

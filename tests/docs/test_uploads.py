@@ -6,7 +6,7 @@ import pytest
 
 from clipzy_api import concurrency_limits as limits
 from clipzy_api.inputs import multipart, multipart_reader, preconditions, request_body
-from clipzy_api.server import idle_connections, lingering_close
+from clipzy_api.server import connection_reaper, lingering_close
 
 ROOT = Path(__file__).parents[2]
 UPLOADS = " ".join((ROOT / "docs/uploads.md").read_text().split())
@@ -18,7 +18,7 @@ BLOCK = f"blocks of {request_body.BLOCK_BYTES >> 10} KiB"
 KINDS = f"{limits.REQUEST_BODIES} bodies, {limits.DOWNLOADS} downloads, {limits.DRAINS} drains"
 STREAMS = f"{limits.EVENT_STREAMS} event streams"
 HEADERS = f"{multipart_reader.MAX_HEADER_BYTES >> 10} KiB of headers"
-PACE = f"{idle_connections.MIN_RECEIVED_BYTES_PER_TIMEOUT >> 10} KiB in {idle_connections.IDLE_TIMEOUT_SECONDS:.0f} s"
+PACE = f"{connection_reaper.MIN_BYTES_PER_TIMEOUT >> 10} KiB in {connection_reaper.IDLE_TIMEOUT_SECONDS:.0f} s"
 
 
 @pytest.mark.parametrize(

@@ -38,8 +38,10 @@ class Nginx:
 
 
 @contextlib.contextmanager
-def running_nginx(directory: Path, *, upstream_port: int, max_file_size_mb: int, **settings: str) -> Iterator[Nginx]:
-    """nginx on a free loopback port before the front end on ``upstream_port``; stopped at the end.
+def running_nginx(
+    directory: Path, *, upstream_port: int, max_file_size_mb: int, listen: str = "127.0.0.1:{port}", **settings: str
+) -> Iterator[Nginx]:
+    """nginx on a free port before the front end on ``upstream_port``; stopped at the end.
 
     ``settings`` are environment variables over the ones it needs here.
     """
@@ -48,7 +50,8 @@ def running_nginx(directory: Path, *, upstream_port: int, max_file_size_mb: int,
             missing(program)
     directory.mkdir(parents=True, exist_ok=True)
     port = free_port()
-    env = environment(directory, port=port, upstream_port=upstream_port, max_file_size_mb=max_file_size_mb) | settings
+    env = environment(directory, port=port, upstream_port=upstream_port, max_file_size_mb=max_file_size_mb)
+    env |= {"NGINX_LISTEN": listen.format(port=port)} | settings
     check(env)
     process = Process(["sh", str(SCRIPT)], cwd=directory, env=env, log=directory / "nginx.log")
     nginx = Nginx(port, directory)

@@ -27,8 +27,9 @@ def head(
     return f"{method} {path} HTTP/1.1\r\nHost: test\r\nContent-Type: {content_type}\r\n{declared}{more}\r\n".encode()
 
 
-def connect(port: int) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", port), timeout=30)
+def connect(port: int, *, host: str = "127.0.0.1") -> socket.socket:
+    """A connection from the address ``host`` of this machine."""
+    return socket.create_connection(("127.0.0.1", port), timeout=30, source_address=(host, 0))
 
 
 def answer_on(connection: socket.socket) -> Answer:
@@ -39,8 +40,8 @@ def answer_on(connection: socket.socket) -> Answer:
     return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, body)
 
 
-def exchange(port: int, *pieces: bytes, end_sending: bool = False) -> Answer:
-    with connect(port) as connection:
+def exchange(port: int, *pieces: bytes, end_sending: bool = False, host: str = "127.0.0.1") -> Answer:
+    with connect(port, host=host) as connection:
         for piece in pieces:
             connection.sendall(piece)
         if end_sending:
