@@ -5,25 +5,35 @@ from pathlib import Path
 import pytest
 
 from clipzy_api import concurrency_limits as limits
+from clipzy_api import large_answers
 from clipzy_api.inputs import multipart, multipart_reader, preconditions, request_body
-from clipzy_api.server import connection_reaper, lingering_close
+from clipzy_api.server import connection_limits, connection_reaper, lingering_close, run
 
 ROOT = Path(__file__).parents[2]
-UPLOADS = " ".join((ROOT / "docs/uploads.md").read_text().split())
+UPLOADS_LINES = (ROOT / "docs/uploads.md").read_text().splitlines()
+UPLOADS = " ".join(" ".join(UPLOADS_LINES).split())
+DEPLOY = (ROOT / "docs/deploy.md").read_text()
 LIMITS = (ROOT / "docs/performance.md").read_text()
 NGINX = (ROOT / "compose/nginx.conf.template").read_text()
 SCRIPT = (ROOT / "compose/nginx.sh").read_text()
 
 BLOCK = f"blocks of {request_body.BLOCK_BYTES >> 10} KiB"
 KINDS = f"{limits.REQUEST_BODIES} bodies, {limits.DOWNLOADS} downloads, {limits.DRAINS} drains"
-STREAMS = f"{limits.EVENT_STREAMS} event streams"
+STREAMS = f"{limits.LARGE_ANSWERS} large answers, {limits.EVENT_STREAMS} event streams"
 HEADERS = f"{multipart_reader.MAX_HEADER_BYTES >> 10} KiB of headers"
 PACE = f"{connection_reaper.MIN_BYTES_PER_TIMEOUT >> 10} KiB in {connection_reaper.IDLE_TIMEOUT_SECONDS:.0f} s"
+HEADER = f"{run.HEADER_TIMEOUT_SECONDS} s"
+KEPT, ARRIVING = connection_limits.KEPT_CONNECTIONS, connection_limits.ARRIVING_CONNECTIONS
+DESCRIPTORS = KEPT + ARRIVING + connection_limits.OTHER_DESCRIPTORS
 
 
 @pytest.mark.parametrize(
     "number",
     [
+        f"{KEPT} connections kept, {KEPT + ARRIVING} accepted, {DESCRIPTORS} descriptors",
+        f"{HEADER} for a header, {run.CONNECTION_BUFFER_BYTES >> 10} KiB of buffer",
+        f"over {large_answers.WHOLE_ANSWER_BYTES >> 10} KiB are large",
+        f"blocks of {large_answers.BLOCK_BYTES >> 10} KiB",
         f"threads {limits.THREADS}",
         KINDS,
         STREAMS,
@@ -43,6 +53,11 @@ def test_a_limit_of_the_front_end(number: str) -> None:
     "number",
     [
         f"up to {limits.THREADS} threads",
+        f"keeps {KEPT} connections",
+        f"accepts {ARRIVING} more",
+        f"takes {DESCRIPTORS} descriptors",
+        f"| {HEADER}; 10 s |",
+        f"over {large_answers.WHOLE_ANSWER_BYTES >> 10} KiB",
         KINDS,
         STREAMS,
         BLOCK,
@@ -58,7 +73,9 @@ def test_a_limit_that_clients_see(number: str) -> None:
 @pytest.mark.parametrize(
     ("set_as", "document", "number"),
     [
-        ("client_header_timeout 15s;", LIMITS, "15 s for headers"),
+        ("client_header_timeout 10s;", LIMITS, "10 s for headers"),
+        ("client_header_timeout 10s;", UPLOADS, "; 10 s |"),
+        ("keepalive_timeout 30s;", UPLOADS, "; 30 s |"),
         ("client_body_timeout 20s;", LIMITS, "20 s of silence"),
         ("send_timeout 30s;", UPLOADS, "30 s of silence behind nginx"),
     ],
@@ -68,7 +85,18 @@ def test_a_limit_of_nginx(set_as: str, document: str, number: str) -> None:
     assert number in document
 
 
-def test_how_many_bodies_nginx_takes_from_one_address() -> None:
-    assert "${NGINX_BODIES_PER_CLIENT:-16}" in SCRIPT
-    assert "16 bodies per address" in LIMITS
-    assert "one address send 16 bodies at once" in UPLOADS
+@pytest.mark.parametrize(
+    ("variable", "default", "what"),
+    [
+        ("BODIES_PER_CLIENT", 16, "bodies"),
+        ("DOWNLOADS_PER_CLIENT", 8, "downloads"),
+        ("EVENT_STREAMS_PER_CLIENT", 32, "event streams"),
+        ("POSTS_PER_SECOND", 20, "posts per second"),
+        ("POSTS_BURST", 100, ""),
+    ],
+)
+def test_a_limit_of_one_address(variable: str, default: int, what: str) -> None:
+    assert f"${{NGINX_{variable}:-{default}}}" in SCRIPT
+    assert f"{default} {what}".strip() in next(line for line in LIMITS.splitlines() if "per address" in line)
+    assert f"{default} " in next(line for line in UPLOADS_LINES if f"`NGINX_{variable}`" in line)
+    assert f"`{default}`" in next(line for line in DEPLOY.splitlines() if f"`NGINX_{variable}`" in line)
