@@ -17,6 +17,7 @@ from clipzy_api.server.connection_limits import (
     OTHER_DESCRIPTORS,
     ConnectionLimits,
 )
+from clipzy_api.server.run import CONNECTION_BUFFER_BYTES
 from clipzy_storage import keys
 from clipzy_storage.backends.base import read_bytes
 from clipzy_storage.models.output import attempt_prefix_of
@@ -75,6 +76,11 @@ def test_a_client_that_does_not_complete_its_header_is_disconnected(own_front_en
         assert "web.idle_closed" not in own_front_end.process.output()
 
 
+def test_a_header_that_fills_its_buffer_is_refused(front_end: FrontEnd) -> None:
+    more = f"X-Large: {'a' * 2 * CONNECTION_BUFFER_BYTES}\r\n"
+    assert exchange(front_end.port, head("/healthz", method="GET", more=more)).status == 431
+
+
 @contextmanager
 def soft_descriptor_limit(count: int) -> Iterator[None]:
     """Processes that are started meanwhile may open so many, unless they ask for more."""
@@ -112,6 +118,12 @@ def test_too_many_incomplete_connections_do_not_keep_others_out(few_descriptors_
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert "web.few_descriptors" not in front_end.process.output()
+
+
+def test_a_front_end_takes_as_many_descriptors_as_the_system_allows(few_descriptors_front_end: FrontEnd) -> None:
+    pid = few_descriptors_front_end.serving_pid()
+    soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    assert soft == hard == resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 
 
 @pytest.mark.parametrize(

@@ -2,17 +2,19 @@
 
 import gzip
 import json
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, Response
 from flask.testing import FlaskClient
 
 from clipzy_api.concurrency_limits import LARGE_ANSWERS
-from clipzy_api.large_answers import BLOCK_BYTES, WHOLE_ANSWER_BYTES
+from clipzy_api.large_answers import BLOCK_BYTES, WHOLE_ANSWER_BYTES, reserved
 from clipzy_api.openapi import document
 from clipzy_api.views import docs
 from clipzy_storage.backends.base import put_bytes
@@ -143,7 +145,44 @@ def test_slow_readers_of_a_large_result_leave_room_for_others(own_front_end: Fro
     assert len(exchange(own_front_end.port, request).body) > LARGE_RESULT_BYTES > WHOLE_ANSWER_BYTES
 
 
-def test_a_refusal_before_the_work_holds_no_slot(own_front_end: FrontEnd) -> None:
+def test_the_work_for_large_answers_is_done_for_one_client_at_a_time(tmp_path: Path) -> None:
+    app = unconnected_app(tmp_path)
+    works = threading.Semaphore(0)
+
+    @app.get("/work")
+    def work() -> str:
+        with reserved():
+            works.release()
+            has_company = works.acquire() and works.acquire(timeout=0.2)
+            return f"{has_company}"
+
+    # When several clients ask for an answer that is much work, then none is made while another is
+    with ThreadPoolExecutor(4) as pool:
+        answers = [pool.submit(lambda: app.test_client().get("/work").text) for _ in range(4)]
+        assert [answer.result() for answer in answers] == ["False"] * 4
+
+
+def test_work_without_a_slot_is_refused_before_it_is_begun(tmp_path: Path) -> None:
+    app = unconnected_app(tmp_path)
+    begun: list[str] = []
+
+    @app.get("/work")
+    def work() -> Response:
+        with reserved():
+            begun.append("x")
+            return Response("x" * (WHOLE_ANSWER_BYTES + 1))
+
+    # Given as many clients as are answered at a time, when another asks, then no work is done for it
+    client = app.test_client()
+    answers = [client.get("/work") for _ in range(LARGE_ANSWERS)]
+    assert client.get("/work").status_code == 503
+    assert len(begun) == len(answers)
+    # And as soon as one of them has its answer, it is
+    answers[0].close()
+    assert client.get("/work").status_code == 200
+
+
+def test_an_answer_that_is_sent_holds_no_slot(own_front_end: FrontEnd) -> None:
     job_id = publish_large_result(own_front_end)
     for _ in range(LARGE_ANSWERS + 1):
         assert own_front_end.get(f"/api/v1/jobs/{job_id}/result").status_code == 200
