@@ -16,7 +16,9 @@ from flask.testing import FlaskClient
 from clipzy_api.concurrency_limits import LARGE_ANSWERS
 from clipzy_api.large_answers import BLOCK_BYTES, WHOLE_ANSWER_BYTES, reserved
 from clipzy_api.openapi import document
-from clipzy_api.views import docs
+from clipzy_api.result_indexes import ResultIndex
+from clipzy_api.services import EXTENSION
+from clipzy_api.views import docs, jobs
 from clipzy_storage.backends.base import put_bytes
 from clipzy_storage.jobs.attempt import AttemptResult
 from tests.support.openapi import unconnected_app
@@ -147,19 +149,33 @@ def test_slow_readers_of_a_large_result_leave_room_for_others(own_front_end: Fro
 
 def test_the_work_for_large_answers_is_done_for_one_client_at_a_time(tmp_path: Path) -> None:
     app = unconnected_app(tmp_path)
-    works = threading.Semaphore(0)
+    both = threading.Barrier(2)
 
     @app.get("/work")
     def work() -> str:
         with reserved():
-            works.release()
-            has_company = works.acquire() and works.acquire(timeout=0.2)
-            return f"{has_company}"
+            try:
+                both.wait(0.5)
+            except threading.BrokenBarrierError:
+                return "alone"
+            return "together"
 
-    # When several clients ask for an answer that is much work, then none is made while another is
-    with ThreadPoolExecutor(4) as pool:
-        answers = [pool.submit(lambda: app.test_client().get("/work").text) for _ in range(4)]
-        assert [answer.result() for answer in answers] == ["False"] * 4
+    # When two clients ask for an answer that is much work, then each is made alone
+    with ThreadPoolExecutor(2) as pool:
+        answers = [pool.submit(lambda: app.test_client().get("/work").text) for _ in range(2)]
+        assert [answer.result() for answer in answers] == ["alone"] * 2
+
+
+def test_a_large_result_is_refused_before_it_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a large result that cannot be read, so that it is seen whether anyone tries
+    index = ResultIndex(b" " * (WHOLE_ANSWER_BYTES + 1), {})
+    monkeypatch.setattr(jobs, "_result_index_of", lambda job_id: index)  # noqa: ARG005
+    app = unconnected_app(tmp_path)
+    slots = app.extensions[EXTENSION].large_answers
+    assert all(slots.acquire() for _ in range(LARGE_ANSWERS))
+    # When no slot is free, then nobody does
+    answer = app.test_client().get("/api/v1/jobs/job_large/result")
+    assert (answer.status_code, answer.get_json()["code"]) == (503, "OVERLOADED")
 
 
 def test_work_without_a_slot_is_refused_before_it_is_begun(tmp_path: Path) -> None:
