@@ -1,9 +1,10 @@
 """How many connections the front end holds, and the descriptors that it needs for them."""
 
-import logging
 import resource
 from contextlib import suppress
 from typing import NamedTuple, Self
+
+import structlog
 
 KEPT_CONNECTIONS = 2500
 ARRIVING_CONNECTIONS = 1500
@@ -11,7 +12,7 @@ ARRIVING_CONNECTIONS = 1500
 OTHER_DESCRIPTORS = 500
 """Files, Redis, the S3 service."""
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 
 class ConnectionLimits(NamedTuple):
@@ -38,10 +39,5 @@ def raise_descriptor_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         soft = hard
     if (limits := ConnectionLimits.within(soft)).kept < KEPT_CONNECTIONS:
-        log.warning(
-            "web.few_descriptors: RLIMIT_NOFILE is %d, so only %d connections are kept; %d are needed for %d",
-            soft,
-            limits.kept,
-            KEPT_CONNECTIONS + ARRIVING_CONNECTIONS + OTHER_DESCRIPTORS,
-            KEPT_CONNECTIONS,
-        )
+        needed = KEPT_CONNECTIONS + ARRIVING_CONNECTIONS + OTHER_DESCRIPTORS
+        log.warning("web.few_descriptors", allowed=soft, needed=needed, kept_connections=limits.kept)

@@ -6,7 +6,6 @@ closes one on which for some time hardly anything was received or taken: a slow 
 vanished, or one that keeps an answered connection open, which will connect again. Linux only.
 """
 
-import logging
 import socket
 import struct
 import threading
@@ -14,6 +13,8 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+
+import structlog
 
 from clipzy_api.server import tcp_counters
 from clipzy_api.server.tcp_counters import NOTHING, ConnectionId, TcpCounters
@@ -27,7 +28,7 @@ COUNT_EVERY_SECONDS = 0.25
 _DROP_UNSENT_ON_CLOSE = struct.pack("ii", 1, 0)
 """As ``struct linger``: on, 0 s."""
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -91,9 +92,9 @@ class ConnectionReaper:
         late = self._late()
         excess = self._oldest(len(self._activities) - len(late) - self._kept_connections, but=late)
         if late:
-            log.info("web.idle_closed: closing %d idle or slow connections", len(late))
+            log.info("web.idle_closed", connections=len(late))
         if excess:
-            log.warning("web.too_many_connections: closing %d of %d", len(excess), len(self._activities))
+            log.warning("web.too_many_connections", connections=len(self._activities), closed=len(excess))
         return self._close(late) + self._close(excess)
 
     def _observe(self) -> None:
@@ -142,7 +143,7 @@ class ConnectionReaper:
                     checked_at = time.monotonic()
                     self.run_once()
             except OSError as error:  # no free descriptor to check with; the next check may find one
-                log.warning("web.idle_check_failed: %s", error.strerror)
+                log.warning("web.idle_check_failed", reason=error.strerror)
 
 
 def _shut_down(connection: socket.socket, activity: Activity) -> None:
