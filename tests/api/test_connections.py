@@ -139,17 +139,46 @@ def test_fewer_connections_are_kept_where_descriptors_are_few(descriptors: int, 
     assert ConnectionLimits.within(descriptors) == limits
 
 
-@pytest.mark.long
-def test_readers_that_take_nothing_are_disconnected(own_front_end: FrontEnd) -> None:
-    # Given as many readers of a large file as are served at a time, that take nothing of it
+@pytest.fixture
+def large_file(own_front_end: FrontEnd) -> bytes:
+    """The request for a file that is larger than what is buffered on its way."""
     job_id = submit(own_front_end)["job_id"]
     complete(own_front_end, job_id, artifacts={"large.mp4": bytes(50 << 20)})
     index = read_bytes(own_front_end.storage, keys.result_index(job_id))
-    request = head(f"/storage/{attempt_prefix_of(job_id, index)}large.mp4", method="GET")
+    return head(f"/storage/{attempt_prefix_of(job_id, index)}large.mp4", method="GET")
+
+
+def begun(stack: ExitStack, front_end: FrontEnd, request: bytes) -> socket.socket:
+    """A client that has received the first byte of its answer."""
+    reader = stack.enter_context(connect(front_end.port))
+    reader.sendall(request)
+    assert reader.recv(1)
+    return reader
+
+
+@pytest.mark.long
+def test_readers_that_take_nothing_are_disconnected(own_front_end: FrontEnd, large_file: bytes) -> None:
     with ExitStack() as stack:
+        # Given as many readers of a large file as are served at a time, that take nothing of it
         for _ in range(DOWNLOADS):
-            stack.enter_context(connect(own_front_end.port)).sendall(request)
-        assert eventually(lambda: exchange(own_front_end.port, request).status == 503)
+            begun(stack, own_front_end, large_file)
+        assert exchange(own_front_end.port, large_file).status == 503
         # Then they are disconnected, and others are served
-        assert eventually(lambda: exchange(own_front_end.port, request).status == 200)
+        assert eventually(lambda: exchange(own_front_end.port, large_file).status == 200)
         assert "web.idle_closed" in own_front_end.process.output()
+
+
+@pytest.mark.long
+def test_a_slow_and_steady_reader_is_not_disconnected(own_front_end: FrontEnd, large_file: bytes) -> None:
+    with ExitStack() as stack:
+        # Given a reader that takes nothing, and one that takes at most 400 kB in a second
+        begun(stack, own_front_end, large_file)
+        steady = begun(stack, own_front_end, large_file)
+        # When the first is disconnected, while the second reads on
+        assert eventually(lambda: steady.recv(8 << 10) and "web.idle_closed" in own_front_end.process.output())
+        # Then the second still receives more than what was on its way
+        received_bytes = 0
+        while received_bytes < 20 << 20:
+            block = steady.recv(1 << 20)
+            assert block
+            received_bytes += len(block)
