@@ -26,6 +26,9 @@ _FORM_EXPECTS = (
     "a well-formed multipart/form-data body: a boundary that occurs in none of its parts,"
     f" and at most {MAX_HEADER_BYTES >> 10} KiB of headers in each"
 )
+# Invisible characters by which a name is shown in another order than it has, `exe.4pm` as `mp4.exe` say: marks,
+# embeddings, overrides and isolates of bidirectional text, deprecated controls, annotations. Joiners stay.
+_REORDERING = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u206f\ufff9-\ufffb]")
 _FILE_EXPECTS = "one part with a file name and the bytes of the video"
 _CONFIG_EXPECTS = "one part with a JSON object"
 
@@ -155,7 +158,10 @@ def _parameters_of(part: PartHead) -> dict[str, str]:
 
 
 def clean_filename(name: str) -> str:
-    """The client's name of its file, safe to show: the last path component, without control characters."""
-    last = name.replace("\\", "/").rpartition("/")[2]
+    """The client's name of its file, safe to show: the last path component, without control characters.
+
+    Those that reorder text are control characters too.
+    """
+    last = _REORDERING.sub("", name.replace("\\", "/").rpartition("/")[2])
     shown = "".join(char for char in last if unicodedata.category(char) not in {"Cc", "Cs", "Zl", "Zp"})
     return shown.strip()[:MAX_FILENAME_LENGTH] or "upload"
