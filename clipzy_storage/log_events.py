@@ -44,6 +44,8 @@ STORAGE_DAMAGED = "storage.damaged"
 SUPERVISOR_READY = "supervisor.ready"
 SUPERVISOR_RESTARTING = "supervisor.restarting"
 
+WEB_LISTENING = "web.listening"
+
 WORKER_EXIT_FORCED = "worker.exit_forced"
 WORKER_INTERRUPTED = "worker.interrupted"
 WORKER_NOT_CONSUMING = "worker.not_consuming"

@@ -12,6 +12,7 @@ from typing import NoReturn
 
 import click
 
+from clipzy_api.server.listening_socket import PortUnavailable
 from clipzy_storage.config.complaints import complain
 from clipzy_storage.errors import ConfigurationError, QueueUnavailable, StorageError
 
@@ -47,7 +48,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         complain(error.format_message())
         return error.exit_code
-    except (StorageError, QueueUnavailable) as error:
+    except (PortUnavailable, StorageError, QueueUnavailable) as error:
         complain(str(error))
         return 1
     except (click.Abort, KeyboardInterrupt):

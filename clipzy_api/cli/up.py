@@ -1,10 +1,8 @@
 """`clipzy up`: the whole service on one machine."""
 
 import contextlib
-import errno
 import http.client
 import os
-import socket
 import sys
 from functools import partial
 
@@ -14,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
 from clipzy_api.cli.supervisor import Child, Signals, Supervisor
+from clipzy_api.server.listening_socket import bind, url_of
 from clipzy_storage.config.environment import settings_from_env
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import ConfigurationError
@@ -38,12 +37,13 @@ def up(host: str, port: int, *, workers: int | None) -> int:
 
     Raises:
         ConfigurationError: a setting is wrong; nothing was started.
-        click.ClickException: the port is taken, or Redis does not start.
+        PortUnavailable: another process listens on the port.
+        click.ClickException: Redis does not start.
     """
     settings = settings_from_env()
     worker_count = workers or settings.worker_count
     env = child_environment(settings, worker_count=worker_count)
-    port = claim_port(host, port)
+    port = free_port(host, port)
     with Signals() as signals, contextlib.ExitStack() as stack:
         supervisor = Supervisor(signals)
         if not env.get("REDIS_URL", "").strip():
@@ -95,20 +95,10 @@ def child_environment(settings: Settings, *, worker_count: int) -> dict[str, str
     return env
 
 
-def claim_port(host: str, port: int) -> int:
-    """The port, which was free a moment ago; a free one for 0. Raises ``click.ClickException``."""
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        with socket.create_server((host, port), family=family) as listener:
-            return int(listener.getsockname()[1])
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise click.ClickException(f"port {port} on {host} is taken. Choose another with --port.") from error
-        raise click.ClickException(f"cannot listen on {host} port {port}: {error.strerror}.") from error
-
-
-def url_of(host: str, port: int) -> str:
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+def free_port(host: str, port: int) -> int:
+    """The port, which was free a moment ago; a free one for 0. Raises ``PortUnavailable``."""
+    with bind(host, port) as bound:
+        return int(bound.getsockname()[1])
 
 
 def _is_ready(host: str, port: int, *, worker_count: int) -> bool:

@@ -5,22 +5,26 @@ The main process holds the membership in the deployment; granian's serving proce
 
 import os
 import signal
+import socket
 from typing import Any
 
 import structlog
-from granian import Granian
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
+from granian.net import SocketHolder  # type: ignore[attr-defined]  # re-exported
+from granian.server import MPServer
 
 from clipzy_api.concurrency_limits import THREADS
 from clipzy_api.server import connection_limits
+from clipzy_api.server.listening_socket import bind, listen, url_of
 from clipzy_storage.config import logs
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import ConfigurationError, StorageError
 from clipzy_storage.guard import startup
 from clipzy_storage.guard.members import new_member_name
 from clipzy_storage.guard.startup import Registration
+from clipzy_storage.log_events import WEB_LISTENING
 from clipzy_storage.redis_client import RedisDatabase
 
 # A client that is silent in the middle of its upload cannot delay the stop for longer.
@@ -48,13 +52,15 @@ log = structlog.stdlib.get_logger(__name__)
 def serve(host: str, port: int, settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT; returns the exit status.
 
-    Starts even if Redis is unavailable, and is not ready until Redis answers. Raises ``ConfigurationError`` if a
-    setting is wrong, or when the guard refuses this front end, which may also happen while it serves.
+    Starts even if Redis is unavailable, and is not ready until Redis answers. Raises ``PortUnavailable`` if another
+    process listens there, and ``ConfigurationError`` if a setting is wrong, or when the guard refuses this front end,
+    which may also happen while it serves.
     """
     name = new_member_name()
     logs.configure(settings, front_end=name)
     logs.log_prints()
     connection_limits.raise_descriptor_limit()
+    bound = bind(host, port)
     refusals: list[str] = []
 
     def stop_refused(message: str) -> None:
@@ -67,10 +73,9 @@ def serve(host: str, port: int, settings: Settings) -> int:
     os.environ[MEMBER_ID_VARIABLE] = registration.member_id
     os.environ[MEMBER_NAME_VARIABLE] = name
     os.environ[PARENT_PID_VARIABLE] = str(os.getpid())
-    server = Granian(
-        "clipzy_api.server.wsgi:application",
-        address=host,
-        port=port,
+    server = _Server(
+        bound,
+        target="clipzy_api.server.wsgi:application",
         interface=Interfaces.WSGI,
         factory=True,
         workers=1,  # saves memory
@@ -94,6 +99,21 @@ def serve(host: str, port: int, settings: Settings) -> int:
         if refusals:
             raise ConfigurationError(refusals)
     return 0
+
+
+class _Server(MPServer):
+    """granian on our own socket: one that it opens shares its port with other processes, silently."""
+
+    def __init__(self, bound: socket.socket, **options: Any) -> None:
+        super().__init__(**options)
+        self._bound = bound
+
+    def _init_shared_socket(self) -> None:
+        listen(self._bound)
+        log.info(WEB_LISTENING, url=url_of(*self._bound.getsockname()[:2]))
+        descriptor = self._bound.fileno()
+        holder = SocketHolder(descriptor, False, self.backlog)  # type: ignore[call-arg]  # its stub has no arguments
+        vars(self).update(_sso=self._bound, _sfd=descriptor, _shd=holder)
 
 
 def _discard_unfinished(registration: Registration) -> None:
