@@ -5,7 +5,7 @@ from flask import Flask, g, request
 from flask.json.provider import DefaultJSONProvider
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from clipzy_api import large_answers, problems, security_headers
+from clipzy_api import large_answers, problems, request_origin, security_headers
 from clipzy_api.cache_hits import CachedResults
 from clipzy_api.membership import Membership
 from clipzy_api.result_indexes import ResultIndexes
@@ -41,6 +41,7 @@ def create_app(
     app.url_map.merge_slashes = False  # a key with an empty segment is a bad key, not another spelling of a good one
     problems.register(app)
     _identify_requests(app)
+    request_origin.register(app, settings)
     security_headers.register(app, origins=settings.cors_origins)
     large_answers.register(app)
     _register_views(app)

@@ -31,7 +31,9 @@ class Code:
 
 
 CODES = {
+    "BAD_REQUEST": Code(400, "The request is not well-formed, such as one without a `Host`, or with two."),
     "TRUNCATED_UPLOAD": Code(400, "Fewer bytes arrived than were declared, or the form lacks its final boundary."),
+    "CROSS_SITE": Code(403, "A page of an origin that is not in `CORS_ORIGINS` sent a call that changes something."),
     "NOT_FOUND": Code(404, "There is nothing at this address."),
     "VIDEO_NOT_FOUND": Code(404, "There is no such video."),
     "JOB_NOT_FOUND": Code(404, "There is no such job."),
@@ -52,6 +54,7 @@ CODES = {
         415, "The body is of another type, or compressed; `Accept` names what is supported."
     ),
     "RANGE_NOT_SATISFIABLE": Code(416, "The file has no such range; `Content-Range` has its size."),
+    "WRONG_HOST": Code(421, "The `Host` is not a name of this server; `ALLOWED_HOSTS` has them."),
     "MISSING_FIELD": Code(422, "The field that `field` names is missing or empty."),
     "INVALID_FIELD": Code(422, "The field, parameter or header that `field` names is wrong or unknown."),
     "UNSUPPORTED_FORMAT": Code(422, "The content is not mp4, mov, avi, mkv or webm, whatever its name says."),

@@ -27,12 +27,20 @@ Upload a video, poll or follow its job, fetch the result.
 
 Every `GET` also answers `HEAD`, with the same headers and no body. Every answer has an `X-Request-ID`, which the log
 has too: the one of the request if it sent one. Errors are `application/problem+json` with a `code`; an unknown address
-is answered with 404 `NOT_FOUND`, a method that an address does not support with 405 `METHOD_NOT_ALLOWED`.
+is answered with 404 `NOT_FOUND`, a method that an address does not support with 405 `METHOD_NOT_ALLOWED`, a request
+without a well-formed `Host` with 400 `BAD_REQUEST`, one under a name that is not the server's with 421 `WRONG_HOST`, a
+change from a foreign web page with 403 `CROSS_SITE`.
 """
 
 _IMPLIED_METHODS = frozenset({"HEAD", "OPTIONS"})  # Flask answers them for every route
 _REF = "#/components/schemas/{model}"
 _VARIABLE = re.compile(r"<(?:\w+:)?(\w+)>")
+_ANSWERED_ANYWHERE = {
+    "BadRequest": "BAD_REQUEST",
+    "CrossSite": "CROSS_SITE",
+    "MethodNotAllowed": "METHOD_NOT_ALLOWED",
+    "WrongHost": "WRONG_HOST",
+}
 _PROBLEM_HEADERS = {405: "Allow", 415: "Accept", 416: "Content-Range"}
 
 
@@ -74,7 +82,9 @@ def describe(app: Flask, *, servers: Sequence[str]) -> Fragment:
         "paths": dict(paths),
         "components": {
             "schemas": _schemas([operation for _, _, operation in _declared(app)]),
-            "responses": {"MethodNotAllowed": _problem(405, ["METHOD_NOT_ALLOWED"], Problem)},
+            "responses": {
+                name: _problem(CODES[code].status, [code], Problem) for name, code in _ANSWERED_ANYWHERE.items()
+            },
         },
     }
 

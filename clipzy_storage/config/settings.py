@@ -7,9 +7,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic.fields import FieldInfo
 
-from clipzy_storage.config.urls import is_origin, is_url
+from clipzy_storage.config.urls import host_name, is_origin, is_url
 
 DEFAULT_REDIS_URL = "redis://localhost:6379/0"
+ANY_HOST = "*"
 
 
 def _setting(name: str, default: Any, *, expects: str, help: str, **bounds: Any) -> Any:
@@ -174,6 +175,13 @@ class Settings(BaseModel):
         expects="origins such as https://app.example.com, separated by commas",
         help="Pages of these exact origins may call the API from a browser; separated by commas.",
     )
+    allowed_hosts: tuple[str, ...] = _setting(
+        "ALLOWED_HOSTS",
+        None,
+        expects="host names such as clips.example.com, separated by commas, or *",
+        help="Host names that clients may use, beside localhost, every IP address and the host of PUBLIC_URL; separated"
+        " by commas. *: all, which gives up the protection against DNS rebinding.",
+    )
     trusted_proxies: int = _setting(
         "TRUSTED_PROXIES",
         "0",
@@ -235,13 +243,22 @@ class Settings(BaseModel):
             raise ValueError("not the base of an address")
         return url.rstrip("/")
 
-    @field_validator("cors_origins", mode="before")
+    @field_validator("cors_origins", "allowed_hosts", mode="before")
     @classmethod
-    def _are_origins(cls, text: Any) -> Any:
-        origins = [origin.strip() for origin in (text or "").split(",") if origin.strip()]
+    def _listed(cls, text: Any) -> Any:
+        return tuple(item.strip() for item in (text or "").split(",") if item.strip())
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
         if not all(is_origin(origin) for origin in origins):
             raise ValueError("not a list of origins")
-        return tuple(origins)
+        return origins
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _are_host_names(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(name if name == ANY_HOST else host_name(name) for name in names)
 
     @property
     def max_file_size_bytes(self) -> int:

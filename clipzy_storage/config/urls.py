@@ -1,10 +1,38 @@
-"""URLs in settings: whether one is valid, and how it is shown without its secrets. Pure."""
+"""URLs, hosts and origins: whether one is valid, and how a URL is shown without its secrets. Pure."""
 
 import re
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 # As a browser sends it: no path, no slash at the end, no capitals, and no default port.
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
+_HOST = re.compile(
+    r"(?:\[(?P<address>[0-9a-f:.]+)\]|(?P<name>[a-z0-9_-]+(?:\.[a-z0-9_-]+)*)\.?)(?::(?P<port>[0-9]{1,5}))?"
+)
+
+
+class Host(NamedTuple):
+    """A host name or address, in lower case and without brackets or a dot at its end; and its port, if it has one."""
+
+    name: str
+    port: int | None
+
+
+def parse_host(text: str) -> Host | None:
+    """What a ``Host`` header, or an origin after its scheme, says; None if it is malformed."""
+    try:
+        found = _HOST.fullmatch(text.encode("idna").decode().lower())
+    except UnicodeError:  # no host name may be written so
+        return None
+    return found and Host(found["address"] or found["name"], int(found["port"]) if found["port"] else None)
+
+
+def host_name(text: str) -> str:
+    """The same of a host that has no port. Raises ``ValueError``."""
+    host = parse_host(text)
+    if host is None or host.port is not None:
+        raise ValueError("not a host name")
+    return host.name
 
 
 def redacted(url: str) -> str:

@@ -179,7 +179,7 @@ def test_a_call_that_takes_no_fields_takes_what_clients_send_instead(front_end: 
 
     # When nothing is sent, or nothing in other words, then it is let in
     let_in = [
-        exchange(front_end.port, f"POST {path} HTTP/1.1\r\nHost: test\r\n\r\n".encode()),
+        exchange(front_end.port, f"POST {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()),
         exchange(front_end.port, head(path, length=0)),
         exchange(front_end.port, head(path, length=2, content_type=as_json), b"{}"),
         exchange(front_end.port, head(path, more=chunked), b"0\r\n\r\n"),

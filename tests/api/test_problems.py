@@ -10,8 +10,24 @@ from clipzy_storage.log_events import STORAGE_DAMAGED
 from tests.support.log_lines import events_in
 from tests.support.played_worker import submit
 from tests.support.servers import FrontEnd
+from tests.support.wire import answer_on, connect, exchange
 
 PROBLEM = "application/problem+json"
+HOST = "Host: localhost\r\n"
+
+# What docs/api.md lists as answered by the server below the front end.
+SERVER_REFUSALS = {
+    "no request line": ("garbage\r\n\r\n", 400),
+    "method": (f"G@T /healthz HTTP/1.1\r\n{HOST}\r\n", 400),
+    "version": (f"GET /healthz HTTP/3.0\r\n{HOST}\r\n", 400),
+    "header name": (f"GET /healthz HTTP/1.1\r\n{HOST}a b: c\r\n\r\n", 400),
+    "header in two lines": (f"GET /healthz HTTP/1.1\r\n{HOST}a: b\r\n c\r\n\r\n", 400),
+    "no length": (f"POST /healthz HTTP/1.1\r\n{HOST}Content-Length: x\r\n\r\n", 400),
+    "two lengths": (f"POST /healthz HTTP/1.1\r\n{HOST}Content-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
+    "coding": (f"POST /healthz HTTP/1.1\r\n{HOST}Transfer-Encoding: gzip\r\n\r\n", 400),
+    "address": (f"GET /{'a' * 66_000} HTTP/1.1\r\n{HOST}\r\n", 414),
+    "number of headers": (f"GET /healthz HTTP/1.1\r\n{HOST}" + "a: b\r\n" * 100 + "\r\n", 431),
+}
 
 
 @pytest.mark.parametrize(
@@ -41,6 +57,32 @@ def test_every_error_is_a_problem(front_end: FrontEnd, method: str, path: str, s
     assert problem["code"] == code
     assert problem["title"]
     assert problem["detail"]
+
+
+@pytest.mark.parametrize("case", SERVER_REFUSALS)
+def test_what_is_not_http_is_refused_without_a_body(front_end: FrontEnd, case: str) -> None:
+    request, status = SERVER_REFUSALS[case]
+    with connect(front_end.port) as connection:
+        connection.sendall(request.encode())
+        answer = answer_on(connection)
+        assert connection.recv(1) == b"", "it stays open"
+    assert (answer.status, answer.body) == (status, b"")
+
+
+@pytest.mark.parametrize(
+    ("request_line", "status", "code"),
+    [
+        ("GET http://evil.test/nothing HTTP/1.1", 404, "NOT_FOUND"),
+        ("OPTIONS * HTTP/1.1", 404, "NOT_FOUND"),
+        ("CONNECT evil.test:80 HTTP/1.1", 404, "NOT_FOUND"),
+        ("PROPFIND /api/v1/jobs HTTP/1.1", 405, "METHOD_NOT_ALLOWED"),
+    ],
+)
+def test_unusual_requests_are_answered_with_problems(
+    front_end: FrontEnd, request_line: str, status: int, code: str
+) -> None:
+    answer = exchange(front_end.port, f"{request_line}\r\n{HOST}\r\n".encode())
+    assert (answer.status, answer.headers["content-type"], answer.json()["code"]) == (status, PROBLEM, code)
 
 
 def test_a_wrong_method_names_the_right_ones(front_end: FrontEnd) -> None:

@@ -61,6 +61,11 @@ def test_the_defaults_are_the_contract_s(tmp_path: Path, monkeypatch: pytest.Mon
         ("CORS_ORIGINS", "app.example.com"),
         ("CORS_ORIGINS", "https://app.example.com/"),
         ("CORS_ORIGINS", "https://App.example.com"),
+        ("ALLOWED_HOSTS", "https://clips.example.com"),
+        ("ALLOWED_HOSTS", "clips.example.com:8000"),
+        ("ALLOWED_HOSTS", "*.example.com"),
+        ("ALLOWED_HOSTS", ".example.com"),
+        ("ALLOWED_HOSTS", "clips.example.com other.example.com"),
         ("TRUSTED_PROXIES", "-1"),
         ("TRUSTED_PROXIES", "yes"),
         ("PUBLIC_URL", "clipzy.example.com"),
@@ -128,6 +133,12 @@ def test_s3_needs_a_bucket() -> None:
 def test_a_browser_s_origins_are_a_list() -> None:
     settings = settings_from_env({"CORS_ORIGINS": "https://app.example.com, http://[::1]:3000,http://localhost:8080"})
     assert settings.cors_origins == ("https://app.example.com", "http://[::1]:3000", "http://localhost:8080")
+
+
+def test_host_names_are_compared_as_browsers_send_them() -> None:
+    settings = settings_from_env({"ALLOWED_HOSTS": "Clips.Example.com., web,,müller.example , [::1]"})
+    assert settings.allowed_hosts == ("clips.example.com", "web", "xn--mller-kva.example", "::1")
+    assert settings_from_env({"ALLOWED_HOSTS": "*"}).allowed_hosts == ("*",)
 
 
 def test_the_base_of_links_has_no_slash_at_its_end() -> None:

@@ -49,6 +49,16 @@ def test_forwarding_headers_of_clients_are_replaced(echo_nginx: Nginx) -> None:
     assert [value for name, value in headers if name == "host"] == ["clips.example:8080"]
 
 
+@pytest.mark.parametrize("first", ["X_Forwarded_Host", "X-Forwarded-Host"])
+def test_a_header_cannot_take_the_place_of_another_by_underscores(echo_nginx: Nginx, first: str) -> None:
+    second = {"X_Forwarded_Host": "X-Forwarded-Host", "X-Forwarded-Host": "X_Forwarded_Host"}[first]
+    more = f"{first}: evil.example\r\n{second}: evil.example\r\nTransfer_Encoding: chunked\r\nX_Request-ID: mine\r\n"
+
+    headers = exchange(echo_nginx.port, head("/", method="GET", more=more)).json()["headers"]
+
+    assert not [name for name, value in headers if "_" in name or value in ("evil.example", "mine")]
+
+
 def test_a_valid_request_id_is_passed_on_and_others_are_replaced(echo_nginx: Nginx) -> None:
     def passed_on(given: str | None) -> str:
         headers = {} if given is None else {"X-Request-ID": given}

@@ -141,6 +141,10 @@ def _form_around(file: Path) -> list[bytes]:
     [
         (b"garbage\r\n\r\n", 400, "BAD_REQUEST"),
         (b"GET / HTTP/1.1\r\n\r\n", 400, "BAD_REQUEST"),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400, "BAD_REQUEST"),
+        (b"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 400, "BAD_REQUEST"),
+        (b"G@T / HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "BAD_REQUEST"),
+        (head(VIDEOS, more="Content-Length: x\r\n"), 400, "BAD_REQUEST"),
         (head(VIDEOS, length=5, more="Content-Length: 6\r\n"), 400, "BAD_REQUEST"),
         (head(VIDEOS, length=5, more="Transfer-Encoding: chunked\r\n"), 400, "BAD_REQUEST"),
         (head("/.nginx-problem", method="GET"), 404, "NOT_FOUND"),
@@ -148,11 +152,15 @@ def _form_around(file: Path) -> list[bytes]:
         (head("/" + "a" * 9000, method="GET"), 414, "REQUEST_URI_TOO_LONG"),
         (head("/", method="GET", more=f"Cookie: {'a' * 9000}\r\n"), 431, "REQUEST_HEADER_FIELDS_TOO_LARGE"),
         (head(VIDEOS, more="Transfer-Encoding: gzip\r\n"), 501, "NOT_IMPLEMENTED"),
-        (b"GET / HTTP/3.0\r\nHost: test\r\n\r\n", 505, "HTTP_VERSION_NOT_SUPPORTED"),
+        (b"GET / HTTP/3.0\r\nHost: localhost\r\n\r\n", 505, "HTTP_VERSION_NOT_SUPPORTED"),
     ],
     ids=[
         "garbage",
         "no host",
+        "two hosts",
+        "a host with a path",
+        "method",
+        "length",
         "two lengths",
         "length and chunks",
         "inside",
@@ -223,7 +231,7 @@ def test_slow_clients_are_disconnected_within_a_minute(open_nginx: Nginx) -> Non
     # Given clients that send their headers slowly, stop within their body, or send it slowly
     first_bytes = head(VIDEOS, length=300 * MIB) + part("file", mp4_bytes(1000), filename="a.mp4")
     clients = {
-        "slow head": (b"POST / HTTP/1.1\r\nHost: a\r\nX-Slow: ", b"a"),
+        "slow head": (b"POST / HTTP/1.1\r\nHost: localhost\r\nX-Slow: ", b"a"),
         "silent body": (head(VIDEOS, length=MIB), b""),
         "slow body": (head(VIDEOS, length=MIB) + part("file", mp4_bytes(1000), filename="a.mp4"), b"aa"),
         "refused slow body": (first_bytes, b"aa"),

@@ -22,7 +22,7 @@ from tests.support.wire import Answer, exchange, head
 COUNT_OF_EACH_KIND = 200
 REQUESTS = 20
 VIDEOS = "/api/v1/videos"
-SLOW_HEADERS = b"POST /api/v1/videos HTTP/1.1\r\nHost: test\r\nX-Slow: "
+SLOW_HEADERS = b"POST /api/v1/videos HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
 SLOW_BODY = head(VIDEOS, length=10 << 20) + part("file", mp4_bytes(100_000), filename="slow.mp4")
 
 

@@ -203,7 +203,7 @@ def test_an_upload_that_is_under_way_when_the_front_end_stops_leaves_nothing(dep
     # Given a client in the middle of its upload
     api = deployment.web()
     head = (
-        b"POST /api/v1/videos HTTP/1.1\r\nHost: h\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+        b"POST /api/v1/videos HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\n"
         b'Content-Length: 5000000\r\n\r\n--b\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
     )
     incoming = deployment.storage / ".clipzy" / "incoming"

@@ -54,14 +54,14 @@ def document_of(front_end: FrontEnd) -> Document:
 def codes_of(document: Document) -> set[tuple[int, str]]:
     """Every status and code of a problem in the document."""
     answers = [
-        (status, answer)
+        answer
         for calls in document["paths"].values()
         for call in calls.values()
-        for status, answer in call["responses"].items()
-    ] + [("405", document["components"]["responses"]["MethodNotAllowed"])]
+        for answer in call["responses"].values()
+    ] + list(document["components"]["responses"].values())
     return {
-        (int(status), code)
-        for status, answer in answers
+        (schema["properties"]["status"]["const"], code)
+        for answer in answers
         for schema in [answer.get("content", {}).get("application/problem+json", {}).get("schema")]
         if schema is not None
         for code in schema["properties"]["code"]["enum"]

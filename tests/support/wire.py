@@ -24,7 +24,8 @@ def head(
     path: str, *, length: int | None = None, method: str = "POST", content_type: str = CONTENT_TYPE, more: str = ""
 ) -> bytes:
     declared = "" if length is None else f"Content-Length: {length}\r\n"
-    return f"{method} {path} HTTP/1.1\r\nHost: test\r\nContent-Type: {content_type}\r\n{declared}{more}\r\n".encode()
+    first = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n"
+    return f"{first}Content-Type: {content_type}\r\n{declared}{more}\r\n".encode()
 
 
 def connect(port: int, *, host: str = "127.0.0.1") -> socket.socket:
