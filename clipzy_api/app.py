@@ -8,6 +8,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from clipzy_api import large_answers, problems, request_origin, security_headers
 from clipzy_api.cache_hits import CachedResults
 from clipzy_api.membership import Membership
+from clipzy_api.redis_readiness import RedisReadiness
 from clipzy_api.result_indexes import ResultIndexes
 from clipzy_api.services import EXTENSION, OWNER_KEY, REQUEST_ID_KEY, Services, owner
 from clipzy_api.task_queue import TaskQueue
@@ -32,12 +33,18 @@ BASE_PATH = "/api/v1"
 
 
 def create_app(
-    *, settings: Settings, redis: RedisDatabase, storage: StorageBackend, queue: TaskQueue, membership: Membership
+    *,
+    settings: Settings,
+    redis: RedisDatabase,
+    broker: RedisDatabase,
+    storage: StorageBackend,
+    queue: TaskQueue,
+    membership: Membership,
 ) -> Flask:
     """The application, made of ready parts; opens no connection. ``LingeringClose`` and ``RequestLog`` must wrap it."""
     app = Flask("clipzy_api", static_folder=None)
     app.json = _OrderedJson(app)
-    app.extensions[EXTENSION] = _services(settings, redis, storage, queue, membership)
+    app.extensions[EXTENSION] = _services(settings, redis, broker, storage, queue, membership)
     app.url_map.merge_slashes = False  # a key with an empty segment is a bad key, not another spelling of a good one
     problems.register(app)
     _identify_requests(app)
@@ -51,7 +58,12 @@ def create_app(
 
 
 def _services(
-    settings: Settings, redis: RedisDatabase, storage: StorageBackend, queue: TaskQueue, membership: Membership
+    settings: Settings,
+    redis: RedisDatabase,
+    broker: RedisDatabase,
+    storage: StorageBackend,
+    queue: TaskQueue,
+    membership: Membership,
 ) -> Services:
     store = JobStore(redis, lease_seconds=settings.job_lease_seconds)
     admin = JobAdmin(redis)
@@ -76,6 +88,7 @@ def _services(
         submission=submission,
         cancellation=JobCancellation(store, admin, storage, lookup),
         membership=membership,
+        redis_readiness=RedisReadiness(redis, broker),
         result_indexes=ResultIndexes(storage),
     )
 

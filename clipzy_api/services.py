@@ -7,6 +7,7 @@ from flask import current_app
 
 from clipzy_api.concurrency_limits import DOWNLOADS, EVENT_STREAMS, LARGE_ANSWERS, REQUEST_BODIES, ConcurrencyLimit
 from clipzy_api.membership import Membership
+from clipzy_api.redis_readiness import RedisReadiness
 from clipzy_api.result_indexes import ResultIndexes
 from clipzy_api.static_content import StaticContents
 from clipzy_storage.backends.base import StorageBackend
@@ -38,6 +39,7 @@ class Services:
     submission: JobSubmission
     cancellation: JobCancellation
     membership: Membership
+    redis_readiness: RedisReadiness
     result_indexes: ResultIndexes
     request_bodies: ConcurrencyLimit = field(default_factory=lambda: ConcurrencyLimit(REQUEST_BODIES))
     downloads: ConcurrencyLimit = field(default_factory=lambda: ConcurrencyLimit(DOWNLOADS))

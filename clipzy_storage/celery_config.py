@@ -1,8 +1,6 @@
 """The Celery settings that front end and worker share. Plain data: Celery is not imported."""
 
-import ssl
 from typing import Any
-from urllib.parse import urlsplit
 
 from clipzy_storage import keys, redis_client
 from clipzy_storage.config.settings import Settings
@@ -21,8 +19,8 @@ def celery_settings(
     ``answer_seconds`` bounds the wait for each response of the broker.
     """
     return {
-        "broker_url": settings.broker_url,
-        **_tls(settings.broker_url),
+        "broker_url": settings.broker_url.for_kombu(),
+        "broker_use_ssl": tls.as_options() if (tls := settings.broker_url.tls) else False,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "broker_transport_options": {
@@ -45,8 +43,3 @@ def celery_settings(
         "task_publish_retry_policy": {"max_retries": 2, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5},
         "task_send_sent_event": True,
     }
-
-
-def _tls(url: str) -> dict[str, Any]:
-    """kombu accepts any certificate by default; options in the URL take precedence over this."""
-    return {"broker_use_ssl": {"ssl_cert_reqs": ssl.CERT_REQUIRED}} if urlsplit(url).scheme == "rediss" else {}

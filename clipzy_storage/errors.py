@@ -60,6 +60,24 @@ class QueueUnavailable(Exception):
         self.certain = certain
 
 
+class QueueRefused(QueueUnavailable):
+    """Redis refuses this process until an operator changes something: the password, a right, the database.
+
+    ``reason`` continues a sentence whose subject is the server, and names the remedy.
+    """
+
+    def __init__(self, reason: str, *, certain: bool = True) -> None:
+        super().__init__(f"Redis {reason}", certain=certain)
+        self.reason = reason
+
+
+class ScriptFailed(Exception):
+    """A Lua script of ours failed by its own fault: an internal error, which trying again does not mend.
+
+    What the script did before that stays done.
+    """
+
+
 class QueueFull(Exception):
     """The deployment has ``MAX_UNFINISHED_JOBS`` already; nothing was created."""
 

@@ -5,6 +5,7 @@ FAILPOINT_PAUSE = "failpoint.pause"
 
 GUARD_JOINED = "guard.joined"
 GUARD_NO_ANSWER = "guard.no_answer"
+GUARD_REDIS_REFUSED = "guard.redis_refused"
 GUARD_REDIS_UNAVAILABLE = "guard.redis_unavailable"
 GUARD_STORAGE_ERROR = "guard.storage_error"
 GUARD_STORAGE_REPLACED = "guard.storage_replaced"

@@ -1,5 +1,7 @@
 """The connection to Redis, and its errors as our own."""
 
+import re
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -12,23 +14,34 @@ from redis.client import Redis
 from redis.retry import Retry
 
 from clipzy_storage import keys
-from clipzy_storage.config.urls import redacted
-from clipzy_storage.errors import ConfigurationError, QueueUnavailable
+from clipzy_storage.config.redis_url import RedisUrl
+from clipzy_storage.config.settings import Settings
+from clipzy_storage.errors import QueueRefused, QueueUnavailable, ScriptFailed
 
 ANSWER_SECONDS = 5.0
 CONNECT_SECONDS = 2.0
 
-_CHECK_ATTEMPTS = 3
+IS_CLUSTER = "is a Redis Cluster, which is not supported. Use a single server"
+
+_INFO_ATTEMPTS = 3
+_TEMPORARY = {"BUSY", "LOADING", "MASTERDOWN", "MISCONF", "NOREPLICAS", "OOM", "READONLY", "TRYAGAIN"}
+"""Codes of errors that pass without an operator: the server is starting, failing over, full or busy."""
+_CLUSTER = {"ASK", "CLUSTERDOWN", "CROSSSLOT", "MOVED"}
+_OF_SCRIPT = re.compile(r"user_script|Error (?:running|compiling) script|script: ")
+_PIPELINE = " of pipeline caused error: "
 
 
-def _connect(url: str, *, answer_seconds: float = ANSWER_SECONDS) -> "Redis":
+def _connect(url: RedisUrl, *, answer_seconds: float) -> "Redis":
     """A client with bounded waits. Connects at the first command; safe for threads and after a fork.
 
     A command is sent once more if its connection broke: all our scripts may run twice. It is not repeated after
     ``answer_seconds`` without a response, so that a Redis that hangs costs this time once.
     """
-    return redis.Redis.from_url(
-        url,
+    return redis.Redis(
+        **_place(url),
+        db=url.db,
+        username=url.username,
+        password=url.password,
         socket_timeout=answer_seconds,
         socket_connect_timeout=min(answer_seconds, CONNECT_SECONDS),
         socket_keepalive=True,
@@ -40,52 +53,75 @@ def _connect(url: str, *, answer_seconds: float = ANSWER_SECONDS) -> "Redis":
     )
 
 
+def _place(url: RedisUrl) -> dict[str, Any]:
+    if url.socket_path:
+        return {"unix_socket_path": url.socket_path}
+    return {"host": url.host, "port": url.port, **({"ssl": True, **url.tls.as_options()} if url.tls else {})}
+
+
 @contextmanager
 def translated(*, certain: bool = False) -> Iterator[None]:
-    """Raise errors of redis as ``QueueUnavailable``; with ``certain`` a lost connection means that nothing was done."""
-    try:
-        yield
-    except (redis.ConnectionError, redis.TimeoutError) as error:
-        raise QueueUnavailable(f"Redis cannot be reached ({type(error).__name__})", certain=certain) from error
-    except redis.ResponseError as error:  # full, read-only, loading, or an error in a script
-        raise QueueUnavailable(f"Redis refused: {str(error)[:200]}", certain=True) from error
-    except redis.RedisError as error:
-        raise QueueUnavailable(f"Redis sent an invalid response ({type(error).__name__})", certain=False) from error
-
-
-def check_server(name: str, url: str) -> None:
-    """Check that Clipzy can use the server at ``url``, the value of the setting ``name``.
+    """Raise errors of redis as ours; with ``certain`` a lost connection means that nothing was done.
 
     Raises:
-        ConfigurationError: it cannot: a wrong password or database, a cluster, or not a Redis.
-        QueueUnavailable: the server is unavailable now.
+        QueueRefused: only an operator can help.
+        QueueUnavailable: Redis is out of reach or not ready; it passes.
+        ScriptFailed: a script is wrong.
     """
-    wrong = f"{name}={redacted(url)}"
     try:
-        info = _cluster_info(url)
-    except redis.AuthenticationError as error:
-        needs_password = "HELLO" in str(error)
-        reason = "requires a password. Add it to" if needs_password else "refuses this user and password. Correct"
-        raise ConfigurationError([f"{wrong} {reason} the URL."]) from error
-    except redis.InvalidResponse as error:
-        raise ConfigurationError([f"{wrong} is not a Redis server. Set it to the URL of one."]) from error
-    except redis.ResponseError as error:
-        if "DB index" not in str(error):
-            raise QueueUnavailable(f"Redis refused: {str(error)[:200]}", certain=True) from error
-        raise ConfigurationError([f"{wrong} names a database that the server does not have. Use 0."]) from error
-    except (redis.RedisError, OSError) as error:
-        raise QueueUnavailable(f"Redis cannot be reached ({type(error).__name__})", certain=True) from error
-    if info.get("cluster_enabled"):
-        raise ConfigurationError([f"{wrong} is a Redis Cluster, which is not supported. Use a single server."])
+        yield
+    except redis.RedisError as error:
+        raise _as_ours(error, certain=certain) from error
 
 
-def _cluster_info(url: str) -> Any:
-    """Tries again, since a server that is not a Redis may close the connection before its response is read."""
-    for _ in range(_CHECK_ATTEMPTS - 1):
-        with suppress(redis.ConnectionError), _connect(url) as client:
-            return client.info("cluster")
-    with _connect(url) as client:
-        return client.info("cluster")
+def _as_ours(error: redis.RedisError, *, certain: bool) -> Exception:
+    code, text = _code(error), str(error).rpartition(_PIPELINE)[2][:200]
+    in_script = _OF_SCRIPT.search(text) is not None
+    if code not in _TEMPORARY and (reason := _refusal(error, code, text)):
+        done_nothing = not in_script and not isinstance(error, redis.InvalidResponse)
+        return QueueRefused(reason, certain=done_nothing)
+    if isinstance(error, redis.ResponseError | redis.BusyLoadingError):
+        if in_script and code not in _TEMPORARY and "SCRIPT KILL" not in text:
+            return ScriptFailed(f"a script failed in Redis: {text}")
+        return QueueUnavailable(f"Redis refused ({code}): {text.removeprefix(code).lstrip()}", certain=True)
+    if isinstance(error, redis.ConnectionError | redis.TimeoutError):
+        return QueueUnavailable(f"Redis cannot be reached ({type(error).__name__})", certain=certain)
+    return QueueUnavailable(f"Redis sent an invalid response ({type(error).__name__})", certain=False)
+
+
+def _code(error: redis.RedisError) -> str:
+    """The first word of the server's answer; redis-py has removed those that it knows from the text."""
+    return error.status_code or str(error).rpartition(_PIPELINE)[2].partition(" ")[0]
+
+
+def _refusal(error: redis.RedisError, code: str, text: str) -> str | None:
+    """Why only an operator can help, if that is so."""
+    if isinstance(error, redis.AuthenticationError):
+        if code == "NOAUTH":
+            return "requires a password. Add it to the URL"
+        return "refuses this user and password. Correct the URL"
+    if code == "NOPERM" or "ACL failure in script" in text:
+        return f"denies a right ({text.partition(' script: ')[0]}). Grant its user the rights in docs/deploy.md"
+    if "DB index" in text or "SELECT is not allowed" in text:
+        return "does not have the database that the URL names. Use 0"
+    if code in _CLUSTER:
+        return IS_CLUSTER
+    if "unknown command" in text.lower():
+        return f"lacks a command that Clipzy needs ({text}). Use another server"
+    if isinstance(error, redis.InvalidResponse):
+        return "is not a Redis server. Set the URL of one"
+    return _untrusted(error)
+
+
+def _untrusted(error: BaseException | None) -> str | None:
+    """What is wrong with the server's TLS, if that is why no connection was made."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return f"has a certificate that cannot be trusted ({error.verify_message}). Set ssl_ca_certs in the URL"
+        if isinstance(error, ssl.SSLError) and error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST"):
+            return "does not speak TLS. Write redis:// instead of rediss://"
+        error = error.__cause__ or error.__context__
+    return None
 
 
 class RedisDatabase:
@@ -95,9 +131,12 @@ class RedisDatabase:
     A context manager: the connections are closed at the end.
     """
 
-    def __init__(self, url: str, *, prefix: str = keys.REDIS_PREFIX, answer_seconds: float = ANSWER_SECONDS) -> None:
-        """``answer_seconds`` bounds the wait for each response."""
-        self.client: Any = _connect(url, answer_seconds=answer_seconds)
+    def __init__(
+        self, url: RedisUrl | str, *, prefix: str = keys.REDIS_PREFIX, answer_seconds: float = ANSWER_SECONDS
+    ) -> None:
+        """``answer_seconds`` bounds the wait for each response. Raises ``BadRedisUrl``."""
+        parsed = RedisUrl.parse(url) if isinstance(url, str) else url
+        self.client: Any = _connect(parsed, answer_seconds=answer_seconds)
         self.prefix = prefix
         self._scripts: dict[Path, Any] = {}
 
@@ -106,7 +145,10 @@ class RedisDatabase:
         return self.prefix + name
 
     def run(self, script: Path, *args: str | int) -> Any:
-        """Run a Lua script, preceded by the ``_shared.lua`` next to it if there is one. Raises ``QueueUnavailable``."""
+        """Run a Lua script, preceded by the ``_shared.lua`` next to it if there is one.
+
+        Raises ``QueueUnavailable``, ``ScriptFailed``.
+        """
         if script not in self._scripts:
             self._scripts[script] = self.client.register_script(_source(script))
         with translated():
@@ -121,11 +163,29 @@ class RedisDatabase:
             pool = self.client.connection_pool
             pool.release(pool.get_connection())
 
+    def cluster_info(self) -> dict[str, Any]:
+        """Raises ``QueueUnavailable``.
+
+        Tries again, since a server that is not a Redis may close the connection before its response is read.
+        """
+        with translated(certain=True):
+            for _ in range(_INFO_ATTEMPTS - 1):
+                with suppress(redis.ConnectionError):
+                    return dict(self.client.info("cluster"))
+            return dict(self.client.info("cluster"))
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.client.close()
+
+
+def broker_of(settings: Settings, records: RedisDatabase, *, answer_seconds: float = ANSWER_SECONDS) -> RedisDatabase:
+    """The Redis of the queue, which is that of the ``records`` unless CELERY_BROKER_URL names another."""
+    if settings.broker_url == settings.redis_url:
+        return records
+    return RedisDatabase(settings.broker_url, answer_seconds=answer_seconds)
 
 
 @cache

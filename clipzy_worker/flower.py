@@ -13,7 +13,7 @@ import structlog
 from celery import Celery
 from kombu import Queue
 
-from clipzy_storage import celery_config
+from clipzy_storage import celery_config, redis_check
 from clipzy_storage.config import logs
 from clipzy_storage.config.complaints import complain
 from clipzy_storage.config.environment import load_dotenv, settings_from_env
@@ -76,10 +76,14 @@ def run(config: Settings, host: str, port: int, *, logins: list[str]) -> int:
     """Serve on ``host`` and ``port``. Redis may be unavailable: Flower keeps reconnecting.
 
     Raises:
-        ConfigurationError: Flower is not installed.
+        ConfigurationError: Flower is not installed, or the broker refuses this login.
     """
     logs.configure(config)
     logs.log_prints()
+    try:
+        redis_check.check_broker(config)
+    except QueueUnavailable as error:
+        log.warning("flower.redis_unavailable", reason=str(error))
     try:
         from flower.app import Flower
         from flower.options import options

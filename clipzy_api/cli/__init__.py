@@ -14,7 +14,7 @@ import click
 
 from clipzy_api.server.listening_socket import PortUnavailable
 from clipzy_storage.config.complaints import complain
-from clipzy_storage.errors import ConfigurationError, QueueUnavailable, StorageError
+from clipzy_storage.errors import ConfigurationError, QueueRefused, QueueUnavailable, ScriptFailed, StorageError
 
 INTERRUPTED = 130
 
@@ -48,7 +48,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         complain(error.format_message())
         return error.exit_code
-    except (PortUnavailable, StorageError, QueueUnavailable) as error:
+    except QueueRefused as error:
+        complain(f"{error}.")
+        return ConfigurationError.EXIT_STATUS
+    except (PortUnavailable, StorageError, QueueUnavailable, ScriptFailed) as error:
         complain(str(error))
         return 1
     except (click.Abort, KeyboardInterrupt):

@@ -4,17 +4,17 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import click
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from clipzy_storage.config.environment import settings_from_env
-from clipzy_storage.config.settings import Settings
-from clipzy_storage.config.urls import redacted
-from clipzy_storage.errors import ConfigurationError, QueueUnavailable, StorageError
+from clipzy_storage.config.environment import settings_from_env, similar_names_in_dotenv
+from clipzy_storage.config.redis_url import RedisUrl
+from clipzy_storage.config.settings import DEFAULT_REDIS_URL, Settings
+from clipzy_storage.errors import ConfigurationError, QueueUnavailable, ScriptFailed, StorageError
 from clipzy_storage.redis_client import RedisDatabase
 
 MEDIA_CHECKS_TIMEOUT_SECONDS = 60
@@ -23,11 +23,21 @@ PAUSE_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class Check:
-    """One line of the report. ``detail`` names what was found and, if it is not ok, the remedy."""
+    """One line of the report. ``detail`` names what was found and, if it is not ok, the remedy.
+
+    ``ok`` is None for a check that was skipped, since it depends on one that failed.
+    """
 
     name: str
-    ok: bool
+    ok: bool | None
     detail: str
+    is_warning: bool = False
+
+    @property
+    def word(self) -> str:
+        if self.is_warning:
+            return "warn"
+        return "skip" if self.ok is None else "ok" if self.ok else "FAIL"
 
 
 class _MediaCheck(BaseModel):
@@ -50,10 +60,10 @@ def doctor(*, as_json: bool) -> int:
     for check in _checks():
         checks.append(check)
         if not as_json:  # immediately: verifying a mount may take a while
-            click.echo(f"{'ok' if check.ok else 'FAIL':<5} {check.name:<9} {check.detail}")
+            click.echo(f"{check.word:<5} {check.name:<9} {check.detail}")
     if as_json:
         click.echo(json.dumps([asdict(check) for check in checks], indent=1))
-    return 0 if all(check.ok for check in checks) else 1
+    return 1 if any(check.ok is False for check in checks) else 0
 
 
 def _checks() -> Iterator[Check]:
@@ -61,21 +71,34 @@ def _checks() -> Iterator[Check]:
         checks = _DeploymentChecks(settings_from_env())
     except ConfigurationError as error:
         yield from (Check("settings", ok=False, detail=problem) for problem in error.problems)
-        yield from _media_checks()
+        yield from _unknown_names()
+        rest = ("redis", "storage", "ffmpeg", "decoder", "sandbox", "scratch", "workers", "guard")
+        yield Check("rest", ok=None, detail=f"not checked until the settings are right: {', '.join(rest)}")
         return
     yield _checked("settings", checks.settings_in_use)
-    yield _checked("redis", checks.redis)
-    yield _checked("storage", checks.storage)
+    yield from _unknown_names()
+    redis = _checked("redis", checks.redis)
+    storage = _checked("storage", checks.storage)
+    yield from (redis, storage)
     yield from _media_checks()
-    yield _checked("workers", checks.workers)
-    yield _checked("guard", checks.guard)
+    yield _checked("workers", checks.workers, after=[redis])
+    yield _checked("guard", checks.guard, after=[redis, storage])
 
 
-def _checked(name: str, check: Callable[[], str]) -> Check:
+def _checked(name: str, check: Callable[[], str], *, after: Sequence[Check] = ()) -> Check:
+    """The outcome of a check; one that needs a part which failed is skipped, so that each finding is reported once."""
+    if failed := [other.name for other in after if not other.ok]:
+        return Check(name, ok=None, detail=f"not checked, since it needs {' and '.join(failed)}")
     try:
         return Check(name, ok=True, detail=check())
-    except (CheckFailed, StorageError, QueueUnavailable, ConfigurationError) as error:
+    except (CheckFailed, StorageError, QueueUnavailable, ScriptFailed, ConfigurationError) as error:
         return Check(name, ok=False, detail=str(error))
+
+
+def _unknown_names() -> Iterator[Check]:
+    for name, known in similar_names_in_dotenv().items():
+        detail = f"{name} in .env is not a setting and has no effect. Is {known} meant?"
+        yield Check(".env", ok=True, detail=detail, is_warning=True)
 
 
 class _DeploymentChecks:
@@ -90,23 +113,18 @@ class _DeploymentChecks:
         return f"STORAGE_TYPE={self._settings.storage_type} WORKER_COUNT={self._settings.worker_count}"
 
     def redis(self) -> str:
-        """The server's version and durability, from INFO, which every server answers."""
-        from clipzy_storage import redis_client
+        """That every Redis can be used, with the server's version and durability."""
+        from clipzy_storage import redis_check
 
-        for name, url in self._settings.redis_urls().items():
-            try:
-                redis_client.check_server(name, url)
-            except QueueUnavailable as error:
-                raise CheckFailed(f"{redacted(url)}: {error}. Start it, or set {name} to its address.") from error
-        where = redacted(self._settings.redis_url)
-        with redis_client.RedisDatabase(self._settings.redis_url) as redis, redis_client.translated():
-            info: Any = redis.client.info()
-        if (policy := info.get("maxmemory_policy")) != "noeviction":
-            raise CheckFailed(f"{where} may evict jobs: its maxmemory-policy is {policy}. Set it to noeviction.")
-        if not info.get("aof_enabled"):
-            raise CheckFailed(f"{where} loses jobs when it restarts: it keeps no append-only file. Set appendonly yes.")
-        version = info.get("valkey_version") or info.get("redis_version")
-        return f"{where}: {info.get('server_name', 'redis')} {version}, noeviction, appendonly"
+        absent = redis_check.check_settings(self._settings)
+        for name, error in absent.items():
+            raise CheckFailed(f"{self._settings.redis_urls()[name]}: {error}. {self._way_to_a_redis(name)}") from error
+        return "; ".join(_durability(url) for url in self._settings.redis_urls().values())
+
+    def _way_to_a_redis(self, name: str) -> str:
+        if name == "REDIS_URL" and self._settings.redis_url == RedisUrl.parse(DEFAULT_REDIS_URL):
+            return "Start everything with `clipzy up`, which brings a Redis, or set REDIS_URL to a server."
+        return f"Start it, or set {name} to its address."
 
     def storage(self) -> str:
         """Writes, reads and deletes a file in storage, and leaves nothing behind."""
@@ -128,6 +146,8 @@ class _DeploymentChecks:
         with RedisDatabase(self._settings.redis_url) as redis:
             members = live_members(redis).values()
         workers = [str(member) for member in members if member.role == "worker"]
+        if not members:
+            raise CheckFailed("nothing runs. Start everything with `clipzy up`, or front ends and workers one by one.")
         if not workers:
             raise CheckFailed("no worker is live, so jobs wait. Start one with `clipzy worker`.")
         return f"{len(workers)} live: {'; '.join(workers)}"
@@ -180,6 +200,20 @@ class _DeploymentChecks:
         if verification is mount_verifier.Verification.VERIFIED:
             return "; another process sees what is written here"
         return "; whether the mount is shared can be verified only while another process runs and answers"
+
+
+def _durability(url: RedisUrl) -> str:
+    """From INFO, which every server answers."""
+    from clipzy_storage.redis_client import translated
+
+    with RedisDatabase(url) as redis, translated():
+        info: Any = redis.client.info()
+    if (policy := info.get("maxmemory_policy")) != "noeviction":
+        raise CheckFailed(f"{url} may evict jobs: its maxmemory-policy is {policy}. Set it to noeviction.")
+    if not info.get("aof_enabled"):
+        raise CheckFailed(f"{url} loses jobs when it restarts: it keeps no append-only file. Set appendonly yes.")
+    version = info.get("valkey_version") or info.get("redis_version")
+    return f"{url}: {info.get('server_name', 'redis')} {version}, noeviction, appendonly"
 
 
 def _media_checks() -> Iterator[Check]:

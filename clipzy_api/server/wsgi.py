@@ -18,7 +18,7 @@ from clipzy_storage.config.environment import settings_from_env
 from clipzy_storage.guard.guard import Guard
 from clipzy_storage.guard.members import new_member
 from clipzy_storage.process import die_with_parent
-from clipzy_storage.redis_client import RedisDatabase
+from clipzy_storage.redis_client import RedisDatabase, broker_of
 
 # Larger than a block of a request body, which is freed and allocated all the time.
 MMAP_THRESHOLD_BYTES = 1 << 20
@@ -54,6 +54,7 @@ def application() -> RequestLog:
         settings=settings,
         storage=storage,
         redis=redis,
+        broker=broker_of(settings, redis, answer_seconds=ANSWER_SECONDS),
         queue=TaskQueue(settings, storage_id=lambda: membership.guard().storage_id),
         membership=membership,
     )

@@ -11,7 +11,7 @@ from clipzy_api.openapi.operations import Answer, described
 from clipzy_api.problems import ApiError
 from clipzy_api.schemas import json_response
 from clipzy_api.services import services
-from clipzy_storage.errors import QueueUnavailable, StorageError
+from clipzy_storage.errors import QueueRefused, QueueUnavailable, StorageError
 from clipzy_storage.guard.members import count_live_workers
 from clipzy_storage.guard.refusals import Refused
 
@@ -36,7 +36,7 @@ def alive() -> Response:
 def ready() -> Response:
     """200, or 503 as a problem; both with the state of each part."""
     parts = {
-        "redis": _check("redis", services().store.ping),
+        "redis": _check("redis", services().redis_readiness.check),
         "storage": _check("storage", services().membership.check_storage),
         "guard": _check("guard", lambda: services().membership.guard().admit()),
     }
@@ -54,6 +54,9 @@ def ready() -> Response:
 def _check(name: str, call: Callable[[], object]) -> str:
     try:
         call()
+    except QueueRefused as error:  # only an operator can help
+        log.warning("web.not_ready", part=name, reason=str(error))
+        return "unavailable"
     except (QueueUnavailable, StorageError, Refused) as error:
         log.debug("web.not_ready", part=name, reason=str(error))  # the answer has it; the heartbeat logs it once
         return "unavailable"

@@ -1,12 +1,16 @@
 """Settings from the environment and from ``.env``. The only reader of ``os.environ`` for settings."""
 
+import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import dotenv
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 
+from clipzy_storage.config.redis_url import BadRedisUrl, RedisUrl
 from clipzy_storage.config.settings import Settings, fields, names
 from clipzy_storage.config.urls import redacted
 from clipzy_storage.errors import ConfigurationError
@@ -14,12 +18,21 @@ from clipzy_storage.errors import ConfigurationError
 EMBEDDED_REDIS_FILE = "redis/server.json"
 """Under ``CLIPZY_DATA_DIR``; exists while `clipzy up` runs its own server."""
 
+_NAMES_OF_OTHERS = ("AWS_", "COMPOSE_", "FLOWER_", "HTTP_", "NGINX_", "WORKER_STOP_")
+_SIMILARITY = 0.75
+
 
 class EmbeddedRedis(BaseModel):
     """The file with which `clipzy up` announces its own Redis server."""
 
     url: str
     """With the password."""
+
+    @field_validator("url")
+    @classmethod
+    def _is_usable(cls, url: str) -> str:
+        RedisUrl.parse(url)
+        return url
 
 
 def settings_from_env(environ: Mapping[str, str] | None = None) -> Settings:
@@ -33,11 +46,11 @@ def settings_from_env(environ: Mapping[str, str] | None = None) -> Settings:
     try:
         settings = Settings.model_validate(given)
     except ValidationError as error:
-        raise ConfigurationError([_problem(str(fault["loc"][0]), given) for fault in error.errors()]) from error
+        raise ConfigurationError([_problem(fault, given) for fault in error.errors()]) from error
     if problems := settings.contradictions():
         raise ConfigurationError(problems)
     if "REDIS_URL" not in given and (embedded := embedded_redis_url(settings.data_dir)):
-        return settings.model_copy(update={"redis_url": embedded})
+        return settings.model_copy(update={"redis_url": RedisUrl.parse(embedded)})
     return settings
 
 
@@ -59,12 +72,30 @@ def load_dotenv() -> None:
     Raises:
         ConfigurationError: the file exists but cannot be read.
     """
+    with _readable_dotenv() as path:
+        dotenv.load_dotenv(path, override=False)
+
+
+@contextmanager
+def _readable_dotenv() -> Iterator[Path]:
     path = Path.cwd() / ".env"
     try:
-        dotenv.load_dotenv(path, override=False)
+        yield path
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise ConfigurationError([f"{path} cannot be read: {reason}. Make it readable, or remove it."]) from error
+
+
+def similar_names_in_dotenv() -> dict[str, str]:
+    """Names in ``.env`` that are no setting but look like one, each with the setting that is probably meant.
+
+    Raises ``ConfigurationError`` as ``load_dotenv`` does.
+    """
+    with _readable_dotenv() as path:
+        given = dotenv.dotenv_values(path)
+    unknown = [name for name in given if name not in names() and not name.startswith(_NAMES_OF_OTHERS)]
+    similar = {name: difflib.get_close_matches(name.upper(), names(), n=1, cutoff=_SIMILARITY) for name in unknown}
+    return {name: found[0] for name, found in similar.items() if found}
 
 
 def embedded_redis_url(data_dir: Path) -> str | None:
@@ -75,8 +106,10 @@ def embedded_redis_url(data_dir: Path) -> str | None:
         return None
 
 
-def _problem(name: str, given: Mapping[str, str]) -> str:
+def _problem(fault: ErrorDetails, given: Mapping[str, str]) -> str:
+    name, cause = str(fault["loc"][0]), fault.get("ctx", {}).get("error")
     extra = fields()[name].json_schema_extra
     expects = extra["expects"] if isinstance(extra, dict) else ""
     value = redacted(given.get(name, "")) if "URL" in name else given.get(name, "")
-    return f"{name}={value} is wrong. Set it to {expects}, or leave it out for its default."
+    reason = f": {cause}" if isinstance(cause, BadRedisUrl) else ""
+    return f"{name}={value} is wrong{reason}. Set it to {expects}, or leave it out for its default."

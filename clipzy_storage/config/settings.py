@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic.fields import FieldInfo
 
+from clipzy_storage.config.redis_url import RedisUrl
 from clipzy_storage.config.urls import host_name, is_origin, is_url
 
 DEFAULT_REDIS_URL = "redis://localhost:6379/0"
@@ -22,7 +23,7 @@ def _setting(name: str, default: Any, *, expects: str, help: str, **bounds: Any)
 class Settings(BaseModel):
     """The settings of one process, passed by the names of their environment variables; see ``settings_from_env``."""
 
-    model_config = ConfigDict(frozen=True, validate_default=True)
+    model_config = ConfigDict(frozen=True, validate_default=True, hide_input_in_errors=True)
 
     storage_type: Literal["local", "s3"] = _setting(
         "STORAGE_TYPE", "local", expects="local or s3", help="Where uploads and results live: local or s3."
@@ -82,17 +83,17 @@ class Settings(BaseModel):
         expects="a whole number of MiB from 1 to 1000000",
         help="The size limit of an upload, in MiB.",
     )
-    redis_url: str = _setting(
+    redis_url: RedisUrl = _setting(
         "REDIS_URL",
         DEFAULT_REDIS_URL,
-        expects="redis://[user:password@]host:port/db, rediss://… or unix://…",
+        expects="redis://[user:password@]host:port/db, rediss://… or unix:///path?db=0",
         help="Job records and, unless CELERY_BROKER_URL is set, the Celery broker."
         " Unset: the server that `clipzy up` runs from CLIPZY_DATA_DIR, otherwise the default.",
     )
-    celery_broker_url: str | None = _setting(
+    celery_broker_url: RedisUrl | None = _setting(
         "CELERY_BROKER_URL",
         None,
-        expects="redis://[user:password@]host:port/db or rediss://…",
+        expects="redis://[user:password@]host:port/db, rediss://… or unix:///path?db=0",
         help="Another Redis for the Celery broker; unset: the same as REDIS_URL.",
     )
     data_dir: Path = _setting(
@@ -226,13 +227,10 @@ class Settings(BaseModel):
     def _upper_case(cls, level: Any) -> Any:
         return level.upper() if isinstance(level, str) else level
 
-    @field_validator("redis_url", "celery_broker_url")
+    @field_validator("redis_url", "celery_broker_url", mode="before")
     @classmethod
-    def _is_redis(cls, url: str | None, info: Any) -> str | None:
-        schemes = {"redis", "rediss"} | ({"unix"} if info.field_name == "redis_url" else set())
-        if url is not None and not is_url(url, schemes):
-            raise ValueError("not the URL of a Redis server")
-        return url
+    def _parsed(cls, url: Any) -> Any:
+        return RedisUrl.parse(url) if isinstance(url, str) else url
 
     @field_validator("clipzy_url", "public_url", "s3_public_endpoint_url")
     @classmethod
@@ -265,11 +263,11 @@ class Settings(BaseModel):
         return self.max_file_size_mb << 20
 
     @property
-    def broker_url(self) -> str:
+    def broker_url(self) -> RedisUrl:
         """The Redis of the Celery broker."""
         return self.celery_broker_url or self.redis_url
 
-    def redis_urls(self) -> dict[str, str]:
+    def redis_urls(self) -> dict[str, RedisUrl]:
         """Every configured Redis, by the setting that names it."""
         broker = {"CELERY_BROKER_URL": self.celery_broker_url} if self.celery_broker_url else {}
         return {"REDIS_URL": self.redis_url, **broker}

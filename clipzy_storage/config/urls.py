@@ -34,17 +34,27 @@ def host_name(text: str) -> str:
         raise ValueError("not a host name")
     return host.name
 
+_PLACE_ALONE = re.compile(r"[A-Za-z0-9._-]+:[0-9]{1,5}|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}")
+# A login has no ? or #: behind one of them an @ belongs to a query, or to a password that was not escaped.
+_SHOWN = re.compile(
+    r"(?P<login>[^?#]*@)?(?P<place>(?:(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?)?(?:/[^@?#]*)?)"
+    r"(?P<query>\?[^@]*)?(?:#[^@]*)?"
+)
+
 
 def redacted(url: str) -> str:
-    """The URL without user, password and query, for logs and messages; any of them may be a secret."""
-    if "://" not in url:
-        return "***" if "@" in url else url
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "***"
-    netloc = f"***@{parts.netloc.rpartition('@')[2]}" if "@" in parts.netloc else parts.netloc
-    return f"{parts.scheme}://{netloc}{parts.path}" + ("?***" if parts.query else "")
+    """The URL without user, password and query, for logs and messages; any of them may be a secret.
+
+    Also of text that is no URL: whatever cannot be told from a secret is left out.
+    """
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return url if _PLACE_ALONE.fullmatch(url) else "***"
+    found = _SHOWN.fullmatch(rest)
+    if found is None or not scheme.isascii() or not scheme.replace("+", "").isalnum():
+        return f"{scheme}://***" if scheme.isalpha() else "***"
+    login = "***@" if found["login"] else ""
+    return f"{scheme}://{login}{found['place']}" + ("?***" if found["query"] else "")
 
 
 def is_origin(text: str) -> bool:
@@ -53,12 +63,10 @@ def is_origin(text: str) -> bool:
 
 
 def is_url(text: str, schemes: set[str]) -> bool:
-    """Whether it is a URL with one of these schemes and a host; of a Redis, with a number as its path."""
+    """Whether it is a URL with one of these schemes and a host."""
     try:
         parts = urlsplit(text)
         parts.port  # noqa: B018 - raises if the port is not a number
     except ValueError:
         return False
-    if parts.scheme.startswith("redis") and not re.fullmatch(r"/?[0-9]*", parts.path):
-        return False
-    return parts.scheme in schemes and bool(parts.netloc or (parts.scheme == "unix" and parts.path))
+    return parts.scheme in schemes and bool(parts.netloc)

@@ -6,12 +6,13 @@ from concurrent import futures
 
 import structlog
 
-from clipzy_storage.errors import ConfigurationError, QueueUnavailable, StorageError
+from clipzy_storage.errors import ConfigurationError, QueueRefused, QueueUnavailable, StorageError
 from clipzy_storage.guard.guard import Guard
 from clipzy_storage.guard.refusals import Refused, RetryLater
 from clipzy_storage.log_events import (
     GUARD_JOINED,
     GUARD_NO_ANSWER,
+    GUARD_REDIS_REFUSED,
     GUARD_REDIS_UNAVAILABLE,
     GUARD_STORAGE_ERROR,
     GUARD_STORAGE_UNAVAILABLE,
@@ -139,6 +140,8 @@ class HeartbeatThreads:
         except RetryLater as reason:
             self._wait_for("guard", GUARD_WAITING, reason)
             return min(reason.seconds, RETRY_SECONDS)
+        except QueueRefused as error:
+            self._wait_for("guard", GUARD_REDIS_REFUSED, error)
         except QueueUnavailable as error:
             self._wait_for("guard", GUARD_REDIS_UNAVAILABLE, error)
         except StorageError as error:

@@ -2,15 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import structlog
 
-from clipzy_storage import redis_client
+from clipzy_storage import redis_check
 from clipzy_storage.backends import open_storage
 from clipzy_storage.backends.base import StorageBackend
 from clipzy_storage.config.settings import DEFAULT_REDIS_URL, Settings
-from clipzy_storage.config.urls import redacted
-from clipzy_storage.errors import ConfigurationError, QueueUnavailable
+from clipzy_storage.errors import ConfigurationError
 from clipzy_storage.guard.guard import Guard
 from clipzy_storage.guard.heartbeat import FIRST_TRY_SECONDS, STOP_SECONDS, HeartbeatThreads
 from clipzy_storage.guard.members import Role, new_member, new_member_id
@@ -55,8 +55,12 @@ def join_deployment(
     storage = open_storage(settings)
     member_id = new_member_id()
 
+    prepare = cache(storage.prepare)
+
     def new_guard() -> Guard:
-        storage_id = storage.prepare()
+        """Called again while storage or Redis is unavailable."""
+        storage_id = prepare()
+        redis_check.check_records(settings)  # it may not have answered before
         member = new_member(settings, role=role, name=name, storage_id=storage_id, storage=storage.location)
         verifier = new_mount_verifier(settings, redis, storage, member_id=member_id)
         return Guard(redis, member, member_id=member_id, verifier=verifier)
@@ -81,10 +85,9 @@ def _stop(heartbeats: HeartbeatThreads, storage: StorageBackend) -> None:
 
 
 def _check_redis(settings: Settings) -> None:
-    for name, url in settings.redis_urls().items():
-        try:
-            redis_client.check_server(name, url)
-        except QueueUnavailable:
-            log.warning("redis.unavailable", setting=name, url=redacted(url))
-            if url == DEFAULT_REDIS_URL:
-                log.warning("redis.default_url", data_dir=str(settings.data_dir))
+    """Raise ``ConfigurationError`` if one cannot be used; one that does not answer now is waited for later."""
+    for name, error in redis_check.check_settings(settings).items():
+        url = settings.redis_urls()[name]
+        log.warning("redis.unavailable", setting=name, url=str(url), reason=str(error))
+        if str(url) == DEFAULT_REDIS_URL:
+            log.warning("redis.default_url", data_dir=str(settings.data_dir))

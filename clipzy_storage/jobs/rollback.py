@@ -8,7 +8,7 @@ from typing import Self
 import structlog
 
 from clipzy_storage.backends.base import Storage
-from clipzy_storage.errors import QueueUnavailable, StorageError
+from clipzy_storage.errors import QueueUnavailable, ScriptFailed, StorageError
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -45,6 +45,9 @@ class Rollback:
         except QueueUnavailable as error:
             if not error.certain:
                 self.commit()
+            raise
+        except ScriptFailed:  # it may have written the record before it failed
+            self.commit()
             raise
 
     def __enter__(self) -> Self:

@@ -63,10 +63,6 @@ class JobStore:
 
     # called by front ends
 
-    def ping(self) -> None:
-        with translated(certain=True):
-            self._redis.client.ping()
-
     def has_room(self, limit: int) -> bool:
         """Whether there are fewer than ``limit`` unfinished jobs."""
         return bool(self._run("has_room", limit))

@@ -12,7 +12,7 @@ from clipzy_storage.errors import ConfigurationError
 from clipzy_storage.guard import startup
 from clipzy_storage.guard.members import new_member_name
 from clipzy_storage.log_events import WORKER_READY
-from clipzy_storage.redis_client import RedisDatabase
+from clipzy_storage.redis_client import RedisDatabase, broker_of
 from clipzy_worker.processing import scratch
 from clipzy_worker.runtime.app import create_app
 from clipzy_worker.runtime.consumer import BatchingConsumer
@@ -58,8 +58,7 @@ def _join_and_work(config: Settings, shutdown: Shutdown, watchdog: Watchdog, *, 
     registration = startup.join_deployment(config, redis, role="worker", name=name, on_refused=on_refused, wait=True)
     app, ctx = create_app(config, redis, registration.storage, storage_id=registration.heartbeats.joined().storage_id)
     scratch.sweep(config.work_dir)
-    broker = redis if config.broker_url == config.redis_url else RedisDatabase(config.broker_url)
-    queue = NotificationQueue(broker, storage_id=ctx.storage_id)
+    queue = NotificationQueue(broker_of(config, redis), storage_id=ctx.storage_id)
     reaper, janitor = Reaper(ctx, queue=queue), Janitor(ctx)
     intake = Intake(slots=config.max_concurrent_jobs, queue=queue)
 

@@ -51,7 +51,7 @@ def test_settings_show_no_password() -> None:
         (f"redis://h/0?password={SECRET}", "redis://h/0?***"),
         (f"unix://user:{SECRET}@/run/redis.sock", "unix://***@/run/redis.sock"),
         (f"unix:///run/redis.sock?password={SECRET}", "unix:///run/redis.sock?***"),
-        (f"http://user:{SECRET}@[::1", "***"),
+        (f"http://user:{SECRET}@[::1", "http://***"),
         ("redis://h:1/0", "redis://h:1/0"),
     ],
 )

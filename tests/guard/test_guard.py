@@ -8,6 +8,7 @@ import pytest
 
 from clipzy_storage import keys
 from clipzy_storage.config.environment import settings_from_env
+from clipzy_storage.config.redis_url import RedisUrl
 from clipzy_storage.errors import ConfigurationError, QueueUnavailable
 from clipzy_storage.guard import members
 from clipzy_storage.guard.guard import Guard
@@ -15,7 +16,8 @@ from clipzy_storage.guard.members import HEARTBEAT_WINDOW_SECONDS, Member, Role
 from clipzy_storage.guard.refusals import Refused, RetryLater, refusal_by_settings
 from clipzy_storage.log_events import GUARD_STORAGE_REPLACED
 from clipzy_storage.process import ProcessIdentity
-from clipzy_storage.redis_client import RedisDatabase, check_server
+from clipzy_storage.redis_check import check_server
+from clipzy_storage.redis_client import RedisDatabase
 
 HEARTBEATS = f"{keys.REDIS_PREFIX}guard:beats"
 MEMBERS = f"{keys.REDIS_PREFIX}guard:members"
@@ -231,7 +233,7 @@ def test_the_guard_reports_that_redis_is_unavailable() -> None:
 def test_a_wrong_password_is_a_mistake_of_the_settings(redis_url: str) -> None:
     wrong = redis_url.replace(redis_url.split("@")[0].rsplit(":", 1)[1], "not-the-password")
     with pytest.raises(ConfigurationError, match=r"REDIS_URL=redis://\*\*\*@\S+ refuses this user and password"):
-        check_server("REDIS_URL", wrong)
+        check_server("REDIS_URL", RedisUrl.parse(wrong))
 
 
 def test_rule_5_after_an_outage_of_redis_silence_proves_nothing_at_first(redis_url: str, redis_client: Any) -> None:

@@ -28,10 +28,12 @@ def unconnected_app(directory: Path, **settings: str) -> Flask:
     def new_guard() -> Guard:
         raise NotImplementedError
 
+    redis = RedisDatabase(given.redis_url)
     return create_app(
         settings=given,
         storage=storage,
-        redis=RedisDatabase(given.redis_url),
+        redis=redis,
+        broker=redis,
         queue=TaskQueue(given, storage_id=lambda: ""),
         membership=Membership(new_guard, storage),
     )

@@ -13,6 +13,8 @@ from clipzy_storage import celery_config, keys
 from clipzy_storage.config.environment import settings_from_env
 from clipzy_worker.runtime import transport
 
+CHECKED = {"ssl_cert_reqs": "required", "ssl_check_hostname": True}
+
 
 def connection_to(url: str) -> Any:
     app = Celery("test", set_as_current=False)
@@ -25,9 +27,9 @@ def connection_to(url: str) -> Any:
     ("url", "options"),
     [
         ("redis://host/0", False),
-        ("rediss://host/0", {"ssl_cert_reqs": ssl.CERT_REQUIRED}),
-        ("rediss://host/0?ssl_cert_reqs=none", {"ssl_cert_reqs": ssl.CERT_NONE}),
-        ("rediss://host/0?ssl_ca_certs=/ca.pem", {"ssl_ca_certs": "/ca.pem"}),  # redis-py then checks by default
+        ("rediss://host/0", CHECKED),
+        ("rediss://host/0?ssl_cert_reqs=none", {"ssl_cert_reqs": "none", "ssl_check_hostname": False}),
+        ("rediss://host/0?ssl_ca_certs=/ca.pem", {**CHECKED, "ssl_ca_certs": "/ca.pem"}),
     ],
 )
 def test_a_certificate_is_checked_unless_the_url_disables_it(url: str, options: Any) -> None:
