@@ -28,7 +28,8 @@ _TEMPORARY = {"BUSY", "LOADING", "MASTERDOWN", "MISCONF", "NOREPLICAS", "OOM", "
 """Codes of errors that pass without an operator: the server is starting, failing over, full or busy."""
 _CLUSTER = {"ASK", "CLUSTERDOWN", "CROSSSLOT", "MOVED"}
 _OF_SCRIPT = re.compile(r"user_script|Error (?:running|compiling) script|script: ")
-_PIPELINE = " of pipeline caused error: "
+# What redis-py and the server put before the error of one command among several.
+_OF_ONE_OF_SEVERAL = re.compile(r".* of pipeline caused error: |.*discarded because of: ")
 
 
 def _connect(url: RedisUrl, *, answer_seconds: float) -> "Redis":
@@ -75,23 +76,27 @@ def translated(*, certain: bool = False) -> Iterator[None]:
 
 
 def _as_ours(error: redis.RedisError, *, certain: bool) -> Exception:
-    code, text = _code(error), str(error).rpartition(_PIPELINE)[2][:200]
+    code, text = _code_and_text(error)
     in_script = _OF_SCRIPT.search(text) is not None
     if code not in _TEMPORARY and (reason := _refusal(error, code, text)):
         done_nothing = not in_script and not isinstance(error, redis.InvalidResponse)
         return QueueRefused(reason, certain=done_nothing)
     if isinstance(error, redis.ResponseError | redis.BusyLoadingError):
         if in_script and code not in _TEMPORARY and "SCRIPT KILL" not in text:
-            return ScriptFailed(f"a script failed in Redis: {text}")
-        return QueueUnavailable(f"Redis refused ({code}): {text.removeprefix(code).lstrip()}", certain=True)
+            return ScriptFailed(f"a script failed in Redis: {code} {text}")
+        return QueueUnavailable(f"Redis refused ({code}): {text}", certain=True)
     if isinstance(error, redis.ConnectionError | redis.TimeoutError):
         return QueueUnavailable(f"Redis cannot be reached ({type(error).__name__})", certain=certain)
     return QueueUnavailable(f"Redis sent an invalid response ({type(error).__name__})", certain=False)
 
 
-def _code(error: redis.RedisError) -> str:
-    """The first word of the server's answer; redis-py has removed those that it knows from the text."""
-    return error.status_code or str(error).rpartition(_PIPELINE)[2].partition(" ")[0]
+def _code_and_text(error: redis.RedisError) -> tuple[str, str]:
+    """The first word of the server's answer, and the rest; redis-py has removed words that it knows from the text."""
+    text = _OF_ONE_OF_SEVERAL.sub("", str(error))[:200]
+    code = error.status_code
+    if code in (None, "EXECABORT"):
+        code, _, text = text.partition(" ")
+    return code or "", text
 
 
 def _refusal(error: redis.RedisError, code: str, text: str) -> str | None:
@@ -100,7 +105,7 @@ def _refusal(error: redis.RedisError, code: str, text: str) -> str | None:
         if code == "NOAUTH":
             return "requires a password. Add it to the URL"
         return "refuses this user and password. Correct the URL"
-    if code == "NOPERM" or "ACL failure in script" in text:
+    if code == "NOPERM" or "ACL failure in script" in text or "without MULTI" in text:
         return f"denies a right ({text.partition(' script: ')[0]}). Grant its user the rights in docs/deploy.md"
     if "DB index" in text or "SELECT is not allowed" in text:
         return "does not have the database that the URL names. Use 0"

@@ -1,8 +1,10 @@
-"""A deployment whose Redis stands behind a proxy, and jobs that stay at work while something happens to both."""
+"""A deployment whose Redis stands behind a proxy, jobs that stay at work meanwhile, and a Redis with one answer."""
 
 import contextlib
 import os
 import signal
+import socketserver
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +42,29 @@ class FaultyRedis:
 def faulty_redis(directory: Path) -> Iterator[FaultyRedis]:
     with running_redis(directory / "redis") as server, TcpProxy(server.address) as proxy:
         yield FaultyRedis(server, proxy)
+
+
+class _OneAnswer(socketserver.StreamRequestHandler):
+    answer = b""
+
+    def handle(self) -> None:
+        while head := self.rfile.readline():
+            for _ in range(int(head[1:])):  # each part of a command is a length and so many bytes
+                self.rfile.read(int(self.rfile.readline()[1:]) + 2)
+            self.wfile.write(self.answer)
+
+
+@contextlib.contextmanager
+def redis_that_answers(answer: str) -> Iterator[str]:
+    """The URL of a server that answers every command with this error, which a real one gives only for moments."""
+    handler = type("Handler", (_OneAnswer,), {"answer": f"-{answer}\r\n".encode()})
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
+        server.daemon_threads, server.block_on_close = True, False
+        thread = threading.Thread(target=server.serve_forever, args=[0.05], daemon=True)
+        thread.start()
+        yield f"redis://127.0.0.1:{server.server_address[1]}/0"
+        server.shutdown()
+        thread.join()
 
 
 class FaultyRedisDeployment(Deployment):

@@ -28,8 +28,10 @@ from tests.support.waiting import eventually
 class RedisServer:
     """A server with an append-only file in ``directory``; it keeps its address and password when it is restarted."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, socket_path: Path | None = None) -> None:
+        """With a ``socket_path`` it listens there too."""
         self._directory, self._host, self._port = directory, own_host(), 6379
+        self._options = ["--unixsocket", str(socket_path)] if socket_path else []
         self._password = secrets.token_urlsafe(16)
         self._process: Process | None = None
         self.admin: Any = redis.Redis(
@@ -47,9 +49,21 @@ class RedisServer:
         """What a proxy stands in front of."""
         return f"http://{self._host}:{self._port}"
 
+    @property
+    def password(self) -> str:
+        return self._password
+
     def url_through(self, address: str) -> str:
         """Its URL by way of the proxy at ``address``."""
         return f"redis://:{self._password}@{address.removeprefix('http://')}/0"
+
+    def url_of(self, user: str, password: str, *, db: int = 0) -> str:
+        """Its URL for a user of ``acl``."""
+        return f"redis://{user}:{password}@{self.address.removeprefix('http://')}/{db}"
+
+    def acl(self, user: str, password: str, *rules: str) -> None:
+        """Make or change a user: ``ACL SETUSER``."""
+        self.admin.execute_command("ACL", "SETUSER", user, "reset", "on", f">{password}", *rules)
 
     def client(self) -> Any:
         """A new client, to be used with ``with``."""
@@ -63,7 +77,7 @@ class RedisServer:
         config = self._directory / "redis.conf"
         config.write_text(server_config(self._directory, port=self._port, password=self._password))
         self._process = Process(
-            [find_server(), str(config), "--bind", self._host],
+            [find_server(), str(config), "--bind", self._host, *self._options],
             cwd=self._directory,
             env=environment(),
             log=self._directory / "redis.log",
@@ -242,8 +256,8 @@ class FrontEnd:
 
 
 @contextmanager
-def running_redis(directory: Path) -> Iterator[RedisServer]:
-    server = RedisServer(directory)
+def running_redis(directory: Path, *, socket_path: Path | None = None) -> Iterator[RedisServer]:
+    server = RedisServer(directory, socket_path=socket_path)
     try:
         server.start()
         yield server
