@@ -10,11 +10,13 @@ os.environ["REMAP_SIGTERM"] = "SIGQUIT"
 from clipzy_storage.config.complaints import complain
 from clipzy_storage.config.environment import load_dotenv, settings_from_env
 from clipzy_storage.errors import ConfigurationError
+from clipzy_storage.standard_streams import drop_unwritable_output
 from clipzy_worker.runtime import worker
 
 
 def main() -> int:
     """Run one worker; returns the exit status."""
+    drop_unwritable_output()
     try:
         load_dotenv()
         return worker.run(settings_from_env())

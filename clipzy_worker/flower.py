@@ -21,6 +21,7 @@ from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import ConfigurationError, QueueUnavailable
 from clipzy_storage.guard import members
 from clipzy_storage.redis_client import RedisDatabase
+from clipzy_storage.standard_streams import drop_unwritable_output, stop_signals
 
 # Flower's name for it. Its other variables are ignored: for a service named "flower" orchestrators set FLOWER_PORT to
 # something else than a port number, and no variable may turn read-only off.
@@ -39,6 +40,7 @@ log = structlog.stdlib.get_logger("clipzy.flower")
 
 def main() -> int:
     """Run Flower until it is signalled to stop; returns the exit status."""
+    drop_unwritable_output()
     parser = argparse.ArgumentParser(prog="clipzy flower")
     parser.add_argument("--host", required=True)
     parser.add_argument("--port", required=True, type=int)
@@ -101,7 +103,7 @@ def run(config: Settings, host: str, port: int, *, logins: list[str]) -> int:
     except OSError as error:
         log.error("flower.cannot_listen", host=host, port=port, reason=error.strerror)
         return 1
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in stop_signals():
         # It has nothing to save, and its threads may be waiting for Redis.
         signal.signal(number, lambda *_: os._exit(0))
     log.info("flower.ready", url=f"http://{host}:{port}")

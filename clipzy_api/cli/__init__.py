@@ -15,6 +15,7 @@ import click
 from clipzy_api.server.listening_socket import PortUnavailable
 from clipzy_storage.config.complaints import complain
 from clipzy_storage.errors import ConfigurationError, QueueRefused, QueueUnavailable, ScriptFailed, StorageError
+from clipzy_storage.standard_streams import drop_unwritable_output
 
 INTERRUPTED = 130
 
@@ -80,6 +81,7 @@ def up(host: str, port: int, workers: int | None) -> int:
     """
     from clipzy_api.cli.up import up
 
+    drop_unwritable_output()
     return up(host, port, workers=workers)
 
 
@@ -91,6 +93,7 @@ def web(host: str, port: int) -> int:
     from clipzy_api.server.run import serve
     from clipzy_storage.config.environment import settings_from_env
 
+    drop_unwritable_output()
     return serve(host, port, settings_from_env())
 
 

@@ -17,6 +17,7 @@ import structlog
 from clipzy_storage.errors import ConfigurationError
 from clipzy_storage.log_events import SUPERVISOR_RESTARTING
 from clipzy_storage.process import with_parent_death_signal
+from clipzy_storage.standard_streams import stop_signals
 
 MIN_RESTART_DELAY_SECONDS = 0.2
 MAX_RESTART_DELAY_SECONDS = 10.0
@@ -32,11 +33,12 @@ class Signals:
     """Inside ``with``, signals that ask this process to stop are queued, and the exit of a child wakes ``wait``."""
 
     def __enter__(self) -> Self:
+        caught = (*stop_signals(), signal.SIGCHLD)
         self._reader, self._writer = socket.socketpair()
         self._reader.setblocking(False)
         self._writer.setblocking(False)
         self._previous_wakeup = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
-        self._previous_handlers = {number: signal.signal(number, _wake) for number in self._caught()}
+        self._previous_handlers = {number: signal.signal(number, _wake) for number in caught}
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -51,11 +53,6 @@ class Signals:
         if not select.select([self._reader], [], [], timeout_seconds)[0]:
             return False
         return not STOP_SIGNALS.isdisjoint(self._reader.recv(4096))
-
-    def _caught(self) -> set[signal.Signals]:
-        # nohup has SIGHUP ignored, which stays so.
-        ignored = {signal.SIGHUP} if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else set()
-        return {*STOP_SIGNALS, signal.SIGCHLD} - ignored
 
 
 class Child:

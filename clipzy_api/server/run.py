@@ -26,6 +26,7 @@ from clipzy_storage.guard.members import new_member_name
 from clipzy_storage.guard.startup import Registration
 from clipzy_storage.log_events import WEB_LISTENING
 from clipzy_storage.redis_client import RedisDatabase
+from clipzy_storage.standard_streams import stop_signals
 
 # A client that is silent in the middle of its upload cannot delay the stop for longer.
 STOP_TIMEOUT_SECONDS = 3
@@ -50,7 +51,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 def serve(host: str, port: int, settings: Settings) -> int:
-    """Serve until SIGTERM or SIGINT; returns the exit status.
+    """Serve until SIGTERM, SIGINT or SIGHUP; returns the exit status.
 
     Starts even if Redis is unavailable, and is not ready until Redis answers. Raises ``PortUnavailable`` if another
     process listens there, and ``ConfigurationError`` if a setting is wrong, or when the guard refuses this front end,
@@ -91,6 +92,9 @@ def serve(host: str, port: int, settings: Settings) -> int:
         log_level=LogLevels.error,  # on a lower level it warns about the number of threads at every start
         log_dictconfig=_LOG_TO_ROOT,
     )
+    # granian would restart its serving process at SIGHUP, even if nohup has that ignored.
+    hangup_stops = signal.SIGHUP in stop_signals()
+    server.signal_handler_reload = server.signal_handler_interrupt if hangup_stops else _ignore
     try:
         server.serve()
     finally:
@@ -114,6 +118,9 @@ class _Server(MPServer):
         descriptor = self._bound.fileno()
         holder = SocketHolder(descriptor, False, self.backlog)  # type: ignore[call-arg]  # its stub has no arguments
         vars(self).update(_sso=self._bound, _sfd=descriptor, _shd=holder)
+
+
+def _ignore(*_: object) -> None: ...
 
 
 def _discard_unfinished(registration: Registration) -> None:

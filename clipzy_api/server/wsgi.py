@@ -19,6 +19,7 @@ from clipzy_storage.guard.guard import Guard
 from clipzy_storage.guard.members import new_member
 from clipzy_storage.process import die_with_parent
 from clipzy_storage.redis_client import RedisDatabase, broker_of
+from clipzy_storage.standard_streams import drop_unwritable_output
 
 # Larger than a block of a request body, which is freed and allocated all the time.
 MMAP_THRESHOLD_BYTES = 1 << 20
@@ -33,6 +34,8 @@ def application() -> RequestLog:
 
     Raises ``ConfigurationError`` if a setting is wrong.
     """
+    drop_unwritable_output()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal sends it to both processes; the main one acts on it
     # SIGKILL, since granian hangs forever if a second SIGTERM arrives shortly after the first.
     die_with_parent(int(os.environ[PARENT_PID_VARIABLE]), with_signal=signal.SIGKILL)
     _limit_malloc_arenas()

@@ -14,18 +14,18 @@ from types import FrameType
 from typing import Any, Literal
 
 import structlog
-from celery import bootsteps
+from celery import bootsteps, signals
 from celery.worker import state
 from kombu.common import ignore_errors
 
 from clipzy_storage.log_events import WORKER_EXIT_FORCED, WORKER_INTERRUPTED, WORKER_STOPPING
+from clipzy_storage.standard_streams import stop_signals
 from clipzy_worker.processing.interruption import SIGNAL as INTERRUPTION
 
 GRACE_SECONDS = 1.0  # for jobs that are about to finish; honcho kills after 5 s, Docker after 10 s
 EXIT_TIMEOUT_SECONDS = 6.0  # more than Celery takes to stop while Redis answers
 STOP_SECONDS = GRACE_SECONDS + EXIT_TIMEOUT_SECONDS
 POLL_SECONDS = 0.1
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 log = structlog.stdlib.get_logger("clipzy.worker")
 
@@ -38,18 +38,27 @@ class Shutdown:
         self._drain = drain
         self._is_requested = False
         self._main_pid = os.getpid()
+        self._signals = stop_signals()  # before anything has changed how they are handled
         # Whether to stop immediately, one item per request. Unlike a lock, it is safe to use in a signal handler.
         self._requests: SimpleQueue[bool] = SimpleQueue()
 
     def exit_on_sigterm(self) -> None:
-        """Let SIGTERM end this process wherever it is, such as waiting for Redis, until ``stop_on_signals``."""
-        signal.signal(signal.SIGTERM, self._exit)
+        """Let SIGTERM end this process wherever it is, such as waiting for Redis, until ``stop_on_signals``.
+
+        A closed terminal's SIGHUP does the same.
+        """
+        for number in self._signals:
+            if number is not signal.SIGINT:  # which Python handles
+                signal.signal(number, self._exit)
 
     def stop_on_signals(self, worker: Any) -> None:
         """From now on signals stop ``worker``, an instance of Celery's. Must be called in the main thread."""
         threading.Thread(target=self._run, args=(worker,), name="shutdown", daemon=True).start()
-        for number in SIGNALS:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # Celery would restart the worker
+        for number in (*self._signals, signal.SIGQUIT):
             signal.signal(number, self._on_signal)
+        # A closed terminal sends it to the pool too, which returns its jobs when the main process asks for that.
+        signals.worker_process_init.connect(_ignore_hangup, weak=False)
 
     def request_stop(self, *, status: int = 0, immediately: bool = False) -> None:
         """Stop; ``immediately`` without waiting for jobs, whatever CLIPZY_DRAIN says. The first status counts."""
@@ -111,6 +120,10 @@ def _is_running(pid: int) -> bool:
 
 
 def _wake() -> None: ...
+
+
+def _ignore_hangup(**_: object) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 class ReturnUnstarted(bootsteps.StartStopStep):
