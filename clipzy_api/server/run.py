@@ -93,8 +93,8 @@ def serve(host: str, port: int, settings: Settings) -> int:
         log_dictconfig=_LOG_TO_ROOT,
     )
     # granian would restart its serving process at SIGHUP, even if nohup has that ignored.
-    hangup_stops = signal.SIGHUP in stop_signals()
-    server.signal_handler_reload = server.signal_handler_interrupt if hangup_stops else _ignore
+    stops = signal.SIGHUP in stop_signals()
+    server.signal_handler_reload = server.signal_handler_interrupt if stops else _ignore  # type: ignore[method-assign]
     try:
         server.serve()
     finally:

@@ -107,6 +107,8 @@ def ways_to_stop(worker: Process, way: str) -> None:
             os.killpg(worker.pid, signal.SIGTERM)
         case "Ctrl-C":  # what a terminal does
             os.killpg(worker.pid, signal.SIGINT)
+        case "closed terminal":
+            os.killpg(worker.pid, signal.SIGHUP)
         case "twice":
             worker.send(signal.SIGTERM)
             worker.wait_for_log(WORKER_STOPPING)
@@ -114,7 +116,7 @@ def ways_to_stop(worker: Process, way: str) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("way", ["twice", "the whole group", "Ctrl-C"])
+@pytest.mark.parametrize("way", ["twice", "the whole group", "Ctrl-C", "closed terminal"])
 def test_two_concurrent_jobs_are_put_back(
     deployment: Deployment, api: ApiClient, redis_client: Any, long_clip: Path, way: str
 ) -> None:
