@@ -226,6 +226,11 @@ def _from_storage(error: errors.StorageError) -> ApiError:
         case errors.StorageFull():
             log.warning("storage.full", reason=str(error))
             return storage_full()
+        case errors.CredentialsRefused():
+            log.error("storage.credentials_refused", reason=str(error))
+            return _storage_unavailable(
+                f"The storage refuses the credentials of this service: {error.finding}. Its operator must renew them."
+            )
         case errors.StorageUnavailable():
             log.warning("storage.unavailable", reason=str(error))
             return _storage_unavailable("The storage is unavailable now. Try again soon.")

@@ -48,6 +48,18 @@ class StorageUnavailable(StorageError):
     """The storage does not respond, or responds with an error that may be temporary."""
 
 
+class CredentialsRefused(StorageUnavailable):
+    """The storage refuses the credentials of this process, or they cannot be renewed: they expired, or are wrong.
+
+    ``finding`` says what is wrong with them, without secrets; ``str`` names the remedy too.
+    """
+
+    def __init__(self, finding: str, *, remedy: str) -> None:
+        super().__init__(f"the storage refuses the credentials: {finding}. {remedy}")
+        self.finding = finding
+        self.remedy = remedy
+
+
 class QueueUnavailable(Exception):
     """Redis did not carry out a command, or did not confirm it.
 

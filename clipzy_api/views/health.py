@@ -11,7 +11,7 @@ from clipzy_api.openapi.operations import Answer, described
 from clipzy_api.problems import ApiError
 from clipzy_api.schemas import json_response
 from clipzy_api.services import services
-from clipzy_storage.errors import QueueRefused, QueueUnavailable, StorageError
+from clipzy_storage.errors import CredentialsRefused, QueueRefused, QueueUnavailable, StorageError
 from clipzy_storage.guard.members import count_live_workers
 from clipzy_storage.guard.refusals import Refused
 
@@ -35,32 +35,43 @@ def alive() -> Response:
 )
 def ready() -> Response:
     """200, or 503 as a problem; both with the state of each part."""
-    parts = {
-        "redis": _check("redis", services().redis_readiness.check),
-        "storage": _check("storage", services().membership.check_storage),
-        "guard": _check("guard", lambda: services().membership.guard().admit()),
-    }
+    failed = _failures()
     # No second call to a Redis that has just timed out.
-    live_workers = _live_workers() if parts["redis"] == "ok" else None
+    live_workers = None if "redis" in failed else _live_workers()
+    parts = {name: "unavailable" if name in failed else "ok" for name in ("redis", "storage", "guard")}
     members: dict[str, Any] = {**parts, "live_workers": live_workers}
-    failed = [name for name, state in parts.items() if state != "ok"]
     if not failed:
         return json_response(schemas.Ready(status="ok", **members))
-    code = "QUEUE_UNAVAILABLE" if "redis" in failed or failed == ["guard"] else "STORAGE_UNAVAILABLE"
-    detail = f"Not ready: {', '.join(failed)}."
+    code = "QUEUE_UNAVAILABLE" if "redis" in failed or [*failed] == ["guard"] else "STORAGE_UNAVAILABLE"
+    detail = f"Not ready: {', '.join(name + reason for name, reason in failed.items())}."
     raise ApiError(code, detail=detail, members=members)
 
 
-def _check(name: str, call: Callable[[], object]) -> str:
+def _failures() -> dict[str, str]:
+    """What is not ready; each with its reason in brackets if only an operator can help."""
+    checks = {
+        "redis": services().redis_readiness.check,
+        "storage": services().membership.check_storage,
+        "guard": lambda: services().membership.guard().admit(),
+    }
+    reasons = {name: _reason(name, check) for name, check in checks.items()}
+    return {name: reason for name, reason in reasons.items() if reason is not None}
+
+
+def _reason(name: str, check: Callable[[], object]) -> str | None:
+    """None if the check succeeds."""
     try:
-        call()
-    except QueueRefused as error:  # only an operator can help
+        check()
+    except QueueRefused as error:
         log.warning("web.not_ready", part=name, reason=str(error))
-        return "unavailable"
+        return " (it refuses this front end; the log says why)"  # the reason names a user
+    except CredentialsRefused as error:
+        log.warning("web.not_ready", part=name, reason=str(error))
+        return f" (it refuses the credentials: {error.finding})"
     except (QueueUnavailable, StorageError, Refused) as error:
         log.debug("web.not_ready", part=name, reason=str(error))  # the answer has it; the heartbeat logs it once
-        return "unavailable"
-    return "ok"
+        return ""
+    return None
 
 
 def _live_workers() -> int | None:

@@ -8,7 +8,15 @@ from pathlib import Path
 import structlog
 
 from clipzy_storage.backends.base import StorageBackend
-from clipzy_storage.errors import CancellationRequested, Damaged, LostJob, NotFound, QueueUnavailable, StorageError
+from clipzy_storage.errors import (
+    CancellationRequested,
+    CredentialsRefused,
+    Damaged,
+    LostJob,
+    NotFound,
+    QueueUnavailable,
+    StorageError,
+)
 from clipzy_storage.failpoints import failpoint
 from clipzy_storage.jobs.attempt import STOPPED_TOO_OFTEN, AttemptResult, JobAttempt, claim_job
 from clipzy_storage.jobs.log_context import about_job
@@ -117,7 +125,7 @@ class _Processing:
             return self._release("crashed", "the stored upload is not what was uploaded; upload it again")
         except StorageError as error:
             log.warning(JOB_STORAGE_UNAVAILABLE, reason=str(error))
-            return self._release("transient", "storage failed too often while this job was processed")
+            return self._release("transient", _storage_failure(error))
         except MediaCrashed as error:
             log.warning("job.media_crashed", reason=str(error))
             return self._release("crashed", f"the media process crashed twice: {error}")
@@ -189,6 +197,11 @@ class _Processing:
             log.warning("job.not_released", reason=str(error))
             return
         log.info(JOB_RELEASED, reason="preempted")
+
+
+def _storage_failure(error: StorageError) -> str:
+    failed = "storage failed too often while this job was processed"
+    return f"{failed}; at last the credentials: {error.finding}" if isinstance(error, CredentialsRefused) else failed
 
 
 def _outcome(job: Job | None) -> str:

@@ -66,7 +66,7 @@ def test_the_doctor_reports_every_check(tmp_path: Path, free_port: int) -> None:
     url = f"redis://:secret@127.0.0.1:{free_port}/0"
     ended = clipzy("doctor", "--json", cwd=tmp_path, REDIS_URL=url)
 
-    # Then it reports what is ok and what is not, does not print the password, and leaves nothing behind
+    # Then it reports what is ok, what is not and what needs that, does not print the password, and leaves nothing behind
     checks = {check["name"]: check["ok"] for check in json.loads(ended.stdout)}
     assert checks == {
         "settings": True,
@@ -76,8 +76,8 @@ def test_the_doctor_reports_every_check(tmp_path: Path, free_port: int) -> None:
         "decoder": True,
         "sandbox": True,
         "scratch": True,
-        "workers": False,
-        "guard": False,
+        "workers": None,
+        "guard": None,
     }
     assert ended.returncode == 1
     assert "secret" not in ended.stdout + ended.stderr
@@ -85,9 +85,52 @@ def test_the_doctor_reports_every_check(tmp_path: Path, free_port: int) -> None:
 
 
 def test_the_doctor_lists_wrong_settings(tmp_path: Path) -> None:
-    ended = clipzy("doctor", cwd=tmp_path, WORKER_COUNT="0")
+    ended = clipzy("doctor", cwd=tmp_path, WORKER_COUNT="0", LOG_LEVEL="loud")
     assert ended.returncode == 1
-    assert ended.stdout.startswith("FAIL  settings  WORKER_COUNT=0 is wrong.")
+    # Each once, and one line for all that depends on them
+    wrong, loud, rest = ended.stdout.splitlines()
+    assert wrong.startswith("FAIL  settings  WORKER_COUNT=0 is wrong.")
+    assert loud.startswith("FAIL  settings  LOG_LEVEL=loud is wrong.")
+    assert rest.startswith("skip  rest      not checked until the settings are right: redis, storage,")
+
+
+def test_the_doctor_reports_each_finding_once(tmp_path: Path, free_port: int) -> None:
+    # Given a Redis out of reach, a storage below a file, and a scratch directory that is one
+    (tmp_path / "file").touch()
+    given = {"REDIS_URL": f"redis://127.0.0.1:{free_port}/0", "LOCAL_STORAGE_PATH": "file/storage", "WORK_DIR": "file"}
+    # When the doctor runs
+    ended = clipzy("doctor", "--json", cwd=tmp_path, **given)
+    # Then no line repeats another, and those that need what failed are skipped
+    checks = {check["name"]: check for check in json.loads(ended.stdout)}
+    assert ended.returncode == 1
+    assert [name for name, check in checks.items() if check["ok"] is False] == ["redis", "storage", "scratch"]
+    assert checks["workers"]["detail"] == "not checked, since it needs redis"
+    assert checks["guard"]["detail"] == "not checked, since it needs redis and storage"
+    assert len({check["detail"] for check in checks.values()}) == len(checks)
+
+
+def test_the_doctor_suggests_clipzy_up_where_nothing_runs(tmp_path: Path, redis_url: str) -> None:
+    # Given a Redis on which nothing runs, then it suggests to start everything
+    ended = clipzy("doctor", cwd=tmp_path, REDIS_URL=redis_url)
+    assert "FAIL  workers   nothing runs. Start everything with `clipzy up`" in ended.stdout
+
+
+def test_the_doctor_warns_of_names_that_are_no_settings(tmp_path: Path, redis_url: str) -> None:
+    # Given an .env file with slips, and with variables of boto3, compose and others
+    others = ["AWS_ENDPOINT_URL_S3=x", "HTTP_PORT=1", "REDIS_PASSWORD=secret", "WORKER_STOP_GRACE=1s", "PATH_INFO=x"]
+    others += ["NGINX_BODIES_PER_CLIENT=1", "COMPOSE_PROFILES=s3", "FLOWER_BASIC_AUTH=a:b", "HTTP_ADDRESS=x", "PORT=1"]
+    slips = ["MAX_FILESIZE_MB=5", "celery_broker=x", "CLIPZY_DATADIR=x", "S3_BUCKET=x"]
+    (tmp_path / ".env").write_text("\n".join([*others, *slips, f"REDIS_URL={redis_url}"]))
+    # When the doctor runs
+    ended = clipzy("doctor", cwd=tmp_path)
+    # Then it names the slips, and what was probably meant
+    warnings = [line.split(maxsplit=2)[2] for line in ended.stdout.splitlines() if line.startswith("warn")]
+    assert warnings == [
+        "MAX_FILESIZE_MB in .env is not a setting and has no effect. Is MAX_FILE_SIZE_MB meant?",
+        "celery_broker in .env is not a setting and has no effect. Is CELERY_BROKER_URL meant?",
+        "CLIPZY_DATADIR in .env is not a setting and has no effect. Is CLIPZY_DATA_DIR meant?",
+        "S3_BUCKET in .env is not a setting and has no effect. Is S3_BUCKET_NAME meant?",
+    ]
 
 
 def test_the_doctor_names_an_unusable_scratch_directory(tmp_path: Path) -> None:

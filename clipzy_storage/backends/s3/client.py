@@ -10,9 +10,9 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from clipzy_storage.backends.s3.errors import NoResponse, boto_errors_translated
+from clipzy_storage.backends.s3.errors import NoResponse, boto_errors_translated, error_status, refused
 from clipzy_storage.backends.s3.session import AWS_CHECKSUM, Connection, Timeouts, connect
-from clipzy_storage.errors import AlreadyExists, NotFound, StorageUnavailable
+from clipzy_storage.errors import AlreadyExists, CredentialsRefused, NotFound, StorageError, StorageUnavailable
 
 BACK_OFF_SECONDS = 5.0
 """How long no request is sent after one that timed out."""
@@ -20,6 +20,7 @@ CREDENTIALS_MARGIN_SECONDS = 60
 """How long before the credentials that sign it a link expires."""
 
 _CONDITIONS = {"IfMatch", "IfNoneMatch"}
+_REFUSALS = {400, 401, 403}
 
 
 class Response(dict[str, Any]):
@@ -91,6 +92,10 @@ class S3Client:
         except NoResponse:
             if self._last_response_at < began_at:  # no other thread has had a response meanwhile
                 self._back_off_until = time.monotonic() + BACK_OFF_SECONDS
+            raise
+        except StorageUnavailable as error:
+            if operation == "head_object" and error_status(error.__cause__) in _REFUSALS:
+                self._raise_if_credentials_are_refused(parameters["Key"])
             raise
         except AlreadyExists as error:
             if not _CONDITIONS & parameters.keys():
@@ -191,6 +196,15 @@ class S3Client:
             )
         return url, now + timedelta(seconds=expires_seconds)
 
+    def _raise_if_credentials_are_refused(self, key: str) -> None:
+        """Ask in another way why a HEAD was refused: the response to one has no body, and so no code."""
+        try:
+            self.call("get_object", Key=key, Range="bytes=0-0")["Body"].close()
+        except CredentialsRefused:
+            raise
+        except StorageError:
+            return
+
     def _lifetime_seconds(self, connection: Connection) -> int:
         credentials = connection.session.get_credentials()
         if credentials is None:
@@ -202,7 +216,7 @@ class S3Client:
             return self._presign_expires_seconds
         left_seconds = int((expires_at - datetime.now(UTC)).total_seconds()) - CREDENTIALS_MARGIN_SECONDS
         if left_seconds < 1:
-            raise StorageUnavailable("the credentials for the S3 service expire now and were not renewed")
+            raise refused("they expire now and were not renewed", "Check what provides them")
         return min(self._presign_expires_seconds, left_seconds)
 
     def _connected(self) -> Connection:

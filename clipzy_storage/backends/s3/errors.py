@@ -11,17 +11,22 @@ from botocore.exceptions import (
     ConfigParseError,
     ConnectTimeoutError,
     InvalidRegionError,
+    LoginRefreshRequired,
+    LoginTokenLoadError,
     NoCredentialsError,
     ParamValidationError,
     PartialCredentialsError,
     ProfileNotFound,
     ReadTimeoutError,
     SSLError,
+    SSOTokenLoadError,
+    UnauthorizedSSOTokenError,
 )
 
 from clipzy_storage.errors import (
     AlreadyExists,
     ConfigurationError,
+    CredentialsRefused,
     NotFound,
     StorageError,
     StorageFull,
@@ -37,6 +42,31 @@ SETTINGS_ERRORS = (
     ProfileNotFound,
 )
 """Mistakes in boto3's settings: only an operator can correct them."""
+
+_KEYS = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+_UNKNOWN_KEY = ("the S3 service does not know the access key", f"Set {_KEYS} to a pair that it knows")
+_WRONG_TOKEN = ("the session token is wrong", "Set AWS_SESSION_TOKEN again, or leave the keys out to use a role")
+_EXPIRED = ("the session token has expired", "Get new credentials, or leave the keys out to use a role")
+_SKEWED = "RequestTimeTooSkewed"
+_CREDENTIALS = {
+    "InvalidAccessKeyId": _UNKNOWN_KEY,
+    "InvalidClientTokenId": _UNKNOWN_KEY,
+    "UnrecognizedClientException": _UNKNOWN_KEY,
+    "SignatureDoesNotMatch": ("the secret key is wrong", f"Set {_KEYS} to a pair that belongs together"),
+    "InvalidToken": _WRONG_TOKEN,
+    "InvalidTokenId": _WRONG_TOKEN,
+    "ExpiredToken": _EXPIRED,
+    "ExpiredTokenException": _EXPIRED,
+    "RequestExpired": _EXPIRED,
+    "TokenRefreshRequired": _EXPIRED,
+    _SKEWED: ("this machine's clock is too far from that of the S3 service", "Set it, best by NTP"),
+}
+"""Codes with which services refuse credentials: what is wrong, and the remedy."""
+_SKEW_MINUTES = 14
+"""A clock that is so far off explains a refused request: services accept up to 15."""
+_LOGIN_ERRORS = (LoginRefreshRequired, LoginTokenLoadError, SSOTokenLoadError, UnauthorizedSSOTokenError)
+_LOGIN_EXPIRED = ("the login of boto3's profile has expired", "Log in again, as with `aws sso login`")
+_NOT_RENEWED = ("the credentials of the role have expired and were not renewed", "Check what provides them")
 
 _MISSING = {"NoSuchKey", "NoSuchUpload", "404", "NotFound"}
 _FULL = {"QuotaExceeded", "StorageFull", "InsufficientStorage", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded"}
@@ -61,16 +91,27 @@ def boto_errors_translated(key: str) -> Iterator[None]:
     Raises:
         NotFound: there is no such key, or no such multipart upload.
         AlreadyExists: a condition was not met.
+        CredentialsRefused: the credentials are wrong or have expired.
         Conflict, NotSupported, NoResponse, StorageFull, StorageUnavailable.
     """
     try:
         yield
     except ClientError as error:
         raise _by_code(error, key) from error
+    except _LOGIN_ERRORS as error:
+        raise refused(*_LOGIN_EXPIRED) from error
+    except RuntimeError as error:  # botocore's, without a class of its own
+        if "credentials are still expired" not in str(error):
+            raise
+        raise refused(*_NOT_RENEWED) from error
     except (BotoCoreError, OSError) as error:
         if _timed_out(error):
             raise NoResponse(f"the S3 service does not respond ({type(error).__name__})") from error
         raise StorageUnavailable(f"the S3 service cannot be reached ({type(error).__name__})") from error
+
+
+def refused(finding: str, remedy: str) -> CredentialsRefused:
+    return CredentialsRefused(finding, remedy=remedy)
 
 
 def _timed_out(error: BaseException | None) -> bool:
@@ -94,6 +135,8 @@ def error_status(error: BaseException | None) -> int:
 
 def _by_code(error: ClientError, key: str) -> StorageError:
     code, status = error_code(error), error_status(error)
+    if code in _CREDENTIALS:
+        return refused(*_CREDENTIALS[code])
     if code in _MISSING or (status == 404 and not code):
         return NotFound(f"there is no {key} in the storage")
     if status == 412:
@@ -107,15 +150,10 @@ def _by_code(error: ClientError, key: str) -> StorageError:
     return StorageUnavailable(f"the S3 service responds to {error.operation_name} with {code or status}")
 
 
-_KEYS = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 _OTHER_REGION = "the bucket is in another region. Set AWS_DEFAULT_REGION to the region of the bucket"
 _BY_CODE = {
     "NoSuchBucket": "there is no such bucket. Create it, or set S3_BUCKET_NAME to one that exists",
     "InvalidBucketName": "that is not a valid name of a bucket. Set S3_BUCKET_NAME to one",
-    "InvalidAccessKeyId": f"the S3 service does not know the access key. Set {_KEYS} to a pair that it knows",
-    "SignatureDoesNotMatch": f"the secret key is wrong. Set {_KEYS} to a pair that belongs together",
-    "InvalidToken": "the session token is wrong. Set AWS_SESSION_TOKEN again, or leave the keys out to use a role",
-    "ExpiredToken": "the session token has expired. Get new credentials, or leave the keys out to use a role",
     "PermanentRedirect": _OTHER_REGION,
     "AuthorizationHeaderMalformed": _OTHER_REGION,
     "IllegalLocationConstraintException": _OTHER_REGION,
@@ -127,9 +165,6 @@ _PERMISSIONS = {
     "ListObjectsV2": "s3:ListBucket",
     "ListMultipartUploads": "s3:ListBucketMultipartUploads",
 }
-_SKEWED = "RequestTimeTooSkewed"
-_SKEW_MINUTES = 14
-"""A clock that is so far off explains a refused request: services accept up to 15."""
 _UNTRUSTED = ("CERTIFICATE_VERIFY_FAILED", "doesn't match", "WRONG_VERSION_NUMBER", "HTTP_REQUEST")
 
 
@@ -155,6 +190,8 @@ def _problem(error: StorageError, now: datetime) -> str | None:
     if isinstance(cause, ClientError) and (minutes := _minutes_ahead(cause, now)) is not None:
         way = "ahead of" if minutes > 0 else "behind"
         return f"this machine's clock is {abs(minutes)} minutes {way} that of the S3 service. Set it, best by NTP"
+    if isinstance(error, CredentialsRefused):
+        return f"{error.finding}. {error.remedy}"
     if code in _BY_CODE:
         return _BY_CODE[code]
     if isinstance(cause, NoCredentialsError):

@@ -11,13 +11,13 @@ import requests
 
 from clipzy_storage.backends.base import put_bytes, read_bytes
 from clipzy_storage.backends.s3.storage import SMALLEST_PART_BYTES
-from clipzy_storage.errors import ConfigurationError, StorageUnavailable
+from clipzy_storage.errors import ConfigurationError, CredentialsRefused, StorageUnavailable
 from clipzy_storage.models.records import Link
 from tests.storage.s3.conftest import OpenStorage
 from tests.support.credentials_endpoint import Role
 from tests.support.deployment import Deployment
-from tests.support.s3_proxy import S3Proxy
-from tests.support.s3_servers import S3Server
+from tests.support.s3_proxy import Rule, S3Proxy
+from tests.support.s3_servers import ACCESS_KEY, S3Server
 
 KEY = "results/job_1/output.json"
 on_moto = pytest.mark.parametrize("server", ["moto"], indirect=True)  # the server has no part in it
@@ -162,3 +162,67 @@ def test_keys_of_the_env_file_reach_boto3(server: S3Server, bucket: str, tmp_pat
         assert f"s3://{bucket} on {server.url[7:]} can be written" in doctor.output()
         assert "the secret key is wrong" in wrong.output()
         assert "another-one" not in wrong.output()
+
+
+REFUSALS = [
+    (400, "ExpiredToken", "the session token has expired"),
+    (400, "ExpiredTokenException", "the session token has expired"),
+    (400, "InvalidToken", "the session token is wrong"),
+    (403, "InvalidAccessKeyId", "does not know the access key"),
+    (403, "SignatureDoesNotMatch", "the secret key is wrong"),
+    (403, "RequestTimeTooSkewed", "clock is too far from that of the S3 service"),
+]
+
+
+@on_moto
+@pytest.mark.parametrize(("status", "code", "finding"), REFUSALS)
+def test_refused_credentials_are_named_whatever_is_asked(
+    open_storage: OpenStorage, proxy: S3Proxy, status: int, code: str, finding: str
+) -> None:
+    """Without the second request a refused HEAD, whose response has no body, is a mere 400 or 403."""
+    # Given a storage that has worked
+    storage = open_storage(proxy.url)
+    storage.prepare()
+    put_bytes(storage, KEY, b"content", content_type="text/plain")
+    # When the service refuses its credentials
+    for operation in ("HeadObject", "GetObject", "PutObject", "ListObjectsV2"):
+        proxy.rules[operation] = Rule(status, code)
+    asked = {
+        "check": storage.check,
+        "exists": lambda: storage.exists(KEY),
+        "read": lambda: read_bytes(storage, KEY),
+        "write": lambda: put_bytes(storage, KEY + "x", b"content", content_type="text/plain"),
+        "list": lambda: list(storage.list("results/")),
+        "delete": lambda: storage.delete(KEY),
+    }
+    # Then every method says so, with the remedy and without the credentials
+    for name, ask in asked.items():
+        with pytest.raises(CredentialsRefused) as error:
+            ask()
+        assert finding in error.value.finding, name
+        assert error.value.remedy in str(error.value)
+        assert ACCESS_KEY not in str(error.value)
+
+
+@on_moto
+def test_a_missing_right_is_not_taken_for_refused_credentials(open_storage: OpenStorage, proxy: S3Proxy) -> None:
+    storage = open_storage(proxy.url)
+    proxy.rules["HeadObject"] = Rule(403, "AccessDenied")
+    with pytest.raises(StorageUnavailable) as error:
+        storage.exists(KEY)
+    assert not isinstance(error.value, CredentialsRefused)
+
+
+@on_moto
+def test_credentials_that_a_role_renews_too_late_are_named(open_storage: OpenStorage, role: Role) -> None:
+    """botocore raises a bare RuntimeError."""
+    # Given a storage under a role
+    role.life_seconds = 1
+    storage = open_storage()
+    storage.prepare()
+    # When the role provides credentials that have expired already
+    role.life_seconds = -60
+    # Then requests and links say so
+    for ask in (storage.check, lambda: storage.link(KEY)):
+        with pytest.raises(CredentialsRefused, match="of the role have expired and were not renewed"):
+            ask()

@@ -129,12 +129,15 @@ def test_a_clock_that_is_off_by_an_hour(
 
 
 @on_moto
-@pytest.mark.parametrize("code", ["RequestTimeTooSkewed", "ExpiredToken", "InvalidToken", "PermanentRedirect"])
+@pytest.mark.parametrize(
+    "code", ["RequestTimeTooSkewed", "ExpiredToken", "ExpiredTokenException", "InvalidToken", "PermanentRedirect"]
+)
 def test_what_other_services_refuse_is_explained(open_storage: OpenStorage, proxy: S3Proxy, code: str) -> None:
     proxy.rules["PutObject"] = Rule(400, code)
     expected = {
         "RequestTimeTooSkewed": "Set it, best by NTP",
         "ExpiredToken": "Get new credentials",
+        "ExpiredTokenException": "Get new credentials",
         "InvalidToken": "Set AWS_SESSION_TOKEN",
         "PermanentRedirect": "Set AWS_DEFAULT_REGION",
     }
