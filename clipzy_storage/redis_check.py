@@ -134,7 +134,9 @@ def check_server(name: str, url: RedisUrl, *, uses: tuple[Use, ...] = ("records"
 def check_rights(redis: RedisDatabase, *, uses: tuple[Use, ...]) -> None:
     """Send every command that these uses need, and leave nothing. Raises ``QueueRefused``, ``QueueUnavailable``."""
     with translated(certain=True):
-        redis.client.evalsha(redis.client.script_load(_SCRIPT), 0)
+        sha = redis.client.script_load(_SCRIPT)
+        redis.client.script_exists(sha)
+        redis.client.evalsha(sha, 0)
     for use in uses:
         key = f"{PREFIXES[use]}rights:{secrets.token_hex(8)}"
         with translated(certain=True), redis.client.pipeline(transaction=True) as pipeline:

@@ -83,15 +83,15 @@ def run(config: Settings, host: str, port: int, *, logins: list[str]) -> int:
     logs.configure(config)
     logs.log_prints()
     try:
-        redis_check.check_broker(config)
-    except QueueUnavailable as error:
-        log.warning("flower.redis_unavailable", reason=str(error))
-    try:
         from flower.app import Flower
         from flower.options import options
         from flower.urls import settings as web_settings
     except ImportError as error:
         raise ConfigurationError(["Flower is not installed. Install it with: pip install 'clipzy[flower]'"]) from error
+    try:
+        redis_check.check_broker(config)
+    except QueueUnavailable as error:
+        log.warning("flower.redis_unavailable", reason=str(error))
     redis = RedisDatabase(config.redis_url)
     storage_id = _pinned_storage_id(redis)
     for name, value in _options(host, port, logins).items():

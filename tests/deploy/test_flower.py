@@ -12,6 +12,7 @@ import pytest
 import redis
 import requests
 
+from clipzy_storage import redis_check
 from clipzy_storage.celery_config import PROCESS_JOB
 from clipzy_storage.guard import members
 from clipzy_storage.redis_client import RedisDatabase
@@ -242,3 +243,14 @@ def _flower(directory: Path, env: dict[str, str]) -> "subprocess.CompletedProces
     return subprocess.run(
         command, cwd=directory, env=path | env, capture_output=True, text=True, timeout=60, check=False
     )
+
+
+@pytest.mark.usefixtures("flower", "jobs")
+def test_a_start_checks_the_right_to_everything_that_is_sent(own_redis: RedisServer) -> None:
+    """A command that is missing in the table of ``redis_check`` would be refused only when it is needed."""
+    checked = {command.split()[0].lower() for use in redis_check.COMMANDS.values() for command in use}
+    checked |= {"multi", "exec", "watch", "evalsha", "script|load", "script|exists", "psubscribe", "info"}
+    of_connections = {"auth", "hello", "select", "client|setinfo", "client|setname", "unwatch", "punsubscribe"}
+    of_this_test = {"acl|setuser", "config|get"}
+    sent = {name.removeprefix("cmdstat_") for name in own_redis.admin.info("commandstats")}
+    assert sent <= checked | of_connections | of_this_test

@@ -22,7 +22,7 @@ from tests.support.waiting import eventually
 PASSWORD = "uS3r-secret"
 RIGHTS = ("~clipzy:*", "allchannels", "+@all", "-@admin", "-@dangerous", "+info")  # docs/deploy.md
 SENT = {command.split()[0].lower() for use in redis_check.COMMANDS.values() for command in use}
-OTHERS = {"evalsha", "exec", "info", "multi", "psubscribe", "script|load", "watch"}
+OTHERS = {"evalsha", "exec", "info", "multi", "psubscribe", "script|exists", "script|load", "watch"}
 
 
 @pytest.fixture(scope="module")
