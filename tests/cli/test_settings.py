@@ -66,7 +66,7 @@ def test_the_doctor_reports_every_check(tmp_path: Path, free_port: int) -> None:
     url = f"redis://:secret@127.0.0.1:{free_port}/0"
     ended = clipzy("doctor", "--json", cwd=tmp_path, REDIS_URL=url)
 
-    # Then it reports what is ok, what is not and what needs that, does not print the password, and leaves nothing behind
+    # Then it reports what is ok, what is not and what needs that, shows no password, and leaves nothing behind
     checks = {check["name"]: check["ok"] for check in json.loads(ended.stdout)}
     assert checks == {
         "settings": True,

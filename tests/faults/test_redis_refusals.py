@@ -12,6 +12,7 @@ from clipzy_storage import redis_check
 from clipzy_storage.config.environment import settings_from_env
 from clipzy_storage.config.redis_url import RedisUrl
 from clipzy_storage.errors import ConfigurationError, QueueUnavailable, ScriptFailed
+from clipzy_storage.log_events import GUARD_REDIS_REFUSED, GUARD_REDIS_UNAVAILABLE, JOB_NOTIFICATION_LOST
 from clipzy_storage.redis_client import RedisDatabase, translated
 from tests.support.deployment import Deployment, refused
 from tests.support.faulty_redis import redis_that_answers
@@ -198,7 +199,7 @@ def test_a_redis_that_refuses_when_it_comes_back_ends_the_start(tmp_path: Path) 
     # Given a worker that waits for its Redis
     server = RedisServer(tmp_path / "redis")
     with Deployment(tmp_path / "deployment", redis_url=server.url_of("clipzy", PASSWORD)) as deployment:
-        worker = deployment.run("worker").wait_for_log("guard.redis_unavailable")
+        worker = deployment.run("worker").wait_for_log(GUARD_REDIS_UNAVAILABLE)
         # When that starts, and does not know the worker's user
         server.start()
         try:
@@ -220,7 +221,8 @@ def test_a_right_that_is_lost_makes_processes_unready(tmp_path: Path, server: Re
         with clip.open("rb") as stream:
             answer = api.post("/jobs", files={"file": (clip.name, stream)})
         assert (answer.status_code, answer.json()["code"]) == (503, "QUEUE_UNAVAILABLE")
-        web.wait_for_log("not_ready.redis: Redis denies a right")
+        web.wait_for_log("web.not_ready")
+        assert "Redis denies a right" in web.output()
         # And so does the doctor
         doctor = deployment.run("doctor")
         assert doctor.wait() == 1
@@ -229,7 +231,7 @@ def test_a_right_that_is_lost_makes_processes_unready(tmp_path: Path, server: Re
         # When all its rights are lost, then both say so, and wait
         user_url(server, "nocommands")
         worker.wait_for_log("Redis denies a right")
-        web.wait_for_log("guard.redis_refused: Redis denies a right")
+        web.wait_for_log(GUARD_REDIS_REFUSED)
         # When it has them again, then the service works again
         user_url(server)
         eventually(api.is_ready, "a front end that is ready again")
@@ -247,10 +249,11 @@ def test_a_broker_that_refuses_costs_readiness_and_no_job(tmp_path: Path, server
         user_url(server, "-lpush", db=1)
         # Then the front end is not ready and says why
         assert not api.is_ready()
-        web.wait_for_log("not_ready.redis: Redis denies a right")
+        web.wait_for_log("web.not_ready")
+        assert "Redis denies a right" in web.output()
         # And a job is accepted all the same, since its record stands
         api.upload(clip)
-        web.wait_for_log("job.notification_lost")
+        web.wait_for_log(JOB_NOTIFICATION_LOST)
         assert "'lpush'" in web.output()
 
 

@@ -53,7 +53,7 @@ def test_expired_credentials_are_named_everywhere(
         gate.rules["GetObject"] = Rule(400, "ExpiredToken")
         job_id = api.upload(clip)["job_id"]
         # Then the worker's log names them
-        worker.wait_for_log(f"{JOB_STORAGE_UNAVAILABLE}: {job_id}")
+        worker.wait_for_log(JOB_STORAGE_UNAVAILABLE)
         assert FINDING in worker.output()
         # And, when that has gone on for a day, so does the job
         redis_client.hincrby(f"{keys.REDIS_PREFIX}job:{job_id}", "created_ms", -DAY_MS)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -223,6 +224,6 @@ def test_credentials_that_a_role_renews_too_late_are_named(open_storage: OpenSto
     # When the role provides credentials that have expired already
     role.life_seconds = -60
     # Then requests and links say so
-    for ask in (storage.check, lambda: storage.link(KEY)):
+    for ask in (storage.check, partial(storage.link, KEY)):
         with pytest.raises(CredentialsRefused, match="of the role have expired and were not renewed"):
             ask()
