@@ -1,7 +1,7 @@
 """Credentials are found by boto3's own chain; those of a role are used, renewed, and never outlived by a link."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -188,7 +188,7 @@ def test_refused_credentials_are_named_whatever_is_asked(
     # When the service refuses its credentials
     for operation in ("HeadObject", "GetObject", "PutObject", "ListObjectsV2"):
         proxy.rules[operation] = Rule(status, code)
-    asked = {
+    asked: dict[str, Callable[[], object]] = {
         "check": storage.check,
         "exists": lambda: storage.exists(KEY),
         "read": lambda: read_bytes(storage, KEY),
