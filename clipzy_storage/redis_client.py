@@ -108,7 +108,7 @@ def _refusal(error: redis.RedisError, code: str, text: str) -> str | None:
     if code == "NOPERM" or "ACL failure in script" in text or "without MULTI" in text:
         return f"denies a right ({text.partition(' script: ')[0]}). Grant its user the rights in docs/deploy.md"
     if "DB index" in text or "SELECT is not allowed" in text:
-        return "does not have the database that the URL names. Use 0"
+        return "refuses a database that the server does not have. Use 0"
     if code in _CLUSTER:
         return IS_CLUSTER
     if "unknown command" in text.lower():

@@ -21,7 +21,7 @@ from clipzy_storage.config.settings import Settings
 from clipzy_storage.log_events import PROCESS_PRINTED, PROCESS_UNCAUGHT_EXCEPTION, PROCESS_WARNING
 
 _SECRETS = re.compile(
-    r"(?P<keep>(?:rediss?|unix|https?)://)[^@/\s]+(?=@)"
+    r"(?P<keep>(?:rediss?|socket|unix|https?)://)[^@/\s]+(?=@)"
     r"|(?P<query>(?:[Ss]ignature|X-Amz-[A-Za-z-]+|password)=)[^&\s]+"
     r"|(?P<header>Authorization:\s*)[^\r\n]+"
 )

@@ -21,6 +21,7 @@ SECRET = "s3cr3t"
         f"no answer from redis://:{SECRET}@10.0.0.1:6379/0, waiting",
         f"rediss://user:{SECRET}@host/1",
         f"unix://user:{SECRET}@/run/redis.sock",
+        f"redis+socket://user:{SECRET}@/run/redis.sock",
         f"redis://host/0?password={SECRET}",
         f"GET /x?X-Amz-Signature={SECRET}&b=1",
         f"GET /x?AWSAccessKeyId=a&Signature={SECRET}",

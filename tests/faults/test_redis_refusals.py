@@ -87,7 +87,7 @@ def test_a_missing_right_is_named(server: RedisServer, rules: tuple[str, ...], f
 def test_wrong_logins_and_databases_are_named(server: RedisServer) -> None:
     assert "refuses this user and password. Correct the URL" in problem(server.url_of("clipzy", "another"))
     assert "requires a password. Add it to the URL" in problem(server.url.replace(f":{server.password}@", ""))
-    assert "does not have the database that the URL names" in problem(server.url.replace("/0", "/99"))
+    assert "a database that the server does not have" in problem(server.url.replace("/0", "/99"))
     assert "'select'" in problem(user_url(server, "-select", db=1))
 
 
