@@ -11,9 +11,7 @@ from kombu.exceptions import OperationalError
 from clipzy_api.concurrency_limits import THREADS
 from clipzy_storage import celery_config
 from clipzy_storage.config.settings import Settings
-from clipzy_storage.errors import QueueUnavailable
 from clipzy_storage.log_events import JOB_NOTIFICATION_LOST
-from clipzy_storage.redis_client import translated
 
 # How long Redis may keep a request waiting, each time it is asked. A request asks for up to three things in a row, and
 # must be answered within 5 s of its last byte.
@@ -35,9 +33,8 @@ class TaskQueue:
     def notify_workers(self, job_id: str) -> bool:
         """Send the notification; false if it was lost: the job's record stands, and the reaper sends it again."""
         try:
-            with translated():  # kombu passes on what Redis refuses
-                self._celery.send_task(celery_config.PROCESS_JOB, args=[job_id], queue=celery_config.INTERACTIVE)
-        except (OperationalError, OSError, QueueUnavailable) as error:
+            self._celery.send_task(celery_config.PROCESS_JOB, args=[job_id], queue=celery_config.INTERACTIVE)
+        except (OperationalError, OSError) as error:
             log.warning(JOB_NOTIFICATION_LOST, job_id=job_id, reason=str(error))
             return False
         return True

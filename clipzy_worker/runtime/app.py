@@ -19,7 +19,7 @@ from clipzy_storage.errors import QueueUnavailable, StorageError
 from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.log_events import JOB_NOTIFICATION_LOST
-from clipzy_storage.redis_client import RedisDatabase, translated
+from clipzy_storage.redis_client import RedisDatabase
 from clipzy_worker.errors import JobFailed
 from clipzy_worker.processing import attempt
 from clipzy_worker.processing.context import WorkerContext
@@ -73,9 +73,8 @@ def _quieten_celery() -> None:
 
 def _notify_workers(app: Celery, job_id: str) -> None:
     try:
-        with translated():  # kombu passes on what Redis refuses
-            app.send_task(celery_config.PROCESS_JOB, args=[job_id], queue=celery_config.INTERACTIVE)
-    except (OperationalError, OSError, QueueUnavailable) as error:
+        app.send_task(celery_config.PROCESS_JOB, args=[job_id], queue=celery_config.INTERACTIVE)
+    except (OperationalError, OSError) as error:
         log.warning(JOB_NOTIFICATION_LOST, job_id=job_id, reason=str(error))
 
 

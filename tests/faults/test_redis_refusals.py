@@ -240,7 +240,7 @@ def test_a_right_that_is_lost_makes_processes_unready(tmp_path: Path, server: Re
 
 
 def test_a_broker_that_refuses_costs_readiness_and_no_job(tmp_path: Path, server: RedisServer, clip: Path) -> None:
-    """Without the translation around kombu the front end answers 500, and leaves a queued job."""
+    """Without the check of the broker's rights the front end stays ready, though no worker hears of its jobs."""
     # Given a front end with a broker of its own
     settings = {"CELERY_BROKER_URL": user_url(server, db=1)}
     with Deployment(tmp_path, redis_url=server.url, **settings) as deployment:
