@@ -68,7 +68,7 @@ def _services(
     store = JobStore(redis, lease_seconds=settings.job_lease_seconds)
     admin = JobAdmin(redis)
     lookup = JobLookup(store, admin, storage)
-    cached_results = CachedResults(store=store, storage=storage, notify_workers=queue.notify_workers)
+    cached_results = CachedResults(store=store, storage=storage, notify_workers=queue.notify_workers, settings=settings)
     submission = JobSubmission(
         store,
         storage,

@@ -14,6 +14,7 @@ import structlog
 
 from clipzy_api.concurrency_limits import CACHE_HITS, ConcurrencyLimit
 from clipzy_storage.backends.base import Storage
+from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import CancellationRequested, LostJob, QueueUnavailable, StorageError
 from clipzy_storage.jobs.attempt import STOPPED_TOO_OFTEN, AttemptResult, JobAttempt, claim_job
 from clipzy_storage.jobs.log_context import about_job
@@ -42,6 +43,7 @@ class CachedResults:
     store: JobStore
     storage: Storage
     notify_workers: Callable[[str], object]
+    settings: Settings = field(default_factory=Settings)
     timeout_seconds: float = TIMEOUT_SECONDS
     max_artifacts: int = MAX_ARTIFACTS
     limit: ConcurrencyLimit = field(default_factory=lambda: ConcurrencyLimit(CACHE_HITS))
@@ -81,7 +83,9 @@ class _Completion:
             self._results.limit.release()
 
     def _find(self) -> CachedResult | None:
-        cached = find_cached_result(self._results.store, self._results.storage, self._job)
+        results, job = self._results, self._job
+        max_bytes = results.settings.max_result_bytes(source_size_bytes=job.source_size_bytes)
+        cached = find_cached_result(results.store, results.storage, job, max_bytes=max_bytes)
         if cached and len(cached.output.artifacts) > self._results.max_artifacts:
             return None
         return cached if time.monotonic() < self._deadline else None

@@ -45,6 +45,7 @@ CODES = {
     "INVALID_MEDIA": Code(409, "The job failed, and the file is at fault."),
     "JOB_TIMEOUT": Code(409, "The job failed: it took longer than `PROCESSING_TIMEOUT_SECONDS`."),
     "WORKER_LOST": Code(409, "The job failed: it lost its worker several times."),
+    "RESULT_TOO_LARGE": Code(409, "The job failed: its result would be over `MAX_RESULT_MB`. Nothing was kept."),
     "PROCESSING_FAILED": Code(409, "The job failed, and the file is not at fault."),
     "VIDEO_IN_USE": Code(409, "A job that is not finished uses the video.", UNAVAILABLE_SECONDS),
     "RESULT_EXPIRED": Code(410, "The result was kept for `RESULT_TTL_HOURS`, and no longer."),

@@ -3,8 +3,22 @@
 from clipzy_storage.models.records import ErrorCode
 
 
-class InvalidMedia(Exception):
-    """The file is at fault, so a retry cannot help. The text tells its owner what is wrong with it."""
+class PermanentFailure(Exception):
+    """Another attempt would fail as well. The text tells the job's owner why."""
+
+    code: ErrorCode
+
+
+class InvalidMedia(PermanentFailure):
+    """The file is at fault."""
+
+    code = ErrorCode.INVALID_MEDIA
+
+
+class ResultTooLarge(PermanentFailure):
+    """The result exceeds ``MAX_RESULT_MB``, or the size of an ``output.json``."""
+
+    code = ErrorCode.RESULT_TOO_LARGE
 
 
 class MediaCrashed(Exception):
@@ -25,3 +39,16 @@ class JobFailed(Exception):
 
     def __str__(self) -> str:
         return f"{self.code.value}: {self.message}"
+
+
+def result_too_large(limit_bytes: int, *, at_least_bytes: int | None = None) -> ResultTooLarge:
+    """The error for a result over the limit; ``at_least_bytes`` if that was estimated before the work."""
+    found = f"would be at least {_mib(at_least_bytes)}" if at_least_bytes else "is larger"
+    return ResultTooLarge(
+        f"The result {found}; at most {_mib(limit_bytes)} are accepted for this video (MAX_RESULT_MB)."
+        " Ask for fewer or smaller outputs in the job's config."
+    )
+
+
+def _mib(size_bytes: int) -> str:
+    return f"{size_bytes / (1 << 20):.6g} MiB"

@@ -83,6 +83,22 @@ class Settings(BaseModel):
         expects="a whole number of MiB from 1 to 1000000",
         help="The size limit of an upload, in MiB.",
     )
+    max_video_terapixels: float = _setting(
+        "MAX_VIDEO_TERAPIXELS",
+        "4",
+        ge=0.001,
+        le=1_000_000,
+        expects="a number from 0.001 to 1000000, such as 4 or 0.5",
+        help="What one job may decode, in 10^12 pixels: 4 hours of 3840x2160 at 30 frames per second are 3.6.",
+    )
+    max_result_mb: int = _setting(
+        "MAX_RESULT_MB",
+        "500",
+        ge=1,
+        le=1_000_000,
+        expects="a whole number of MiB from 1 to 1000000",
+        help="The size limit of a job's result, in MiB; at least twice the size of its video in any case.",
+    )
     redis_url: RedisUrl = _setting(
         "REDIS_URL",
         DEFAULT_REDIS_URL,
@@ -261,6 +277,14 @@ class Settings(BaseModel):
     @property
     def max_file_size_bytes(self) -> int:
         return self.max_file_size_mb << 20
+
+    @property
+    def max_decoded_pixels(self) -> int:
+        return round(self.max_video_terapixels * 1e12)
+
+    def max_result_bytes(self, *, source_size_bytes: int) -> int:
+        """What the result of a job over a video of that size may have."""
+        return max(self.max_result_mb << 20, 2 * source_size_bytes)
 
     @property
     def broker_url(self) -> RedisUrl:

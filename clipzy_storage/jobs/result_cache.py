@@ -37,6 +37,11 @@ class CachedResult:
     prefix: str
     output: Output
 
+    @property
+    def size_bytes(self) -> int:
+        """Of all files that it lists."""
+        return sum(artifact.size_bytes for artifact in self.output.artifacts)
+
 
 def is_allowed(job: Job) -> bool:
     """Whether the job's ``config`` allows to reuse a result."""
@@ -46,8 +51,8 @@ def is_allowed(job: Job) -> bool:
         return False
 
 
-def find_cached_result(store: JobStore, storage: Storage, job: Job) -> CachedResult | None:
-    """The latest result that the job may be given, as storage has it now.
+def find_cached_result(store: JobStore, storage: Storage, job: Job, *, max_bytes: int) -> CachedResult | None:
+    """The latest result that the job may be given, as storage has it now; none over ``max_bytes``.
 
     Raises ``QueueUnavailable``, ``StorageUnavailable``.
     """
@@ -56,7 +61,8 @@ def find_cached_result(store: JobStore, storage: Storage, job: Job) -> CachedRes
     candidates = [job_id for job_id in store.find_cached(cache_key) if job_id != job.job_id]
     for job_id in candidates[:MAX_CANDIDATES]:
         try:
-            if cached := _read(storage, job_id, cache_key):
+            cached = _read(storage, job_id, cache_key)
+            if cached and cached.size_bytes <= max_bytes:
                 return cached
         except StorageUnavailable:
             raise

@@ -47,6 +47,8 @@ class ErrorCode(StrEnum):
     """The attempt took longer than ``PROCESSING_TIMEOUT_SECONDS``."""
     WORKER_LOST = "WORKER_LOST"
     """Workers were lost too often during the job."""
+    RESULT_TOO_LARGE = "RESULT_TOO_LARGE"
+    """The result would exceed ``MAX_RESULT_MB``; another attempt would fail as well."""
     PROCESSING_FAILED = "PROCESSING_FAILED"
     """An internal error, or the job was interrupted too often."""
 

@@ -15,6 +15,7 @@ from clipzy_worker.analysers.images.contact_sheet import write_contact_sheet
 from clipzy_worker.analysers.images.jpeg import write_jpeg
 from clipzy_worker.analysers.images.poster import Draft
 from clipzy_worker.analysis.frame_analysers import FrameAnalysers
+from clipzy_worker.decode.decoded_pixels import DecodedPixels
 from clipzy_worker.decode.still import decoded_again
 from clipzy_worker.sandbox.request import MediaRequest
 
@@ -26,11 +27,14 @@ _JPEG, _PNG, _JSON = "image/jpeg", "image/png", "application/json"
 _LEVEL_DECIMALS = 2
 
 
-def write_images(analysers: FrameAnalysers, request: MediaRequest) -> list[ArtifactFile]:
-    """Write the images that are not written yet, and list all. Raises ``OSError``."""
+def write_images(analysers: FrameAnalysers, request: MediaRequest, decoded: DecodedPixels) -> list[ArtifactFile]:
+    """Write the images that are not written yet, and list all; ``decoded`` counts what that decodes.
+
+    Raises ``OSError``.
+    """
     artifacts = []
     if analysers.poster.draft is not None:
-        _write_poster(analysers.poster.draft, request)
+        _write_poster(analysers.poster.draft, request, decoded)
         artifacts.append(ArtifactFile(file=_POSTER, kind="poster", content_type=_JPEG))
     if analysers.thumbnails is not None and (written := analysers.thumbnails.written):
         artifacts += [thumbnail.artifact() for thumbnail in written]
@@ -39,9 +43,9 @@ def write_images(analysers: FrameAnalysers, request: MediaRequest) -> list[Artif
     return artifacts + (analysers.sprites.artifacts if analysers.sprites else [])
 
 
-def _write_poster(draft: Draft, request: MediaRequest) -> None:
+def _write_poster(draft: Draft, request: MediaRequest, decoded: DecodedPixels) -> None:
     height, width = draft.pixels.shape[:2]
-    final = decoded_again(request, draft.seconds, (width, height))
+    final = decoded_again(request, draft.seconds, (width, height), decoded=decoded)
     write_jpeg(request.out_directory / _POSTER, draft.pixels if final is None else final)
 
 

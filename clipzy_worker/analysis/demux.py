@@ -29,16 +29,15 @@ class DemuxPass:
     could not be read to its end. ``fraction`` is the progress from 0 to 1.
 
     Raises:
-        InvalidMedia: the frames go on past the longest duration that is allowed.
+        InvalidMedia: the frames go on past the longest duration that is allowed, or there is too much to decode.
         MemoryError: there is not enough memory for the frames.
         StorageUnavailable: the file can no longer be read.
     """
 
-    def __init__(self, source: Source, *, limits: MediaLimits, size_bytes: int, audio: AudioPass | None) -> None:
+    def __init__(self, source: Source, *, limits: MediaLimits, audio: AudioPass | None) -> None:
         self._source = source
         self._audio = audio
         self._limits = limits
-        self._size_bytes = max(size_bytes, 1)
         self._first: Fraction | None = None
         self._early: list[Packet[AudioStream]] = []
         self._last: Fraction | None = None
@@ -61,7 +60,7 @@ class DemuxPass:
     @property
     def fraction(self) -> float:
         declared = self._source.declared_seconds
-        done = float(self.end_seconds) / declared if declared else self._position_bytes / self._size_bytes
+        done = float(self.end_seconds) / declared if declared else self._position_bytes / self._source.size_bytes
         return min(done, 1.0)
 
     def _packets(self) -> Iterator["Packet[VideoStream] | None"]:

@@ -6,10 +6,11 @@ from clipzy_storage.models.analysis import Analysis
 from clipzy_storage.models.measurements import Audio
 from clipzy_worker.analysis.audio_pass import AudioPass
 from clipzy_worker.analysis.demux import DemuxPass
+from clipzy_worker.analysis.result_estimate import check_estimate
 from clipzy_worker.analysis.timings import StageTimer
 from clipzy_worker.analysis.video_pass import VideoPass
 from clipzy_worker.analysis.warnings import is_damaged, warnings_about
-from clipzy_worker.decode.source import Source, open_source, size_bytes_of
+from clipzy_worker.decode.source import Source, open_source
 from clipzy_worker.errors import InvalidMedia
 from clipzy_worker.sandbox.protocol import Report
 from clipzy_worker.sandbox.request import MediaRequest
@@ -22,15 +23,16 @@ def analyse(request: MediaRequest, report: Report) -> Analysis:
 
     Raises:
         InvalidMedia: it has no video track, none that can be decoded, or exceeds the limits.
+        ResultTooLarge: the result would be larger than the limits allow.
         StorageUnavailable: the file cannot be read, whatever its content.
         OSError: an artifact cannot be written.
     """
     cv2.setNumThreads(1)
     timer = StageTimer()
     with open_source(request) as source:
+        check_estimate(source, request)
         audio_pass = _audio_pass(source, request, timer)
-        size_bytes = size_bytes_of(request.source)
-        demux = DemuxPass(source, limits=request.limits, size_bytes=size_bytes, audio=audio_pass)
+        demux = DemuxPass(source, limits=request.limits, audio=audio_pass)
         with timer.charged(VIDEO_ANALYSIS.name, rest_to="decode"):
             video_pass = _decoded(source, demux, request, timer, report)
         report.progress(AUDIO_ANALYSIS, 0.0)

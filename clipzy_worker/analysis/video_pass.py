@@ -14,11 +14,10 @@ from clipzy_worker.analysers.frame_rate import FrameRateEstimator
 from clipzy_worker.analysis.artifacts import write_curves, write_images
 from clipzy_worker.analysis.frame_analysers import FrameAnalysers
 from clipzy_worker.analysis.timings import StageTimer
-from clipzy_worker.decode.scaling import FrameScaler, Geometry, quarter_turns
+from clipzy_worker.decode.scaling import ANALYSED_PIXELS, FrameScaler, Geometry, quarter_turns
 from clipzy_worker.decode.source import Source
 from clipzy_worker.sandbox.request import MediaRequest
 
-_ANALYSED_PIXELS = 320 * 180
 _DECIMALS = 6
 
 
@@ -55,7 +54,8 @@ class VideoPass:
                 with self._timer.charged(name):
                     analyser.finish(end_seconds)
         with self._timer.charged("stills"):
-            self.artifacts = write_images(self._analysers, self._request) + write_curves(self._analysers, self._request)
+            self.artifacts = write_images(self._analysers, self._request, self._source.decoded)
+            self.artifacts += write_curves(self._analysers, self._request)
 
     def facts(self, end_seconds: Fraction) -> VideoFacts:
         width, height = self._geometry.shown_size
@@ -100,7 +100,7 @@ class VideoPass:
         return self._analysers.colors.of_video if self._analysers.colors else None
 
     def _scaled(self, seconds: Fraction, decoded: VideoFrame) -> Frame:
-        size = self._geometry.reduced(_ANALYSED_PIXELS)
+        size = self._geometry.reduced(ANALYSED_PIXELS)
         pixels = self._scaler.shown(decoded, size, self._geometry, fast=True)
         show = partial(self._scaler.shown, decoded, geometry=self._geometry)
         return Frame(self._frame_rate.frames, float(seconds), pixels, show, is_key=decoded.key_frame)

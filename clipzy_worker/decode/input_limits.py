@@ -1,7 +1,7 @@
 """Checks of what a file claims against allow-lists and limits: its header before decoding, its packets on the way."""
 
 from collections.abc import Iterator
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from av.audio.stream import AudioStream
 from av.container import InputContainer
@@ -9,6 +9,7 @@ from av.packet import Packet
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
+from clipzy_worker.decode.decoded_pixels import DecodedPixels, coded_frames
 from clipzy_worker.errors import InvalidMedia
 from clipzy_worker.sandbox.request import MediaLimits
 
@@ -28,6 +29,8 @@ _MAX_THREADS_BYTES = 400 << 20
 # An honest file may exceed the frame rate for a while.
 _FRAME_BURST_SECONDS = 10
 _MAX_AUDIO_PACKETS_PER_SECOND = 1000
+# For each segment of an edit list FFmpeg reads from the key frame before it to the one after it.
+_MAX_READ_RATIO = 10
 # Each field of an interlaced frame may have its own packet.
 _MAX_PACKETS_PER_FRAME = 2
 
@@ -105,9 +108,11 @@ def _check_audio(audio: AudioStream, limits: MediaLimits) -> None:
 class PacketLimits:
     """Counts the packets of one file against the limits."""
 
-    def __init__(self, video: Stream, limits: MediaLimits) -> None:
+    def __init__(self, video: VideoStream, limits: MediaLimits, *, size_bytes: int, decoded: DecodedPixels) -> None:
         self._video = video
         self._limits = limits
+        self._size_bytes, self._read_bytes = size_bytes, 0
+        self._decoded = decoded
         self._seconds_per_tick = float(video.time_base or 0)
         self._first_tick: int | None = None
         self._video_packets = 0
@@ -117,8 +122,10 @@ class PacketLimits:
         """The same packets. Raises ``InvalidMedia`` at the first one that exceeds a limit."""
         max_audio_packets = _MAX_AUDIO_PACKETS_PER_SECOND * self._limits.max_duration_seconds
         for packet in packets:
+            self._count_bytes(packet)
             if packet.stream is self._video:
                 self._count_video_packet(packet)
+                self._count_pixels(packet)
             else:
                 self._audio_packets += 1
                 if self._audio_packets > max_audio_packets:
@@ -135,6 +142,20 @@ class PacketLimits:
                 f"The file has {self._video_packets} frames in {elapsed_seconds:.1f} seconds;"
                 f" at most {self._limits.max_frame_rate} per second are accepted."
             )
+
+    def _count_bytes(self, packet: AnyPacket) -> None:
+        self._read_bytes += packet.size
+        if self._read_bytes > _MAX_READ_RATIO * self._size_bytes:
+            raise InvalidMedia(
+                f"The file has {self._size_bytes} bytes, and its index or edit list repeats parts of it so often that"
+                f" over {_MAX_READ_RATIO} times as many would be decoded."
+            )
+
+    def _count_pixels(self, packet: AnyPacket) -> None:
+        if packet.size:
+            decoder = self._video.codec_context
+            frames = coded_frames(decoder.name, cast("Packet[VideoStream]", packet))
+            self._decoded.add(frames=frames, width=decoder.width, height=decoder.height)
 
     def _elapsed_seconds(self, packet: AnyPacket) -> float:
         """At most the longest duration, so that missing or absurd timestamps do not lift the limit."""

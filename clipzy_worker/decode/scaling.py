@@ -11,6 +11,9 @@ from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 from clipzy_worker.analysers.base import Pixels, reduced_size
 from clipzy_worker.decode.hdr import tone_mapped
 
+ANALYSED_PIXELS = 320 * 180
+"""About how many a frame has when it is analysed."""
+
 _HD_HEIGHT = 720
 _UNSPECIFIED_COLORSPACE = 2
 

@@ -16,6 +16,8 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from clipzy_storage.errors import StorageUnavailable
+from clipzy_worker.decode.decoded_pixels import DecodedPixels
+from clipzy_worker.decode.edit_lists import check_edit_lists
 from clipzy_worker.decode.input_limits import (
     AUDIO_DECODERS,
     DEMUXERS,
@@ -45,15 +47,18 @@ class Source:
     video: VideoStream
     audio: AudioStream | None  # the first track that can be decoded
     limits: MediaLimits
+    size_bytes: int
+    decoded: DecodedPixels
 
     def packets(self, tracks: list[Stream]) -> "Iterator[Packet[Stream]]":
         """Every packet of these tracks in file order, and an empty one for each track at the end.
 
         Raises:
-            InvalidMedia: there are more packets than the limits allow.
+            InvalidMedia: there are more packets, or more to decode, than the limits allow.
             FFmpegError: the file cannot be read further.
         """
-        return PacketLimits(self.video, self.limits).checked(self.container.demux(tracks))
+        counted = PacketLimits(self.video, self.limits, size_bytes=self.size_bytes, decoded=self.decoded)
+        return counted.checked(self.container.demux(tracks))
 
     @property
     def declared_seconds(self) -> float | None:
@@ -94,16 +99,19 @@ class Source:
 
 
 @contextlib.contextmanager
-def open_source(request: MediaRequest, *, skip_loop_filter: bool = True) -> Iterator[Source]:
+def open_source(
+    request: MediaRequest, *, skip_loop_filter: bool = True, decoded: DecodedPixels | None = None
+) -> Iterator[Source]:
     """Open the request's file with the demuxer of its container and the allowed decoders only.
 
+    ``decoded`` is the count of the job's other passes over the file, which this one continues.
     The loop filter is a sixth of the decoder's work and makes no difference to frames that are scaled down.
 
     Raises:
         InvalidMedia: it is not that container, has no video track, or exceeds the limits.
         StorageUnavailable: it cannot be read at all.
     """
-    with _open(request.source, request.container) as container:
+    with _open(request) as (container, size_bytes):
         video = video_track(container, request.limits)
         video.codec_context.thread_type = "FRAME"
         video.codec_context.thread_count = threads_for(video, request.decoder_threads)
@@ -112,20 +120,23 @@ def open_source(request: MediaRequest, *, skip_loop_filter: bool = True) -> Iter
             "skip_loop_filter": "all" if skip_loop_filter else "default",
         }
         audio = audio_track(container, request.limits)
-        source = Source(request.source, request.container, container, video, audio, request.limits)
+        decoded = decoded or DecodedPixels(request.limits.max_decoded_pixels)
+        source = Source(request.source, request.container, container, video, audio, request.limits, size_bytes, decoded)
         if (source.declared_seconds or 0) > request.limits.max_duration_seconds:
             raise InvalidMedia(too_long(request.limits))
+        _check_claimed_frames(source)
         yield source
+
+
+def _check_claimed_frames(source: Source) -> None:
+    """The index of an MP4 file has every frame as often as its edit list makes it be decoded."""
+    video, seconds = source.video, source.declared_seconds or 0
+    frames = max(len(video.index_entries), round(seconds * (video.average_rate or 0)))
+    source.decoded.check_claim(frames=frames, width=video.codec_context.width, height=video.codec_context.height)
 
 
 def too_long(limits: MediaLimits) -> str:
     return f"The video is longer than {limits.max_duration_seconds / 3600:g} hours, the maximum that is accepted."
-
-
-def size_bytes_of(path: Path) -> int:
-    """Raises ``StorageUnavailable``."""
-    with _storage_errors():
-        return path.stat().st_size
 
 
 def check_readable(path: Path) -> None:
@@ -148,10 +159,16 @@ def _storage_errors() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _open(path: Path, container: str) -> Iterator[av.container.InputContainer]:
+def _open(request: MediaRequest) -> Iterator[tuple[av.container.InputContainer, int]]:
+    """The opened file, and its size."""
+    path, container = request.source, request.container
     with _storage_errors():
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
+        with _storage_errors():
+            size_bytes = os.fstat(descriptor).st_size
+            if DEMUXERS[container] == "mov":
+                check_edit_lists(descriptor, request.limits)
         # FFmpeg duplicates the descriptor. It gets no path and cannot open any.
         opened = _opened(descriptor, container)
     except av.error.FFmpegError as error:
@@ -163,7 +180,7 @@ def _open(path: Path, container: str) -> Iterator[av.container.InputContainer]:
     finally:
         os.close(descriptor)
     with opened:
-        yield opened
+        yield opened, size_bytes
 
 
 def _opened(descriptor: int, container: str) -> av.container.InputContainer:

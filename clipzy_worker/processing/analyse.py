@@ -49,8 +49,12 @@ def _request(settings: Settings, job: Job, source: Path, directory: Path) -> Med
         config=JobConfig.model_validate(job.config),
         decoder_threads=threads,
         sandbox=settings.sandbox,
-        # The decoder threads and the one that analyses. An honest job exceeds its wall-clock limit before this one.
-        limits=MediaLimits(cpu_seconds=settings.processing_timeout_seconds * (threads + 1)),
+        # CPU time of the decoder threads and of the one that analyses: honest jobs exceed their wall-clock limit first.
+        limits=MediaLimits(
+            cpu_seconds=settings.processing_timeout_seconds * (threads + 1),
+            max_decoded_pixels=settings.max_decoded_pixels,
+            output_bytes=settings.max_result_bytes(source_size_bytes=job.source_size_bytes),
+        ),
     )
 
 

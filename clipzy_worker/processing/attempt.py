@@ -31,7 +31,7 @@ from clipzy_storage.log_events import (
     JOB_STORAGE_UNAVAILABLE,
 )
 from clipzy_storage.models.records import ErrorCode, Job, Status
-from clipzy_worker.errors import DeadlineExceeded, InvalidMedia, JobFailed, MediaCrashed
+from clipzy_worker.errors import DeadlineExceeded, JobFailed, MediaCrashed, PermanentFailure
 from clipzy_worker.processing import analyse, prior_results, upload_results
 from clipzy_worker.processing.context import WorkerContext
 from clipzy_worker.processing.integrity import Sha256Check
@@ -110,8 +110,8 @@ class _Processing:
         try:
             with self._interruption.allowed():
                 result = self._result()
-        except InvalidMedia as error:
-            return self._fail(ErrorCode.INVALID_MEDIA, str(error))
+        except PermanentFailure as error:
+            return self._fail(error.code, str(error))
         except DeadlineExceeded:
             limit = self._ctx.settings.processing_timeout_seconds
             return self._fail(ErrorCode.JOB_TIMEOUT, f"the job took longer than {limit} seconds")
@@ -164,7 +164,13 @@ class _Processing:
             with _verified(source, job, directory, on_progress=check):
                 analysis = analyse.run_stages(settings, job, source, directory, on_progress=report)
             index = upload_results.store_attempt(
-                storage, job, directory / OUT, prefix=self._attempt.prefix, analysis=analysis, on_progress=check
+                storage,
+                job,
+                directory / OUT,
+                prefix=self._attempt.prefix,
+                analysis=analysis,
+                max_bytes=settings.max_result_bytes(source_size_bytes=job.source_size_bytes),
+                on_progress=check,
             )
         failpoint("attempt-stored")
         return AttemptResult(job.attempt, self._attempt.prefix, index)
@@ -230,7 +236,7 @@ def _verified(source: Path, job: Job, directory: Path, *, on_progress: Callable[
     with Sha256Check(source, sha256=job.source_sha256) as digest:
         try:
             yield
-        except InvalidMedia:
+        except PermanentFailure:
             digest.check(on_progress=on_progress)
             raise
         digest.check(on_progress=on_progress)

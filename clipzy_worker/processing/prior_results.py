@@ -74,7 +74,8 @@ def cached_result(
     Raises what ``on_progress`` raises.
     """
     try:
-        cached = find_cached_result(ctx.store, ctx.storage, attempt.job)
+        max_bytes = ctx.settings.max_result_bytes(source_size_bytes=attempt.job.source_size_bytes)
+        cached = find_cached_result(ctx.store, ctx.storage, attempt.job, max_bytes=max_bytes)
         if cached is None:
             return None
         index = copy_result(ctx.storage, cached, attempt.job, prefix=attempt.prefix, on_progress=on_progress)

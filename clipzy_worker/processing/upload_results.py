@@ -9,6 +9,7 @@ from clipzy_storage.models.analysis import Analysis, ArtifactFile
 from clipzy_storage.models.output import Artifact, Output, Source
 from clipzy_storage.models.records import Job, rfc3339
 from clipzy_storage.models.style_dna import StyleDna
+from clipzy_worker.errors import result_too_large
 
 
 def store_attempt(
@@ -18,19 +19,39 @@ def store_attempt(
     *,
     prefix: str,
     analysis: Analysis,
+    max_bytes: int,
     on_progress: Callable[[], object] = lambda: None,
 ) -> bytes:
     """Write an attempt's artifacts and its ``output.json`` under ``prefix``. Returns that index.
 
     The artifacts of ``analysis`` are files in ``directory``. ``on_progress`` is called repeatedly and may raise.
+    Raises ``ResultTooLarge`` if they are more than ``max_bytes`` together; what was written until then stays.
     """
+    size = _ResultSize(max_bytes)
+
+    def count(written_bytes: int) -> None:
+        size.add(written_bytes)
+        on_progress()
+
     artifacts = []
     for file in analysis.artifacts:
-        artifacts.append(_store_artifact(storage, directory, prefix, file, on_progress))
+        artifacts.append(_store_artifact(storage, directory, prefix, file, on_written=count))
         failpoint("artifact-stored")
     index = _output(job, analysis, artifacts).to_json()
+    size.add(len(index))
     put_bytes(storage, prefix + "output.json", index, content_type="application/json")
     return index
+
+
+class _ResultSize:
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes, self._bytes = max_bytes, 0
+
+    def add(self, size_bytes: int) -> None:
+        """Raises ``ResultTooLarge``."""
+        self._bytes += size_bytes
+        if self._bytes > self._max_bytes:
+            raise result_too_large(self._max_bytes)
 
 
 def _output(job: Job, analysis: Analysis, artifacts: list[Artifact]) -> Output:
@@ -59,7 +80,7 @@ def _output(job: Job, analysis: Analysis, artifacts: list[Artifact]) -> Output:
 
 
 def _store_artifact(
-    storage: Storage, directory: Path, prefix: str, file: ArtifactFile, on_progress: Callable[[], object]
+    storage: Storage, directory: Path, prefix: str, file: ArtifactFile, *, on_written: Callable[[int], object]
 ) -> Artifact:
     key = prefix + file.file
     with (
@@ -67,8 +88,8 @@ def _store_artifact(
         storage.open_writer(key, content_type=file.content_type) as writer,
     ):
         while block := stream.read(READ_BLOCK_BYTES):
+            on_written(len(block))
             writer.write(block)
-            on_progress()
         writer.publish()
         size_bytes, sha256 = writer.size_bytes, writer.sha256
     return Artifact(

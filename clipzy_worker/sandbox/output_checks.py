@@ -10,6 +10,8 @@ from pathlib import Path
 from clipzy_storage.models.analysis import ArtifactFile
 from clipzy_worker.sandbox.request import MediaLimits
 
+TOO_MANY_BYTES = "wrote more bytes than allowed"
+
 _SECONDS_BETWEEN_CHECKS = 0.5
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _ARTIFACT_NAME = re.compile(r"(?:[a-z0-9][a-z0-9_-]{0,63}/)?[a-z0-9][a-z0-9_-]{0,63}\.[a-z0-9]{1,8}")
@@ -51,7 +53,7 @@ def output_excess(directory: Path, limits: MediaLimits) -> str | None:
         if count > limits.output_files:
             return "wrote more files than allowed"
         if total_bytes > limits.output_bytes:
-            return "wrote more bytes than allowed"
+            return TOO_MANY_BYTES
     return None
 
 

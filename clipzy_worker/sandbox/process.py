@@ -15,8 +15,8 @@ from typing import Self
 
 from clipzy_storage.errors import StorageFull, StorageUnavailable
 from clipzy_storage.models.analysis import Analysis
-from clipzy_worker.errors import InvalidMedia, MediaCrashed
-from clipzy_worker.sandbox.output_checks import OutputChecks, check_artifacts, output_excess
+from clipzy_worker.errors import InvalidMedia, MediaCrashed, ResultTooLarge, result_too_large
+from clipzy_worker.sandbox.output_checks import TOO_MANY_BYTES, OutputChecks, check_artifacts, output_excess
 from clipzy_worker.sandbox.protocol import OUT_OF_SPACE, SOURCE_LOST, MessageReader, ProtocolError, printable
 from clipzy_worker.sandbox.request import MediaLimits, MediaRequest
 
@@ -118,13 +118,14 @@ class MediaProcess:
 
         Raises:
             InvalidMedia: the file is at fault; the text says how, for its owner.
+            ResultTooLarge: the result exceeds, or would exceed, ``output_bytes``.
             StorageFull: the output directory has no free space.
             StorageUnavailable: the file could not be opened or read, whatever its content.
             MediaCrashed: the child died, exceeded a limit, or violated the protocol.
         """
         status = self._reap()
-        if self._messages.invalid_media is not None:
-            raise InvalidMedia(self._messages.invalid_media)
+        excess = output_excess(self._request.out_directory, self._request.limits)
+        self._check_permanent_failures(excess)
         if self._messages.crashed == OUT_OF_SPACE:
             raise StorageFull(f"The media process {OUT_OF_SPACE}.")
         if self._messages.crashed == SOURCE_LOST:
@@ -135,13 +136,22 @@ class MediaProcess:
             raise MediaCrashed(f"The media process {_exit_reason(status)}.")
         if self._messages.result is None:
             raise MediaCrashed("The media process ended without a result.")
-        if excess := output_excess(self._request.out_directory, self._request.limits):
+        if excess:
             raise MediaCrashed(f"The media process {excess}.")
         try:
             check_artifacts(self._messages.result.artifacts, self._request.out_directory)
         except ValueError as error:
             raise MediaCrashed(f"The media process listed {error}.") from error
         return self._messages.result
+
+    def _check_permanent_failures(self, excess: str | None) -> None:
+        """Raises ``PermanentFailure``."""
+        if self._messages.invalid_media is not None:
+            raise InvalidMedia(self._messages.invalid_media)
+        if self._messages.result_too_large is not None:
+            raise ResultTooLarge(self._messages.result_too_large)
+        if TOO_MANY_BYTES in (excess, self._broken):
+            raise result_too_large(self._request.limits.output_bytes)
 
     def _send_request(self) -> None:
         # If the child has died already, updates() and result() report that.

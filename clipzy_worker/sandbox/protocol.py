@@ -9,6 +9,7 @@ from typing import BinaryIO
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from clipzy_storage.models.analysis import Analysis
+from clipzy_worker.errors import ResultTooLarge
 from clipzy_worker.stages import STAGES, Stage, fraction_of
 
 # Reasons of a crash. The first two are faults of the environment, which may be over at the next attempt.
@@ -17,6 +18,10 @@ SOURCE_LOST = "could not read the video from storage"
 OUT_OF_MEMORY = "ran out of memory"
 
 _MAX_LINE_BYTES = 32 << 20
+_TOO_MANY_FIGURES = (
+    f"The output.json would be over {_MAX_LINE_BYTES >> 20} MiB: so many shots, beats or silences were found."
+    " Raise min_seconds in the job's config."
+)
 _MAX_TOTAL_BYTES = 64 << 20
 _MAX_TEXT_LENGTH = 300
 _SECONDS_BETWEEN_PROGRESS = 0.25
@@ -44,11 +49,15 @@ class _InvalidMedia(_Message):
     invalid_media: str
 
 
+class _ResultTooLarge(_Message):
+    result_too_large: str
+
+
 class _Crash(_Message):
     crashed: str
 
 
-_AnyMessage = _Progress | _Result | _InvalidMedia | _Crash
+_AnyMessage = _Progress | _Result | _InvalidMedia | _ResultTooLarge | _Crash
 _MESSAGES: TypeAdapter[_AnyMessage] = TypeAdapter(_AnyMessage)
 
 
@@ -60,6 +69,7 @@ class MessageReader:
         self.stage = STAGES[0].name
         self.result: Analysis | None = None
         self.invalid_media: str | None = None
+        self.result_too_large: str | None = None
         self.crashed: str | None = None
         self._line = bytearray()
         self._total_bytes = 0
@@ -85,6 +95,8 @@ class MessageReader:
                 self.result, self.fraction = message.result, 1.0
             case _InvalidMedia():
                 self.invalid_media = printable(message.invalid_media)
+            case _ResultTooLarge():
+                self.result_too_large = printable(message.result_too_large)
             case _Crash():
                 self.crashed = printable(message.crashed)
 
@@ -119,16 +131,24 @@ class Report:
             self._write(_Progress(progress=round(fraction_of(stage, fraction), 4), stage=stage.name))
 
     def result(self, analysis: Analysis) -> None:
+        """Raises ``ResultTooLarge`` if it is larger than the parent would read."""
         self._write(_Result(result=analysis))
 
     def invalid_media(self, text: str) -> None:
         """The file is at fault. ``text`` is for its owner and contains no path."""
         self._write(_InvalidMedia(invalid_media=text))
 
+    def result_too_large(self, text: str) -> None:
+        """The result would be too large. ``text`` is for the job's owner and contains no path."""
+        self._write(_ResultTooLarge(result_too_large=text))
+
     def crashed(self, reason: str) -> None:
         """This process gives up; ``reason`` continues "The media process …"."""
         self._write(_Crash(crashed=reason))
 
     def _write(self, message: _Message) -> None:
-        self._stream.write(message.model_dump_json().encode() + b"\n")
+        line = message.model_dump_json().encode() + b"\n"
+        if len(line) > _MAX_LINE_BYTES:
+            raise ResultTooLarge(_TOO_MANY_FIGURES)
+        self._stream.write(line)
         self._stream.flush()

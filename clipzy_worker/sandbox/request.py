@@ -23,12 +23,16 @@ class MediaLimits:
     threads: int = 256
     file_bytes: int = 256 << 20
     """Of any one file that is written."""
-    output_bytes: int = 1 << 30
-    """Of all written files together."""
+    output_bytes: int = 500 << 20
+    """Of all written files together: of the job's result."""
     output_files: int = 100_000
     max_pixels: int = 36_000_000
     max_side: int = 8192
     max_frame_rate: int = 240
+    max_decoded_pixels: int = 4_000_000_000_000
+    """Of all frames that are decoded, shown or not."""
+    max_edits: int = 1000
+    """Segments of all edit lists of an MP4 or MOV file together."""
     max_duration_seconds: int = 12 * 3600
     max_streams: int = 32
     """Of video and audio."""

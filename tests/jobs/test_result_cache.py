@@ -223,7 +223,9 @@ def test_a_failed_job_is_never_reused(store: JobStore, storage: LocalStorage, wo
 def test_copying_stops_where_the_job_is_wanted_no_more(store: JobStore, storage: LocalStorage) -> None:
     # Given a job that is cancelled while the first of many files is copied
     earlier = (
-        result_cache.find_cached_result(store, storage, accepted(store, storage)) if completed(store, storage) else None
+        result_cache.find_cached_result(store, storage, accepted(store, storage), max_bytes=1 << 20)
+        if completed(store, storage)
+        else None
     )
     assert earlier
     job = accepted(store, storage)

@@ -34,7 +34,7 @@ def test_the_index_has_the_upload_s_facts_and_the_measured_ones(storage: LocalSt
     analysis = nothing_found(artifacts=[poster])
 
     # When it is stored
-    index = store_attempt(storage, JOB, tmp_path, prefix=PREFIX, analysis=analysis)
+    index = store_attempt(storage, JOB, tmp_path, prefix=PREFIX, analysis=analysis, max_bytes=1 << 20)
 
     # Then the index in storage has both kinds of facts, in the published order
     document = json.loads(index)

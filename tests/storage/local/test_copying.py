@@ -152,7 +152,15 @@ def test_a_filesystem_with_reflinks_shares_the_bytes_of_two_files(tmp_path: Path
     with image.open("wb") as file:
         file.truncate(400 << 20)
     subprocess.run(["mkfs.xfs", "-q", image], check=True)
-    command = ["unshare", "--mount", sys.executable, "-m", "tests.storage.local.reflinks", image, mounted]
+    command: list[str | Path] = [
+        "unshare",
+        "--mount",
+        sys.executable,
+        "-m",
+        "tests.storage.local.reflinks",
+        image,
+        mounted,
+    ]
     done = subprocess.run(command, cwd=REPOSITORY, check=False, capture_output=True, text=True)
     if "cannot be mounted" in done.stderr:
         missing("needs a loop device")

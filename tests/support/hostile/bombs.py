@@ -121,7 +121,7 @@ BOMBS = {
         REFUSED,
         "longer than 12 hours",
     ),
-    "an edit list of days": Bomb(_with_false_header(b"elst", 12, _FOR_DAYS), ANALYSED, suffix="mp4"),
+    "an edit list of days": Bomb(_with_false_header(b"elst", 12, _FOR_DAYS), REFUSED, "edit list plays", suffix="mp4"),
     "a track that claims days": Bomb(_with_false_header(b"mdhd", 20, _FOR_DAYS), ANALYSED, suffix="mp4"),
     "a header that claims years": Bomb(
         _with_false_header(b"\x44\x89\x88", 3, struct.pack(">d", 1e12)), REFUSED, "longer than 12 hours"
