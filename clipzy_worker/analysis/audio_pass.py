@@ -21,6 +21,7 @@ from clipzy_worker.analysers.base import MonoAnalyser, MonoBlock
 from clipzy_worker.analysis.artifacts import write_audio_artifacts
 from clipzy_worker.analysis.timings import StageTimer
 from clipzy_worker.decode.audio import ChunkCutter
+from clipzy_worker.decode.input_limits import check_audio_samples
 from clipzy_worker.decode.k_weighting import Loudness
 from clipzy_worker.decode.mono import MonoMixer
 from clipzy_worker.sandbox.request import MediaRequest
@@ -50,6 +51,7 @@ class AudioPass:
         self.stream = stream
         self.artifacts: list[ArtifactFile] = []
         self.damaged_packets = 0
+        self._samples, self._limits = 0, request.limits
         self._timer, self._out_directory = timer, request.out_directory
         self._cutter = ChunkCutter(origin=origin, limit_seconds=request.limits.max_duration_seconds)
         self._mixer = MonoMixer()
@@ -75,8 +77,13 @@ class AudioPass:
         self._cutter.origin = origin
 
     def process(self, packet: "Packet[AudioStream] | None") -> None:
-        """Decode the next packet of this track; ``None`` flushes the decoder."""
+        """Decode the next packet of this track; ``None`` flushes the decoder.
+
+        Raises ``InvalidMedia`` if there are more samples than the limits allow.
+        """
         for frame in self._decoded(packet):
+            self._samples += frame.samples * frame.layout.nb_channels
+            check_audio_samples(self._samples, self._limits)
             for chunk in self._cut(frame):
                 self._process_chunk(chunk)
 

@@ -1,7 +1,8 @@
 """Counts what is decoded of one video, in pixels, against the limit of ``MAX_VIDEO_TERAPIXELS``."""
 
+from typing import Any
+
 from av.packet import Packet
-from av.video.stream import VideoStream
 
 from clipzy_worker.errors import InvalidMedia
 
@@ -37,7 +38,7 @@ class DecodedPixels:
             )
 
 
-def coded_frames(decoder: str, packet: "Packet[VideoStream]") -> int:
+def coded_frames(decoder: str, packet: "Packet[Any]") -> int:
     """How many frames the decoder makes of a packet, the hidden ones included; at least one.
 
     Packets of the other decoders have one frame each: what follows it is ignored.

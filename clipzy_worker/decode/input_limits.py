@@ -1,7 +1,7 @@
 """Checks of what a file claims against allow-lists and limits: its header before decoding, its packets on the way."""
 
 from collections.abc import Iterator
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 from av.audio.stream import AudioStream
 from av.container import InputContainer
@@ -105,6 +105,15 @@ def _check_audio(audio: AudioStream, limits: MediaLimits) -> None:
         raise InvalidMedia(f"The audio claims {channels} channels; at most {limits.max_channels} are accepted.")
 
 
+def check_audio_samples(samples: float, limits: MediaLimits) -> None:
+    """Raise ``InvalidMedia`` if that is too much: silence takes a few bytes a second, at whatever rate."""
+    if samples > limits.max_audio_samples:
+        raise InvalidMedia(
+            f"The audio has over {samples / 1e9:.4g} billion samples in all channels;"
+            f" at most {limits.max_audio_samples / 1e9:g} billion are accepted."
+        )
+
+
 class PacketLimits:
     """Counts the packets of one file against the limits."""
 
@@ -154,7 +163,7 @@ class PacketLimits:
     def _count_pixels(self, packet: AnyPacket) -> None:
         if packet.size:
             decoder = self._video.codec_context
-            frames = coded_frames(decoder.name, cast("Packet[VideoStream]", packet))
+            frames = coded_frames(decoder.name, packet)
             self._decoded.add(frames=frames, width=decoder.width, height=decoder.height)
 
     def _elapsed_seconds(self, packet: AnyPacket) -> float:

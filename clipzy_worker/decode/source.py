@@ -12,7 +12,7 @@ import av.container
 import av.error
 from av.audio.stream import AudioStream
 from av.packet import Packet
-from av.stream import Stream
+from av.stream import Discard, Stream
 from av.video.stream import VideoStream
 
 from clipzy_storage.errors import StorageUnavailable
@@ -24,6 +24,7 @@ from clipzy_worker.decode.input_limits import (
     VIDEO_DECODERS,
     PacketLimits,
     audio_track,
+    check_audio_samples,
     threads_for,
     video_track,
 )
@@ -120,11 +121,17 @@ def open_source(
             "skip_loop_filter": "all" if skip_loop_filter else "default",
         }
         audio = audio_track(container, request.limits)
+        for stream in container.streams:
+            if stream not in (video, audio):
+                stream.discard = Discard.all  # an edit list may repeat the others as well
         decoded = decoded or DecodedPixels(request.limits.max_decoded_pixels)
         source = Source(request.source, request.container, container, video, audio, request.limits, size_bytes, decoded)
         if (source.declared_seconds or 0) > request.limits.max_duration_seconds:
             raise InvalidMedia(too_long(request.limits))
         _check_claimed_frames(source)
+        if audio is not None:
+            samples_per_second = (audio.codec_context.sample_rate or 0) * audio.codec_context.channels
+            check_audio_samples((source.declared_seconds or 0) * samples_per_second, request.limits)
         yield source
 
 

@@ -40,6 +40,8 @@ class MediaLimits:
     """Of subtitles, fonts and data, which are never read."""
     max_sample_rate: int = 384_000
     max_channels: int = 32
+    max_audio_samples: int = 20_000_000_000
+    """Of all channels together: twelve hours of eight channels at 48 kHz are 16.6 billion."""
 
 
 @dataclass(frozen=True)

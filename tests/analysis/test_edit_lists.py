@@ -106,7 +106,7 @@ def test_segments_that_each_decode_all_frames_are_refused(clip: Path, tmp_path: 
     # When it is read, Then that ends at ten times the bytes of the file
     with open_source(MediaRequest(path, "mp4", tmp_path)) as source:
         packets = source.packets([source.video])
-        sizes = []
+        sizes: list[int] = []
         with pytest.raises(InvalidMedia, match="over 10 times"):
             sizes.extend(packet.size for packet in packets)
     assert sum(sizes) <= 10 * path.stat().st_size

@@ -47,6 +47,8 @@ def test_the_defaults_are_the_contract_s(tmp_path: Path, monkeypatch: pytest.Mon
         ("WORKER_COUNT", "1.5"),
         ("MAX_FILE_SIZE_MB", "0"),
         ("MAX_FILE_SIZE_MB", "2GB"),
+        *(("MAX_VIDEO_TERAPIXELS", wrong) for wrong in ("0", "-1", "nan", "inf", "1000001", "4T", "1,5")),
+        *(("MAX_RESULT_MB", wrong) for wrong in ("0", "1.5", "1000001", "500M")),
         ("MAX_CONCURRENT_JOBS", "-1"),
         ("PROCESSING_TIMEOUT_SECONDS", "0"),
         ("JOB_LEASE_SECONDS", "1"),
@@ -141,3 +143,14 @@ def test_host_names_are_compared_as_browsers_send_them() -> None:
 
 def test_the_base_of_links_has_no_slash_at_its_end() -> None:
     assert settings_from_env({"PUBLIC_URL": "https://example.com/clipzy/"}).public_url == "https://example.com/clipzy"
+
+
+def test_a_result_may_be_twice_as_large_as_its_video() -> None:
+    settings = settings_from_env({"MAX_RESULT_MB": "100"})
+    assert settings.max_result_bytes(source_size_bytes=1) == 100 << 20
+    assert settings.max_result_bytes(source_size_bytes=51 << 20) == 102 << 20
+
+
+def test_terapixels_may_have_decimals() -> None:
+    assert settings_from_env({}).max_decoded_pixels == 4 * 10**12
+    assert settings_from_env({"MAX_VIDEO_TERAPIXELS": "0.0015"}).max_decoded_pixels == 1_500_000_000

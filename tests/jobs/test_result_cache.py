@@ -220,6 +220,20 @@ def test_a_failed_job_is_never_reused(store: JobStore, storage: LocalStorage, wo
     assert work(accepted(store, storage).job_id).startswith("released")
 
 
+def test_a_result_over_the_limit_is_not_reused(store: JobStore, storage: LocalStorage) -> None:
+    """The operator may have lowered the limit since."""
+    # Given a finished job
+    earlier = completed(store, storage)
+    job = accepted(store, storage)
+    index = result_of(storage, earlier.job_id)
+    size_bytes = sum(artifact["size_bytes"] for artifact in index["artifacts"])
+    # Then its result is found with a limit for all of its files, and not with less
+    found = result_cache.find_cached_result(store, storage, job, max_bytes=size_bytes)
+    assert found
+    assert (found.job_id, found.size_bytes) == (earlier.job_id, size_bytes)
+    assert result_cache.find_cached_result(store, storage, job, max_bytes=size_bytes - 1) is None
+
+
 def test_copying_stops_where_the_job_is_wanted_no_more(store: JobStore, storage: LocalStorage) -> None:
     # Given a job that is cancelled while the first of many files is copied
     earlier = (
@@ -314,12 +328,19 @@ def test_a_cache_key_covers_all_that_a_result_depends_on() -> None:
     assert result_cache_key(job, pipeline_version=None) == ""
 
 
-def test_the_copies_are_files_of_their_own(store: JobStore, storage: LocalStorage, work: Callable[[str], str]) -> None:
+@pytest.mark.parametrize("deleted", ["the first", "the second"])
+def test_either_outlasts_the_other(
+    store: JobStore, storage: LocalStorage, work: Callable[[str], str], deleted: str
+) -> None:
     # Given a job with the result of another
     first, second = completed(store, storage), accepted(store, storage)
     work(second.job_id)
-    # When the other is deleted
-    for key in files_of(storage, first.job_id):
+    # When one of them is deleted
+    gone, left = (first, second) if deleted == "the first" else (second, first)
+    for key in files_of(storage, gone.job_id):
         storage.delete(key)
-    # Then nothing is missing
-    assert len(result_of(storage, second.job_id)["artifacts"]) == len(ARTIFACTS)
+    # Then nothing is missing from the other, and each file counts in full
+    artifacts = result_of(storage, left.job_id)["artifacts"]
+    assert len(artifacts) == len(ARTIFACTS)
+    for artifact in artifacts:
+        assert storage.info(artifact["key"]).size_bytes == artifact["size_bytes"]

@@ -4,10 +4,13 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from clipzy_storage.backends.base import read_bytes
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.models.analysis import Analysis, ArtifactFile
 from clipzy_storage.models.records import Job
+from clipzy_worker.errors import ResultTooLarge
 from clipzy_worker.processing.upload_results import store_attempt
 from tests.support.media.nothing_found import nothing_found
 
@@ -56,3 +59,16 @@ def test_the_index_has_the_upload_s_facts_and_the_measured_ones(storage: LocalSt
 def test_an_analysis_is_the_same_after_its_way_through_json() -> None:
     analysis = nothing_found(warnings=["truncated"], timings={"video_analysis": 0.125})
     assert Analysis.model_validate_json(analysis.model_dump_json()) == analysis
+
+
+@pytest.mark.parametrize("left_out", ["the file", "the index"])
+def test_a_result_over_the_limit_is_not_stored(storage: LocalStorage, tmp_path: Path, left_out: str) -> None:
+    # Given a result of one artifact, and a limit that either it or its index exceeds
+    (tmp_path / "poster.jpg").write_bytes(bytes(10_000))
+    poster = ArtifactFile(file="poster.jpg", kind="poster", content_type="image/jpeg")
+    analysis, limit = nothing_found(artifacts=[poster]), 9_999 if left_out == "the file" else 10_001
+    # When it is stored, Then that ends before the index is there
+    with pytest.raises(ResultTooLarge, match="MAX_RESULT_MB"):
+        store_attempt(storage, JOB, tmp_path, prefix=PREFIX, analysis=analysis, max_bytes=limit)
+    assert not storage.exists(PREFIX + "output.json")
+    assert storage.exists(PREFIX + "poster.jpg") == (left_out == "the index")

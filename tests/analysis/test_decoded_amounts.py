@@ -1,6 +1,7 @@
-"""MAX_VIDEO_TERAPIXELS: what one job decodes is bounded, by the file's claim and by count, shown or not."""
+"""What one job decodes is bounded, by the file's claim and by count, shown or not."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from clipzy_worker.errors import InvalidMedia
 from clipzy_worker.sandbox.request import MediaLimits, MediaRequest
 from tests.support.hostile.edit_lists import Edit, write_edits
 from tests.support.media import clips
+from tests.support.media.analysis import analysed
 
 FRAME = clips.SIZE[0] * clips.SIZE[1]
 FRAMES = 100
@@ -133,3 +135,27 @@ def test_the_second_decoding_of_a_frame_is_counted(decode_poster: Callable[[Deco
     assert decode_poster(fresh)
     with pytest.raises(InvalidMedia):
         fresh.add(frames=990, width=clips.SIZE[0], height=clips.SIZE[1])
+
+
+def test_audio_that_the_file_does_not_claim_is_counted(tmp_path: Path) -> None:
+    # Given two seconds of silence in two channels, in a file that declares no duration
+    path = tmp_path / "silence.mkv"
+    clips.ffmpeg(
+        *(
+            "-f",
+            "lavfi",
+            "-i",
+            "color=size=16x16:rate=25:duration=2",
+            "-f",
+            "lavfi",
+            "-i",
+            "anullsrc=r=48000:cl=stereo",
+        ),
+        *("-t", "2", "-c:v", "mjpeg", "-c:a", "flac", "-live", "1", str(path)),
+    )
+    samples = 2 * 2 * 48_000
+    # When as many samples may be decoded, Then it is analysed, and with one less it is refused
+    for limit, is_refused in ((samples, False), (samples - 1, True)):
+        request = MediaRequest(path, "mkv", tmp_path, limits=MediaLimits(max_audio_samples=limit))
+        with pytest.raises(InvalidMedia, match="billion samples") if is_refused else nullcontext():
+            assert analysed(request)["audio"]["channels"] == 2

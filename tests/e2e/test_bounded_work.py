@@ -1,0 +1,58 @@
+"""Jobs that ask for too much work or too many bytes: they fail at once and for good, and leave nothing."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.api_client import ApiClient
+from tests.support.deployment import Deployment
+from tests.support.media import clips
+
+LARGE_FRAMES = ("color=size=3840x2160:rate=25:duration=5", "23")
+DETAILED = ("testsrc2=size=1280x720:rate=2:duration=30", "51")
+LONG = ("color=size=1280x720:rate=2:duration=60", "51")
+MANY_IMAGES = {"thumbnails": {"per": "interval", "interval_seconds": 0.5, "width": 1280}}
+
+
+@pytest.mark.parametrize(
+    ("video", "setting", "config", "code", "text"),
+    [
+        (LARGE_FRAMES, "MAX_VIDEO_TERAPIXELS=0.001", {}, "INVALID_MEDIA", "claims 125 frames of 3840x2160"),
+        (DETAILED, "MAX_RESULT_MB=1", MANY_IMAGES, "RESULT_TOO_LARGE", "The result is larger"),
+        (LONG, "MAX_RESULT_MB=1", MANY_IMAGES, "RESULT_TOO_LARGE", "would be at least"),
+    ],
+    ids=["too much to decode", "too much written", "too much asked for"],
+)
+def test_a_job_over_a_limit_fails_for_good(
+    deployment: Deployment,
+    api: ApiClient,
+    tmp_path: Path,
+    video: tuple[str, str],
+    setting: str,
+    config: dict[str, Any],
+    code: str,
+    text: str,
+) -> None:
+    # Given a worker with a low limit
+    name, _, value = setting.partition("=")
+    worker = deployment.worker(**{name: value})
+    path = tmp_path / "video.mp4"
+    coded = ("-c:v", "libx264", "-preset", "ultrafast", "-crf", video[1], "-pix_fmt", "yuv420p")
+    clips.ffmpeg("-f", "lavfi", "-i", video[0], *coded, str(path))
+    # When a job exceeds it
+    video_id = api.upload(path, to="/videos")["video_id"]
+    job_id = api.post("/jobs", json={"video_id": video_id, "config": config}).json()["job_id"]
+    job = api.finished(job_id)
+    # Then it fails in its first attempt, with the setting's name
+    assert (job["status"], job["attempt"], job["error"]["code"]) == ("failed", 1, code)
+    assert text in job["error"]["message"]
+    assert f"({name})" in job["error"]["message"]
+    answer = api.get(f"/jobs/{job_id}/result")
+    assert (answer.status_code, answer.json()["code"]) == (409, code)
+    # And nothing of it is left but its record
+    assert [key for key in deployment.stored() if job_id in key] == [f"jobs/done/{job_id}.json"]
+    assert not list(deployment.work_dir.glob(f"{job_id}*"))
+    # And the worker does the next one
+    assert api.run(clips.cuts_clip(tmp_path, sound=False).path)["status"] == "completed"
+    assert worker.is_running()
