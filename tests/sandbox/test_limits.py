@@ -108,7 +108,8 @@ def test_absurd_stamps_lift_no_limit(tmp_path: Path, clips_directory: Path) -> N
             packet.dts = number * round(1_000_000 / source.video.time_base)
 
         # When they are counted, Then they are allowed the frames of the longest video, and no more
-        limits = PacketLimits(source.video, MediaLimits(max_frame_rate=1, max_duration_seconds=2))
+        tight = MediaLimits(max_frame_rate=1, max_duration_seconds=2)
+        limits = PacketLimits(source.video, tight, size_bytes=source.size_bytes, decoded=source.decoded)
         with pytest.raises(InvalidMedia, match=r"has 25 frames in 2\.0 seconds"):
             list(limits.checked(iter(packets)))
 
