@@ -34,6 +34,7 @@ def host_name(text: str) -> str:
         raise ValueError("not a host name")
     return host.name
 
+
 _PLACE_ALONE = re.compile(r"[A-Za-z0-9._-]+:[0-9]{1,5}|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}")
 # A login has no ? or #: behind one of them an @ belongs to a query, or to a password that was not escaped.
 _SHOWN = re.compile(
