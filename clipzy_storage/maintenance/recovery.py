@@ -109,7 +109,6 @@ class Recovery:
         for_each(ended - finished, lambda job_id: self._restore_finished(job_id, report))
         for_each(finished - ended, lambda job_id: self._forget_deleted(job_id, report, while_it_is="final"))
         for_each(unfinished - open_ids, lambda job_id: self._settle(job_id, report))
-        self._forget_deleted_meanwhile(report)
         if not report.postponed:
             self._admin.set_reconciled(run_id)
         return report
@@ -160,8 +159,11 @@ class Recovery:
 
     def _finish(self, job: Job, report: Report) -> None:
         is_expired = job.status is Status.COMPLETED and self._storage.exists(keys.expired_result(job.job_id))
-        if self._admin.restore(job.model_copy(update={"expired": is_expired})) != "known":
-            report.finished.append(job.job_id)
+        if self._admin.restore(job.model_copy(update={"expired": is_expired})) == "known":
+            return
+        report.finished.append(job.job_id)
+        if not self._storage.exists(keys.done_job(job.job_id)):  # deleted meanwhile
+            self._admin.forget(job.job_id, while_it_is="final")
 
     def _settle(self, job_id: str, report: Report) -> None:
         """Finish or forget a job that has no open record, though Redis holds it as unfinished."""
@@ -170,12 +172,6 @@ class Recovery:
                 self._finish(durable_records.read_done(self._storage, job_id), report)
             except NotFound:
                 self._forget_deleted(job_id, report, while_it_is="queued")
-
-    def _forget_deleted_meanwhile(self, report: Report) -> None:
-        """Jobs that were deleted between the reading of their records and their restoration."""
-        for job_id in set(report.finished) - self._recently_ended() if report.finished else ():
-            if not self._storage.exists(keys.done_job(job_id)):
-                self._admin.forget(job_id, while_it_is="final")
 
     def _forget_deleted(self, job_id: str, report: Report, *, while_it_is: Literal["final", "queued"]) -> None:
         """Remove a job from Redis that was deleted after the copy was taken from which Redis was restored."""
