@@ -35,13 +35,13 @@ PROBE = ".clipzy/probe"
 
 REDIS_PREFIX = "clipzy:"
 """The prefix of all our keys in Redis, which can share a database with others."""
-OLD_BROKER_PREFIX = "clipzy:mq:"
-"""What older versions used as ``broker_prefix``, whatever the storage."""
+BROKER_PREFIX = "clipzy:mq:"
+"""The prefix of the Celery broker's keys; older versions had no further one."""
 
 
 def broker_prefix(storage_id: str) -> str:
     """The prefix of all keys and channels of the Celery broker, which several deployments may share."""
-    return f"{OLD_BROKER_PREFIX}{storage_id}:"
+    return f"{BROKER_PREFIX}{storage_id}:"
 
 
 def new_id(prefix: str) -> str:

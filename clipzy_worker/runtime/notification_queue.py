@@ -32,4 +32,4 @@ class NotificationQueue:
     def delete_old_keys(self) -> None:
         """Delete what older versions left in the broker. Their waiting jobs are notified again."""
         with translated():
-            self._broker.client.delete(*(keys.OLD_BROKER_PREFIX + name for name in _OLD_KEYS))
+            self._broker.client.delete(*(keys.BROKER_PREFIX + name for name in _OLD_KEYS))

@@ -136,7 +136,7 @@ def test_kombu_understands_it_in_the_same_way(place: str, login: str) -> None:
     # Given a Celery application with this URL
     text = place.format(login)
     app = Celery("test", set_as_current=False)
-    app.conf.update(celery_config.celery_settings(settings_from_env({"REDIS_URL": text})))
+    app.conf.update(celery_config.celery_settings(settings_from_env({"REDIS_URL": text}), storage_id="a"))
     with app.connection_for_write() as connection:
         # When kombu parses it, then to what was parsed here
         found, url = connection.info(), RedisUrl.parse(text)

@@ -106,7 +106,7 @@ def test_both_clients_use_the_tls_options(
     server.forget_everything()
     # When both clients connect, then it can be used, for the queue as well
     assert redis_check.check_settings(settings) == {}
-    assert TaskQueue(settings).notify_workers("job_unknown")
+    assert TaskQueue(settings, storage_id=lambda: "a").notify_workers("job_unknown")
 
 
 def test_a_server_without_tls_is_waited_for(server: RedisServer) -> None:

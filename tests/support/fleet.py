@@ -22,6 +22,7 @@ from clipzy_storage.redis_client import RedisDatabase
 from clipzy_worker.processing.context import WorkerContext
 from clipzy_worker.processing.lease import LeaseRenewer
 from clipzy_worker.runtime.janitor import Janitor
+from clipzy_worker.runtime.notification_queue import NotificationQueue
 from clipzy_worker.runtime.reaper import Reaper
 from tests.support.jobs import claimed, submitted
 
@@ -52,7 +53,9 @@ class Fleet:
         for name in self._guards:
             self._guard(name, verifies=False).join()
         ctx = self._context()
-        self._reapers = [Reaper(ctx, broker=self._redis) for _ in range(size)]
+        self._reapers = [
+            Reaper(ctx, queue=NotificationQueue(self._redis, storage_id=self._storage_id)) for _ in range(size)
+        ]
         self._janitors = [Janitor(ctx) for _ in range(size)]
         for _ in range(size):
             claimed(ctx.store, submitted(ctx.store).job_id)

@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
-from clipzy_storage.keys import OLD_BROKER_PREFIX, REDIS_PREFIX, broker_prefix
+from clipzy_storage.keys import BROKER_PREFIX, REDIS_PREFIX, broker_prefix
 from tests.support.api_client import ApiClient
 from tests.support.deployment import SHORT_LEASE, Deployment
 from tests.support.waiting import eventually
@@ -75,9 +75,7 @@ class Upgrade:
     def keys_of_the_old_broker(self) -> list[str]:
         with redis.Redis.from_url(self.deployment.settings["REDIS_URL"], decode_responses=True) as client:
             storage_id = client.get(f"{REDIS_PREFIX}guard:storage-id")
-            return [
-                key for key in client.keys(f"{OLD_BROKER_PREFIX}*") if not key.startswith(broker_prefix(storage_id))
-            ]
+            return [key for key in client.keys(f"{BROKER_PREFIX}*") if not key.startswith(broker_prefix(storage_id))]
 
     def published(self, state: str) -> bytes:
         return (self.deployment.storage / f"results/{self.old.job_id(state)}/output.json").read_bytes()
@@ -139,7 +137,7 @@ def test_a_new_worker_finishes_what_was_left_behind(upgrade: Upgrade) -> None:
     prefix = upgrade.deployment.storage / f"results/{upgrade.old.job_id('committing')}/attempts"
     (committed,) = prefix.glob("*/output.json")
     content = committed.read_bytes()
-    assert f"{OLD_BROKER_PREFIX}clipzy.jobs" in upgrade.keys_of_the_old_broker()
+    assert f"{BROKER_PREFIX}clipzy.jobs" in upgrade.keys_of_the_old_broker()
     # When a new worker starts
     upgrade.deployment.worker()
     # Then every job is finished, which needed new notifications: those of the old version are in a list of its own
