@@ -17,6 +17,7 @@ from clipzy_api.concurrency_limits import LARGE_ANSWERS
 from clipzy_api.large_answers import BLOCK_BYTES, WHOLE_ANSWER_BYTES, reserved
 from clipzy_api.openapi import document
 from clipzy_api.result_indexes import ResultIndex
+from clipzy_api.server.request_log import RequestLog
 from clipzy_api.services import EXTENSION
 from clipzy_api.views import docs, jobs
 from clipzy_storage.backends.base import put_bytes
@@ -33,9 +34,16 @@ LARGE_RESULT_BYTES = 16 << 20
 """More than the kernel takes from a server for a client that reads nothing."""
 
 
+def identified_app(directory: Path, **settings: str) -> Flask:
+    """The application, connected to nothing, with the middleware that gives requests their ids."""
+    app = unconnected_app(directory, **settings)
+    app.wsgi_app = RequestLog(app.wsgi_app)  # type: ignore[method-assign]
+    return app
+
+
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[FlaskClient]:
-    with unconnected_app(tmp_path).test_client() as client:
+    with identified_app(tmp_path).test_client() as client:
         yield client
 
 
@@ -89,7 +97,7 @@ def test_static_content_is_made_once(client: FlaskClient, monkeypatch: pytest.Mo
 
 
 def test_a_description_names_the_servers_of_its_own_application(tmp_path: Path) -> None:
-    apps = [unconnected_app(tmp_path, PUBLIC_URL=url) for url in ("https://a.example", "https://b.example")]
+    apps = [identified_app(tmp_path, PUBLIC_URL=url) for url in ("https://a.example", "https://b.example")]
     servers = [app.test_client().get("/openapi.json").get_json()["servers"][0]["url"] for app in apps]
     assert servers == ["https://a.example", "https://b.example"]
 
@@ -148,7 +156,7 @@ def test_slow_readers_of_a_large_result_leave_room_for_others(own_front_end: Fro
 
 
 def test_the_work_for_large_answers_is_done_for_one_client_at_a_time(tmp_path: Path) -> None:
-    app = unconnected_app(tmp_path)
+    app = identified_app(tmp_path)
     both = threading.Barrier(2)
 
     @app.get("/work")
@@ -170,7 +178,7 @@ def test_a_large_result_is_refused_before_it_is_made(tmp_path: Path, monkeypatch
     # Given a large result that cannot be read, so that it is seen whether anyone tries
     index = ResultIndex(b" " * (WHOLE_ANSWER_BYTES + 1), {})
     monkeypatch.setattr(jobs, "_result_index_of", lambda job_id: index)  # noqa: ARG005
-    app = unconnected_app(tmp_path)
+    app = identified_app(tmp_path)
     slots = app.extensions[EXTENSION].large_answers
     assert all(slots.acquire() for _ in range(LARGE_ANSWERS))
     # When no slot is free, then nobody does
@@ -179,7 +187,7 @@ def test_a_large_result_is_refused_before_it_is_made(tmp_path: Path, monkeypatch
 
 
 def test_work_without_a_slot_is_refused_before_it_is_begun(tmp_path: Path) -> None:
-    app = unconnected_app(tmp_path)
+    app = identified_app(tmp_path)
     begun: list[str] = []
 
     @app.get("/work")
