@@ -120,7 +120,8 @@ def check_server(name: str, url: RedisUrl, *, uses: tuple[Use, ...] = ("records"
         ConfigurationError: it cannot: a wrong password or database, a missing right, a cluster, or not a Redis.
         QueueUnavailable: the server is unavailable now.
     """
-    if problem := url.tls and _tls_problem(url.tls):
+    problem = _tls_problem(url.tls) if url.tls else None
+    if problem:
         raise ConfigurationError([f"{name}={url} {problem}."])
     try:
         with RedisDatabase(url) as redis:

@@ -45,9 +45,10 @@ def repair_index(storage: Storage) -> int:
 def _index(storage: Storage, job_id: str) -> None:
     try:
         day_index.add(storage, durable_records.read_done(storage, job_id))
-    except (NotFound, StorageUnavailable) as error:
-        if isinstance(error, StorageUnavailable):
-            raise
+    except StorageUnavailable:
+        raise
+    except NotFound:
+        return  # it was deleted meanwhile
     except StorageError as error:
         log.warning("index.skipped", job_id=job_id, reason=str(error))
 

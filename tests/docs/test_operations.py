@@ -28,6 +28,12 @@ REFUSALS = {"ConfigurationError", "Refused", "OtherStorage"}
 SERVICE_COMMANDS = ("clipzy_api/cli/up.py", "clipzy_api/cli/embedded_redis.py")
 PASSED_ON = {"str(refused)", "message", "this process was stopped before it joined"}
 """What has been raised, and so is found, elsewhere; and what nobody gets to see."""
+REASONS = (
+    ("clipzy_storage/redis_client.py", "_refusal"),
+    ("clipzy_storage/redis_client.py", "_untrusted"),
+    ("clipzy_storage/redis_check.py", "_tls_problem"),
+)
+"""Functions that answer with the words of a refusal, which others put behind the name of a setting."""
 
 
 @cache
@@ -89,8 +95,18 @@ def refusals() -> Iterator[Message]:
             name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
             if name in wanted and call.args:
                 for parts in _texts(call.args[0], module, call):
-                    if PASSED_ON.isdisjoint(parts):
+                    if PASSED_ON.isdisjoint(parts) and any(" " in part.strip() for part in parts):
                         yield Message(module, call.lineno, tuple(parts))
+    yield from (reason for module, function in REASONS for reason in _reasons(module, function))
+
+
+def _reasons(module: str, function: str) -> Iterator[Message]:
+    (defined,) = (node for node in ast.walk(tree(module)) if getattr(node, "name", "") == function)
+    for node in ast.walk(defined):
+        if isinstance(node, ast.Return) and isinstance(node.value, ast.Constant | ast.JoinedStr | ast.Name):
+            for parts in _texts(node.value, module, node):
+                if parts != ["None"]:
+                    yield Message(module, node.lineno, tuple(parts))
 
 
 def _texts(node: ast.expr, module: str, at: ast.AST) -> list[list[str]]:
