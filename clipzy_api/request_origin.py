@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 from flask import Flask, request
 
 from clipzy_api.problems import ApiError
-from clipzy_storage.config.settings import ANY_HOST, Settings
+from clipzy_storage.config.setting_types import ANY_HOST
+from clipzy_storage.config.settings import Settings
 from clipzy_storage.config.urls import Host, parse_host
 
 # Asked by whatever address the prober has.

@@ -8,10 +8,18 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic.fields import FieldInfo
 
 from clipzy_storage.config.redis_url import RedisUrl
-from clipzy_storage.config.urls import host_name, is_origin, is_url
+from clipzy_storage.config.setting_types import (
+    AbsolutePath,
+    BaseUrl,
+    HostNames,
+    LogLevel,
+    OptionalBaseUrl,
+    OptionalRedisUrl,
+    Origins,
+    ParsedRedisUrl,
+)
 
 DEFAULT_REDIS_URL = "redis://localhost:6379/0"
-ANY_HOST = "*"
 
 
 def _setting(name: str, default: Any, *, expects: str, help: str, **bounds: Any) -> Any:
@@ -28,7 +36,7 @@ class Settings(BaseModel):
     storage_type: Literal["local", "s3"] = _setting(
         "STORAGE_TYPE", "local", expects="local or s3", help="Where uploads and results live: local or s3."
     )
-    local_storage_path: Path = _setting(
+    local_storage_path: AbsolutePath = _setting(
         "LOCAL_STORAGE_PATH",
         "./storage",
         expects="the path of a directory",
@@ -55,7 +63,7 @@ class Settings(BaseModel):
         expects="the name of a bucket",
         help="The bucket; needed for s3. Endpoint, region and keys are boto3's own settings, see docs/storage.md.",
     )
-    s3_public_endpoint_url: str | None = _setting(
+    s3_public_endpoint_url: OptionalBaseUrl = _setting(
         "S3_PUBLIC_ENDPOINT_URL",
         None,
         expects="http://host:port or https://…",
@@ -99,20 +107,20 @@ class Settings(BaseModel):
         expects="a whole number of MiB from 1 to 1000000",
         help="The size limit of a job's result, in MiB; at least twice the size of its video in any case.",
     )
-    redis_url: RedisUrl = _setting(
+    redis_url: ParsedRedisUrl = _setting(
         "REDIS_URL",
         DEFAULT_REDIS_URL,
         expects="redis://[user:password@]host:port/db, rediss://… or unix:///path?db=0",
         help="Job records and, unless CELERY_BROKER_URL is set, the Celery broker."
         " Unset: the server that `clipzy up` runs from CLIPZY_DATA_DIR, otherwise the default.",
     )
-    celery_broker_url: RedisUrl | None = _setting(
+    celery_broker_url: OptionalRedisUrl = _setting(
         "CELERY_BROKER_URL",
         None,
         expects="redis://[user:password@]host:port/db, rediss://… or unix:///path?db=0",
         help="Another Redis for the Celery broker; unset: the same as REDIS_URL.",
     )
-    data_dir: Path = _setting(
+    data_dir: AbsolutePath = _setting(
         "CLIPZY_DATA_DIR",
         "./.clipzy",
         expects="the path of a directory",
@@ -186,13 +194,13 @@ class Settings(BaseModel):
         help="The sandbox of the process that decodes videos: no network, no other file, few system calls. required: a"
         " worker does not start if a layer is unavailable; best-effort: it logs that; see docs/media-safety.md.",
     )
-    cors_origins: tuple[str, ...] = _setting(
+    cors_origins: Origins = _setting(
         "CORS_ORIGINS",
         None,
         expects="origins such as https://app.example.com, separated by commas",
         help="Pages of these exact origins may call the API from a browser; separated by commas.",
     )
-    allowed_hosts: tuple[str, ...] = _setting(
+    allowed_hosts: HostNames = _setting(
         "ALLOWED_HOSTS",
         None,
         expects="host names such as clips.example.com, separated by commas, or *",
@@ -207,29 +215,24 @@ class Settings(BaseModel):
         expects="a whole number of proxies from 0 to 10",
         help="How many proxies are in front of the front end, whose X-Forwarded headers are trusted.",
     )
-    public_url: str | None = _setting(
+    public_url: OptionalBaseUrl = _setting(
         "PUBLIC_URL",
         None,
         expects="http://host or https://host/path",
         help="The base for absolute links; unset: links to the API are relative.",
     )
-    clipzy_url: str = _setting(
+    clipzy_url: BaseUrl = _setting(
         "CLIPZY_URL",
         "http://127.0.0.1:8000",
         expects="http://host:port or https://…",
         help="Where `clipzy submit` finds the front end.",
     )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _setting(
+    log_level: LogLevel = _setting(
         "LOG_LEVEL", "INFO", expects="DEBUG, INFO, WARNING or ERROR", help="The lowest severity that is logged."
     )
     log_format: Literal["text", "json"] = _setting(
         "LOG_FORMAT", "text", expects="text or json", help="json: one JSON object per line."
     )
-
-    @field_validator("local_storage_path", "data_dir")
-    @classmethod
-    def _absolute(cls, path: Path) -> Path:
-        return Path(os.path.abspath(path))
 
     @field_validator("work_dir")
     @classmethod
@@ -237,42 +240,6 @@ class Settings(BaseModel):
         if path == Path() and "data_dir" in info.data:
             return Path(info.data["data_dir"]) / "work"
         return Path(os.path.abspath(path))
-
-    @field_validator("log_level", mode="before")
-    @classmethod
-    def _upper_case(cls, level: Any) -> Any:
-        return level.upper() if isinstance(level, str) else level
-
-    @field_validator("redis_url", "celery_broker_url", mode="before")
-    @classmethod
-    def _parsed(cls, url: Any) -> Any:
-        return RedisUrl.parse(url) if isinstance(url, str) else url
-
-    @field_validator("clipzy_url", "public_url", "s3_public_endpoint_url")
-    @classmethod
-    def _is_http(cls, url: str | None) -> str | None:
-        if url is None:
-            return None
-        if not is_url(url, {"http", "https"}) or "?" in url or "#" in url:
-            raise ValueError("not the base of an address")
-        return url.rstrip("/")
-
-    @field_validator("cors_origins", "allowed_hosts", mode="before")
-    @classmethod
-    def _listed(cls, text: Any) -> Any:
-        return tuple(item.strip() for item in (text or "").split(",") if item.strip())
-
-    @field_validator("cors_origins")
-    @classmethod
-    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
-        if not all(is_origin(origin) for origin in origins):
-            raise ValueError("not a list of origins")
-        return origins
-
-    @field_validator("allowed_hosts")
-    @classmethod
-    def _are_host_names(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(name if name == ANY_HOST else host_name(name) for name in names)
 
     @property
     def max_file_size_bytes(self) -> int:

@@ -28,7 +28,7 @@ def cancel(front_end: FrontEnd, job_id: str, **options: Any) -> requests.Respons
 
 def records_of(front_end: FrontEnd, job_id: str) -> set[str]:
     """The directories in which there is a record of the job."""
-    return {key.split("/")[1] for key in front_end.stored() if key.startswith("jobs/") and job_id in key}
+    return {key.split("/")[1] for key in front_end.stored() if key.startswith("jobs/") and f"{job_id}.json" in key}
 
 
 def refuses(front_end: FrontEnd, job_id: str) -> bool:

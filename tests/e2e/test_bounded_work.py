@@ -51,7 +51,7 @@ def test_a_job_over_a_limit_fails_for_good(
     answer = api.get(f"/jobs/{job_id}/result")
     assert (answer.status_code, answer.json()["code"]) == (409, code)
     # And nothing of it is left but its record
-    assert [key for key in deployment.stored() if job_id in key] == [f"jobs/done/{job_id}.json"]
+    assert deployment.stored_of(job_id) == [f"jobs/done/{job_id}.json"]
     assert not list(deployment.work_dir.glob(f"{job_id}*"))
     # And the worker does the next one
     assert api.run(clips.cuts_clip(tmp_path, sound=False).path)["status"] == "completed"

@@ -46,7 +46,8 @@ def published(broker: Any) -> Iterator[list[tuple[str, str]]]:
         subscription.psubscribe("*")
         yield messages
         while message := subscription.get_message(ignore_subscribe_messages=False, timeout=0.1):
-            if message["type"] == "pmessage":
+            is_check = ":rights:" in message["channel"]  # of a process that starts and knows no storage yet
+            if message["type"] == "pmessage" and not is_check:
                 messages.append((message["channel"], base64.b64decode(json.loads(message["data"])["body"]).decode()))
 
 

@@ -43,24 +43,25 @@ def record(client: Any, job_id: str) -> dict[str, str]:
     return found
 
 
-def is_held_below(client: Any, job_id: str, worker: Process) -> bool:
+def held_below(client: Any, job_id: str, worker: Process) -> dict[str, str] | None:
+    """The record of the job while this worker has it."""
     job = record(client, job_id)
-    return job["state"] == "running" and json.loads(job["holder"])["pid"] in descendants(worker.pid)
+    is_held = job["state"] == "running" and json.loads(job["holder"])["pid"] in descendants(worker.pid)
+    return job if is_held else None
 
 
 def put_back_and_taken(client: Any, jobs: list[str], stopped: Process, other: Process, below: dict[int, str]) -> None:
     """From the signal on: the other worker has the jobs in time, uncounted, and no process of the first is left."""
     for job_id in jobs:
-        eventually(
-            lambda job_id=job_id: is_held_below(client, job_id, other),  # type: ignore[misc]
+        job = eventually(
+            lambda job_id=job_id: held_below(client, job_id, other),  # type: ignore[misc]
             f"another worker with {job_id}",
             seconds=TAKEN_WITHIN_SECONDS,
         )
+        assert job is not None
+        assert (job.get("preempted"), job.get("lost"), job.get("crashed"), job["attempt"]) == ("1", None, None, "2")
     assert stopped.wait() == 0
     assert [pid for pid in below if Path(f"/proc/{pid}/exe").exists()] == []
-    for job_id in jobs:
-        job = record(client, job_id)
-        assert (job.get("preempted"), job.get("lost"), job.get("crashed"), job["attempt"]) == ("1", None, None, "2")
     assert "Traceback" not in stopped.output()
     assert WORKER_EXIT_FORCED not in stopped.output()
 

@@ -29,9 +29,7 @@ def test_a_cancelled_job_leaves_nothing(deployment: Deployment, api: ApiClient, 
     refused = api.post(f"/jobs/{running}/cancel")
     assert (refused.status_code, refused.json()["code"]) == (409, "JOB_ALREADY_FINISHED")
     # And nothing of it is left but its record
-    eventually(
-        lambda: [key for key in deployment.stored() if running in key] == [f"jobs/done/{running}.json"], "no files"
-    )
+    eventually(lambda: deployment.stored_of(running) == [f"jobs/done/{running}.json"], "no files")
     assert not list((deployment.directory / ".clipzy" / "work").glob(f"{running}*"))
     # And the same worker does the next one
     assert api.finished(waiting)["status"] == "completed"

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from clipzy_storage.models.analysis import Analysis
-from clipzy_worker.errors import MediaCrashed
+from clipzy_worker.errors import MediaCrashed, ResultTooLarge
 from clipzy_worker.sandbox import readiness, seccomp
 from clipzy_worker.sandbox.confinement import LAYERS, Layer
 from clipzy_worker.sandbox.process import MediaLimits, MediaProcess, MediaRequest
@@ -158,7 +158,7 @@ def test_the_work_of_a_media_process_is_possible(request_: MediaRequest) -> None
     [
         (("spin", ""), MediaLimits(cpu_seconds=1), "ran out of CPU time"),
         (("hold", 600 << 20), MediaLimits(resident_bytes=300 << 20), "used more memory than allowed"),
-        (("fill", 1 << 20), MediaLimits(output_bytes=20 << 20), "wrote more bytes than allowed"),
+        (("fill", 1 << 20), MediaLimits(output_bytes=20 << 20), "The result is larger"),
         (("fill", 0), MediaLimits(output_files=500), "wrote more files than allowed"),
         (("execute", "/bin/true"), MediaLimits(), None),
         (("allocate", 8 << 30), MediaLimits(), None),
@@ -176,7 +176,7 @@ def test_an_exceeded_limit_stops_the_process_and_is_named(
     if reason is None:
         assert all(outcome.startswith("refused") for outcome in tried(request, [attempt]).values())
     else:
-        with pytest.raises(MediaCrashed, match=reason):
+        with pytest.raises((MediaCrashed, ResultTooLarge), match=reason):
             tried(request, [attempt])
 
 

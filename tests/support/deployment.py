@@ -5,6 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Self
 
+from clipzy_storage import keys
 from clipzy_storage.failpoints import Failpoint
 from clipzy_storage.log_events import JOB_CLAIMED, WORKER_READY
 from tests.support.api_client import ApiClient
@@ -102,6 +103,10 @@ class Deployment:
             for path in self.storage.rglob("*")
             if path.is_file() and ".clipzy" not in path.relative_to(self.storage).parts
         )
+
+    def stored_of(self, job_id: str) -> list[str]:
+        """Keys of all complete files of a job but its entry in the day index."""
+        return [key for key in self.stored() if job_id in key and not key.startswith(keys.DAY_INDEX)]
 
 
 def s3_settings(server: S3Server, bucket: str) -> dict[str, str]:
