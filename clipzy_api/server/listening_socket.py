@@ -3,7 +3,8 @@
 import errno
 import socket
 
-BACKLOG = 1024
+BACKLOG = 4096
+"""Connections that wait to be accepted. The kernel drops what comes on top, and clients try again after up to 7 s."""
 
 
 class PortUnavailable(Exception):

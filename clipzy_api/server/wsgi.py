@@ -3,6 +3,7 @@
 import ctypes
 import os
 import signal
+import sys
 
 from clipzy_api.app import create_app
 from clipzy_api.membership import Membership
@@ -24,6 +25,8 @@ from clipzy_storage.standard_streams import drop_unwritable_output
 # Larger than a block of a request body, which is freed and allocated all the time.
 MMAP_THRESHOLD_BYTES = 1 << 20
 MALLOC_ARENAS = 2
+SWITCH_INTERVAL_SECONDS = 0.0005
+"""How long one thread may keep all others waiting; Python's 5 ms, for each of a request's waits, add up to seconds."""
 
 # Parameters of mallopt in glibc's malloc.h.
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
@@ -39,6 +42,7 @@ def application() -> RequestLog:
     # SIGKILL, since granian hangs forever if a second SIGTERM arrives shortly after the first.
     die_with_parent(int(os.environ[PARENT_PID_VARIABLE]), with_signal=signal.SIGKILL)
     _limit_malloc_arenas()
+    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
     settings = settings_from_env()
     logs.configure(settings, front_end=os.environ[MEMBER_NAME_VARIABLE])
     logs.log_prints()

@@ -13,7 +13,8 @@ import threading
 import unicodedata
 import warnings
 from collections.abc import Callable
-from typing import Any
+from contextlib import nullcontext
+from typing import Any, TextIO
 
 import structlog
 
@@ -49,7 +50,7 @@ def configure(settings: Settings, **process: str) -> None:
         structlog.processors.format_exc_info,
         _make_safe,
     ]
-    handler = logging.StreamHandler(sys.__stderr__)
+    handler = _LineHandler(sys.__stderr__)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -139,6 +140,19 @@ def _log_the_unforeseen() -> None:
     threading.excepthook = log_uncaught_in_thread
     sys.unraisablehook = lambda found: log_uncaught(found.exc_type, found.exc_value, found.exc_traceback)
     warnings.showwarning = log_warning
+
+
+class _LineHandler(logging.StreamHandler[TextIO]):
+    """Takes its lock for the write alone: threads that log at the same time do not wait for each other's formatting."""
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        try:
+            line = self.format(record) + self.terminator
+            with self.lock or nullcontext():
+                self.stream.write(line)
+        except Exception:  # noqa: BLE001 - as the handlers of the standard library do
+            self.handleError(record)
+        return True
 
 
 class _LoggedPrints(io.TextIOBase):
