@@ -34,7 +34,7 @@ STOP_TIMEOUT_SECONDS = 3
 # For a whole header, and for the next one on an open connection: somewhat more than 10 s, by which many clients poll.
 HEADER_TIMEOUT_SECONDS = 10.5
 # What the server holds of a header that has not ended, and of an answer that is not taken.
-CONNECTION_BUFFER_BYTES = 128 << 10
+CONNECTION_BUFFER_BYTES = 256 << 10
 
 # The main process hands these to the serving process in the environment.
 MEMBER_ID_VARIABLE = "CLIPZY_MEMBER_ID"
