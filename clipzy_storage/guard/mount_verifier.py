@@ -155,7 +155,7 @@ class MountVerifier:
     def reply_to_probes(self) -> None:
         """Check every probe that this process was asked to look for, once."""
         with translated():
-            announced: Any = self._redis.client.hgetall(self._inbox(self._member_id))
+            announced: Any = self._redis.client.hgetall(self._announcements_key(self._member_id))
         self._replied &= announced.keys()
         for nonce in self._reply_keys.keys() - announced.keys():
             self._storage.delete(self._reply_keys[nonce])
@@ -177,7 +177,7 @@ class MountVerifier:
             with suppress(StorageError):
                 self._storage.delete(self._reply_keys.popitem()[1])
 
-    def _inbox(self, peer_id: str) -> str:
+    def _announcements_key(self, peer_id: str) -> str:
         return self._redis.key(f"guard:questions:{peer_id}")
 
     def _current_probe(self, peers: set[str]) -> _Probe | None:
@@ -194,7 +194,7 @@ class MountVerifier:
         with translated():
             pipeline = self._redis.client.pipeline(transaction=False)
             for peer_id in probe.peers:
-                pipeline.hexists(self._inbox(peer_id), probe.nonce)
+                pipeline.hexists(self._announcements_key(peer_id), probe.nonce)
             return all(pipeline.execute())
 
     def _write_probe(self, peers: set[str]) -> _Probe:
@@ -204,8 +204,10 @@ class MountVerifier:
         with translated():
             pipeline = self._redis.client.pipeline(transaction=False)
             for peer_id in probe.peers:
-                pipeline.hset(self._inbox(peer_id), probe.nonce, announcement.model_dump_json(by_alias=True))
-                pipeline.expire(self._inbox(peer_id), PROBE_TTL_SECONDS)
+                pipeline.hset(
+                    self._announcements_key(peer_id), probe.nonce, announcement.model_dump_json(by_alias=True)
+                )
+                pipeline.expire(self._announcements_key(peer_id), PROBE_TTL_SECONDS)
             pipeline.execute()
         self._announced_at = time.monotonic()
         self._seen_by.clear()
@@ -264,7 +266,7 @@ class MountVerifier:
         with translated():
             pipeline = self._redis.client.pipeline(transaction=False)
             for peer_id in probe.peers:
-                pipeline.hdel(self._inbox(peer_id), probe.nonce)
+                pipeline.hdel(self._announcements_key(peer_id), probe.nonce)
             pipeline.delete(self._replies_key + probe.nonce)
             pipeline.execute()
 

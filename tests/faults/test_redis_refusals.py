@@ -1,5 +1,6 @@
 """What Redis refuses until an operator acts is no outage: a start ends with it, and a running process says it."""
 
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -24,6 +25,10 @@ PASSWORD = "uS3r-secret"
 RIGHTS = ("~clipzy:*", "allchannels", "+@all", "-@admin", "-@dangerous", "+info")  # docs/deploy.md
 SENT = {command.split()[0].lower() for use in redis_check.COMMANDS.values() for command in use}
 OTHERS = {"evalsha", "exec", "info", "multi", "psubscribe", "script|exists", "script|load", "watch"}
+
+
+SOURCES = Path(redis_check.__file__).parent
+CALLED = re.compile(r"redis\.call\('(\w+)'|(?:client|pipeline)\.(\w+)\(")
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +56,18 @@ def problem(url: str, *, name: str = "REDIS_URL") -> str:
     assert line.startswith(f"{name}={RedisUrl.parse(url)} ")
     assert PASSWORD not in line
     return line
+
+
+def test_every_command_that_the_records_need_is_checked(server: RedisServer) -> None:
+    """Also those of rare moments, which no other test may come to."""
+    # Given the commands that scripts and modules call, as far as the server knows them
+    known = set(server.admin.execute_command("COMMAND LIST"))
+    texts = [path.read_text() for suffix in ("lua", "py") for path in SOURCES.rglob(f"*.{suffix}")]
+    called = {(one or other).lower() for text in texts for one, other in CALLED.findall(text)} & known
+    called.remove("pubsub")  # a method of redis-py, which sends PSUBSCRIBE
+    assert {"zrank", "hset", "xadd"} <= called
+    # Then each is sent before a process joins
+    assert called - {command.split()[0].lower() for command in redis_check.COMMANDS["records"]} - OTHERS == set()
 
 
 def test_the_documented_user_has_enough_rights(server: RedisServer) -> None:

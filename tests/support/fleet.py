@@ -27,7 +27,7 @@ from clipzy_worker.runtime.reaper import Reaper
 from tests.support.jobs import claimed, submitted
 
 T = TypeVar("T")
-_INBOX = f"{keys.REDIS_PREFIX}guard:questions:"
+_ANNOUNCEMENTS = f"{keys.REDIS_PREFIX}guard:questions:"
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,8 @@ class Fleet:
 
         def join_and_leave() -> None:
             while not self._joins(newcomer):
-                for inbox in self._admin.keys(f"{_INBOX}*"):
-                    self._guards[inbox.removeprefix(_INBOX)].serve_verifications()
+                for key in self._admin.keys(f"{_ANNOUNCEMENTS}*"):
+                    self._guards[key.removeprefix(_ANNOUNCEMENTS)].serve_verifications()
             newcomer.leave()
 
         return self._cost(join_and_leave, count=1)
