@@ -250,9 +250,12 @@ def test_rule_5_after_an_outage_of_redis_silence_proves_nothing_at_first(redis_u
     holder.admit()
 
 
-def test_rule_5_a_fresh_heartbeat_from_another_host_is_distinguished_from_an_old_one(redis_url: str) -> None:
-    # Given a worker on another host that sent a heartbeat just before a joining process checks
+def test_rule_5_a_fresh_heartbeat_from_another_host_is_distinguished_from_an_old_one(
+    redis_url: str, redis_client: Any
+) -> None:
+    # Given a worker on another host that sent a heartbeat a second before a joining process checks
     far = join(redis_url, member("far", process=ELSEWHERE))
+    let_pass(redis_client, "far", seconds=1)
     second = guarding(redis_url, member("second"))
     with pytest.raises(RetryLater):
         second.join()
