@@ -5,6 +5,8 @@ import resource
 import select
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -146,6 +148,16 @@ def test_a_front_end_takes_as_many_descriptors_as_the_system_allows(few_descript
     pid = few_descriptors_front_end.serving_pid()
     soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     assert soft == hard == resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+
+
+def test_the_limit_of_descriptors_is_raised() -> None:
+    """In a process without granian, which raises it too, though it does not say so."""
+    script = "import resource; from clipzy_api.server.connection_limits import raise_descriptor_limit as raise_it;"
+    script += "raise_it(); print(*resource.getrlimit(resource.RLIMIT_NOFILE))"
+    with soft_descriptor_limit(1024):
+        ended = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, check=True)
+    soft, hard = ended.stdout.split()
+    assert soft == hard
 
 
 @pytest.mark.parametrize(
