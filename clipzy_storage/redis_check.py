@@ -170,9 +170,9 @@ def _tls_problem(tls: TlsOptions) -> str | None:
         if tls.ca_certs:
             context.load_verify_locations(tls.ca_certs)
         if tls.certfile or tls.keyfile:
-            context.load_cert_chain(tls.certfile or "", tls.keyfile)
+            context.load_cert_chain(tls.certfile or "", tls.keyfile, password="")  # otherwise OpenSSL asks for one
     except ssl.SSLError:
-        return "names a file of TLS that is not PEM, or a key that does not belong to its certificate"
+        return "names a file of TLS that is not PEM, or a key that is encrypted or not that of its certificate"
     except OSError as error:
         return f"names a file of TLS that cannot be read ({error.strerror}): one of {', '.join(tls.files())}"
     return None
