@@ -18,7 +18,8 @@ from clipzy_storage.errors import ConfigurationError
 EMBEDDED_REDIS_FILE = "redis/server.json"
 """Under ``CLIPZY_DATA_DIR``; exists while `clipzy up` runs its own server."""
 
-_NAMES_OF_OTHERS = ("AWS_", "COMPOSE_", "FLOWER_", "HTTP_", "NGINX_", "WORKER_STOP_")
+_OUR_PREFIX = "CLIPZY_"
+_FOR_TESTS = "CLIPZY_FAILPOINTS"
 _SIMILARITY = 0.75
 
 
@@ -86,16 +87,20 @@ def _readable_dotenv() -> Iterator[Path]:
         raise ConfigurationError([f"{path} cannot be read: {reason}. Make it readable, or remove it."]) from error
 
 
-def similar_names_in_dotenv() -> dict[str, str]:
-    """Names in ``.env`` that are no setting but look like one, each with the setting that is probably meant.
+def slips_in_dotenv() -> dict[str, str | None]:
+    """Names in ``.env`` that are no setting but look like one, each with the setting that is meant, if one is similar.
 
     Raises ``ConfigurationError`` as ``load_dotenv`` does.
     """
     with _readable_dotenv() as path:
         given = dotenv.dotenv_values(path)
-    unknown = [name for name in given if name not in names() and not name.startswith(_NAMES_OF_OTHERS)]
+    unknown = [name for name in given if name not in (*names(), _FOR_TESTS)]
     similar = {name: difflib.get_close_matches(name.upper(), names(), n=1, cutoff=_SIMILARITY) for name in unknown}
-    return {name: found[0] for name, found in similar.items() if found}
+    return {
+        name: next(iter(found), None)
+        for name, found in similar.items()
+        if found or name.upper().startswith(_OUR_PREFIX)
+    }
 
 
 def embedded_redis_url(data_dir: Path) -> str | None:
