@@ -87,8 +87,9 @@ def test_a_stream_outlives_an_absence_of_redis(tmp_path: Path, own_redis: RedisS
             assert stream.expect()[0].seen == ("processing", 60, "video_analysis", 1, None)
 
 
-def test_streams_leave_room_for_others_and_give_it_back(front_end: FrontEnd) -> None:
+def test_streams_leave_room_for_others_and_give_it_back(own_front_end: FrontEnd) -> None:
     """Without a share of their own they take every thread. Without empty blocks a place is held until the next beat."""
+    front_end = own_front_end  # others may still hold places of a shared one
     # Given as many clients that follow a job as are served at once
     job_id = submit(front_end)["job_id"]
     request = head(address(job_id), method="GET")
