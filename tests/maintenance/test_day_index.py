@@ -61,7 +61,7 @@ def test_a_restart_that_loses_nothing_reads_no_done_record(
     aged: AgedStorage, counted: CountedStorage, store: JobStore, admin: JobAdmin
 ) -> None:
     # Given many finished jobs of which Redis knows those of the last 30 days, and a waiting one
-    _finished(aged, 3, days=40)
+    _finished(aged, 3, days=30.1)
     for job in _finished(aged, MANY, days=2):
         admin.restore(job)
     created(store, aged.open_job())
@@ -80,7 +80,7 @@ def test_an_emptied_redis_reads_only_what_is_listed(
     aged: AgedStorage, counted: CountedStorage, store: JobStore, admin: JobAdmin
 ) -> None:
     # Given many jobs that finished long ago, and some that finished within the 30 days
-    _finished(aged, MANY, days=33)
+    _finished(aged, MANY, days=30.1)
     recent = _finished(aged, 3, days=29.9) + _finished(aged, 2, days=0)
 
     # When Redis is empty
