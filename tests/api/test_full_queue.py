@@ -10,11 +10,11 @@ import requests
 
 from clipzy_storage import keys
 from clipzy_storage.models.records import EVERYONE, ErrorCode
-from tests.support.forms import form, mp4_bytes, part
+from tests.support.forms import CONTENT_TYPE, form, mp4_bytes, part
 from tests.support.played_worker import claim, complete, fail, submit
 from tests.support.servers import FrontEnd, running_front_end, running_redis
 from tests.support.waiting import eventually
-from tests.support.wire import CONTENT_TYPE, answer_on, connect, head
+from tests.support.wire import answer_on, connect, head
 
 JOBS, VIDEOS = "/api/v1/jobs", "/api/v1/videos"
 LIMIT = 3
