@@ -81,7 +81,7 @@ def test_what_a_client_cannot_use_is_refused_in_one_line(name: str, text: str, r
     (line,) = refused.value.problems
     assert line.startswith(f"{name}=")
     assert reason in line
-    assert "Set it to redis://[user:password@]host:port/db" in line
+    assert "Set it to redis://host:port/db, with user:password@ before the host" in line
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from clipzy_storage.config.environment import embedded_redis_url, settings_from_env
+from clipzy_storage.config.logs import safe_text
 from clipzy_storage.config.redis_url import RedisUrl
-from clipzy_storage.config.settings import names
+from clipzy_storage.config.settings import fields, names
 from clipzy_storage.errors import ConfigurationError
 
 
@@ -78,6 +79,13 @@ def test_a_wrong_value_is_named_with_its_remedy(name: str, wrong: str) -> None:
     (line,) = problems(**{name: wrong})
     assert line.startswith(f"{name}={wrong} is wrong. Set it to ")
     assert "default" in line
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_remedy_has_nothing_that_is_taken_for_a_secret(name: str) -> None:
+    extra = fields()[name].json_schema_extra
+    assert isinstance(extra, dict)
+    assert safe_text(str(extra["expects"])) == extra["expects"]
 
 
 def test_all_mistakes_are_in_one_error() -> None:
