@@ -6,7 +6,7 @@ from typing import Literal
 
 from clipzy_storage import keys
 from clipzy_storage.config.redis_url import RedisUrl, TlsOptions
-from clipzy_storage.config.settings import Settings
+from clipzy_storage.config.settings import DEFAULT_REDIS_URL, Settings
 from clipzy_storage.errors import ConfigurationError, QueueRefused, QueueUnavailable
 from clipzy_storage.redis_client import ANSWER_SECONDS, IS_CLUSTER, RedisDatabase, translated
 
@@ -109,6 +109,13 @@ def check_broker(settings: Settings) -> None:
     """Check the Redis of the broker. Raises ``ConfigurationError``, ``QueueUnavailable``."""
     name = "CELERY_BROKER_URL" if settings.celery_broker_url else "REDIS_URL"
     check_server(name, settings.broker_url, uses=("broker",))
+
+
+def way_to_a_redis(settings: Settings, name: str) -> str:
+    """What an operator can do if the Redis of this setting does not answer; a sentence."""
+    if name == "REDIS_URL" and settings.redis_url == RedisUrl.parse(DEFAULT_REDIS_URL):
+        return "Start everything with `clipzy up`, which brings a Redis, or set REDIS_URL to a server."
+    return f"Start it, or set {name} to its address."
 
 
 def uses_of(settings: Settings, name: str) -> tuple[Use, ...]:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from clipzy_storage.config.environment import settings_from_env, slips_in_dotenv
 from clipzy_storage.config.redis_url import RedisUrl
-from clipzy_storage.config.settings import DEFAULT_REDIS_URL, Settings
+from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import ConfigurationError, QueueUnavailable, ScriptFailed, StorageError
 from clipzy_storage.redis_client import RedisDatabase
 
@@ -119,14 +119,9 @@ class _DeploymentChecks:
 
         urls = self._settings.redis_urls()
         if absent := redis_check.check_settings(self._settings):
-            found = [f"{urls[name]}: {error}. {self._way_to_a_redis(name)}" for name, error in absent.items()]
-            raise CheckFailed(" ".join(found))
+            ways = {name: redis_check.way_to_a_redis(self._settings, name) for name in absent}
+            raise CheckFailed(" ".join(f"{urls[name]}: {error}. {ways[name]}" for name, error in absent.items()))
         return "; ".join(map(_durability, urls.values()))
-
-    def _way_to_a_redis(self, name: str) -> str:
-        if name == "REDIS_URL" and self._settings.redis_url == RedisUrl.parse(DEFAULT_REDIS_URL):
-            return "Start everything with `clipzy up`, which brings a Redis, or set REDIS_URL to a server."
-        return f"Start it, or set {name} to its address."
 
     def storage(self) -> str:
         """Writes, reads and deletes a file in storage, and leaves nothing behind."""
