@@ -89,7 +89,9 @@ def test_an_address_that_no_client_can_open_is_refused(name: str, place: str) ->
     assert " is wrong. Set it to http://host" in line
 
 
-@pytest.mark.parametrize("place", ["web", "my_web:8000/clipzy", "[::1]:8000", "[fe80::1%eth0]", "user:p@müller.example"])
+@pytest.mark.parametrize(
+    "place", ["web", "my_web:8000/clipzy", "[::1]:8000", "[fe80::1%eth0]", "user:p@müller.example"]
+)
 def test_an_address_may_be_any_that_clients_can_open(place: str) -> None:
     assert settings_from_env({"CLIPZY_URL": f"http://{place}"}).clipzy_url == f"http://{place}"
 
