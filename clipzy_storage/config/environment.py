@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import dotenv
+from dotenv.parser import parse_stream
 from pydantic import BaseModel, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
@@ -71,10 +72,28 @@ def load_dotenv() -> None:
     """Add the working directory's ``.env`` to the environment, where boto3 sees it too; a set variable stays.
 
     Raises:
-        ConfigurationError: the file exists but cannot be read.
+        ConfigurationError: the file exists but cannot be read; or one line for every line of it that is malformed.
     """
     with _readable_dotenv() as path:
+        if malformed := _malformed_lines(path):
+            raise ConfigurationError(
+                [f"{path} line {n} is malformed. Write NAME=value, or remove it." for n in malformed]
+            )
         dotenv.load_dotenv(path, override=False)
+
+
+def _malformed_lines(path: Path) -> list[int]:
+    """What python-dotenv would leave out, with a warning of its own each time that it reads the file."""
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8") as file:
+        malformed = [binding.original for binding in parse_stream(file) if binding.error]
+    return [original.line + _blank_lines(original.string) for original in malformed]
+
+
+def _blank_lines(text: str) -> int:
+    """How many are before its first other line."""
+    return text[: len(text) - len(text.lstrip())].count("\n")
 
 
 @contextmanager

@@ -175,3 +175,12 @@ def test_an_unreadable_dotenv_is_reported_on_one_line(tmp_path: Path) -> None:
     assert ended.stderr == (
         f"clipzy: {tmp_path}/.env cannot be read: it is not UTF-8. Make it readable, or remove it.\n"
     )
+
+
+def test_malformed_lines_of_dotenv_are_each_reported_once(tmp_path: Path) -> None:
+    """They had no effect, and python-dotenv said so twice, without the name of the file."""
+    (tmp_path / ".env").write_text('LOG_FORMAT=text # as usual\nMAX_RESULT_MB="12\nexport LOG_LEVEL=INFO\n\n=x\nPORT\n')
+    ended = clipzy("doctor", cwd=tmp_path)
+    assert (ended.returncode, ended.stdout) == (78, "")
+    way = "is malformed. Write NAME=value, or remove it."
+    assert ended.stderr.splitlines() == [f"clipzy: {tmp_path}/.env line {line} {way}" for line in (2, 5)]
