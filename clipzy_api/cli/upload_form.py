@@ -62,9 +62,8 @@ class FileForm:
 def _size_of(path: Path) -> int:
     """The size of a file that can be sent. Raises ``click.ClickException`` if it cannot."""
     try:
-        if not stat.S_ISREG(mode := path.stat().st_mode) and not stat.S_ISDIR(
-            mode
-        ):  # to open a pipe waits for its writer
+        mode = path.stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # to open a pipe waits for its writer
             raise click.ClickException(f"{path} is not a regular file. Save the video to a file first.")
         with path.open("rb") as file:
             size_bytes = os.fstat(file.fileno()).st_size
