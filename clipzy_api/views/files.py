@@ -5,11 +5,11 @@ import re
 from flask import Blueprint, Response, request
 from werkzeug.wsgi import FileWrapper
 
-from clipzy_api.links import why_missing
+from clipzy_api.links import check_signature, why_missing
 from clipzy_api.openapi.operations import FILE_ANSWERS, FILE_REQUEST_HEADERS, described
 from clipzy_api.problems import overloaded, result_expired
 from clipzy_api.result_indexes import PublishedFile
-from clipzy_api.services import owner, services
+from clipzy_api.services import caller, services
 from clipzy_storage import keys
 from clipzy_storage.backends.content_types import content_disposition_of, content_type_of
 from clipzy_storage.errors import JobNotFound, NotFound
@@ -33,6 +33,8 @@ def show_stored(key: str) -> Response:
     """The target of a `storage_url` on local storage: a file of a completed job. On S3 the S3 service has it."""
     top, _, rest = keys.checked(key).partition("/")
     job_id = rest.partition("/")[0]
+    if caller().owner is None:
+        check_signature(key, request.args)
     if services().storage.kind != "local":
         raise NotFound(key)  # the S3 service has the files, at pre-signed URLs
     if top != "results" or not keys.is_job_id(job_id) or not _is_completed(job_id):
@@ -49,7 +51,7 @@ def show_stored(key: str) -> Response:
 def _is_completed(job_id: str) -> bool:
     """Whether the job's record is completed. Raises ``ApiError`` 410 if its result has expired."""
     try:
-        job = services().lookup.find_for_link(job_id, owner=owner())
+        job = services().lookup.find_for_link(job_id, owner=caller().owner)
     except JobNotFound:
         return False
     if job.expired:

@@ -7,6 +7,7 @@ import structlog
 
 from clipzy_storage.access.api_keys import ApiKeys
 from clipzy_storage.errors import NotFound, StorageError, StorageUnavailable
+from clipzy_storage.log_events import ACCESS_KEY_DAMAGED
 from clipzy_storage.models.access import ApiKey
 
 REFRESH_SECONDS = 2.0
@@ -66,7 +67,7 @@ class KeyTable:
             except StorageUnavailable:
                 raise
             except StorageError as error:
-                log.error("access.key_damaged", key_id=key_id, reason=str(error))
+                log.error(ACCESS_KEY_DAMAGED, key_id=key_id, reason=str(error))
         self._known, self._read_at = known, begun_at
 
     def _age_seconds(self) -> float:

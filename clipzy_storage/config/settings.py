@@ -17,6 +17,7 @@ from clipzy_storage.config.setting_types import (
     OptionalRedisUrl,
     Origins,
     ParsedRedisUrl,
+    Queues,
 )
 
 DEFAULT_REDIS_URL = "redis://localhost:6379/0"
@@ -150,6 +151,45 @@ class Settings(BaseModel):
         expects="a whole number from 1 to 1000000",
         help="Jobs that wait or are processed in the whole deployment; beyond it new ones are refused.",
     )
+    owner_max_unfinished_jobs: int = _setting(
+        "OWNER_MAX_UNFINISHED_JOBS",
+        "0",
+        ge=0,
+        le=1_000_000,
+        expects="a whole number from 0 to 1000000",
+        help="Jobs of one owner that wait or are processed; beyond it new ones are refused. 0: any number.",
+    )
+    owner_max_running_jobs: int = _setting(
+        "OWNER_MAX_RUNNING_JOBS",
+        "0",
+        ge=0,
+        le=1_000_000,
+        expects="a whole number from 0 to 1000000",
+        help="Jobs of one owner that are processed at a time; others wait, and let those of other owners pass. 0: any"
+        " number.",
+    )
+    owner_max_uploads: int = _setting(
+        "OWNER_MAX_UPLOADS",
+        "0",
+        ge=0,
+        le=1_000_000,
+        expects="a whole number from 0 to 1000000",
+        help="Uploads of one owner at a time; beyond it new ones are refused. 0: any number.",
+    )
+    owner_max_stored_mb: int = _setting(
+        "OWNER_MAX_STORED_MB",
+        "0",
+        ge=0,
+        le=1_000_000_000,
+        expects="a whole number of MiB from 0 to 1000000000",
+        help="Videos and results of one owner in storage, in MiB; beyond it new ones are refused. 0: any number.",
+    )
+    worker_queues: Queues = _setting(
+        "WORKER_QUEUES",
+        "interactive,batch",
+        expects="interactive, batch, or both separated by a comma",
+        help="The queues whose jobs a worker takes, in the order in which it prefers them.",
+    )
     processing_timeout_seconds: int = _setting(
         "PROCESSING_TIMEOUT_SECONDS",
         "3600",
@@ -209,6 +249,13 @@ class Settings(BaseModel):
         help="Host names that clients may use, beside localhost, every IP address and the host of PUBLIC_URL; separated"
         " by commas. *: all, which gives up the protection against DNS rebinding.",
     )
+    auth: Literal["keys", "none"] | None = _setting(
+        "CLIPZY_AUTH",
+        None,
+        expects="keys or none",
+        help="keys: calls need an API key, which `clipzy keys create` makes; none: everyone who reaches the front end"
+        " may do everything. Unset: none on a loopback address, and on another a front end does not start.",
+    )
     trusted_proxies: int = _setting(
         "TRUSTED_PROXIES",
         "0",
@@ -227,7 +274,7 @@ class Settings(BaseModel):
         "CLIPZY_URL",
         "http://127.0.0.1:8000",
         expects="http://host:port or https://…",
-        help="Where `clipzy submit` finds the front end.",
+        help="Where commands such as `clipzy submit` find the front end.",
     )
     log_level: LogLevel = _setting(
         "LOG_LEVEL", "INFO", expects="DEBUG, INFO, WARNING or ERROR", help="The lowest severity that is logged."

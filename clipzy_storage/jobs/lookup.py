@@ -13,14 +13,14 @@ from clipzy_storage.models.records import Job, Status
 
 
 class JobLookup:
-    """Finds jobs on behalf of an owner. All methods may raise ``StorageError``."""
+    """Finds jobs on behalf of an owner; None is whoever follows a link. All methods may raise ``StorageError``."""
 
     def __init__(self, store: JobStore, admin: JobAdmin, storage: Storage) -> None:
         self._store = store
         self._admin = admin
         self._storage = storage
 
-    def find(self, job_id: str, *, owner: str) -> Job:
+    def find(self, job_id: str, *, owner: str | None) -> Job:
         """The job as it is now.
 
         Raises:
@@ -35,7 +35,7 @@ class JobLookup:
             return self.find_durable(job_id, owner=owner)
         return job if is_reconciled else self._finished_or(job)
 
-    def find_durable(self, job_id: str, *, owner: str) -> Job:
+    def find_durable(self, job_id: str, *, owner: str | None) -> Job:
         """The job as its durable records have it, without asking Redis: finished, or queued while it is open.
 
         Raises ``JobNotFound``.
@@ -46,7 +46,7 @@ class JobLookup:
                 return self._read(read, job_id, owner)
         raise JobNotFound(job_id)
 
-    def find_for_link(self, job_id: str, *, owner: str) -> Job:
+    def find_for_link(self, job_id: str, *, owner: str | None) -> Job:
         """The same for a link to a file, which must work while Redis is unavailable. Raises ``JobNotFound``."""
         try:
             return self.find(job_id, owner=owner)
@@ -69,10 +69,10 @@ class JobLookup:
         except NotFound:
             return job
 
-    def _read(self, read: Callable[[Storage, str], Job], job_id: str, owner: str) -> Job:
+    def _read(self, read: Callable[[Storage, str], Job], job_id: str, owner: str | None) -> Job:
         """Raises ``NotFound``, and ``JobNotFound`` if the job belongs to another owner."""
         job = read(self._storage, job_id)
-        if job.owner != owner:
+        if owner not in (None, job.owner):
             raise JobNotFound(job_id)
         if job.status is Status.COMPLETED and self._storage.exists(keys.expired_result(job_id)):
             return job.model_copy(update={"expired": True})

@@ -106,13 +106,17 @@ class JobStore:
         verdict, token = self._run("cancel", job_id, nonce, self._lease_ms)
         return CancelRequest(CancelVerdict(verdict), token)
 
-    def look_up(self, job_id: str, *, owner: str) -> tuple[Job, bool]:
-        """The job, and whether the record is reconciled: if not, storage may know that the job has finished.
+    def look_up(self, job_id: str, *, owner: str | None) -> tuple[Job, bool]:
+        """The job, whoever owns it if ``owner`` is None, and whether the record is reconciled: if not, storage may know
+        that the job has finished.
 
         Raises ``JobNotFound``, also if the job belongs to another owner.
         """
         answer = self._run("show", job_id)
-        if not answer or (job := job_of(fields_of(answer[0]))).owner != owner:
+        if not answer:
+            raise JobNotFound(job_id)
+        job = job_of(fields_of(answer[0]))
+        if owner not in (None, job.owner):
             raise JobNotFound(job_id)
         return job, bool(answer[1])
 

@@ -1,0 +1,96 @@
+"""API keys: who sent a request, before anything else is done with it. Also says where a front end may do without."""
+
+import ipaddress
+import socket
+from datetime import UTC, datetime
+
+import structlog
+from flask import Flask, g, request
+
+from clipzy_api.callers import ANYONE, UNKNOWN, Caller
+from clipzy_api.problems import ApiError
+from clipzy_api.services import OWNER_KEY, services
+from clipzy_storage.access.api_keys import KeyText
+from clipzy_storage.config.settings import Settings
+from clipzy_storage.errors import ConfigurationError
+from clipzy_storage.models.access import ApiKey, Scope
+
+OPEN_PATHS = frozenset({"/healthz", "/readyz", "/openapi.json", "/docs"})
+OPEN_PREFIXES = ("/docs/",)
+SIGNED_PREFIX = "/storage/"
+_SAFE_METHODS = frozenset({"GET", "HEAD"})
+_SCHEME = "bearer "
+
+
+def require_choice(host: str, settings: Settings) -> None:
+    """Raise ``ConfigurationError`` if other machines can reach this address and nobody said who may."""
+    if settings.auth is None and not _is_loopback(host):
+        raise ConfigurationError(
+            [
+                f"CLIPZY_AUTH is missing, and other machines can reach {host}. Set CLIPZY_AUTH=keys to ask for API"
+                " keys, of which `clipzy keys create NAME` makes the first one, or CLIPZY_AUTH=none to let everyone who"
+                " reaches this address do everything. Or listen on 127.0.0.1."
+            ]
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return False
+    return bool(found) and all(ipaddress.ip_address(address[0].split("%")[0]).is_loopback for *_, address in found)
+
+
+def register(app: Flask, settings: Settings) -> None:
+    """Note who sends each request, and refuse those who may not."""
+
+    @app.before_request
+    def authenticate() -> None:
+        g.caller = _caller() if settings.auth == "keys" else ANYONE
+        if g.caller.owner:
+            request.environ[OWNER_KEY] = g.caller.owner
+
+
+def _caller() -> Caller:
+    """Raises ``ApiError`` 401 and 403, and ``StorageUnavailable``."""
+    sent = request.headers.get("Authorization")
+    is_preflight = request.method == "OPTIONS"
+    is_open = request.path in OPEN_PATHS or request.path.startswith(OPEN_PREFIXES)
+    is_link = request.path.startswith(SIGNED_PREFIX) and not sent
+    if is_preflight or is_open or is_link:
+        return UNKNOWN
+    if sent is None:
+        raise unauthorized("This call needs an API key, as `Authorization: Bearer clz_…`.", reason="")
+    key = _known(sent)
+    _require(Scope.READ if request.method in _SAFE_METHODS else Scope.WRITE, key)
+    services().key_use.note(key)
+    structlog.contextvars.bind_contextvars(key_id=key.key_id)
+    return Caller.with_key(key)
+
+
+def _known(sent: str) -> ApiKey:
+    text = KeyText.parse(sent[len(_SCHEME) :].strip()) if sent.lower().startswith(_SCHEME) else None
+    if text is None:
+        raise unauthorized("The `Authorization` header holds no API key; it should be `Bearer clz_…`.")
+    key = services().api_keys.find(text.key_id)
+    if key is None or not text.opens(key):
+        raise unauthorized("The API key is unknown or revoked.")
+    if key.is_expired(datetime.now(UTC)):
+        raise unauthorized("The API key has expired.", key_id=key.key_id)
+    return key
+
+
+def _require(scope: Scope, key: ApiKey) -> None:
+    if scope not in key.scopes:
+        services().refused_keys.note("it lacks a scope", key_id=key.key_id)
+        detail = f"The API key lacks the scope `{scope}`, which this call needs."
+        raise ApiError("FORBIDDEN", detail=detail)
+
+
+def unauthorized(detail: str, *, reason: str = "invalid_token", key_id: str | None = None) -> ApiError:
+    """The refusal of RFC 6750: without ``reason`` none was sent."""
+    if reason:
+        services().refused_keys.note(detail, key_id=key_id)
+    challenge = f'Bearer error="{reason}"' if reason else "Bearer"
+    return ApiError("UNAUTHORIZED", detail=detail, headers={"WWW-Authenticate": challenge})

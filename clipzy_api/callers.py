@@ -1,0 +1,26 @@
+"""On whose behalf a request is made, and what it may do."""
+
+from dataclasses import dataclass
+
+from clipzy_storage.models.access import ApiKey, Scope
+from clipzy_storage.models.records import EVERYONE
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who sent a request. ``owner`` is None where the request may see nothing that belongs to anybody."""
+
+    owner: str | None
+    scopes: frozenset[Scope] = frozenset()
+    key: ApiKey | None = None
+    """The API key that was sent, if one is needed."""
+
+    @classmethod
+    def with_key(cls, key: ApiKey) -> "Caller":
+        return cls(key.owner, key.scopes, key)
+
+
+ANYONE = Caller(EVERYONE, frozenset(Scope))
+"""Where no keys are asked for."""
+UNKNOWN = Caller(None)
+"""Where keys are asked for, but not for this address: a signed link, or a page that shows nothing of anybody."""
