@@ -39,7 +39,7 @@ def _is_loopback(host: str) -> bool:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except OSError:
         return False
-    return bool(found) and all(ipaddress.ip_address(address[0].split("%")[0]).is_loopback for *_, address in found)
+    return bool(found) and all(ipaddress.ip_address(str(address[0]).split("%")[0]).is_loopback for *_, address in found)
 
 
 def register(app: Flask, settings: Settings) -> None:

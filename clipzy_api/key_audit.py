@@ -44,6 +44,16 @@ class KeyUse:
         return bool(before != text)
 
 
+def last_used(redis: RedisDatabase) -> dict[str, str]:
+    """The day on which each key was last used, in UTC, by its id. Redis knows it as long as it is not emptied.
+
+    Raises ``QueueUnavailable``.
+    """
+    with translated():
+        found: dict[str, str] = redis.client.hgetall(redis.key(USED_HASH))
+        return found
+
+
 class RefusedKeys:
     """Logs refusals, however many there are: at most one line in ``interval_seconds``, with the number since."""
 

@@ -211,14 +211,14 @@ def _as_api_error(error: Exception) -> ApiError:
             return ApiError("IDEMPOTENCY_MISMATCH", detail=detail)
         case errors.JobAlreadyFinished():
             return ApiError("JOB_ALREADY_FINISHED", detail=f"The job is already {error}; that never changes again.")
-        case errors.QuotaExceeded():
-            return ApiError("QUOTA_EXCEEDED", detail=f"{error} Nothing was kept.")
-        case errors.QueueFull() | errors.QueueUnavailable():
+        case errors.QueueFull() | errors.QuotaExceeded() | errors.QueueUnavailable():
             return _from_queue(error)
     return _unexpected(error)
 
 
-def _from_queue(error: errors.QueueFull | errors.QueueUnavailable) -> ApiError:
+def _from_queue(error: errors.QueueFull | errors.QuotaExceeded | errors.QueueUnavailable) -> ApiError:
+    if isinstance(error, errors.QuotaExceeded):
+        return ApiError("QUOTA_EXCEEDED", detail=f"{error} Nothing was kept.")
     if isinstance(error, errors.QueueFull):
         log.warning("queue.full", reason="MAX_UNFINISHED_JOBS is reached; new jobs are refused")
         detail = "Too many jobs wait or are processed. Nothing was kept; try again when some have finished."

@@ -10,6 +10,7 @@ from pydantic_core import PydanticKnownError, core_schema
 
 from clipzy_storage.keys import MAX_KEY_LENGTH
 from clipzy_storage.models import output, records
+from clipzy_storage.models.access import ApiKey, Scope
 from clipzy_storage.models.job_config import JobConfig
 
 MAX_PAGE_SIZE = 100
@@ -193,6 +194,28 @@ class Result(output.Output):
     """`output.json`, with fresh links."""
 
     artifacts: list[LinkedArtifact]  # type: ignore[assignment] # the models are frozen, so a narrower list is safe
+
+
+class Key(_Body):
+    """An API key, without its secret."""
+
+    name: str
+    scopes: list[Scope]
+    expires_at: Timestamp | None
+    """Null if it does not expire."""
+
+
+class Me(_Body):
+    """The caller and its owner."""
+
+    owner: str
+    key: Key | None
+    """Null where no keys are asked for."""
+
+    @classmethod
+    def of(cls, owner: str, key: ApiKey | None) -> Self:
+        shown = key and Key(name=key.name, scopes=sorted(key.scopes), expires_at=key.expires_at)
+        return cls(owner=owner, key=shown)
 
 
 class Alive(_Body):

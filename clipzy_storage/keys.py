@@ -88,6 +88,11 @@ def random_base62(length: int) -> str:
     return "".join(secrets.choice(_BASE62) for _ in range(length))
 
 
+def is_key_id(text: str) -> bool:
+    """Whether the text has the form of the id of an API key, whether or not there is such a key."""
+    return len(text) == KEY_ID_LENGTH and text.isascii() and text.isalnum()
+
+
 def is_owner(text: str) -> bool:
     """Whether the text may be the name of an owner, which becomes part of keys in Redis."""
     return _OWNER.fullmatch(text) is not None

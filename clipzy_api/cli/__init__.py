@@ -90,11 +90,14 @@ def up(host: str, port: int, workers: int | None) -> int:
 @_port
 def web(host: str, port: int) -> int:
     """Run one front end."""
+    from clipzy_api.authentication import require_choice
     from clipzy_api.server.run import serve
     from clipzy_storage.config.environment import settings_from_env
 
     drop_unwritable_output()
-    return serve(host, port, settings_from_env())
+    settings = settings_from_env()
+    require_choice(host, settings)
+    return serve(host, port, settings)
 
 
 @commands.command()
@@ -187,6 +190,70 @@ def check(deep: bool, as_json: bool) -> int:
     from clipzy_storage.config.environment import settings_from_env
 
     return storage_check(settings_from_env(), deep=deep, as_json=as_json)
+
+
+@commands.group()
+def keys() -> None:
+    """Make, list and revoke API keys."""
+
+
+@keys.command("create")
+@click.argument("name")
+@click.option("--owner", default="everyone", show_default=True, help="Whose videos and jobs the key is for.")
+@click.option(
+    "--scopes",
+    default="read,write",
+    show_default=True,
+    help="What the key allows: read, write, metrics, admin; separated by commas.",
+)
+@click.option("--expires-days", type=click.IntRange(1, 36500), help="Days until the key expires.  [default: never]")
+@_json
+def create_key(name: str, owner: str, scopes: str, expires_days: int | None, as_json: bool) -> int:
+    """Make a key called NAME, and print it this once.
+
+    Only a digest of it is kept, in storage.
+    """
+    from clipzy_api.cli import keys
+    from clipzy_storage.config.environment import settings_from_env
+
+    return keys.create(
+        settings_from_env(), name, owner=owner, scopes=scopes, expires_days=expires_days, as_json=as_json
+    )
+
+
+@keys.command("list")
+@_json
+def list_keys(as_json: bool) -> int:
+    """List all keys, without their secrets."""
+    from clipzy_api.cli import keys
+    from clipzy_storage.config.environment import settings_from_env
+
+    return keys.show_all(settings_from_env(), as_json=as_json)
+
+
+@keys.command("revoke")
+@click.argument("key_id", metavar="ID")
+def revoke_key(key_id: str) -> int:
+    """Refuse a key from now on.
+
+    Front ends do so within 5 s; open streams and signed links run out.
+    """
+    from clipzy_api.cli import keys
+    from clipzy_storage.config.environment import settings_from_env
+
+    return keys.revoke(settings_from_env(), key_id)
+
+
+@keys.command("rotate-link-secret")
+def rotate_link_secret() -> int:
+    """Sign links to local storage with a new secret.
+
+    The old one is valid until its last link has expired.
+    """
+    from clipzy_api.cli import keys
+    from clipzy_storage.config.environment import settings_from_env
+
+    return keys.rotate_link_secret(settings_from_env())
 
 
 @commands.command()

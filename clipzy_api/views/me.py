@@ -1,11 +1,11 @@
-"""The caller: its API key, its owner, and what the owner may have and has."""
+"""The caller: its API key and its owner."""
 
 from flask import Blueprint, Response
 
 from clipzy_api import schemas
 from clipzy_api.openapi.operations import Answer, described
 from clipzy_api.schemas import json_response
-from clipzy_api.services import caller, owner, services
+from clipzy_api.services import caller, owner
 
 me = Blueprint("me", __name__)
 
@@ -13,11 +13,8 @@ me = Blueprint("me", __name__)
 @me.get("/me")
 @described(
     "Who am I?",
-    [Answer(200, "The key, its owner, and the owner's limits and usage.", schemas.Me)],
-    problems=["QUEUE_UNAVAILABLE"],
+    [Answer(200, "The key and its owner.", schemas.Me)],
 )
 def show_me() -> Response:
-    """What the API key allows, and how much of its limits its owner uses. Without keys the owner is `everyone`."""
-    settings = services().settings
-    usage = services().admin.usage(owner())
-    return json_response(schemas.Me.of(caller(), owner(), settings=settings, usage=usage))
+    """The API key and its owner. Without keys the owner is `everyone`."""
+    return json_response(schemas.Me.of(owner(), caller().key))
