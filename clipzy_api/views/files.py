@@ -31,10 +31,10 @@ files = Blueprint("files", __name__)
 )
 def show_stored(key: str) -> Response:
     """The target of a `storage_url` on local storage: a file of a completed job. On S3 the S3 service has it."""
-    top, _, rest = keys.checked(key).partition("/")
-    job_id = rest.partition("/")[0]
     if caller().owner is None:
         check_signature(key, request.args)
+    top, _, rest = keys.checked(key).partition("/")
+    job_id = rest.partition("/")[0]
     if services().storage.kind != "local":
         raise NotFound(key)  # the S3 service has the files, at pre-signed URLs
     if top != "results" or not keys.is_job_id(job_id) or not _is_completed(job_id):
