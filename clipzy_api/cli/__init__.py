@@ -88,15 +88,23 @@ def up(host: str, port: int, workers: int | None) -> int:
 @commands.command()
 @_host
 @_port
-def web(host: str, port: int) -> int:
-    """Run one front end."""
+@click.option(
+    "--published-on",
+    metavar="ADDRESS",
+    help="Where other machines reach it, if a proxy alone reaches HOST.  [default: HOST]",
+)
+def web(host: str, port: int, published_on: str | None) -> int:
+    """Run one front end.
+
+    Beyond loopback it needs CLIPZY_AUTH.
+    """
     from clipzy_api.authentication import require_choice
     from clipzy_api.server.run import serve
     from clipzy_storage.config.environment import settings_from_env
 
     drop_unwritable_output()
     settings = settings_from_env()
-    require_choice(host, settings)
+    require_choice(published_on or host, settings)
     return serve(host, port, settings)
 
 
@@ -132,7 +140,8 @@ def submit(file: Path, wait: bool, config: str, as_json: bool) -> int:
 
     # Exits immediately: a KeyboardInterrupt raised in a destructor would be lost, and nothing here needs a clean-up.
     signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
-    return submit(settings_from_env().clipzy_url, file, wait=wait, as_json=as_json, config=config)
+    settings = settings_from_env()
+    return submit(settings.clipzy_url, file, wait=wait, as_json=as_json, config=config, api_key=settings.api_key)
 
 
 @commands.command()
@@ -146,7 +155,8 @@ def plot(job_id: str, output: Path | None) -> int:
     from clipzy_api.cli.plot import plot
     from clipzy_storage.config.environment import settings_from_env
 
-    return plot(settings_from_env().clipzy_url, job_id, output)
+    settings = settings_from_env()
+    return plot(settings.clipzy_url, job_id, output, api_key=settings.api_key)
 
 
 @commands.command()
@@ -192,12 +202,12 @@ def check(deep: bool, as_json: bool) -> int:
     return storage_check(settings_from_env(), deep=deep, as_json=as_json)
 
 
-@commands.group()
-def keys() -> None:
+@commands.group("keys")
+def key_commands() -> None:
     """Make, list and revoke API keys."""
 
 
-@keys.command("create")
+@key_commands.command("create")
 @click.argument("name")
 @click.option("--owner", default="everyone", show_default=True, help="Whose videos and jobs the key is for.")
 @click.option(
@@ -221,7 +231,7 @@ def create_key(name: str, owner: str, scopes: str, expires_days: int | None, as_
     )
 
 
-@keys.command("list")
+@key_commands.command("list")
 @_json
 def list_keys(as_json: bool) -> int:
     """List all keys, without their secrets."""
@@ -231,7 +241,7 @@ def list_keys(as_json: bool) -> int:
     return keys.show_all(settings_from_env(), as_json=as_json)
 
 
-@keys.command("revoke")
+@key_commands.command("revoke")
 @click.argument("key_id", metavar="ID")
 def revoke_key(key_id: str) -> int:
     """Refuse a key from now on.
@@ -244,7 +254,7 @@ def revoke_key(key_id: str) -> int:
     return keys.revoke(settings_from_env(), key_id)
 
 
-@keys.command("rotate-link-secret")
+@key_commands.command("rotate-link-secret")
 def rotate_link_secret() -> int:
     """Sign links to local storage with a new secret.
 

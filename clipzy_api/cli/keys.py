@@ -19,6 +19,17 @@ from clipzy_storage.models.access import ApiKey, Scope
 from clipzy_storage.models.records import rfc3339
 from clipzy_storage.redis_client import RedisDatabase
 
+_COLUMNS = {
+    "key_id": "ID",
+    "name": "NAME",
+    "owner": "OWNER",
+    "scopes": "SCOPES",
+    "created_at": "CREATED",
+    "expires_at": "EXPIRES",
+    "revoked_at": "REVOKED",
+    "last_used_on": "LAST USED",
+}
+
 log = structlog.stdlib.get_logger("clipzy.keys")
 
 
@@ -29,13 +40,14 @@ def create(settings: Settings, name: str, *, owner: str, scopes: str, expires_da
             f"--owner {owner[:80]!r} should have 1 to 64 of a-z, 0-9, - and _, with no - or _ first."
         )
     expires_at = datetime.now(UTC) + timedelta(days=expires_days) if expires_days else None
-    key, text = ApiKeys(_storage(settings)).create(name, owner=owner, scopes=_scopes(scopes), expires_at=expires_at)
+    storage = _storage(settings)
+    key, text = ApiKeys(storage).create(name, owner=owner, scopes=_scopes(scopes), expires_at=expires_at)
     log.info(ACCESS_KEY_CREATED, key_id=key.key_id, name=name, owner=owner, scopes=",".join(sorted(key.scopes)))
     if as_json:
         click.echo(json.dumps({**_shown(key, None), "key": str(text)}))
         return 0
     click.echo(text)
-    click.echo("Keep it: it is not shown again. Send it as `Authorization: Bearer KEY`.", err=True)
+    click.echo(f"Keep it: {storage.location} has only a digest. Send it as `Authorization: Bearer KEY`.", err=True)
     return 0
 
 
@@ -48,8 +60,10 @@ def show_all(settings: Settings, *, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps({"keys": rows}))
         return 0
-    for row in rows:
-        click.echo("  ".join(str(value) for value in row.values()))
+    cells = [list(_COLUMNS.values()), *([_cell(row[name]) for name in _COLUMNS] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for line in cells:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
     return 0
 
 
@@ -97,12 +111,18 @@ def _last_used(settings: Settings) -> dict[str, str]:
         return {}
 
 
+def _cell(value: object) -> str:
+    if isinstance(value, list):
+        return ",".join(value)
+    return "-" if value is None else str(value)
+
+
 def _shown(key: ApiKey, last_used_on: str | None) -> dict[str, object]:
     return {
         "key_id": key.key_id,
         "name": key.name,
         "owner": key.owner,
-        "scopes": sorted(key.scopes),
+        "scopes": sorted(scope.value for scope in key.scopes),
         "created_at": rfc3339(key.created_at),
         "expires_at": rfc3339(key.expires_at),
         "revoked_at": rfc3339(key.revoked_at),

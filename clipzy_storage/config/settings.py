@@ -27,7 +27,12 @@ _REDIS_URLS = "redis://host:port/db, with user:password@ before the host if need
 
 def _setting(name: str, default: Any, *, expects: str, help: str, **bounds: Any) -> Any:
     return Field(
-        default, alias=name, description=help, json_schema_extra={"expects": expects}, repr="URL" not in name, **bounds
+        default,
+        alias=name,
+        description=help,
+        json_schema_extra={"expects": expects},
+        repr=not name.endswith(("URL", "API_KEY")),
+        **bounds,
     )
 
 
@@ -275,6 +280,13 @@ class Settings(BaseModel):
         "http://127.0.0.1:8000",
         expects="http://host:port or https://…",
         help="Where commands such as `clipzy submit` find the front end.",
+    )
+    api_key: str | None = _setting(
+        "CLIPZY_API_KEY",
+        None,
+        pattern=r"^clz_[0-9A-Za-z]+_[0-9A-Za-z]+$",
+        expects="a key as `clipzy keys create` prints it, clz_…",
+        help="The API key that such commands send, where the front end asks for one.",
     )
     log_level: LogLevel = _setting(
         "LOG_LEVEL", "INFO", expects="DEBUG, INFO, WARNING or ERROR", help="The lowest severity that is logged."
