@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import structlog
 from flask import Flask, g, request
 
-from clipzy_api.callers import ANYONE, UNKNOWN, Caller
+from clipzy_api.callers import ANYONE, LINKS, UNKNOWN, Caller, is_open
 from clipzy_api.problems import ApiError
 from clipzy_api.services import OWNER_KEY, services
 from clipzy_storage.access.api_keys import KeyText
@@ -15,9 +15,6 @@ from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import ConfigurationError
 from clipzy_storage.models.access import ApiKey, Scope
 
-OPEN_PATHS = frozenset({"/healthz", "/readyz", "/openapi.json", "/docs"})
-OPEN_PREFIXES = ("/docs/",)
-SIGNED_PREFIX = "/storage/"
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 _SCHEME = "bearer "
 
@@ -56,9 +53,8 @@ def _caller() -> Caller:
     """Raises ``ApiError`` 401 and 403, and ``StorageUnavailable``."""
     sent = request.headers.get("Authorization")
     is_preflight = request.method == "OPTIONS"
-    is_open = request.path in OPEN_PATHS or request.path.startswith(OPEN_PREFIXES)
-    is_link = request.path.startswith(SIGNED_PREFIX) and not sent
-    if is_preflight or is_open or is_link:
+    is_link = request.path.startswith(LINKS) and not sent
+    if is_preflight or is_link or is_open(request.path):
         return UNKNOWN
     if sent is None:
         raise unauthorized("This call needs an API key, as `Authorization: Bearer clz_…`.", reason="")

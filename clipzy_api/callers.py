@@ -5,6 +5,16 @@ from dataclasses import dataclass
 from clipzy_storage.models.access import ApiKey, Scope
 from clipzy_storage.models.records import EVERYONE
 
+LINKS = "/storage/"
+"""Below it are files, which the signature of a link opens as well."""
+_OPEN_PATHS = frozenset({"/healthz", "/readyz", "/openapi.json", "/docs"})
+_OPEN_PREFIXES = ("/docs/",)
+
+
+def is_open(path: str) -> bool:
+    """Whether this address shows nothing that belongs to anybody, and needs no key."""
+    return path in _OPEN_PATHS or path.startswith(_OPEN_PREFIXES)
+
 
 @dataclass(frozen=True)
 class Caller:

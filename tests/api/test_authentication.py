@@ -12,7 +12,7 @@ from clipzy_storage.models.access import Scope
 from tests.support.forms import mp4_bytes
 from tests.support.openapi import document_of
 from tests.support.played_worker import POSTER, complete
-from tests.support.servers import FrontEnd, RedisServer, running_front_end
+from tests.support.servers import FrontEnd, running_front_end, running_redis
 from tests.support.waiting import eventually
 
 OPEN = ("/healthz", "/readyz", "/openapi.json", "/docs")
@@ -20,10 +20,14 @@ ALL = (Scope.READ, Scope.WRITE)
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServer) -> Iterator[FrontEnd]:
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FrontEnd]:
     """A front end that asks for keys."""
     directory = tmp_path_factory.mktemp("guarded")
-    with running_front_end(directory, redis_server.url, CLIPZY_AUTH="keys") as running:
+    (directory / "redis").mkdir()
+    with (
+        running_redis(directory / "redis") as redis,
+        running_front_end(directory / "web", redis.url, CLIPZY_AUTH="keys") as running,
+    ):
         yield running
 
 
