@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -164,6 +165,35 @@ def test_old_keys_and_results_are_used_again(upgrade: Upgrade) -> None:
     assert again["job_id"] != completed
     assert api.finished(again["job_id"])["status"] == "completed"
     assert api.get(f"/jobs/{again['job_id']}/result").json()["reused_from"] == completed
+
+
+def test_what_was_there_before_keys_belongs_to_everyone(old: OldDeployment) -> None:
+    # Given the old directory under a front end that asks for keys, and two of them
+    with (
+        EmbeddedRedis(old.directory / ".clipzy") as redis_url,
+        Deployment(old.directory, redis_url=redis_url, CLIPZY_AUTH="keys", **SHORT_LEASE) as deployment,
+    ):
+        api = deployment.web()
+        everyone, ada = (_key_of(deployment, owner) for owner in ("everyone", "ada"))
+        # Then one of everyone shows what was there, with links that open
+        path = f"/jobs/{old.job_id('completed')}"
+        eventually(
+            lambda: api.get("/me", headers=everyone).ok and api.get("/me", headers=ada).ok, "keys that are known"
+        )
+        job = api.get(path, headers=everyone).json()
+        assert job["status"] == "completed"
+        assert api.get(job["result"]["storage_url"]).json()["job_id"] == job["job_id"]
+        assert len(api.get("/jobs", headers=everyone).json()["jobs"]) == 7
+        # And one of another owner shows nothing
+        assert api.get("/jobs", headers=ada).json()["jobs"] == []
+        assert api.get(path, headers=ada).status_code == 404
+
+
+def _key_of(deployment: Deployment, owner: str) -> dict[str, str]:
+    made = deployment.run("keys", "create", "test", "--owner", owner, "--json")
+    assert made.wait() == 0, made.output()
+    (text,) = re.findall(r"clz_\w+", made.output())
+    return {"Authorization": f"Bearer {text}"}
 
 
 def test_old_jobs_can_be_cancelled_retried_and_deleted(upgrade: Upgrade) -> None:
