@@ -8,20 +8,22 @@ from clipzy_storage.backends.base import Storage
 from clipzy_storage.errors import StorageError
 from tests.chaos.clients import Caller
 from tests.chaos.history import History
+from tests.chaos.owners import Owner
 from tests.chaos.results import PublishedResult, read_published
 
 FINAL = {"completed", "failed", "cancelled"}
 INTERVAL_SECONDS = 0.3
+_WAYS = ("/jobs/{}", "/jobs/{}/result", "/jobs/{}/events", "/jobs/{}/files/poster.jpg", "/jobs/{}/retry")
 CHECKED_AGAIN = 3  # finished jobs, at each interval
 
 
 class Watcher(threading.Thread):
     """Runs until stopped. ``unfinished`` are the accepted jobs that were not seen in a terminal state."""
 
-    def __init__(self, urls: list[str], *, seed: int, storage: Storage, history: History) -> None:
+    def __init__(self, urls: list[str], owners: list[Owner], *, seed: int, storage: Storage, history: History) -> None:
         super().__init__(name="watcher", daemon=True)
         self._rng = random.Random(f"{seed}-watcher")
-        self._caller = Caller(urls, self._rng)
+        self._callers = {owner.name: Caller(urls, self._rng, owner) for owner in owners}
         self._storage, self._history = storage, history
         self._seen: dict[str, dict[str, Any]] = {}
         self._found: dict[str, PublishedResult] = {}
@@ -30,7 +32,8 @@ class Watcher(threading.Thread):
     def stop(self) -> None:
         self._stopping.set()
         self.join()
-        self._caller.close()
+        for caller in self._callers.values():
+            caller.close()
 
     def unfinished(self) -> list[str]:
         accepted = dict.fromkeys(event["job_id"] for event in self._history.of("accepted"))
@@ -42,10 +45,29 @@ class Watcher(threading.Thread):
             again = self._rng.sample(finished, min(CHECKED_AGAIN, len(finished)))
             for job_id in self.unfinished() + again:
                 self._check(job_id)
+            self._spy()
+
+    def _spy(self) -> None:
+        """Look for what an owner is shown of another."""
+        owner_of = self._owners()
+        for name, caller in self._callers.items():
+            others = [job_id for job_id, owner in owner_of.items() if owner != name]
+            for job_id in self._rng.sample(others, min(1, len(others))):
+                answer = caller.ask(self._rng.choice(("GET", "POST")), self._rng.choice(_WAYS).format(job_id))
+                if answer is not None and answer.status_code < 400:
+                    self._history.add("leaked", job_id=job_id, to=name, found=f"{answer.status_code} {answer.url}")
+            answer = caller.ask("GET", "/jobs?page_size=100")
+            shown = answer.text if answer is not None and answer.ok else ""
+            for job_id in others:
+                if job_id in shown:
+                    self._history.add("leaked", job_id=job_id, to=name, found="it is listed")
+
+    def _owners(self) -> dict[str, str]:
+        return {event["job_id"]: event["owner"] for event in self._history.of("accepted")}
 
     def _check(self, job_id: str) -> None:
         asked_at = self._history.now()
-        answer = self._caller.ask("GET", f"/jobs/{job_id}")
+        answer = self._callers[self._owners()[job_id]].ask("GET", f"/jobs/{job_id}")
         if answer is not None and answer.status_code == 404:
             self._history.add("missing", job_id=job_id, asked_at=asked_at)
         if answer is None or answer.status_code != 200:
