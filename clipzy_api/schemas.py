@@ -67,12 +67,14 @@ class Upload(_Request):
 
 
 class JobUpload(_Request):
-    """A form with one file and, before or after it, the job's `config`."""
+    """A form with one file and, before or after it, the job's `config` and `queue`."""
 
     file: bytes
     """The video: mp4, mov, avi, mkv or webm, recognised by its content. The part needs a file name."""
     config: JobConfig = JobConfig()
     """As JSON text of at most 16 KiB."""
+    queue: records.Queue = records.Queue.INTERACTIVE
+    """`batch` for a job that may wait: workers take jobs of `interactive` first."""
 
 
 class JobRequest(_Request):
@@ -80,6 +82,8 @@ class JobRequest(_Request):
 
     video_id: VideoId
     config: JobConfig = JobConfig()
+    queue: records.Queue = records.Queue.INTERACTIVE
+    """`batch` for a job that may wait: workers take jobs of `interactive` first."""
 
 
 class JobsQuery(_Request):
@@ -132,6 +136,7 @@ _A_JOB: dict[str, Any] = {
     "current_stage": None,
     "attempt": 1,
     "config": {},
+    "queue": "interactive",
     "created_at": "2026-01-31T12:00:00.000Z",
     "started_at": "2026-01-31T12:00:00.007Z",
     "finished_at": "2026-01-31T12:00:02.350Z",
@@ -158,6 +163,8 @@ class Job(_Body):
     """Attempts so far; 0 before the first."""
     config: Annotated[dict[str, Any], _AsSent]
     """As the client sent it; a missing field has its default."""
+    queue: records.Queue
+    """Where it waits for a worker: jobs of `batch` let those of `interactive` pass."""
     created_at: Timestamp
     started_at: Timestamp | None
     finished_at: Timestamp | None

@@ -58,7 +58,7 @@ def cancel_job(job_id: str) -> tuple[Response, int, dict[str, str]]:
     headers=[IDEMPOTENCY_KEY],
 )
 def retry_job(job_id: str) -> tuple[Response, int, dict[str, str]]:
-    """Submits a new job on the video of a failed or cancelled one, with the same `config`. The old job stays."""
+    """Submits a new job on the video of a failed or cancelled one, with its `config` and `queue`. The old job stays."""
     text = sent_key()
     _expect_nothing(admit=admit_job)
     first = find_job(job_id)
@@ -68,7 +68,7 @@ def retry_job(job_id: str) -> tuple[Response, int, dict[str, str]]:
         raise JobAlreadyFinished(first.status.value)
     key = fingerprinted(text, "retry", job_id=job_id)
     with Rollback(services().storage) as rollback:
-        job, is_replay = submit(JobRequest(find_video(first.video_id), first.config, key), rollback)
+        job, is_replay = submit(JobRequest(find_video(first.video_id), first.config, key, first.queue), rollback)
     return accepted(job, is_replay)
 
 

@@ -1,7 +1,6 @@
 """Videos: uploading, showing and deleting them."""
 
 from datetime import UTC, datetime
-from typing import Any
 
 from flask import Blueprint, Response, request, url_for
 
@@ -119,10 +118,10 @@ def delete_video(video_id: str) -> Response:
     return Response(status=204)
 
 
-def store_upload(rollback: Rollback, *, for_job: bool = False) -> tuple[Video, dict[str, Any]]:
+def store_upload(rollback: Rollback, *, for_job: bool = False) -> tuple[Video, UploadForm]:
     """Store the file of this multipart request and its record; both are registered with ``rollback``.
 
-    Returns the record, and the ``config`` of the form, which it may have if it is ``for_job``.
+    Returns the record, and the form, which may have the other fields of a job if it is ``for_job``.
 
     Raises:
         ApiError: the upload is refused.
@@ -131,7 +130,7 @@ def store_upload(rollback: Rollback, *, for_job: bool = False) -> tuple[Video, d
     storage, video_id = services().storage, keys.new_id("vid")
     cap_bytes, boundary = services().settings.max_file_size_bytes, _boundary()
     with upload_body(admit=admit_job if for_job else admit) as body:
-        form = UploadForm(body, boundary=boundary, cap_bytes=cap_bytes, takes_config=for_job)
+        form = UploadForm(body, boundary=boundary, cap_bytes=cap_bytes, for_job=for_job)
         container = form.read_head()
         key = keys.upload(video_id, container)
         with storage.open_writer(key, content_type=CONTENT_TYPES[container]) as writer:
@@ -152,7 +151,7 @@ def store_upload(rollback: Rollback, *, for_job: bool = False) -> tuple[Video, d
     rollback.on_failure_delete(keys.video_record(video_id))
     write_video(storage, video)
     failpoint("video-recorded")
-    return video, form.config
+    return video, form
 
 
 def content_of(video: Video) -> dict[str, str | int]:

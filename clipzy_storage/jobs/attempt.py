@@ -12,7 +12,7 @@ from clipzy_storage.backends.base import Storage
 from clipzy_storage.failpoints import failpoint
 from clipzy_storage.jobs.completion import complete, complete_job, discard_attempt, retry_while_unavailable
 from clipzy_storage.jobs.store import JobStore
-from clipzy_storage.jobs.types import Claim, Released, ReleaseReason
+from clipzy_storage.jobs.types import Claim, NotifyWorkers, Released, ReleaseReason
 from clipzy_storage.models.output import PIPELINE_VERSION
 from clipzy_storage.models.records import ErrorCode, Job
 
@@ -45,7 +45,7 @@ class JobAttempt:
     store: JobStore
     storage: Storage
     claim: Claim
-    notify_workers: Callable[[str], object]
+    notify_workers: NotifyWorkers
     redis_timeout_seconds: float
 
     @property
@@ -84,7 +84,7 @@ class JobAttempt:
         failpoint("released")
         self.discard_files()
         if released is Released.QUEUED:
-            self.notify_workers(self.job.job_id)
+            self.notify_workers(self.job.job_id, self.job.queue)
         return self._complete(redis_timeout_seconds) if released is Released.PENDING else None
 
     def fail(self, code: ErrorCode, message: str) -> Job | None:
@@ -118,7 +118,7 @@ def claim_job(
     job_id: str,
     *,
     storage_id: str,
-    notify_workers: Callable[[str], object],
+    notify_workers: NotifyWorkers,
     redis_timeout_seconds: float,
     stage: str = "",
 ) -> JobAttempt | None:

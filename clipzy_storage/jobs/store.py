@@ -5,7 +5,7 @@ heartbeats while it works, and then releases, fails or commits the job. A worker
 the job to another, and the token of its claim is refused from then on. States and keys: ``docs/job-protocol.md``.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ from clipzy_storage.jobs.types import (
     Submitted,
 )
 from clipzy_storage.models.output import PIPELINE_VERSION
-from clipzy_storage.models.records import SCHEMA_VERSION, ErrorCode, Job, Status
+from clipzy_storage.models.records import SCHEMA_VERSION, ErrorCode, Job, Queue, Status
 from clipzy_storage.models.result_cache_key import cache_key_of_result
 from clipzy_storage.process import ProcessIdentity
 from clipzy_storage.redis_client import RedisDatabase, translated
@@ -252,25 +252,27 @@ class JobStore:
         """Take jobs from holders that are ``gone``, and from those silent for a lease and half a lease of grace."""
         pairs = [part for lease in gone for part in (lease.job_id, lease.token)]
         requeued, adopted = self._run("reap", self._lease_ms // 2, self._lease_ms, nonce, int(expired_too), *pairs)
-        return Reaped(list(requeued), list(zip(adopted[::2], adopted[1::2], strict=True)))
+        return Reaped(_with_queues(requeued), list(zip(adopted[::2], adopted[1::2], strict=True)))
 
     def find(self, job_id: str) -> Job | None:
         """The job whoever owns it; None if Redis does not know it, or its record is damaged."""
         with translated():
             return next(_readable([self._redis.client.hgetall(self._record_key(job_id))]), None)
 
-    def count_waiting(self) -> int:
-        """How many jobs wait for a worker and are due."""
+    def count_waiting(self, queue: Queue) -> int:
+        """How many jobs of this queue wait for a worker and are due."""
+        name = "jobs:queued" if queue is Queue.INTERACTIVE else f"jobs:queued:{queue}"
         with translated():
-            return int(self._redis.client.zcard(self._redis.key("jobs:queued")))
+            return int(self._redis.client.zcard(self._redis.key(name)))
 
-    def due_for_notification(self, *, notifications: int) -> list[str]:
-        """Waiting jobs that need a notification, of which the broker has as many as given.
+    def due_for_notification(self, *, notifications: Mapping[Queue, int]) -> list[tuple[str, Queue]]:
+        """Waiting jobs that need a notification, of which the broker has as many as given in each queue.
 
         These are jobs whose delay is over and, if there are fewer notifications than waiting jobs, as many as are
         missing: those first whose last one is oldest, at least half a lease old.
         """
-        return list(self._run("due_for_notification", notifications, self._lease_ms // 2))
+        counts = [notifications.get(queue, 0) for queue in Queue]
+        return _with_queues(self._run("due_for_notification", self._lease_ms // 2, *counts))
 
     @property
     def _lease_ms(self) -> int:
@@ -291,6 +293,10 @@ def _readable(records: Iterable[Fields]) -> Iterator[Job]:
                 yield job_of(fields)
         except Damaged as error:
             log.error("record.damaged", reason=str(error))
+
+
+def _with_queues(flat: list[str]) -> list[tuple[str, Queue]]:
+    return [(job_id, Queue(queue)) for job_id, queue in zip(flat[::2], flat[1::2], strict=True)]
 
 
 def _first_id(verdict: str, rest: list[Any]) -> str:

@@ -47,8 +47,8 @@ class Janitor(PeriodicThread):
     def _recover(self, event: str, compare: Callable[[], Report]) -> None:
         report = compare()
         log.info(event, **report.counts())
-        for job_id in report.waiting:
-            self._ctx.notify_workers(job_id)
+        for job_id, queue in report.waiting.items():
+            self._ctx.notify_workers(job_id, queue)
 
     def _collect_garbage(self) -> None:
         while self._ctx.admin.prune(older_than_seconds=KEEP_FINISHED.total_seconds()):

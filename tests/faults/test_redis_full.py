@@ -31,7 +31,7 @@ STEPS: dict[str, Step] = {
     "commit": lambda jobs, _waiting, claim: jobs.commit(claim, attempt_prefix="a/", result_sha256="0"),
     "fail": lambda jobs, _waiting, claim: _failed(jobs, claim),
     "reap": lambda jobs, _waiting, claim: bool(jobs.reap([Lease(claim.job.job_id, claim.token, None)], nonce="r")),
-    "due_for_notification": lambda jobs, _waiting, _claim: bool(jobs.due_for_notification(notifications=0)) or True,
+    "due_for_notification": lambda jobs, _waiting, _claim: bool(jobs.due_for_notification(notifications={})) or True,
 }
 
 

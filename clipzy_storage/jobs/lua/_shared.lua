@@ -11,8 +11,9 @@
 -- Keys, each after the prefix:
 --   job:{id}               hash    the record: record (JSON of what never changes), state, token, attempt, progress, …
 --   job:{id}:events        stream  what a caller saw of the job, one entry per change
---   jobs:queued            zset    waiting jobs by the time of their last notification
---   jobs:delayed           zset    waiting jobs by the time at which they are due
+--   jobs:queued            zset    waiting jobs of the queue interactive by the time of their last notification
+--   jobs:queued:batch      zset    those of the queue batch
+--   jobs:delayed           zset    waiting jobs of both queues by the time at which they are due
 --   jobs:leases            zset    held jobs by the expiry of their lease
 --   jobs:ended             zset    finished jobs by the time they finished
 --   jobs:of:{owner}        zset    an owner's jobs by age; with :{status} those of one visible status
@@ -34,8 +35,9 @@ local FIRST_DELAY_MS, MAX_DELAY_MS, MAX_TRANSIENT_MS = 10 * 1000, 300 * 1000, 24
 local VISIBLE = { queued = 'queued', running = 'processing', committing = 'processing',
                   completed = 'completed', failed = 'failed', cancelled = 'cancelled' }
 
-local queued_set, delayed_set, lease_set = prefix .. 'jobs:queued', prefix .. 'jobs:delayed', prefix .. 'jobs:leases'
-local ended_set = prefix .. 'jobs:ended'
+local QUEUES = { 'interactive', 'batch' }
+local queued_sets = { interactive = prefix .. 'jobs:queued', batch = prefix .. 'jobs:queued:batch' }
+local delayed_set, lease_set, ended_set = prefix .. 'jobs:delayed', prefix .. 'jobs:leases', prefix .. 'jobs:ended'
 
 local function job_key(id) return prefix .. 'job:' .. id end
 local function events_key(id) return prefix .. 'job:' .. id .. ':events' end
@@ -54,6 +56,23 @@ end
 local function set(id, ...)
   redis.call('HSET', job_key(id), ...)
   redis.call('HINCRBY', job_key(id), 'revision', 1)
+end
+
+-- A record that names none is of the first one, and so is a damaged record, which must not stop the others.
+local function queue_of(id)
+  local is_sound, record = pcall(cjson.decode, get(id, 'record') or '')
+  local queue = is_sound and type(record) == 'table' and record.queue
+  return queued_sets[queue] and queue or QUEUES[1]
+end
+
+local function add_to_queue(id)
+  redis.call('ZADD', queued_sets[queue_of(id)], now, id)
+end
+
+-- The job waits no more.
+local function remove_from_queues(id)
+  for _, waiting in pairs(queued_sets) do redis.call('ZREM', waiting, id) end
+  redis.call('ZREM', delayed_set, id)
 end
 
 -- The listings by owner, and by owner and visible status, follow every change of state.
@@ -134,7 +153,7 @@ local function enqueue(id, delay_ms)
   if delay_ms > 0 then
     redis.call('ZADD', delayed_set, now + delay_ms, id)
   else
-    redis.call('ZADD', queued_set, now, id)
+    add_to_queue(id)
   end
   log_event(id)
 end
@@ -174,7 +193,8 @@ local function finish_as(id, outcome, cache_key, pipeline_version)
   move(id, outcome)
   set(id, 'stage', '')
   if outcome == 'completed' then set(id, 'progress', 100) end
-  for _, waiting in ipairs({ queued_set, delayed_set, lease_set }) do redis.call('ZREM', waiting, id) end
+  remove_from_queues(id)
+  redis.call('ZREM', lease_set, id)
   redis.call('HDEL', job_key(id), 'suspect_ms', 'holder', 'cancel')
   redis.call('SREM', users_key(cjson.decode(get(id, 'record')).video_id), id)
   redis.call('ZADD', ended_set, number(id, 'finished_ms'), id)
@@ -189,7 +209,7 @@ local function create(id, owner, storage_id, record, order, created_ms, revision
     'state', 'queued', 'created_ms', created_ms, 'attempt', 0, 'progress', 0, 'revision', revision)
   redis.call('ZADD', list_key(owner), order, id)
   redis.call('ZADD', list_key(owner, 'queued'), order, id)
-  redis.call('ZADD', queued_set, now, id)
+  add_to_queue(id)
   redis.call('SADD', users_key(cjson.decode(record).video_id), id)
 end
 
@@ -198,14 +218,16 @@ local function forget(id)
   uncache(id)
   redis.call('ZREM', list_key(owner), id)
   redis.call('ZREM', list_key(owner, VISIBLE[get(id, 'state')]), id)
-  for _, listing in ipairs({ queued_set, delayed_set, lease_set, ended_set }) do redis.call('ZREM', listing, id) end
+  remove_from_queues(id)
+  for _, listing in ipairs({ lease_set, ended_set }) do redis.call('ZREM', listing, id) end
   redis.call('SREM', users_key(cjson.decode(get(id, 'record')).video_id), id)
   redis.call('DEL', job_key(id), events_key(id))
 end
 
 -- Whether there are fewer unfinished jobs than this, '' being any number.
 local function has_room(limit)
-  local unfinished = redis.call('ZCARD', queued_set) + redis.call('ZCARD', delayed_set) + redis.call('ZCARD', lease_set)
+  local unfinished = redis.call('ZCARD', delayed_set) + redis.call('ZCARD', lease_set)
+  for _, waiting in pairs(queued_sets) do unfinished = unfinished + redis.call('ZCARD', waiting) end
   return limit == '' or unfinished < tonumber(limit)
 end
 
