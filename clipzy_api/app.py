@@ -30,6 +30,7 @@ from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.cancellation import JobCancellation
 from clipzy_storage.jobs.events import JobEvents
 from clipzy_storage.jobs.lookup import JobLookup
+from clipzy_storage.jobs.owner_limits import OwnerLimits
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.jobs.submission import JobSubmission
 from clipzy_storage.redis_client import RedisDatabase
@@ -71,7 +72,7 @@ def _services(
     queue: TaskQueue,
     membership: Membership,
 ) -> Services:
-    store = JobStore(redis, lease_seconds=settings.job_lease_seconds)
+    store = JobStore(redis, lease_seconds=settings.job_lease_seconds, limits=OwnerLimits.of(settings))
     admin = JobAdmin(redis)
     lookup = JobLookup(store, admin, storage)
     cached_results = CachedResults(store=store, storage=storage, notify_workers=queue.notify_workers, settings=settings)
@@ -92,7 +93,7 @@ def _services(
         events=JobEvents(redis),
         lookup=lookup,
         submission=submission,
-        cancellation=JobCancellation(store, admin, storage, lookup),
+        cancellation=JobCancellation(store, admin, storage, lookup, notify_workers=queue.notify_workers),
         membership=membership,
         redis_readiness=RedisReadiness(redis, broker),
         api_keys=KeyTable(ApiKeys(storage)),

@@ -1,5 +1,6 @@
 """The bodies of requests and answers. Answers are made with them, and the OpenAPI document describes them."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
@@ -8,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchem
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticKnownError, core_schema
 
+from clipzy_storage.jobs.owner_limits import OwnerLimits, OwnerUsage
 from clipzy_storage.keys import MAX_KEY_LENGTH
 from clipzy_storage.models import output, records
 from clipzy_storage.models.access import ApiKey, Scope
@@ -212,17 +214,35 @@ class Key(_Body):
     """Null if it does not expire."""
 
 
+class Limits(_Body):
+    """What the owner may have at a time; null is no limit."""
+
+    unfinished_jobs: int | None
+    """Jobs that wait or are processed; one more is refused."""
+    running_jobs: int | None
+    """Jobs that are processed; one more waits."""
+
+
+class Usage(_Body):
+    """What the owner has now."""
+
+    unfinished_jobs: int = Field(ge=0)
+    running_jobs: int = Field(ge=0)
+
+
 class Me(_Body):
-    """The caller and its owner."""
+    """The caller, its owner, and what that may have and has."""
 
     owner: str
     key: Key | None
     """Null where no keys are asked for."""
+    limits: Limits
+    usage: Usage
 
     @classmethod
-    def of(cls, owner: str, key: ApiKey | None) -> Self:
+    def of(cls, owner: str, key: ApiKey | None, *, limits: OwnerLimits, usage: OwnerUsage) -> Self:
         shown = key and Key(name=key.name, scopes=sorted(key.scopes), expires_at=key.expires_at)
-        return cls(owner=owner, key=shown)
+        return cls(owner=owner, key=shown, limits=Limits(**asdict(limits)), usage=Usage(**asdict(usage)))
 
 
 class Alive(_Body):

@@ -51,7 +51,8 @@ def cancel_job(job_id: str) -> tuple[Response, int, dict[str, str]]:
     "Retry a job",
     [Answer(202, "A new job.", schemas.Job, NEW_JOB_HEADERS)],
     problems=[
-        *("VIDEO_NOT_FOUND", "JOB_NOT_FINISHED", "JOB_ALREADY_FINISHED", "IDEMPOTENCY_MISMATCH", "QUEUE_FULL"),
+        *("VIDEO_NOT_FOUND", "JOB_NOT_FINISHED", "JOB_ALREADY_FINISHED", "IDEMPOTENCY_MISMATCH"),
+        *("QUEUE_FULL", "QUOTA_EXCEEDED"),
         *NO_FIELDS_PROBLEMS,
         *UNAVAILABLE,
     ],

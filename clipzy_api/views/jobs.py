@@ -47,7 +47,7 @@ jobs = Blueprint("jobs", __name__)
     "Submit a job",
     [Answer(202, "The job.", schemas.Job, NEW_JOB_HEADERS)],
     takes={MULTIPART: schemas.JobUpload, JSON: schemas.JobRequest},
-    problems=[*REFUSED_UPLOADS, "LENGTH_REQUIRED", "VIDEO_NOT_FOUND", "JOB_NOT_FOUND", "QUEUE_FULL"],
+    problems=[*REFUSED_UPLOADS, "LENGTH_REQUIRED", "VIDEO_NOT_FOUND", "JOB_NOT_FOUND", "QUEUE_FULL", "QUOTA_EXCEEDED"],
     headers=[IDEMPOTENCY_KEY],
 )
 def submit_job() -> tuple[Response, int, dict[str, str]]:

@@ -86,7 +86,7 @@ class JobAdmin:
 
     def unfinished_ids(self) -> set[str]:
         """Every job that waits or is held."""
-        listings = ("queued", "queued:batch", "delayed", "leases")
+        listings = ("queued", "queued:batch", "delayed", "parked", "leases")
         with translated():
             found = [self._redis.client.zrange(self._redis.key(f"jobs:{name}"), 0, -1) for name in listings]
         return {job_id for ids in found for job_id in ids}

@@ -19,8 +19,10 @@ from clipzy_storage.errors import (
     JobNotFound,
     LostJob,
     QueueFull,
+    QuotaExceeded,
     VideoGone,
 )
+from clipzy_storage.jobs.owner_limits import OwnerLimits, OwnerUsage, too_many_unfinished
 from clipzy_storage.jobs.redis_record import (
     Fields,
     committed_job,
@@ -55,17 +57,35 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 class JobStore:
-    """The job records of one Redis. Every method may raise ``QueueUnavailable``."""
+    """The job records of one Redis, with limits for each owner. Every method may raise ``QueueUnavailable``."""
 
-    def __init__(self, redis: RedisDatabase, *, lease_seconds: int) -> None:
+    def __init__(self, redis: RedisDatabase, *, lease_seconds: int, limits: OwnerLimits | None = None) -> None:
         self._redis = redis
         self.lease_seconds = lease_seconds
+        self.limits = limits or OwnerLimits()
 
     # called by front ends
 
     def has_room(self, limit: int) -> bool:
         """Whether there are fewer than ``limit`` unfinished jobs."""
         return bool(self._run("has_room", limit))
+
+    def owner_usage(self, owner: str) -> OwnerUsage:
+        """What the owner has now."""
+        with translated():
+            pipeline = self._redis.client.pipeline(transaction=False)
+            for status in (Status.QUEUED, Status.PROCESSING):
+                pipeline.zcard(self._redis.key(f"jobs:of:{owner}:{status.value}"))
+            queued, running = pipeline.execute()
+        return OwnerUsage(unfinished_jobs=queued + running, running_jobs=running)
+
+    def check_quota(self, owner: str) -> None:
+        """Raises ``QuotaExceeded`` if the owner may have no further job now."""
+        if (limit := self.limits.unfinished_jobs) is None:
+            return
+        count = self.owner_usage(owner).unfinished_jobs
+        if count >= limit:
+            raise QuotaExceeded(too_many_unfinished(limit, count))
 
     def submit(self, job: Job, *, key: IdempotencyKey | None = None, limit: int | None = None) -> Submitted:
         """Create the record in state ``queued``. Submitting the same job twice changes nothing.
@@ -76,17 +96,20 @@ class JobStore:
             IdempotencyMismatch: ``key`` was used before, for another request; nothing is created.
             VideoGone: the video is being deleted.
             QueueFull: there are ``limit`` unfinished jobs, and ``key`` was not used before.
+            QuotaExceeded: the same for the unfinished jobs of this owner.
             QueueUnavailable: ``certain`` if no connection could be opened or Redis refused: nothing was created.
         """
         self._redis.connect()
         text, fingerprint = (key.text, key.fingerprint) if key else ("", "")
         record = unchanging_part(job)
-        args = (job.job_id, job.owner, job.storage_id, record, text, fingerprint, "" if limit is None else limit)
-        verdict, *rest = self._run("submit", *args)
+        limits = (_any_if_none(limit), _any_if_none(self.limits.unfinished_jobs))
+        verdict, *rest = self._run("submit", job.job_id, job.owner, job.storage_id, record, text, fingerprint, *limits)
         if verdict == "gone":
             raise VideoGone(job.video_id)
         if verdict == "full":
             raise QueueFull
+        if verdict == "quota":
+            raise QuotaExceeded(too_many_unfinished(self.limits.unfinished_jobs or 0, rest[0]))
         if verdict == "new":
             created_ms, revision = rest
             return Submitted(job.job_id, submitted_job(job, created_ms=created_ms, revision=revision))
@@ -145,10 +168,11 @@ class JobStore:
     def claim(self, job_id: str, *, nonce: str, storage_id: str, stage: str = "") -> Claim | None:
         """Claim a queued job under a lease, in its first ``stage``.
 
-        None if it is not queued, not due, or stored elsewhere.
+        None if it is not queued, not due, or stored elsewhere; or if its owner has as many running jobs as it may: then
+        the job is parked until ``unpark``.
         """
         args = (job_id, nonce, ProcessIdentity.own().to_json(), storage_id, self._lease_ms, stage, SCHEMA_VERSION)
-        token, *rest = self._run("claim", *args)
+        token, *rest = self._run("claim", *args, _any_if_none(self.limits.running_jobs))
         if not token:
             return None
         record, is_reconciled, age_ms = rest
@@ -234,7 +258,15 @@ class JobStore:
         revision = self._run("finish", job.job_id, token, job.status.value, job.attempt, *error, *cached)
         return job.model_copy(update={"revision": revision}) if revision else None
 
+    def unpark(self, owner: str) -> list[tuple[str, Queue]]:
+        """Return as many parked jobs of the owner to their queues as may run now; workers must be notified of them."""
+        return _with_queues(self._run("unpark", owner, _any_if_none(self.limits.running_jobs)))
+
     # called by the reaper
+
+    def owners_with_parked_jobs(self) -> set[str]:
+        with translated():
+            return set(self._redis.client.smembers(self._redis.key("jobs:parked:owners")))
 
     def leases(self) -> Iterable[Lease]:
         """Every job that a process holds."""
@@ -293,6 +325,10 @@ def _readable(records: Iterable[Fields]) -> Iterator[Job]:
                 yield job_of(fields)
         except Damaged as error:
             log.error("record.damaged", reason=str(error))
+
+
+def _any_if_none(limit: int | None) -> str | int:
+    return "" if limit is None else limit
 
 
 def _with_queues(flat: list[str]) -> list[tuple[str, Queue]]:

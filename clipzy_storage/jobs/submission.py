@@ -21,6 +21,7 @@ from clipzy_storage.errors import (
     NotFound,
     QueueFull,
     QueueUnavailable,
+    QuotaExceeded,
     StorageError,
 )
 from clipzy_storage.failpoints import failpoint
@@ -80,13 +81,16 @@ class JobSubmission:
     def check_room(self, *, owner: str, key_text: str, storage_id: str) -> None:
         """Check that a request may create a job, or repeats one that has; ``key_text`` is its Idempotency-Key or empty.
 
-        Another request may take the last place before this one is submitted. Raises ``QueueFull``,
+        Another request may take the last place before this one is submitted. Raises ``QueueFull``, ``QuotaExceeded``,
         ``QueueUnavailable``, ``StorageError``.
         """
-        if self._store.has_room(self._max_unfinished_jobs):
-            return
-        if not (key_text and self._recorded(keys.job_id_for_key(owner, key_text, storage_id=storage_id))):
-            raise QueueFull
+        try:
+            if not self._store.has_room(self._max_unfinished_jobs):
+                raise QueueFull
+            self._store.check_quota(owner)
+        except (QueueFull, QuotaExceeded):
+            if not (key_text and self._recorded(keys.job_id_for_key(owner, key_text, storage_id=storage_id))):
+                raise
 
     def submit(
         self, request: JobRequest, rollback: Rollback, *, storage_id: str, request_id: str | None = None
@@ -98,7 +102,7 @@ class JobSubmission:
 
         Raises:
             JobNotFound: the job of the first request has been deleted.
-            IdempotencyMismatch, QueueFull, VideoGone, StorageFull, StorageUnavailable: no job was created.
+            IdempotencyMismatch, QueueFull, QuotaExceeded, VideoGone, StorageFull, StorageUnavailable: none was created.
             QueueUnavailable: no job was created if ``certain``, else it may have been; what was written then stays.
         """
         submitted = self._create(_new_job(request, storage_id, request_id), request.key, rollback)
@@ -164,7 +168,7 @@ class JobSubmission:
         Raises:
             IdempotencyMismatch: that was another request.
             QueueUnavailable: its outcome is unknown yet: it may be in progress at another front end.
-            QueueFull
+            QueueFull, QuotaExceeded
         """
         if first and first.idempotency_fingerprint != job.idempotency_fingerprint:
             raise IdempotencyMismatch

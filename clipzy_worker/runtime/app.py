@@ -17,6 +17,7 @@ from clipzy_storage.backends.base import StorageBackend
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import QueueUnavailable, StorageError
 from clipzy_storage.jobs.admin import JobAdmin
+from clipzy_storage.jobs.owner_limits import OwnerLimits
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.log_events import JOB_NOTIFICATION_LOST
 from clipzy_storage.models.records import Queue
@@ -37,7 +38,7 @@ def create_app(
     transport.install()
     app = Celery("clipzy", set_as_current=False, log=_OurLogs)
     app.conf.update(celery_config.celery_settings(settings, storage_id=storage_id), **_worker_settings(settings))
-    store = JobStore(redis, lease_seconds=settings.job_lease_seconds)
+    store = JobStore(redis, lease_seconds=settings.job_lease_seconds, limits=OwnerLimits.of(settings))
     ctx = WorkerContext(
         settings=settings,
         storage=storage,

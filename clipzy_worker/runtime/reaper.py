@@ -13,6 +13,7 @@ import structlog
 from clipzy_storage.errors import QueueUnavailable, StorageError
 from clipzy_storage.jobs.completion import complete_job
 from clipzy_storage.jobs.log_context import about_job
+from clipzy_storage.jobs.parking import unpark
 from clipzy_storage.jobs.types import Lease
 from clipzy_storage.log_events import REAPER_NOTIFIED
 from clipzy_storage.models.records import Queue
@@ -63,9 +64,15 @@ class Reaper(PeriodicThread):
         self._has_redis_since = self._has_redis_since or time.monotonic()
         gone = [lease for lease in self._ctx.store.leases() if lease.holder is not None and lease.holder.is_gone()]
         self._reap(gone)
+        self._unpark()
         self._notify_again()
         if gone or time.monotonic() - self._swept_at > SWEEP_EVERY_SECONDS:
             self._sweep()
+
+    def _unpark(self) -> None:
+        """Return jobs to their queues whose owners may have more running ones than there are now."""
+        for owner in self._ctx.store.owners_with_parked_jobs():
+            unpark(self._ctx.store, owner, self._ctx.notify_workers)
 
     def _notify_again(self) -> None:
         """Send as many notifications as waiting jobs lack, so that however often this runs there is one for each."""

@@ -14,6 +14,9 @@
 --   jobs:queued            zset    waiting jobs of the queue interactive by the time of their last notification
 --   jobs:queued:batch      zset    those of the queue batch
 --   jobs:delayed           zset    waiting jobs of both queues by the time at which they are due
+--   jobs:parked            zset    waiting jobs whose owner has as many running ones as it may, by age
+--   jobs:parked:of:{owner} zset    those of one owner
+--   jobs:parked:owners     set     owners that may have parked jobs
 --   jobs:leases            zset    held jobs by the expiry of their lease
 --   jobs:ended             zset    finished jobs by the time they finished
 --   jobs:of:{owner}        zset    an owner's jobs by age; with :{status} those of one visible status
@@ -65,6 +68,9 @@ local function queue_of(id)
   return queued_sets[queue] and queue or QUEUES[1]
 end
 
+local parked_set, parked_owners = prefix .. 'jobs:parked', prefix .. 'jobs:parked:owners'
+local function parked_key(owner) return prefix .. 'jobs:parked:of:' .. owner end
+
 local function add_to_queue(id)
   redis.call('ZADD', queued_sets[queue_of(id)], now, id)
 end
@@ -73,11 +79,24 @@ end
 local function remove_from_queues(id)
   for _, waiting in pairs(queued_sets) do redis.call('ZREM', waiting, id) end
   redis.call('ZREM', delayed_set, id)
+  redis.call('ZREM', parked_set, id)
+  redis.call('ZREM', parked_key(get(id, 'owner')), id)
 end
 
 -- The listings by owner, and by owner and visible status, follow every change of state.
 local function list_key(owner, status)
   return prefix .. 'jobs:of:' .. owner .. (status and (':' .. status) or '')
+end
+
+local function count_of(owner, status) return redis.call('ZCARD', list_key(owner, status)) end
+
+-- Keep the job from the queues until `unpark` returns it: workers then leave it alone, whose state stays queued.
+local function park(id)
+  local owner, order = get(id, 'owner'), get(id, 'order')
+  remove_from_queues(id)
+  redis.call('ZADD', parked_set, order, id)
+  redis.call('ZADD', parked_key(owner), order, id)
+  redis.call('SADD', parked_owners, owner)
 end
 
 local function move(id, to)
@@ -226,9 +245,15 @@ end
 
 -- Whether there are fewer unfinished jobs than this, '' being any number.
 local function has_room(limit)
-  local unfinished = redis.call('ZCARD', delayed_set) + redis.call('ZCARD', lease_set)
+  local unfinished = redis.call('ZCARD', delayed_set) + redis.call('ZCARD', parked_set) + redis.call('ZCARD', lease_set)
   for _, waiting in pairs(queued_sets) do unfinished = unfinished + redis.call('ZCARD', waiting) end
   return limit == '' or unfinished < tonumber(limit)
+end
+
+-- How many unfinished jobs the owner has, if there are as many as this or more, '' being any number; otherwise nil.
+local function unfinished_at_limit(owner, limit)
+  local count = count_of(owner, 'queued') + count_of(owner, 'processing')
+  return limit ~= '' and count >= tonumber(limit) and count or nil
 end
 
 local function answer_key(owner, key) return prefix .. 'idem:' .. owner .. ':' .. key end

@@ -1,0 +1,37 @@
+"""What one owner may have at a time, and what it has."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from clipzy_storage.config.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnerLimits:
+    """None is no limit."""
+
+    unfinished_jobs: int | None = None
+    running_jobs: int | None = None
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        return cls(
+            unfinished_jobs=settings.owner_max_unfinished_jobs or None,
+            running_jobs=settings.owner_max_running_jobs or None,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnerUsage:
+    """What an owner has now."""
+
+    unfinished_jobs: int
+    running_jobs: int
+
+
+def too_many_unfinished(limit: int, count: int) -> str:
+    """The refusal of one more job."""
+    return (
+        f"OWNER_MAX_UNFINISHED_JOBS allows {limit} jobs that wait or are processed, and there are {count}."
+        " Try again when some have finished."
+    )

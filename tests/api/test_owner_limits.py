@@ -1,0 +1,94 @@
+"""``OWNER_MAX_…`` at front ends: 429, before a body is read where possible, and exact however many ask at once."""
+
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+import requests
+
+from tests.support.forms import mp4_bytes
+from tests.support.played_worker import complete
+from tests.support.servers import FrontEnd, running_front_end, running_redis
+from tests.support.wire import answer_on, connect, head
+
+JOBS, VIDEOS = "/api/v1/jobs", "/api/v1/videos"
+LIMIT = 7
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[FrontEnd]]:
+    """Two front ends of one deployment."""
+    directory = tmp_path_factory.mktemp("pair")
+    limits = {"OWNER_MAX_UNFINISHED_JOBS": str(LIMIT)}
+    with ExitStack() as stack:
+        url = stack.enter_context(running_redis(directory / "redis")).url
+        yield [
+            stack.enter_context(running_front_end(directory / name, url, storage_path=directory / "storage", **limits))
+            for name in ("first", "second")
+        ]
+
+
+@pytest.fixture
+def first(pair: list[FrontEnd]) -> Iterator[FrontEnd]:
+    """One of them, without a job before and after the test."""
+    pair[0].compare_records()
+    yield pair[0]
+    for job in pair[0].get(f"{JOBS}?status=queued").json()["jobs"]:
+        assert pair[0].post(f"{JOBS}/{job['job_id']}/cancel").status_code == 202
+
+
+def me(front_end: FrontEnd) -> Any:
+    return front_end.get("/api/v1/me").json()
+
+
+def is_refused(answer: requests.Response) -> bool:
+    problem = answer.json()
+    assert answer.headers["Retry-After"] == "30"
+    assert f"OWNER_MAX_UNFINISHED_JOBS allows {LIMIT} jobs" in problem["detail"]
+    assert f"there are {LIMIT}" in problem["detail"]
+    return (answer.status_code, problem["code"]) == (429, "QUOTA_EXCEEDED")
+
+
+def test_50_requests_at_once_make_as_many_jobs_as_are_allowed(pair: list[FrontEnd], first: FrontEnd) -> None:
+    # Given a video, and 50 clients at two front ends
+    video = first.post(VIDEOS, files={"file": ("a.mp4", mp4_bytes(1000))}).json()
+    stored = first.stored()
+
+    def submit(number: int) -> requests.Response:
+        return pair[number % 2].post(JOBS, json={"video_id": video["video_id"], "config": {"reuse": False}})
+
+    # When all submit a job at the same time
+    with ThreadPoolExecutor(50) as clients:
+        answers = list(clients.map(submit, range(50)))
+    # Then exactly as many are made, the others are refused, and nothing of those is kept
+    assert Counter(answer.status_code for answer in answers) == {202: LIMIT, 429: 50 - LIMIT}
+    assert all(is_refused(answer) for answer in answers if answer.status_code == 429)
+    assert len([key for key in set(first.stored()) - set(stored) if key.startswith("jobs/open/")]) == LIMIT
+    # And the owner sees why
+    assert me(first)["limits"] == {"unfinished_jobs": LIMIT, "running_jobs": None}
+    assert me(first)["usage"] == {"unfinished_jobs": LIMIT, "running_jobs": 0}
+
+
+def test_no_body_is_read_and_a_repetition_is_answered(first: FrontEnd) -> None:
+    # Given an owner with as many jobs as it may have, the first of them under a key
+    content, key = mp4_bytes(1000), {"Idempotency-Key": "a-key"}
+    made = first.post(JOBS, files={"file": ("a.mp4", content)}, headers=key).json()
+    for _ in range(LIMIT - 1):
+        assert first.post(JOBS, json={"video_id": made["video_id"], "config": {"reuse": False}}).status_code == 202
+    stored = first.stored()
+    # When it sends another file, then it is refused before the first byte of it
+    with connect(first.port) as client:
+        client.sendall(head(JOBS, length=100 << 20))
+        assert answer_on(client).status == 429
+    assert is_refused(first.post(JOBS, files={"file": ("b.mp4", mp4_bytes(1000))}))
+    assert first.stored() == stored
+    # And the repetition of the first request has its job
+    again = first.post(JOBS, files={"file": ("a.mp4", content)}, headers=key)
+    assert (again.status_code, again.json()["job_id"]) == (202, made["job_id"])
+    # When one has finished, then there is room for one
+    complete(first, made["job_id"])
+    assert first.post(JOBS, files={"file": ("b.mp4", mp4_bytes(1000))}).status_code == 202
+    assert is_refused(first.post(JOBS, files={"file": ("b.mp4", mp4_bytes(1000))}))
