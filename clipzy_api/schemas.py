@@ -221,6 +221,8 @@ class Limits(_Body):
     """Jobs that wait or are processed; one more is refused."""
     running_jobs: int | None
     """Jobs that are processed; one more waits."""
+    stored_bytes: int | None
+    """Videos and results; one more video is refused."""
 
 
 class Usage(_Body):
@@ -228,6 +230,7 @@ class Usage(_Body):
 
     unfinished_jobs: int = Field(ge=0)
     running_jobs: int = Field(ge=0)
+    stored_bytes: int = Field(ge=0)
 
 
 class Me(_Body):

@@ -60,7 +60,7 @@ videos = Blueprint("videos", __name__)
     "Upload a video",
     [Answer(201, "The video.", schemas.Video, ("Location", "Idempotent-Replayed"))],
     takes={MULTIPART: schemas.Upload},
-    problems=[*REFUSED_UPLOADS, "VIDEO_NOT_FOUND"],
+    problems=[*REFUSED_UPLOADS, "VIDEO_NOT_FOUND", "QUOTA_EXCEEDED"],
     headers=[IDEMPOTENCY_KEY],
 )
 def upload_video() -> tuple[Response, int, dict[str, str]]:
@@ -71,7 +71,7 @@ def upload_video() -> tuple[Response, int, dict[str, str]]:
     with Rollback(services().storage) as rollback:
         video, _ = store_upload(rollback)
         key = fingerprinted(text, "upload", **content_of(video))
-        first_id = _remember(video, key, rollback)
+        first_id = _add(video, key, rollback)
         if first_id == video.video_id:
             rollback.commit()
     if first_id != video.video_id:
@@ -79,15 +79,13 @@ def upload_video() -> tuple[Response, int, dict[str, str]]:
     return _created(video, {})
 
 
-def _remember(video: Video, key: IdempotencyKey | None, rollback: Rollback) -> str:
+def _add(video: Video, key: IdempotencyKey | None, rollback: Rollback) -> str:
     """The id of the first video that was uploaded under this key: this one's, unless it is a replay.
 
-    Raises ``IdempotencyMismatch``, ``QueueUnavailable``.
+    Raises ``IdempotencyMismatch``, ``QuotaExceeded``, ``QueueUnavailable``.
     """
-    if key is None:
-        return video.video_id
     with rollback.committed_if_redis_may_know():
-        submitted = services().store.remember_video(video.video_id, owner=video.owner, key=key)
+        submitted = services().store.add_video(video, key=key)
     return submitted.first_id
 
 

@@ -12,12 +12,14 @@ class OwnerLimits:
 
     unfinished_jobs: int | None = None
     running_jobs: int | None = None
+    stored_bytes: int | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
         return cls(
             unfinished_jobs=settings.owner_max_unfinished_jobs or None,
             running_jobs=settings.owner_max_running_jobs or None,
+            stored_bytes=(settings.owner_max_stored_mb << 20) or None,
         )
 
 
@@ -27,6 +29,7 @@ class OwnerUsage:
 
     unfinished_jobs: int
     running_jobs: int
+    stored_bytes: int
 
 
 def too_many_unfinished(limit: int, count: int) -> str:
@@ -34,4 +37,12 @@ def too_many_unfinished(limit: int, count: int) -> str:
     return (
         f"OWNER_MAX_UNFINISHED_JOBS allows {limit} jobs that wait or are processed, and there are {count}."
         " Try again when some have finished."
+    )
+
+
+def too_much_stored(limit_bytes: int, bytes_stored: int) -> str:
+    """The refusal of one more video."""
+    return (
+        f"OWNER_MAX_STORED_MB allows {limit_bytes >> 20} MiB of videos and results, and there are"
+        f" {bytes_stored / 2**20:.1f}, without this one. Delete some videos or jobs."
     )

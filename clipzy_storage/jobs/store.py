@@ -22,7 +22,7 @@ from clipzy_storage.errors import (
     QuotaExceeded,
     VideoGone,
 )
-from clipzy_storage.jobs.owner_limits import OwnerLimits, OwnerUsage, too_many_unfinished
+from clipzy_storage.jobs.owner_limits import OwnerLimits, OwnerUsage, too_many_unfinished, too_much_stored
 from clipzy_storage.jobs.redis_record import (
     Fields,
     committed_job,
@@ -46,7 +46,7 @@ from clipzy_storage.jobs.types import (
     Submitted,
 )
 from clipzy_storage.models.output import PIPELINE_VERSION
-from clipzy_storage.models.records import SCHEMA_VERSION, ErrorCode, Job, Queue, Status
+from clipzy_storage.models.records import SCHEMA_VERSION, ErrorCode, Job, Queue, Status, Video
 from clipzy_storage.models.result_cache_key import cache_key_of_result
 from clipzy_storage.process import ProcessIdentity
 from clipzy_storage.redis_client import RedisDatabase, translated
@@ -76,8 +76,9 @@ class JobStore:
             pipeline = self._redis.client.pipeline(transaction=False)
             for status in (Status.QUEUED, Status.PROCESSING):
                 pipeline.zcard(self._redis.key(f"jobs:of:{owner}:{status.value}"))
-            queued, running = pipeline.execute()
-        return OwnerUsage(unfinished_jobs=queued + running, running_jobs=running)
+            pipeline.get(self._redis.key(f"owner:{owner}:bytes"))
+            queued, running, stored = pipeline.execute()
+        return OwnerUsage(unfinished_jobs=queued + running, running_jobs=running, stored_bytes=int(stored or 0))
 
     def check_quota(self, owner: str) -> None:
         """Raises ``QuotaExceeded`` if the owner may have no further job now."""
@@ -86,6 +87,18 @@ class JobStore:
         count = self.owner_usage(owner).unfinished_jobs
         if count >= limit:
             raise QuotaExceeded(too_many_unfinished(limit, count))
+
+    def check_stored(self, owner: str, *, key_text: str, size_bytes: int) -> None:
+        """Raises ``QuotaExceeded`` if the owner may not store so much more, unless its Idempotency-Key is known."""
+        if (limit := self.limits.stored_bytes) is None:
+            return
+        stored = self.owner_usage(owner).stored_bytes
+        if stored + size_bytes <= limit:
+            return
+        with translated():
+            if key_text and self._redis.client.exists(self._redis.key(f"idem:{owner}:{key_text}")):
+                return
+        raise QuotaExceeded(too_much_stored(limit, stored))
 
     def submit(self, job: Job, *, key: IdempotencyKey | None = None, limit: int | None = None) -> Submitted:
         """Create the record in state ``queued``. Submitting the same job twice changes nothing.
@@ -96,13 +109,14 @@ class JobStore:
             IdempotencyMismatch: ``key`` was used before, for another request; nothing is created.
             VideoGone: the video is being deleted.
             QueueFull: there are ``limit`` unfinished jobs, and ``key`` was not used before.
-            QuotaExceeded: the same for the unfinished jobs of this owner.
+            QuotaExceeded: the same for the unfinished jobs of this owner, or for the bytes that it may have stored.
             QueueUnavailable: ``certain`` if no connection could be opened or Redis refused: nothing was created.
         """
         self._redis.connect()
         text, fingerprint = (key.text, key.fingerprint) if key else ("", "")
         record = unchanging_part(job)
-        limits = (_any_if_none(limit), _any_if_none(self.limits.unfinished_jobs))
+        allowed = (limit, self.limits.unfinished_jobs, self.limits.stored_bytes)
+        limits = [_any_if_none(number) for number in allowed]
         verdict, *rest = self._run("submit", job.job_id, job.owner, job.storage_id, record, text, fingerprint, *limits)
         if verdict == "gone":
             raise VideoGone(job.video_id)
@@ -110,18 +124,29 @@ class JobStore:
             raise QueueFull
         if verdict == "quota":
             raise QuotaExceeded(too_many_unfinished(self.limits.unfinished_jobs or 0, rest[0]))
+        if verdict == "stored":
+            raise QuotaExceeded(too_much_stored(self.limits.stored_bytes or 0, rest[0]))
         if verdict == "new":
             created_ms, revision = rest
             return Submitted(job.job_id, submitted_job(job, created_ms=created_ms, revision=revision))
         return Submitted(_first_id(verdict, rest))
 
-    def remember_video(self, video_id: str, *, owner: str, key: IdempotencyKey) -> Submitted:
-        """Keep for a day which video was uploaded under this key; ``first_id`` is the first one.
+    def add_video(self, video: Video, *, key: IdempotencyKey | None = None) -> Submitted:
+        """Count the video's bytes as its owner's, and keep for a day which one was uploaded under this key.
 
-        Raises ``IdempotencyMismatch`` if the key was used before, for another request.
+        ``first_id`` is the first one under it; a further one is not counted.
+
+        Raises:
+            IdempotencyMismatch: the key was used before, for another request.
+            QuotaExceeded: the owner may not have that much stored, and the key was not used before.
         """
         self._redis.connect()
-        verdict, *rest = self._run("remember", owner, key.text, key.fingerprint, video_id)
+        text, fingerprint = (key.text, key.fingerprint) if key else ("", "")
+        limit = _any_if_none(self.limits.stored_bytes)
+        args = (video.owner, text, fingerprint, video.video_id, video.size_bytes, limit)
+        verdict, *rest = self._run("add_video", *args)
+        if verdict == "quota":
+            raise QuotaExceeded(too_much_stored(self.limits.stored_bytes or 0, rest[0]))
         return Submitted(_first_id(verdict, rest))
 
     def request_cancellation(self, job_id: str, *, nonce: str) -> CancelRequest:
@@ -251,11 +276,14 @@ class JobStore:
             return None
         return pending_completion_of(fields, token)
 
-    def finish(self, job: Job, token: str) -> Job | None:
-        """Make the outcome visible as the durable record ``job`` has it; None if another process holds the job."""
+    def finish(self, job: Job, token: str, *, result_bytes: int = 0) -> Job | None:
+        """Make the outcome visible as the durable record ``job`` has it; None if another process holds the job.
+
+        ``result_bytes`` count as its owner's.
+        """
         error = (job.error.code.value, job.error.stage or "", job.error.message) if job.error else ("", "", "")
         cached = (cache_key_of_result(job), job.pipeline_version or "")
-        revision = self._run("finish", job.job_id, token, job.status.value, job.attempt, *error, *cached)
+        revision = self._run("finish", job.job_id, token, job.status.value, job.attempt, *error, *cached, result_bytes)
         return job.model_copy(update={"revision": revision}) if revision else None
 
     def unpark(self, owner: str) -> list[tuple[str, Queue]]:

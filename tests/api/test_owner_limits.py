@@ -15,7 +15,7 @@ from tests.support.servers import FrontEnd, running_front_end, running_redis
 from tests.support.wire import answer_on, connect, head
 
 JOBS, VIDEOS = "/api/v1/jobs", "/api/v1/videos"
-LIMIT = 7
+LIMIT, MIB = 7, 1 << 20
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +68,9 @@ def test_50_requests_at_once_make_as_many_jobs_as_are_allowed(pair: list[FrontEn
     assert all(is_refused(answer) for answer in answers if answer.status_code == 429)
     assert len([key for key in set(first.stored()) - set(stored) if key.startswith("jobs/open/")]) == LIMIT
     # And the owner sees why
-    assert me(first)["limits"] == {"unfinished_jobs": LIMIT, "running_jobs": None}
-    assert me(first)["usage"] == {"unfinished_jobs": LIMIT, "running_jobs": 0}
+    assert me(first)["limits"] == {"unfinished_jobs": LIMIT, "running_jobs": None, "stored_bytes": None}
+    usage = me(first)["usage"]
+    assert (usage["unfinished_jobs"], usage["running_jobs"]) == (LIMIT, 0)
 
 
 def test_no_body_is_read_and_a_repetition_is_answered(first: FrontEnd) -> None:
@@ -92,3 +93,50 @@ def test_no_body_is_read_and_a_repetition_is_answered(first: FrontEnd) -> None:
     complete(first, made["job_id"])
     assert first.post(JOBS, files={"file": ("b.mp4", mp4_bytes(1000))}).status_code == 202
     assert is_refused(first.post(JOBS, files={"file": ("b.mp4", mp4_bytes(1000))}))
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FrontEnd]:
+    """A front end whose owners may store 2 MiB."""
+    directory = tmp_path_factory.mktemp("small")
+    with (
+        running_redis(directory / "redis") as server,
+        running_front_end(directory / "web", server.url, OWNER_MAX_STORED_MB="2") as front_end,
+    ):
+        yield front_end
+
+
+def test_what_is_stored_has_a_limit_and_falls_with_deletion(small: FrontEnd) -> None:
+    # Given a video under a key, and a job with a result, within the limit
+    small.compare_records()
+    key = {"Idempotency-Key": "video"}
+    content = mp4_bytes(MIB)
+    video = small.post(VIDEOS, files={"file": ("a.mp4", content)}, headers=key).json()
+    job = small.post(JOBS, files={"file": ("b.mp4", mp4_bytes(MIB // 2))}).json()
+    complete(small, job["job_id"], artifacts={"poster.jpg": bytes(MIB // 4)})
+    used = me(small)["usage"]["stored_bytes"]
+    assert MIB * 7 // 4 < used < MIB * 7 // 4 + 10_000
+    assert me(small)["limits"]["stored_bytes"] == 2 * MIB
+    stored = small.stored()
+    # When more is sent than there is room for, then it is refused and not kept, by every call that takes a file
+    for call in (VIDEOS, JOBS):
+        answer = small.post(call, files={"file": ("c.mp4", mp4_bytes(MIB // 2))})
+        assert (answer.status_code, answer.json()["code"]) == (429, "QUOTA_EXCEEDED")
+        assert "OWNER_MAX_STORED_MB allows 2 MiB" in answer.json()["detail"]
+    assert small.stored() == stored
+    assert me(small)["usage"]["stored_bytes"] == used
+    # And before the body is read, where its length tells
+    with connect(small.port) as client:
+        client.sendall(head(VIDEOS, length=100 << 20))
+        assert answer_on(client).status == 429
+    # And a repetition has its video
+    again = small.post(VIDEOS, files={"file": ("a.mp4", content)}, headers=key)
+    assert (again.status_code, again.json()["video_id"]) == (201, video["video_id"])
+    assert me(small)["usage"]["stored_bytes"] == used
+    # When the job is deleted, and then the videos, then there is room again
+    assert small.delete(f"{JOBS}/{job['job_id']}").status_code == 204
+    assert me(small)["usage"]["stored_bytes"] == MIB * 3 // 2
+    for each in (video, job):
+        assert small.delete(f"{VIDEOS}/{each['video_id']}").status_code == 204
+    assert me(small)["usage"]["stored_bytes"] == 0
+    assert small.post(VIDEOS, files={"file": ("c.mp4", mp4_bytes(MIB * 3 // 2))}).status_code == 201

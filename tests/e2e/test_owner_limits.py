@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -33,8 +32,10 @@ def owners(deployment: Deployment) -> list[ApiClient]:
     return clients
 
 
-def usage(client: ApiClient) -> Any:
-    return client.get("/me").json()["usage"]
+def usage(client: ApiClient) -> tuple[int, int]:
+    """Unfinished and running jobs."""
+    found = client.get("/me").json()["usage"]
+    return found["unfinished_jobs"], found["running_jobs"]
 
 
 def test_jobs_of_another_owner_pass_and_the_next_starts_when_one_ends(
@@ -49,8 +50,8 @@ def test_jobs_of_another_owner_pass_and_the_next_starts_when_one_ends(
     theirs = second.upload(clip)["job_id"]
     eventually(lambda: second.job(theirs)["status"] == "processing", "the other owner's at work")
     assert [first.job(job_id)["status"] for job_id in mine] == ["processing", "queued", "queued", "queued"]
-    assert usage(first) == {"unfinished_jobs": 4, "running_jobs": 1}
-    assert usage(second) == {"unfinished_jobs": 1, "running_jobs": 1}
+    assert usage(first) == (4, 1)
+    assert usage(second) == (1, 1)
     # And when they go on, each of the first owner's starts as soon as the one before has ended, and never earlier
     orders.withdraw()
     ended = [first.finished(job_id) for job_id in mine]
@@ -59,7 +60,7 @@ def test_jobs_of_another_owner_pass_and_the_next_starts_when_one_ends(
     assert all(job["finished_at"] <= after["started_at"] for job, after in pairwise(in_order))
     assert {job["attempt"] for job in ended} == {1}
     assert second.finished(theirs)["status"] == "completed"
-    assert usage(first) == {"unfinished_jobs": 0, "running_jobs": 0}
+    assert usage(first) == (0, 0)
 
 
 def test_the_loss_of_a_worker_makes_room_too(deployment: Deployment, owners: list[ApiClient], clip: Path) -> None:

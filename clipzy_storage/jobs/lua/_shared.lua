@@ -22,6 +22,10 @@
 --   jobs:of:{owner}        zset    an owner's jobs by age; with :{status} those of one visible status
 --   video:{id}:jobs        set     unfinished jobs over the video
 --   video:{id}:gone        string  the video is deleted: new jobs over it are refused
+--   owner:{owner}:stored   hash    bytes in storage of each of the owner's videos and results, by the id of video or job
+--   owner:{owner}:bytes    string  their sum
+--   stored:counting        string  they are being counted, so what is deleted stays in the hash as 0 bytes
+--   stored:counted         string  they have been counted since this Redis was empty
 --   idem:{owner}:{key}     string  fingerprint of the first request under an Idempotency-Key, and the id it created
 --   recipe:{cache key}     zset    finished jobs by result cache key
 --   fence                  counter of tokens
@@ -269,6 +273,27 @@ local function recall(owner, key, fingerprint, id)
   local first_id = string.sub(first, separator + 1)
   if string.sub(first, 1, separator - 1) ~= fingerprint then return 'mismatch', first_id, false end
   return first_id == id and 'new' or 'same', first_id, is_new and true or false
+end
+
+local function stored_key(owner) return prefix .. 'owner:' .. owner .. ':stored' end
+local function bytes_key(owner) return prefix .. 'owner:' .. owner .. ':bytes' end
+
+-- How many bytes a video or result has; 0 once it is deleted. What is set is absolute, so a repeated call changes nothing.
+local function set_stored(owner, id, bytes)
+  local before = tonumber(redis.call('HGET', stored_key(owner), id) or '0')
+  if bytes > 0 or redis.call('EXISTS', prefix .. 'stored:counting') == 1 then
+    redis.call('HSET', stored_key(owner), id, bytes)
+  else
+    redis.call('HDEL', stored_key(owner), id)
+  end
+  if bytes ~= before then redis.call('INCRBY', bytes_key(owner), bytes - before) end
+end
+
+-- How many bytes the owner has stored, if these would be more than the limit allows, '' being any number; otherwise nil.
+local function stored_at_limit(owner, id, bytes, limit)
+  if limit == '' or redis.call('HEXISTS', stored_key(owner), id) == 1 then return nil end
+  local total = tonumber(redis.call('GET', bytes_key(owner)) or '0')
+  return total + bytes > tonumber(limit) and total or nil
 end
 
 -- Whether the records were reconciled with storage since this server started; otherwise storage may know more.
