@@ -33,6 +33,7 @@ from clipzy_storage.jobs.lookup import JobLookup
 from clipzy_storage.jobs.owner_limits import OwnerLimits
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.jobs.submission import JobSubmission
+from clipzy_storage.jobs.uploads_in_progress import UploadsInProgress
 from clipzy_storage.redis_client import RedisDatabase
 
 BASE_PATH = "/api/v1"
@@ -101,6 +102,7 @@ def _services(
         refused_keys=RefusedKeys(),
         link_secrets=LinkSecretStore(storage),
         result_indexes=ResultIndexes(storage),
+        uploads=UploadsInProgress(redis, limit=store.limits.uploads),
     )
 
 

@@ -223,6 +223,8 @@ class Limits(_Body):
     """Jobs that are processed; one more waits."""
     stored_bytes: int | None
     """Videos and results; one more video is refused."""
+    uploads: int | None
+    """Requests with a file that is being received; one more is refused."""
 
 
 class Usage(_Body):
@@ -231,6 +233,7 @@ class Usage(_Body):
     unfinished_jobs: int = Field(ge=0)
     running_jobs: int = Field(ge=0)
     stored_bytes: int = Field(ge=0)
+    uploads: int = Field(ge=0)
 
 
 class Me(_Body):

@@ -96,7 +96,7 @@ def upload_body(*, admit: Callable[[], None] = admit) -> Iterator[RequestBody]:
     free_bytes = services().storage.free_space().size_bytes
     if free_bytes is not None and body.declared_bytes is not None and body.declared_bytes > free_bytes:
         raise storage_full()
-    with _body_slot():
+    with services().uploads.held(owner()), _body_slot():
         yield body
 
 

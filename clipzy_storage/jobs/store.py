@@ -72,13 +72,8 @@ class JobStore:
 
     def owner_usage(self, owner: str) -> OwnerUsage:
         """What the owner has now."""
-        with translated():
-            pipeline = self._redis.client.pipeline(transaction=False)
-            for status in (Status.QUEUED, Status.PROCESSING):
-                pipeline.zcard(self._redis.key(f"jobs:of:{owner}:{status.value}"))
-            pipeline.get(self._redis.key(f"owner:{owner}:bytes"))
-            queued, running, stored = pipeline.execute()
-        return OwnerUsage(unfinished_jobs=queued + running, running_jobs=running, stored_bytes=int(stored or 0))
+        queued, running, stored, uploads = self._run("owner_usage", owner)
+        return OwnerUsage(unfinished_jobs=queued + running, running_jobs=running, stored_bytes=stored, uploads=uploads)
 
     def check_quota(self, owner: str) -> None:
         """Raises ``QuotaExceeded`` if the owner may have no further job now."""

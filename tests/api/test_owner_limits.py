@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import requests
 
-from tests.support.forms import mp4_bytes
+from tests.support.forms import mp4_bytes, video_form
 from tests.support.played_worker import complete
 from tests.support.servers import FrontEnd, running_front_end, running_redis
+from tests.support.waiting import eventually
 from tests.support.wire import answer_on, connect, head
 
 JOBS, VIDEOS = "/api/v1/jobs", "/api/v1/videos"
@@ -68,7 +69,12 @@ def test_50_requests_at_once_make_as_many_jobs_as_are_allowed(pair: list[FrontEn
     assert all(is_refused(answer) for answer in answers if answer.status_code == 429)
     assert len([key for key in set(first.stored()) - set(stored) if key.startswith("jobs/open/")]) == LIMIT
     # And the owner sees why
-    assert me(first)["limits"] == {"unfinished_jobs": LIMIT, "running_jobs": None, "stored_bytes": None}
+    assert me(first)["limits"] == {
+        "unfinished_jobs": LIMIT,
+        "running_jobs": None,
+        "stored_bytes": None,
+        "uploads": None,
+    }
     usage = me(first)["usage"]
     assert (usage["unfinished_jobs"], usage["running_jobs"]) == (LIMIT, 0)
 
@@ -140,3 +146,39 @@ def test_what_is_stored_has_a_limit_and_falls_with_deletion(small: FrontEnd) -> 
         assert small.delete(f"{VIDEOS}/{each['video_id']}").status_code == 204
     assert me(small)["usage"]["stored_bytes"] == 0
     assert small.post(VIDEOS, files={"file": ("c.mp4", mp4_bytes(MIB * 3 // 2))}).status_code == 201
+
+
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[FrontEnd]]:
+    """Two front ends whose owners may have two uploads at a time."""
+    directory = tmp_path_factory.mktemp("busy")
+    with ExitStack() as stack:
+        url = stack.enter_context(running_redis(directory / "redis")).url
+        yield [
+            stack.enter_context(
+                running_front_end(directory / name, url, storage_path=directory / "storage", OWNER_MAX_UPLOADS="2")
+            )
+            for name in ("first", "second")
+        ]
+
+
+def test_uploads_at_a_time_have_a_limit_over_all_front_ends(busy: list[FrontEnd]) -> None:
+    first, second = busy
+    first.compare_records()
+    body = video_form(mp4_bytes(1000))
+    # Given an upload in progress at each front end
+    with connect(first.port) as one, connect(second.port) as other:
+        for client in (one, other):
+            client.sendall(head(VIDEOS, length=len(body)) + body[:500])
+        eventually(lambda: me(first)["usage"]["uploads"] == 2, "two uploads in progress")
+        # When a third one comes, for whichever call, then it is refused
+        for front_end, call in ((first, VIDEOS), (second, JOBS)):
+            answer = front_end.post(call, files={"file": ("c.mp4", mp4_bytes(1000))})
+            assert (answer.status_code, answer.json()["code"]) == (429, "QUOTA_EXCEEDED")
+            assert "OWNER_MAX_UPLOADS allows 2 uploads at a time, and there are 2." in answer.json()["detail"]
+        # When one of them ends, then there is room
+        one.sendall(body[500:])
+        assert answer_on(one).status == 201
+        assert first.post(VIDEOS, files={"file": ("c.mp4", mp4_bytes(1000))}).status_code == 201
+    # And so there is when the client of the other is gone
+    eventually(lambda: me(first)["usage"]["uploads"] == 0, "no upload in progress")

@@ -24,6 +24,7 @@
 --   video:{id}:gone        string  the video is deleted: new jobs over it are refused
 --   owner:{owner}:stored   hash    bytes in storage of each of the owner's videos and results, by the id of video or job
 --   owner:{owner}:bytes    string  their sum
+--   owner:{owner}:uploads  zset    uploads that are being received, by the time at which their front end counts as gone
 --   stored:counting        string  they are being counted, so what is deleted stays in the hash as 0 bytes
 --   stored:counted         string  they have been counted since this Redis was empty
 --   idem:{owner}:{key}     string  fingerprint of the first request under an Idempotency-Key, and the id it created
@@ -277,6 +278,13 @@ end
 
 local function stored_key(owner) return prefix .. 'owner:' .. owner .. ':stored' end
 local function bytes_key(owner) return prefix .. 'owner:' .. owner .. ':bytes' end
+
+local function uploads_key(owner) return prefix .. 'owner:' .. owner .. ':uploads' end
+
+-- How many uploads of the owner are being received.
+local function count_uploads(owner)
+  return redis.call('ZCOUNT', uploads_key(owner), '(' .. now, '+inf')
+end
 
 -- How many bytes a video or result has; 0 once it is deleted. What is set is absolute, so a repeated call changes nothing.
 local function set_stored(owner, id, bytes)
