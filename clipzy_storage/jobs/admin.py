@@ -156,11 +156,11 @@ class JobAdmin:
 
     def stored(self) -> dict[str, dict[str, int]]:
         """What is counted of every owner, by the id of video or job; 0 for what was deleted during a count."""
-        found, start, end = {}, self._redis.key("owner:"), ":stored"
+        found = {}
         with translated():
-            for key in list(self._redis.client.scan_iter(match=f"{start}*{end}", count=10_000)):
-                sizes: Any = self._redis.client.hgetall(key)
-                found[key.removeprefix(start).removesuffix(end)] = {one: int(size) for one, size in sizes.items()}
+            for owner in list(self._redis.client.smembers(self._redis.key("stored:owners"))):
+                sizes: Any = self._redis.client.hgetall(self._redis.key(f"owner:{owner}:stored"))
+                found[owner] = {one: int(size) for one, size in sizes.items()}
         return found
 
     def owners_of_finished(self) -> dict[str, tuple[str, str]]:

@@ -144,7 +144,7 @@ def test_a_finished_job_is_reused_expires_and_is_forgotten(
     with pytest.raises(JobNotFound):
         current(store, full.job_id)
     left = {key.removeprefix(keys.REDIS_PREFIX) for key in redis_client.scan_iter(f"{keys.REDIS_PREFIX}[^g]*")}
-    sizes = {f"owner:{EVERYONE}:{name}" for name in ("stored", "bytes")}
+    sizes = {f"owner:{EVERYONE}:{name}" for name in ("stored", "bytes")} | {"stored:owners"}
     assert left == {"fence", f"idem:{EVERYONE}:{KEY.text}"} | sizes
 
     # And restored from storage it still has expired

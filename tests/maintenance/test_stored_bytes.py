@@ -80,7 +80,7 @@ def test_videos_and_results_count_until_they_are_deleted(shelf: Shelf) -> None:
     shelf.admin.set_reconciled(shelf.admin.run_id())
     delete_video(shelf.storage, shelf.admin, video)
     assert shelf.stored("a") == 0
-    assert shelf.admin.stored() == {}
+    assert shelf.admin.stored() == {"a": {}}
 
 
 def test_a_video_beyond_the_limit_is_refused(shelf: Shelf) -> None:
@@ -138,4 +138,4 @@ def test_what_is_deleted_during_a_count_does_not_come_back(shelf: Shelf) -> None
     shelf.admin.add_stored("a", {video.video_id: 1000})
     assert shelf.stored("a") == 0
     shelf.admin.end_count()
-    assert shelf.admin.stored() == {}
+    assert shelf.admin.stored() == {"a": {}}

@@ -25,6 +25,7 @@
 --   owner:{owner}:stored   hash    bytes in storage of each of the owner's videos and results, by the id of video or job
 --   owner:{owner}:bytes    string  their sum
 --   owner:{owner}:uploads  zset    uploads that are being received, by the time at which their front end counts as gone
+--   stored:owners          set     owners of whom anything was ever counted
 --   stored:counting        string  they are being counted, so what is deleted stays in the hash as 0 bytes
 --   stored:counted         string  they have been counted since this Redis was empty
 --   idem:{owner}:{key}     string  fingerprint of the first request under an Idempotency-Key, and the id it created
@@ -289,6 +290,7 @@ end
 -- How many bytes a video or result has; 0 once it is deleted. What is set is absolute, so a repeated call changes nothing.
 local function set_stored(owner, id, bytes)
   local before = tonumber(redis.call('HGET', stored_key(owner), id) or '0')
+  redis.call('SADD', prefix .. 'stored:owners', owner)
   if bytes > 0 or redis.call('EXISTS', prefix .. 'stored:counting') == 1 then
     redis.call('HSET', stored_key(owner), id, bytes)
   else
