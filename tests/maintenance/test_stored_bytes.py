@@ -1,12 +1,14 @@
 """What owners have in storage is counted as it comes and goes, and anew from storage where Redis lost it."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from clipzy_storage import keys
-from clipzy_storage.backends.base import put_bytes
+from clipzy_storage.backends.base import BlobInfo, put_bytes
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.errors import QuotaExceeded
 from clipzy_storage.jobs import durable_records
@@ -15,11 +17,15 @@ from clipzy_storage.jobs.attempt import AttemptResult
 from clipzy_storage.jobs.deletion import delete_job, delete_video
 from clipzy_storage.jobs.owner_limits import OwnerLimits
 from clipzy_storage.jobs.store import JobStore
+from clipzy_storage.maintenance.garbage_collector import GarbageCollector
 from clipzy_storage.maintenance.recovery import Recovery
 from clipzy_storage.maintenance.stored_bytes import count_stored
 from clipzy_storage.models.records import Job, Video
 from clipzy_storage.redis_client import RedisDatabase
-from tests.support.jobs import attempt_at, created
+from clipzy_worker.processing.context import WorkerContext
+from clipzy_worker.processing.lease import LeaseRenewer
+from clipzy_worker.runtime.janitor import Janitor
+from tests.support.jobs import attempt_at, created, noting
 
 MIB = 1 << 20
 
@@ -139,3 +145,67 @@ def test_what_is_deleted_during_a_count_does_not_come_back(shelf: Shelf) -> None
     assert shelf.stored("a") == 0
     shelf.admin.end_count()
     assert shelf.admin.stored() == {"a": {}}
+
+
+def test_retention_lowers_what_is_stored(shelf: Shelf, make_settings: Any) -> None:
+    # Given a video and a result, older than they are kept
+    video = shelf.video("a", 1000)
+    job, _ = shelf.completed(video, 500)
+    other = shelf.video("b", 70)
+    shelf.admin.set_reconciled(shelf.admin.run_id())
+    aged = cast(Any, _Aged(shelf.storage, {job.job_id: 7, video.video_id: 30}))
+    # When a garbage collector expires the result, and then the video too
+    GarbageCollector(aged, shelf.admin, make_settings(RESULT_TTL_HOURS="6")).sweep()
+    assert shelf.stored("a") == 1000
+    GarbageCollector(aged, shelf.admin, make_settings(UPLOAD_TTL_HOURS="24")).sweep()
+    # Then nothing is left of its owner, and all of the other
+    assert shelf.stored("a") == 0
+    assert shelf.stored("b") == other.size_bytes
+    # And a count finds the same, though the marker of the expired result is still there
+    assert shelf.storage.exists(keys.expired_result(job.job_id))
+    before = shelf.admin.stored()
+    count_stored(shelf.storage, shelf.admin)
+    assert shelf.admin.stored() == before
+
+
+class _Aged:
+    """The storage, in which files whose keys have these ids are so many hours older."""
+
+    def __init__(self, storage: LocalStorage, hours: dict[str, float]) -> None:
+        self._storage, self._hours = storage, hours
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._storage, name)
+
+    def list(self, prefix: str, *, after: str = "") -> Iterator[BlobInfo]:
+        for blob in self._storage.list(prefix, after=after):
+            yield self._aged(blob)
+
+    def info(self, key: str) -> BlobInfo:
+        return self._aged(self._storage.info(key))
+
+    def _aged(self, blob: BlobInfo) -> BlobInfo:
+        older = 3600 * self._hours.get(str(keys.id_in(blob.key)), 0)
+        return replace(blob, age_seconds=blob.age_seconds + older)
+
+
+def test_the_janitor_counts_once_after_a_loss(shelf: Shelf, make_settings: Any, redis_client: Any) -> None:
+    # Given what an owner has stored, and an empty Redis
+    shelf.completed(shelf.video("a", 1000), 500)
+    before = shelf.stored("a")
+    redis_client.flushall()
+    ctx = WorkerContext(
+        settings=make_settings(),
+        storage=shelf.storage,
+        storage_id=shelf.storage.prepare(),
+        store=shelf.store,
+        admin=shelf.admin,
+        leases=LeaseRenewer(shelf.store),
+        notify_workers=noting([]),
+    )
+    janitor = Janitor(ctx)
+    # When the janitor has looked a few times, then it has rebuilt the records, and counted
+    for _ in range(3):
+        janitor.run_once()
+    assert shelf.admin.is_counted()
+    assert shelf.stored("a") == before
