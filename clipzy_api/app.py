@@ -1,5 +1,7 @@
 """Creates the Flask application of the front end."""
 
+from contextlib import ExitStack
+
 import structlog
 from flask import Flask, g, request
 from flask.json.provider import DefaultJSONProvider
@@ -125,4 +127,10 @@ def _identify_requests(app: Flask) -> None:
     @app.before_request
     def begin() -> None:
         g.request_id = request.environ[REQUEST_ID_KEY]
+        g.at_end = ExitStack()
         structlog.contextvars.bind_contextvars(client=problems.shown(request.remote_addr or ""))
+
+    @app.teardown_request
+    def end(_error: BaseException | None) -> None:
+        if at_end := g.pop("at_end", None):
+            at_end.close()

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import structlog
-from flask import request
+from flask import g, request
 
 from clipzy_api.inputs import strict_json
 from clipzy_api.inputs.idempotency import sent_key
@@ -96,7 +96,9 @@ def upload_body(*, admit: Callable[[], None] = admit) -> Iterator[RequestBody]:
     free_bytes = services().storage.free_space().size_bytes
     if free_bytes is not None and body.declared_bytes is not None and body.declared_bytes > free_bytes:
         raise storage_full()
-    with services().uploads.held(owner()), _body_slot():
+    # Until the request has its answer: if Redis fails meanwhile, the job must be the first to ask it, and not this.
+    g.at_end.enter_context(services().uploads.held(owner()))
+    with _body_slot():
         yield body
 
 

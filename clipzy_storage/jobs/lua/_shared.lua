@@ -290,11 +290,10 @@ end
 -- How many bytes a video or result has; 0 once it is deleted. What is set is absolute, so a repeated call changes nothing.
 local function set_stored(owner, id, bytes)
   local before = tonumber(redis.call('HGET', stored_key(owner), id) or '0')
-  redis.call('SADD', prefix .. 'stored:owners', owner)
+  redis.call('HDEL', stored_key(owner), id)  -- first: a Redis without room refuses no deletion, nor what follows it
+  if bytes > 0 then redis.call('SADD', prefix .. 'stored:owners', owner) end
   if bytes > 0 or redis.call('EXISTS', prefix .. 'stored:counting') == 1 then
     redis.call('HSET', stored_key(owner), id, bytes)
-  else
-    redis.call('HDEL', stored_key(owner), id)
   end
   if bytes ~= before then redis.call('INCRBY', bytes_key(owner), bytes - before) end
 end

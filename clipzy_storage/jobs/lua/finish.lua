@@ -6,7 +6,7 @@ if get(id, 'state') == 'committing' then
   if get(id, 'outcome') ~= outcome then
     set(id, 'outcome', outcome, 'attempt', attempt, 'error_code', ARGV[5], 'error_stage', ARGV[6], 'error_message', ARGV[7])
   end
-  set_stored(get(id, 'owner'), id, tonumber(ARGV[10]))
   finish_as(id, outcome, ARGV[8], ARGV[9])
+  set_stored(get(id, 'owner'), id, tonumber(ARGV[10]))
 end
 return VISIBLE[get(id, 'state')] ~= 'processing' and number(id, 'revision') or 0

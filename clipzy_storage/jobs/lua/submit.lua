@@ -23,7 +23,7 @@ if known and known ~= record or not known and not is_new_key then return { 'same
 if not known then
   -- The order is finer than the milliseconds shown, so that listings keep it.
   create(id, owner, storage_id, record, clock[1] * 1000000 + clock[2], now, 1)
-  set_stored(owner, about.video_id, about.source_size_bytes)
   log_event(id)
+  set_stored(owner, about.video_id, about.source_size_bytes)
 end
 return { 'new', tonumber(final_field(id, 'created_ms')), number(id, 'revision') }
