@@ -1,5 +1,7 @@
 """Creates the Flask application of the front end."""
 
+from contextlib import ExitStack
+
 import structlog
 from flask import Flask, g, request
 from flask.json.provider import DefaultJSONProvider
@@ -30,8 +32,10 @@ from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.cancellation import JobCancellation
 from clipzy_storage.jobs.events import JobEvents
 from clipzy_storage.jobs.lookup import JobLookup
+from clipzy_storage.jobs.owner_limits import OwnerLimits
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.jobs.submission import JobSubmission
+from clipzy_storage.jobs.uploads_in_progress import UploadsInProgress
 from clipzy_storage.redis_client import RedisDatabase
 
 BASE_PATH = "/api/v1"
@@ -71,7 +75,7 @@ def _services(
     queue: TaskQueue,
     membership: Membership,
 ) -> Services:
-    store = JobStore(redis, lease_seconds=settings.job_lease_seconds)
+    store = JobStore(redis, lease_seconds=settings.job_lease_seconds, limits=OwnerLimits.of(settings))
     admin = JobAdmin(redis)
     lookup = JobLookup(store, admin, storage)
     cached_results = CachedResults(store=store, storage=storage, notify_workers=queue.notify_workers, settings=settings)
@@ -92,7 +96,7 @@ def _services(
         events=JobEvents(redis),
         lookup=lookup,
         submission=submission,
-        cancellation=JobCancellation(store, admin, storage, lookup),
+        cancellation=JobCancellation(store, admin, storage, lookup, notify_workers=queue.notify_workers),
         membership=membership,
         redis_readiness=RedisReadiness(redis, broker),
         api_keys=KeyTable(ApiKeys(storage)),
@@ -100,6 +104,7 @@ def _services(
         refused_keys=RefusedKeys(),
         link_secrets=LinkSecretStore(storage),
         result_indexes=ResultIndexes(storage),
+        uploads=UploadsInProgress(redis, limit=store.limits.uploads),
     )
 
 
@@ -122,4 +127,10 @@ def _identify_requests(app: Flask) -> None:
     @app.before_request
     def begin() -> None:
         g.request_id = request.environ[REQUEST_ID_KEY]
+        g.at_end = ExitStack()
         structlog.contextvars.bind_contextvars(client=problems.shown(request.remote_addr or ""))
+
+    @app.teardown_request
+    def end(_error: BaseException | None) -> None:
+        if at_end := g.pop("at_end", None):
+            at_end.close()

@@ -22,6 +22,7 @@ from clipzy_storage.jobs.events import JobEvents
 from clipzy_storage.jobs.lookup import JobLookup
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.jobs.submission import JobSubmission
+from clipzy_storage.jobs.uploads_in_progress import UploadsInProgress
 from clipzy_storage.models.records import Job
 from clipzy_storage.redis_client import RedisDatabase
 
@@ -49,6 +50,7 @@ class Services:
     refused_keys: RefusedKeys
     link_secrets: LinkSecretStore
     result_indexes: ResultIndexes
+    uploads: UploadsInProgress
     request_bodies: ConcurrencyLimit = field(default_factory=lambda: ConcurrencyLimit(REQUEST_BODIES))
     downloads: ConcurrencyLimit = field(default_factory=lambda: ConcurrencyLimit(DOWNLOADS))
     large_answers: ConcurrencyLimit = field(default_factory=lambda: ConcurrencyLimit(LARGE_ANSWERS))

@@ -1,7 +1,6 @@
 """Videos: uploading, showing and deleting them."""
 
 from datetime import UTC, datetime
-from typing import Any
 
 from flask import Blueprint, Response, request, url_for
 
@@ -61,7 +60,7 @@ videos = Blueprint("videos", __name__)
     "Upload a video",
     [Answer(201, "The video.", schemas.Video, ("Location", "Idempotent-Replayed"))],
     takes={MULTIPART: schemas.Upload},
-    problems=[*REFUSED_UPLOADS, "VIDEO_NOT_FOUND"],
+    problems=[*REFUSED_UPLOADS, "VIDEO_NOT_FOUND", "QUOTA_EXCEEDED"],
     headers=[IDEMPOTENCY_KEY],
 )
 def upload_video() -> tuple[Response, int, dict[str, str]]:
@@ -72,7 +71,7 @@ def upload_video() -> tuple[Response, int, dict[str, str]]:
     with Rollback(services().storage) as rollback:
         video, _ = store_upload(rollback)
         key = fingerprinted(text, "upload", **content_of(video))
-        first_id = _remember(video, key, rollback)
+        first_id = _add(video, key, rollback)
         if first_id == video.video_id:
             rollback.commit()
     if first_id != video.video_id:
@@ -80,15 +79,13 @@ def upload_video() -> tuple[Response, int, dict[str, str]]:
     return _created(video, {})
 
 
-def _remember(video: Video, key: IdempotencyKey | None, rollback: Rollback) -> str:
+def _add(video: Video, key: IdempotencyKey | None, rollback: Rollback) -> str:
     """The id of the first video that was uploaded under this key: this one's, unless it is a replay.
 
-    Raises ``IdempotencyMismatch``, ``QueueUnavailable``.
+    Raises ``IdempotencyMismatch``, ``QuotaExceeded``, ``QueueUnavailable``.
     """
-    if key is None:
-        return video.video_id
     with rollback.committed_if_redis_may_know():
-        submitted = services().store.remember_video(video.video_id, owner=video.owner, key=key)
+        submitted = services().store.add_video(video, key=key)
     return submitted.first_id
 
 
@@ -119,10 +116,10 @@ def delete_video(video_id: str) -> Response:
     return Response(status=204)
 
 
-def store_upload(rollback: Rollback, *, for_job: bool = False) -> tuple[Video, dict[str, Any]]:
+def store_upload(rollback: Rollback, *, for_job: bool = False) -> tuple[Video, UploadForm]:
     """Store the file of this multipart request and its record; both are registered with ``rollback``.
 
-    Returns the record, and the ``config`` of the form, which it may have if it is ``for_job``.
+    Returns the record, and the form, which may have the other fields of a job if it is ``for_job``.
 
     Raises:
         ApiError: the upload is refused.
@@ -131,7 +128,7 @@ def store_upload(rollback: Rollback, *, for_job: bool = False) -> tuple[Video, d
     storage, video_id = services().storage, keys.new_id("vid")
     cap_bytes, boundary = services().settings.max_file_size_bytes, _boundary()
     with upload_body(admit=admit_job if for_job else admit) as body:
-        form = UploadForm(body, boundary=boundary, cap_bytes=cap_bytes, takes_config=for_job)
+        form = UploadForm(body, boundary=boundary, cap_bytes=cap_bytes, for_job=for_job)
         container = form.read_head()
         key = keys.upload(video_id, container)
         with storage.open_writer(key, content_type=CONTENT_TYPES[container]) as writer:
@@ -152,7 +149,7 @@ def store_upload(rollback: Rollback, *, for_job: bool = False) -> tuple[Video, d
     rollback.on_failure_delete(keys.video_record(video_id))
     write_video(storage, video)
     failpoint("video-recorded")
-    return video, form.config
+    return video, form
 
 
 def content_of(video: Video) -> dict[str, str | int]:

@@ -1,6 +1,7 @@
 """Administration of all job records: reconciliation with storage, locks, retention."""
 
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, cast
 
@@ -13,6 +14,7 @@ from clipzy_storage.models.result_cache_key import cache_key_of_result
 from clipzy_storage.redis_client import RedisDatabase, translated
 
 _BATCH_SIZE = 500
+COUNT_SECONDS = 3600
 
 Restored = Literal["restored", "ended", "known"]
 Forgotten = Literal["forgotten", "unknown", "kept"]
@@ -86,7 +88,7 @@ class JobAdmin:
 
     def unfinished_ids(self) -> set[str]:
         """Every job that waits or is held."""
-        listings = ("queued", "delayed", "leases")
+        listings = ("queued", "queued:batch", "delayed", "parked", "leases")
         with translated():
             found = [self._redis.client.zrange(self._redis.key(f"jobs:{name}"), 0, -1) for name in listings]
         return {job_id for ids in found for job_id in ids}
@@ -142,6 +144,61 @@ class JobAdmin:
         if not self.is_reconciled():
             raise QueueUnavailable("the job records are being compared with storage", certain=True)
         return bool(self._run("block_video", video_id))
+
+    def set_stored(self, owner: str, video_or_job_id: str, size_bytes: int) -> None:
+        """Count so many bytes in storage as the owner's; 0 once they are deleted."""
+        self._run("set_stored", owner, 0, video_or_job_id, size_bytes)
+
+    def add_stored(self, owner: str, sizes: Mapping[str, int]) -> None:
+        """The same for many, except those that are counted already or were deleted since ``begin_count``."""
+        for batch in _batches(sizes):
+            self._run("set_stored", owner, 1, *(part for one in batch for part in (one, sizes[one])))
+
+    def stored(self) -> dict[str, dict[str, int]]:
+        """What is counted of every owner, by the id of video or job; 0 for what was deleted during a count."""
+        found = {}
+        with translated():
+            for owner in list(self._redis.client.smembers(self._redis.key("stored:owners"))):
+                sizes: Any = self._redis.client.hgetall(self._redis.key(f"owner:{owner}:stored"))
+                found[owner] = {one: int(size) for one, size in sizes.items()}
+        return found
+
+    def owners_of_finished(self) -> dict[str, tuple[str, str]]:
+        """Of every finished job that Redis knows, its owner and its video."""
+        found = {}
+        for batch in _batches(self.finished_ids()):
+            with translated():
+                pipeline = self._redis.client.pipeline(transaction=False)
+                for job_id in batch:
+                    pipeline.hmget(self._record_key(job_id), "owner", "record")
+                rows = pipeline.execute()
+            for job_id, (owner, record) in zip(batch, rows, strict=True):
+                if owner and record:
+                    found[job_id] = (owner, str(json.loads(record)["video_id"]))
+        return found
+
+    def is_counted(self) -> bool:
+        """Whether what owners have stored was counted since this Redis was empty."""
+        with translated():
+            return bool(self._redis.client.exists(self._redis.key("stored:counted")))
+
+    def begin_count(self) -> None:
+        with translated():
+            self._redis.client.set(self._redis.key("stored:counting"), 1, ex=COUNT_SECONDS)
+
+    def end_count(self) -> None:
+        """What was deleted meanwhile need not be remembered any more."""
+        with translated():
+            self._redis.client.delete(self._redis.key("stored:counting"))
+            self._redis.client.set(self._redis.key("stored:counted"), 1)
+        for owner, sizes in self.stored().items():
+            for one in [one for one, size in sizes.items() if size == 0]:
+                self.set_stored(owner, one, 0)
+
+    def recount(self) -> None:
+        """Have what owners have stored counted anew, since Redis was set back."""
+        with translated():
+            self._redis.client.delete(self._redis.key("stored:counted"))
 
     def _run(self, script: str, *args: str | int) -> Any:
         return self._redis.run(SCRIPTS / f"{script}.lua", *args)

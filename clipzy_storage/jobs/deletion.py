@@ -29,6 +29,7 @@ def delete_job(storage: Storage, admin: JobAdmin, job: Job) -> None:
     for blob in list(list_own(storage, keys.result_prefix(job_id))):
         storage.delete(blob.key)
     failpoint("results-deleted")
+    admin.set_stored(job.owner, job_id, 0)
     admin.forget(job_id, while_it_is="final")
 
 
@@ -46,3 +47,4 @@ def delete_video(storage: Storage, admin: JobAdmin, video: Video) -> None:
         raise VideoInUse
     storage.delete(keys.video_record(video.video_id))
     storage.delete(video.key)
+    admin.set_stored(video.owner, video.video_id, 0)

@@ -1,14 +1,18 @@
 """What the job protocol answers with: claims, leases, pending completions and the outcome of a transition."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import Literal
 
-from clipzy_storage.models.records import Job
+from clipzy_storage.models.records import Job, Queue
 from clipzy_storage.process import ProcessIdentity
 
 ReleaseReason = Literal["preempted", "transient", "crashed"]
+
+NotifyWorkers = Callable[[str, Queue], object]
+"""Tells workers that the job with this id waits in this queue. Raises nothing: the reaper repeats what was lost."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,7 @@ class Lease:
 class Reaped:
     """Jobs that one pass took from lost workers."""
 
-    requeued: list[str]
-    """Ids; workers must be notified of them."""
+    requeued: list[tuple[str, Queue]]
+    """Ids, and the queue of each; workers must be notified of them."""
     adopted: list[tuple[str, str]]
     """Ids and tokens; the caller must complete these jobs."""
