@@ -27,6 +27,7 @@ _BLACK_MEAN, _WHITE_MEAN = 28, 227
 class Frame:
     """One frame of the video, scaled down for analysis, upright and with square pixels; levels are 0 to 255.
 
+    It is displayed from ``seconds`` to ``until_seconds``: to the next frame, or as long as the file says of the last.
     ``pixels`` is BGR, about 320x180; ``small`` is the same at about 160x90. ``mean`` and ``spread`` (standard
     deviation) are those of its luma. ``show`` scales the decoded frame to a width and height. A key frame is encoded
     independently of all others.
@@ -34,6 +35,7 @@ class Frame:
 
     index: int
     seconds: float
+    until_seconds: float
     pixels: Pixels
     show: Callable[[tuple[int, int]], Pixels]
     is_key: bool = False
@@ -95,7 +97,7 @@ class FrameAnalyser(Protocol):
     def process(self, frame: Frame) -> None: ...
 
     def finish(self, end_seconds: float) -> None:
-        """Called after the last frame, which ends at ``end_seconds``; the results are complete then."""
+        """Called after the last frame; video and audio end at ``end_seconds``. The results are complete then."""
 
 
 class MonoAnalyser(Protocol):
@@ -104,7 +106,7 @@ class MonoAnalyser(Protocol):
     def process(self, block: MonoBlock) -> None: ...
 
     def finish(self, end_seconds: float) -> None:
-        """Called after the last block; the video ends at ``end_seconds``."""
+        """Called after the last block; video and audio end at ``end_seconds``."""
 
 
 def reduced_size(width: int, height: int, *, pixels: int) -> tuple[int, int]:

@@ -12,7 +12,7 @@ class FrameRateEstimator:
 
     def __init__(self) -> None:
         self.frames = 0
-        self._last = Fraction(0)
+        self._first = self._last = Fraction(0)
         self._shortest: Fraction | None = None
         self._longest = Fraction(0)
 
@@ -21,16 +21,21 @@ class FrameRateEstimator:
             step = seconds - self._last
             self._shortest = step if self._shortest is None else min(self._shortest, step)
             self._longest = max(self._longest, step)
+        else:
+            self._first = seconds
         self._last = seconds
         self.frames += 1
 
     def frame_rate(self, *, declared: Fraction | None, end_seconds: Fraction) -> float:
-        """Frames per second: the declared rate if the timestamps confirm it, else the measured average."""
+        """Frames per second: the declared rate if the timestamps confirm it, else the measured average.
+
+        The last frame ends at ``end_seconds``.
+        """
         if self._shortest is None:
-            return float(declared or 1 / end_seconds)
+            return float(declared or 1 / (end_seconds - self._first))
         steady = self._longest - self._shortest <= _JITTER_SECONDS
         if not steady:
-            return float(self.frames / end_seconds)
-        measured = (self.frames - 1) / self._last
+            return float(self.frames / (end_seconds - self._first))
+        measured = (self.frames - 1) / (self._last - self._first)
         agrees = declared is not None and abs(declared - measured) <= measured * _MAX_DEVIATION_RATIO
         return float(declared if agrees and declared is not None else measured)

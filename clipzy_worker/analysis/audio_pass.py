@@ -34,8 +34,9 @@ class AudioPass:
     """Decodes the packets of one audio track and feeds the analysers: some with every channel at the recorded rate,
     some with a mono mix at 16 kHz.
 
-    Damage is skipped where decoding can go on; ``damaged_packets`` counts it. ``origin`` is the timestamp of the first
-    frame of the video, in seconds of the container's clock. ``artifacts`` lists the files written, after ``finish``.
+    Damage is skipped where decoding can go on; ``damaged_packets`` counts it. ``origin`` is where a player's clock
+    starts, in seconds of the container's. Call ``flush`` after the last packet; then ``end_seconds`` is where the audio
+    ends, 0 if there is none. ``artifacts`` lists the files written, after ``finish``.
     ``extra_analysers`` are fed with the mono mix, too.
     """
 
@@ -73,7 +74,7 @@ class AudioPass:
         }
 
     def set_origin(self, origin: Fraction) -> None:
-        """Correct ``origin`` to the timestamp of the first decoded frame. Must precede the first packet."""
+        """Correct ``origin``, now that a frame has been decoded. Must precede the first packet."""
         self._cutter.origin = origin
 
     def process(self, packet: "Packet[AudioStream] | None") -> None:
@@ -87,13 +88,19 @@ class AudioPass:
             for chunk in self._cut(frame):
                 self._process_chunk(chunk)
 
-    def finish(self, end_seconds: float) -> None:
-        """Raises ``OSError`` if an artifact cannot be written."""
+    @property
+    def end_seconds(self) -> float:
+        return self._cutter.end_seconds
+
+    def flush(self) -> None:
         self.process(None)
         for chunk in self._cutter.flush():
             self._process_chunk(chunk)
         for block in self._mixer.flush():
             self._process_block(block)
+
+    def finish(self, end_seconds: float) -> None:
+        """Raises ``OSError`` if an artifact cannot be written."""
         for name, analyser in (self._multichannel_analysers | self._mono_analysers).items():
             with self._timer.charged(name):
                 analyser.finish(end_seconds)

@@ -40,7 +40,7 @@ def analyse(request: MediaRequest, report: Report) -> Analysis:
         report.progress(MOTION_ANALYSIS, 0.0)
         with timer.charged(MOTION_ANALYSIS.name):
             video_pass.finish(float(demux.end_seconds))
-        facts, shots = video_pass.facts(demux.end_seconds), video_pass.shots()
+        facts, shots = video_pass.facts(demux.video_end_seconds, demux.end_seconds), video_pass.shots()
         motion, color = video_pass.motion, video_pass.color
         report.progress(STYLE_EXTRACTION, 0.0)
         style = None
@@ -64,15 +64,15 @@ def analyse(request: MediaRequest, report: Report) -> Analysis:
 def _audio_pass(source: Source, request: MediaRequest, timer: StageTimer) -> AudioPass | None:
     if source.audio is None or "audio" not in request.config.analyses:
         return None
-    return AudioPass(source.audio, origin=source.origin, timer=timer, request=request)
+    return AudioPass(source.audio, origin=source.start, timer=timer, request=request)
 
 
 def _decoded(source: Source, demux: DemuxPass, request: MediaRequest, timer: StageTimer, report: Report) -> VideoPass:
     """The video pass after the last frame. Raises ``InvalidMedia`` if there is no frame."""
     video_pass: VideoPass | None = None
-    for seconds, frame in demux:
+    for frame in demux:
         video_pass = video_pass or VideoPass(source, frame, request, timer)
-        video_pass.process(seconds, frame)
+        video_pass.process(frame)
         report.progress(VIDEO_ANALYSIS, demux.fraction)
     if video_pass is None:
         raise InvalidMedia("No frame of the video could be decoded: the file is damaged or incomplete.")

@@ -4,14 +4,13 @@ from fractions import Fraction
 from functools import partial
 from itertools import repeat
 
-from av.video.frame import VideoFrame
-
 from clipzy_storage.models.analysis import ArtifactFile
 from clipzy_storage.models.measurements import Color, Motion
 from clipzy_storage.models.output import Shot, VideoFacts
 from clipzy_worker.analysers.base import Frame
 from clipzy_worker.analysers.frame_rate import FrameRateEstimator
 from clipzy_worker.analysis.artifacts import write_curves, write_images
+from clipzy_worker.analysis.demux import DisplayedFrame
 from clipzy_worker.analysis.frame_analysers import FrameAnalysers
 from clipzy_worker.analysis.timings import StageTimer
 from clipzy_worker.decode.scaling import ANALYSED_PIXELS, FrameScaler, Geometry, quarter_turns
@@ -27,18 +26,20 @@ class VideoPass:
     The first frame decides how all of them are displayed.
     """
 
-    def __init__(self, source: Source, first: VideoFrame, request: MediaRequest, timer: StageTimer) -> None:
+    def __init__(self, source: Source, first: DisplayedFrame, request: MediaRequest, timer: StageTimer) -> None:
         self.artifacts: list[ArtifactFile] = []
         self._source, self._request, self._timer = source, request, timer
         self._scaler = FrameScaler()
         self._frame_rate = FrameRateEstimator()
-        self._geometry = Geometry(first.width, first.height, source.pixel_aspect, quarter_turns(first))
+        self._first_frame_seconds = first.seconds
+        stored = first.decoded
+        self._geometry = Geometry(stored.width, stored.height, source.pixel_aspect, quarter_turns(stored))
         self._analysers = FrameAnalysers(request.config, self._geometry, request.out_directory)
 
-    def process(self, seconds: Fraction, decoded: VideoFrame) -> None:
+    def process(self, displayed: DisplayedFrame) -> None:
         with self._timer.charged("scale"):
-            frame = self._scaled(seconds, decoded)
-        self._frame_rate.add(seconds)
+            frame = self._scaled(displayed)
+        self._frame_rate.add(displayed.seconds)
         for name, analyser in self._analysers.in_order():
             with self._timer.charged(name):
                 analyser.process(frame)
@@ -57,11 +58,13 @@ class VideoPass:
             self.artifacts = write_images(self._analysers, self._request, self._source.decoded)
             self.artifacts += write_curves(self._analysers, self._request)
 
-    def facts(self, end_seconds: Fraction) -> VideoFacts:
+    def facts(self, video_end_seconds: Fraction, end_seconds: Fraction) -> VideoFacts:
+        """The video ends at the first of these times, and the presentation at the second."""
         width, height = self._geometry.shown_size
-        rate = self._frame_rate.frame_rate(declared=self._source.declared_rate, end_seconds=end_seconds)
+        rate = self._frame_rate.frame_rate(declared=self._source.declared_rate, end_seconds=video_end_seconds)
         return VideoFacts(
             duration_seconds=round(float(end_seconds), _DECIMALS),
+            first_frame_seconds=round(float(self._first_frame_seconds), _DECIMALS),
             width=width,
             height=height,
             frame_rate=round(rate, _DECIMALS),
@@ -99,8 +102,10 @@ class VideoPass:
     def color(self) -> Color | None:
         return self._analysers.colors.of_video if self._analysers.colors else None
 
-    def _scaled(self, seconds: Fraction, decoded: VideoFrame) -> Frame:
+    def _scaled(self, displayed: DisplayedFrame) -> Frame:
+        decoded = displayed.decoded
         size = self._geometry.reduced(ANALYSED_PIXELS)
         pixels = self._scaler.shown(decoded, size, self._geometry, fast=True)
         show = partial(self._scaler.shown, decoded, geometry=self._geometry)
-        return Frame(self._frame_rate.frames, float(seconds), pixels, show, is_key=decoded.key_frame)
+        begin, end = float(displayed.seconds), float(displayed.until_seconds)
+        return Frame(self._frame_rate.frames, begin, end, pixels, show, is_key=decoded.key_frame)

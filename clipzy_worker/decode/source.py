@@ -73,10 +73,14 @@ class Source:
         return self.video.guessed_rate or self.video.average_rate
 
     @property
-    def origin(self) -> Fraction:
-        """The timestamp at which the video begins by the header, in seconds of the container's clock."""
-        start = self.video.start_time
-        return start * Fraction(self.video.time_base) if start is not None and self.video.time_base else Fraction(0)
+    def start(self) -> Fraction:
+        """Where a player's clock starts by the header, in seconds of the container's: with the track that begins first.
+
+        Audio that begins before 0 is what the encoder needs to begin with, and is not played.
+        """
+        video, audio = _start_of(self.video), _start_of(self.audio) if self.audio else None
+        begins = [at for at in (video, None if audio is None else max(audio, Fraction(0))) if at is not None]
+        return min(begins, default=Fraction(0))
 
     @property
     def audio_codec(self) -> str | None:
@@ -133,6 +137,12 @@ def open_source(
             samples_per_second = (audio.codec_context.sample_rate or 0) * audio.codec_context.channels
             check_audio_samples((source.declared_seconds or 0) * samples_per_second, request.limits)
         yield source
+
+
+def _start_of(stream: Stream) -> Fraction | None:
+    return (
+        stream.start_time * Fraction(stream.time_base) if stream.start_time is not None and stream.time_base else None
+    )
 
 
 def _check_claimed_frames(source: Source) -> None:

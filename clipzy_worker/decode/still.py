@@ -30,7 +30,7 @@ def decoded_again(
     """
     try:
         with open_source(request, skip_loop_filter=False, decoded=decoded) as source:
-            return _frame_at(source, source.origin + Fraction(seconds).limit_denominator(1_000_000), size)
+            return _frame_at(source, source.start + Fraction(seconds).limit_denominator(1_000_000), size)
     except (av.error.FFmpegError, InvalidMedia):
         return None
 

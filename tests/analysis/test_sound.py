@@ -50,7 +50,7 @@ def recorded_from(path: Path, out_directory: Path, *, seconds: float) -> Recorde
         assert source.audio is not None
         audio = AudioPass(
             source.audio,
-            origin=source.origin,
+            origin=source.start,
             timer=StageTimer(),
             request=request,
             extra_analysers={"recorder": recorder},
@@ -58,6 +58,7 @@ def recorded_from(path: Path, out_directory: Path, *, seconds: float) -> Recorde
         for packet in source.container.demux(source.audio):
             if packet.size:
                 audio.process(packet)
+        audio.flush()
         audio.finish(seconds)
     return recorder
 
