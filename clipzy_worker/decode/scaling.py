@@ -9,7 +9,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 
 from clipzy_worker.analysers.base import Pixels, reduced_size
-from clipzy_worker.decode.hdr import tone_mapped
+from clipzy_worker.decode.color_conversion import on_standard_screen
 
 ANALYSED_PIXELS = 320 * 180
 """About how many a frame has when it is analysed."""
@@ -72,7 +72,7 @@ class FrameScaler:
             threads=1,
         )
         pixels = np.asarray(scaled.to_ndarray(), dtype=np.uint8)
-        pixels = tone_mapped(pixels, transfer=frame.color_trc, primaries=frame.color_primaries)
+        pixels = on_standard_screen(pixels, transfer=frame.color_trc, primaries=frame.color_primaries)
         return pixels if pixels.shape[0] == size[1] else np.asarray(cv2.resize(pixels, size), dtype=np.uint8)
 
     def shown(self, frame: VideoFrame, size: tuple[int, int], geometry: Geometry, *, fast: bool = False) -> Pixels:
