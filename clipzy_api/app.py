@@ -113,4 +113,4 @@ def _identify_requests(app: Flask) -> None:
     def begin() -> None:
         g.request_id = request.environ[REQUEST_ID_KEY]
         request.environ[OWNER_KEY] = owner()
-        structlog.contextvars.bind_contextvars(client=request.remote_addr)
+        structlog.contextvars.bind_contextvars(client=problems.shown(request.remote_addr or ""))

@@ -257,6 +257,6 @@ def _from_framework(error: HTTPException) -> ApiError:
 
 
 def _unexpected(error: Exception) -> ApiError:
-    log.error("http.failed", method=request.method, path=request.path, exc_info=error)
+    log.error("http.failed", method=shown(request.method), path=shown(request.path), exc_info=error)
     detail = "An internal error. The operator finds it in the log under this request id."
     return ApiError("INTERNAL", detail=detail, members={"request_id": g.request_id})

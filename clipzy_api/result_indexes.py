@@ -1,9 +1,10 @@
 """What each completed job has published: the files that its ``output.json`` lists, and that index itself."""
 
 import hashlib
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from threading import Lock
 
 from pydantic import BaseModel, ValidationError
 
@@ -12,6 +13,8 @@ from clipzy_storage.backends.base import Storage, read_bytes
 from clipzy_storage.errors import Damaged
 
 CACHED_INDEXES = 256
+CACHED_BYTES = 32 << 20
+"""Of the indexes in the cache. One that is larger alone is read again each time."""
 INDEX_NAME = "output.json"
 
 
@@ -47,16 +50,35 @@ class ResultIndex:
 class ResultIndexes:
     """The result indexes of one storage. An index is written once and last, so a cached one stays true."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, *, cached_bytes: int = CACHED_BYTES) -> None:
         self._storage = storage
-        self._cached = lru_cache(maxsize=CACHED_INDEXES)(self._read)
+        self._lock = Lock()
+        self._cached: OrderedDict[str, ResultIndex] = OrderedDict()
+        """Those used last come last."""
+        self._free_bytes = cached_bytes
 
     def of(self, job_id: str) -> ResultIndex:
         """Raises ``NotFound`` as long as the job has published nothing, and ``StorageError``.
 
         Does not say whether the result has expired: check the job first.
         """
-        return self._cached(job_id)
+        with self._lock:
+            if job_id in self._cached:
+                self._cached.move_to_end(job_id)
+                return self._cached[job_id]
+        found = self._read(job_id)
+        with self._lock:
+            self._keep(job_id, found)
+        return found
+
+    def _keep(self, job_id: str, found: ResultIndex) -> None:
+        if job_id in self._cached:  # another thread has read it as well
+            return
+        self._cached[job_id] = found
+        self._free_bytes -= len(found.index)
+        while self._free_bytes < 0 or len(self._cached) > CACHED_INDEXES:
+            _, oldest = self._cached.popitem(last=False)
+            self._free_bytes += len(oldest.index)
 
     def _read(self, job_id: str) -> ResultIndex:
         key = keys.result_index(job_id)

@@ -50,8 +50,8 @@ def new_id(prefix: str) -> str:
 
 
 def first_id(prefix: str, moment: datetime) -> str:
-    """The lowest id that ``new_id`` makes at that moment: ids from before sort before it."""
-    return _id(prefix, int(moment.timestamp() * 1000) << 80)
+    """The lowest id that ``new_id`` makes at that moment: ids from before sort before it. None is from before 1970."""
+    return _id(prefix, max(int(moment.timestamp() * 1000), 0) << 80)
 
 
 def job_id_for_key(owner: str, key: str, *, storage_id: str) -> str:
@@ -132,6 +132,11 @@ def id_in(key: str) -> str | None:
     """
     found = _OURS.fullmatch(key)
     return found and found[found.lastindex or 0]
+
+
+def is_foreign(key: str) -> bool:
+    """Whether a key under ``jobs/``, ``results/`` or ``uploads/`` is of no file that Clipzy wrote."""
+    return id_in(key) is None and key != DAY_INDEX_COMPLETE
 
 
 def is_temporary(key: str) -> bool:

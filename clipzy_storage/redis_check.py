@@ -6,7 +6,7 @@ from typing import Literal
 
 from clipzy_storage import keys
 from clipzy_storage.config.redis_url import RedisUrl, TlsOptions
-from clipzy_storage.config.settings import Settings
+from clipzy_storage.config.settings import DEFAULT_REDIS_URL, Settings
 from clipzy_storage.errors import ConfigurationError, QueueRefused, QueueUnavailable
 from clipzy_storage.redis_client import ANSWER_SECONDS, IS_CLUSTER, RedisDatabase, translated
 
@@ -111,6 +111,13 @@ def check_broker(settings: Settings) -> None:
     check_server(name, settings.broker_url, uses=("broker",))
 
 
+def way_to_a_redis(settings: Settings, name: str) -> str:
+    """What an operator can do if the Redis of this setting does not answer; a sentence."""
+    if name == "REDIS_URL" and settings.redis_url == RedisUrl.parse(DEFAULT_REDIS_URL):
+        return "Start everything with `clipzy up`, which brings a Redis, or set REDIS_URL to a server."
+    return f"Start it, or set {name} to its address."
+
+
 def uses_of(settings: Settings, name: str) -> tuple[Use, ...]:
     """What the Redis of this setting is used for."""
     if name != "REDIS_URL":
@@ -170,9 +177,9 @@ def _tls_problem(tls: TlsOptions) -> str | None:
         if tls.ca_certs:
             context.load_verify_locations(tls.ca_certs)
         if tls.certfile or tls.keyfile:
-            context.load_cert_chain(tls.certfile or "", tls.keyfile)
+            context.load_cert_chain(tls.certfile or "", tls.keyfile, password="")  # otherwise OpenSSL asks for one
     except ssl.SSLError:
-        return "names a file of TLS that is not PEM, or a key that does not belong to its certificate"
+        return "names a file of TLS that is not PEM, or a key that is encrypted or not that of its certificate"
     except OSError as error:
         return f"names a file of TLS that cannot be read ({error.strerror}): one of {', '.join(tls.files())}"
     return None

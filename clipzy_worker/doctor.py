@@ -88,7 +88,8 @@ def _sandbox() -> str:
 def _scratch() -> str:
     """Attempts can work in WORK_DIR."""
     work_dir = settings_from_env().work_dir
-    scratch.check(work_dir)
+    if full := scratch.check(work_dir):
+        raise ConfigurationError([f"jobs wait: {full}. Free some, or set WORK_DIR to a directory on a larger disk."])
     existing = next(directory for directory in (work_dir, *work_dir.parents) if directory.exists())
     return f"{work_dir} is writable, {free_space(existing)} free"
 

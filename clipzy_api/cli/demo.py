@@ -55,11 +55,16 @@ def service(directory: Path) -> Iterator[str]:
     """`clipzy up` in a directory of its own, as its URL. Always stopped at the end of the ``with`` block.
 
     Raises:
-        click.ClickException: it does not become ready; the message holds its output.
+        click.ClickException: the directory cannot be used, or it does not become ready; then with its output.
     """
-    directory.mkdir(exist_ok=True)
     log = directory / "up.log"
-    log.write_bytes(b"")
+    try:
+        directory.mkdir(exist_ok=True)
+        log.write_bytes(b"")
+    except OSError as error:
+        raise click.ClickException(
+            f"{directory} cannot be used: {error.strerror}. Run it in a directory that you can write to."
+        ) from error
     command = [sys.executable, "-m", "clipzy_api.cli", "up", "--port", "0"]
     child = Child("clipzy up", command, env=demo_environment(directory), output=log)
     child.start()

@@ -11,9 +11,9 @@ from typing import Any
 import click
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from clipzy_storage.config.environment import settings_from_env, similar_names_in_dotenv
+from clipzy_storage.config.environment import settings_from_env, slips_in_dotenv
 from clipzy_storage.config.redis_url import RedisUrl
-from clipzy_storage.config.settings import DEFAULT_REDIS_URL, Settings
+from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import ConfigurationError, QueueUnavailable, ScriptFailed, StorageError
 from clipzy_storage.redis_client import RedisDatabase
 
@@ -96,8 +96,9 @@ def _checked(name: str, check: Callable[[], str], *, after: Sequence[Check] = ()
 
 
 def _unknown_names() -> Iterator[Check]:
-    for name, known in similar_names_in_dotenv().items():
-        detail = f"{name} in .env is not a setting and has no effect. Is {known} meant?"
+    for name, known in slips_in_dotenv().items():
+        question = f" Is {known} meant?" if known else ""
+        detail = f"{name} in .env is not a setting and has no effect.{question}"
         yield Check(".env", ok=True, detail=detail, is_warning=True)
 
 
@@ -116,15 +117,11 @@ class _DeploymentChecks:
         """That every Redis can be used, with the server's version and durability."""
         from clipzy_storage import redis_check
 
-        absent = redis_check.check_settings(self._settings)
-        for name, error in absent.items():
-            raise CheckFailed(f"{self._settings.redis_urls()[name]}: {error}. {self._way_to_a_redis(name)}") from error
-        return "; ".join(_durability(url) for url in self._settings.redis_urls().values())
-
-    def _way_to_a_redis(self, name: str) -> str:
-        if name == "REDIS_URL" and self._settings.redis_url == RedisUrl.parse(DEFAULT_REDIS_URL):
-            return "Start everything with `clipzy up`, which brings a Redis, or set REDIS_URL to a server."
-        return f"Start it, or set {name} to its address."
+        urls = self._settings.redis_urls()
+        if absent := redis_check.check_settings(self._settings):
+            ways = {name: redis_check.way_to_a_redis(self._settings, name) for name in absent}
+            raise CheckFailed(" ".join(f"{urls[name]}: {error}. {ways[name]}" for name, error in absent.items()))
+        return "; ".join(map(_durability, urls.values()))
 
     def storage(self) -> str:
         """Writes, reads and deletes a file in storage, and leaves nothing behind."""

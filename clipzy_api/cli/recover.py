@@ -3,9 +3,11 @@
 import click
 
 from clipzy_api.task_queue import TaskQueue
+from clipzy_storage import keys, redis_check
 from clipzy_storage.backends import open_storage
+from clipzy_storage.backends.base import StorageBackend, read_bytes
 from clipzy_storage.config.settings import Settings
-from clipzy_storage.errors import ConfigurationError
+from clipzy_storage.errors import ConfigurationError, QueueUnavailable, StorageError
 from clipzy_storage.guard import members
 from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.store import JobStore
@@ -18,11 +20,13 @@ def recover(settings: Settings) -> int:
     """Compare the records in Redis with storage, correct Redis, and print what was done; 1 if a record is damaged.
 
     Raises:
-        ConfigurationError: the storage cannot be used, or this Redis belongs to another.
-        QueueUnavailable, StorageUnavailable: it was interrupted, and can be run again.
+        ConfigurationError: Redis or storage cannot be used, or this Redis belongs to another storage. Nothing is left
+            of what was created here.
+        QueueUnavailable, StorageUnavailable: Redis or storage is unavailable, or was lost; it can be run again.
     """
+    _check_redis(settings)
     storage = open_storage(settings)
-    storage_id = storage.prepare()
+    storage_id = _prepared(storage)
     redis = RedisDatabase(settings.redis_url)
     pinned = members.pinned_storage_id(redis)
     if pinned not in (None, storage_id):
@@ -44,3 +48,32 @@ def recover(settings: Settings) -> int:
     if not all(map(queue.notify_workers, report.waiting)):
         click.echo("the broker is unavailable; the workers find the waiting jobs by themselves within minutes")
     return 1 if report.damaged else 0
+
+
+def _check_redis(settings: Settings) -> None:
+    """The broker may be unavailable, which delays jobs and loses none."""
+    if error := redis_check.check_settings(settings).get("REDIS_URL"):
+        way = redis_check.way_to_a_redis(settings, "REDIS_URL")
+        raise QueueUnavailable(f"{settings.redis_url}: {error}. {way}", certain=error.certain)
+
+
+def _prepared(storage: StorageBackend) -> str:
+    """The id of the storage, which is there already: an empty one would have nothing to recover from."""
+    is_new = not _has_identity(storage)
+    storage_id = storage.prepare()
+    if is_new:
+        storage.retract()
+        raise ConfigurationError(
+            [
+                f"{storage.location} has no {keys.STORAGE_ID}, so no Clipzy has used it and there is nothing to"
+                " recover. Configure the storage that holds the jobs."
+            ]
+        )
+    return storage_id
+
+
+def _has_identity(storage: StorageBackend) -> bool:
+    try:
+        return bool(read_bytes(storage, keys.STORAGE_ID))
+    except StorageError:  # of another kind than a missing file or directory: then it is met again
+        return False

@@ -42,7 +42,7 @@ class _Check:
     def __init__(self, settings: Settings, *, deep: bool) -> None:
         self._settings = settings
         self._storage = open_storage(settings)  # not prepared: that would write, and create a missing directory
-        self._storage_id = _identity_of(self._storage)
+        self._storage_id = _identity_of(self._storage, settings)
         self._inspection = StorageCheck(self._storage, deep=deep)
         self._unfinished = 0
         self._redis = COMPARED
@@ -91,9 +91,11 @@ def _counted(count: int, what: str) -> str:
     return f"{count} {what}" + "s" * (count != 1)
 
 
-def _identity_of(storage: StorageBackend) -> str:
+def _identity_of(storage: StorageBackend, settings: Settings) -> str:
     try:
         return read_bytes(storage, keys.STORAGE_ID).decode().strip()
     except StorageError as error:
-        reason = f"it has no {keys.STORAGE_ID}" if isinstance(error, NotFound) else str(error)
-        raise StorageUnavailable(f"{storage.location} cannot be checked: {reason}") from error
+        reason = f"it has no {keys.STORAGE_ID}" if isinstance(error, NotFound) else str(error).rstrip(".")
+        name = "LOCAL_STORAGE_PATH" if settings.storage_type == "local" else "S3_BUCKET_NAME"
+        way = f"Set {name} to the storage that Clipzy uses, or make that available."
+        raise StorageUnavailable(f"{storage.location} cannot be checked: {reason}. {way}") from error

@@ -198,18 +198,25 @@ class Supervisor:
         """Restart the child when that is due, or schedule it if it has exited; the exit status if it just did."""
         if child in self._restart_at:
             if time.monotonic() >= self._restart_at[child]:
-                del self._restart_at[child]
-                child.start()
+                self._restart(child)
             return None
         status = child.exit_status()
         if status is not None and status != ConfigurationError.EXIT_STATUS:
-            delay_seconds = next_delay(self._delays_seconds.get(child), ran_seconds=child.seconds_since_start)
-            self._delays_seconds[child] = delay_seconds
-            self._restart_at[child] = time.monotonic() + delay_seconds
-            log.warning(
-                SUPERVISOR_RESTARTING, child=child.name, ended_with=described(status), delay_seconds=delay_seconds
-            )
+            self._schedule(child, ended_with=described(status), ran_seconds=child.seconds_since_start)
         return status
+
+    def _restart(self, child: Child) -> None:
+        del self._restart_at[child]
+        try:
+            child.start()
+        except OSError as error:  # the system has no memory or process left for it now
+            self._schedule(child, ended_with=f"no start: {error.strerror}", ran_seconds=0)
+
+    def _schedule(self, child: Child, *, ended_with: str, ran_seconds: float) -> None:
+        delay_seconds = next_delay(self._delays_seconds.get(child), ran_seconds=ran_seconds)
+        self._delays_seconds[child] = delay_seconds
+        self._restart_at[child] = time.monotonic() + delay_seconds
+        log.warning(SUPERVISOR_RESTARTING, child=child.name, ended_with=ended_with, delay_seconds=delay_seconds)
 
     def _pause_seconds(self, *, polling: bool) -> float | None:
         pauses = [max(0.0, due - time.monotonic()) for due in self._restart_at.values()]

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -61,6 +62,9 @@ class FileForm:
 def _size_of(path: Path) -> int:
     """The size of a file that can be sent. Raises ``click.ClickException`` if it cannot."""
     try:
+        mode = path.stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # to open a pipe waits for its writer
+            raise click.ClickException(f"{path} is not a regular file. Save the video to a file first.")
         with path.open("rb") as file:
             size_bytes = os.fstat(file.fileno()).st_size
     except IsADirectoryError as error:

@@ -70,10 +70,9 @@ def admit() -> None:
 
 
 def admit_job() -> None:
-    """The same for an upload with a job: the queue must have room, unless this repeats a request that has its job.
+    """The same for a call that creates a job, unless it repeats one that has: the queue must have room.
 
-    Calls without an upload are refused when they create the job, and so ask Redis once less. Also raises ``QueueFull``,
-    and ``ApiError`` 422 if the Idempotency-Key is malformed.
+    Also raises ``QueueFull``, and ``ApiError`` 422 if the Idempotency-Key is malformed.
     """
     admit()
     storage_id = services().membership.guard().storage_id
@@ -98,13 +97,13 @@ def upload_body(*, admit: Callable[[], None] = admit) -> Iterator[RequestBody]:
 
 
 def json_body() -> dict[str, Any]:
-    """The object that the body of a new job holds. Raises ``ApiError`` 400, 411, 413, 422 or 503."""
+    """The object that the body of a new job holds. Raises ``ApiError`` 400, 411, 413, 422 or 503, ``QueueFull``."""
     body = current_body()
     if body.declared_bytes is None:
         raise ApiError("LENGTH_REQUIRED", detail="A JSON body needs a Content-Length.")
     if body.declared_bytes > JSON_LIMIT_BYTES:
         raise _json_too_large()
-    admit()
+    admit_job()
     return _object_in(_all_of(body))
 
 

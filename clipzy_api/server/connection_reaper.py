@@ -52,6 +52,11 @@ class Activity:
         """Whether its client is too slow; unless it takes what was sent to it, that may be due to ``is_overdue``."""
         return now - self.progress_at >= timeout_seconds and (self.latest.is_sending or not is_overdue)
 
+    def is_uploading(self, now: float) -> bool:
+        """Whether a request arrives at a good pace."""
+        is_at_pace = now - self.progress_at < 2 * CHECK_EVERY_SECONDS
+        return is_at_pace and not self.is_answered and self.progress.received_bytes >= MIN_BYTES_PER_TIMEOUT
+
     def _has_progressed(self, counters: TcpCounters) -> bool:
         sent_bytes = counters.sent_bytes - self.progress.sent_bytes
         received_bytes = counters.received_bytes - self.progress.received_bytes
@@ -64,7 +69,8 @@ class ConnectionReaper:
 
     ``is_overdue`` reports whether this server has kept a client waiting for long; connections may be idle because of
     that, so none is closed for being idle meanwhile. More than ``kept_connections`` are not kept: first those are
-    closed whose request is incomplete or not answered, the ones without progress for longest first.
+    closed whose request is incomplete or not answered, the ones without progress for longest first, and last those on
+    which an upload makes progress.
     """
 
     def __init__(
@@ -115,9 +121,11 @@ class ConnectionReaper:
         }
 
     def _oldest(self, count: int, *, but: set[ConnectionId]) -> list[ConnectionId]:
-        def order(connection: ConnectionId) -> tuple[bool, float]:
+        now = time.monotonic()
+
+        def order(connection: ConnectionId) -> tuple[bool, bool, float]:
             activity = self._activities[connection]
-            return activity.is_answered, activity.progress_at
+            return activity.is_uploading(now), activity.is_answered, activity.progress_at
 
         return sorted(self._activities.keys() - but, key=order)[: max(0, count)]
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from clipzy_api.inputs.request_body import ENVIRON_KEY as BODY_KEY
+from clipzy_api.problems import shown
 from clipzy_api.services import OWNER_KEY, REQUEST_ID_KEY
 from clipzy_storage.log_events import HTTP_REQUEST
 
@@ -93,7 +94,7 @@ class _LoggedAnswer:
         body = self._environ.get(BODY_KEY)
         (log.debug if path in HEALTH_CHECKS else log.info)(
             HTTP_REQUEST,
-            method=self._environ["REQUEST_METHOD"],
+            method=shown(self._environ["REQUEST_METHOD"]),
             path=path[:MAX_LOGGED_PATH],
             status=self._status,
             seconds=round(time.monotonic() - self._began_at, 3),
@@ -102,5 +103,5 @@ class _LoggedAnswer:
             whole=self._is_whole,
             request_id=self._environ[REQUEST_ID_KEY],
             owner=self._environ.get(OWNER_KEY),
-            client=self._environ.get("REMOTE_ADDR"),
+            client=shown(self._environ.get("REMOTE_ADDR", "")),
         )

@@ -17,7 +17,7 @@ from granian.server import MPServer
 
 from clipzy_api.concurrency_limits import THREADS
 from clipzy_api.server import connection_limits
-from clipzy_api.server.listening_socket import bind, listen, url_of
+from clipzy_api.server.listening_socket import BACKLOG, bind, listen, url_of
 from clipzy_storage.config import logs
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import ConfigurationError, StorageError
@@ -84,6 +84,7 @@ def serve(host: str, port: int, settings: Settings) -> int:
         http1_settings=HTTP1Settings(
             header_read_timeout=int(HEADER_TIMEOUT_SECONDS * 1000), max_buffer_size=CONNECTION_BUFFER_BYTES
         ),
+        backlog=BACKLOG,
         backpressure=connection_limits.current().accepted,
         blocking_threads=THREADS,
         respawn_failed_workers=True,

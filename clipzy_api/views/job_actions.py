@@ -1,10 +1,12 @@
 """Actions on a job: cancel, retry, delete."""
 
+from collections.abc import Callable
+
 from flask import Blueprint, Response
 
 from clipzy_api import schemas
 from clipzy_api.inputs.idempotency import fingerprinted, sent_key
-from clipzy_api.inputs.preconditions import admit, refuse_fields, refuse_parameters
+from clipzy_api.inputs.preconditions import admit, admit_job, refuse_fields, refuse_parameters
 from clipzy_api.links import result_link
 from clipzy_api.openapi.operations import (
     DELETED,
@@ -58,7 +60,7 @@ def cancel_job(job_id: str) -> tuple[Response, int, dict[str, str]]:
 def retry_job(job_id: str) -> tuple[Response, int, dict[str, str]]:
     """Submits a new job on the video of a failed or cancelled one, with the same `config`. The old job stays."""
     text = sent_key()
-    _expect_nothing()
+    _expect_nothing(admit=admit_job)
     first = find_job(job_id)
     if not first.status.is_final:
         raise _not_finished(first, "only a failed or cancelled job can be retried")
@@ -86,7 +88,7 @@ def delete_job(job_id: str) -> Response:
     return Response(status=204)
 
 
-def _expect_nothing() -> None:
+def _expect_nothing(*, admit: Callable[[], None] = admit) -> None:
     """The request checks that all calls here make first. Raises ``ApiError`` and what ``admit`` raises."""
     refuse_parameters()
     admit()

@@ -21,5 +21,5 @@ def complain(problem: str) -> None:
         return
     if sys.stderr is not None:
         with suppress(OSError, ValueError):
-            sys.stderr.write(f"clipzy: {problem}\n")
+            sys.stderr.write(f"clipzy: {logs.safe_text(problem)}\n")
             sys.stderr.flush()

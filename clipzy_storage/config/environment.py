@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import dotenv
+from dotenv.parser import parse_stream
 from pydantic import BaseModel, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
@@ -18,7 +19,8 @@ from clipzy_storage.errors import ConfigurationError
 EMBEDDED_REDIS_FILE = "redis/server.json"
 """Under ``CLIPZY_DATA_DIR``; exists while `clipzy up` runs its own server."""
 
-_NAMES_OF_OTHERS = ("AWS_", "COMPOSE_", "FLOWER_", "HTTP_", "NGINX_", "WORKER_STOP_")
+_OUR_PREFIX = "CLIPZY_"
+_FOR_TESTS = "CLIPZY_FAILPOINTS"
 _SIMILARITY = 0.75
 
 
@@ -70,10 +72,28 @@ def load_dotenv() -> None:
     """Add the working directory's ``.env`` to the environment, where boto3 sees it too; a set variable stays.
 
     Raises:
-        ConfigurationError: the file exists but cannot be read.
+        ConfigurationError: the file exists but cannot be read; or one line for every line of it that is malformed.
     """
     with _readable_dotenv() as path:
+        if malformed := _malformed_lines(path):
+            raise ConfigurationError(
+                [f"{path} line {n} is malformed. Write NAME=value, or remove it." for n in malformed]
+            )
         dotenv.load_dotenv(path, override=False)
+
+
+def _malformed_lines(path: Path) -> list[int]:
+    """What python-dotenv would leave out, with a warning of its own each time that it reads the file."""
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8") as file:
+        malformed = [binding.original for binding in parse_stream(file) if binding.error]
+    return [original.line + _blank_lines(original.string) for original in malformed]
+
+
+def _blank_lines(text: str) -> int:
+    """How many are before its first other line."""
+    return text[: len(text) - len(text.lstrip())].count("\n")
 
 
 @contextmanager
@@ -86,16 +106,20 @@ def _readable_dotenv() -> Iterator[Path]:
         raise ConfigurationError([f"{path} cannot be read: {reason}. Make it readable, or remove it."]) from error
 
 
-def similar_names_in_dotenv() -> dict[str, str]:
-    """Names in ``.env`` that are no setting but look like one, each with the setting that is probably meant.
+def slips_in_dotenv() -> dict[str, str | None]:
+    """Names in ``.env`` that are no setting but look like one, each with the setting that is meant, if one is similar.
 
     Raises ``ConfigurationError`` as ``load_dotenv`` does.
     """
     with _readable_dotenv() as path:
         given = dotenv.dotenv_values(path)
-    unknown = [name for name in given if name not in names() and not name.startswith(_NAMES_OF_OTHERS)]
+    unknown = [name for name in given if name not in (*names(), _FOR_TESTS)]
     similar = {name: difflib.get_close_matches(name.upper(), names(), n=1, cutoff=_SIMILARITY) for name in unknown}
-    return {name: found[0] for name, found in similar.items() if found}
+    return {
+        name: next(iter(found), None)
+        for name, found in similar.items()
+        if found or name.upper().startswith(_OUR_PREFIX)
+    }
 
 
 def embedded_redis_url(data_dir: Path) -> str | None:

@@ -87,6 +87,11 @@ def redacted_text(text: str) -> str:
     return _SECRETS.sub(lambda found: next(filter(None, found.groups())) + "***", text)
 
 
+def safe_text(text: str, *, keep: str = "") -> str:
+    """The text without secrets, and escaped, except for characters in ``keep``."""
+    return escaped_text(redacted_text(text), keep=keep)
+
+
 def escaped_text(text: str, *, keep: str = "") -> str:
     """The text with escapes for characters that could forge a line or hide in one, except those in ``keep``."""
     if text.isascii() and text.isprintable():
@@ -121,7 +126,7 @@ def _process_fields(process: dict[str, str]) -> Callable[[Any, str, Any], Any]:
 def _make_safe(_logger: Any, _method: str, event: Any) -> Any:
     for name, value in event.items():
         if isinstance(value, str):
-            event[name] = escaped_text(redacted_text(value), keep="\n\t" if name in _TRACEBACKS else "")
+            event[name] = safe_text(value, keep="\n\t" if name in _TRACEBACKS else "")
     return event
 
 

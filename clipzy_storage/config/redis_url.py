@@ -12,6 +12,7 @@ CertificateCheck = Literal["required", "optional", "none"]
 _SCHEMES = {"redis", "rediss", "unix"}
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9.])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
 _MAX_DATABASE = 2**31 - 1
+_MAX_SOCKET_PATH_BYTES = 103  # of macOS; Linux allows 107
 # Both ways to write it: those of redis-py and of Celery.
 _CHECKS: dict[str, CertificateCheck] = {
     **{"required": "required", "optional": "optional", "none": "none"},
@@ -129,8 +130,10 @@ def _host(parts: SplitResult) -> str:
 def _socket_path(parts: SplitResult) -> str:
     """After ``unix://``, which has no host, so that the path begins with the third slash."""
     path = unquote(parts.path)
-    if parts.netloc.rpartition("@")[2] or not path.startswith("/") or path == "/" or "\0" in path:
+    if parts.netloc.rpartition("@")[2] or not path.startswith("/") or path == "/" or not path.isprintable():
         raise BadRedisUrl("a Unix socket needs its absolute path, as in unix:///run/redis.sock")
+    if len(path.encode()) > _MAX_SOCKET_PATH_BYTES:
+        raise BadRedisUrl(f"the path of a Unix socket has at most {_MAX_SOCKET_PATH_BYTES} bytes")
     return path
 
 
@@ -166,6 +169,8 @@ def _tls(options: dict[str, str]) -> TlsOptions:
     if hostname not in ("true", "false"):
         raise BadRedisUrl("ssl_check_hostname takes true or false")
     files = {attribute: options.pop(name, None) or None for name, attribute in _FILES.items()}
+    if not all(path.isprintable() for path in files.values() if path):
+        raise BadRedisUrl("the path of a file of TLS has a character that no path should have")
     return TlsOptions(_CHECKS[check], hostname == "true", **files)
 
 

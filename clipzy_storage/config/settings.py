@@ -20,6 +20,8 @@ from clipzy_storage.config.setting_types import (
 )
 
 DEFAULT_REDIS_URL = "redis://localhost:6379/0"
+# Its first URL has no login: before an @ everything is taken for a secret, and shown as ***.
+_REDIS_URLS = "redis://host:port/db, with user:password@ before the host if needed, rediss://… or unix:///path?db=0"
 
 
 def _setting(name: str, default: Any, *, expects: str, help: str, **bounds: Any) -> Any:
@@ -110,14 +112,14 @@ class Settings(BaseModel):
     redis_url: ParsedRedisUrl = _setting(
         "REDIS_URL",
         DEFAULT_REDIS_URL,
-        expects="redis://[user:password@]host:port/db, rediss://… or unix:///path?db=0",
+        expects=_REDIS_URLS,
         help="Job records and, unless CELERY_BROKER_URL is set, the Celery broker."
         " Unset: the server that `clipzy up` runs from CLIPZY_DATA_DIR, otherwise the default.",
     )
     celery_broker_url: OptionalRedisUrl = _setting(
         "CELERY_BROKER_URL",
         None,
-        expects="redis://[user:password@]host:port/db, rediss://… or unix:///path?db=0",
+        expects=_REDIS_URLS,
         help="Another Redis for the Celery broker; unset: the same as REDIS_URL.",
     )
     data_dir: AbsolutePath = _setting(

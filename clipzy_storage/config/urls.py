@@ -64,10 +64,14 @@ def is_origin(text: str) -> bool:
 
 
 def is_url(text: str, schemes: set[str]) -> bool:
-    """Whether it is a URL with one of these schemes and a host."""
+    """Whether it is a URL with one of these schemes and a host, which a client can open."""
+    if not text.isprintable() or any(char.isspace() for char in text):
+        return False
     try:
         parts = urlsplit(text)
         parts.port  # noqa: B018 - raises if the port is not a number
     except ValueError:
         return False
-    return parts.scheme in schemes and bool(parts.netloc)
+    host = parts.hostname or ""
+    is_address = ":" in host  # with a zone perhaps, which no name may have
+    return parts.scheme in schemes and (is_address or parse_host(host) is not None)

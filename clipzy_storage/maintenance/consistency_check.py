@@ -79,8 +79,7 @@ class StorageCheck:
         yield from self._stale_entries(entries or ())
         yield from self._incomplete_files()
         for top in ("jobs/", "results/", "uploads/"):
-            self.foreign += sum(keys.id_in(blob.key) is None for blob in self._storage.list(top))
-        self.foreign -= day_index.is_complete(self._storage)
+            self.foreign += sum(keys.is_foreign(blob.key) for blob in self._storage.list(top))
 
     def _job(self, files: JobInventory) -> Iterator[Finding]:
         if files.done:

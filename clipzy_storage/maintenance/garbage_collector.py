@@ -8,7 +8,7 @@ is ordered so that the next pass finds the rest. A damaged record is never garba
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -51,8 +51,6 @@ OVERLAP = timedelta(hours=1)
 
 LONGEST_UPLOAD = timedelta(hours=12)
 """An upload that took longer and left no record is found by a pass over everything only."""
-
-EPOCH = datetime.fromtimestamp(0, UTC)
 
 MAX_STORAGE_ERRORS = 10
 """After more of them in one pass the rest is left to the next one."""
@@ -139,7 +137,7 @@ class GarbageCollector:
             until = now - timedelta(seconds=self._upload_ttl_seconds) + OVERLAP
             self._sweep_uploads(all_uploads(self._storage, last_id=keys.first_id("vid", until)))
         since, until = self._admin.swept_until("uploads"), now - timedelta(seconds=DAY_SECONDS)
-        first_id = keys.first_id("vid", max(since - LONGEST_UPLOAD, EPOCH))
+        first_id = keys.first_id("vid", since - LONGEST_UPLOAD)
         self._sweep_uploads(all_uploads(self._storage, first_id=first_id, last_id=keys.first_id("vid", until)))
         self._set_swept("uploads", until)
 

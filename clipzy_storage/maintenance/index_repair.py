@@ -31,7 +31,7 @@ def for_each(ids: Iterable[str], do: Callable[[str], object]) -> None:
 def repair_index(storage: Storage) -> int:
     """Returns how many done records were indexed. A damaged one is logged and left. Raises ``StorageUnavailable``."""
     entries = {str(keys.id_in(blob.key)): blob for blob in day_index.entries(storage)}
-    done = set(durable_records.done_job_ids(storage))  # listed last: an entry is written first
+    done = set(durable_records.done_job_ids(storage))  # last, so that no job that finishes meanwhile looks deleted
     missing = done - entries.keys()
     for_each(missing, lambda job_id: _index(storage, job_id))
     for job_id in entries.keys() - done:
@@ -54,6 +54,7 @@ def _index(storage: Storage, job_id: str) -> None:
 
 
 def _remove_if_stale(storage: Storage, job_id: str, entry: BlobInfo) -> None:
-    is_needed = any(storage.exists(key) for key in (keys.open_job(job_id), keys.done_job(job_id)))
-    if entry.age_seconds >= DAY_SECONDS and not is_needed:
+    if entry.age_seconds < DAY_SECONDS:
+        return
+    if not any(storage.exists(key) for key in (keys.open_job(job_id), keys.done_job(job_id))):
         storage.delete(entry.key)

@@ -105,18 +105,20 @@ class Recovery:
         self._restore_open_jobs(open_ids, report)
         if not day_index.is_complete(self._storage):
             repair_index(self._storage)
-        ended = self._recently_ended()
-        for_each(ended - finished, lambda job_id: self._restore_finished(job_id, report))
-        for_each(finished - ended, lambda job_id: self._forget_deleted(job_id, report, while_it_is="final"))
+        ages = self._ages_of_entries()
+        kept = {job_id for job_id, age_seconds in ages.items() if age_seconds <= KEEP_FINISHED.total_seconds()}
+        for_each(kept - finished, lambda job_id: self._restore_finished(job_id, report))
+        for_each(finished - ages.keys(), lambda job_id: self._forget_deleted(job_id, report, while_it_is="final"))
         for_each(unfinished - open_ids, lambda job_id: self._settle(job_id, report))
         if not report.postponed:
             self._admin.set_reconciled(run_id)
         return report
 
-    def _recently_ended(self) -> set[str]:
+    def _ages_of_entries(self) -> dict[str, float]:
+        """Of each job that ended in that time, or up to two days before it: the index tells days only."""
         now = datetime.now(UTC)
         entries = day_index.entries_between(self._storage, now - KEEP_FINISHED, now)
-        return {str(keys.id_in(entry.key)) for entry in entries}
+        return {str(keys.id_in(entry.key)): entry.age_seconds for entry in entries}
 
     def _restore_open_jobs(self, open_ids: Iterable[str], report: Report) -> None:
         def restore(job_id: str) -> None:
@@ -130,7 +132,7 @@ class Recovery:
     def _restore_open(self, job: Job, report: Report) -> None:
         job_id = job.job_id
         if self._storage.exists(keys.done_job(job_id)):
-            self._restore_finished(job_id, report)
+            self._finish_if_kept(durable_records.read_done(self._storage, job_id), report)
             durable_records.remove_open_job(self._storage, job_id)
             return
         if self._admin.restore(job) == "known":  # another recovery was faster, and does the rest
@@ -153,9 +155,11 @@ class Recovery:
 
     def _restore_finished(self, job_id: str, report: Report) -> None:
         with suppress(NotFound), _damage_reported(job_id, report):  # not found: it is about to finish, or was deleted
-            job = durable_records.read_done(self._storage, job_id)
-            if job.finished_at is None or datetime.now(UTC) - job.finished_at <= KEEP_FINISHED:
-                self._finish(job, report)
+            self._finish_if_kept(durable_records.read_done(self._storage, job_id), report)
+
+    def _finish_if_kept(self, job: Job, report: Report) -> None:
+        if job.finished_at is None or datetime.now(UTC) - job.finished_at <= KEEP_FINISHED:
+            self._finish(job, report)
 
     def _finish(self, job: Job, report: Report) -> None:
         is_expired = job.status is Status.COMPLETED and self._storage.exists(keys.expired_result(job.job_id))

@@ -50,8 +50,8 @@ def attempt_directory(work_dir: Path, name: str, *, needed_bytes: int = FREE_BYT
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def check(work_dir: Path) -> None:
-    """Raise ``ConfigurationError`` if no attempt could ever work there. A full disk is only logged.
+def check(work_dir: Path) -> StorageFull | None:
+    """Raise ``ConfigurationError`` if no attempt could ever work there. A full disk is only logged, and returned.
 
     Leaves nothing behind, since the guard may still refuse this process.
     """
@@ -61,6 +61,7 @@ def check(work_dir: Path) -> None:
             pass
     except StorageFull as error:
         log.warning("scratch.full", reason=str(error))
+        return error
     except StorageUnavailable as error:
         problem = f"WORK_DIR={work_dir} cannot be used: {error}. Set it to a directory that you can write to."
         raise ConfigurationError([problem]) from error
@@ -68,6 +69,7 @@ def check(work_dir: Path) -> None:
         with suppress(OSError):  # another worker uses it meanwhile
             for directory in missing:
                 directory.rmdir()
+    return None
 
 
 def sweep(work_dir: Path) -> int:

@@ -219,6 +219,23 @@ def test_of_too_many_connections_the_longest_incomplete_are_closed_first(small_s
     ]
 
 
+def test_an_upload_is_kept_longer_than_connections_that_wait_for_a_request(small_server: Server) -> None:
+    # Given a client that uploads, and others that were answered and keep their connections
+    client, upload = small_server.connect()
+    answered = []
+    for _ in range(3):
+        other, accepted = small_server.connect()
+        accepted.send(b"x")
+        assert other.recv(1) == b"x"
+        answered.append(accepted)
+    # When these are too many, and the upload goes on
+    send_enough(client, upload)
+    assert small_server.reap() == 1
+    # Then one of the others is closed
+    assert not is_closed(upload)
+    assert [is_closed(accepted) for accepted in answered].count(True) == 1
+
+
 def test_an_upload_is_kept_longer_than_an_incomplete_header(small_server: Server) -> None:
     # Given a client that has begun to upload, and others that came after it and sent a part of a header
     client, upload = small_server.connect()

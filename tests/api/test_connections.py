@@ -1,8 +1,12 @@
 """What a front end does with connections that bring no request, or take no answer."""
 
+import os
 import resource
 import select
+import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -94,6 +98,31 @@ def soft_descriptor_limit(count: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
+@contextmanager
+def many_descriptors() -> Iterator[None]:
+    """This process may open as many as the system allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_burst_of_connections_finds_room(own_front_end: FrontEnd) -> None:
+    """With the 1024 places of granian the last clients wait for the kernel to let them try again."""
+    # Given a front end that takes no connection for a moment
+    serving = own_front_end.serving_pid()
+    os.kill(serving, signal.SIGSTOP)
+    try:
+        # When more clients come than it has threads or granian has places, then each is connected
+        with many_descriptors(), ExitStack() as stack:
+            for _ in range(1500):
+                stack.enter_context(socket.create_connection(("127.0.0.1", own_front_end.port), ANSWER_SECONDS))
+    finally:
+        os.kill(serving, signal.SIGCONT)
+
+
 @pytest.fixture
 def few_descriptors_front_end(tmp_path: Path, own_redis: RedisServer) -> Iterator[FrontEnd]:
     with ExitStack() as stack:
@@ -104,19 +133,14 @@ def few_descriptors_front_end(tmp_path: Path, own_redis: RedisServer) -> Iterato
 
 def test_too_many_incomplete_connections_do_not_keep_others_out(few_descriptors_front_end: FrontEnd) -> None:
     front_end = few_descriptors_front_end
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    try:
-        with ExitStack() as stack:
-            # When more clients connect than are kept, and send a part of a header
-            for _ in range(KEPT_CONNECTIONS + 500):
-                stack.enter_context(connect(front_end.port)).sendall(HALF_A_HEADER)
-                # Then others are answered all the time
-            assert requests.get(front_end.url + "/healthz", timeout=ANSWER_SECONDS).status_code == 200
-            # And those are closed that are too many
-            assert eventually(lambda: "web.too_many_connections" in front_end.process.output())
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    with many_descriptors(), ExitStack() as stack:
+        # When more clients connect than are kept, and send a part of a header
+        for _ in range(KEPT_CONNECTIONS + 500):
+            stack.enter_context(connect(front_end.port)).sendall(HALF_A_HEADER)
+        # Then others are answered all the time
+        assert requests.get(front_end.url + "/healthz", timeout=ANSWER_SECONDS).status_code == 200
+        # And those are closed that are too many
+        assert eventually(lambda: "web.too_many_connections" in front_end.process.output())
     assert "web.few_descriptors" not in front_end.process.output()
 
 
@@ -124,6 +148,16 @@ def test_a_front_end_takes_as_many_descriptors_as_the_system_allows(few_descript
     pid = few_descriptors_front_end.serving_pid()
     soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     assert soft == hard == resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+
+
+def test_the_limit_of_descriptors_is_raised() -> None:
+    """In a process without granian, which raises it too, though it does not say so."""
+    script = "import resource; from clipzy_api.server.connection_limits import raise_descriptor_limit as raise_it;"
+    script += "raise_it(); print(*resource.getrlimit(resource.RLIMIT_NOFILE))"
+    with soft_descriptor_limit(1024):
+        ended = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, check=True)
+    soft, hard = ended.stdout.split()
+    assert soft == hard
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import requests
 
 from clipzy_storage import keys
 from clipzy_storage.models.records import EVERYONE, ErrorCode
-from tests.support.forms import form, mp4_bytes, part
+from tests.support.forms import CONTENT_TYPE, form, mp4_bytes, part
 from tests.support.played_worker import claim, complete, fail, submit
 from tests.support.servers import FrontEnd, running_front_end, running_redis
 from tests.support.waiting import eventually
@@ -57,6 +57,7 @@ def test_a_full_queue_refuses_every_call_that_creates_a_job(first: FrontEnd) -> 
     assert is_refused(first.post(JOBS, files={"file": ("holiday.mp4", mp4_bytes(1000))}))
     assert is_refused(first.post(JOBS, json={"video_id": failed["video_id"]}))
     assert is_refused(first.post(f"{JOBS}/{failed['job_id']}/retry"))
+    assert is_refused(first.post(f"{JOBS}/{keys.new_id('job')}/retry")), "checked first"
     assert is_refused(first.post(JOBS, json={"video_id": failed["video_id"]}, headers={"Idempotency-Key": "unknown"}))
     assert first.stored() == stored
     assert first.unfinished() == []
@@ -69,12 +70,13 @@ def test_a_full_queue_refuses_every_call_that_creates_a_job(first: FrontEnd) -> 
     assert first.post(f"{JOBS}/{failed['job_id']}/retry").status_code == 202
 
 
-def test_a_full_queue_is_noticed_before_the_body_arrives(first: FrontEnd) -> None:
-    # Given a full queue, and a client that has sent nothing of its 40 MB but the head
+@pytest.mark.parametrize(("content_type", "length"), [(CONTENT_TYPE, 40_000_000), ("application/json", 1_000_000)])
+def test_a_full_queue_is_noticed_before_the_body_arrives(first: FrontEnd, content_type: str, length: int) -> None:
+    # Given a full queue, and a client that has sent nothing of its body
     for _ in range(LIMIT):
         submit(first)
     with connect(first.port) as connection:
-        connection.sendall(head(JOBS, length=40_000_000))
+        connection.sendall(head(JOBS, length=length, content_type=content_type))
         # Then it is refused immediately
         answer = answer_on(connection)
     assert (answer.status, answer.json()["code"]) == (503, "QUEUE_FULL")

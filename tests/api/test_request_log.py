@@ -6,6 +6,7 @@ import secrets
 import socket
 import struct
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from tests.support.forms import mp4_bytes
 from tests.support.played_worker import complete, fail, submit
 from tests.support.servers import FrontEnd, RedisServer, running_front_end
 from tests.support.waiting import eventually
-from tests.support.wire import connect, head
+from tests.support.wire import connect, exchange, head
 
 BIG = 32 << 20
 
@@ -120,6 +121,20 @@ def test_a_path_cannot_forge_a_line(logging_front_end: FrontEnd, front_end: Fron
     assert len(lines) == 1
     assert not re.search(r"^2026-01-01", front_end.log.read_text(), re.MULTILINE)
     assert "\x1b" not in front_end.log.read_text()
+
+
+def test_what_a_client_chooses_is_cut_off(redis_server: RedisServer, front_end: FrontEnd, tmp_path: Path) -> None:
+    # Given a front end behind a proxy that passes on the address which a client claims to have
+    settings = {"LOG_FORMAT": "json", "LOG_LEVEL": "DEBUG", "TRUSTED_PROXIES": "1"}
+    with running_front_end(tmp_path, redis_server.url, storage_path=front_end.root, **settings) as running:
+        # When method, path and address are long
+        request_id, long = new_id(), 20_000 * "a"
+        more = f"X-Forwarded-For: {long}\r\n{with_id(request_id)}"
+        assert exchange(running.port, head(f"/{long}", method=long, more=more)).status == 404
+        # Then the lines of the request are short
+        line_of(running, request_id)
+        lines = [line for line in running.log.read_text().splitlines() if request_id in line]
+        assert max(map(len, lines)) < 3000
 
 
 def test_a_malformed_request_id_is_replaced(logging_front_end: FrontEnd) -> None:

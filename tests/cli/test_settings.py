@@ -1,9 +1,13 @@
 """The commands and their settings."""
 
 import json
+import socket
 from pathlib import Path
 
+import pytest
+
 from clipzy_api.cli.env_example import env_example
+from clipzy_storage.config.redis_url import DEFAULT_PORT
 from clipzy_storage.config.settings import names
 from tests.support.processes import clipzy
 
@@ -115,11 +119,34 @@ def test_the_doctor_suggests_clipzy_up_where_nothing_runs(tmp_path: Path, redis_
     assert "FAIL  workers   nothing runs. Start everything with `clipzy up`" in ended.stdout
 
 
+def test_the_doctor_names_every_redis_that_is_out_of_reach(tmp_path: Path, free_port: int) -> None:
+    given = {name: f"redis://127.0.0.1:{free_port}/{db}" for db, name in enumerate(("REDIS_URL", "CELERY_BROKER_URL"))}
+    ended = clipzy("doctor", cwd=tmp_path, **given)
+    assert f"FAIL  redis     {given['REDIS_URL']}: Redis cannot be reached" in ended.stdout
+    assert f"{given['CELERY_BROKER_URL']}: Redis cannot be reached" in ended.stdout
+
+
+def test_the_doctor_suggests_clipzy_up_where_no_redis_was_set_up(tmp_path: Path) -> None:
+    with socket.socket() as client:
+        if client.connect_ex(("localhost", DEFAULT_PORT)) == 0:
+            pytest.skip("something listens where a Redis is expected by default")
+    ended = clipzy("doctor", cwd=tmp_path)
+    assert "Start everything with `clipzy up`, which brings a Redis, or set REDIS_URL" in ended.stdout
+
+
 def test_the_doctor_warns_of_names_that_are_no_settings(tmp_path: Path, redis_url: str) -> None:
     # Given an .env file with slips, and with variables of boto3, compose and others
-    others = ["AWS_ENDPOINT_URL_S3=x", "HTTP_PORT=1", "REDIS_PASSWORD=secret", "WORKER_STOP_GRACE=1s", "PATH_INFO=x"]
+    others = [
+        "AWS_ENDPOINT_URL=x",
+        "AWS_ENDPOINT_URL_S3=x",
+        "HTTP_PORT=1",
+        "REDIS_PASSWORD=secret",
+        "WORKER_STOP_GRACE=1s",
+        "PATH_INFO=x",
+    ]
     others += ["NGINX_BODIES_PER_CLIENT=1", "COMPOSE_PROFILES=s3", "FLOWER_BASIC_AUTH=a:b", "HTTP_ADDRESS=x", "PORT=1"]
-    slips = ["MAX_FILESIZE_MB=5", "celery_broker=x", "CLIPZY_DATADIR=x", "S3_BUCKET=x"]
+    others += ["CLIPZY_FAILPOINTS=x"]
+    slips = ["MAX_FILESIZE_MB=5", "celery_broker=x", "CLIPZY_DATADIR=x", "S3_BUCKET=x", "CLIPZY_THREADS=1"]
     (tmp_path / ".env").write_text("\n".join([*others, *slips, f"REDIS_URL={redis_url}"]))
     # When the doctor runs
     ended = clipzy("doctor", cwd=tmp_path)
@@ -130,6 +157,7 @@ def test_the_doctor_warns_of_names_that_are_no_settings(tmp_path: Path, redis_ur
         "celery_broker in .env is not a setting and has no effect. Is CELERY_BROKER_URL meant?",
         "CLIPZY_DATADIR in .env is not a setting and has no effect. Is CLIPZY_DATA_DIR meant?",
         "S3_BUCKET in .env is not a setting and has no effect. Is S3_BUCKET_NAME meant?",
+        "CLIPZY_THREADS in .env is not a setting and has no effect.",
     ]
 
 
@@ -147,3 +175,12 @@ def test_an_unreadable_dotenv_is_reported_on_one_line(tmp_path: Path) -> None:
     assert ended.stderr == (
         f"clipzy: {tmp_path}/.env cannot be read: it is not UTF-8. Make it readable, or remove it.\n"
     )
+
+
+def test_malformed_lines_of_dotenv_are_each_reported_once(tmp_path: Path) -> None:
+    """They had no effect, and python-dotenv said so twice, without the name of the file."""
+    (tmp_path / ".env").write_text('LOG_FORMAT=text # as usual\nMAX_RESULT_MB="12\nexport LOG_LEVEL=INFO\n\n=x\nPORT\n')
+    ended = clipzy("doctor", cwd=tmp_path)
+    assert (ended.returncode, ended.stdout) == (78, "")
+    way = "is malformed. Write NAME=value, or remove it."
+    assert ended.stderr.splitlines() == [f"clipzy: {tmp_path}/.env line {line} {way}" for line in (2, 5)]

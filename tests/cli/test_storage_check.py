@@ -125,12 +125,17 @@ def test_a_redis_of_another_storage_is_not_compared(shelf: AgedStorage, redis_ur
 def test_a_directory_that_is_no_storage_is_unchanged(redis_url: str, tmp_path: Path) -> None:
     # When a missing directory is checked, and one that is no storage
     (tmp_path / "photos").mkdir()
-    for path in (tmp_path / "storage", tmp_path / "photos"):
+    reasons = {
+        tmp_path / "storage": "there is no such directory",
+        tmp_path / "photos": "the directory has no .clipzy/storage-id that can be read",
+    }
+    for path, reason in reasons.items():
         ended = check(tmp_path, redis_url, LOCAL_STORAGE_PATH=str(path))
 
         # Then that is reported, and nothing is created there
+        way = "Set LOCAL_STORAGE_PATH to the storage that Clipzy uses, or make that available."
         assert (ended.returncode, ended.stdout) == (1, "")
-        assert ended.stderr.startswith(f"clipzy: {path} cannot be checked: ")
+        assert ended.stderr == f"clipzy: {path} cannot be checked: {reason}. {way}\n"
     assert tree(tmp_path) == {str(tmp_path / "photos")}
 
 

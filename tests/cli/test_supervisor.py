@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
-from clipzy_api.cli.supervisor import Child, next_delay
+from clipzy_api.cli.supervisor import Child, Signals, Supervisor, next_delay
 from clipzy_storage.log_events import SUPERVISOR_RESTARTING
 from tests.support.log_lines import events_in
 from tests.support.processes import Watched, environment
@@ -70,6 +71,27 @@ def test_exited_children_are_restarted_with_growing_delays(tmp_path: Path) -> No
         assert second.has({"delay_seconds": 0.4})
         assert child.has_exited()
         assert process.wait() == 0
+
+
+def test_a_child_that_cannot_be_started_is_tried_again(tmp_path: Path) -> None:
+    """It ended `clipzy up` with a traceback, and everything with it."""
+    # Given a child whose log cannot be opened any more when it has been killed
+    directory, away = tmp_path / "logs", tmp_path / "away"
+    directory.mkdir()
+    child = Child("child", [sys.executable, "-c", STABLE], output=directory / "child.log")
+    child.start()
+    with Signals() as signals, capture_logs() as logged:
+        supervisor = Supervisor(signals)
+        supervisor.watch(child)
+        directory.rename(away)
+        child.kill()
+        # When it cannot be restarted, then that is logged
+        ended = supervisor.run(until=lambda: any("no start: No such file" in str(line) for line in logged))
+        assert ended is None
+        # And it is once that is possible
+        away.rename(directory)
+        assert supervisor.run(until=child.is_running) is None
+        supervisor.stop([child], grace_seconds=50)
 
 
 @pytest.mark.parametrize(

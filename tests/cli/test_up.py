@@ -157,3 +157,11 @@ def test_the_demo_runs_whatever_the_settings(video: Path, tmp_path: Path) -> Non
         found = re.search(rf"^{name} +(/\S.*)$", ended.stdout, re.MULTILINE)
         assert found
         assert Path(found[1]).stat().st_size
+
+
+def test_a_demo_that_cannot_write_where_it_is_says_so(tmp_path: Path) -> None:
+    (tmp_path / ".demo").touch()
+    ended = clipzy("demo", cwd=tmp_path)
+    assert ended.returncode == 1
+    way = "Run it in a directory that you can write to."
+    assert ended.stderr == f"clipzy: {tmp_path}/.demo cannot be used: File exists. {way}\n"

@@ -87,3 +87,9 @@ def test_a_file_that_became_shorter_is_not_sent_as_if_it_were_whole(tmp_path: Pa
     with pytest.raises(click.ClickException, match="became shorter"):
         sent.extend(blocks)
     assert sum(map(len, sent)) < len(form)
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(path := tmp_path / "a.mp4")
+    with pytest.raises(click.ClickException, match=r"a\.mp4 is not a regular file\. Save the video to a file first\."):
+        FileForm(path)

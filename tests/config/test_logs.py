@@ -140,3 +140,10 @@ def test_what_cannot_be_written_is_dropped(closed: str, log_format: str) -> None
 )
 def test_what_could_hide_or_forge_a_line_is_escaped(text: str, shown: str) -> None:
     assert escaped_text(text) == shown
+
+
+def test_a_refusal_is_one_line_without_secrets() -> None:
+    """In text; as JSON it is an event like all others."""
+    script = "from clipzy_storage.config.complaints import complain;"
+    script += f"complain('CORS_ORIGINS=https://user:{SECRET}@h\\n\\x1b[2J is wrong')"
+    assert output_of(script) == "clipzy: CORS_ORIGINS=https://***@h\\n\\x1b[2J is wrong\n"

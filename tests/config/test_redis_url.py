@@ -69,6 +69,10 @@ def test_a_url_is_understood(text: str, parsed: RedisUrl) -> None:
         ("rediss://h?ssl_check_hostname=maybe", "ssl_check_hostname takes true or false"),
         ("unix://run/redis.sock", "a Unix socket needs its absolute path"),
         ("unix://", "a Unix socket needs its absolute path"),
+        ("unix:///run/a%00.sock", "a Unix socket needs its absolute path"),
+        ("unix:///run/a%0Ab.sock", "a Unix socket needs its absolute path"),
+        (f"unix:///run/{'a' * 104}", "the path of a Unix socket has at most 103 bytes"),
+        ("rediss://h?ssl_ca_certs=/a%00.pem", "has a character that no path should have"),
     ],
 )
 def test_what_a_client_cannot_use_is_refused_in_one_line(name: str, text: str, reason: str) -> None:
@@ -77,7 +81,7 @@ def test_what_a_client_cannot_use_is_refused_in_one_line(name: str, text: str, r
     (line,) = refused.value.problems
     assert line.startswith(f"{name}=")
     assert reason in line
-    assert "Set it to redis://[user:password@]host:port/db" in line
+    assert "Set it to redis://host:port/db, with user:password@ before the host" in line
 
 
 @pytest.mark.parametrize(

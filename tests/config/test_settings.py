@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from clipzy_storage.config.environment import embedded_redis_url, settings_from_env
+from clipzy_storage.config.logs import safe_text
 from clipzy_storage.config.redis_url import RedisUrl
-from clipzy_storage.config.settings import names
+from clipzy_storage.config.settings import fields, names
 from clipzy_storage.errors import ConfigurationError
 
 
@@ -78,6 +79,28 @@ def test_a_wrong_value_is_named_with_its_remedy(name: str, wrong: str) -> None:
     (line,) = problems(**{name: wrong})
     assert line.startswith(f"{name}={wrong} is wrong. Set it to ")
     assert "default" in line
+
+
+@pytest.mark.parametrize("name", ["CLIPZY_URL", "PUBLIC_URL", "S3_PUBLIC_ENDPOINT_URL"])
+@pytest.mark.parametrize("place", [":8000", "a b:8000", "a..b", "host/a b", "a\u00a0b", "host/a\tb", f"{'a' * 64}.b"])
+def test_an_address_that_no_client_can_open_is_refused(name: str, place: str) -> None:
+    (line,) = problems(**{name: f"http://{place}"})
+    assert line.startswith(f"{name}=http://")
+    assert " is wrong. Set it to http://host" in line
+
+
+@pytest.mark.parametrize(
+    "place", ["web", "my_web:8000/clipzy", "[::1]:8000", "[fe80::1%eth0]", "user:p@müller.example"]
+)
+def test_an_address_may_be_any_that_clients_can_open(place: str) -> None:
+    assert settings_from_env({"CLIPZY_URL": f"http://{place}"}).clipzy_url == f"http://{place}"
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_remedy_has_nothing_that_is_taken_for_a_secret(name: str) -> None:
+    extra = fields()[name].json_schema_extra
+    assert isinstance(extra, dict)
+    assert safe_text(str(extra["expects"])) == extra["expects"]
 
 
 def test_all_mistakes_are_in_one_error() -> None:

@@ -81,13 +81,15 @@ def test_a_unix_socket_carries_everything(tmp_path: Path, socket_path: Path, cli
         ("?ssl_ca_certs=/no/such/file", "names a file of TLS that cannot be read"),
         ("?ssl_ca_certs={key}", "names a file of TLS that is not PEM"),
         ("?ssl_ca_certs={path}&ssl_certfile={path}", "names a file of TLS that is not PEM"),
+        ("?ssl_ca_certs={path}&ssl_certfile={path}&ssl_keyfile={encrypted_key}", "a key that is encrypted"),
     ],
 )
 @pytest.mark.parametrize("name", ["REDIS_URL", "CELERY_BROKER_URL"])
 def test_a_tls_connection_that_cannot_be_trusted_is_refused(
     server: RedisServer, with_tls: str, certificate: Certificate, name: str, options: str, reason: str
 ) -> None:
-    url = with_tls + options.format(path=certificate.path, key=certificate.key)
+    given = {"path": certificate.path, "key": certificate.key, "encrypted_key": certificate.encrypted_key()}
+    url = with_tls + options.format(**given)
     with pytest.raises(ConfigurationError) as error:
         redis_check.check_settings(settings_from_env({"REDIS_URL": server.url, name: url}))
     (line,) = error.value.problems
@@ -100,13 +102,22 @@ def test_a_tls_connection_that_cannot_be_trusted_is_refused(
 def test_both_clients_use_the_tls_options(
     server: RedisServer, with_tls: str, certificate: Certificate, options: str
 ) -> None:
-    """Without `broker_use_ssl` kombu fails where redis-py does not."""
     # Given a URL whose options make the certificate acceptable
     settings = settings_from_env({"REDIS_URL": with_tls + options.format(certificate.path)})
     server.forget_everything()
     # When both clients connect, then it can be used, for the queue as well
     assert redis_check.check_settings(settings) == {}
     assert TaskQueue(settings, storage_id=lambda: "a").notify_workers("job_unknown")
+
+
+def test_no_client_sends_anything_to_a_server_that_it_cannot_trust(server: RedisServer, with_tls: str) -> None:
+    """Without `broker_use_ssl` kombu checks no certificate at all."""
+    # Given a Redis behind a certificate that nothing vouches for, where redis-py refuses to connect
+    settings = settings_from_env({"REDIS_URL": with_tls})
+    server.forget_everything()
+    # When a notification is to be sent, then kombu refuses too
+    assert not TaskQueue(settings, storage_id=lambda: "a").notify_workers("job_unknown")
+    assert server.admin.keys("clipzy:mq:*") == []
 
 
 def test_a_server_without_tls_is_waited_for(server: RedisServer) -> None:

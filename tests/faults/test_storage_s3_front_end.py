@@ -119,17 +119,17 @@ def half_an_upload(port: int, content: bytes) -> socket.socket:
 def test_a_front_end_that_is_killed_during_an_upload_leaves_nothing(scene: Scene, large: Path) -> None:
     """Without the sweep when a front end stops its first upload stays: a successor does not search for it."""
     port = scene.api.port
-    for kill in (scene.kill_what_serves, scene.front_end.kill):
+    for whole in (False, True):
         # Given an upload of which a part has gone to the bucket, when a front end is killed
         with half_an_upload(port, large.read_bytes()):
             eventually(lambda: scene.server.unfinished(scene.bucket), "an upload under way")
-            kill()
+            scene.front_end.kill() if whole else scene.kill_what_serves()
         # Then what the serving process left is removed when its front end stops, and the rest when it is swept
-        if kill == scene.kill_what_serves:
+        if whole:
+            scene.sweep()
+        else:
             eventually(scene.api.is_ready, "a front end that is ready")
             assert scene.front_end.stop() == 0
-        else:
-            scene.sweep()
         assert_nothing_left(scene.server, scene.bucket)
         assert scene.stored_uploads() == {}
         scene.start_front_end()

@@ -11,6 +11,7 @@ from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.maintenance.garbage_collector import GarbageCollector
 from clipzy_storage.redis_client import RedisDatabase
 from tests.support.aged_storage import AgedStorage
+from tests.support.counted_storage import CountedStorage
 from tests.support.s3_servers import S3Server
 
 NewCollector = Callable[..., GarbageCollector]
@@ -57,3 +58,9 @@ def new_collector(aged: AgedStorage, reconciled: JobAdmin) -> NewCollector:
         return GarbageCollector(aged.storage, admin, settings_from_env(given))
 
     return make
+
+
+@pytest.fixture
+def counted(aged: AgedStorage) -> CountedStorage:
+    """The same storage, which records what is asked of it."""
+    return CountedStorage(aged.storage)

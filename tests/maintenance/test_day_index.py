@@ -1,9 +1,7 @@
-"""What is read after a restart, and by the hourly pass, follows from what changed, however many jobs there were."""
+"""What is read after a restart of Redis follows from what changed, however many jobs there were."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -11,7 +9,7 @@ from clipzy_storage import keys
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.backends.s3.storage import S3Storage
 from clipzy_storage.config.environment import settings_from_env
-from clipzy_storage.errors import JobNotFound, StorageUnavailable
+from clipzy_storage.errors import JobNotFound
 from clipzy_storage.jobs import day_index, durable_records
 from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.deletion import delete_job
@@ -20,7 +18,6 @@ from clipzy_storage.maintenance.consistency_check import StorageCheck
 from clipzy_storage.maintenance.garbage_collector import GarbageCollector
 from clipzy_storage.maintenance.index_repair import repair_index
 from clipzy_storage.maintenance.recovery import KEEP_FINISHED, Recovery
-from clipzy_storage.maintenance.retention_rules import Kind
 from clipzy_storage.models.records import Job, Status
 from tests.support.aged_storage import AgedStorage
 from tests.support.counted_storage import CountedStorage
@@ -34,17 +31,6 @@ MANY = 40
 @pytest.fixture
 def aged(tmp_path: Path) -> AgedStorage:
     return AgedStorage(LocalStorage(tmp_path / "storage", shared=False, free_reserve_bytes=0))
-
-
-@pytest.fixture
-def counted(aged: AgedStorage) -> CountedStorage:
-    return CountedStorage(aged.storage)
-
-
-def _finished(aged: AgedStorage, count: int, *, days: float) -> list[Job]:
-    """Jobs that finished so many days ago."""
-    aged.finished_at = datetime.now(UTC) - timedelta(days=days)
-    return [aged.completed_job(job=aged.new_job(aged.upload(hours=24 * days)), hours=24 * days) for _ in range(count)]
 
 
 def _is_known(store: JobStore, job: Job) -> bool:
@@ -61,8 +47,8 @@ def test_a_restart_that_loses_nothing_reads_no_done_record(
     aged: AgedStorage, counted: CountedStorage, store: JobStore, admin: JobAdmin
 ) -> None:
     # Given many finished jobs of which Redis knows those of the last 30 days, and a waiting one
-    _finished(aged, 3, days=40)
-    for job in _finished(aged, MANY, days=2):
+    aged.finished_jobs(3, days=30.1)
+    for job in aged.finished_jobs(MANY, days=2):
         admin.restore(job)
     created(store, aged.open_job())
 
@@ -80,8 +66,8 @@ def test_an_emptied_redis_reads_only_what_is_listed(
     aged: AgedStorage, counted: CountedStorage, store: JobStore, admin: JobAdmin
 ) -> None:
     # Given many jobs that finished long ago, and some that finished within the 30 days
-    _finished(aged, MANY, days=33)
-    recent = _finished(aged, 3, days=29.9) + _finished(aged, 2, days=0)
+    aged.finished_jobs(MANY, days=30.1)
+    recent = aged.finished_jobs(3, days=29.9) + aged.finished_jobs(2, days=0)
 
     # When Redis is empty
     report = Recovery(store, admin, counted.storage).rebuild()
@@ -95,13 +81,13 @@ def test_an_old_backup_reads_what_ended_since(
     aged: AgedStorage, counted: CountedStorage, store: JobStore, admin: JobAdmin
 ) -> None:
     # Given a Redis of two days ago: since then jobs have finished that it holds as finished, as waiting, or not at all
-    for job in _finished(aged, MANY, days=5):
+    for job in aged.finished_jobs(MANY, days=5):
         admin.restore(job)
     waiting = created(store, aged.new_job(aged.upload()))
     (ended_since,) = [aged.completed_job(job=waiting)]
-    unknown = _finished(aged, 2, days=1)
+    unknown = aged.finished_jobs(2, days=1)
     # And of those that it knows one was deleted
-    deleted = _finished(aged, 1, days=5)[0]
+    deleted = aged.finished_jobs(1, days=5)[0]
     admin.restore(deleted)
     for key in (keys.done_job(deleted.job_id), day_index.entry_of(deleted)):
         aged.storage.delete(key)
@@ -135,7 +121,7 @@ def test_a_job_that_is_deleted_during_the_rebuild_is_not_brought_back(
     aged: AgedStorage, store: JobStore, admin: JobAdmin
 ) -> None:
     # Given a finished job that is deleted right after its record was read
-    job = _finished(aged, 1, days=1)[0]
+    job = aged.finished_jobs(1, days=1)[0]
 
     class Deleting(CountedStorage):
         def exists(self, key: str) -> bool:
@@ -173,133 +159,6 @@ def test_requests_to_a_bucket_do_not_grow_with_the_number_of_jobs(
     assert len(operations) < 15, operations
 
 
-# --- the hourly pass
-
-
-LIMITS = {"RESULT_TTL_HOURS": "6", "UPLOAD_TTL_HOURS": "50"}
-
-
-def _collector(storage: Any, admin: JobAdmin, **settings: str) -> GarbageCollector:
-    return GarbageCollector(storage, admin, settings_from_env(settings))
-
-
-def test_the_hourly_pass_reads_what_expired_since_the_last(
-    aged: AgedStorage, counted: CountedStorage, reconciled: JobAdmin, store: JobStore
-) -> None:
-    # Given many jobs whose results expired in earlier passes, and many that are young
-    _finished(aged, MANY, days=0.35)
-    _collector(aged.storage, reconciled, RESULT_TTL_HOURS="6").sweep()
-    _finished(aged, MANY, days=0.1)
-
-    # When two results come of age
-    due = _finished(aged, 2, days=0.26)
-    for job in due:
-        reconciled.restore(job)
-    removed = _collector(counted.storage, reconciled, RESULT_TTL_HOURS="6").sweep_recent()
-
-    # Then they are deleted, and nothing of the others is read or listed
-    assert removed == {Kind.EXPIRED_RESULT: 2}
-    assert all(current(store, job.job_id).expired for job in due)
-    assert sorted(counted.read()) == sorted(keys.done_job(job.job_id) for job in due)
-    own_prefixes = {keys.result_prefix(job.job_id) for job in due}
-    assert counted.listed() == own_prefixes | {"jobs/open/", "jobs/cancel/", keys.DAY_INDEX, "uploads/"}
-
-
-def test_without_limits_the_hourly_pass_reads_nothing(
-    aged: AgedStorage, counted: CountedStorage, reconciled: JobAdmin
-) -> None:
-    _finished(aged, MANY, days=100)
-    assert _collector(counted.storage, reconciled).sweep_recent() == {}
-    assert counted.read() == []
-    assert counted.listed() == {"jobs/open/", "jobs/cancel/", "uploads/"}
-
-
-def test_a_limit_that_is_set_later_counts_for_old_results(aged: AgedStorage, reconciled: JobAdmin) -> None:
-    # Given old results, and passes without a limit
-    _finished(aged, 3, days=100)
-    _collector(aged.storage, reconciled).sweep()
-    _collector(aged.storage, reconciled).sweep_recent()
-
-    # When a limit is set, then the next hourly pass deletes them
-    assert _collector(aged.storage, reconciled, RESULT_TTL_HOURS="6").sweep_recent() == {Kind.EXPIRED_RESULT: 3}
-
-
-def test_what_could_not_be_deleted_is_seen_again(aged: AgedStorage, reconciled: JobAdmin) -> None:
-    """With the time of the last pass advanced all the same, it stays for a week."""
-    # Given an expired result, and a storage that does not answer while it is deleted
-    job = _finished(aged, 1, days=1)[0]
-
-    def fail(_key: str) -> None:
-        raise StorageUnavailable("the storage does not answer")
-
-    aged.before_each_delete(fail)
-    assert _collector(aged.storage, reconciled, **LIMITS).sweep_recent() == {}
-
-    # When it answers a day later, then it is deleted
-    aged.before_each_delete(lambda _: None)
-    aged.age(day_index.entry_of(job), 24)
-    assert _collector(aged.storage, reconciled, **LIMITS).sweep_recent() == {Kind.EXPIRED_RESULT: 1}
-
-
-def _open_record(aged: AgedStorage, admin: JobAdmin) -> Kind:  # noqa: ARG001
-    aged.completed_job(job=aged.open_job())
-    return Kind.FINISHED_JOB
-
-
-def _cancellation(aged: AgedStorage, admin: JobAdmin) -> Kind:  # noqa: ARG001
-    aged.cancellation_request(keys.new_id("job"), hours=2)
-    return Kind.IDLE_CANCELLATION
-
-
-def _expired_result(aged: AgedStorage, admin: JobAdmin) -> Kind:
-    admin.restore(aged.completed_job(hours=7))
-    return Kind.EXPIRED_RESULT
-
-
-def _expired_upload(aged: AgedStorage, admin: JobAdmin) -> Kind:  # noqa: ARG001
-    aged.upload(hours=51)
-    return Kind.EXPIRED_UPLOAD
-
-
-def _upload_without_record(aged: AgedStorage, admin: JobAdmin) -> Kind:  # noqa: ARG001
-    video = aged.upload(hours=25)
-    aged.storage.delete(keys.video_record(video.video_id))
-    return Kind.UPLOAD_WITHOUT_RECORD
-
-
-@pytest.mark.parametrize(
-    "make", [_open_record, _cancellation, _expired_result, _expired_upload, _upload_without_record]
-)
-def test_the_hourly_pass_finds(
-    aged: AgedStorage, reconciled: JobAdmin, make: Callable[[AgedStorage, JobAdmin], Kind]
-) -> None:
-    # Given a pass an hour ago, and what is in use
-    an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
-    reconciled.set_swept_until("results", an_hour_ago - timedelta(hours=6))
-    reconciled.set_swept_until("uploads", an_hour_ago - timedelta(days=1))
-    aged.completed_job(job=aged.new_job(aged.upload(hours=5)), hours=5)
-    aged.finished_at = datetime.now(UTC) - timedelta(hours=7)
-
-    # When something has become garbage since, then it is deleted, once
-    kind = make(aged, reconciled)
-    assert _collector(aged.storage, reconciled, **LIMITS).sweep_recent() == {kind: 1}
-    assert _collector(aged.storage, reconciled, **LIMITS).sweep_recent() == {}
-    assert _collector(aged.storage, reconciled, **LIMITS).sweep() == {}
-
-
-def test_an_open_record_stays_until_all_attempts_are_cleared(aged: AgedStorage, reconciled: JobAdmin) -> None:
-    """Without it a young attempt is found by a pass over everything only."""
-    # Given a completed job whose process died before it cleared up: one other attempt is still young
-    job = aged.completed_job(job=aged.open_job())
-    aged.attempt(job.job_id, "2-bbbb", hours=0.5)
-
-    # Then the pass leaves both, and the next one that finds the attempt old deletes both
-    assert _collector(aged.storage, reconciled).sweep_recent() == {}
-    for key in aged.stored():
-        aged.age(key, 1)
-    assert _collector(aged.storage, reconciled).sweep_recent() == {Kind.UNUSED_ATTEMPT: 1, Kind.FINISHED_JOB: 1}
-
-
 # --- the index itself
 
 
@@ -313,7 +172,7 @@ def test_records_of_an_older_version_are_indexed_once(
     aged: AgedStorage, counted: CountedStorage, store: JobStore, admin: JobAdmin
 ) -> None:
     # Given a storage without an index, with a damaged record among the others, and an empty Redis
-    jobs = [*_finished(aged, 3, days=100), *_finished(aged, 3, days=1)]
+    jobs = [*aged.finished_jobs(3, days=100), *aged.finished_jobs(3, days=1)]
     damaged = aged.put(keys.done_job(keys.new_id("job")), b"{")
     entries = sorted(aged.indexed())
     _without_index(aged)
@@ -334,10 +193,10 @@ def test_records_of_an_older_version_are_indexed_once(
 
 def test_a_pass_over_everything_completes_the_index(aged: AgedStorage, reconciled: JobAdmin) -> None:
     """Redis need not be restarted for an upgrade."""
-    _finished(aged, 3, days=100)
+    aged.finished_jobs(3, days=100)
     entries = aged.indexed()
     _without_index(aged)
-    _collector(aged.storage, reconciled).sweep()
+    GarbageCollector(aged.storage, reconciled, settings_from_env({})).sweep()
     assert aged.indexed() == entries
 
 
@@ -351,13 +210,13 @@ def test_an_entry_without_a_record_goes_after_a_day(aged: AgedStorage, reconcile
         aged.storage.delete(keys.done_job(job.job_id))
 
     # When everything is swept, then the old one goes
-    _collector(aged.storage, reconciled).sweep()
+    GarbageCollector(aged.storage, reconciled, settings_from_env({})).sweep()
     left = [day_index.entry_of(job) for job in (young, finishing)]
     assert sorted(aged.indexed()) == sorted([*left, keys.DAY_INDEX_COMPLETE])
 
 
 def test_a_deletion_takes_the_entry_with_it(aged: AgedStorage, admin: JobAdmin) -> None:
-    job = _finished(aged, 1, days=3)[0]
+    job = aged.finished_jobs(1, days=3)[0]
     assert day_index.entry_of(job) in aged.indexed()
     delete_job(aged.storage, admin, job)
     assert aged.indexed() == [keys.DAY_INDEX_COMPLETE]

@@ -12,7 +12,7 @@ from clipzy_storage import keys
 from clipzy_storage.backends.base import put_bytes
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.errors import JobNotFound, LostJob, QueueUnavailable
-from clipzy_storage.jobs import durable_records
+from clipzy_storage.jobs import day_index, durable_records
 from clipzy_storage.jobs.admin import JobAdmin, Restored
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.jobs.types import IdempotencyKey, LeaseState
@@ -220,6 +220,31 @@ def test_a_damaged_record_does_not_hide_the_others(storage: LocalStorage, recove
     durable_records.write_open_job(storage, whole)
     report = recovery.rebuild()
     assert (report.waiting, report.damaged) == ([whole.job_id], [damaged])
+
+
+def test_a_damaged_done_record_keeps_the_open_one(storage: LocalStorage, recovery: Recovery) -> None:
+    """Without it nothing readable is left of the job."""
+    job = new_job()
+    durable_records.write_open_job(storage, job)
+    put_bytes(storage, keys.done_job(job.job_id), b"{", content_type="application/json")
+    assert recovery.rebuild().damaged == [job.job_id]
+    assert storage.exists(keys.open_job(job.job_id))
+
+
+def test_a_job_whose_entry_was_written_and_no_record_runs_again(
+    storage: LocalStorage, store: JobStore, accept: Accept, recovery: Recovery, redis_client: Any
+) -> None:
+    # Given a process that was lost between the two, and then Redis
+    job = accept()
+    day_index.add(storage, job.model_copy(update={"finished_at": LONG_AGO}))
+    day_index.add(storage, job.model_copy(update={"finished_at": datetime.now(UTC)}))
+    redis_client.flushall()
+    # When the records are rebuilt, then the job waits again, and can finish
+    assert recovery.rebuild().waiting == [job.job_id]
+    assert current(store, job.job_id).status is Status.QUEUED
+    done(storage, job, Status.COMPLETED)
+    assert recovery.rebuild().finished == [job.job_id]
+    assert current(store, job.job_id).status is Status.COMPLETED
 
 
 def test_old_jobs_leave_redis_and_are_not_brought_back(

@@ -1,6 +1,7 @@
 """Keys and ids: what is allowed, and nothing else."""
 
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
 
 import pytest
@@ -108,3 +109,11 @@ def test_every_key_that_is_made_here_is_allowed() -> None:
     assert [keys.checked(key) for key in made] == made
     assert keys.result_index(job_id).startswith(keys.result_prefix(job_id))
     assert keys.attempt_prefix(job_id, 3, "0a1b2c").startswith(keys.result_prefix(job_id))
+
+
+def test_the_first_id_of_a_moment_sorts_before_those_that_are_made_later() -> None:
+    now = datetime.now(UTC)
+    before, later = keys.first_id("vid", now), keys.first_id("vid", now + timedelta(minutes=1))
+    assert before <= keys.new_id("vid") < later
+    # And a time to live of a century leads to no id at all
+    assert keys.first_id("vid", now - timedelta(days=36500)) == "vid_" + "0" * 26

@@ -115,6 +115,29 @@ def test_a_listing_is_in_the_order_of_whole_keys(storage: StorageBackend) -> Non
     assert _listed(storage, "results/nothing/") == []
 
 
+def test_a_listing_begins_after_a_key(storage: StorageBackend) -> None:
+    # Given entries of three days, written in another order
+    days = "jobs/by-day/2026-01-"
+    first, second, third, last = f"{days}01/job_z", f"{days}02/job_b", f"{days}02/job_d", f"{days}03/job_a"
+    for key in (last, second, first, third):
+        _put(storage, key, b"")
+
+    # Then it begins right after any key, whether or not there is such a file
+    for after, rest in {
+        "": [first, second, third, last],
+        "jobs/": [first, second, third, last],
+        first: [second, third, last],
+        f"{days}02/": [second, third, last],
+        f"{days}02/job_b": [third, last],
+        f"{days}02/job_c": [third, last],
+        f"{days}02/job_b/x": [third, last],
+        f"{days}02x": [last],
+        last: [],
+        "uploads/": [],
+    }.items():
+        assert [blob.key for blob in storage.list("jobs/", after=after)] == rest, after
+
+
 @pytest.mark.parametrize("prefix", ["", "/", "results", "other/", "results/../", "results//", "/results/"])
 def test_a_listing_needs_a_prefix_of_keys(storage: StorageBackend, prefix: str) -> None:
     with pytest.raises(BadKey):

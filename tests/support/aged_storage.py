@@ -148,6 +148,11 @@ class AgedStorage:
         self.put(keys.result_index(job.job_id), self.attempt(job.job_id, attempt, hours=hours), hours=hours)
         return self.done_job(Status.COMPLETED, hours=hours, job=job)
 
+    def finished_jobs(self, count: int, *, days: float) -> list[Job]:
+        """Completed jobs that finished so many days ago, also by their records."""
+        self.finished_at, hours = datetime.now(UTC) - timedelta(days=days), 24 * days
+        return [self.completed_job(job=self.new_job(self.upload(hours=hours)), hours=hours) for _ in range(count)]
+
     def cancellation_request(self, job_id: str, *, hours: float = 0) -> str:
         put_json(self.storage, keys.cancellation_request(job_id), {"schema_version": 1, "job_id": job_id})
         return self.age(keys.cancellation_request(job_id), hours)

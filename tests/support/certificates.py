@@ -20,6 +20,13 @@ class Certificate:
     path: Path
     key: Path
 
+    def encrypted_key(self) -> Path:
+        """A PEM file of the same key, which needs a passphrase."""
+        path = self.key.with_name("encrypted.pem")
+        command = ["openssl", "pkey", "-aes256", "-passout", "pass:secret", "-in", str(self.key), "-out", str(path)]
+        subprocess.run(command, check=True, capture_output=True)
+        return path
+
     @contextlib.contextmanager
     def in_front_of(self, host: str, port: int) -> Iterator[int]:
         """The port of a server on loopback that speaks TLS and passes everything on to this one, which does not."""

@@ -6,6 +6,10 @@ import time
 from dataclasses import dataclass
 from typing import Any, Self
 
+from tests.support.servers import FrontEnd
+
+EVENTS = "/api/v1/jobs/{job_id}/events"
+
 
 @dataclass(frozen=True)
 class SentEvent:
@@ -81,3 +85,21 @@ class EventStream:
         while line := self._answer.readline().decode().rstrip("\n"):
             lines.append(line)
         return lines
+
+
+def address(job_id: str) -> str:
+    return EVENTS.format(job_id=job_id)
+
+
+def follow(front_end: FrontEnd, job_id: str, **more: Any) -> EventStream:
+    return EventStream(front_end.port, job_id, **more)
+
+
+def told(front_end: FrontEnd, job_id: str, **more: Any) -> list[SentEvent]:
+    """All that a finished job's stream says."""
+    with follow(front_end, job_id, **more) as stream:
+        return stream.rest()
+
+
+def statuses(events: list[SentEvent]) -> list[str]:
+    return [event.data["status"] for event in events]

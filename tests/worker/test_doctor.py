@@ -21,6 +21,9 @@ def test_what_is_logged_does_not_get_into_the_report(tmp_path: Path) -> None:
             timeout=90,
             check=True,
         )
-    # Then standard output is the report and nothing else
-    assert json.loads(ended.stdout)
+    # Then standard output is the report and nothing else, and says that jobs wait
+    found = json.loads(ended.stdout)["scratch"]
+    assert found["ok"] is False
+    assert found["detail"].startswith("jobs wait: WORK_DIR has ")
+    assert found["detail"].endswith(" Free some, or set WORK_DIR to a directory on a larger disk.")
     assert "scratch.full" in ended.stderr

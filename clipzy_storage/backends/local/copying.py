@@ -7,7 +7,7 @@ import stat
 from contextlib import suppress
 
 from clipzy_storage.backends.base import READ_BLOCK_BYTES
-from clipzy_storage.backends.local.dirfd import NO_HARD_LINKS, hard_link
+from clipzy_storage.backends.local.dirfd import NO_HARD_LINKS, hard_link, status_of
 from clipzy_storage.backends.local.errors import os_errors_translated
 from clipzy_storage.backends.local.root import LocalRoot
 from clipzy_storage.errors import NotFound
@@ -41,8 +41,10 @@ def link_read_only(root: LocalRoot, file: int, directory: int, name: str, to: st
         return False
 
     def link(parent: int, new_name: str) -> None:
-        if os.fstat(file).st_nlink == 0:
-            raise NotFound("the file was deleted while it was copied")
+        try:
+            status_of(directory, name)
+        except FileNotFoundError as error:  # its number of links tells nothing: other jobs may share it
+            raise NotFound("the file was deleted while it was copied") from error
         hard_link(directory, name, parent, new_name)
 
     try:

@@ -9,7 +9,7 @@ from clipzy_storage.backends.local.dirfd import ROOT, open_descendant, opened
 from clipzy_storage.backends.local.errors import os_errors_translated
 from clipzy_storage.backends.local.identity import read_identity
 from clipzy_storage.errors import StorageUnavailable
-from clipzy_storage.keys import segments_of
+from clipzy_storage.keys import STORAGE_ID, segments_of
 
 RACE_ATTEMPTS = 200
 """Against other processes that remove a directory, or an identity, between two of our steps."""
@@ -32,12 +32,17 @@ class LocalRoot:
         try:
             root = os.open(self.path, ROOT)
         except (FileNotFoundError, NotADirectoryError) as error:
-            raise StorageUnavailable("the storage directory is gone; mount it again") from error
+            raise StorageUnavailable(self._lost("gone", never="there is no such directory")) from error
         with opened(root):
             found = read_identity(root)
             if not found or self.identity not in (None, found):
-                raise StorageUnavailable("the storage directory is not the one seen at start; mount it again")
+                never = f"the directory has no {STORAGE_ID} that can be read"
+                raise StorageUnavailable(self._lost("not the one seen at start", never=never))
             yield root
+
+    def _lost(self, what: str, *, never: str) -> str:
+        """Why it cannot be used any more; or why it could ``never`` be, if it was not prepared."""
+        return f"the storage directory is {what}; mount it again" if self.identity else never
 
     @contextmanager
     def parent_of(self, key: str) -> Iterator[tuple[int, str]]:

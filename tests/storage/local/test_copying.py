@@ -124,9 +124,12 @@ def test_a_symbolic_link_is_not_copied(storage: LocalStorage, root: Path, tmp_pa
     assert (outside.stat().st_mode, outside.stat().st_nlink) == (mode, 1)
 
 
+@pytest.mark.parametrize("is_shared", [False, True])
 def test_a_file_that_is_deleted_meanwhile_is_missing(
-    storage: LocalStorage, root: Path, monkeypatch: pytest.MonkeyPatch
+    storage: LocalStorage, root: Path, monkeypatch: pytest.MonkeyPatch, *, is_shared: bool
 ) -> None:
+    if is_shared:  # with another job: then the file lives on under that key
+        os.link(root / FIRST, root / "shared")
     # Given a deletion between the comparison and the link; no race hits that reliably
     fchmod = os.fchmod
 
