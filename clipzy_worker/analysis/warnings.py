@@ -16,7 +16,7 @@ def warnings_about(source: Source, demux: DemuxPass, audio: AudioPass | None) ->
     if declared is None:
         found.append("The file does not declare a duration; its frames were counted.")
     elif abs(declared - end_seconds) > max(0.5, 0.02 * end_seconds):
-        found.append(f"The file claims {declared:.2f} seconds; its frames last {end_seconds:.2f}.")
+        found.append(f"The file claims {declared:.2f} seconds; its video and audio last {end_seconds:.2f}.")
     if demux.damaged_packets:
         found.append(f"{demux.damaged_packets} damaged video packets could not be decoded and were skipped.")
     if audio is not None and audio.damaged_packets:
