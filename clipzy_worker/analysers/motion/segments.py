@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass, replace
 
+import cv2
+
 from clipzy_worker.analysers.base import Frame, Pixels, Signature, distance
 from clipzy_worker.analysers.motion.optical_flow import OpticalFlow
 from clipzy_worker.analysers.motion.similarity_transform import Similarity
@@ -14,6 +16,9 @@ _GOLDEN_RATIO = 0.6180339887
 _MIN_PAIR_SECONDS = 0.03
 # A frame that stays longer is held, and changes within so much time as a step takes in ordinary video.
 _MIN_HELD_SECONDS, _CHANGE_SECONDS = 0.4, 0.04
+# On average. Coding changes a repeated frame by less.
+_REPEATED_LEVELS = 0.3
+_MAX_REPEATED_SECONDS = 1.0
 # In diagonals or widths of the frame. Larger displacements are not tracked reliably.
 _MAX_DISPLACEMENT = 0.06
 # In widths from the centre. There a zoom displaces pixels as a pan does.
@@ -93,9 +98,18 @@ class Segments:
         """The segments that end with this frame."""
         flow = self._flow = self._flow or OpticalFlow(frame.small_luma.shape[1], frame.small_luma.shape[0])
         data = _FrameData(frame.seconds, flow.resized(frame.small_luma), frame.signature, frame.mean, frame.is_blank)
+        if self._is_repeated(data):
+            self._held_until_seconds = frame.until_seconds
+            return []
         held = self._held(flow)
         self._held_until_seconds = frame.until_seconds
         return held + self._follow(flow, data)
+
+    def _is_repeated(self, data: _FrameData) -> bool:
+        """Whether the last frame is merely shown on, as where a variable rate was made constant."""
+        if not self._frames or data.seconds - self._frames[-1].seconds > _MAX_REPEATED_SECONDS:
+            return False
+        return cv2.norm(self._frames[-1].luma, data.luma, cv2.NORM_L1) <= _REPEATED_LEVELS * data.luma.size
 
     def _follow(self, flow: OpticalFlow, data: _FrameData) -> list[Segment]:
         if self._frames and distance(self._frames[-1].signature, data.signature) >= _JUMP_LEVELS:
