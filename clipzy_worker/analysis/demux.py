@@ -68,7 +68,7 @@ class DemuxPass:
             for decoded in self._decoded(packet):
                 yield from self._displayed(decoded)
         yield from self._displayed(None)
-        check_frame_rate(self._clock.frames, float(self._clock.elapsed_seconds), self._limits)
+        check_frame_rate(self._clock.frames, float(self._clock.frames * self._clock.step_seconds), self._limits)
         if self._audio is not None:
             self._drain_early_packets(self._audio)
             self._audio.flush()

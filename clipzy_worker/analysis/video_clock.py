@@ -22,7 +22,7 @@ _LEAST_STEP_SECONDS = Fraction(1, 1000)
 class VideoClock:
     """Takes every frame in order. ``zero`` is time 0 in seconds of the container's clock.
 
-    ``end_seconds`` is where the last frame ends, and ``elapsed_seconds`` the time from the first frame to the last.
+    ``end_seconds`` is where the last frame ends.
     """
 
     def __init__(self, source: Source) -> None:
@@ -54,24 +54,20 @@ class VideoClock:
         if self.frames:
             self._shortest_step = min(self._shortest_step, seconds - self._last)
         else:
-            self._first, self._shortest_step = seconds, self._step
+            self._first, self._shortest_step = seconds, self.step_seconds
         self._last, self._last_duration = seconds, _duration_of(frame)
         self.frames += 1
         return seconds
-
-    @property
-    def elapsed_seconds(self) -> Fraction:
-        return self._last - self._first
 
     @property
     def end_seconds(self) -> Fraction:
         return self._last + self._duration_of_last if self.frames else Fraction(0)
 
     @property
-    def _step(self) -> Fraction:
+    def step_seconds(self) -> Fraction:
         """From one frame to the next, on average."""
         if self.frames > 1:
-            return self.elapsed_seconds / (self.frames - 1)
+            return (self._last - self._first) / (self.frames - 1)
         rate = self._source.video.guessed_rate
         most = self._source.limits.max_frame_rate
         return 1 / rate if rate and rate <= most else _FALLBACK_STEP_SECONDS
@@ -81,7 +77,7 @@ class VideoClock:
         """As the file says. In Matroska FFmpeg derives a missing one from a rate that it guesses, which may be 1000."""
         is_guess = DEMUXERS[self._source.name] == "matroska" and (self._last_duration or 0) < self._shortest_step / 2
         if self._last_duration is None or is_guess:
-            return self._rest_by_header or self._step
+            return self._rest_by_header or self.step_seconds
         return self._last_duration
 
     @property
@@ -91,13 +87,13 @@ class VideoClock:
         if DEMUXERS[self._source.name] != "matroska" or not length:
             return None
         rest = Fraction(length, av.time_base) - self.zero - self._last
-        return rest if 0 < rest <= 2 * self._step else None
+        return rest if 0 < rest <= 2 * self.step_seconds else None
 
     def _risen(self, seconds: Fraction | None) -> Fraction:
         if seconds is None:
             return self._last + self._duration_of_last
-        if seconds <= self._last - self._step:
-            return self._last + self._step
+        if seconds <= self._last - self.step_seconds:
+            return self._last + self.step_seconds
         return max(seconds, self._last + _LEAST_STEP_SECONDS)
 
 

@@ -114,14 +114,12 @@ def check_audio_samples(samples: float, limits: MediaLimits) -> None:
 
 
 def check_frame_rate(frames: int, seconds: float, limits: MediaLimits) -> None:
-    """Raise ``InvalidMedia`` if so many frames in this time are too many. ``frames`` have been counted: where no file
-    has rates, demuxers guess one."""
-    most = _FRAME_RATE_HEADROOM * limits.max_frame_rate * seconds + _BURST_SECONDS * limits.max_frame_rate
-    if frames - 1 > most:
-        rate = f", {(frames - 1) / seconds:.5g} frames per second" if seconds else ""
+    """Raise ``InvalidMedia`` if so many frames are too many for this time. They have been counted: where a file has no
+    rate, demuxers guess one."""
+    if frames > limits.max_frame_rate * (_FRAME_RATE_HEADROOM * seconds + _BURST_SECONDS) and seconds:
         raise InvalidMedia(
-            f"The video has {frames} frames in {seconds:.2f} seconds{rate}; at most {limits.max_frame_rate} per second"
-            " are accepted."
+            f"The video has {frames} frames in {seconds:.2f} seconds, {frames / seconds:.4g} frames per second; at most"
+            f" {limits.max_frame_rate} per second are accepted."
         )
 
 

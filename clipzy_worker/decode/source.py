@@ -73,7 +73,10 @@ class Source:
         tracks = [end for track in (self.video, self.audio) if track and (end := _end_of(track))]
         if tracks:
             return float(max(tracks) - self.start)
-        return self.container.duration / av.time_base if self.container.duration else None
+        if not self.container.duration:
+            return None
+        end = Fraction(self.container.duration, av.time_base)
+        return float(end - self.start if end > self.start else end)
 
     @property
     def declared_rate(self) -> Fraction | None:

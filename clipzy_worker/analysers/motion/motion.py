@@ -48,7 +48,7 @@ class FlowCurve:
             step += 1
 
     def reach(self, video_end_seconds: float, end_seconds: float) -> None:
-        """Add what is left of the video, of which nothing was measured, and the time after it, in which nothing moves."""
+        """Add what is left of the video, where nothing was measured, and the time after it, where nothing moves."""
         if end_seconds > video_end_seconds:
             self.add(video_end_seconds, end_seconds, 0.0)
         self._grow(math.ceil(end_seconds / self.step_seconds - _ROUNDING))
