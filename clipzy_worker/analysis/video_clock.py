@@ -27,7 +27,7 @@ class VideoClock:
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._times = FrameTimes(only_numbered=source.only_numbers_frames, start=source.start)
+        self._times = FrameTimes(source)
         self._zero_is_settled = False
         self.zero = source.start
         self.frames = 0

@@ -6,8 +6,14 @@ from typing import TYPE_CHECKING
 from av.packet import Packet
 from av.video.frame import VideoFrame
 
+from clipzy_worker.decode.source import Source
+
 if TYPE_CHECKING:
     from av.video.stream import VideoStream
+
+# In the others a frame is held back by one at most. There the B-frames behind a key frame in the middle of the file are
+# displayed before it, and left out if decoding begins there.
+_REORDERED_FAR = ("h264", "hevc")
 
 
 class FrameTimes:
@@ -19,8 +25,9 @@ class FrameTimes:
     ``start``.
     """
 
-    def __init__(self, *, only_numbered: bool, start: Fraction) -> None:
-        self._only_numbered, self._start = only_numbered, start
+    def __init__(self, source: Source) -> None:
+        self._only_numbered, self._start = source.only_numbers_frames, source.start
+        self._most_held_back = None if source.video_codec in _REORDERED_FAR else 1
         self._held_back: int | None = None
 
     def prepare(self, packet: "Packet[VideoStream] | None") -> None:
@@ -38,5 +45,6 @@ class FrameTimes:
         if frame.dts is None:  # that of the packet with which the decoder returned this frame
             return None
         if self._held_back is None:
-            self._held_back = max(frame.dts - frame.pts, 0) if frame.pts is not None else 0
+            held_back = max(frame.dts - frame.pts, 0) if frame.pts is not None else 0
+            self._held_back = held_back if self._most_held_back is None else min(held_back, self._most_held_back)
         return frame.dts - self._held_back

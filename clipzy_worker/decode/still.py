@@ -41,7 +41,7 @@ def _frame_at(source: Source, at: Fraction, size: tuple[int, int]) -> Pixels | N
     if not time_base:
         return None
     source.container.seek(int(at / time_base), stream=source.video)
-    times = FrameTimes(only_numbered=source.only_numbers_frames, start=source.start)
+    times = FrameTimes(source)
     for count, frame in enumerate(_frames(source, times)):
         found = times.of(frame)
         if found is None or count > _MAX_FRAMES_AFTER_KEYFRAME:

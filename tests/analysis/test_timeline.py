@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from clipzy_storage.models.job_config import JobConfig
+from clipzy_worker.decode.decoded_pixels import DecodedPixels
+from clipzy_worker.decode.still import decoded_again
 from clipzy_worker.errors import InvalidMedia
 from clipzy_worker.sandbox.request import MediaRequest
 from tests.analysis.conftest import Analyse
@@ -128,3 +130,16 @@ def test_frames_of_an_avi_take_the_places_of_its_packets(
 def test_a_burst_at_the_start_delays_nothing(frames: int, tmp_path: Path, analyse: Analyse) -> None:
     source = analyse(timelines.burst_at_the_start(tmp_path / "burst.webm", frames=frames))["source"]
     assert (source["first_frame_seconds"], source["duration_seconds"]) == (0, pytest.approx(3.95, abs=0.05))
+
+
+@pytest.mark.parametrize("coding", [("libx264",), ("mpeg4", "-bf", "2"), ("mpeg2video", "-bf", "2")])
+def test_a_frame_of_an_avi_is_found_again(coding: tuple[str, ...], tmp_path: Path) -> None:
+    # Given pictures that are white from 1 s on, with key frames in between
+    path = timelines.numbered_pictures(tmp_path / "numbered.avi", "-c:v", *coding, "-g", "12")
+    request = MediaRequest(path, "avi", tmp_path)
+
+    # When the last that is not, and the first that is, are decoded again
+    found = [decoded_again(request, frame / 30, (320, 180), decoded=DecodedPixels(10**9)) for frame in (29, 30)]
+
+    # Then they are those
+    assert [still is not None and still.min() > 200 for still in found] == [False, True]
