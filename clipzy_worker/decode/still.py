@@ -18,6 +18,7 @@ from clipzy_worker.errors import InvalidMedia
 from clipzy_worker.sandbox.request import MediaRequest
 
 _MAX_FRAMES_AFTER_KEYFRAME = 50
+_MAX_REORDERED_FRAMES = 16
 _TOLERANCE_SECONDS = Fraction(1, 1000)
 
 
@@ -40,7 +41,9 @@ def _frame_at(source: Source, at: Fraction, size: tuple[int, int]) -> Pixels | N
     time_base = Fraction(source.video.time_base or 0)
     if not time_base:
         return None
-    source.container.seek(int(at / time_base), stream=source.video)
+    # A packet's number is that of its place in the order of decoding, in which a key frame may precede its neighbours.
+    earlier_ticks = _MAX_REORDERED_FRAMES if source.only_numbers_frames else 0
+    source.container.seek(max(int(at / time_base) - earlier_ticks, 0), stream=source.video)
     times = FrameTimes(source)
     for count, frame in enumerate(_frames(source, times)):
         found = times.of(frame)
