@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import cast
 
+import av
 import av.error
 from av.audio.stream import AudioStream
 from av.packet import Packet
@@ -12,12 +13,14 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from clipzy_worker.analysis.audio_end import AudioEnd
 from clipzy_worker.analysis.audio_pass import AudioPass
+from clipzy_worker.analysis.video_clock import VideoClock
+from clipzy_worker.decode.input_limits import check_frame_rate
 from clipzy_worker.decode.source import Source, check_readable, too_long
 from clipzy_worker.errors import InvalidMedia
 from clipzy_worker.sandbox.request import MediaLimits
 
-_FALLBACK_FRAME_RATE = Fraction(25)
 # About 40 s of audio before the first frame. Then the header is believed about where the clock starts.
 _MAX_EARLY_AUDIO_PACKETS = 2000
 
@@ -34,7 +37,7 @@ class DisplayedFrame:
 class DemuxPass:
     """Iterates over the frames of the video, whose times always rise. The audio packets in between go to ``audio``.
 
-    Time 0 is where a player's clock starts: with the first frame or the audio, whichever begins earlier. A frame is
+    Time 0 is where a player's clock starts: at ``Source.start``, or with a frame that comes before it. A frame is
     displayed until the next one, the last for as long as the file says.
 
     Damage is skipped where decoding can go on: ``damaged_packets`` counts it, and ``cut_short`` means that the file
@@ -42,7 +45,8 @@ class DemuxPass:
     iteration, ``end_seconds``, which is that of the audio if it ends later, are where the presentation ends.
 
     Raises:
-        InvalidMedia: the file goes on past the longest duration that is allowed, or there is too much to decode.
+        InvalidMedia: the file goes on past the longest duration that is allowed, has too many frames in its time, or
+            there is too much to decode.
         MemoryError: there is not enough memory for the frames.
         StorageUnavailable: the file can no longer be read.
     """
@@ -51,13 +55,11 @@ class DemuxPass:
         self._source = source
         self._audio = audio
         self._limits = limits
-        self._zero: Fraction | None = None
+        self._clock = VideoClock(source)
         self._early: list[Packet[AudioStream]] = []
         self._last: tuple[Fraction, VideoFrame] | None = None
         self._position_bytes = 0
-        self._step = 1 / Fraction(source.video.guessed_rate or _FALLBACK_FRAME_RATE)
-        self._audio_end_seconds = Fraction(0)
-        self.video_end_seconds = Fraction(0)
+        self._audio_end = AudioEnd()
         self.damaged_packets = 0
         self.cut_short = False
 
@@ -66,15 +68,20 @@ class DemuxPass:
             for decoded in self._decoded(packet):
                 yield from self._displayed(decoded)
         yield from self._displayed(None)
+        check_frame_rate(self._clock.frames, float(self._clock.frames * self._clock.step_seconds), self._limits)
         if self._audio is not None:
             self._drain_early_packets(self._audio)
             self._audio.flush()
-            self._audio_end_seconds = Fraction(self._audio.end_seconds)
         self._check_duration()
 
     @property
+    def video_end_seconds(self) -> Fraction:
+        return self._clock.end_seconds
+
+    @property
     def end_seconds(self) -> Fraction:
-        return max(self.video_end_seconds, self._audio_end_seconds)
+        audio_end = self._audio_end.of_clock
+        return max(self.video_end_seconds, audio_end - self._clock.zero if audio_end is not None else Fraction(0))
 
     @property
     def fraction(self) -> float:
@@ -97,21 +104,16 @@ class DemuxPass:
             yield None  # flushes the decoder
 
     def _take_audio(self, packet: "Packet[AudioStream]") -> None:
+        self._audio_end.add(packet, not_after=self._source.start + self._limits.max_duration_seconds)
         if self._audio is not None:
             self._early.append(packet)
             self._drain_early_packets(self._audio)
-        elif packet.pts is not None and packet.time_base:
-            end = (packet.pts + (packet.duration or 0)) * Fraction(packet.time_base) - (
-                self._zero or self._source.start
-            )
-            self._audio_end_seconds = max(self._audio_end_seconds, end)
 
     def _drain_early_packets(self, audio: AudioPass) -> None:
         """Audio packets wait until time 0 is known: it is not later than the first frame that can be decoded."""
-        if self._zero is None and len(self._early) < _MAX_EARLY_AUDIO_PACKETS:
+        if not self._clock.frames and len(self._early) < _MAX_EARLY_AUDIO_PACKETS:
             return
-        if self._zero is not None:
-            audio.set_origin(self._zero)
+        audio.set_origin(self._clock.settled_zero())
         for packet in self._early:
             audio.process(packet)
         self._early.clear()
@@ -121,6 +123,7 @@ class DemuxPass:
 
     def _decoded(self, packet: "Packet[VideoStream] | None") -> list[VideoFrame]:
         try:
+            self._clock.prepare(packet)
             return self._source.video.codec_context.decode(packet)
         except av.error.EOFError:
             return []  # it was flushed before
@@ -134,31 +137,11 @@ class DemuxPass:
         """The frame before this one, since its end is known now; ``None`` stands for the end of the video."""
         last, self._last = self._last, None
         if decoded is not None:
-            at = self._time_of(decoded, after=last[0] if last else None)
-            self._last = at, decoded
-            self.video_end_seconds = at + (_duration_of(decoded) or self._step)
+            self._last = self._clock.time_of(decoded), decoded
             self._check_duration()
         if last is not None:
             yield DisplayedFrame(last[0], self._last[0] if self._last else self.video_end_seconds, last[1])
 
-    def _time_of(self, frame: VideoFrame, *, after: Fraction | None) -> Fraction:
-        """When the frame is displayed; one without a usable timestamp follows the last by one step."""
-        stamp = frame.pts if frame.pts is not None else frame.dts
-        at = stamp * Fraction(frame.time_base) if stamp is not None and frame.time_base else None
-        if self._zero is None:
-            at = self._source.start if at is None else at
-            self._zero = min(at, self._source.start)
-        seconds = None if at is None else at - self._zero
-        return (
-            after + self._step
-            if after is not None and (seconds is None or seconds <= after)
-            else seconds or Fraction(0)
-        )
-
     def _check_duration(self) -> None:
         if self.end_seconds > self._limits.max_duration_seconds:
             raise InvalidMedia(too_long(self._limits))
-
-
-def _duration_of(frame: VideoFrame) -> Fraction | None:
-    return frame.duration * Fraction(frame.time_base) if frame.duration and frame.time_base else None

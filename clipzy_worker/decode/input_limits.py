@@ -29,6 +29,10 @@ _MAX_THREADS_BYTES = 400 << 20
 # An honest file may exceed the frame rate for a while.
 _FRAME_BURST_SECONDS = 10
 _MAX_AUDIO_PACKETS_PER_SECOND = 1000
+# Slow motion of 240 frames per second has 240.7 in some phones.
+_FRAME_RATE_HEADROOM = 1.05
+# Frames that a recorder had waiting when it began come at once.
+_BURST_SECONDS = 0.25
 # For each segment of an edit list FFmpeg reads from the key frame before it to the one after it.
 _MAX_READ_RATIO = 10
 # Each field of an interlaced frame may have its own packet.
@@ -88,11 +92,6 @@ def _check_video(video: VideoStream, limits: MediaLimits) -> None:
             f"The video is {width}x{height}; at most {limits.max_side} pixels a side and"
             f" {limits.max_pixels / 1e6:g} million pixels a frame are accepted."
         )
-    if video.average_rate and round(video.average_rate) > limits.max_frame_rate:
-        raise InvalidMedia(
-            f"The video claims {float(video.average_rate):g} frames per second;"
-            f" at most {limits.max_frame_rate} are accepted."
-        )
 
 
 def _check_audio(audio: AudioStream, limits: MediaLimits) -> None:
@@ -111,6 +110,16 @@ def check_audio_samples(samples: float, limits: MediaLimits) -> None:
         raise InvalidMedia(
             f"The audio has over {samples / 1e9:.4g} billion samples in all channels;"
             f" at most {limits.max_audio_samples / 1e9:g} billion are accepted."
+        )
+
+
+def check_frame_rate(frames: int, seconds: float, limits: MediaLimits) -> None:
+    """Raise ``InvalidMedia`` if so many frames are too many for this time. They have been counted: where a file has no
+    rate, demuxers guess one."""
+    if frames > limits.max_frame_rate * (_FRAME_RATE_HEADROOM * seconds + _BURST_SECONDS) and seconds:
+        raise InvalidMedia(
+            f"The video has {frames} frames in {seconds:.2f} seconds, {frames / seconds:.4g} frames per second; at most"
+            f" {limits.max_frame_rate} per second are accepted."
         )
 
 

@@ -1,6 +1,7 @@
 """Opens untrusted files: allow-lists first, then the claims of the header, and only then the first frame."""
 
 import contextlib
+import itertools
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from clipzy_worker.decode.input_limits import (
     PacketLimits,
     audio_track,
     check_audio_samples,
+    check_frame_rate,
     threads_for,
     video_track,
 )
@@ -34,6 +36,10 @@ from clipzy_worker.sandbox.request import MediaLimits, MediaRequest
 _READ_BYTES = 1 << 20
 # Decoders pad frames before they compare their size with max_pixels.
 _ALIGNMENT_PIXELS = 128
+# Recorders and editing programs begin seconds after 0. Who begins later has recorded a part of a stream.
+_MAX_LATE_START_SECONDS = 10
+# What encoders of audio need to begin with is 50 ms at most; it is rounded up to frames.
+_MAX_PRIMING_SECONDS = Fraction(1, 10)
 _UNREADABLE = "The file cannot be read as {container}: it is damaged, incomplete or of another format."
 _HEADER_TOO_LARGE = "The file cannot be read as {container}: it claims more tracks or larger tables than any video has."
 
@@ -63,24 +69,51 @@ class Source:
 
     @property
     def declared_seconds(self) -> float | None:
-        """The duration that the header declares, if any."""
-        if self.video.duration and self.video.time_base:
-            return float(self.video.duration * self.video.time_base)
-        return self.container.duration / av.time_base if self.container.duration else None
+        """The duration that the header declares, if any: to the end of the track that ends last."""
+        tracks = [end for track in (self.video, self.audio) if track and (end := _end_of(track))]
+        if tracks:
+            return float(max(tracks) - self.start)
+        if not self.container.duration:
+            return None
+        end = Fraction(self.container.duration, av.time_base)
+        return float(end - self.start if end > self.start else end)
 
     @property
     def declared_rate(self) -> Fraction | None:
         return self.video.guessed_rate or self.video.average_rate
 
     @property
-    def start(self) -> Fraction:
-        """Where a player's clock starts by the header, in seconds of the container's: with the track that begins first.
+    def claimed_frames(self) -> int:
+        """How many frames the header counts, at least; 0 if it does not."""
+        seconds = self.declared_seconds or 0
+        # Matroska has no rate but the duration of a frame. Where that is missing, FFmpeg takes the unit of a timestamp.
+        rates = [rate for rate in (self.video.average_rate, self.video.guessed_rate) if rate]
+        # The index of an MP4 file has every frame as often as its edit list makes it be decoded.
+        return max(len(self.video.index_entries), round(seconds * min(rates, default=Fraction(0))))
 
-        Audio that begins before 0 is what the encoder needs to begin with, and is not played.
+    @property
+    def start(self) -> Fraction:
+        """Where a player's clock starts by the header, in seconds of the container's: at 0, however late the first
+        track begins. Only the clock of a longer stream, from which this file was cut, is set to 0 with the first track.
+
+        Audio that begins before 0 is what the encoder needs to begin with, and is not played. FFmpeg delays an AVI's
+        frames by so much, and leaves the next places behind the first frame empty for that.
         """
-        video, audio = _start_of(self.video), _start_of(self.audio) if self.audio else None
-        begins = [at for at in (video, None if audio is None else max(audio, Fraction(0))) if at is not None]
-        return min(begins, default=Fraction(0))
+        if self.only_numbers_frames:
+            return self._empty_beginning()
+        begins = [at for track in (self.video, self.audio) if track and (at := _start_of(track)) is not None]
+        first = min(begins, default=Fraction(0))
+        return first if first > _MAX_LATE_START_SECONDS else Fraction(0)
+
+    def _empty_beginning(self) -> Fraction:
+        places = [entry.timestamp for entry in itertools.islice(self.video.index_entries, 2)]
+        empty = (places[1] - places[0] - 1 if len(places) > 1 else 0) * Fraction(self.video.time_base or 0)
+        return empty if empty <= _MAX_PRIMING_SECONDS else Fraction(0)
+
+    @property
+    def only_numbers_frames(self) -> bool:
+        """The container has no presentation times."""
+        return self.name == "avi"
 
     @property
     def audio_codec(self) -> str | None:
@@ -145,11 +178,19 @@ def _start_of(stream: Stream) -> Fraction | None:
     )
 
 
+def _end_of(stream: Stream) -> Fraction | None:
+    if not stream.duration or not stream.time_base:
+        return None
+    return (stream.start_time or 0) * Fraction(stream.time_base) + stream.duration * Fraction(stream.time_base)
+
+
 def _check_claimed_frames(source: Source) -> None:
-    """The index of an MP4 file has every frame as often as its edit list makes it be decoded."""
-    video, seconds = source.video, source.declared_seconds or 0
-    frames = max(len(video.index_entries), round(seconds * (video.average_rate or 0)))
-    source.decoded.check_claim(frames=frames, width=video.codec_context.width, height=video.codec_context.height)
+    video, decoder = source.video, source.video.codec_context
+    if DEMUXERS[source.name] == "mov" and video.average_rate and video.duration and video.time_base:
+        # Its tables have the time of every frame, so that this rate is counted.
+        seconds = float(video.duration * video.time_base)
+        check_frame_rate(round(seconds * video.average_rate), seconds, source.limits)
+    source.decoded.check_claim(frames=source.claimed_frames, width=decoder.width, height=decoder.height)
 
 
 def too_long(limits: MediaLimits) -> str:

@@ -11,12 +11,14 @@ from av.video.stream import VideoStream
 
 from clipzy_worker.analysers.base import Pixels
 from clipzy_worker.decode.decoded_pixels import DecodedPixels
+from clipzy_worker.decode.frame_times import FrameTimes
 from clipzy_worker.decode.scaling import FrameScaler, Geometry, quarter_turns
 from clipzy_worker.decode.source import Source, open_source
 from clipzy_worker.errors import InvalidMedia
 from clipzy_worker.sandbox.request import MediaRequest
 
 _MAX_FRAMES_AFTER_KEYFRAME = 50
+_MAX_REORDERED_FRAMES = 16
 _TOLERANCE_SECONDS = Fraction(1, 1000)
 
 
@@ -39,16 +41,21 @@ def _frame_at(source: Source, at: Fraction, size: tuple[int, int]) -> Pixels | N
     time_base = Fraction(source.video.time_base or 0)
     if not time_base:
         return None
-    source.container.seek(int(at / time_base), stream=source.video)
-    for count, frame in enumerate(_frames(source)):
-        if frame.pts is None or count > _MAX_FRAMES_AFTER_KEYFRAME:
+    # A packet's number is that of its place in the order of decoding, in which a key frame may precede its neighbours.
+    earlier_ticks = _MAX_REORDERED_FRAMES if source.only_numbers_frames else 0
+    source.container.seek(max(int(at / time_base) - earlier_ticks, 0), stream=source.video)
+    times = FrameTimes(source)
+    for count, frame in enumerate(_frames(source, times)):
+        found = times.of(frame)
+        if found is None or count > _MAX_FRAMES_AFTER_KEYFRAME:
             return None
-        if frame.pts * time_base >= at - _TOLERANCE_SECONDS:
+        if found >= at - _TOLERANCE_SECONDS:
             geometry = Geometry(frame.width, frame.height, source.pixel_aspect, quarter_turns(frame))
             return FrameScaler().shown(frame, size, geometry)
     return None
 
 
-def _frames(source: Source) -> Iterator[VideoFrame]:
+def _frames(source: Source, times: FrameTimes) -> Iterator[VideoFrame]:
     for packet in source.packets([source.video]):
+        times.prepare(cast("Packet[VideoStream]", packet))
         yield from source.video.codec_context.decode(cast("Packet[VideoStream]", packet))

@@ -49,6 +49,10 @@ class GradeSum:
         for name, value in vars(sample).items():
             setattr(self, name, getattr(self, name) + value)
 
+    def times(self, weight: int) -> "GradeSum":
+        """The sum over so many samples like this one."""
+        return self if weight == 1 else GradeSum(**{name: value * weight for name, value in vars(self).items()})
+
 
 def measured(pixels: Pixels) -> GradeSum:
     """The sum over the pixels of one frame (BGR)."""

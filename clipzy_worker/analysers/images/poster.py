@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import cv2
 
 from clipzy_worker.analysers.base import Frame, Pixels
+from clipzy_worker.analysers.moments import Moments
 
 _SAMPLE_EVERY_SECONDS = 0.5
 # A draft costs a full-size frame, so the next one must be better by this factor.
@@ -29,12 +30,11 @@ class Poster:
         self.draft: Draft | None = None
         self._size = size
         self._merit = -1.0
-        self._sampled_at = -math.inf
+        self._moments = Moments(_SAMPLE_EVERY_SECONDS)
 
     def process(self, frame: Frame) -> None:
-        if not frame.is_key and frame.seconds - self._sampled_at < _SAMPLE_EVERY_SECONDS:
+        if not self._moments.within(frame) and not frame.is_key:
             return
-        self._sampled_at = frame.seconds
         merit = poster_merit(frame) * (1.0 if frame.is_key else _PREDICTED_FRAME_WEIGHT)
         if merit > self._merit * _MIN_IMPROVEMENT:
             self._merit = merit
