@@ -11,7 +11,7 @@ from av.video.stream import VideoStream
 
 from clipzy_worker.analysers.base import Pixels
 from clipzy_worker.decode.decoded_pixels import DecodedPixels
-from clipzy_worker.decode.scaling import FrameScaler, Geometry, quarter_turns
+from clipzy_worker.decode.scaling import FrameScaler, GeometryReader
 from clipzy_worker.decode.source import Source, open_source
 from clipzy_worker.errors import InvalidMedia
 from clipzy_worker.sandbox.request import MediaRequest
@@ -40,11 +40,12 @@ def _frame_at(source: Source, at: Fraction, size: tuple[int, int]) -> Pixels | N
     if not time_base:
         return None
     source.container.seek(int(at / time_base), stream=source.video)
+    geometries = GeometryReader(source.pixel_aspect)
     for count, frame in enumerate(_frames(source)):
+        geometry = geometries.of(frame)
         if frame.pts is None or count > _MAX_FRAMES_AFTER_KEYFRAME:
             return None
         if frame.pts * time_base >= at - _TOLERANCE_SECONDS:
-            geometry = Geometry(frame.width, frame.height, source.pixel_aspect, quarter_turns(frame))
             return FrameScaler().shown(frame, size, geometry)
     return None
 
