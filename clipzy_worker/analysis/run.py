@@ -16,6 +16,7 @@ from clipzy_worker.analysis.timings import StageTimer
 from clipzy_worker.analysis.video_pass import VideoPass
 from clipzy_worker.analysis.warnings import is_damaged, warnings_about
 from clipzy_worker.decode.decoded_pixels import DecodedPixels
+from clipzy_worker.decode.other_audio import other_tracks_with_signal
 from clipzy_worker.decode.source import Source, open_source
 from clipzy_worker.errors import InvalidMedia
 from clipzy_worker.sandbox.protocol import Report
@@ -61,6 +62,7 @@ def _analysed(
             video_pass = _decoded(source, demux, request, timer, report, instead_of=instead_of)
         report.progress(AUDIO_ANALYSIS, 0.0)
         audio = _finished(audio_pass, float(demux.end_seconds), timer)
+        other_tracks = other_tracks_with_signal(request, source) if audio_pass else {}
         report.progress(MOTION_ANALYSIS, 0.0)
         with timer.charged(MOTION_ANALYSIS.name):
             video_pass.finish(float(demux.end_seconds))
@@ -80,7 +82,7 @@ def _analysed(
             color=color,
             style=style,
             artifacts=video_pass.artifacts + (audio_pass.artifacts if audio_pass else []),
-            warnings=warnings_about(source, demux, audio_pass, video_pass.sizes),
+            warnings=warnings_about(source, demux, audio_pass, video_pass.sizes, other_tracks),
             timings=timer.rounded(),
         )
 
