@@ -7,7 +7,7 @@ import pytest
 
 from clipzy_worker.errors import InvalidMedia
 from tests.analysis.conftest import Analyse
-from tests.support.media import geometries, tracks
+from tests.support.media import clips, tracks
 from tests.support.media.tracks import Audio
 
 SINE_LUFS = -21.0
@@ -73,7 +73,7 @@ def test_a_silent_track_beside_one_with_sound(
             tmp_path / "a.mkv", Audio("silence", codec), Audio("silence", codec), Audio(sound, codec), seconds=12
         )
         path = tmp_path / "a.webm"
-        geometries.ffmpeg("-i", str(source), "-map", "0", "-c:v", "libvpx", "-c:a", "copy", str(path))
+        clips.ffmpeg("-i", str(source), "-map", "0", "-c:v", "libvpx", "-c:a", "copy", str(path))
     else:
         path = tracks.with_audio(
             tmp_path / f"a.{suffix}", Audio("silence", codec), Audio("silence", codec), Audio(sound, codec), seconds=12
