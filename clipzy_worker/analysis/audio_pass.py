@@ -24,6 +24,7 @@ from clipzy_worker.decode.audio import ChunkCutter
 from clipzy_worker.decode.input_limits import check_audio_samples
 from clipzy_worker.decode.k_weighting import Loudness
 from clipzy_worker.decode.mono import MonoMixer
+from clipzy_worker.decode.other_audio import SILENT_DBFS
 from clipzy_worker.sandbox.request import MediaRequest
 
 _LEVEL_DECIMALS = 2
@@ -91,6 +92,12 @@ class AudioPass:
     @property
     def end_seconds(self) -> float:
         return self._cutter.end_seconds
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether its peaks stay below what other tracks are heard at; call it after ``finish``."""
+        peak_dbtp = self._true_peak.dbtp
+        return peak_dbtp is None or peak_dbtp < SILENT_DBFS
 
     def flush(self) -> None:
         self.process(None)

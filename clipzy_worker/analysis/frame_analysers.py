@@ -11,7 +11,7 @@ from clipzy_worker.analysers.images.sprites import Sprites
 from clipzy_worker.analysers.images.thumbnails import Thumbnails, thumbnails
 from clipzy_worker.analysers.motion.motion import Motions
 from clipzy_worker.analysers.shots.shots import Shots
-from clipzy_worker.decode.scaling import Geometry
+from clipzy_worker.decode.geometry import Geometry
 
 POSTER_MAX_SIDE = 1280
 

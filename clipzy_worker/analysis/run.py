@@ -1,15 +1,22 @@
 """The stages over one file, in order: the decode pass that feeds every analyser, then what follows from its results."""
 
+import shutil
+from pathlib import Path
+
 import cv2
 
 from clipzy_storage.models.analysis import Analysis
 from clipzy_storage.models.measurements import Audio
+from clipzy_worker.analysers.images.thumbnails import INTERVALS_DIRECTORY, SHOTS_DIRECTORY
 from clipzy_worker.analysis.audio_pass import AudioPass
 from clipzy_worker.analysis.demux import DemuxPass
 from clipzy_worker.analysis.result_estimate import check_estimate
+from clipzy_worker.analysis.shown_sizes import MostlyAnotherSize
 from clipzy_worker.analysis.timings import StageTimer
 from clipzy_worker.analysis.video_pass import VideoPass
 from clipzy_worker.analysis.warnings import is_damaged, warnings_about
+from clipzy_worker.decode.decoded_pixels import DecodedPixels
+from clipzy_worker.decode.other_audio import other_tracks_with_signal
 from clipzy_worker.decode.source import Source, open_source
 from clipzy_worker.errors import InvalidMedia
 from clipzy_worker.sandbox.protocol import Report
@@ -28,15 +35,34 @@ def analyse(request: MediaRequest, report: Report) -> Analysis:
         OSError: an artifact cannot be written.
     """
     cv2.setNumThreads(1)
-    timer = StageTimer()
-    with open_source(request) as source:
+    timer, decoded = StageTimer(), DecodedPixels(request.limits.max_decoded_pixels)
+    given_up: MostlyAnotherSize | None = None
+    while True:
+        try:
+            return _analysed(request, report, timer, decoded, instead_of=given_up)
+        except MostlyAnotherSize as error:
+            given_up = error
+            _remove_thumbnails(request.out_directory)
+
+
+def _analysed(
+    request: MediaRequest,
+    report: Report,
+    timer: StageTimer,
+    decoded: DecodedPixels,
+    *,
+    instead_of: MostlyAnotherSize | None,
+) -> Analysis:
+    """One pass over the file. Raises ``MostlyAnotherSize`` if it should begin anew, at another size."""
+    with open_source(request, decoded=decoded) as source:
         check_estimate(source, request)
         audio_pass = _audio_pass(source, request, timer)
         demux = DemuxPass(source, limits=request.limits, audio=audio_pass)
         with timer.charged(VIDEO_ANALYSIS.name, rest_to="decode"):
-            video_pass = _decoded(source, demux, request, timer, report)
+            video_pass = _decoded(source, demux, request, timer, report, instead_of=instead_of)
         report.progress(AUDIO_ANALYSIS, 0.0)
         audio = _finished(audio_pass, float(demux.end_seconds), timer)
+        other_tracks = other_tracks_with_signal(request, source) if audio_pass else {}
         report.progress(MOTION_ANALYSIS, 0.0)
         with timer.charged(MOTION_ANALYSIS.name):
             video_pass.finish(float(demux.end_seconds))
@@ -56,7 +82,7 @@ def analyse(request: MediaRequest, report: Report) -> Analysis:
             color=color,
             style=style,
             artifacts=video_pass.artifacts + (audio_pass.artifacts if audio_pass else []),
-            warnings=warnings_about(source, demux, audio_pass),
+            warnings=warnings_about(source, demux, audio_pass, video_pass.sizes, other_tracks),
             timings=timer.rounded(),
         )
 
@@ -67,15 +93,30 @@ def _audio_pass(source: Source, request: MediaRequest, timer: StageTimer) -> Aud
     return AudioPass(source.audio, origin=source.start, timer=timer, request=request)
 
 
-def _decoded(source: Source, demux: DemuxPass, request: MediaRequest, timer: StageTimer, report: Report) -> VideoPass:
+def _remove_thumbnails(out_directory: Path) -> None:
+    """Those of a pass that was given up: its shots may be others."""
+    for name in (SHOTS_DIRECTORY, INTERVALS_DIRECTORY):
+        shutil.rmtree(out_directory / name, ignore_errors=True)
+
+
+def _decoded(
+    source: Source,
+    demux: DemuxPass,
+    request: MediaRequest,
+    timer: StageTimer,
+    report: Report,
+    *,
+    instead_of: MostlyAnotherSize | None,
+) -> VideoPass:
     """The video pass after the last frame. Raises ``InvalidMedia`` if there is no frame."""
     video_pass: VideoPass | None = None
     for frame in demux:
-        video_pass = video_pass or VideoPass(source, frame, request, timer)
+        video_pass = video_pass or VideoPass(source, frame, request, timer, instead_of=instead_of)
         video_pass.process(frame)
         report.progress(VIDEO_ANALYSIS, demux.fraction)
     if video_pass is None:
         raise InvalidMedia("No frame of the video could be decoded: the file is damaged or incomplete.")
+    video_pass.sizes.check_whole()
     video_pass.finish_shots(float(demux.end_seconds))
     return video_pass
 

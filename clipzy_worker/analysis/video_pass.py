@@ -12,8 +12,9 @@ from clipzy_worker.analysers.frame_rate import FrameRateEstimator
 from clipzy_worker.analysis.artifacts import write_curves, write_images
 from clipzy_worker.analysis.demux import DisplayedFrame
 from clipzy_worker.analysis.frame_analysers import FrameAnalysers
+from clipzy_worker.analysis.shown_sizes import FIRST_RESTART_SECONDS, MostlyAnotherSize, ShownSizes
 from clipzy_worker.analysis.timings import StageTimer
-from clipzy_worker.decode.scaling import ANALYSED_PIXELS, FrameScaler, Geometry, quarter_turns
+from clipzy_worker.decode.scaling import ANALYSED_PIXELS, FrameScaler, GeometryReader
 from clipzy_worker.decode.source import Source
 from clipzy_worker.sandbox.request import MediaRequest
 
@@ -23,20 +24,33 @@ _DECIMALS = 6
 class VideoPass:
     """The pass over one video: ``process`` each frame, then ``finish_shots`` and ``finish``, then read the results.
 
-    The first frame decides how all of them are displayed.
+    All frames are analysed at one displayed size: that of the first, or the one which ``instead_of`` found to be
+    displayed for longer in a pass that was given up. Frames of another shape are fitted into it.
     """
 
-    def __init__(self, source: Source, first: DisplayedFrame, request: MediaRequest, timer: StageTimer) -> None:
+    def __init__(
+        self,
+        source: Source,
+        first: DisplayedFrame,
+        request: MediaRequest,
+        timer: StageTimer,
+        *,
+        instead_of: MostlyAnotherSize | None = None,
+    ) -> None:
         self.artifacts: list[ArtifactFile] = []
         self._source, self._request, self._timer = source, request, timer
         self._scaler = FrameScaler()
         self._frame_rate = FrameRateEstimator()
         self._first_frame_seconds = first.seconds
-        stored = first.decoded
-        self._geometry = Geometry(stored.width, stored.height, source.pixel_aspect, quarter_turns(stored))
+        self._geometries = GeometryReader(source.pixel_aspect)
+        self._geometry = instead_of.geometry if instead_of else self._geometries.of(first.decoded)
+        restart_seconds = instead_of.next_restart_seconds if instead_of else FIRST_RESTART_SECONDS
+        self.sizes = ShownSizes(self._geometry, restart_seconds=restart_seconds)
         self._analysers = FrameAnalysers(request.config, self._geometry, request.out_directory)
 
     def process(self, displayed: DisplayedFrame) -> None:
+        """Raises ``MostlyAnotherSize`` if the pass should begin anew, at another size."""
+        self.sizes.add(self._geometries.of(displayed.decoded), displayed.seconds, displayed.until_seconds)
         with self._timer.charged("scale"):
             frame = self._scaled(displayed)
         self._frame_rate.add(displayed.seconds)
@@ -105,7 +119,8 @@ class VideoPass:
     def _scaled(self, displayed: DisplayedFrame) -> Frame:
         decoded = displayed.decoded
         size = self._geometry.reduced(ANALYSED_PIXELS)
-        pixels = self._scaler.shown(decoded, size, self._geometry, fast=True)
-        show = partial(self._scaler.shown, decoded, geometry=self._geometry)
+        geometry = self._geometries.of(decoded)
+        pixels = self._scaler.shown(decoded, size, geometry, fast=True)
+        show = partial(self._scaler.shown, decoded, geometry=geometry)
         begin, end = float(displayed.seconds), float(displayed.until_seconds)
         return Frame(self._frame_rate.frames, begin, end, pixels, show, is_key=decoded.key_frame)

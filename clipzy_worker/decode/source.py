@@ -3,7 +3,7 @@
 import contextlib
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -27,9 +27,12 @@ from clipzy_worker.decode.input_limits import (
     audio_track,
     check_audio_samples,
     check_frame_rate,
+    default_of,
     threads_for,
     video_track,
+    videos_of,
 )
+from clipzy_worker.decode.protection import encrypted_mp4_tracks, encrypted_streams
 from clipzy_worker.errors import InvalidMedia
 from clipzy_worker.sandbox.request import MediaLimits, MediaRequest
 
@@ -52,7 +55,8 @@ class Source:
     name: str  # mp4, mov, avi, mkv or webm
     container: av.container.InputContainer
     video: VideoStream
-    audio: AudioStream | None  # the first track that can be decoded
+    audio: AudioStream | None
+    encrypted: frozenset[int]  # indexes of streams
     limits: MediaLimits
     size_bytes: int
     decoded: DecodedPixels
@@ -117,13 +121,21 @@ class Source:
 
     @property
     def audio_codec(self) -> str | None:
-        for stream in self.container.streams.audio:
-            return stream.codec_context.codec.canonical_name if stream.codec_context else "unknown"
-        return None
+        """Of the track that is decoded; of the one that would be, if none can be decoded."""
+        audios = self.container.streams.audio
+        audio = self.audio or (default_of(audios) if audios else None)
+        if audio is None:
+            return None
+        return audio.codec_context.codec.canonical_name if audio.codec_context else "unknown"
 
     @property
-    def audio_tracks(self) -> int:
-        return len(self.container.streams.audio)
+    def audio_tracks(self) -> Sequence[AudioStream]:
+        return self.container.streams.audio
+
+    @property
+    def video_tracks(self) -> Sequence[VideoStream]:
+        """Without cover art."""
+        return videos_of(self.container)
 
     @property
     def video_codec(self) -> str:
@@ -149,20 +161,21 @@ def open_source(
         InvalidMedia: it is not that container, has no video track, or exceeds the limits.
         StorageUnavailable: it cannot be read at all.
     """
-    with _open(request) as (container, size_bytes):
-        video = video_track(container, request.limits)
+    with open_container(request) as (container, size_bytes, encrypted):
+        video = video_track(container, request.limits, encrypted=encrypted)
         video.codec_context.thread_type = "FRAME"
         video.codec_context.thread_count = threads_for(video, request.decoder_threads)
         video.codec_context.options = {
             "max_pixels": str(request.limits.max_pixels + _ALIGNMENT_PIXELS * request.limits.max_side),
             "skip_loop_filter": "all" if skip_loop_filter else "default",
         }
-        audio = audio_track(container, request.limits)
+        audio = audio_track(container, request.limits, encrypted=encrypted)
         for stream in container.streams:
             if stream not in (video, audio):
                 stream.discard = Discard.all  # an edit list may repeat the others as well
         decoded = decoded or DecodedPixels(request.limits.max_decoded_pixels)
-        source = Source(request.source, request.container, container, video, audio, request.limits, size_bytes, decoded)
+        path, name = request.source, request.container
+        source = Source(path, name, container, video, audio, encrypted, request.limits, size_bytes, decoded)
         if (source.declared_seconds or 0) > request.limits.max_duration_seconds:
             raise InvalidMedia(too_long(request.limits))
         _check_claimed_frames(source)
@@ -217,9 +230,15 @@ def _storage_errors() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _open(request: MediaRequest) -> Iterator[tuple[av.container.InputContainer, int]]:
-    """The opened file, and its size."""
+def open_container(request: MediaRequest) -> Iterator[tuple[av.container.InputContainer, int, frozenset[int]]]:
+    """The opened file, its size, and the indexes of its encrypted streams; nothing else is checked.
+
+    Raises:
+        InvalidMedia: it is not that container.
+        StorageUnavailable: it cannot be read at all.
+    """
     path, container = request.source, request.container
+    encrypted_tracks: frozenset[int] = frozenset()
     with _storage_errors():
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -227,6 +246,7 @@ def _open(request: MediaRequest) -> Iterator[tuple[av.container.InputContainer, 
             size_bytes = os.fstat(descriptor).st_size
             if DEMUXERS[container] == "mov":
                 check_edit_lists(descriptor, request.limits)
+                encrypted_tracks = encrypted_mp4_tracks(descriptor)
         # FFmpeg duplicates the descriptor. It gets no path and cannot open any.
         opened = _opened(descriptor, container)
     except av.error.FFmpegError as error:
@@ -238,7 +258,7 @@ def _open(request: MediaRequest) -> Iterator[tuple[av.container.InputContainer, 
     finally:
         os.close(descriptor)
     with opened:
-        yield opened, size_bytes
+        yield opened, size_bytes, encrypted_streams(opened, encrypted_tracks)
 
 
 def _opened(descriptor: int, container: str) -> av.container.InputContainer:

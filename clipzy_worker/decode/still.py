@@ -12,7 +12,7 @@ from av.video.stream import VideoStream
 from clipzy_worker.analysers.base import Pixels
 from clipzy_worker.decode.decoded_pixels import DecodedPixels
 from clipzy_worker.decode.frame_times import FrameTimes
-from clipzy_worker.decode.scaling import FrameScaler, Geometry, quarter_turns
+from clipzy_worker.decode.scaling import FrameScaler, GeometryReader
 from clipzy_worker.decode.source import Source, open_source
 from clipzy_worker.errors import InvalidMedia
 from clipzy_worker.sandbox.request import MediaRequest
@@ -44,13 +44,12 @@ def _frame_at(source: Source, at: Fraction, size: tuple[int, int]) -> Pixels | N
     # A packet's number is that of its place in the order of decoding, in which a key frame may precede its neighbours.
     earlier_ticks = _MAX_REORDERED_FRAMES if source.only_numbers_frames else 0
     source.container.seek(max(int(at / time_base) - earlier_ticks, 0), stream=source.video)
-    times = FrameTimes(source)
+    times, geometries = FrameTimes(source), GeometryReader(source.pixel_aspect)
     for count, frame in enumerate(_frames(source, times)):
-        found = times.of(frame)
+        found, geometry = times.of(frame), geometries.of(frame)
         if found is None or count > _MAX_FRAMES_AFTER_KEYFRAME:
             return None
         if found >= at - _TOLERANCE_SECONDS:
-            geometry = Geometry(frame.width, frame.height, source.pixel_aspect, quarter_turns(frame))
             return FrameScaler().shown(frame, size, geometry)
     return None
 

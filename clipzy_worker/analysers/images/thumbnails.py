@@ -15,6 +15,7 @@ from clipzy_worker.analysers.moments import Moments
 from clipzy_worker.analysers.shots.shots import LAG_SECONDS, Shot, Shots
 
 MAX_THUMBNAILS = 500
+SHOTS_DIRECTORY, INTERVALS_DIRECTORY = "shots", "intervals"
 # Shorter than any shot.
 _SAMPLE_EVERY_SECONDS = 0.25
 # Only every second sample is scaled from the full frame, which costs as much as all analysis of it.
@@ -155,7 +156,7 @@ class ShotThumbnails:
         middle = (shot.start_seconds + shot.end_seconds) / 2
         best = min(candidates, key=lambda one: (one.is_blank, one.is_low_quality, one.distance(middle)))
         self._writer.write(
-            Thumbnail(shot.index, f"shots/{shot.index:04}.jpg", best.seconds, shot=shot.index), best.pixels
+            Thumbnail(shot.index, f"{SHOTS_DIRECTORY}/{shot.index:04}.jpg", best.seconds, shot=shot.index), best.pixels
         )
 
 
@@ -194,5 +195,5 @@ class IntervalThumbnails:
 
     def _write(self, number: int, seconds: float, frame: Frame) -> None:
         if self._writer.wants(number):
-            name = f"intervals/{number:05}.jpg"
+            name = f"{INTERVALS_DIRECTORY}/{number:05}.jpg"
             self._writer.write(Thumbnail(number, name, seconds), frame.show(self._size))
