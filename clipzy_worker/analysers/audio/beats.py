@@ -87,10 +87,10 @@ def _track(by_band: Numbers, onsets: Numbers, pulse: Pulse) -> Numbers:
     frames = np.arange(pulse.first, pulse.end)
     periods = np.interp(frames, pulse.frames, pulse.periods)
     beats = _best_sequence(beat_likeness(by_band[pulse.first : pulse.end], periods), periods)
-    typical = np.median(strength[beats])
-    strong = np.flatnonzero(strength[beats] >= _MIN_STRENGTH_RATIO * typical)
-    beats = beats[strong[0] : strong[-1] + 1] if len(strong) else beats[:0]
-    return np.array([_peak(strength, int(beat)) for beat in beats]) + pulse.first
+    moved = np.array([_peak(strength, int(beat)) for beat in beats])
+    loudness = strength[np.rint(moved).astype(int)]
+    strong = np.flatnonzero(loudness >= _MIN_STRENGTH_RATIO * np.median(loudness))
+    return moved[strong[0] : strong[-1] + 1] + pulse.first if len(strong) else moved[:0]
 
 
 def _best_sequence(likeness: Numbers, periods: Numbers) -> np.ndarray[Any, np.dtype[np.intp]]:
