@@ -29,7 +29,10 @@ _MIN_CHANGE_BREADTH = 0.4
 # Above, it is one scene that changes.
 _MAX_SCENE_CORRELATION = 0.85
 # Mean distance of the mixed frames from the mixture, relative to the change.
-_MAX_MISFIT_RATIO = 0.5
+_MAX_MISFIT_RATIO = 0.38
+# A camera that moves on may look linear or fit the mixture, but hardly both.
+_MAX_UNCERTAIN_MISFIT_RATIO = 0.28
+_CERTAIN_LINEARITY = 0.99
 # Minimum correlation of the weight with time, and of the detail lost relative to the parabola: if one criterion is
 # certain, motion may have disturbed the other.
 _CRITERIA = ((0.96, 0.7), (0.85, 0.85))
@@ -107,11 +110,15 @@ def _mixture(window: HistoryWindow) -> _Candidate | None:
         return None
     mixed = (weights > 0.1) & (weights < 0.9)
     fading = _fading(window.details, weights, mixed)
-    if not (_lasts(seconds[mixed]) and _meets_criteria(_correlation(seconds[mixed], weights[mixed]), fading)):
+    if not _lasts(seconds[mixed]):
+        return None
+    linearity = _correlation(seconds[mixed], weights[mixed])
+    if not _meets_criteria(linearity, fading):
         return None
     off_path = signatures[mixed] - signatures[0] - np.outer(weights[mixed], path)
     misfit = float(np.linalg.norm(off_path, axis=1).mean()) / length
-    if misfit > _MAX_MISFIT_RATIO or not _are_two_scenes(signatures[0], signatures[-1]):
+    max_misfit = _MAX_MISFIT_RATIO if linearity >= _CERTAIN_LINEARITY else _MAX_UNCERTAIN_MISFIT_RATIO
+    if misfit > max_misfit or not _are_two_scenes(signatures[0], signatures[-1]):
         return None
     return _Candidate(_boundary(seconds, weights, mixed), length * (1 - misfit) * min(fading, 1.0))
 
