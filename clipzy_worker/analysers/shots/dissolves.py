@@ -36,11 +36,16 @@ _CERTAIN_LINEARITY = 0.99
 # Minimum correlation of the weight with time, and of the detail lost relative to the parabola: if one criterion is
 # certain, motion may have disturbed the other.
 _CRITERIA = ((0.96, 0.7), (0.85, 0.85))
+_MIN_LINEARITY = 0.85
 # Change of the weight from one frame to the next. Above, it is a cut.
 _MAX_WEIGHT_STEP = 0.3
 _MAX_WEIGHT_STEP_BACK = 0.12
 # Motion may look like this much of the mixture before and after the dissolve.
 _MAX_WEIGHT_AT_REST = 0.2
+# Of a mixture so exact that nothing in it moves, as of pages on a screen, whose paper stays white.
+_EXACT_MISFIT_RATIO = 0.13
+_MIN_EXACT_FADING = 0.35
+_MIN_EXACT_CHANGE_BREADTH = 0.08
 _MIN_MIXED_FRAMES = 4
 _MIN_MIXED_SECONDS = 0.16
 
@@ -113,12 +118,15 @@ def _mixture(window: HistoryWindow) -> _Candidate | None:
     if not _lasts(seconds[mixed]):
         return None
     linearity = _correlation(seconds[mixed], weights[mixed])
-    if not _meets_criteria(linearity, fading):
+    if linearity < _MIN_LINEARITY or fading < _MIN_EXACT_FADING:
         return None
     off_path = signatures[mixed] - signatures[0] - np.outer(weights[mixed], path)
     misfit = float(np.linalg.norm(off_path, axis=1).mean()) / length
-    max_misfit = _MAX_MISFIT_RATIO if linearity >= _CERTAIN_LINEARITY else _MAX_UNCERTAIN_MISFIT_RATIO
-    if misfit > max_misfit or not _are_two_scenes(signatures[0], signatures[-1]):
+    is_exact = misfit <= _EXACT_MISFIT_RATIO and linearity >= _CERTAIN_LINEARITY
+    if not is_exact and not (_meets_criteria(linearity, fading) and _fits(misfit, linearity)):
+        return None
+    breadth = _MIN_EXACT_CHANGE_BREADTH if is_exact else _MIN_CHANGE_BREADTH
+    if not _are_two_scenes(signatures[0], signatures[-1], breadth):
         return None
     return _Candidate(_boundary(seconds, weights, mixed), length * (1 - misfit) * min(fading, 1.0))
 
@@ -141,10 +149,10 @@ def _fading(details: Numbers, weights: Numbers, mixed: NDArray[np.bool_]) -> flo
     return float((kept - details[mixed]).sum() / max((kept - mixing).sum(), 1e-6))
 
 
-def _are_two_scenes(one: Signatures, other: Signatures) -> bool:
+def _are_two_scenes(one: Signatures, other: Signatures, min_breadth: float) -> bool:
     change = np.abs(other - one)
     size = float(np.sqrt(np.mean(np.square(change))))
-    if min(one.std(), other.std()) < _MIN_SPREAD_LEVELS or np.median(change) < _MIN_CHANGE_BREADTH * size:
+    if min(one.std(), other.std()) < _MIN_SPREAD_LEVELS or np.median(change) < min_breadth * size:
         return False
     return _correlation(one, other) < _MAX_SCENE_CORRELATION
 
@@ -163,6 +171,10 @@ def _lasts(seconds: Numbers) -> bool:
 
 def _meets_criteria(linearity: float, fading: float) -> bool:
     return any(linearity >= min_linearity and fading >= min_fading for min_linearity, min_fading in _CRITERIA)
+
+
+def _fits(misfit: float, linearity: float) -> bool:
+    return misfit <= (_MAX_MISFIT_RATIO if linearity >= _CERTAIN_LINEARITY else _MAX_UNCERTAIN_MISFIT_RATIO)
 
 
 def _correlation(one: NDArray[Any], other: NDArray[Any]) -> float:

@@ -12,14 +12,14 @@ _COARSE_SIZE = (48, 27)
 _CENTRE = (slice(6, 21), slice(10, 38))
 _MIN_CENTRE_CORRELATION = 0.9
 # Patches of one frame are searched in the other: those of one view are displaced alike.
-_PATCH_WIDTH, _PATCH_HEIGHT = 24, 18
-_STEP_X, _STEP_Y = 12, 9
+_PATCH_WIDTH, _PATCH_HEIGHT = 24, 12
+_STEP_X, _STEP_Y = 12, 6
 _MIN_PATCH_SPREAD_LEVELS = 5.0
 _MIN_PATCH_CORRELATION = 0.85
 # Of two patches of one view. A view that turns or is seen from another place is not displaced evenly.
 _MAX_DISPLACEMENT_ERROR = 4.0
-_MIN_ALIKE = 4
-_MIN_ALIKE_RATIO = 0.2
+_MIN_ALIKE = 6
+_MIN_ALIKE_RATIO = 0.14
 
 
 def thumbnail(luma: Pixels) -> Pixels:
