@@ -147,14 +147,9 @@ class CutDetector:
     def _is_jolt(self, cut: _FrameData, part: tuple[slice, slice]) -> bool:
         """Whether the view before is found in one after it, once the blur of a thrown camera is over."""
         near = [data for data in self._recent if abs(data.seconds - cut.seconds) <= _FLASH_SECONDS]
-        before = [data for data in near if data.index < cut.index]
-        after = [data for data in near if data.index >= cut.index]
-        if not before:
-            return False
-        ones, others = ({0, len(each) // 2, len(each) - 1} for each in (before, after))
-        return any(
-            is_same_view(_view(before[one], part), _view(after[other], part)) for one in ones for other in others
-        )
+        before, after = ([data for data in near if (data.index < cut.index) is early] for early in (True, False))
+        pairs = [(before[-1], after[-1]), (before[0], after[-1]), (before[0], after[0])] if before else []
+        return any(is_same_view(_view(one, part), _view(other, part)) for one, other in pairs)
 
     def _adjacent_jumps(self, index: int) -> list[float]:
         return [

@@ -5,19 +5,19 @@ import numpy as np
 
 from clipzy_worker.analysers.base import Pixels
 
-THUMBNAIL_SIZE = (96, 54)
+THUMBNAIL_SIZE = (64, 36)
 
-# The centre of a thumbnail, which stays in the frame during a small jolt. Half the size suffices.
+# The centre of a thumbnail, which stays in the frame during a small jolt.
 _COARSE_SIZE = (48, 27)
 _CENTRE = (slice(6, 21), slice(10, 38))
 _MIN_CENTRE_CORRELATION = 0.9
 # Patches of one frame are searched in the other: those of one view are displaced alike.
-_PATCH_WIDTH, _PATCH_HEIGHT = 24, 12
-_STEP_X, _STEP_Y = 12, 6
+_PATCH_WIDTH, _PATCH_HEIGHT = 16, 8
+_STEP_X, _STEP_Y = 8, 4
 _MIN_PATCH_SPREAD_LEVELS = 5.0
 _MIN_PATCH_CORRELATION = 0.85
 # Of two patches of one view. A view that turns or is seen from another place is not displaced evenly.
-_MAX_DISPLACEMENT_ERROR = 4.0
+_MAX_DISPLACEMENT_ERROR = 2.0
 _MIN_ALIKE = 6
 _MIN_ALIKE_RATIO = 0.14
 
@@ -28,7 +28,7 @@ def thumbnail(luma: Pixels) -> Pixels:
 
 def is_same_view(one: Pixels, other: Pixels) -> bool:
     """Of two thumbnails, whatever the light."""
-    return _centre_is_found(one, other) or _patches_are_found(one, other) or _patches_are_found(other, one)
+    return _centre_is_found(one, other) or _patches_are_found(one, other)
 
 
 def _centre_is_found(one: Pixels, other: Pixels) -> bool:
