@@ -35,8 +35,11 @@ _MAX_UNCERTAIN_MISFIT_RATIO = 0.28
 _CERTAIN_LINEARITY = 0.99
 # Minimum correlation of the weight with time, and of the detail lost relative to the parabola: if one criterion is
 # certain, motion may have disturbed the other.
-_CRITERIA = ((0.96, 0.7), (0.85, 0.85))
+_CRITERIA = ((0.98, 0.7), (0.85, 1.0))
 _MIN_LINEARITY = 0.85
+_MAX_LIGHT_ERROR_LEVELS = 8.0
+# How far detail falls below the lower of both scenes, relative to what the parabola says.
+_MIN_DIP_RATIO = 0.6
 # Change of the weight from one frame to the next. Above, it is a cut.
 _MAX_WEIGHT_STEP = 0.3
 _MAX_WEIGHT_STEP_BACK = 0.12
@@ -123,7 +126,13 @@ def _mixture(window: HistoryWindow) -> _Candidate | None:
     off_path = signatures[mixed] - signatures[0] - np.outer(weights[mixed], path)
     misfit = float(np.linalg.norm(off_path, axis=1).mean()) / length
     is_exact = misfit <= _EXACT_MISFIT_RATIO and linearity >= _CERTAIN_LINEARITY
-    if not is_exact and not (_meets_criteria(linearity, fading) and _fits(misfit, linearity)):
+    is_certain = (
+        _meets_criteria(linearity, fading)
+        and _fits(misfit, linearity)
+        and _dips(window.details)
+        and (misfit <= _MAX_UNCERTAIN_MISFIT_RATIO or _is_lit_evenly(signatures, weights, mixed))
+    )
+    if not (is_exact or is_certain):
         return None
     breadth = _MIN_EXACT_CHANGE_BREADTH if is_exact else _MIN_CHANGE_BREADTH
     if not _are_two_scenes(signatures[0], signatures[-1], breadth):
@@ -147,6 +156,21 @@ def _fading(details: Numbers, weights: Numbers, mixed: NDArray[np.bool_]) -> flo
     kept = (1 - weight) * one + weight * other
     mixing = (1 - weight) ** 2 * one + weight**2 * other
     return float((kept - details[mixed]).sum() / max((kept - mixing).sum(), 1e-6))
+
+
+def _is_lit_evenly(signatures: Signatures, weights: Numbers, mixed: NDArray[np.bool_]) -> bool:
+    """Whether the mean level goes from one scene to the other with the weights: an exposure or a glare goes its way."""
+    levels = signatures.mean(axis=1)
+    expected = levels[0] + weights * (levels[-1] - levels[0])
+    return float(np.abs(levels - expected)[mixed].max()) <= _MAX_LIGHT_ERROR_LEVELS
+
+
+def _dips(details: Numbers) -> bool:
+    """Whether less detail is left than either scene has: a lens that loses its focus stays at the lower of both."""
+    margin = max(2, len(details) // 8)
+    one, other = float(details[:margin].mean()), float(details[-margin:].mean())
+    lower, mixed = min(one, other), one * other / max(one + other, 1e-6)
+    return lower - float(details.min()) >= _MIN_DIP_RATIO * (lower - mixed)
 
 
 def _are_two_scenes(one: Signatures, other: Signatures, min_breadth: float) -> bool:
