@@ -49,6 +49,10 @@ _MAX_WEIGHT_AT_REST = 0.2
 _EXACT_MISFIT_RATIO = 0.13
 _MIN_EXACT_FADING = 0.35
 _MIN_EXACT_CHANGE_BREADTH = 0.08
+_MAX_EXACT_CORRELATION = 0.75
+# If detail says so without doubt, motion may have disturbed all else.
+_CERTAIN_FADING, _CERTAIN_DIP = 1.05, 1.0
+_MAX_MISFIT_RATIO_IF_FADED = 0.5
 _MIN_MIXED_FRAMES = 4
 _MIN_MIXED_SECONDS = 0.16
 
@@ -126,16 +130,17 @@ def _mixture(window: HistoryWindow) -> _Candidate | None:
     off_path = signatures[mixed] - signatures[0] - np.outer(weights[mixed], path)
     misfit = float(np.linalg.norm(off_path, axis=1).mean()) / length
     is_exact = misfit <= _EXACT_MISFIT_RATIO and linearity >= _CERTAIN_LINEARITY
-    is_certain = (
+    dip = _dip(window.details)
+    is_faded = fading >= _CERTAIN_FADING and dip >= _CERTAIN_DIP and misfit <= _MAX_MISFIT_RATIO_IF_FADED
+    is_linear = (
         _meets_criteria(linearity, fading)
         and _fits(misfit, linearity)
-        and _dips(window.details)
+        and dip >= _MIN_DIP_RATIO
         and (misfit <= _MAX_UNCERTAIN_MISFIT_RATIO or _is_lit_evenly(signatures, weights, mixed))
     )
-    if not (is_exact or is_certain):
+    if not (is_exact or is_faded or is_linear):
         return None
-    breadth = _MIN_EXACT_CHANGE_BREADTH if is_exact else _MIN_CHANGE_BREADTH
-    if not _are_two_scenes(signatures[0], signatures[-1], breadth):
+    if not _are_two_scenes(signatures[0], signatures[-1], is_exact=not (is_faded or is_linear)):
         return None
     return _Candidate(_boundary(seconds, weights, mixed), length * (1 - misfit) * min(fading, 1.0))
 
@@ -165,20 +170,21 @@ def _is_lit_evenly(signatures: Signatures, weights: Numbers, mixed: NDArray[np.b
     return float(np.abs(levels - expected)[mixed].max()) <= _MAX_LIGHT_ERROR_LEVELS
 
 
-def _dips(details: Numbers) -> bool:
-    """Whether less detail is left than either scene has: a lens that loses its focus stays at the lower of both."""
+def _dip(details: Numbers) -> float:
+    """How far detail falls below the lower of both scenes, relative to what the parabola says; a lens stays at it."""
     margin = max(2, len(details) // 8)
     one, other = float(details[:margin].mean()), float(details[-margin:].mean())
     lower, mixed = min(one, other), one * other / max(one + other, 1e-6)
-    return lower - float(details.min()) >= _MIN_DIP_RATIO * (lower - mixed)
+    return (lower - float(details.min())) / max(lower - mixed, 1e-6)
 
 
-def _are_two_scenes(one: Signatures, other: Signatures, min_breadth: float) -> bool:
+def _are_two_scenes(one: Signatures, other: Signatures, *, is_exact: bool) -> bool:
     change = np.abs(other - one)
+    min_breadth = _MIN_EXACT_CHANGE_BREADTH if is_exact else _MIN_CHANGE_BREADTH
     size = float(np.sqrt(np.mean(np.square(change))))
     if min(one.std(), other.std()) < _MIN_SPREAD_LEVELS or np.median(change) < min_breadth * size:
         return False
-    return _correlation(one, other) < _MAX_SCENE_CORRELATION
+    return _correlation(one, other) < (_MAX_EXACT_CORRELATION if is_exact else _MAX_SCENE_CORRELATION)
 
 
 def _rises(weights: Numbers) -> bool:
