@@ -112,7 +112,9 @@ def _jolts(dice: random.Random, seconds: float, *, returns: bool | None = None) 
     return found
 
 
-def _in_hand(material: Material, dice: random.Random, *, seconds: float = 4.0, rate: float = 0, **more: object) -> Handheld:
+def _in_hand(
+    material: Material, dice: random.Random, *, seconds: float = 4.0, rate: float = 0, **more: object
+) -> Handheld:
     rate = rate or dice.choice(material.rates)
     chosen: dict[str, object] = {
         "across": dice.uniform(-0.15, 0.15),
@@ -121,7 +123,11 @@ def _in_hand(material: Material, dice: random.Random, *, seconds: float = 4.0, r
         "zoom": dice.uniform(-0.08, 0.08),
     }
     return Handheld(
-        dice.choice(material.stills), round(seconds * rate), rate, dice.randrange(10**6), **(chosen | more)  # type: ignore[arg-type]
+        dice.choice(material.stills),
+        round(seconds * rate),
+        rate,
+        dice.randrange(10**6),
+        **(chosen | more),  # type: ignore[arg-type]
     )
 
 
@@ -300,7 +306,11 @@ def _cuts(material: Material) -> Iterator[Joined]:
     dice = random.Random(f"{material.seed} cuts")
     for rate in material.rates[:1]:
         pieces = [_in_hand(material, dice, seconds=2, rate=rate, jolts=_jolts(dice, 2.0)) for _ in range(12)]
-        pieces = [one for one, before in zip(pieces, [None, *pieces[:-1]], strict=True) if not before or one.name != before.name]
+        pieces = [
+            one
+            for one, before in zip(pieces, [None, *pieces[:-1]], strict=True)
+            if not before or one.name != before.name
+        ]
         yield "cuts between jolts", pieces, [Join()] * (len(pieces) - 1), Finish(rate, 25)
     for rate in material.slow_rates:
         pieces = _row(material, dice, 12, rate, (1.0, 1.6, 2.2))
@@ -341,7 +351,9 @@ def _fades(material: Material) -> Iterator[Joined]:
     dice = random.Random(f"{material.seed} fades")
     rate = material.rates[0]
     ways = {
-        "through colours": [Join("fade", round(s * rate / 2), 2, colour) for s in (0.6, 1.2) for colour in material.colours],
+        "through colours": [
+            Join("fade", round(s * rate / 2), 2, colour) for s in (0.6, 1.2) for colour in material.colours
+        ],
         "overexposed": [Join("fade", round(s * rate / 2), 2, 255, "overexposed") for s in material.ramps_seconds],
         "crossed, white": [Join("fade", round(s * rate), 0, 255, "crossed") for s in material.ramps_seconds],
         "crossed, black": [Join("fade", round(s * rate), 0, 0, "crossed") for s in material.ramps_seconds],

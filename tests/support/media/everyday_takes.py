@@ -107,7 +107,9 @@ class Drive:
         scale = _STRIP_HEIGHT * 0.7 / SIZE[1]
         reach = self.speed * self.frames / self.rate + 1
         hedge = _still(dice.choice(list(self.names)))[:, : _STRIP_HEIGHT // 2] // 3
-        near = [(dice.uniform(0.5, 3 * reach), dice.uniform(0.03, 0.3), dice.uniform(0.0, 0.6)) for _ in range(self.near)]
+        near = [
+            (dice.uniform(0.5, 3 * reach), dice.uniform(0.03, 0.3), dice.uniform(0.0, 0.6)) for _ in range(self.near)
+        ]
         found = []
         for place in range(self.frames):
             parts = []

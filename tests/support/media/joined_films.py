@@ -113,9 +113,7 @@ class Finish:
     effect: Effect | None = None
 
 
-def film(
-    path: Path, pieces: Sequence[Take], joins: list[Join] | Join, *, rate: float = RATE, crf: int = 23
-) -> Film:
+def film(path: Path, pieces: Sequence[Take], joins: list[Join] | Join, *, rate: float = RATE, crf: int = 23) -> Film:
     """The pieces joined one after the other, as H.264 of that quality."""
     return finished_film(path, pieces, joins, Finish(rate, crf))
 

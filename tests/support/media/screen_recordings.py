@@ -10,7 +10,22 @@ import numpy as np
 from tests.support.media import camera_moves
 from tests.support.media.joined_films import FOOTAGE, SIZE, Pixels
 
-_WORDS = ("build", "frame", "the", "of", "report", "value", "in", "window", "system", "a", "shot", "list", "and", "total")
+_WORDS = (
+    "build",
+    "frame",
+    "the",
+    "of",
+    "report",
+    "value",
+    "in",
+    "window",
+    "system",
+    "a",
+    "shot",
+    "list",
+    "and",
+    "total",
+)
 _LINE = 16
 _PAGE_HEIGHT = 2400
 
