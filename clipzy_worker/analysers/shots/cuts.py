@@ -129,6 +129,12 @@ class CutDetector:
             near = [data for data in side if abs(data.seconds - cut.seconds) <= _MAX_NEIGHBOUR_SECONDS]
             near = near if len(near) >= _NEIGHBOURS_PER_SIDE else side[:_NEIGHBOURS_PER_SIDE]
             moving = [data for data in near if data.jump > _MAX_REPEATED_DISTANCE_LEVELS]
+            # Further away there may be another cut.
+            moving = [
+                data
+                for data in moving
+                if abs(data.index - cut.index) <= _NEIGHBOURS_PER_SIDE or data.difference <= cut.difference / 2
+            ]
             yield from (moving or near)[:_NEIGHBOURS_PER_SIDE]
 
     def _at(self, index: int) -> _FrameData:

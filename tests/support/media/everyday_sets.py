@@ -224,8 +224,11 @@ def _screen(material: Material, dice: random.Random, seconds: float = 6.0, rate:
     rate = rate or dice.choice(material.screen_rates)
     way = dice.randrange(5)
     scroll = (
-        (screens.smooth(0), screens.smooth(dice.uniform(20, 90)), screens.smooth(dice.uniform(150, 400)))
-        + (screens.paged(dice.uniform(0.8, 1.6), dice.uniform(60, 200)), screens.flicked(dice.uniform(1, 2), 300))
+        screens.smooth(0),
+        screens.smooth(dice.uniform(20, 90)),
+        screens.smooth(dice.uniform(150, 400)),
+        screens.paged(dice.uniform(0.8, 1.6), dice.uniform(60, 200)),
+        screens.flicked(dice.uniform(1, 2), 300),
     )[way]
     typed = screens.smooth(dice.uniform(8, 20)) if way == 0 else screens.smooth(0)
     popup = screens.from_second(seconds / 2) if dice.random() < 0.3 else screens.smooth(0)

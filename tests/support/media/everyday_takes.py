@@ -5,8 +5,8 @@ A camera of our own moves over photographs (see ``tests/footage``), so that it i
 
 import math
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 

@@ -34,7 +34,7 @@ Does = Callable[[float], float]
 
 @dataclass(frozen=True)
 class Screen:
-    """One page, so many frames. ``scroll`` gives the first row by seconds, ``typed`` the letters, ``popup`` its share."""
+    """One page, so many frames; by seconds, ``scroll`` gives the first row and ``typed`` the letters."""
 
     seed: int
     frames: int
