@@ -49,7 +49,7 @@ def of_signature(signature: Signature, part: Part) -> Signature:
 
 def area_ratio(part: Part) -> float:
     rows, columns = part
-    return (rows.stop - rows.start) * (columns.stop - columns.start) / (ROWS * COLUMNS)
+    return float((rows.stop - rows.start) * (columns.stop - columns.start) / (ROWS * COLUMNS))
 
 
 def of_picture(picture: NDArray[np.uint8], part: Part) -> NDArray[np.uint8]:

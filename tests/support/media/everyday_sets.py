@@ -308,11 +308,10 @@ def _joined(material: Material) -> Iterator[Joined]:
 def _cuts(material: Material) -> Iterator[Joined]:
     dice = random.Random(f"{material.seed} cuts")
     for rate in material.rates[:1]:
-        pieces = [_in_hand(material, dice, seconds=2, rate=rate, jolts=_jolts(dice, 2.0)) for _ in range(12)]
-        pieces = [
-            one
-            for one, before in zip(pieces, [None, *pieces[:-1]], strict=True)
-            if not before or one.name != before.name
+        drawn = [_in_hand(material, dice, seconds=2, rate=rate, jolts=_jolts(dice, 2.0)) for _ in range(12)]
+        befores = [None, *drawn[:-1]]
+        pieces: list[Take] = [
+            one for one, before in zip(drawn, befores, strict=True) if not before or one.name != before.name
         ]
         yield "cuts between jolts", pieces, [Join()] * (len(pieces) - 1), Finish(rate, 25)
     for rate in material.slow_rates:
