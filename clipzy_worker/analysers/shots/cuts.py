@@ -133,7 +133,7 @@ class CutDetector:
             moving = [
                 data
                 for data in moving
-                if abs(data.index - cut.index) <= _NEIGHBOURS_PER_SIDE or data.difference <= cut.difference / 2
+                if abs(data.index - cut.index) <= _NEIGHBOURS_PER_SIDE or data.difference <= cut.difference
             ]
             yield from (moving or near)[:_NEIGHBOURS_PER_SIDE]
 

@@ -19,7 +19,7 @@ _MIN_PATCH_CORRELATION = 0.85
 # Of two patches of one view. A view that turns or is seen from another place is not displaced evenly.
 _MAX_DISPLACEMENT_ERROR = 2.0
 _MIN_ALIKE = 6
-_MIN_ALIKE_RATIO = 0.2
+_MIN_ALIKE_RATIO = 0.14
 
 
 def thumbnail(luma: Pixels) -> Pixels:
