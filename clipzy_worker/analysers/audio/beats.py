@@ -20,6 +20,8 @@ _RISE_FRAMES = 5
 _SNAP_FRAMES = 3
 # Relative to the median. Fainter beats are removed at both ends of a sequence.
 _MIN_STRENGTH_RATIO = 0.25
+# Of what begins with the audio, little of the rise is seen.
+_MIN_STRENGTH_RATIO_AT_THE_START = 0.05
 _MIN_STEADY_RATIO = 0.2
 _SAME_TEMPO_TOLERANCE = 0.04
 _MIN_BEATS = 4
@@ -89,7 +91,9 @@ def _track(by_band: Numbers, onsets: Numbers, pulse: Pulse) -> Numbers:
     beats = _best_sequence(beat_likeness(by_band[pulse.first : pulse.end], periods), periods)
     moved = np.array([_peak(strength, int(beat)) for beat in beats])
     loudness = strength[np.rint(moved).astype(int)]
-    strong = np.flatnonzero(loudness >= _MIN_STRENGTH_RATIO * np.median(loudness))
+    at_the_start = moved + pulse.first < _RISE_FRAMES
+    least = np.where(at_the_start, _MIN_STRENGTH_RATIO_AT_THE_START, _MIN_STRENGTH_RATIO) * np.median(loudness)
+    strong = np.flatnonzero(loudness >= least)
     return moved[strong[0] : strong[-1] + 1] + pulse.first if len(strong) else moved[:0]
 
 

@@ -1,8 +1,9 @@
 """Hard cuts: a frame that differs from the one before far more than its neighbours do from theirs.
 
 The measure is that of PySceneDetect's adaptive detector (mean difference of hue, saturation and value, over the mean
-of the two frames on each side; scenedetect.com), computed by OpenCV on 160x90 pixels at an eighth of its cost. Such a
-frame is a cut only if the scene changes: not after a flash, a camera jolt, a lamp or a title.
+of the two different frames on each side; scenedetect.com), on 160x90 pixels. Such a frame is a cut only if the scene
+changes: not after a flash, a camera jolt, a lamp, a title or a scrolled page. If all but one half of the frame stays
+as it is, that half is looked at alone.
 """
 
 from collections import deque
@@ -14,15 +15,22 @@ import numpy as np
 
 from clipzy_worker.analysers.base import Frame, Pixels, Signature, distance
 from clipzy_worker.analysers.shots.boundary import Boundary
+from clipzy_worker.analysers.shots.changed_part import WHOLE, area_ratio, changed_part, of_picture, of_signature
+from clipzy_worker.analysers.shots.same_view import is_same_view, thumbnail
 
 _NEIGHBOURS_PER_SIDE = 2
+# A frame that repeats the one before is no neighbour: connections and animation show each several times.
+_MAX_REPEATED_DISTANCE_LEVELS = 0.25
+_MAX_NEIGHBOUR_SECONDS = 0.5
 # Below this correlation three quarters of the sensitivity suffice, since both shots may have fast motion.
 _UNRELATED_CORRELATION = 0.5
 _REDUCED_SENSITIVITY_RATIO = 0.75
-# The mean over hue, saturation and value; video without colour changes in the last only.
+# The mean over hue, saturation and value; video without colour changes in the last only. Of the part that changes.
 _MIN_DIFFERENCE_LEVELS = 8.0
 # In dark frames, hue is noise.
 _MIN_JUMP_LEVELS = 6.0
+# Of the whole frame; where less of it changes, no cut is possible in a part either.
+_MIN_CONSIDERED_JUMP_LEVELS = 3.2
 # A scene with less is blank, and the frame after it may be the first step of a fade.
 _MIN_SCENE_SPREAD_LEVELS = 4.0
 _MIN_JUMP_FROM_BLANK_LEVELS = 14.0
@@ -31,11 +39,6 @@ _MIN_JUMP_BREADTH = 0.1
 # After a flash, a camera jolt or a damaged frame the scene returns within this time.
 _FLASH_SECONDS = 0.25
 _MAX_FLASH_DISTANCE_RATIO = 0.35
-# At the best alignment of both frames. Above, the camera jolted or the light changed.
-_SAME_SCENE_CORRELATION = 0.9
-_THUMBNAIL_SIZE = (48, 27)
-# The centre of the thumbnail, which stays in the frame during a jolt.
-_CENTRE = (slice(6, 21), slice(10, 38))
 
 
 @dataclass(frozen=True)
@@ -43,12 +46,9 @@ class _FrameData:
     index: int
     seconds: float
     difference: float  # to the frame before
+    jump: float
     signature: Signature
     luma: Pixels
-
-    @property
-    def thumbnail(self) -> Pixels:
-        return np.asarray(cv2.resize(self.luma, _THUMBNAIL_SIZE, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 class CutDetector:
@@ -61,79 +61,108 @@ class CutDetector:
 
     def __init__(self, sensitivity: float = 3.0) -> None:
         self._sensitivity = sensitivity
-        self._hsv: Pixels | None = None
+        self._before: Frame | None = None
+        self._hsv: tuple[int, Pixels] | None = None  # of the frame with this index
         self._recent: deque[_FrameData] = deque()
         self._waiting: deque[int] = deque()  # indexes of cuts that may still turn out to be flashes
 
     def process(self, frame: Frame) -> list[Boundary]:
-        self._recent.append(
-            _FrameData(frame.index, frame.seconds, self._difference(frame), frame.signature, frame.small_luma)
-        )
-        self._consider(frame.index - _NEIGHBOURS_PER_SIDE)
-        found = self._decide(frame.seconds - _FLASH_SECONDS)
+        jump = distance(self._before.signature, frame.signature) if self._before is not None else 0.0
+        difference = self._difference(frame) if jump > _MAX_REPEATED_DISTANCE_LEVELS else 0.0
+        self._before = frame
+        self._recent.append(_FrameData(frame.index, frame.seconds, difference, jump, frame.signature, frame.small_luma))
+        if jump >= _MIN_CONSIDERED_JUMP_LEVELS:
+            self._waiting.append(frame.index)
+        found = self._decide(frame.seconds - _FLASH_SECONDS, frame.index - _NEIGHBOURS_PER_SIDE)
         self._drop_old()
         return found
 
     def finish(self) -> list[Boundary]:
-        for index in (
-            range(self._recent[-1].index - _NEIGHBOURS_PER_SIDE + 1, self._recent[-1].index + 1) if self._recent else ()
-        ):
-            self._consider(index)
-        return self._decide(float("inf"))
+        return self._decide(float("inf"), self._recent[-1].index) if self._recent else []
 
     def _difference(self, frame: Frame) -> float:
-        hsv = np.asarray(cv2.cvtColor(frame.small, cv2.COLOR_BGR2HSV), dtype=np.uint8)
-        before, self._hsv = self._hsv, hsv
-        if before is None:
-            return 0.0
-        hue, saturation, value, _ = cv2.mean(cv2.absdiff(before, hsv))
-        return (hue + saturation + value) / 3
+        """To the frame before."""
+        assert self._before is not None
+        is_kept = self._hsv is not None and self._hsv[0] == self._before.index
+        before = self._hsv[1] if is_kept and self._hsv is not None else _hsv(self._before)
+        hsv = _hsv(frame)
+        self._hsv = (frame.index, hsv)
+        return cv2.norm(before, hsv, cv2.NORM_L1) / hsv.size
 
-    def _consider(self, index: int) -> None:
-        if index > self._recent[0].index and self._stands_out(index):
-            self._waiting.append(index)
+    def _decide(self, until_seconds: float, until_index: int) -> list[Boundary]:
+        found = []
+        while self._waiting and self._waiting[0] <= until_index:
+            cut = self._at(self._waiting[0])
+            if cut.seconds > until_seconds:
+                break
+            self._waiting.popleft()
+            if self._is_cut(cut):
+                found.append(Boundary(cut.seconds, "cut", cut.seconds, cut.seconds))
+        return found
 
-    def _stands_out(self, index: int) -> bool:
-        difference = self._at(index).difference
-        if difference < _MIN_DIFFERENCE_LEVELS:
+    def _is_cut(self, cut: _FrameData) -> bool:
+        part = changed_part(self._at(cut.index - 1).signature, cut.signature)
+        return self._stands_out(cut, area_ratio(part)) and self._is_new_scene(cut, part) and not self._is_flash(cut)
+
+    def _stands_out(self, cut: _FrameData, area: float) -> bool:
+        if cut.difference < _MIN_DIFFERENCE_LEVELS * area:
             return False
-        around = [data.difference for data in self._neighbours(index)]
+        around = [data.difference for data in self._neighbours(cut)]
         threshold = self._sensitivity * sum(around) / max(len(around), 1)
-        if difference >= threshold:
+        if cut.difference >= threshold:
             return True
-        return difference >= _REDUCED_SENSITIVITY_RATIO * threshold and self._are_unrelated(index)
+        return cut.difference >= _REDUCED_SENSITIVITY_RATIO * threshold and self._are_unrelated(cut.index)
 
     def _are_unrelated(self, index: int) -> bool:
         one, other = self._at(index - 1).signature, self._at(index).signature
         return min(one.std(), other.std()) > 1 and float(np.corrcoef(one, other)[0, 1]) < _UNRELATED_CORRELATION
 
-    def _neighbours(self, index: int) -> Iterator[_FrameData]:
-        first = max(index - _NEIGHBOURS_PER_SIDE, self._recent[0].index, 1)  # the first frame has no difference
-        last = min(index + _NEIGHBOURS_PER_SIDE, self._recent[-1].index)
-        return (self._at(other) for other in range(first, last + 1) if other != index)
-
-    def _decide(self, until_seconds: float) -> list[Boundary]:
-        found = []
-        while self._waiting and (cut := self._at(self._waiting[0])).seconds <= until_seconds:
-            self._waiting.popleft()
-            if self._is_new_scene(cut) and not self._is_flash(cut):
-                found.append(Boundary(cut.seconds, "cut", cut.seconds, cut.seconds))
-        return found
+    def _neighbours(self, cut: _FrameData) -> Iterator[_FrameData]:
+        """The nearest on each side that differ from the frame before them, as far as there are any."""
+        place = cut.index - self._recent[0].index
+        first = max(1 - self._recent[0].index, 1)  # the first frame has no difference
+        sides = (
+            [self._recent[near] for near in range(place - 1, first - 1, -1)],
+            [self._recent[near] for near in range(place + 1, len(self._recent))],
+        )
+        for side in sides:
+            near = [data for data in side if abs(data.seconds - cut.seconds) <= _MAX_NEIGHBOUR_SECONDS]
+            near = near if len(near) >= _NEIGHBOURS_PER_SIDE else side[:_NEIGHBOURS_PER_SIDE]
+            moving = [data for data in near if data.jump > _MAX_REPEATED_DISTANCE_LEVELS]
+            # Further away there may be another cut.
+            moving = [
+                data
+                for data in moving
+                if abs(data.index - cut.index) <= _NEIGHBOURS_PER_SIDE or data.difference <= cut.difference
+            ]
+            yield from (moving or near)[:_NEIGHBOURS_PER_SIDE]
 
     def _at(self, index: int) -> _FrameData:
         return self._recent[index - self._recent[0].index]
 
-    def _is_new_scene(self, cut: _FrameData) -> bool:
+    def _is_new_scene(self, cut: _FrameData, part: tuple[slice, slice]) -> bool:
         before = self._at(cut.index - 1)
-        jump, views = distance(before.signature, cut.signature), (before.thumbnail, cut.thumbnail)
+        one, other = (of_signature(data.signature, part) for data in (before, cut))
+        jump, views = distance(one, other), [_view(data, part) for data in (before, cut)]
         if min(view.std() for view in views) < _MIN_SCENE_SPREAD_LEVELS:
             return jump >= _MIN_JUMP_FROM_BLANK_LEVELS and jump >= 2 * max(self._adjacent_jumps(cut.index), default=0.0)
-        breadth = float(np.median(np.abs(cut.signature - before.signature)))
-        return jump >= _MIN_JUMP_LEVELS and breadth >= _MIN_JUMP_BREADTH * jump and not _is_same_scene(*views)
+        if jump < _MIN_JUMP_LEVELS or float(np.median(np.abs(other - one))) < _MIN_JUMP_BREADTH * jump:
+            return False
+        return not is_same_view(*views) and not self._is_jolt(cut, part)
+
+    def _is_jolt(self, cut: _FrameData, part: tuple[slice, slice]) -> bool:
+        """Whether the view before is found in one after it, once the blur of a thrown camera is over."""
+        near = [data for data in self._recent if abs(data.seconds - cut.seconds) <= _FLASH_SECONDS]
+        before, after = ([data for data in near if (data.index < cut.index) is early] for early in (True, False))
+        pairs = [(before[-1], after[-1]), (before[0], after[-1]), (before[0], after[0])] if before else []
+        return any(is_same_view(_view(one, part), _view(other, part)) for one, other in pairs)
 
     def _adjacent_jumps(self, index: int) -> list[float]:
-        near = [other for other in (index - 1, index + 1) if self._recent[0].index < other <= self._recent[-1].index]
-        return [distance(self._at(other - 1).signature, self._at(other).signature) for other in near]
+        return [
+            self._at(near).jump
+            for near in (index - 1, index + 1)
+            if self._recent[0].index < near <= self._recent[-1].index
+        ]
 
     def _is_flash(self, cut: _FrameData) -> bool:
         near = [data for data in self._recent if abs(data.seconds - cut.seconds) <= _FLASH_SECONDS]
@@ -142,17 +171,19 @@ class CutDetector:
         if len(before) == 0:
             return False  # at this frame rate a flash is indistinguishable from a shot
         nearest = min(float(np.sqrt(np.mean(np.square(before - one), axis=1)).min()) for one in after)
-        return nearest < _MAX_FLASH_DISTANCE_RATIO * distance(self._at(cut.index - 1).signature, cut.signature)
+        return nearest < _MAX_FLASH_DISTANCE_RATIO * cut.jump
 
     def _drop_old(self) -> None:
-        # A cut is found two frames late and then compared with both sides.
+        # A cut is decided late and then compared with both sides.
         oldest = max(min([self._recent[-1].index - _NEIGHBOURS_PER_SIDE, *self._waiting]), self._recent[0].index)
-        needed_since = self._at(oldest).seconds - _FLASH_SECONDS
+        needed_since = self._at(oldest).seconds - _MAX_NEIGHBOUR_SECONDS
         while self._recent[0].index < oldest - _NEIGHBOURS_PER_SIDE and self._recent[0].seconds < needed_since:
             self._recent.popleft()
 
 
-def _is_same_scene(one: Pixels, other: Pixels) -> bool:
-    """Whether the centre of one frame is found anywhere in the other, whatever the light."""
-    fits = (cv2.matchTemplate(b, a[_CENTRE], cv2.TM_CCOEFF_NORMED).max() for a, b in ((one, other), (other, one)))
-    return bool(max(fits) >= _SAME_SCENE_CORRELATION)
+def _hsv(frame: Frame) -> Pixels:
+    return np.asarray(cv2.cvtColor(frame.small, cv2.COLOR_BGR2HSV), dtype=np.uint8)
+
+
+def _view(data: _FrameData, part: tuple[slice, slice]) -> Pixels:
+    return thumbnail(data.luma if part == WHOLE else of_picture(data.luma, part))
