@@ -89,11 +89,12 @@ def _track(by_band: Numbers, onsets: Numbers, pulse: Pulse) -> Numbers:
     frames = np.arange(pulse.first, pulse.end)
     periods = np.interp(frames, pulse.frames, pulse.periods)
     beats = _best_sequence(beat_likeness(by_band[pulse.first : pulse.end], periods), periods)
-    moved = np.array([_peak(strength, int(beat)) for beat in beats])
-    loudness = strength[np.rint(moved).astype(int)]
-    at_the_start = moved + pulse.first < _RISE_FRAMES
-    least = np.where(at_the_start, _MIN_STRENGTH_RATIO_AT_THE_START, _MIN_STRENGTH_RATIO) * np.median(loudness)
-    strong = np.flatnonzero(loudness >= least)
+    at_the_start = beats + pulse.first < _RISE_FRAMES
+    moved = np.array(
+        [beat if first else _peak(strength, beat) for beat, first in zip(beats.tolist(), at_the_start, strict=True)]
+    )
+    least = np.where(at_the_start, _MIN_STRENGTH_RATIO_AT_THE_START, _MIN_STRENGTH_RATIO) * np.median(strength[beats])
+    strong = np.flatnonzero(strength[beats] >= least)
     return moved[strong[0] : strong[-1] + 1] + pulse.first if len(strong) else moved[:0]
 
 
