@@ -77,6 +77,11 @@ class DemuxPass:
         return max(self.video_end_seconds, self._audio_end_seconds)
 
     @property
+    def zero(self) -> Fraction:
+        """Time 0 on the container's clock, which is certain after the first frame."""
+        return self._source.start if self._zero is None else self._zero
+
+    @property
     def fraction(self) -> float:
         declared = self._source.declared_seconds
         done = float(self.video_end_seconds) / declared if declared else self._position_bytes / self._source.size_bytes
@@ -101,9 +106,7 @@ class DemuxPass:
             self._early.append(packet)
             self._drain_early_packets(self._audio)
         elif packet.pts is not None and packet.time_base:
-            end = (packet.pts + (packet.duration or 0)) * Fraction(packet.time_base) - (
-                self._zero or self._source.start
-            )
+            end = (packet.pts + (packet.duration or 0)) * Fraction(packet.time_base) - self.zero
             self._audio_end_seconds = max(self._audio_end_seconds, end)
 
     def _drain_early_packets(self, audio: AudioPass) -> None:

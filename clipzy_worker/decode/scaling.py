@@ -78,7 +78,8 @@ class FrameScaler:
     def shown(self, frame: VideoFrame, size: tuple[int, int], geometry: Geometry, *, fast: bool = False) -> Pixels:
         """The frame as displayed, at ``size`` (width, height) after rotation."""
         stored_size = (size[1], size[0]) if geometry.quarter_turns % 2 else size
-        return np.ascontiguousarray(np.rot90(self.stored(frame, stored_size, fast=fast), geometry.quarter_turns))
+        pixels = self.stored(frame, stored_size, fast=fast)
+        return np.ascontiguousarray(np.rot90(pixels, geometry.quarter_turns)) if geometry.quarter_turns else pixels
 
 
 def _colorspace(frame: VideoFrame) -> int | None:
