@@ -147,7 +147,7 @@ class DemuxPass:
     def _time_of(self, frame: VideoFrame, *, after: Fraction | None) -> Fraction:
         """When the frame is displayed; one without a usable timestamp follows the last by one step."""
         stamp = frame.pts if frame.pts is not None else frame.dts
-        at = stamp * Fraction(frame.time_base) if stamp is not None and frame.time_base else None
+        at = stamp * frame.time_base if stamp is not None and frame.time_base else None
         if self._zero is None:
             at = self._source.start if at is None else at
             self._zero = min(at, self._source.start)
@@ -159,9 +159,10 @@ class DemuxPass:
         )
 
     def _check_duration(self) -> None:
-        if self.end_seconds > self._limits.max_duration_seconds:
+        longest = self._limits.max_duration_seconds
+        if self.video_end_seconds > longest or self._audio_end_seconds > longest:
             raise InvalidMedia(too_long(self._limits))
 
 
 def _duration_of(frame: VideoFrame) -> Fraction | None:
-    return frame.duration * Fraction(frame.time_base) if frame.duration and frame.time_base else None
+    return frame.duration * frame.time_base if frame.duration and frame.time_base else None
