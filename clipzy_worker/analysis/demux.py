@@ -81,7 +81,12 @@ class DemuxPass:
     @property
     def end_seconds(self) -> Fraction:
         audio_end = self._audio_end.of_clock
-        return max(self.video_end_seconds, audio_end - self._clock.zero if audio_end is not None else Fraction(0))
+        return max(self.video_end_seconds, audio_end - self.zero if audio_end is not None else Fraction(0))
+
+    @property
+    def zero(self) -> Fraction:
+        """Time 0 on the container's clock, which is certain after the first frame."""
+        return self._clock.zero
 
     @property
     def fraction(self) -> float:

@@ -65,7 +65,7 @@ def _analysed(
         other_tracks = other_tracks_with_signal(request, source) if audio_pass else {}
         report.progress(MOTION_ANALYSIS, 0.0)
         with timer.charged(MOTION_ANALYSIS.name):
-            video_pass.finish(float(demux.end_seconds))
+            video_pass.finish(float(demux.end_seconds), zero=demux.zero)
         facts, shots = video_pass.facts(demux.video_end_seconds, demux.end_seconds), video_pass.shots()
         motion, color = video_pass.motion, video_pass.color
         report.progress(STYLE_EXTRACTION, 0.0)

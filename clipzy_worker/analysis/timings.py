@@ -24,6 +24,15 @@ class StageTimer:
                 self.spent[rest_to] += seconds - (sum(self.spent.values()) - before)
             self.spent[name] += seconds
 
+    def lap(self, name: str, since: float) -> float:
+        """Charge the time since then, by ``time.perf_counter``, to ``name``; returns the time now.
+
+        For steps of every frame, where a context manager costs as much as some of them.
+        """
+        now = time.perf_counter()
+        self.spent[name] += now - since
+        return now
+
     def rounded(self) -> dict[str, float]:
         """``spent`` to the millisecond, as ``output.json`` shows it."""
         return {name: round(seconds, 3) for name, seconds in self.spent.items()}

@@ -1,5 +1,6 @@
 """Feeds every frame of the video to the frame analysers, and collects their results."""
 
+import time
 from fractions import Fraction
 from functools import partial
 from itertools import repeat
@@ -47,29 +48,32 @@ class VideoPass:
         restart_seconds = instead_of.next_restart_seconds if instead_of else FIRST_RESTART_SECONDS
         self.sizes = ShownSizes(self._geometry, restart_seconds=restart_seconds)
         self._analysers = FrameAnalysers(request.config, self._geometry, request.out_directory)
+        self._in_order = list(self._analysers.in_order())
+        self._size = self._geometry.reduced(ANALYSED_PIXELS)
 
     def process(self, displayed: DisplayedFrame) -> None:
         """Raises ``MostlyAnotherSize`` if the pass should begin anew, at another size."""
         self.sizes.add(self._geometries.of(displayed.decoded), displayed.seconds, displayed.until_seconds)
-        with self._timer.charged("scale"):
-            frame = self._scaled(displayed)
+        lap, now = self._timer.lap, time.perf_counter()
+        frame = self._scaled(displayed)
         self._frame_rate.add(displayed.seconds)
-        for name, analyser in self._analysers.in_order():
-            with self._timer.charged(name):
-                analyser.process(frame)
+        now = lap("scale", now)
+        for name, analyser in self._in_order:
+            analyser.process(frame)
+            now = lap(name, now)
 
     def finish_shots(self, end_seconds: float) -> None:
         with self._timer.charged("shots"):
             self._analysers.shots.finish(end_seconds)
 
-    def finish(self, end_seconds: float) -> None:
-        """Raises ``OSError`` if a file cannot be written."""
-        for name, analyser in self._analysers.in_order():
+    def finish(self, end_seconds: float, *, zero: Fraction) -> None:
+        """``zero`` is time 0 on the container's clock. Raises ``OSError`` if a file cannot be written."""
+        for name, analyser in self._in_order:
             if analyser is not self._analysers.shots:
                 with self._timer.charged(name):
                     analyser.finish(end_seconds)
         with self._timer.charged("stills"):
-            self.artifacts = write_images(self._analysers, self._request, self._source.decoded)
+            self.artifacts = write_images(self._analysers, self._request, self._source.decoded, zero=zero)
             self.artifacts += write_curves(self._analysers, self._request)
 
     def facts(self, video_end_seconds: Fraction, end_seconds: Fraction) -> VideoFacts:
@@ -118,9 +122,8 @@ class VideoPass:
 
     def _scaled(self, displayed: DisplayedFrame) -> Frame:
         decoded = displayed.decoded
-        size = self._geometry.reduced(ANALYSED_PIXELS)
         geometry = self._geometries.of(decoded)
-        pixels = self._scaler.shown(decoded, size, geometry, fast=True)
+        pixels = self._scaler.shown(decoded, self._size, geometry, fast=True)
         show = partial(self._scaler.shown, decoded, geometry=geometry)
         begin, end = float(displayed.seconds), float(displayed.until_seconds)
         return Frame(self._frame_rate.frames, begin, end, pixels, show, is_key=decoded.key_frame)

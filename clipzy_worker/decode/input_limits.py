@@ -29,6 +29,8 @@ AUDIO_DECODERS = (
 _BYTES_PER_PIXEL_AND_THREAD = 6
 # Room for eight threads at 3840x2160, two at 7680x4320.
 _MAX_THREADS_BYTES = 400 << 20
+# To hand a smaller frame from thread to thread costs a quarter of decoding it.
+_MIN_PIXELS_FOR_THREADS = 400 * 300
 # An honest file may exceed the frame rate for a while.
 _FRAME_BURST_SECONDS = 10
 _MAX_AUDIO_PACKETS_PER_SECOND = 1000
@@ -92,8 +94,13 @@ def default_of(streams: Sequence[_AnyStream]) -> _AnyStream:
 
 
 def threads_for(video: VideoStream, wanted: int) -> int:
-    """The number of decoder threads: ``wanted``, or fewer if frames of this size would need too much memory."""
+    """The number of decoder threads: ``wanted``, or fewer if frames of this size would need too much memory.
+
+    One for frames so small that threads cost more than they gain.
+    """
     pixels = video.codec_context.width * video.codec_context.height
+    if pixels < _MIN_PIXELS_FOR_THREADS:
+        return 1
     return max(1, min(wanted, max(2, _MAX_THREADS_BYTES // (_BYTES_PER_PIXEL_AND_THREAD * pixels))))
 
 

@@ -84,8 +84,10 @@ class FrameScaler:
         inside = geometry.within(size)
         stored = self.stored(frame, inside[::-1] if geometry.is_turned else inside, fast=fast)
         orientation = geometry.orientation
-        upright = np.rot90(stored[:, ::-1] if orientation.is_mirrored else stored, orientation.quarter_turns)
-        return np.ascontiguousarray(upright if inside == size else _centred(upright, size))
+        if orientation != UPRIGHT:
+            stored = np.rot90(stored[:, ::-1] if orientation.is_mirrored else stored, orientation.quarter_turns)
+            stored = np.ascontiguousarray(stored)
+        return stored if inside == size else _centred(stored, size)
 
 
 def _centred(pixels: Pixels, size: tuple[int, int]) -> Pixels:

@@ -32,6 +32,7 @@ from clipzy_worker.decode.input_limits import (
     video_track,
     videos_of,
 )
+from clipzy_worker.decode.loop_filter import SkippedFrames, has_near_key_frames, keys_survive
 from clipzy_worker.decode.protection import encrypted_mp4_tracks, encrypted_streams
 from clipzy_worker.errors import InvalidMedia
 from clipzy_worker.sandbox.request import MediaLimits, MediaRequest
@@ -155,7 +156,7 @@ def open_source(
     """Open the request's file with the demuxer of its container and the allowed decoders only.
 
     ``decoded`` is the count of the job's other passes over the file, which this one continues.
-    The loop filter is a sixth of the decoder's work and makes no difference to frames that are scaled down.
+    With ``skip_loop_filter`` the decoder leaves it out where that cannot be seen in a still, see ``loop_filter``.
 
     Raises:
         InvalidMedia: it is not that container, has no video track, or exceeds the limits.
@@ -165,15 +166,15 @@ def open_source(
         video = video_track(container, request.limits, encrypted=encrypted)
         video.codec_context.thread_type = "FRAME"
         video.codec_context.thread_count = threads_for(video, request.decoder_threads)
+        decoded = decoded or DecodedPixels(request.limits.max_decoded_pixels)
         video.codec_context.options = {
-            "max_pixels": str(request.limits.max_pixels + _ALIGNMENT_PIXELS * request.limits.max_side),
-            "skip_loop_filter": "all" if skip_loop_filter else "default",
+            "max_pixels": str(_max_coded_pixels(request.limits)),
+            "skip_loop_filter": _skipped_frames(request, video, decoded) if skip_loop_filter else "default",
         }
         audio = audio_track(container, request.limits, encrypted=encrypted)
         for stream in container.streams:
             if stream not in (video, audio):
                 stream.discard = Discard.all  # an edit list may repeat the others as well
-        decoded = decoded or DecodedPixels(request.limits.max_decoded_pixels)
         path, name = request.source, request.container
         source = Source(path, name, container, video, audio, encrypted, request.limits, size_bytes, decoded)
         if (source.declared_seconds or 0) > request.limits.max_duration_seconds:
@@ -183,6 +184,23 @@ def open_source(
             samples_per_second = (audio.codec_context.sample_rate or 0) * audio.codec_context.channels
             check_audio_samples((source.declared_seconds or 0) * samples_per_second, request.limits)
         yield source
+
+
+def _skipped_frames(request: MediaRequest, video: VideoStream, decoded: DecodedPixels) -> SkippedFrames:
+    """Of which frames the loop filter may be left out."""
+    if not has_near_key_frames(video):
+        return "noref"
+    try:
+        with open_container(request) as (filtered, *_), open_container(request) as (unfiltered, *_):
+            width = request.config.thumbnails.width
+            survive = keys_survive(filtered, unfiltered, decoded, track=video.index, width=width)
+    except av.error.FFmpegError:
+        return "noref"
+    return "all" if survive else "noref"
+
+
+def _max_coded_pixels(limits: MediaLimits) -> int:
+    return limits.max_pixels + _ALIGNMENT_PIXELS * limits.max_side
 
 
 def _start_of(stream: Stream) -> Fraction | None:

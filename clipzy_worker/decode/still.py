@@ -23,16 +23,18 @@ _TOLERANCE_SECONDS = Fraction(1, 1000)
 
 
 def decoded_again(
-    request: MediaRequest, seconds: float, size: tuple[int, int], *, decoded: DecodedPixels
+    request: MediaRequest, at: Fraction, size: tuple[int, int], *, decoded: DecodedPixels
 ) -> Pixels | None:
-    """The frame that is displayed at ``seconds``, at ``size`` (width, height); ``None`` if it is not found again.
+    """The frame of the time ``at``, in seconds of the container's clock; ``None`` if it is not found again.
+
+    ``size`` is the width and height that it is displayed at.
 
     ``decoded`` is the count of the pass before; ``None`` is returned also if this would be too much.
     Raises ``StorageUnavailable`` if the file can no longer be read.
     """
     try:
         with open_source(request, skip_loop_filter=False, decoded=decoded) as source:
-            return _frame_at(source, source.start + Fraction(seconds).limit_denominator(1_000_000), size)
+            return _frame_at(source, at, size)
     except (av.error.FFmpegError, InvalidMedia):
         return None
 

@@ -1,6 +1,7 @@
 """The clock of a player, in files whose tracks do not begin and end together, and rates that are only guessed."""
 
 import json
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +140,9 @@ def test_a_frame_of_an_avi_is_found_again(coding: tuple[str, ...], tmp_path: Pat
     request = MediaRequest(path, "avi", tmp_path)
 
     # When the last that is not, and the first that is, are decoded again
-    found = [decoded_again(request, frame / 30, (320, 180), decoded=DecodedPixels(10**9)) for frame in (29, 30)]
+    found = [
+        decoded_again(request, Fraction(frame, 30), (320, 180), decoded=DecodedPixels(10**9)) for frame in (29, 30)
+    ]
 
     # Then they are those
     assert [still is not None and still.min() > 200 for still in found] == [False, True]
