@@ -8,6 +8,7 @@ import pytest
 from tests.support.api_client import ApiClient
 from tests.support.deployment import Deployment
 from tests.support.media import clips
+from tests.support.waiting import eventually
 
 LARGE_FRAMES = ("color=size=3840x2160:rate=25:duration=5", "23")
 DETAILED = ("testsrc2=size=1280x720:rate=2:duration=30", "51")
@@ -50,8 +51,8 @@ def test_a_job_over_a_limit_fails_for_good(
     assert f"({name})" in job["error"]["message"]
     answer = api.get(f"/jobs/{job_id}/result")
     assert (answer.status_code, answer.json()["code"]) == (409, code)
-    # And nothing of it is left but its record
-    assert deployment.stored_of(job_id) == [f"jobs/done/{job_id}.json"]
+    # And nothing of it is left but its record: the open one goes once the job is seen to have finished
+    eventually(lambda: deployment.stored_of(job_id) == [f"jobs/done/{job_id}.json"], "no files")
     assert not list(deployment.work_dir.glob(f"{job_id}*"))
     # And the worker does the next one
     assert api.run(clips.cuts_clip(tmp_path, sound=False).path)["status"] == "completed"
