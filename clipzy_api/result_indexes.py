@@ -55,7 +55,7 @@ class ResultIndexes:
         self._lock = Lock()
         self._cached: OrderedDict[str, ResultIndex] = OrderedDict()
         """Those used last come last."""
-        self._free_bytes = cached_bytes
+        self._max_bytes = self._free_bytes = cached_bytes
 
     def of(self, job_id: str) -> ResultIndex:
         """Raises ``NotFound`` as long as the job has published nothing, and ``StorageError``.
@@ -72,7 +72,7 @@ class ResultIndexes:
         return found
 
     def _keep(self, job_id: str, found: ResultIndex) -> None:
-        if job_id in self._cached:  # another thread has read it as well
+        if job_id in self._cached or len(found.index) > self._max_bytes:  # another thread has read it as well
             return
         self._cached[job_id] = found
         self._free_bytes -= len(found.index)

@@ -46,10 +46,10 @@ def test_the_indexes_in_memory_are_bounded_by_their_bytes(counted: CountedStorag
     # When a third is read, then the one that was not used for longest goes
     assert _read(counted, indexes, third, first, second) == [third, second]
 
-    # And one that is too large is answered, and not kept
+    # And one that is too large is answered, neither kept nor in the place of others
     large = _published(counted, 2 * INDEX_BYTES + 1)
     assert _read(counted, indexes, large, large) == [large, large]
-    assert _read(counted, indexes, second, second, first) == [second, first]
+    assert _read(counted, indexes, second, first) == []
 
 
 def test_the_indexes_in_memory_are_bounded_by_their_number(
