@@ -15,6 +15,7 @@ from clipzy_worker.analysis.demux import DisplayedFrame
 from clipzy_worker.analysis.frame_analysers import FrameAnalysers
 from clipzy_worker.analysis.shown_sizes import FIRST_RESTART_SECONDS, MostlyAnotherSize, ShownSizes
 from clipzy_worker.analysis.timings import StageTimer
+from clipzy_worker.decode.geometry import Geometry
 from clipzy_worker.decode.scaling import ANALYSED_PIXELS, FrameScaler, GeometryReader
 from clipzy_worker.decode.source import Source
 from clipzy_worker.sandbox.request import MediaRequest
@@ -126,4 +127,11 @@ class VideoPass:
         pixels = self._scaler.shown(decoded, self._size, geometry, fast=True)
         show = partial(self._scaler.shown, decoded, geometry=geometry)
         begin, end = float(displayed.seconds), float(displayed.until_seconds)
-        return Frame(self._frame_rate.frames, begin, end, pixels, show, is_key=decoded.key_frame)
+        fitted = self._fitted(geometry)
+        return Frame(self._frame_rate.frames, begin, end, pixels, show, is_key=decoded.key_frame, fitted=fitted)
+
+    def _fitted(self, geometry: Geometry) -> tuple[int, int] | None:
+        if geometry == self._geometry:
+            return None
+        inside = geometry.within(self._size)
+        return inside if inside != self._size else None
