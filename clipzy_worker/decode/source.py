@@ -75,7 +75,7 @@ class Source:
     @property
     def declared_seconds(self) -> float | None:
         """The duration that the header declares, if any: to the end of the track that ends last."""
-        tracks = [end for track in (self.video, self.audio) if track and (end := _end_of(track))]
+        tracks = [end for track in self.presented_tracks if (end := _end_of(track))]
         if tracks:
             return float(max(tracks) - self.start)
         if not self.container.duration:
@@ -106,7 +106,7 @@ class Source:
         """
         if self.only_numbers_frames:
             return self._empty_beginning()
-        begins = [at for track in (self.video, self.audio) if track and (at := _start_of(track)) is not None]
+        begins = [at for track in self.presented_tracks if (at := _start_of(track)) is not None]
         first = min(begins, default=Fraction(0))
         return first if first > _MAX_LATE_START_SECONDS else Fraction(0)
 
@@ -122,12 +122,22 @@ class Source:
 
     @property
     def audio_codec(self) -> str | None:
-        """Of the track that is decoded; of the one that would be, if none can be decoded."""
-        audios = self.container.streams.audio
-        audio = self.audio or (default_of(audios) if audios else None)
+        """Of ``presented_audio``."""
+        audio = self.presented_audio
         if audio is None:
             return None
         return audio.codec_context.codec.canonical_name if audio.codec_context else "unknown"
+
+    @property
+    def presented_audio(self) -> AudioStream | None:
+        """The track that is decoded, or the one that would be if any could be."""
+        audios = self.container.streams.audio
+        return self.audio or (default_of(audios) if audios else None)
+
+    @property
+    def presented_tracks(self) -> list[Stream]:
+        """Those that make the presentation's clock: the video, and the audio whether it can be decoded or not."""
+        return [self.video, *([self.presented_audio] if self.presented_audio else [])]
 
     @property
     def audio_tracks(self) -> Sequence[AudioStream]:
@@ -172,11 +182,11 @@ def open_source(
             "skip_loop_filter": _skipped_frames(request, video, decoded) if skip_loop_filter else "default",
         }
         audio = audio_track(container, request.limits, encrypted=encrypted)
-        for stream in container.streams:
-            if stream not in (video, audio):
-                stream.discard = Discard.all  # an edit list may repeat the others as well
         path, name = request.source, request.container
         source = Source(path, name, container, video, audio, encrypted, request.limits, size_bytes, decoded)
+        for stream in container.streams:
+            if stream not in source.presented_tracks:
+                stream.discard = Discard.all  # an edit list may repeat the others as well
         if (source.declared_seconds or 0) > request.limits.max_duration_seconds:
             raise InvalidMedia(too_long(request.limits))
         _check_claimed_frames(source)
