@@ -14,6 +14,7 @@ from clipzy_worker.decode.source import open_source
 from clipzy_worker.sandbox.request import MediaRequest
 from tests.support.media import clips, geometries
 from tests.support.media.analysis import analysed
+from tests.support.media.dv_type_1 import dv_type_1
 
 RATE, SECONDS = 25, 1
 PAL, NTSC = (720, 576), (720, 480)
@@ -134,3 +135,16 @@ def test_many_pictures_in_one_packet_of_mpeg_1_are_counted(tmp_path: Path) -> No
 
     # When it is counted, Then each of them is
     assert coded_frames("mpeg1video", Packet(raw.read_bytes())) == RATE * SECONDS
+
+
+def test_one_stream_of_pictures_and_sound_has_both(tmp_path: Path) -> None:
+    # Given DV as captured from a tape, when it is analysed
+    path = dv_type_1(tmp_path / "captured.avi", seconds=1)
+    found = analysed(request_for(path, tmp_path))
+    # Then its facts are right, and its tone is heard
+    source = found["source"]
+    assert (source["video_codec"], source["audio_codec"]) == ("dvvideo", "pcm_s16le")
+    assert (source["width"], source["height"], source["frame_rate"]) == (768, 576, 25)
+    assert source["duration_seconds"] == pytest.approx(1)
+    assert found["audio"]["integrated_lufs"] == pytest.approx(-18, abs=4)
+    assert found["warnings"] == []
