@@ -32,7 +32,6 @@ from clipzy_worker.decode.input_limits import (
     video_track,
     videos_of,
 )
-from clipzy_worker.decode.loop_filter import SkippedFrames, has_near_key_frames, keys_survive
 from clipzy_worker.decode.protection import encrypted_mp4_tracks, encrypted_streams
 from clipzy_worker.errors import InvalidMedia
 from clipzy_worker.sandbox.request import MediaLimits, MediaRequest
@@ -166,7 +165,7 @@ def open_source(
     """Open the request's file with the demuxer of its container and the allowed decoders only.
 
     ``decoded`` is the count of the job's other passes over the file, which this one continues.
-    With ``skip_loop_filter`` the decoder leaves it out where that cannot be seen in a still, see ``loop_filter``.
+    With ``skip_loop_filter`` the decoder leaves it out of frames that are no reference for others.
 
     Raises:
         InvalidMedia: it is not that container, has no video track, or exceeds the limits.
@@ -179,7 +178,9 @@ def open_source(
         decoded = decoded or DecodedPixels(request.limits.max_decoded_pixels)
         video.codec_context.options = {
             "max_pixels": str(_max_coded_pixels(request.limits)),
-            "skip_loop_filter": _skipped_frames(request, video, decoded) if skip_loop_filter else "default",
+            # A frame without it is a reference for those after it, and the difference grows from frame to frame. Those
+            # that are no reference pass nothing on.
+            "skip_loop_filter": "noref" if skip_loop_filter else "default",
         }
         audio = audio_track(container, request.limits, encrypted=encrypted)
         path, name = request.source, request.container
@@ -194,19 +195,6 @@ def open_source(
             samples_per_second = (audio.codec_context.sample_rate or 0) * audio.codec_context.channels
             check_audio_samples((source.declared_seconds or 0) * samples_per_second, request.limits)
         yield source
-
-
-def _skipped_frames(request: MediaRequest, video: VideoStream, decoded: DecodedPixels) -> SkippedFrames:
-    """Of which frames the loop filter may be left out."""
-    if not has_near_key_frames(video):
-        return "noref"
-    try:
-        with open_container(request) as (filtered, *_), open_container(request) as (unfiltered, *_):
-            width = request.config.thumbnails.width
-            survive = keys_survive(filtered, unfiltered, decoded, track=video.index, width=width)
-    except av.error.FFmpegError:
-        return "noref"
-    return "all" if survive else "noref"
 
 
 def _max_coded_pixels(limits: MediaLimits) -> int:
