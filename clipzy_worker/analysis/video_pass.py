@@ -5,6 +5,8 @@ from fractions import Fraction
 from functools import partial
 from itertools import repeat
 
+from av.video.frame import VideoFrame
+
 from clipzy_storage.models.analysis import ArtifactFile
 from clipzy_storage.models.measurements import Color, Motion
 from clipzy_storage.models.output import Shot, VideoFacts
@@ -15,6 +17,7 @@ from clipzy_worker.analysis.demux import DisplayedFrame
 from clipzy_worker.analysis.frame_analysers import FrameAnalysers
 from clipzy_worker.analysis.shown_sizes import FIRST_RESTART_SECONDS, MostlyAnotherSize, ShownSizes
 from clipzy_worker.analysis.timings import StageTimer
+from clipzy_worker.decode.geometry import Geometry
 from clipzy_worker.decode.scaling import ANALYSED_PIXELS, FrameScaler, GeometryReader
 from clipzy_worker.decode.source import Source
 from clipzy_worker.sandbox.request import MediaRequest
@@ -53,9 +56,11 @@ class VideoPass:
 
     def process(self, displayed: DisplayedFrame) -> None:
         """Raises ``MostlyAnotherSize`` if the pass should begin anew, at another size."""
-        self.sizes.add(self._geometries.of(displayed.decoded), displayed.seconds, displayed.until_seconds)
         lap, now = self._timer.lap, time.perf_counter()
-        frame = self._scaled(displayed)
+        geometry = self._geometries.of(displayed.decoded)
+        begin, end = float(displayed.seconds), float(displayed.until_seconds)
+        self.sizes.add(geometry, begin, end)
+        frame = self._scaled(displayed.decoded, geometry, begin, end)
         self._frame_rate.add(displayed.seconds)
         now = lap("scale", now)
         for name, analyser in self._in_order:
@@ -120,10 +125,7 @@ class VideoPass:
     def color(self) -> Color | None:
         return self._analysers.colors.of_video if self._analysers.colors else None
 
-    def _scaled(self, displayed: DisplayedFrame) -> Frame:
-        decoded = displayed.decoded
-        geometry = self._geometries.of(decoded)
+    def _scaled(self, decoded: VideoFrame, geometry: Geometry, begin: float, end: float) -> Frame:
         pixels = self._scaler.shown(decoded, self._size, geometry, fast=True)
         show = partial(self._scaler.shown, decoded, geometry=geometry)
-        begin, end = float(displayed.seconds), float(displayed.until_seconds)
         return Frame(self._frame_rate.frames, begin, end, pixels, show, is_key=decoded.key_frame)
