@@ -56,6 +56,8 @@ class FrameScaler:
 
     def __init__(self) -> None:
         self._scaler = VideoReformatter()
+        self._inside: dict[tuple[int, int], tuple[int, int]] = {}  # by whole size, for the last geometry
+        self._geometry: Geometry | None = None
 
     def stored(self, frame: VideoFrame, size: tuple[int, int], *, fast: bool = False) -> Pixels:
         """The frame as stored, scaled to ``size`` (width, height): BGR, shape (height, width, 3).
@@ -81,13 +83,21 @@ class FrameScaler:
 
         One of another shape is fitted into the middle, and the rest is black, as a player shows it.
         """
-        inside = geometry.within(size)
+        inside = self._within(geometry, size)
         stored = self.stored(frame, inside[::-1] if geometry.is_turned else inside, fast=fast)
         orientation = geometry.orientation
         if orientation != UPRIGHT:
             stored = np.rot90(stored[:, ::-1] if orientation.is_mirrored else stored, orientation.quarter_turns)
             stored = np.ascontiguousarray(stored)
         return stored if inside == size else _centred(stored, size)
+
+    def _within(self, geometry: Geometry, size: tuple[int, int]) -> tuple[int, int]:
+        """``geometry.within``, which is slow, once for many frames."""
+        if geometry is not self._geometry:
+            self._geometry, self._inside = geometry, {}
+        if size not in self._inside:
+            self._inside[size] = geometry.within(size)
+        return self._inside[size]
 
 
 def _centred(pixels: Pixels, size: tuple[int, int]) -> Pixels:
