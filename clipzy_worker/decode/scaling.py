@@ -55,7 +55,8 @@ class FrameScaler:
     """Converts decoded frames to arrays. Keeps the scaler's tables between frames of one size."""
 
     def __init__(self) -> None:
-        self._scaler = VideoReformatter()
+        # To set one up for another size or quality costs half as much as a large still.
+        self._fast, self._exact = VideoReformatter(), VideoReformatter()
         self._inside: dict[tuple[int, int], tuple[int, int]] = {}  # by whole size, for the last geometry
         self._geometry: Geometry | None = None
 
@@ -65,7 +66,7 @@ class FrameScaler:
         High dynamic range is tone-mapped; the two fields of an interlaced frame are blended.
         """
         height = min(size[1], frame.height // 2) if frame.interlaced_frame else size[1]
-        scaled = self._scaler.reformat(
+        scaled = (self._fast if fast else self._exact).reformat(
             frame,
             width=size[0],
             height=max(1, height),
