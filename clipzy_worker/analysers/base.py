@@ -23,24 +23,32 @@ _BLANK_SPREAD = 8
 _BLACK_MEAN, _WHITE_MEAN = 28, 227
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Frame:
     """One frame of the video, scaled down for analysis, upright and with square pixels; levels are 0 to 255.
 
     It is displayed from ``seconds`` to ``until_seconds``: to the next frame, or as long as the file says of the last.
     ``pixels`` is BGR, about 320x180; ``small`` is the same at about 160x90. ``mean`` and ``spread`` (standard
     deviation) are those of its luma. ``show`` scales the decoded frame to a width and height. A key frame is encoded
-    independently of all others. A frame of another shape than most fills ``fitted`` (width, height) in the middle of
-    ``pixels``, and the rest is black.
+    independently of all others. ``index`` counts the frames that are examined, see ``enough_frames``. A frame of
+    another shape than most fills ``fitted`` (width, height) in the middle of ``pixels``, and the rest is black.
     """
 
     index: int
     seconds: float
     until_seconds: float
-    pixels: Pixels
+    scaled: Callable[[], Pixels]
     show: Callable[[tuple[int, int]], Pixels]
     is_key: bool = False
     fitted: tuple[int, int] | None = None
+
+    def scale(self) -> None:
+        """Compute ``pixels`` now; else that is done where they are first used."""
+        _ = self.pixels
+
+    @cached_property
+    def pixels(self) -> Pixels:
+        return self.scaled()
 
     @cached_property
     def small(self) -> Pixels:

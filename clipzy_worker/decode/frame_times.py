@@ -27,6 +27,7 @@ class FrameTimes:
 
     def __init__(self, source: Source) -> None:
         self._only_numbered, self._start = source.only_numbers_frames, source.start
+        self._tick = Fraction(source.video.time_base or 0)
         self._most_held_back = None if source.video_codec in _REORDERED_FAR else 1
         self._held_back: int | None = None
         self._place_before: int | None = None
@@ -39,8 +40,10 @@ class FrameTimes:
         """``None`` if it is not known: the frame follows the one before then."""
         presented = frame.pts if frame.pts is not None else frame.dts
         stamp = self._place(frame) if self._only_numbered else presented
-        at = stamp * Fraction(frame.time_base) if stamp is not None and frame.time_base else None
-        return max(at, self._start) if at is not None and self._only_numbered else at
+        if stamp is None or not self._tick:
+            return None
+        at = Fraction(stamp * self._tick.numerator, self._tick.denominator)  # faster than a product
+        return max(at, self._start) if self._only_numbered else at
 
     def _place(self, frame: VideoFrame) -> int | None:
         if frame.dts is not None:  # that of the packet with which the decoder returned this frame

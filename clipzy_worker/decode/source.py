@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 
 import av
@@ -95,7 +96,7 @@ class Source:
         # The index of an MP4 file has every frame as often as its edit list makes it be decoded.
         return max(len(self.video.index_entries), round(seconds * min(rates, default=Fraction(0))))
 
-    @property
+    @cached_property
     def start(self) -> Fraction:
         """Where a player's clock starts by the header, in seconds of the container's: at 0, however late the first
         track begins. Only the clock of a longer stream, from which this file was cut, is set to 0 with the first track.

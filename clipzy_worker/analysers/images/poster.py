@@ -49,5 +49,5 @@ def poster_merit(frame: Frame) -> float:
         return 0.0
     lit = 1 - abs(frame.mean - 118) / 137
     contrast = min(frame.spread / 60, 1.0)
-    sharpness = float(cv2.Laplacian(frame.luma, cv2.CV_16S).std())
-    return lit * contrast * math.log1p(sharpness)
+    _mean, sharpness = cv2.meanStdDev(cv2.Laplacian(frame.luma, cv2.CV_16S))
+    return lit * contrast * math.log1p(float(sharpness[0, 0]))
