@@ -58,7 +58,7 @@ class DemuxPass:
         self._early: list[Packet[AudioStream]] = []
         self._last: tuple[Fraction, VideoFrame] | None = None
         self._position_bytes = 0
-        self._audio_end = AudioEnd(source.audio, not_after=source.start + limits.max_duration_seconds)
+        self._audio_end = AudioEnd(source.presented_audio, not_after=source.start + limits.max_duration_seconds)
         self._declared_seconds = source.declared_seconds
         self.damaged_packets = 0
         self.cut_short = False
