@@ -9,6 +9,8 @@ as it is, that half is looked at alone.
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
 
 import cv2
 import numpy as np
@@ -16,7 +18,7 @@ import numpy as np
 from clipzy_worker.analysers.base import Frame, Pixels, Signature, distance
 from clipzy_worker.analysers.shots.boundary import Boundary
 from clipzy_worker.analysers.shots.changed_part import WHOLE, area_ratio, changed_part, of_picture, of_signature
-from clipzy_worker.analysers.shots.same_view import View, is_same_view
+from clipzy_worker.analysers.shots.same_view import View, is_one_movement, is_same_view
 
 _NEIGHBOURS_PER_SIDE = 2
 # A frame that repeats the one before is no neighbour: connections and animation show each several times.
@@ -25,6 +27,8 @@ _MAX_NEIGHBOUR_SECONDS = 0.5
 # Below this correlation three quarters of the sensitivity suffice, since both shots may have fast motion.
 _UNRELATED_CORRELATION = 0.5
 _REDUCED_SENSITIVITY_RATIO = 0.75
+# And half of it, if all that the camera does before and after is to move.
+_MOVED_SENSITIVITY_RATIO = 0.5
 # The mean over hue, saturation and value; video without colour changes in the last only. Of the part that changes.
 _MIN_DIFFERENCE_LEVELS = 8.0
 # In dark frames, hue is noise.
@@ -37,7 +41,7 @@ _MIN_JUMP_FROM_BLANK_LEVELS = 14.0
 # Median over root mean square of the jump. Below, a title or an object has appeared in the same scene.
 _MIN_JUMP_BREADTH = 0.1
 # After a flash, a camera jolt or a damaged frame the scene returns within this time.
-_FLASH_SECONDS = 0.25
+_FLASH_SECONDS = 0.3
 _MAX_FLASH_DISTANCE_RATIO = 0.35
 
 
@@ -49,6 +53,10 @@ class _FrameData:
     jump: float
     signature: Signature
     luma: Pixels
+
+    @cached_property
+    def view(self) -> View:
+        return View(self.luma)
 
 
 class CutDetector:
@@ -101,21 +109,26 @@ class CutDetector:
         return found
 
     def _is_cut(self, cut: _FrameData) -> bool:
-        part = changed_part(self._at(cut.index - 1).signature, cut.signature)
         stands_out = self._standing_out(cut)
-        if cut.difference < _MIN_DIFFERENCE_LEVELS * area_ratio(part) or not self._suffices(stands_out, cut.index):
+        ratio = stands_out / self._sensitivity
+        if ratio < _MOVED_SENSITIVITY_RATIO:
             return False
-        return not self._is_flash(cut) and self._is_new_scene(cut, part, stands_out)
+        part = changed_part(self._at(cut.index - 1).signature, cut.signature)
+        if cut.difference < _MIN_DIFFERENCE_LEVELS * area_ratio(part) or not self._is_new_scene(cut, part, stands_out):
+            return False
+        suffices = ratio >= 1 or (ratio >= _REDUCED_SENSITIVITY_RATIO and self._are_unrelated(cut.index))
+        return (suffices or self._is_amid_movement(cut.index)) and not self._is_flash(cut)
 
     def _standing_out(self, cut: _FrameData) -> float:
         """How many times the difference exceeds those around it."""
         around = [data.difference for data in self._neighbours(cut)]
         return cut.difference * len(around) / max(sum(around), 1e-6) if around else float("inf")
 
-    def _suffices(self, stands_out: float, index: int) -> bool:
-        if stands_out >= self._sensitivity:
-            return True
-        return stands_out >= _REDUCED_SENSITIVITY_RATIO * self._sensitivity and self._are_unrelated(index)
+    def _is_amid_movement(self, index: int) -> bool:
+        first, last = index - 2, index + 1
+        if first < self._recent[0].index or last > self._recent[-1].index:
+            return False
+        return all(is_one_movement(self._at(near).view, self._at(near + 1).view) for near in (first, index))
 
     def _are_unrelated(self, index: int) -> bool:
         one, other = self._at(index - 1).signature, self._at(index).signature
@@ -152,9 +165,8 @@ class CutDetector:
             return jump >= _MIN_JUMP_FROM_BLANK_LEVELS and jump >= 2 * max(self._adjacent_jumps(cut.index), default=0.0)
         if jump < _MIN_JUMP_LEVELS or float(np.median(np.abs(other - one))) < _MIN_JUMP_BREADTH * jump:
             return False
-        if is_same_view(*views, stands_out=stands_out):
-            return False
-        return not any(is_same_view(*pair, stands_out=stands_out) for pair in self._jolt(cut, part))
+        pairs = chain([views], self._jolt(cut, part))
+        return not any(is_same_view(*pair, stands_out=stands_out, is_part=part != WHOLE) for pair in pairs)
 
     def _jolt(self, cut: _FrameData, part: tuple[slice, slice]) -> Iterator[tuple[View, View]]:
         """A view before and one after, once the blur of a thrown camera is over."""
@@ -193,4 +205,4 @@ def _hsv(frame: Frame) -> Pixels:
 
 
 def _view(data: _FrameData, part: tuple[slice, slice]) -> View:
-    return View(data.luma if part == WHOLE else of_picture(data.luma, part))
+    return data.view if part == WHOLE else View(of_picture(data.luma, part))

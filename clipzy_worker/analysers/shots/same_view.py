@@ -32,13 +32,13 @@ _MIN_TEXTURED_RATIO = 0.01
 _MIN_OVERLAP_RATIO = 0.25
 _EXPLAINED, _NEARLY_EQUAL, _EQUAL = 0.5, 0.7, 0.85
 
-_MIN_EXPLAINED_RATIO = 0.85
-# If it hardly stands out from the movement around it.
-_MIN_EXPLAINED_RATIO_IN_MOTION = 0.75
-_MAX_STANDING_OUT_IN_MOTION = 5.0
-# Of a view that is thrown so far, where chance explains little.
+# At rest, and where the change hardly stands out from the movement around it.
+_MIN_EXPLAINED_RATIOS = (0.85, 0.75)
+# The same for a view that is thrown so far: blur takes part of it, and chance explains little.
 _FAR = 8.0
-_MIN_EXPLAINED_RATIO_FAR = 0.75
+_MIN_EXPLAINED_RATIOS_FAR = (0.75, 0.6)
+_MAX_STANDING_OUT_IN_MOTION = 5.0
+_MIN_EXPLAINED_RATIO_MOVED = 0.9
 # If so much stays where it is, the camera was not thrown.
 _MAX_EQUAL_IN_PLACE_RATIO = 0.25
 # Of a page that is scrolled, of which much comes and goes.
@@ -67,35 +67,47 @@ class _Movement:
     across: float = 0.0
     down: float = 0.0
 
-    @property
-    def distance(self) -> float:
-        return max(abs(self.across), abs(self.down))
+    def distance(self, other: "_Movement | None" = None) -> float:
+        across, down = (other.across, other.down) if other else (0.0, 0.0)
+        return max(abs(self.across - across), abs(self.down - down))
 
     @property
     def is_scroll(self) -> bool:
         return abs(self.across) <= _MAX_ASIDE and self.nearly_equal >= _MIN_NEARLY_EQUAL_RATIO_OF_PAGE
 
 
-def is_same_view(one: View, other: View, *, stands_out: float) -> bool:
-    """``stands_out`` is how many times the change exceeds those around it."""
+def is_same_view(one: View, other: View, *, stands_out: float, is_part: bool) -> bool:
+    """``stands_out`` is how many times the change exceeds those around it; a part of a frame is not thrown."""
     in_motion = stands_out < _MAX_STANDING_OUT_IN_MOTION
-    needed = _MIN_EXPLAINED_RATIO_IN_MOTION if in_motion else _MIN_EXPLAINED_RATIO
-    resting = _best(one, other, reach=_IN_PLACE)
-    if resting.explained >= needed:
+    enough = _MIN_EXPLAINED_RATIOS[in_motion]
+    resting = _at_rest(one, other, enough)
+    if resting.explained >= enough:
         return True
-    thrown = _best(one, other, reach=None)
-    if thrown.distance < _FAR:
-        return thrown.explained >= needed
+    thrown = _best([_explained(one, other, movement) for movement in _movements(one.luma, other.luma, None)])
+    if thrown.distance(resting) < _FAR:
+        return thrown.explained >= enough
     if resting.equal >= _MAX_EQUAL_IN_PLACE_RATIO:
         return False
-    return thrown.explained >= _MIN_EXPLAINED_RATIO_FAR or thrown.is_scroll
+    is_jolt = not is_part and thrown.explained >= _MIN_EXPLAINED_RATIOS_FAR[in_motion]
+    return is_jolt or thrown.is_scroll
 
 
-def _best(one: View, other: View, *, reach: int | None) -> _Movement:
-    """Of all movements, or of those within ``reach``, the one that explains most."""
-    found = [_explained(one, other, np.array([[1.0, 0, 0], [0, 1, 0]]))] if reach is not None else []
-    found += [_explained(one, other, movement) for movement in _movements(one.luma, other.luma, reach)]
-    return max(found, key=lambda movement: movement.explained, default=_Movement(0.0, 0.0, 0.0))
+def is_one_movement(one: View, other: View) -> bool:
+    """Whether all that differs is that the camera moved a little."""
+    return _at_rest(one, other, _MIN_EXPLAINED_RATIO_MOVED).explained >= _MIN_EXPLAINED_RATIO_MOVED
+
+
+def _at_rest(one: View, other: View, enough: float) -> _Movement:
+    """The movement within the reach of a hand that explains most, or the first that explains enough."""
+    still = _explained(one, other, np.array([[1.0, 0, 0], [0, 1, 0]]))
+    if still.explained >= enough:
+        return still
+    moved = [_explained(one, other, movement) for movement in _movements(one.luma, other.luma, _IN_PLACE)]
+    return _best([still, *moved])
+
+
+def _best(movements: list[_Movement]) -> _Movement:
+    return max(movements, key=lambda movement: movement.explained, default=_Movement(0.0, 0.0, 0.0))
 
 
 def _movements(one: Pixels, other: Pixels, reach: int | None) -> list[NDArray[np.float64]]:

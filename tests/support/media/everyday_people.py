@@ -110,7 +110,11 @@ def filmed_jumps(name: str, dice: random.Random, lengths: list[int]) -> list[Pie
     found = [Piece(name, lengths[0], dice.randint(0, TAKES[name] - lengths[0]))]
     for frames in lengths[1:]:
         last = pictures[found[-1].first + found[-1].frames - 1]
-        firsts = [at for at in range(TAKES[name] - frames) if changed_share(last, pictures[at]) >= MIN_JUMP_SHARE]
+        firsts = [
+            at
+            for at in range(TAKES[name] - frames)
+            if min(changed_share(last, pictures[at + later]) for later in (0, frames // 2)) >= MIN_JUMP_SHARE
+        ]
         if not firsts:
             break
         found.append(Piece(name, frames, dice.choice(firsts)))
