@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from clipzy_worker.analysers.base import Frame
 from clipzy_worker.analysers.shots.boundary import Boundary
 from clipzy_worker.analysers.shots.frame_history import FrameHistory, HistoryWindow, Numbers, Signatures
+from clipzy_worker.analysers.shots.travel import Travel
 
 _CHECK_INTERVAL_SECONDS = 0.12
 _DECIDE_WITHOUT_IMPROVEMENT_SECONDS = 0.5
@@ -73,6 +74,7 @@ class DissolveDetector:
 
     def __init__(self) -> None:
         self._history = FrameHistory()
+        self._travel = Travel()
         self._best: _Candidate | None = None
         self._last_reported: Boundary | None = None
         self._checked_at = 0.0
@@ -81,6 +83,7 @@ class DissolveDetector:
     def process(self, frame: Frame) -> list[Boundary]:
         if frame.is_blank:  # a transition to or from a blank frame is a fade
             self._history.clear()
+        self._travel.add(frame)
         if not self._history.add(frame) or frame.seconds - self._checked_at < _CHECK_INTERVAL_SECONDS:
             return []
         self._checked_at = frame.seconds
@@ -91,7 +94,7 @@ class DissolveDetector:
         if best is None:
             return []
         self._last_reported = best.boundary
-        return [best.boundary]
+        return [] if self._travel.explains(best.boundary.first, best.boundary.last) else [best.boundary]
 
     def _check(self, now_seconds: float) -> list[Boundary]:
         found: list[Boundary] = []
@@ -182,7 +185,8 @@ def _are_two_scenes(one: Signatures, other: Signatures, *, is_exact: bool) -> bo
     change = np.abs(other - one)
     min_breadth = _MIN_EXACT_CHANGE_BREADTH if is_exact else _MIN_CHANGE_BREADTH
     size = float(np.sqrt(np.mean(np.square(change))))
-    if min(one.std(), other.std()) < _MIN_SPREAD_LEVELS or np.median(change) < min_breadth * size:
+    spreads = [each.reshape(-1, 3).std(axis=0).max() for each in (one, other)]
+    if min(spreads) < _MIN_SPREAD_LEVELS or np.median(change) < min_breadth * size:
         return False
     return _correlation(one, other) < (_MAX_EXACT_CORRELATION if is_exact else _MAX_SCENE_CORRELATION)
 

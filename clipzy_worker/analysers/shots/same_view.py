@@ -49,6 +49,8 @@ _MIN_NEARLY_EQUAL_RATIO_OF_PAGE = 0.35
 class View:
     """A frame's luma, made small."""
 
+    width, height = _WIDTH, _HEIGHT
+
     def __init__(self, luma: Pixels) -> None:
         self.luma = np.asarray(cv2.resize(luma, (_WIDTH, _HEIGHT), interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
@@ -58,7 +60,7 @@ class View:
 
 
 @dataclass(frozen=True)
-class _Movement:
+class Movement:
     """One movement of the picture, and how much of the texture in both it explains."""
 
     explained: float
@@ -67,7 +69,7 @@ class _Movement:
     across: float = 0.0
     down: float = 0.0
 
-    def distance(self, other: "_Movement | None" = None) -> float:
+    def distance(self, other: "Movement | None" = None) -> float:
         across, down = (other.across, other.down) if other else (0.0, 0.0)
         return max(abs(self.across - across), abs(self.down - down))
 
@@ -83,7 +85,7 @@ def is_same_view(one: View, other: View, *, stands_out: float, is_part: bool) ->
     resting = _at_rest(one, other, enough)
     if resting.explained >= enough:
         return True
-    thrown = _best([_explained(one, other, movement) for movement in _movements(one.luma, other.luma, None)])
+    thrown = _thrown(one, other)
     if thrown.distance(resting) < _FAR:
         return thrown.explained >= enough
     if resting.equal >= _MAX_EQUAL_IN_PLACE_RATIO:
@@ -97,7 +99,19 @@ def is_one_movement(one: View, other: View) -> bool:
     return _at_rest(one, other, _MIN_EXPLAINED_RATIO_MOVED).explained >= _MIN_EXPLAINED_RATIO_MOVED
 
 
-def _at_rest(one: View, other: View, enough: float) -> _Movement:
+def movement_between(one: View, other: View) -> Movement:
+    """The one that explains most, of any distance."""
+    resting = _at_rest(one, other, _MIN_EXPLAINED_RATIOS[False])
+    if resting.explained >= _MIN_EXPLAINED_RATIOS[False]:
+        return resting
+    return _best([resting, _thrown(one, other)])
+
+
+def _thrown(one: View, other: View) -> Movement:
+    return _best([_explained(one, other, movement) for movement in _movements(one.luma, other.luma, None)])
+
+
+def _at_rest(one: View, other: View, enough: float) -> Movement:
     """The movement within the reach of a hand that explains most, or the first that explains enough."""
     still = _explained(one, other, np.array([[1.0, 0, 0], [0, 1, 0]]))
     if still.explained >= enough:
@@ -106,8 +120,8 @@ def _at_rest(one: View, other: View, enough: float) -> _Movement:
     return _best([still, *moved])
 
 
-def _best(movements: list[_Movement]) -> _Movement:
-    return max(movements, key=lambda movement: movement.explained, default=_Movement(0.0, 0.0, 0.0))
+def _best(movements: list[Movement]) -> Movement:
+    return max(movements, key=lambda movement: movement.explained, default=Movement(0.0, 0.0, 0.0))
 
 
 def _movements(one: Pixels, other: Pixels, reach: int | None) -> list[NDArray[np.float64]]:
@@ -142,7 +156,7 @@ def _matches(one: Pixels, other: Pixels, reach: int | None) -> tuple[NDArray[np.
     return np.array(places, np.float32), np.array(targets, np.float32)
 
 
-def _explained(one: View, other: View, movement: NDArray[np.float64]) -> _Movement:
+def _explained(one: View, other: View, movement: NDArray[np.float64]) -> Movement:
     size = (_WIDTH, _HEIGHT)
     moved = cv2.warpAffine(one.luma, movement, size, flags=cv2.INTER_LINEAR).astype(np.float32)
     inside = cv2.warpAffine(np.full((_HEIGHT, _WIDTH), 255, np.uint8), movement, size) > 200
@@ -152,13 +166,13 @@ def _explained(one: View, other: View, movement: NDArray[np.float64]) -> _Moveme
     variances = _smooth(moved * moved) - means[0] ** 2, _smooth(seen * seen) - means[1] ** 2
     textured = inside & (np.maximum(*variances) > _MIN_WINDOW_VARIANCE)
     if inside.mean() < _MIN_OVERLAP_RATIO or textured.mean() < _MIN_TEXTURED_RATIO:
-        return _Movement(0.0, 0.0, 0.0)
+        return Movement(0.0, 0.0, 0.0)
     product = np.maximum(variances[0], 0) * np.maximum(variances[1], 0)
     correlation = ((_smooth(moved * seen) - means[0] * means[1]) / np.sqrt(np.maximum(product, 1)))[textured]
     middle = np.array([_WIDTH / 2, _HEIGHT / 2, 1])
     across, down = movement @ middle - middle[:2]
     ratios = [float((correlation > least).mean()) for least in (_EXPLAINED, _NEARLY_EQUAL, _EQUAL)]
-    return _Movement(*ratios, float(across), float(down))
+    return Movement(*ratios, float(across), float(down))
 
 
 def _smooth(values: NDArray[np.float32]) -> NDArray[np.float32]:
