@@ -46,6 +46,7 @@ _MAX_WEIGHT_STEP = 0.3
 _MAX_WEIGHT_STEP_BACK = 0.12
 # Motion may look like this much of the mixture before and after the dissolve.
 _MAX_WEIGHT_AT_REST = 0.2
+_MAX_WEIGHT_AT_REST_IF_EXACT = 0.3
 # Of a mixture so exact that nothing in it moves, as of pages on a screen, whose paper stays white.
 _EXACT_MISFIT_RATIO = 0.13
 _MIN_EXACT_FADING = 0.35
@@ -121,7 +122,7 @@ def _mixture(window: HistoryWindow) -> _Candidate | None:
         return None
     along = signatures @ path
     weights = (along - along[0]).astype(np.float64) / length**2
-    if not _rises(weights):
+    if not _rises(weights, _MAX_WEIGHT_AT_REST_IF_EXACT):
         return None
     mixed = (weights > 0.1) & (weights < 0.9)
     fading = _fading(window.details, weights, mixed)
@@ -141,7 +142,7 @@ def _mixture(window: HistoryWindow) -> _Candidate | None:
         and dip >= _MIN_DIP_RATIO
         and (misfit <= _MAX_UNCERTAIN_MISFIT_RATIO or _is_lit_evenly(signatures, weights, mixed))
     )
-    if not (is_exact or is_faded or is_linear):
+    if not is_exact and not ((is_faded or is_linear) and _rises(weights, _MAX_WEIGHT_AT_REST)):
         return None
     if not _are_two_scenes(signatures[0], signatures[-1], is_exact=not (is_faded or is_linear)):
         return None
@@ -191,11 +192,11 @@ def _are_two_scenes(one: Signatures, other: Signatures, *, is_exact: bool) -> bo
     return _correlation(one, other) < (_MAX_EXACT_CORRELATION if is_exact else _MAX_SCENE_CORRELATION)
 
 
-def _rises(weights: Numbers) -> bool:
+def _rises(weights: Numbers, max_at_rest: float) -> bool:
     """Whether the weight goes from 0 to 1 in small steps, with a rest at both ends."""
     margin = max(2, len(weights) // 8) + 1
     head, tail, steps = weights[:margin], weights[-margin:], weights[1:] - weights[:-1]
-    at_rest = max(head.max(), -head.min(), tail.max() - 1, 1 - tail.min()) <= _MAX_WEIGHT_AT_REST
+    at_rest = max(head.max(), -head.min(), tail.max() - 1, 1 - tail.min()) <= max_at_rest
     return bool(at_rest and steps.min() >= -_MAX_WEIGHT_STEP_BACK and steps.max() <= _MAX_WEIGHT_STEP)
 
 
