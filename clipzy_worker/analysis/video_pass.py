@@ -97,7 +97,7 @@ class VideoPass:
                 with self._timer.charged(name):
                     analyser.finish(end_seconds)
         with self._timer.charged("stills"):
-            self.artifacts = write_images(self._analysers, self._request, self._source.decoded, zero=zero)
+            self.artifacts = write_images(self._analysers, self._request, self._source, zero=zero)
             self.artifacts += write_curves(self._analysers, self._request)
 
     def facts(self, video_end_seconds: Fraction, end_seconds: Fraction) -> VideoFacts:

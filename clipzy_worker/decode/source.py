@@ -62,6 +62,7 @@ class Source:
     limits: MediaLimits
     size_bytes: int
     decoded: DecodedPixels
+    unfiltered: SkippedFrames  # of which frames the loop filter is left out
 
     def packets(self, tracks: list[Stream]) -> "Iterator[Packet[Stream]]":
         """Every packet of these tracks in file order, and an empty one for each track at the end.
@@ -168,16 +169,17 @@ def open_source(
         video.codec_context.thread_type = "FRAME"
         video.codec_context.thread_count = threads_for(video, request.decoder_threads)
         decoded = decoded or DecodedPixels(request.limits.max_decoded_pixels)
+        unfiltered = _skipped_frames(request, video, decoded) if skip_loop_filter else "default"
         video.codec_context.options = {
             "max_pixels": str(_max_coded_pixels(request.limits)),
-            "skip_loop_filter": _skipped_frames(request, video, decoded) if skip_loop_filter else "default",
+            "skip_loop_filter": unfiltered,
         }
         audio = audio_track(container, request.limits, encrypted=encrypted)
         for stream in container.streams:
             if stream not in (video, audio):
                 stream.discard = Discard.all  # an edit list may repeat the others as well
         path, name = request.source, request.container
-        source = Source(path, name, container, video, audio, encrypted, request.limits, size_bytes, decoded)
+        source = Source(path, name, container, video, audio, encrypted, request.limits, size_bytes, decoded, unfiltered)
         if (source.declared_seconds or 0) > request.limits.max_duration_seconds:
             raise InvalidMedia(too_long(request.limits))
         _check_claimed_frames(source)
