@@ -68,7 +68,7 @@ def pulses(strength: Numbers) -> list[Pulse]:
     """The sections with a steady pulse; ``strength`` is the result of ``flux``.
 
     In windows of 10 s, every 2.5 s, the flux is autocorrelated, for all bands together and band by band. The score of a
-    period is a weighted sum at shares and multiples of it, with a log-normal preference around 132 bpm; a path through
+    period is a weighted sum at shares and multiples of it, with a log-normal preference around 123 bpm; a path through
     all windows is chosen by dynamic programming. Its clarity is the mean at one to four multiples.
     """
     if len(strength) < _MIN_FRAMES:

@@ -12,16 +12,15 @@ import numpy as np
 from mido.midifiles.meta import KeySignatureError
 
 from tests.support.media.music import Piece, Times, clicks, play
+from tests.support.media.played_midi import FLUID_SOUND_FONT, SOUND_FONT, excerpt, performed
 from tests.support.media.played_midi import SONGS as OPENTTD
-from tests.support.media.played_midi import SOUND_FONT, excerpt, performed
 from tests.support.media.songs import SONG_SECONDS, SONGS
 from tests.support.requirements import missing
 
-FLUID = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
 _WADS = [Path("/usr/share/games/doom") / f"{name}.wad" for name in ("freedoom1", "freedoom2", "freedm")]
 _SIMUTRANS = Path("/usr/share/games/simutrans/music")
 # Sound font and speed: each song is heard in two voices, and faster and slower than it was written.
-PERFORMANCES = ((SOUND_FONT, 1.0), (FLUID, 1.0), (SOUND_FONT, 1.16), (FLUID, 0.87))
+PERFORMANCES = ((SOUND_FONT, 1.0), (FLUID_SOUND_FONT, 1.0), (SOUND_FONT, 1.16), (FLUID_SOUND_FONT, 0.87))
 # In beats.
 _TOLERANCE = 0.06
 _MIN_NOTES_ON_THE_BEAT = 0.2

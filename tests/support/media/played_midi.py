@@ -1,7 +1,7 @@
 """Music that others wrote: MIDI files, among them those of the game OpenTTD, played by fluidsynth. When it beats is in
 the files.
 
-Debian: fluidsynth, timgm6mb-soundfont, openttd-openmsx.
+Debian: fluidsynth, timgm6mb-soundfont, openttd-openmsx; some use fluid-soundfont-gm, too.
 """
 
 import subprocess
@@ -18,6 +18,8 @@ from tests.support.requirements import missing
 
 SONGS = Path("/usr/share/games/openttd/baseset/openmsx")
 SOUND_FONT = Path("/usr/share/sounds/sf2/TimGM6mb.sf2")
+FLUID_SOUND_FONT = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
+SOUND_FONTS = {"TimGM6mb": SOUND_FONT, "FluidR3": FLUID_SOUND_FONT}
 EXCERPT_SECONDS = 60.0
 _TEMPO = 500_000  # microseconds a quarter, as long as a file names no other
 _ALL_SOUND_OFF = 120
