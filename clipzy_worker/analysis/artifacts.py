@@ -16,7 +16,7 @@ from clipzy_worker.analysers.images.contact_sheet import write_contact_sheet
 from clipzy_worker.analysers.images.jpeg import write_jpeg
 from clipzy_worker.analysers.images.poster import Draft
 from clipzy_worker.analysis.frame_analysers import FrameAnalysers
-from clipzy_worker.decode.source import Source
+from clipzy_worker.decode.decoded_pixels import DecodedPixels
 from clipzy_worker.decode.still import decoded_again
 from clipzy_worker.sandbox.request import MediaRequest
 
@@ -29,17 +29,17 @@ _LEVEL_DECIMALS = 2
 
 
 def write_images(
-    analysers: FrameAnalysers, request: MediaRequest, source: Source, *, zero: Fraction
+    analysers: FrameAnalysers, request: MediaRequest, decoded: DecodedPixels, *, zero: Fraction
 ) -> list[ArtifactFile]:
-    """Write the images that are not written yet, and list all.
+    """Write the images that are not written yet, and list all; ``decoded`` counts what that decodes.
 
-    ``zero`` is the time 0 of the pass over ``source`` on the container's clock.
+    ``zero`` is the time 0 of the pass on the container's clock.
 
     Raises ``OSError``.
     """
     artifacts = []
     if analysers.poster.draft is not None:
-        _write_poster(analysers.poster.draft, request, source, zero=zero)
+        _write_poster(analysers.poster.draft, request, decoded, zero=zero)
         artifacts.append(ArtifactFile(file=_POSTER, kind="poster", content_type=_JPEG))
     if analysers.thumbnails is not None and (written := analysers.thumbnails.written):
         artifacts += [thumbnail.artifact() for thumbnail in written]
@@ -48,12 +48,12 @@ def write_images(
     return artifacts + (analysers.sprites.artifacts if analysers.sprites else [])
 
 
-def _write_poster(draft: Draft, request: MediaRequest, source: Source, *, zero: Fraction) -> None:
+def _write_poster(draft: Draft, request: MediaRequest, decoded: DecodedPixels, *, zero: Fraction) -> None:
     final = None
-    if source.unfiltered == "all":
+    if not draft.is_key:  # the loop filter is never left out of a reference for others
         height, width = draft.pixels.shape[:2]
         at = zero + Fraction(draft.seconds).limit_denominator(1_000_000)
-        final = decoded_again(request, at, (width, height), decoded=source.decoded)
+        final = decoded_again(request, at, (width, height), decoded=decoded)
     write_jpeg(request.out_directory / _POSTER, draft.pixels if final is None else final)
 
 

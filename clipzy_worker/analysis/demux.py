@@ -9,7 +9,6 @@ import av
 import av.error
 from av.audio.stream import AudioStream
 from av.packet import Packet
-from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -59,7 +58,7 @@ class DemuxPass:
         self._early: list[Packet[AudioStream]] = []
         self._last: tuple[Fraction, VideoFrame] | None = None
         self._position_bytes = 0
-        self._audio_end = AudioEnd(source.audio, not_after=source.start + limits.max_duration_seconds)
+        self._audio_end = AudioEnd(source.presented_audio, not_after=source.start + limits.max_duration_seconds)
         self._declared_seconds = source.declared_seconds
         self.damaged_packets = 0
         self.cut_short = False
@@ -97,7 +96,7 @@ class DemuxPass:
 
     def _packets(self) -> Iterator["Packet[VideoStream] | None"]:
         try:
-            for packet in self._source.packets(self._tracks()):
+            for packet in self._source.packets(self._source.presented_tracks):
                 self._position_bytes = max(self._position_bytes, packet.pos or 0)
                 if packet.stream is self._source.video:
                     yield cast("Packet[VideoStream]", packet)
@@ -123,9 +122,6 @@ class DemuxPass:
         for packet in self._early:
             audio.process(packet)
         self._early.clear()
-
-    def _tracks(self) -> list[Stream]:
-        return [self._source.video, *([self._source.audio] if self._source.audio else [])]
 
     def _decoded(self, packet: "Packet[VideoStream] | None") -> list[VideoFrame]:
         try:

@@ -97,7 +97,7 @@ class VideoPass:
                 with self._timer.charged(name):
                     analyser.finish(end_seconds)
         with self._timer.charged("stills"):
-            self.artifacts = write_images(self._analysers, self._request, self._source, zero=zero)
+            self.artifacts = write_images(self._analysers, self._request, self._source.decoded, zero=zero)
             self.artifacts += write_curves(self._analysers, self._request)
 
     def facts(self, video_end_seconds: Fraction, end_seconds: Fraction) -> VideoFacts:
@@ -147,4 +147,11 @@ class VideoPass:
     def _frame(self, decoded: VideoFrame, geometry: Geometry, begin: float, end: float) -> Frame:
         scaled = partial(self._scaler.shown, decoded, self._size, geometry, fast=True)
         show = partial(self._scaler.shown, decoded, geometry=geometry)
-        return Frame(self._frame_rate.frames, begin, end, scaled, show, is_key=decoded.key_frame)
+        fitted = self._fitted(geometry)
+        return Frame(self._frame_rate.frames, begin, end, scaled, show, is_key=decoded.key_frame, fitted=fitted)
+
+    def _fitted(self, geometry: Geometry) -> tuple[int, int] | None:
+        if geometry == self._geometry:
+            return None
+        inside = geometry.within(self._size)
+        return inside if inside != self._size else None

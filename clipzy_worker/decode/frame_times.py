@@ -30,6 +30,7 @@ class FrameTimes:
         self._tick = Fraction(source.video.time_base or 0)
         self._most_held_back = None if source.video_codec in _REORDERED_FAR else 1
         self._held_back: int | None = None
+        self._place_before: int | None = None
 
     def prepare(self, packet: "Packet[VideoStream] | None") -> None:
         if self._only_numbered and packet is not None:
@@ -45,9 +46,14 @@ class FrameTimes:
         return max(at, self._start) if self._only_numbered else at
 
     def _place(self, frame: VideoFrame) -> int | None:
-        if frame.dts is None:  # that of the packet with which the decoder returned this frame
-            return None
+        if frame.dts is not None:  # that of the packet with which the decoder returned this frame
+            self._place_before = frame.dts - self._held_back_by(frame)
+        elif self._place_before is not None:  # the decoder returned it after the last packet
+            self._place_before += 1
+        return self._place_before
+
+    def _held_back_by(self, frame: VideoFrame) -> int:
         if self._held_back is None:
-            held_back = max(frame.dts - frame.pts, 0) if frame.pts is not None else 0
+            held_back = max((frame.dts or 0) - frame.pts, 0) if frame.pts is not None else 0
             self._held_back = held_back if self._most_held_back is None else min(held_back, self._most_held_back)
-        return frame.dts - self._held_back
+        return self._held_back

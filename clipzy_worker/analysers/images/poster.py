@@ -17,10 +17,11 @@ _PREDICTED_FRAME_WEIGHT = 0.7
 
 @dataclass(frozen=True)
 class Draft:
-    """The chosen frame as the pass decoded it; it may be decoded again, in full quality, by its ``seconds``."""
+    """The chosen frame as the pass decoded it: a key frame in full quality, another to be decoded again."""
 
     seconds: float
     pixels: Pixels
+    is_key: bool
 
 
 class Poster:
@@ -38,7 +39,7 @@ class Poster:
         merit = poster_merit(frame) * (1.0 if frame.is_key else _PREDICTED_FRAME_WEIGHT)
         if merit > self._merit * _MIN_IMPROVEMENT:
             self._merit = merit
-            self.draft = Draft(frame.seconds, frame.show(self._size))
+            self.draft = Draft(frame.seconds, frame.show(self._size), frame.is_key)
 
     def finish(self, end_seconds: float) -> None: ...
 

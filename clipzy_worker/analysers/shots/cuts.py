@@ -9,6 +9,8 @@ as it is, that half is looked at alone.
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
 
 import cv2
 import numpy as np
@@ -16,7 +18,7 @@ import numpy as np
 from clipzy_worker.analysers.base import Frame, Pixels, Signature, distance
 from clipzy_worker.analysers.shots.boundary import Boundary
 from clipzy_worker.analysers.shots.changed_part import WHOLE, area_ratio, changed_part, of_picture, of_signature
-from clipzy_worker.analysers.shots.same_view import is_same_view, thumbnail
+from clipzy_worker.analysers.shots.same_view import View, is_one_movement, is_same_view
 
 _NEIGHBOURS_PER_SIDE = 2
 # A frame that repeats the one before is no neighbour: connections and animation show each several times.
@@ -25,6 +27,8 @@ _MAX_NEIGHBOUR_SECONDS = 0.5
 # Below this correlation three quarters of the sensitivity suffice, since both shots may have fast motion.
 _UNRELATED_CORRELATION = 0.5
 _REDUCED_SENSITIVITY_RATIO = 0.75
+# And half of it, if all that the camera does before and after is to move.
+_MOVED_SENSITIVITY_RATIO = 0.5
 # The mean over hue, saturation and value; video without colour changes in the last only. Of the part that changes.
 _MIN_DIFFERENCE_LEVELS = 8.0
 # In dark frames, hue is noise.
@@ -37,7 +41,7 @@ _MIN_JUMP_FROM_BLANK_LEVELS = 14.0
 # Median over root mean square of the jump. Below, a title or an object has appeared in the same scene.
 _MIN_JUMP_BREADTH = 0.1
 # After a flash, a camera jolt or a damaged frame the scene returns within this time.
-_FLASH_SECONDS = 0.25
+_FLASH_SECONDS = 0.3
 _MAX_FLASH_DISTANCE_RATIO = 0.35
 
 
@@ -49,6 +53,10 @@ class _FrameData:
     jump: float
     signature: Signature
     luma: Pixels
+
+    @cached_property
+    def view(self) -> View:
+        return View(self.luma)
 
 
 class CutDetector:
@@ -101,17 +109,26 @@ class CutDetector:
         return found
 
     def _is_cut(self, cut: _FrameData) -> bool:
-        part = changed_part(self._at(cut.index - 1).signature, cut.signature)
-        return self._stands_out(cut, area_ratio(part)) and self._is_new_scene(cut, part) and not self._is_flash(cut)
-
-    def _stands_out(self, cut: _FrameData, area: float) -> bool:
-        if cut.difference < _MIN_DIFFERENCE_LEVELS * area:
+        stands_out = self._standing_out(cut)
+        ratio = stands_out / self._sensitivity
+        if ratio < _MOVED_SENSITIVITY_RATIO:
             return False
+        part = changed_part(self._at(cut.index - 1).signature, cut.signature)
+        if cut.difference < _MIN_DIFFERENCE_LEVELS * area_ratio(part) or not self._is_new_scene(cut, part, stands_out):
+            return False
+        suffices = ratio >= 1 or (ratio >= _REDUCED_SENSITIVITY_RATIO and self._are_unrelated(cut.index))
+        return (suffices or self._is_amid_movement(cut.index)) and not self._is_flash(cut)
+
+    def _standing_out(self, cut: _FrameData) -> float:
+        """How many times the difference exceeds those around it."""
         around = [data.difference for data in self._neighbours(cut)]
-        threshold = self._sensitivity * sum(around) / max(len(around), 1)
-        if cut.difference >= threshold:
-            return True
-        return cut.difference >= _REDUCED_SENSITIVITY_RATIO * threshold and self._are_unrelated(cut.index)
+        return cut.difference * len(around) / max(sum(around), 1e-6) if around else float("inf")
+
+    def _is_amid_movement(self, index: int) -> bool:
+        first, last = index - 2, index + 1
+        if first < self._recent[0].index or last > self._recent[-1].index:
+            return False
+        return all(is_one_movement(self._at(near).view, self._at(near + 1).view) for near in (first, index))
 
     def _are_unrelated(self, index: int) -> bool:
         one, other = self._at(index - 1).signature, self._at(index).signature
@@ -140,22 +157,24 @@ class CutDetector:
     def _at(self, index: int) -> _FrameData:
         return self._recent[index - self._recent[0].index]
 
-    def _is_new_scene(self, cut: _FrameData, part: tuple[slice, slice]) -> bool:
+    def _is_new_scene(self, cut: _FrameData, part: tuple[slice, slice], stands_out: float) -> bool:
         before = self._at(cut.index - 1)
         one, other = (of_signature(data.signature, part) for data in (before, cut))
         jump, views = distance(one, other), [_view(data, part) for data in (before, cut)]
-        if min(view.std() for view in views) < _MIN_SCENE_SPREAD_LEVELS:
+        if min(view.spread for view in views) < _MIN_SCENE_SPREAD_LEVELS:
             return jump >= _MIN_JUMP_FROM_BLANK_LEVELS and jump >= 2 * max(self._adjacent_jumps(cut.index), default=0.0)
         if jump < _MIN_JUMP_LEVELS or float(np.median(np.abs(other - one))) < _MIN_JUMP_BREADTH * jump:
             return False
-        return not is_same_view(*views) and not self._is_jolt(cut, part)
+        pairs = chain([views], self._jolt(cut, part))
+        return not any(is_same_view(*pair, stands_out=stands_out, is_part=part != WHOLE) for pair in pairs)
 
-    def _is_jolt(self, cut: _FrameData, part: tuple[slice, slice]) -> bool:
-        """Whether the view before is found in one after it, once the blur of a thrown camera is over."""
+    def _jolt(self, cut: _FrameData, part: tuple[slice, slice]) -> Iterator[tuple[View, View]]:
+        """A view before and one after, once the blur of a thrown camera is over."""
         near = [data for data in self._recent if abs(data.seconds - cut.seconds) <= _FLASH_SECONDS]
         before, after = ([data for data in near if (data.index < cut.index) is early] for early in (True, False))
-        pairs = [(before[-1], after[-1]), (before[0], after[-1]), (before[0], after[0])] if before else []
-        return any(is_same_view(_view(one, part), _view(other, part)) for one, other in pairs)
+        if before:
+            pairs = [(before[-1], after[-1]), (before[0], after[-1]), (before[0], after[0])]
+            yield from ((_view(one, part), _view(other, part)) for one, other in pairs)
 
     def _adjacent_jumps(self, index: int) -> list[float]:
         return [
@@ -185,5 +204,5 @@ def _hsv(frame: Frame) -> Pixels:
     return np.asarray(cv2.cvtColor(frame.small, cv2.COLOR_BGR2HSV), dtype=np.uint8)
 
 
-def _view(data: _FrameData, part: tuple[slice, slice]) -> Pixels:
-    return thumbnail(data.luma if part == WHOLE else of_picture(data.luma, part))
+def _view(data: _FrameData, part: tuple[slice, slice]) -> View:
+    return data.view if part == WHOLE else View(of_picture(data.luma, part))

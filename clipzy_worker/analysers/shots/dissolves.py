@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from clipzy_worker.analysers.base import Frame
 from clipzy_worker.analysers.shots.boundary import Boundary
 from clipzy_worker.analysers.shots.frame_history import FrameHistory, HistoryWindow, Numbers, Signatures
+from clipzy_worker.analysers.shots.travel import Travel
 
 _CHECK_INTERVAL_SECONDS = 0.12
 _DECIDE_WITHOUT_IMPROVEMENT_SECONDS = 0.5
@@ -45,6 +46,7 @@ _MAX_WEIGHT_STEP = 0.3
 _MAX_WEIGHT_STEP_BACK = 0.12
 # Motion may look like this much of the mixture before and after the dissolve.
 _MAX_WEIGHT_AT_REST = 0.2
+_MAX_WEIGHT_AT_REST_IF_EXACT = 0.3
 # Of a mixture so exact that nothing in it moves, as of pages on a screen, whose paper stays white.
 _EXACT_MISFIT_RATIO = 0.13
 _MIN_EXACT_FADING = 0.35
@@ -73,6 +75,7 @@ class DissolveDetector:
 
     def __init__(self) -> None:
         self._history = FrameHistory()
+        self._travel = Travel()
         self._best: _Candidate | None = None
         self._last_reported: Boundary | None = None
         self._checked_at = 0.0
@@ -81,6 +84,7 @@ class DissolveDetector:
     def process(self, frame: Frame) -> list[Boundary]:
         if frame.is_blank:  # a transition to or from a blank frame is a fade
             self._history.clear()
+        self._travel.add(frame)
         if not self._history.add(frame) or frame.seconds - self._checked_at < _CHECK_INTERVAL_SECONDS:
             return []
         self._checked_at = frame.seconds
@@ -91,7 +95,7 @@ class DissolveDetector:
         if best is None:
             return []
         self._last_reported = best.boundary
-        return [best.boundary]
+        return [] if self._travel.explains(best.boundary.first, best.boundary.last) else [best.boundary]
 
     def _check(self, now_seconds: float) -> list[Boundary]:
         found: list[Boundary] = []
@@ -118,7 +122,7 @@ def _mixture(window: HistoryWindow) -> _Candidate | None:
         return None
     along = signatures @ path
     weights = (along - along[0]).astype(np.float64) / length**2
-    if not _rises(weights):
+    if not _rises(weights, _MAX_WEIGHT_AT_REST_IF_EXACT):
         return None
     mixed = (weights > 0.1) & (weights < 0.9)
     fading = _fading(window.details, weights, mixed)
@@ -138,7 +142,7 @@ def _mixture(window: HistoryWindow) -> _Candidate | None:
         and dip >= _MIN_DIP_RATIO
         and (misfit <= _MAX_UNCERTAIN_MISFIT_RATIO or _is_lit_evenly(signatures, weights, mixed))
     )
-    if not (is_exact or is_faded or is_linear):
+    if not is_exact and not ((is_faded or is_linear) and _rises(weights, _MAX_WEIGHT_AT_REST)):
         return None
     if not _are_two_scenes(signatures[0], signatures[-1], is_exact=not (is_faded or is_linear)):
         return None
@@ -182,16 +186,17 @@ def _are_two_scenes(one: Signatures, other: Signatures, *, is_exact: bool) -> bo
     change = np.abs(other - one)
     min_breadth = _MIN_EXACT_CHANGE_BREADTH if is_exact else _MIN_CHANGE_BREADTH
     size = float(np.sqrt(np.mean(np.square(change))))
-    if min(one.std(), other.std()) < _MIN_SPREAD_LEVELS or np.median(change) < min_breadth * size:
+    spreads = [each.reshape(-1, 3).std(axis=0).max() for each in (one, other)]
+    if min(spreads) < _MIN_SPREAD_LEVELS or np.median(change) < min_breadth * size:
         return False
     return _correlation(one, other) < (_MAX_EXACT_CORRELATION if is_exact else _MAX_SCENE_CORRELATION)
 
 
-def _rises(weights: Numbers) -> bool:
+def _rises(weights: Numbers, max_at_rest: float) -> bool:
     """Whether the weight goes from 0 to 1 in small steps, with a rest at both ends."""
     margin = max(2, len(weights) // 8) + 1
     head, tail, steps = weights[:margin], weights[-margin:], weights[1:] - weights[:-1]
-    at_rest = max(head.max(), -head.min(), tail.max() - 1, 1 - tail.min()) <= _MAX_WEIGHT_AT_REST
+    at_rest = max(head.max(), -head.min(), tail.max() - 1, 1 - tail.min()) <= max_at_rest
     return bool(at_rest and steps.min() >= -_MAX_WEIGHT_STEP_BACK and steps.max() <= _MAX_WEIGHT_STEP)
 
 

@@ -25,11 +25,14 @@ _MAX_INITIAL_SPREAD_RATIO = 0.7
 _MIN_CORRELATION = 0.75
 # If one scene fades out and another in, both may move.
 _MIN_CORRELATION_OF_BOTH = 0.45
+# No wall is as even as this.
+_MAX_FLAT_SPREAD_LEVELS = 1.0
+_MIN_CORRELATION_OF_BOTH_TO_FLAT = 0.3
 # After a longer time without a scene the next one is treated like the beginning of the video.
 _MAX_BLANK_SECONDS = 5.0
 # The darkest frame of a fast fade may be this far from blank.
-_NEARLY_BLANK_SPREAD_LEVELS = 12.0
-_NEARLY_BLANK_MEAN_LEVELS = (34.0, 221.0)
+_NEARLY_BLANK_SPREAD_LEVELS = 15.0
+_NEARLY_BLANK_MEAN_LEVELS = (36.0, 219.0)
 _EMPTY_TOLERANCE_LEVELS = 1.0
 # Of a frame of one colour other than black and white, in each of its channels.
 _MAX_COLOURED_SPREAD_LEVELS = 4.0
@@ -102,7 +105,9 @@ def _boundaries(before: list[_FrameData], blanks: list[_FrameData], after: list[
     out, back = _Ramp.of(emptying), _Ramp.of(filling)
     empty = blanks[first_empty].seconds - _RAMP_TOLERANCE_SECONDS, blanks[last_empty].seconds + _RAMP_TOLERANCE_SECONDS
     ramps = [ramp for ramp in (out, back) if ramp is not None]
-    are_both = len(ramps) == 2 and all(ramp.is_fade(empty, _MIN_CORRELATION_OF_BOTH) for ramp in ramps)
+    is_flat = blanks[first_empty].spread <= _MAX_FLAT_SPREAD_LEVELS
+    least = _MIN_CORRELATION_OF_BOTH_TO_FLAT if is_flat else _MIN_CORRELATION_OF_BOTH
+    are_both = len(ramps) == 2 and all(ramp.is_fade(empty, least) for ramp in ramps)
     # A camera may come to rest on a wall, but hardly leave it in the same way.
     is_one = not blanks[first_empty].is_coloured and any(ramp.is_fade(empty, _MIN_CORRELATION) for ramp in ramps)
     if not (are_both or is_one):
