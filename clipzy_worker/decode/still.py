@@ -41,7 +41,7 @@ def decoded_again(
 
 def _frame_at(source: Source, at: Fraction, size: tuple[int, int]) -> Pixels | None:
     time_base = Fraction(source.video.time_base or 0)
-    if not time_base:
+    if not time_base or _is_far_from_key_frame(source.video, int(at / time_base)):
         return None
     # A packet's number is that of its place in the order of decoding, in which a key frame may precede its neighbours.
     earlier_ticks = _MAX_REORDERED_FRAMES if source.only_numbers_frames else 0
@@ -54,6 +54,12 @@ def _frame_at(source: Source, at: Fraction, size: tuple[int, int]) -> Pixels | N
         if found >= at - _TOLERANCE_SECONDS:
             return FrameScaler().shown(frame, size, geometry)
     return None
+
+
+def _is_far_from_key_frame(video: VideoStream, timestamp: int) -> bool:
+    """By the container's index; unknown if that has key frames only."""
+    key, frame = (video.index_entries.search_timestamp(timestamp, any_frame=any_frame) for any_frame in (False, True))
+    return frame - key > _MAX_FRAMES_AFTER_KEYFRAME
 
 
 def _frames(source: Source, times: FrameTimes) -> Iterator[VideoFrame]:
