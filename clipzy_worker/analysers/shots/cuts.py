@@ -40,8 +40,10 @@ _MIN_SCENE_SPREAD_LEVELS = 4.0
 _MIN_JUMP_FROM_BLANK_LEVELS = 14.0
 # Median over root mean square of the jump. Below, a title or an object has appeared in the same scene.
 _MIN_JUMP_BREADTH = 0.1
-# After a flash, a camera jolt or a damaged frame the scene returns within this time.
-_FLASH_SECONDS = 0.3
+# After a flash or a damaged frame the scene returns within this time, and after a jolt the view is clear again.
+_FLASH_SECONDS = 0.25
+_JOLT_SECONDS = 0.33
+_JOLT_FRAMES = 4  # where there are few in that time
 _MAX_FLASH_DISTANCE_RATIO = 0.35
 
 
@@ -60,7 +62,7 @@ class _FrameData:
 
 
 class CutDetector:
-    """Reports a cut a quarter of a second after it, once it is clear that the old scene does not return.
+    """Reports a cut a third of a second after it, once it is clear that the old scene does not return.
 
     ``sensitivity`` is the factor by which a difference must exceed the mean of those around it.
     """
@@ -81,7 +83,7 @@ class CutDetector:
         self._recent.append(_FrameData(frame.index, frame.seconds, difference, jump, frame.signature, frame.small_luma))
         if jump >= _MIN_CONSIDERED_JUMP_LEVELS:
             self._waiting.append(frame.index)
-        found = self._decide(frame.seconds - _FLASH_SECONDS, frame.index - _NEIGHBOURS_PER_SIDE)
+        found = self._decide(frame.seconds - _JOLT_SECONDS, frame.index - _NEIGHBOURS_PER_SIDE)
         self._drop_old()
         return found
 
@@ -170,10 +172,15 @@ class CutDetector:
 
     def _jolt(self, cut: _FrameData, part: tuple[slice, slice]) -> Iterator[tuple[View, View]]:
         """A view before and one after, once the blur of a thrown camera is over."""
-        near = [data for data in self._recent if abs(data.seconds - cut.seconds) <= _FLASH_SECONDS]
+        near = [
+            data
+            for data in self._recent
+            if abs(data.seconds - cut.seconds) <= _JOLT_SECONDS or abs(data.index - cut.index) <= _JOLT_FRAMES
+        ]
         before, after = ([data for data in near if (data.index < cut.index) is early] for early in (True, False))
         if before:
-            pairs = [(before[-1], after[-1]), (before[0], after[-1]), (before[0], after[0])]
+            earlier = before[-1], before[len(before) // 2], before[0]
+            pairs = [*((one, after[-1]) for one in earlier), (before[0], after[0])]
             yield from ((_view(one, part), _view(other, part)) for one, other in pairs)
 
     def _adjacent_jumps(self, index: int) -> list[float]:
@@ -196,7 +203,7 @@ class CutDetector:
         # A cut is decided late and then compared with both sides.
         oldest = max(min([self._recent[-1].index - _NEIGHBOURS_PER_SIDE, *self._waiting]), self._recent[0].index)
         needed_since = self._at(oldest).seconds - _MAX_NEIGHBOUR_SECONDS
-        while self._recent[0].index < oldest - _NEIGHBOURS_PER_SIDE and self._recent[0].seconds < needed_since:
+        while self._recent[0].index < oldest - _JOLT_FRAMES and self._recent[0].seconds < needed_since:
             self._recent.popleft()
 
 

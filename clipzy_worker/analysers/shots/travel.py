@@ -1,6 +1,7 @@
 """Whether a picture changes because the camera travels: past a roadside, or up a house."""
 
 from collections import deque
+from itertools import pairwise
 
 from clipzy_worker.analysers.base import Frame
 from clipzy_worker.analysers.shots.same_view import View, movement_between
@@ -29,7 +30,7 @@ class Travel:
         """Whether the view can be followed step by step from one time to the other, and goes far."""
         views = [view for seconds, view in self._views if first - _STEP_SECONDS <= seconds <= last + _STEP_SECONDS]
         across = down = 0.0
-        for one, other in zip(views, views[1:], strict=False):
+        for one, other in pairwise(views):
             step = movement_between(one, other)
             if step.explained < _MIN_EXPLAINED_RATIO:
                 return False
