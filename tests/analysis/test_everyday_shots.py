@@ -34,7 +34,7 @@ def test_a_jump_cut_within_one_view_is_a_cut(coding: tuple[str, ...], tmp_path: 
 
 def test_an_interview_whose_pauses_are_left_out_is_cut(tmp_path: Path) -> None:
     # Given somebody before a camera in a hand, and three parts of what they say
-    dice = random.Random(5)
+    dice = random.Random(6)
     talk = Interview("coffee", "astronaut", drawn_posture(dice), 1, 24, 3, sway=0.008)
     film = joined_films.film(tmp_path / "talk.mp4", jumps(talk, dice, [1.5, 1.0, 1.5]), Join())
 
