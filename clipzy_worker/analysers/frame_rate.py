@@ -13,15 +13,16 @@ class FrameRateEstimator:
 
     def __init__(self) -> None:
         self.frames = 0
-        self._first = self._last = Fraction(0)
+        self._first = self._last = self._step = Fraction(0)
         self._shortest: Fraction | None = None
         self._longest = Fraction(0)
 
     def add(self, seconds: Fraction) -> None:
         if self.frames:
             step = seconds - self._last
-            self._shortest = step if self._shortest is None else min(self._shortest, step)
-            self._longest = max(self._longest, step)
+            if step != self._step:  # comparing all is slow
+                self._shortest = step if self._shortest is None else min(self._shortest, step)
+                self._longest, self._step = max(self._longest, step), step
         else:
             self._first = seconds
         self._last = seconds

@@ -49,9 +49,11 @@ def write_images(
 
 
 def _write_poster(draft: Draft, request: MediaRequest, decoded: DecodedPixels, *, zero: Fraction) -> None:
-    height, width = draft.pixels.shape[:2]
-    at = zero + Fraction(draft.seconds).limit_denominator(1_000_000)
-    final = decoded_again(request, at, (width, height), decoded=decoded)
+    final = None
+    if not draft.is_key:  # the loop filter is never left out of a reference for others
+        height, width = draft.pixels.shape[:2]
+        at = zero + Fraction(draft.seconds).limit_denominator(1_000_000)
+        final = decoded_again(request, at, (width, height), decoded=decoded)
     write_jpeg(request.out_directory / _POSTER, draft.pixels if final is None else final)
 
 

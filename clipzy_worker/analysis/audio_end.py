@@ -12,22 +12,27 @@ _SKIPPED_SAMPLES = struct.Struct("<II")  # at the beginning of a packet, and at 
 
 
 class AudioEnd:
-    """Takes every packet of one audio track. ``of_clock`` is in seconds of the container's clock, ``None`` before the
-    first packet."""
+    """Takes every packet of one audio track. A timestamp that is later than ``not_after``, in seconds of the
+    container's clock, is ignored."""
 
-    def __init__(self) -> None:
-        self.of_clock: Fraction | None = None
+    def __init__(self, audio: AudioStream | None, *, not_after: Fraction) -> None:
+        # Counted in the track's unit: fractions are slow for so many packets.
+        self._tick = (audio.time_base if audio else None) or Fraction(1)
+        self._latest, self._tolerance = not_after // self._tick, _TOLERANCE_SECONDS // self._tick
+        self._end: int | None = None
 
-    def add(self, packet: "Packet[AudioStream]", *, not_after: Fraction) -> None:
-        """A timestamp that is later than ``not_after`` is ignored."""
+    @property
+    def of_clock(self) -> Fraction | None:
+        """In seconds of the container's clock; ``None`` before the first packet."""
+        return None if self._end is None else self._end * self._tick
+
+    def add(self, packet: "Packet[AudioStream]") -> None:
         if packet.is_discard:  # left out by an edit list
             return
-        tick = Fraction(packet.time_base or 0)
-        begin = packet.pts * tick if packet.pts is not None and tick else None
-        length = max((packet.duration or 0) * tick, Fraction(0))
-        if self.of_clock is None:
-            self.of_clock = (begin if begin is not None and begin <= not_after else Fraction(0)) + length
-        elif begin is None or not self.of_clock - _TOLERANCE_SECONDS <= begin <= not_after:
-            self.of_clock += length
+        begin, length = packet.pts, max(packet.duration or 0, 0)
+        if self._end is None:
+            self._end = (begin if begin is not None and begin <= self._latest else 0) + length
+        elif begin is None or not self._end - self._tolerance <= begin <= self._latest:
+            self._end += length
         else:
-            self.of_clock = max(begin + length, self.of_clock)
+            self._end = max(begin + length, self._end)

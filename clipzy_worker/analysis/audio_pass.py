@@ -55,7 +55,7 @@ class AudioPass:
         self.damaged_packets = 0
         self._samples, self._limits = 0, request.limits
         self._timer, self._out_directory = timer, request.out_directory
-        self._cutter = ChunkCutter(origin=origin, limit_seconds=request.limits.max_duration_seconds)
+        self._cutter = ChunkCutter(origin=float(origin), limit_seconds=request.limits.max_duration_seconds)
         self._mixer = MonoMixer()
         self._first: Chunk | None = None
         self._loudness, self._true_peak, self._waveform = Loudness(), TruePeak(), Waveform()
@@ -76,7 +76,7 @@ class AudioPass:
 
     def set_origin(self, origin: Fraction) -> None:
         """Correct ``origin``, now that a frame has been decoded. Must precede the first packet."""
-        self._cutter.origin = origin
+        self._cutter.origin = float(origin)
 
     def process(self, packet: "Packet[AudioStream] | None") -> None:
         """Decode the next packet of this track; ``None`` flushes the decoder.

@@ -9,7 +9,6 @@ import av
 import av.error
 from av.audio.stream import AudioStream
 from av.packet import Packet
-from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -59,7 +58,8 @@ class DemuxPass:
         self._early: list[Packet[AudioStream]] = []
         self._last: tuple[Fraction, VideoFrame] | None = None
         self._position_bytes = 0
-        self._audio_end = AudioEnd()
+        self._audio_end = AudioEnd(source.presented_audio, not_after=source.start + limits.max_duration_seconds)
+        self._declared_seconds = source.declared_seconds
         self.damaged_packets = 0
         self.cut_short = False
 
@@ -72,7 +72,7 @@ class DemuxPass:
         if self._audio is not None:
             self._drain_early_packets(self._audio)
             self._audio.flush()
-        self._check_duration()
+        self._check_duration(self.end_seconds)
 
     @property
     def video_end_seconds(self) -> Fraction:
@@ -90,13 +90,13 @@ class DemuxPass:
 
     @property
     def fraction(self) -> float:
-        declared = self._source.declared_seconds
-        done = float(self.video_end_seconds) / declared if declared else self._position_bytes / self._source.size_bytes
-        return min(done, 1.0)
+        declared = self._declared_seconds
+        read = self._position_bytes / self._source.size_bytes
+        return min(float(self._clock.last_seconds) / declared if declared else read, 1.0)
 
     def _packets(self) -> Iterator["Packet[VideoStream] | None"]:
         try:
-            for packet in self._source.packets(self._tracks()):
+            for packet in self._source.packets(self._source.presented_tracks):
                 self._position_bytes = max(self._position_bytes, packet.pos or 0)
                 if packet.stream is self._source.video:
                     yield cast("Packet[VideoStream]", packet)
@@ -109,7 +109,7 @@ class DemuxPass:
             yield None  # flushes the decoder
 
     def _take_audio(self, packet: "Packet[AudioStream]") -> None:
-        self._audio_end.add(packet, not_after=self._source.start + self._limits.max_duration_seconds)
+        self._audio_end.add(packet)
         if self._audio is not None:
             self._early.append(packet)
             self._drain_early_packets(self._audio)
@@ -122,9 +122,6 @@ class DemuxPass:
         for packet in self._early:
             audio.process(packet)
         self._early.clear()
-
-    def _tracks(self) -> list[Stream]:
-        return [self._source.video, *([self._source.audio] if self._source.audio else [])]
 
     def _decoded(self, packet: "Packet[VideoStream] | None") -> list[VideoFrame]:
         try:
@@ -143,10 +140,10 @@ class DemuxPass:
         last, self._last = self._last, None
         if decoded is not None:
             self._last = self._clock.time_of(decoded), decoded
-            self._check_duration()
+            self._check_duration(self._last[0])
         if last is not None:
             yield DisplayedFrame(last[0], self._last[0] if self._last else self.video_end_seconds, last[1])
 
-    def _check_duration(self) -> None:
-        if self.end_seconds > self._limits.max_duration_seconds:
+    def _check_duration(self, seconds: Fraction) -> None:
+        if seconds > self._limits.max_duration_seconds:
             raise InvalidMedia(too_long(self._limits))

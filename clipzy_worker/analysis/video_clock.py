@@ -22,7 +22,7 @@ _LEAST_STEP_SECONDS = Fraction(1, 1000)
 class VideoClock:
     """Takes every frame in order. ``zero`` is time 0 in seconds of the container's clock.
 
-    ``end_seconds`` is where the last frame ends.
+    ``end_seconds`` is where the last frame ends. Fractions are slow: few are made of each frame.
     """
 
     def __init__(self, source: Source) -> None:
@@ -32,7 +32,8 @@ class VideoClock:
         self.zero = source.start
         self.frames = 0
         self._first = self._last = self._shortest_step = Fraction(0)
-        self._last_duration: Fraction | None = None
+        self._tick = Fraction(source.video.time_base or 0)
+        self._last_ticks: int | None = None  # the duration of the last frame
 
     def prepare(self, packet: "Packet[VideoStream] | None") -> None:
         """Must precede the decoding of each packet."""
@@ -46,18 +47,22 @@ class VideoClock:
     def time_of(self, frame: VideoFrame) -> Fraction:
         """When the frame is displayed; later than the one before."""
         at = self._times.of(frame)
-        if at is not None and not self._zero_is_settled:
-            self.zero = min(self.zero, at)
-        self._zero_is_settled = True
-        seconds = None if at is None else max(at - self.zero, Fraction(0))
-        seconds = self._risen(seconds) if self.frames else seconds or Fraction(0)
         if self.frames:
-            self._shortest_step = min(self._shortest_step, seconds - self._last)
+            seconds = self._risen(at)
+            step = seconds - self._last
+            if step < self._shortest_step:
+                self._shortest_step = step
         else:
-            self._first, self._shortest_step = seconds, self.step_seconds
-        self._last, self._last_duration = seconds, _duration_of(frame)
+            seconds = self._first = self._beginning(at)
+            self._shortest_step = self.step_seconds
+        self._last, self._last_ticks = seconds, frame.duration
         self.frames += 1
         return seconds
+
+    @property
+    def last_seconds(self) -> Fraction:
+        """When the last frame begins."""
+        return self._last
 
     @property
     def end_seconds(self) -> Fraction:
@@ -75,10 +80,11 @@ class VideoClock:
     @property
     def _duration_of_last(self) -> Fraction:
         """As the file says. In Matroska FFmpeg derives a missing one from a rate that it guesses, which may be 1000."""
-        is_guess = DEMUXERS[self._source.name] == "matroska" and (self._last_duration or 0) < self._shortest_step / 2
-        if self._last_duration is None or is_guess:
+        duration = (self._last_ticks or 0) * self._tick
+        is_guess = DEMUXERS[self._source.name] == "matroska" and duration < self._shortest_step / 2
+        if not duration or is_guess:
             return self._rest_by_header or self.step_seconds
-        return self._last_duration
+        return duration
 
     @property
     def _rest_by_header(self) -> Fraction | None:
@@ -89,13 +95,18 @@ class VideoClock:
         rest = Fraction(length, av.time_base) - self.zero - self._last
         return rest if 0 < rest <= 2 * self.step_seconds else None
 
-    def _risen(self, seconds: Fraction | None) -> Fraction:
-        if seconds is None:
+    def _beginning(self, at: Fraction | None) -> Fraction:
+        """The time of the first frame."""
+        if at is not None and not self._zero_is_settled:
+            self.zero = min(self.zero, at)
+        self._zero_is_settled = True
+        return Fraction(0) if at is None else max(at - self.zero, Fraction(0))
+
+    def _risen(self, at: Fraction | None) -> Fraction:
+        if at is None:
             return self._last + self._duration_of_last
-        if seconds <= self._last - self.step_seconds:
-            return self._last + self.step_seconds
-        return max(seconds, self._last + _LEAST_STEP_SECONDS)
-
-
-def _duration_of(frame: VideoFrame) -> Fraction | None:
-    return frame.duration * Fraction(frame.time_base) if frame.duration and frame.time_base else None
+        seconds, earliest = at - self.zero, self._last + _LEAST_STEP_SECONDS
+        if seconds >= earliest:  # as of nearly every frame
+            return seconds
+        goes_back = max(seconds, Fraction(0)) <= self._last - self.step_seconds
+        return self._last + self.step_seconds if goes_back else earliest

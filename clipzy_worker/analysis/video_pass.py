@@ -5,21 +5,27 @@ from fractions import Fraction
 from functools import partial
 from itertools import repeat
 
+from av.video.frame import VideoFrame
+
 from clipzy_storage.models.analysis import ArtifactFile
 from clipzy_storage.models.measurements import Color, Motion
 from clipzy_storage.models.output import Shot, VideoFacts
 from clipzy_worker.analysers.base import Frame
+from clipzy_worker.analysers.enough_frames import EnoughFrames
 from clipzy_worker.analysers.frame_rate import FrameRateEstimator
 from clipzy_worker.analysis.artifacts import write_curves, write_images
 from clipzy_worker.analysis.demux import DisplayedFrame
 from clipzy_worker.analysis.frame_analysers import FrameAnalysers
 from clipzy_worker.analysis.shown_sizes import FIRST_RESTART_SECONDS, MostlyAnotherSize, ShownSizes
 from clipzy_worker.analysis.timings import StageTimer
+from clipzy_worker.decode.geometry import Geometry
 from clipzy_worker.decode.scaling import ANALYSED_PIXELS, FrameScaler, GeometryReader
 from clipzy_worker.decode.source import Source
 from clipzy_worker.sandbox.request import MediaRequest
 
 _DECIMALS = 6
+# Larger frames take long to decode, so that little is gained if some of them are not examined, and much memory.
+_MAX_PIXELS_OF_WAITING_FRAMES = 2048 * 1152
 
 
 class VideoPass:
@@ -48,27 +54,45 @@ class VideoPass:
         restart_seconds = instead_of.next_restart_seconds if instead_of else FIRST_RESTART_SECONDS
         self.sizes = ShownSizes(self._geometry, restart_seconds=restart_seconds)
         self._analysers = FrameAnalysers(request.config, self._geometry, request.out_directory)
-        self._in_order = list(self._analysers.in_order())
+        self._enough_frames = EnoughFrames()
+        self._of_changes, self._of_moments = self._analysers.of_changes(), self._analysers.of_moments()
         self._size = self._geometry.reduced(ANALYSED_PIXELS)
 
     def process(self, displayed: DisplayedFrame) -> None:
         """Raises ``MostlyAnotherSize`` if the pass should begin anew, at another size."""
-        self.sizes.add(self._geometries.of(displayed.decoded), displayed.seconds, displayed.until_seconds)
-        lap, now = self._timer.lap, time.perf_counter()
-        frame = self._scaled(displayed)
+        geometry = self._geometries.of(displayed.decoded)
+        begin, end = float(displayed.seconds), float(displayed.until_seconds)
+        self.sizes.add(geometry, begin, end)
+        frame = self._frame(displayed.decoded, geometry, begin, end)
         self._frame_rate.add(displayed.seconds)
-        now = lap("scale", now)
-        for name, analyser in self._in_order:
+        now = time.perf_counter()
+        is_large = displayed.decoded.width * displayed.decoded.height > _MAX_PIXELS_OF_WAITING_FRAMES
+        chosen = self._enough_frames.process(frame, may_wait=not is_large)
+        now = self._timer.lap("scale", now)
+        for one in chosen:
+            now = self._examine(one, now)
+        for name, analyser in self._of_moments.items():
             analyser.process(frame)
-            now = lap(name, now)
+            now = self._timer.lap(name, now)
+
+    def _examine(self, frame: Frame, now: float) -> float:
+        """Returns the time after it."""
+        frame.scale()
+        now = self._timer.lap("scale", now)
+        for name, analyser in self._of_changes.items():
+            analyser.process(frame)
+            now = self._timer.lap(name, now)
+        return now
 
     def finish_shots(self, end_seconds: float) -> None:
+        for frame in self._enough_frames.finish():
+            self._examine(frame, time.perf_counter())
         with self._timer.charged("shots"):
             self._analysers.shots.finish(end_seconds)
 
     def finish(self, end_seconds: float, *, zero: Fraction) -> None:
         """``zero`` is time 0 on the container's clock. Raises ``OSError`` if a file cannot be written."""
-        for name, analyser in self._in_order:
+        for name, analyser in (self._of_changes | self._of_moments).items():
             if analyser is not self._analysers.shots:
                 with self._timer.charged(name):
                     analyser.finish(end_seconds)
@@ -120,10 +144,14 @@ class VideoPass:
     def color(self) -> Color | None:
         return self._analysers.colors.of_video if self._analysers.colors else None
 
-    def _scaled(self, displayed: DisplayedFrame) -> Frame:
-        decoded = displayed.decoded
-        geometry = self._geometries.of(decoded)
-        pixels = self._scaler.shown(decoded, self._size, geometry, fast=True)
+    def _frame(self, decoded: VideoFrame, geometry: Geometry, begin: float, end: float) -> Frame:
+        scaled = partial(self._scaler.shown, decoded, self._size, geometry, fast=True)
         show = partial(self._scaler.shown, decoded, geometry=geometry)
-        begin, end = float(displayed.seconds), float(displayed.until_seconds)
-        return Frame(self._frame_rate.frames, begin, end, pixels, show, is_key=decoded.key_frame)
+        fitted = self._fitted(geometry)
+        return Frame(self._frame_rate.frames, begin, end, scaled, show, is_key=decoded.key_frame, fitted=fitted)
+
+    def _fitted(self, geometry: Geometry) -> tuple[int, int] | None:
+        if geometry == self._geometry:
+            return None
+        inside = geometry.within(self._size)
+        return inside if inside != self._size else None

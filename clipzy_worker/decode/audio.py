@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -92,7 +91,7 @@ class ChunkCutter:
     ``end_seconds`` is where the last frame ends.
     """
 
-    def __init__(self, *, origin: Fraction, limit_seconds: int) -> None:
+    def __init__(self, *, origin: float, limit_seconds: int) -> None:
         self.origin, self._limit_seconds = origin, limit_seconds
         self._format: tuple[str, int, str] | None = None
         self._run: _Run | None = None
@@ -126,9 +125,9 @@ class ChunkCutter:
 
     def _time_of(self, frame: AudioFrame) -> float:
         at = frame.time
-        if at is None or abs(at - float(self.origin)) > self._limit_seconds:
+        if at is None or abs(at - self.origin) > self._limit_seconds:
             return self.end_seconds
-        at -= float(self.origin)
+        at -= self.origin
         return at if self._run is None else max(at, self.end_seconds)
 
 

@@ -3,7 +3,7 @@
 High dynamic range is decoded by the curves of SMPTE ST 2084 (PQ) and ITU-R BT.2100 (HLG, with its system gamma on the
 luminance). Luminance is then compressed by the EETF of ITU-R BT.2390 from 1000 cd/m² to the reference white of BT.2408,
 and the channels by the same factor, so that hues stay. Colours outside of BT.709 are moved towards the grey of their
-luminance until they fit.
+luminance until they fit. Standard range is decoded and encoded by the curve of a reference display (ITU-R BT.1886).
 """
 
 from functools import cache
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from clipzy_worker.analysers.base import Pixels
 
 # Code points of ITU-T H.273.
-TRANSFER_PQ, TRANSFER_HLG = 16, 18
+TRANSFER_SRGB, TRANSFER_PQ, TRANSFER_HLG = 13, 16, 18
 PRIMARIES_BT2020, PRIMARIES_DCI_P3, PRIMARIES_DISPLAY_P3 = 9, 11, 12
 
 Light = NDArray[np.float32]
@@ -26,7 +26,8 @@ _REFERENCE_WHITE_NITS = 203.0
 _PEAK_NITS = 1000.0
 """What the brightest part of a scene is mastered for, if no more is known; HLG defines it."""
 _HLG_SYSTEM_GAMMA = 1.2
-_STEPS = 4096
+_DISPLAY_GAMMA = 2.4
+_STEPS = 1 << 16
 _TINY = np.float32(1e-6)
 
 # Chromaticities of red, green, blue and white, by H.273.
@@ -51,7 +52,7 @@ def on_standard_screen(pixels: Pixels, *, transfer: int, primaries: int) -> Pixe
         light *= _compression(transfer)[_step_of(luminance)][..., None]
     if primaries in _WIDE:
         light = np.asarray(cv2.transform(light, _to_bt709(primaries)), dtype=np.float32)
-    return _levels()[_step_of(_fitted(light))]
+    return _levels(by_srgb=is_hdr or transfer == TRANSFER_SRGB)[_step_of(_fitted(light))]
 
 
 def _fitted(light: Light) -> Light:
@@ -81,8 +82,10 @@ def _light_of(transfer: int) -> Light:
             light = np.minimum(_pq_nits(signal) / _PEAK_NITS, 1)
         case _ if transfer == TRANSFER_HLG:
             light = _hlg_scene(signal)
-        case _:
+        case _ if transfer == TRANSFER_SRGB:
             light = np.where(signal <= 0.04045, signal / 12.92, ((signal + 0.055) / 1.055) ** 2.4)
+        case _:
+            light = signal**_DISPLAY_GAMMA
     return light.astype(np.float32)
 
 
@@ -126,10 +129,13 @@ def _hlg_scene(signal: Curve) -> Curve:
 
 
 @cache
-def _levels() -> Pixels:
-    """The 8-bit level for each step of linear light, by the curve of sRGB."""
+def _levels(*, by_srgb: bool) -> Pixels:
+    """The 8-bit level for each step of linear light, by the curve of sRGB or of BT.1886."""
     light = np.linspace(0, 1, _STEPS)
-    signal = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    if by_srgb:
+        signal = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    else:
+        signal = light ** (1 / _DISPLAY_GAMMA)
     return np.asarray(np.round(255 * signal), dtype=np.uint8)
 
 

@@ -27,8 +27,10 @@ class FrameTimes:
 
     def __init__(self, source: Source) -> None:
         self._only_numbered, self._start = source.only_numbers_frames, source.start
+        self._tick = Fraction(source.video.time_base or 0)
         self._most_held_back = None if source.video_codec in _REORDERED_FAR else 1
         self._held_back: int | None = None
+        self._place_before: int | None = None
 
     def prepare(self, packet: "Packet[VideoStream] | None") -> None:
         if self._only_numbered and packet is not None:
@@ -38,13 +40,20 @@ class FrameTimes:
         """``None`` if it is not known: the frame follows the one before then."""
         presented = frame.pts if frame.pts is not None else frame.dts
         stamp = self._place(frame) if self._only_numbered else presented
-        at = stamp * Fraction(frame.time_base) if stamp is not None and frame.time_base else None
-        return max(at, self._start) if at is not None and self._only_numbered else at
+        if stamp is None or not self._tick:
+            return None
+        at = Fraction(stamp * self._tick.numerator, self._tick.denominator)  # faster than a product
+        return max(at, self._start) if self._only_numbered else at
 
     def _place(self, frame: VideoFrame) -> int | None:
-        if frame.dts is None:  # that of the packet with which the decoder returned this frame
-            return None
+        if frame.dts is not None:  # that of the packet with which the decoder returned this frame
+            self._place_before = frame.dts - self._held_back_by(frame)
+        elif self._place_before is not None:  # the decoder returned it after the last packet
+            self._place_before += 1
+        return self._place_before
+
+    def _held_back_by(self, frame: VideoFrame) -> int:
         if self._held_back is None:
-            held_back = max(frame.dts - frame.pts, 0) if frame.pts is not None else 0
+            held_back = max((frame.dts or 0) - frame.pts, 0) if frame.pts is not None else 0
             self._held_back = held_back if self._most_held_back is None else min(held_back, self._most_held_back)
-        return frame.dts - self._held_back
+        return self._held_back

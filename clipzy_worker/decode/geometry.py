@@ -4,6 +4,7 @@ import math
 import struct
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 
 from clipzy_worker.analysers.base import reduced_size
 
@@ -54,7 +55,7 @@ class Geometry:
         """Whether width and height are exchanged."""
         return self.orientation.quarter_turns % 2 == 1
 
-    @property
+    @cached_property
     def shown_size(self) -> tuple[int, int]:
         """Width and height as displayed."""
         width, height = max(1, round(self.stored_width * self.pixel_aspect)), self.stored_height

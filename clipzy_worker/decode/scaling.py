@@ -55,7 +55,10 @@ class FrameScaler:
     """Converts decoded frames to arrays. Keeps the scaler's tables between frames of one size."""
 
     def __init__(self) -> None:
-        self._scaler = VideoReformatter()
+        # To set one up for another size or quality costs half as much as a large still.
+        self._fast, self._exact = VideoReformatter(), VideoReformatter()
+        self._inside: dict[tuple[int, int], tuple[int, int]] = {}  # by whole size, for the last geometry
+        self._geometry: Geometry | None = None
 
     def stored(self, frame: VideoFrame, size: tuple[int, int], *, fast: bool = False) -> Pixels:
         """The frame as stored, scaled to ``size`` (width, height): BGR, shape (height, width, 3).
@@ -63,7 +66,7 @@ class FrameScaler:
         High dynamic range is tone-mapped; the two fields of an interlaced frame are blended.
         """
         height = min(size[1], frame.height // 2) if frame.interlaced_frame else size[1]
-        scaled = self._scaler.reformat(
+        scaled = (self._fast if fast else self._exact).reformat(
             frame,
             width=size[0],
             height=max(1, height),
@@ -81,13 +84,21 @@ class FrameScaler:
 
         One of another shape is fitted into the middle, and the rest is black, as a player shows it.
         """
-        inside = geometry.within(size)
+        inside = self._within(geometry, size)
         stored = self.stored(frame, inside[::-1] if geometry.is_turned else inside, fast=fast)
         orientation = geometry.orientation
         if orientation != UPRIGHT:
             stored = np.rot90(stored[:, ::-1] if orientation.is_mirrored else stored, orientation.quarter_turns)
             stored = np.ascontiguousarray(stored)
         return stored if inside == size else _centred(stored, size)
+
+    def _within(self, geometry: Geometry, size: tuple[int, int]) -> tuple[int, int]:
+        """``geometry.within``, which is slow, once for many frames."""
+        if geometry is not self._geometry:
+            self._geometry, self._inside = geometry, {}
+        if size not in self._inside:
+            self._inside[size] = geometry.within(size)
+        return self._inside[size]
 
 
 def _centred(pixels: Pixels, size: tuple[int, int]) -> Pixels:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 
 import av
@@ -32,7 +33,6 @@ from clipzy_worker.decode.input_limits import (
     video_track,
     videos_of,
 )
-from clipzy_worker.decode.loop_filter import SkippedFrames, has_near_key_frames, keys_survive
 from clipzy_worker.decode.protection import encrypted_mp4_tracks, encrypted_streams
 from clipzy_worker.errors import InvalidMedia
 from clipzy_worker.sandbox.request import MediaLimits, MediaRequest
@@ -75,7 +75,7 @@ class Source:
     @property
     def declared_seconds(self) -> float | None:
         """The duration that the header declares, if any: to the end of the track that ends last."""
-        tracks = [end for track in (self.video, self.audio) if track and (end := _end_of(track))]
+        tracks = [end for track in self.presented_tracks if (end := _end_of(track))]
         if tracks:
             return float(max(tracks) - self.start)
         if not self.container.duration:
@@ -96,7 +96,7 @@ class Source:
         # The index of an MP4 file has every frame as often as its edit list makes it be decoded.
         return max(len(self.video.index_entries), round(seconds * min(rates, default=Fraction(0))))
 
-    @property
+    @cached_property
     def start(self) -> Fraction:
         """Where a player's clock starts by the header, in seconds of the container's: at 0, however late the first
         track begins. Only the clock of a longer stream, from which this file was cut, is set to 0 with the first track.
@@ -106,7 +106,7 @@ class Source:
         """
         if self.only_numbers_frames:
             return self._empty_beginning()
-        begins = [at for track in (self.video, self.audio) if track and (at := _start_of(track)) is not None]
+        begins = [at for track in self.presented_tracks if (at := _start_of(track)) is not None]
         first = min(begins, default=Fraction(0))
         return first if first > _MAX_LATE_START_SECONDS else Fraction(0)
 
@@ -122,12 +122,22 @@ class Source:
 
     @property
     def audio_codec(self) -> str | None:
-        """Of the track that is decoded; of the one that would be, if none can be decoded."""
-        audios = self.container.streams.audio
-        audio = self.audio or (default_of(audios) if audios else None)
+        """Of ``presented_audio``."""
+        audio = self.presented_audio
         if audio is None:
             return None
         return audio.codec_context.codec.canonical_name if audio.codec_context else "unknown"
+
+    @property
+    def presented_audio(self) -> AudioStream | None:
+        """The track that is decoded, or the one that would be if any could be."""
+        audios = self.container.streams.audio
+        return self.audio or (default_of(audios) if audios else None)
+
+    @property
+    def presented_tracks(self) -> list[Stream]:
+        """Those that make the presentation's clock: the video, and the audio whether it can be decoded or not."""
+        return [self.video, *([self.presented_audio] if self.presented_audio else [])]
 
     @property
     def audio_tracks(self) -> Sequence[AudioStream]:
@@ -156,7 +166,7 @@ def open_source(
     """Open the request's file with the demuxer of its container and the allowed decoders only.
 
     ``decoded`` is the count of the job's other passes over the file, which this one continues.
-    With ``skip_loop_filter`` the decoder leaves it out where that cannot be seen in a still, see ``loop_filter``.
+    With ``skip_loop_filter`` the decoder leaves it out of frames that are no reference for others.
 
     Raises:
         InvalidMedia: it is not that container, has no video track, or exceeds the limits.
@@ -169,14 +179,16 @@ def open_source(
         decoded = decoded or DecodedPixels(request.limits.max_decoded_pixels)
         video.codec_context.options = {
             "max_pixels": str(_max_coded_pixels(request.limits)),
-            "skip_loop_filter": _skipped_frames(request, video, decoded) if skip_loop_filter else "default",
+            # A frame without it is a reference for those after it, and the difference grows from frame to frame. Those
+            # that are no reference pass nothing on.
+            "skip_loop_filter": "noref" if skip_loop_filter else "default",
         }
         audio = audio_track(container, request.limits, encrypted=encrypted)
-        for stream in container.streams:
-            if stream not in (video, audio):
-                stream.discard = Discard.all  # an edit list may repeat the others as well
         path, name = request.source, request.container
         source = Source(path, name, container, video, audio, encrypted, request.limits, size_bytes, decoded)
+        for stream in container.streams:
+            if stream not in source.presented_tracks:
+                stream.discard = Discard.all  # an edit list may repeat the others as well
         if (source.declared_seconds or 0) > request.limits.max_duration_seconds:
             raise InvalidMedia(too_long(request.limits))
         _check_claimed_frames(source)
@@ -184,19 +196,6 @@ def open_source(
             samples_per_second = (audio.codec_context.sample_rate or 0) * audio.codec_context.channels
             check_audio_samples((source.declared_seconds or 0) * samples_per_second, request.limits)
         yield source
-
-
-def _skipped_frames(request: MediaRequest, video: VideoStream, decoded: DecodedPixels) -> SkippedFrames:
-    """Of which frames the loop filter may be left out."""
-    if not has_near_key_frames(video):
-        return "noref"
-    try:
-        with open_container(request) as (filtered, *_), open_container(request) as (unfiltered, *_):
-            width = request.config.thumbnails.width
-            survive = keys_survive(filtered, unfiltered, decoded, track=video.index, width=width)
-    except av.error.FFmpegError:
-        return "noref"
-    return "all" if survive else "noref"
 
 
 def _max_coded_pixels(limits: MediaLimits) -> int:

@@ -10,11 +10,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import mido
 import numpy as np
 
 from tests.accuracy.test_music import FIRST_SECONDS
 from tests.support.media.music import RATE, Times, play
-from tests.support.media.played_midi import EXCERPT_SECONDS, beat_times, record
+from tests.support.media.played_midi import EXCERPT_SECONDS, beat_times, recorded
 from tests.support.media.played_midi import SONGS as MIDI_FILES
 from tests.support.media.songs import SONG_SECONDS, SONGS, f_measure
 
@@ -27,9 +28,10 @@ def main() -> None:
         _print(name, piece.beats, *librosa.beat.beat_track(y=piece.samples, sr=RATE, units="time"))
     for path in sorted(MIDI_FILES.glob("*.mid")):
         with TemporaryDirectory() as directory:  # at the rate that librosa prefers
-            samples, rate = librosa.load(record(path.stem, Path(directory)), duration=EXCERPT_SECONDS)
+            wav = recorded(path, Path(directory))
+            samples, rate = librosa.load(wav, duration=EXCERPT_SECONDS)
         tempo, found = librosa.beat.beat_track(y=samples, sr=rate, units="time")
-        truth = beat_times(path)
+        truth = beat_times(mido.MidiFile(path))
         truth = truth[(truth >= FIRST_SECONDS) & (truth < EXCERPT_SECONDS)]
         _print(path.stem, truth, tempo, found[found >= FIRST_SECONDS])
 

@@ -11,7 +11,7 @@ import pytest
 
 from clipzy_worker.analysers.audio.beats import Beats
 from tests.support.media.music import Times, processed
-from tests.support.media.played_midi import played
+from tests.support.media.played_midi import SOUND_FONTS, played
 from tests.support.media.recordings import heard
 from tests.support.media.songs import f_measure
 
@@ -52,7 +52,7 @@ FITTED = {
     "ttsong_iv_imuh3": (107.67, 0.314),
     "wood_whistles": (117.45, 0.000),
 }
-_SHORT = ("careless_perc_redfarn", "coconut_run2", "moo_redfarn", "tttheme2")
+_SHORT = ("coconut_run2", "linns_basket", "moo_redfarn", "tttheme2")
 _ONCE_WRONG = {
     "slow_neasy_redfarn": "beats were on the swung off-beats",
     "no_work_song_redfarn": "twice the tempo",
@@ -98,16 +98,17 @@ def test_recorded_metal_is_followed(name: str) -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
-def test_songs_are_followed_better_than_by_librosa() -> None:
+@pytest.mark.parametrize("sound_font", SOUND_FONTS)
+def test_songs_are_followed_better_than_by_librosa(sound_font: str) -> None:
     # Given fifteen songs that nothing was fitted to, when they are analysed
-    ratios, scores = zip(*(_heard(name) for name in HELD_OUT), strict=True)
+    ratios, scores = zip(*(_heard(name, sound_font) for name in HELD_OUT), strict=True)
 
     # Then their beats are right more often than librosa's
     librosa = float(np.mean([score for _, score in HELD_OUT.values()]))
-    assert float(np.mean(scores)) >= max(0.84, librosa + 0.25)
+    assert float(np.mean(scores)) >= max(0.80, librosa + 0.25)
 
-    # And most tempi are right; the others are half or two thirds, or four thirds
-    assert sum(abs(ratio - 1) <= 0.04 for ratio in ratios) >= 11
+    # And most tempi are right; the others are half or four thirds
+    assert sum(abs(ratio - 1) <= 0.04 for ratio in ratios) >= 12
 
 
 @pytest.mark.long
@@ -117,15 +118,15 @@ def test_songs_are_followed_that_the_analysis_was_fitted_to() -> None:
     ratios, scores = zip(*(_heard(name) for name in FITTED), strict=True)
 
     # Then nearly all tempi are right, and most beats
-    assert sum(abs(ratio - 1) <= 0.04 for ratio in ratios) >= 15
-    assert float(np.mean(scores)) >= 0.84
+    assert sum(abs(ratio - 1) <= 0.04 for ratio in ratios) >= 14
+    assert float(np.mean(scores)) >= 0.83
 
 
 @cache
-def _heard(name: str) -> tuple[float, float]:
+def _heard(name: str, sound_font: str = "TimGM6mb") -> tuple[float, float]:
     """What is heard of a song: its tempo relative to the true one (0 if there is none), and the F-measure of its
     beats."""
-    piece = played(name)
+    piece = played(name, sound_font=SOUND_FONTS[sound_font])
     beats = processed(Beats(), (0.0, piece.samples))
     period = float(np.median(np.diff(piece.beats)))
     return (beats.tempo_bpm or 0.0) * period / 60, _score(piece.beats, beats)

@@ -90,6 +90,19 @@ def test_nothing_is_squashed(tmp_path: Path) -> None:
     assert red == pytest.approx(green, abs=3)
 
 
+def test_black_beside_a_frame_does_not_count(tmp_path: Path, analyse: Analyse) -> None:
+    # Given a chart that is turned for two seconds of five
+    path = made(CALLS["is turned and back"], tmp_path)
+
+    # When it is analysed, and its first part alone
+    turned, upright = (analyse(one)["color"] for one in (path, tmp_path / "part-0.mkv"))
+
+    # Then the colours are the same, and there are no black bars
+    for name in ("brightness", "temperature", "tint", "saturation", "contrast", "highlights", "shadows"):
+        assert turned[name] == pytest.approx(upright[name], abs=1), name
+    assert turned["letterbox"] is None
+
+
 def test_files_of_a_pass_that_was_given_up_are_gone(tmp_path: Path, analyse: Analyse) -> None:
     # Given a video that grows
     path = made(CALLS["grows early"], tmp_path)

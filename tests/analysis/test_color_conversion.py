@@ -29,6 +29,9 @@ TARGETS = {
     "Display P3": ("smpte432", "{curve}", "bt709", "smpte432", "bt709", "bt709"),
 }
 """Primaries, curve and matrix by the names of zscale, and then by those of x265."""
+BARS = "format=gbrp,zscale=pin=709:tin=709:min=gbr:p={0}:t={1}:m={2}:r=limited,format=yuv420p"
+BT709 = (BARS.format("709", "709", "709"), "colorprim=bt709:transfer=bt709:colormatrix=bt709")
+BT2020 = (BARS.format("2020", "bt2020-10", "2020_ncl"), "colorprim=bt2020:transfer=bt709:colormatrix=bt2020nc")
 
 
 def chart_in(target: str, path: Path, *, curve: str = "iec61966-2-1", white_nits: int = 203) -> Path:
@@ -79,6 +82,19 @@ def test_a_chart_has_the_colors_that_it_has_in_standard_range(
     assert ciede2000(expected(), seen).mean() < 4
     has_hue = np.hypot(expected()[:, 1], expected()[:, 2]) > COLORED_CHROMA
     assert hue_difference_degrees(expected(), seen)[has_hue].mean() < 5
+
+
+def test_bars_have_the_colors_that_they_have_in_the_gamut_of_bt709(tmp_path: Path, analyse: Analyse) -> None:
+    # Given the same bars in BT.709 and in BT.2020, when they are analysed
+    seen = []
+    for name, (convert, tags) in {"bt709": BT709, "bt2020": BT2020}.items():
+        bars = ("-f", "lavfi", "-i", "smptehdbars=size=1280x720:rate=25:duration=0.2", "-vf", convert)
+        clips.ffmpeg(*bars, "-c:v", "libx264", "-x264-params", tags, str(tmp_path / f"{name}.mp4"))
+        analyse(tmp_path / f"{name}.mp4")
+        seen.append(lab_of(np.asarray(cv2.imread(str(tmp_path / "poster.jpg")), dtype=np.uint8)[::4, ::4]))
+    # Then they look alike
+    difference = ciede2000(*seen).mean()
+    assert difference < 0.7
 
 
 @pytest.mark.parametrize("target", ["PQ", "HLG"])

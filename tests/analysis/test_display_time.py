@@ -87,8 +87,11 @@ def test_a_frame_has_as_many_moments_as_its_display_lasts() -> None:
     steps = [(3 + number / 50, 3 + (number + 1) / 50) for number in range(50)]
 
     # When moments are taken every quarter of a second from the first frame on
-    found = [list(moments.within(Frame(0, begin, end, pixels, lambda _size: pixels))) for begin, end in spans]
-    shown = {m: begin for begin, end in steps for m in fine.within(Frame(0, begin, end, pixels, lambda _size: pixels))}
+    def frame(begin: float, end: float) -> Frame:
+        return Frame(0, begin, end, lambda: pixels, lambda _size: pixels)
+
+    found = [list(moments.within(frame(*span))) for span in spans]
+    shown = {moment: begin for begin, end in steps for moment in fine.within(frame(begin, end))}
 
     # Then both show the same at each
     assert found == [[0], [1], [2, 3]]

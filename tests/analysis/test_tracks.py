@@ -62,6 +62,24 @@ def test_a_codec_that_is_not_accepted_is_named(tmp_path: Path, analyse: Analyse)
     assert found["warnings"] == ["The audio is encoded as truehd, which is not accepted; it was skipped."]
 
 
+@pytest.mark.parametrize(("suffix", "codec"), [("mkv", "truehd"), ("mp4", "libopus")])
+def test_audio_that_cannot_be_decoded_lasts_as_long_as_other_audio(
+    suffix: str, codec: str, tmp_path: Path, analyse: Analyse
+) -> None:
+    # Given 3 s of audio of a codec that is not accepted, or that nobody knows, and 1 s of video
+    path = tracks.with_audio(tmp_path / f"a.{suffix}", Audio("tone", codec), video_seconds=1)
+    if suffix == "mp4":
+        path.write_bytes(path.read_bytes().replace(b"Opus", b"zzzz"))
+
+    # When it is analysed
+    found = analyse(path)
+
+    # Then the video lasts to its end, as a player says
+    assert found["audio"] is None
+    assert found["source"]["duration_seconds"] == pytest.approx(3, abs=0.05)
+    assert found["shots"][-1]["end_seconds"] == found["source"]["duration_seconds"]
+
+
 @pytest.mark.parametrize("sound", ["tone", "late"])
 @pytest.mark.parametrize(("suffix", "codec"), [("mkv", "flac"), ("mp4", "aac"), ("webm", "libopus"), ("avi", "mp2")])
 def test_a_silent_track_beside_one_with_sound(

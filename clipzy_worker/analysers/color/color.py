@@ -1,7 +1,7 @@
 """Colour statistics of each shot and of the video: grade, dominant colours, black bars."""
 
 from clipzy_storage.models.measurements import Color, Grade
-from clipzy_worker.analysers.base import Frame
+from clipzy_worker.analysers.base import Frame, Pixels
 from clipzy_worker.analysers.color.grade import GradeSum, grade_of, measured
 from clipzy_worker.analysers.color.letterbox import LetterboxDetector
 from clipzy_worker.analysers.moments import Moments
@@ -33,16 +33,21 @@ class Colors:
         weight = len(self._moments.within(frame))
         self._bars_are_due |= len(self._bar_moments.within(frame)) > 0
         if weight and not frame.is_blank:
-            if self._bars_are_due:
-                self._bars_are_due = False
-                self._letterbox.process(frame)
-            self._sums.add(frame.seconds, measured(self._letterbox.active(frame.small)[::2, ::2]).times(weight))
+            self._sums.add(frame.seconds, measured(self._without_bars(frame)[::2, ::2]).times(weight))
         self._take_settled_shots()
 
     def finish(self, end_seconds: float) -> None:  # noqa: ARG002 - required by the interface
         self._take_settled_shots()
         grade = grade_of(self._total)
         self.of_video = Color(letterbox=self._letterbox.bars(), **dict(grade)) if grade else None
+
+    def _without_bars(self, frame: Frame) -> Pixels:
+        if frame.fitted is not None:  # its bars were added
+            return frame.small_picture
+        if self._bars_are_due:
+            self._bars_are_due = False
+            self._letterbox.process(frame)
+        return self._letterbox.active(frame.small)
 
     def _take_settled_shots(self) -> None:
         for shot, total in self._sums.settled():

@@ -17,10 +17,11 @@ _PREDICTED_FRAME_WEIGHT = 0.7
 
 @dataclass(frozen=True)
 class Draft:
-    """The chosen frame as the pass decoded it; it may be decoded again, in full quality, by its ``seconds``."""
+    """The chosen frame as the pass decoded it: a key frame in full quality, another to be decoded again."""
 
     seconds: float
     pixels: Pixels
+    is_key: bool
 
 
 class Poster:
@@ -38,7 +39,7 @@ class Poster:
         merit = poster_merit(frame) * (1.0 if frame.is_key else _PREDICTED_FRAME_WEIGHT)
         if merit > self._merit * _MIN_IMPROVEMENT:
             self._merit = merit
-            self.draft = Draft(frame.seconds, frame.show(self._size))
+            self.draft = Draft(frame.seconds, frame.show(self._size), frame.is_key)
 
     def finish(self, end_seconds: float) -> None: ...
 
@@ -49,5 +50,5 @@ def poster_merit(frame: Frame) -> float:
         return 0.0
     lit = 1 - abs(frame.mean - 118) / 137
     contrast = min(frame.spread / 60, 1.0)
-    sharpness = float(cv2.Laplacian(frame.luma, cv2.CV_16S).std())
-    return lit * contrast * math.log1p(sharpness)
+    _mean, sharpness = cv2.meanStdDev(cv2.Laplacian(frame.luma, cv2.CV_16S))
+    return lit * contrast * math.log1p(float(sharpness[0, 0]))

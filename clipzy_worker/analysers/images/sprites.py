@@ -29,10 +29,10 @@ class Sprites:
         self._out_directory = out_directory
         self._step_seconds = _FIRST_STEP_SECONDS
         self._tiles: list[Pixels] = []
-        self._latest: Pixels | None = None
+        self._latest: Frame | None = None
 
     def process(self, frame: Frame) -> None:
-        self._latest = frame.small
+        self._latest = frame
         self._repeat_latest(until_seconds=frame.until_seconds)
 
     def finish(self, end_seconds: float) -> None:
@@ -50,7 +50,7 @@ class Sprites:
 
     def _repeat_latest(self, *, until_seconds: float) -> None:
         while self._latest is not None and len(self._tiles) * self._step_seconds < until_seconds - _ROUNDING_SECONDS:
-            self._tiles.append(self._latest)
+            self._tiles.append(self._latest.small)
             if len(self._tiles) > MAX_TILES:
                 self._tiles = self._tiles[::2]
                 self._step_seconds *= 2

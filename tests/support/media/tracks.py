@@ -20,9 +20,9 @@ class Audio:
     is_default: bool = False
 
 
-def with_audio(path: Path, *tracks: Audio, seconds: float = 3) -> Path:
-    """A video with these audio tracks, in their order."""
-    inputs = ["-f", "lavfi", "-i", _PICTURES.format(seconds=seconds)]
+def with_audio(path: Path, *tracks: Audio, seconds: float = 3, video_seconds: float | None = None) -> Path:
+    """A video with these audio tracks, in their order; it is as long as they are, or ``video_seconds``."""
+    inputs = ["-f", "lavfi", "-i", _PICTURES.format(seconds=video_seconds or seconds)]
     coding = ["-map", "0", "-c:v", *_X264]
     graphs = {
         "tone": f"sine=frequency=440:sample_rate=48000:duration={seconds}",
