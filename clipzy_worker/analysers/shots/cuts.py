@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
+from itertools import chain, islice
 
 import cv2
 import numpy as np
@@ -40,8 +40,10 @@ _MIN_SCENE_SPREAD_LEVELS = 4.0
 _MIN_JUMP_FROM_BLANK_LEVELS = 14.0
 # Median over root mean square of the jump. Below, a title or an object has appeared in the same scene.
 _MIN_JUMP_BREADTH = 0.1
-# After a flash, a camera jolt or a damaged frame the scene returns within this time.
-_FLASH_SECONDS = 0.3
+# After a flash or a damaged frame the scene returns within this time, and after a jolt the view is clear again.
+_FLASH_SECONDS = 0.25
+_JOLT_SECONDS = 0.33
+_JOLT_FRAMES = 4  # where there are few in that time
 _MAX_FLASH_DISTANCE_RATIO = 0.35
 
 
@@ -49,10 +51,18 @@ _MAX_FLASH_DISTANCE_RATIO = 0.35
 class _FrameData:
     index: int
     seconds: float
-    difference: float  # to the frame before
-    jump: float
+    jump: float  # from the frame before
     signature: Signature
+    small: Pixels
     luma: Pixels
+
+    @property
+    def is_repeated(self) -> bool:
+        return self.jump <= _MAX_REPEATED_DISTANCE_LEVELS
+
+    @cached_property
+    def hsv(self) -> Pixels:
+        return np.asarray(cv2.cvtColor(self.small, cv2.COLOR_BGR2HSV), dtype=np.uint8)
 
     @cached_property
     def view(self) -> View:
@@ -60,7 +70,7 @@ class _FrameData:
 
 
 class CutDetector:
-    """Reports a cut a quarter of a second after it, once it is clear that the old scene does not return.
+    """Reports a cut a third of a second after it, once it is clear that the old scene does not return.
 
     ``sensitivity`` is the factor by which a difference must exceed the mean of those around it.
     """
@@ -69,33 +79,26 @@ class CutDetector:
 
     def __init__(self, sensitivity: float = 3.0) -> None:
         self._sensitivity = sensitivity
-        self._before: Frame | None = None
-        self._hsv: tuple[int, Pixels] | None = None  # of the frame with this index
         self._recent: deque[_FrameData] = deque()
         self._waiting: deque[int] = deque()  # indexes of cuts that may still turn out to be flashes
 
     def process(self, frame: Frame) -> list[Boundary]:
-        jump = distance(self._before.signature, frame.signature) if self._before is not None else 0.0
-        difference = self._difference(frame) if jump > _MAX_REPEATED_DISTANCE_LEVELS else 0.0
-        self._before = frame
-        self._recent.append(_FrameData(frame.index, frame.seconds, difference, jump, frame.signature, frame.small_luma))
+        jump = distance(self._recent[-1].signature, frame.signature) if self._recent else 0.0
+        data = _FrameData(frame.index, frame.seconds, jump, frame.signature, frame.small, frame.small_luma)
+        self._recent.append(data)
         if jump >= _MIN_CONSIDERED_JUMP_LEVELS:
             self._waiting.append(frame.index)
-        found = self._decide(frame.seconds - _FLASH_SECONDS, frame.index - _NEIGHBOURS_PER_SIDE)
+        found = self._decide(frame.seconds - _JOLT_SECONDS, frame.index - _NEIGHBOURS_PER_SIDE)
         self._drop_old()
         return found
 
     def finish(self) -> list[Boundary]:
         return self._decide(float("inf"), self._recent[-1].index) if self._recent else []
 
-    def _difference(self, frame: Frame) -> float:
-        """To the frame before."""
-        assert self._before is not None
-        is_kept = self._hsv is not None and self._hsv[0] == self._before.index
-        before = self._hsv[1] if is_kept and self._hsv is not None else _hsv(self._before)
-        hsv = _hsv(frame)
-        self._hsv = (frame.index, hsv)
-        return cv2.norm(before, hsv, cv2.NORM_L1) / hsv.size
+    def _difference(self, data: _FrameData) -> float:
+        """To the frame before. Most frames are never asked for it."""
+        before = self._at(data.index - 1)
+        return 0.0 if data.is_repeated else cv2.norm(before.hsv, data.hsv, cv2.NORM_L1) / data.hsv.size
 
     def _decide(self, until_seconds: float, until_index: int) -> list[Boundary]:
         found = []
@@ -109,20 +112,21 @@ class CutDetector:
         return found
 
     def _is_cut(self, cut: _FrameData) -> bool:
-        stands_out = self._standing_out(cut)
+        difference = self._difference(cut)
+        stands_out = self._standing_out(cut, difference)
         ratio = stands_out / self._sensitivity
         if ratio < _MOVED_SENSITIVITY_RATIO:
             return False
         part = changed_part(self._at(cut.index - 1).signature, cut.signature)
-        if cut.difference < _MIN_DIFFERENCE_LEVELS * area_ratio(part) or not self._is_new_scene(cut, part, stands_out):
+        if difference < _MIN_DIFFERENCE_LEVELS * area_ratio(part) or not self._is_new_scene(cut, part, stands_out):
             return False
         suffices = ratio >= 1 or (ratio >= _REDUCED_SENSITIVITY_RATIO and self._are_unrelated(cut.index))
         return (suffices or self._is_amid_movement(cut.index)) and not self._is_flash(cut)
 
-    def _standing_out(self, cut: _FrameData) -> float:
+    def _standing_out(self, cut: _FrameData, difference: float) -> float:
         """How many times the difference exceeds those around it."""
-        around = [data.difference for data in self._neighbours(cut)]
-        return cut.difference * len(around) / max(sum(around), 1e-6) if around else float("inf")
+        around = list(self._neighbours(cut, difference))
+        return difference * len(around) / max(sum(around), 1e-6) if around else float("inf")
 
     def _is_amid_movement(self, index: int) -> bool:
         first, last = index - 2, index + 1
@@ -134,25 +138,24 @@ class CutDetector:
         one, other = self._at(index - 1).signature, self._at(index).signature
         return min(one.std(), other.std()) > 1 and float(np.corrcoef(one, other)[0, 1]) < _UNRELATED_CORRELATION
 
-    def _neighbours(self, cut: _FrameData) -> Iterator[_FrameData]:
-        """The nearest on each side that differ from the frame before them, as far as there are any."""
+    def _neighbours(self, cut: _FrameData, difference: float) -> Iterator[float]:
+        """The differences nearest on each side, of frames that are no repetition as far as there are any."""
         place = cut.index - self._recent[0].index
-        first = max(1 - self._recent[0].index, 1)  # the first frame has no difference
-        sides = (
-            [self._recent[near] for near in range(place - 1, first - 1, -1)],
-            [self._recent[near] for near in range(place + 1, len(self._recent))],
-        )
+        sides = range(place - 1, 0, -1), range(place + 1, len(self._recent))  # the first has none before it
         for side in sides:
-            near = [data for data in side if abs(data.seconds - cut.seconds) <= _MAX_NEIGHBOUR_SECONDS]
-            near = near if len(near) >= _NEIGHBOURS_PER_SIDE else side[:_NEIGHBOURS_PER_SIDE]
-            moving = [data for data in near if data.jump > _MAX_REPEATED_DISTANCE_LEVELS]
-            # Further away there may be another cut.
-            moving = [
-                data
-                for data in moving
-                if abs(data.index - cut.index) <= _NEIGHBOURS_PER_SIDE or data.difference <= cut.difference
-            ]
-            yield from (moving or near)[:_NEIGHBOURS_PER_SIDE]
+            near = [self._recent[at] for at in side]
+            close = [data for data in near if abs(data.seconds - cut.seconds) <= _MAX_NEIGHBOUR_SECONDS]
+            near = close if len(close) >= _NEIGHBOURS_PER_SIDE else near[:_NEIGHBOURS_PER_SIDE]
+            moving = list(islice(self._moving(near, cut.index, difference), _NEIGHBOURS_PER_SIDE))
+            yield from moving or [self._difference(data) for data in near[:_NEIGHBOURS_PER_SIDE]]
+
+    def _moving(self, near: list[_FrameData], index: int, most: float) -> Iterator[float]:
+        """Further away there may be another cut: what differs more than this one is left out there."""
+        for data in near:
+            if not data.is_repeated:
+                difference = self._difference(data)
+                if abs(data.index - index) <= _NEIGHBOURS_PER_SIDE or difference <= most:
+                    yield difference
 
     def _at(self, index: int) -> _FrameData:
         return self._recent[index - self._recent[0].index]
@@ -170,10 +173,15 @@ class CutDetector:
 
     def _jolt(self, cut: _FrameData, part: tuple[slice, slice]) -> Iterator[tuple[View, View]]:
         """A view before and one after, once the blur of a thrown camera is over."""
-        near = [data for data in self._recent if abs(data.seconds - cut.seconds) <= _FLASH_SECONDS]
+        near = [
+            data
+            for data in self._recent
+            if abs(data.seconds - cut.seconds) <= _JOLT_SECONDS or abs(data.index - cut.index) <= _JOLT_FRAMES
+        ]
         before, after = ([data for data in near if (data.index < cut.index) is early] for early in (True, False))
         if before:
-            pairs = [(before[-1], after[-1]), (before[0], after[-1]), (before[0], after[0])]
+            between = before[len(before) // 2], after[len(after) // 2]
+            pairs = [(before[-1], after[-1]), between, (before[0], after[-1]), (before[0], after[0])]
             yield from ((_view(one, part), _view(other, part)) for one, other in pairs)
 
     def _adjacent_jumps(self, index: int) -> list[float]:
@@ -196,12 +204,8 @@ class CutDetector:
         # A cut is decided late and then compared with both sides.
         oldest = max(min([self._recent[-1].index - _NEIGHBOURS_PER_SIDE, *self._waiting]), self._recent[0].index)
         needed_since = self._at(oldest).seconds - _MAX_NEIGHBOUR_SECONDS
-        while self._recent[0].index < oldest - _NEIGHBOURS_PER_SIDE and self._recent[0].seconds < needed_since:
+        while self._recent[0].index < oldest - _JOLT_FRAMES and self._recent[0].seconds < needed_since:
             self._recent.popleft()
-
-
-def _hsv(frame: Frame) -> Pixels:
-    return np.asarray(cv2.cvtColor(frame.small, cv2.COLOR_BGR2HSV), dtype=np.uint8)
 
 
 def _view(data: _FrameData, part: tuple[slice, slice]) -> View:

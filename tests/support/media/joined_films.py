@@ -118,6 +118,15 @@ def film(path: Path, pieces: Sequence[Take], joins: list[Join] | Join, *, rate: 
     return finished_film(path, pieces, joins, Finish(rate, crf))
 
 
+def repeated(path: Path, name: str, seconds: float, *coding: str) -> Path:
+    """A take shown again and again for so long, 640 wide: each time the camera is where it was at first, and who is
+    before it is not."""
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y", "-nostdin", "-stream_loop", "-1"]
+    command += ["-i", str(FOOTAGE / f"{name}.mp4"), "-an", "-t", str(seconds), "-vf", "scale=640:-2"]
+    subprocess.run([*command, *coding, str(path)], check=True, capture_output=True)
+    return path
+
+
 def finished_film(path: Path, pieces: Sequence[Take], joins: list[Join] | Join, finish: Finish) -> Film:
     joins = [joins] * (len(pieces) - 1) if isinstance(joins, Join) else joins
     truths: list[Truth] = []
