@@ -171,8 +171,10 @@ def _explained(one: View, other: View, movement: NDArray[np.float64]) -> Movemen
     correlation = ((_smooth(moved * seen) - means[0] * means[1]) / np.sqrt(np.maximum(product, 1)))[textured]
     middle = np.array([_WIDTH / 2, _HEIGHT / 2, 1])
     across, down = movement @ middle - middle[:2]
-    ratios = [float((correlation > least).mean()) for least in (_EXPLAINED, _NEARLY_EQUAL, _EQUAL)]
-    return Movement(*ratios, float(across), float(down))
+    explained, nearly_equal, equal = (
+        float((correlation > least).mean()) for least in (_EXPLAINED, _NEARLY_EQUAL, _EQUAL)
+    )
+    return Movement(explained, nearly_equal, equal, float(across), float(down))
 
 
 def _smooth(values: NDArray[np.float32]) -> NDArray[np.float32]:
