@@ -14,6 +14,7 @@ from av.video.stream import VideoStream
 
 from clipzy_worker.analysis.audio_end import AudioEnd
 from clipzy_worker.analysis.audio_pass import AudioPass
+from clipzy_worker.analysis.timings import StageTimer
 from clipzy_worker.analysis.video_clock import VideoClock
 from clipzy_worker.decode.input_limits import check_frame_rate
 from clipzy_worker.decode.source import Source, check_readable, too_long
@@ -50,8 +51,8 @@ class DemuxPass:
         StorageUnavailable: the file can no longer be read.
     """
 
-    def __init__(self, source: Source, *, limits: MediaLimits, audio: AudioPass | None) -> None:
-        self._source = source
+    def __init__(self, source: Source, *, limits: MediaLimits, audio: AudioPass | None, timer: StageTimer) -> None:
+        self._source, self._timer = source, timer
         self._audio = audio
         self._limits = limits
         self._clock = VideoClock(source)
@@ -126,7 +127,8 @@ class DemuxPass:
     def _decoded(self, packet: "Packet[VideoStream] | None") -> list[VideoFrame]:
         try:
             self._clock.prepare(packet)
-            return self._source.video.codec_context.decode(packet)
+            with self._timer.charged("decode"):
+                return self._source.video.codec_context.decode(packet)
         except av.error.EOFError:
             return []  # it was flushed before
         except av.error.FFmpegError as error:

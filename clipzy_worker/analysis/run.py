@@ -10,6 +10,7 @@ from clipzy_storage.models.measurements import Audio
 from clipzy_worker.analysers.images.thumbnails import INTERVALS_DIRECTORY, SHOTS_DIRECTORY
 from clipzy_worker.analysis.audio_pass import AudioPass
 from clipzy_worker.analysis.demux import DemuxPass
+from clipzy_worker.analysis.read_ahead import ReadAhead
 from clipzy_worker.analysis.result_estimate import check_estimate
 from clipzy_worker.analysis.shown_sizes import MostlyAnotherSize
 from clipzy_worker.analysis.timings import StageTimer
@@ -23,6 +24,10 @@ from clipzy_worker.sandbox.protocol import Report
 from clipzy_worker.sandbox.request import MediaRequest
 from clipzy_worker.stages import AUDIO_ANALYSIS, MOTION_ANALYSIS, STYLE_EXTRACTION, VIDEO_ANALYSIS
 from clipzy_worker.style.extract import extract
+
+_MAX_FRAMES_AHEAD = 8
+_MAX_BYTES_AHEAD = 128 << 20
+_BYTES_PER_PIXEL = 4  # of most frames; few have more
 
 
 def analyse(request: MediaRequest, report: Report) -> Analysis:
@@ -57,8 +62,8 @@ def _analysed(
     with open_source(request, decoded=decoded) as source:
         check_estimate(source, request)
         audio_pass = _audio_pass(source, request, timer)
-        demux = DemuxPass(source, limits=request.limits, audio=audio_pass)
-        with timer.charged(VIDEO_ANALYSIS.name, rest_to="decode"):
+        demux = DemuxPass(source, limits=request.limits, audio=audio_pass, timer=timer)
+        with timer.charged(VIDEO_ANALYSIS.name):
             video_pass = _decoded(source, demux, request, timer, report, instead_of=instead_of)
         report.progress(AUDIO_ANALYSIS, 0.0)
         audio = _finished(audio_pass, float(demux.end_seconds), timer)
@@ -110,15 +115,22 @@ def _decoded(
 ) -> VideoPass:
     """The video pass after the last frame. Raises ``InvalidMedia`` if there is no frame."""
     video_pass: VideoPass | None = None
-    for frame in demux:
-        video_pass = video_pass or VideoPass(source, frame, request, timer, instead_of=instead_of)
-        video_pass.process(frame)
-        report.progress(VIDEO_ANALYSIS, demux.fraction)
+    with ReadAhead(demux, most=_frames_ahead(source)) as frames:
+        for frame in frames:
+            video_pass = video_pass or VideoPass(source, frame, request, timer, instead_of=instead_of)
+            video_pass.process(frame)
+            report.progress(VIDEO_ANALYSIS, demux.fraction)
     if video_pass is None:
         raise InvalidMedia("No frame of the video could be decoded: the file is damaged or incomplete.")
     video_pass.sizes.check_whole()
     video_pass.finish_shots(float(demux.end_seconds))
     return video_pass
+
+
+def _frames_ahead(source: Source) -> int:
+    """How many decoded frames may wait while one is analysed."""
+    pixels = source.video.codec_context.width * source.video.codec_context.height
+    return max(1, min(_MAX_FRAMES_AHEAD, _MAX_BYTES_AHEAD // (_BYTES_PER_PIXEL * pixels)))
 
 
 def _finished(audio_pass: AudioPass | None, end_seconds: float, timer: StageTimer) -> Audio | None:
