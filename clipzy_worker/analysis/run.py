@@ -1,6 +1,8 @@
 """The stages over one file, in order: the decode pass that feeds every analyser, then what follows from its results."""
 
 import shutil
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import cv2
@@ -9,7 +11,7 @@ from clipzy_storage.models.analysis import Analysis
 from clipzy_storage.models.measurements import Audio
 from clipzy_worker.analysers.images.thumbnails import INTERVALS_DIRECTORY, SHOTS_DIRECTORY
 from clipzy_worker.analysis.audio_pass import AudioPass
-from clipzy_worker.analysis.demux import DemuxPass
+from clipzy_worker.analysis.demux import DemuxPass, DisplayedFrame
 from clipzy_worker.analysis.read_ahead import ReadAhead
 from clipzy_worker.analysis.result_estimate import check_estimate
 from clipzy_worker.analysis.shown_sizes import MostlyAnotherSize
@@ -25,6 +27,7 @@ from clipzy_worker.sandbox.request import MediaRequest
 from clipzy_worker.stages import AUDIO_ANALYSIS, MOTION_ANALYSIS, STYLE_EXTRACTION, VIDEO_ANALYSIS
 from clipzy_worker.style.extract import extract
 
+_MIN_PIXELS_AHEAD = 640 * 480
 _MAX_FRAMES_AHEAD = 8
 _MAX_BYTES_AHEAD = 128 << 20
 _BYTES_PER_PIXEL = 4  # of most frames; few have more
@@ -115,7 +118,7 @@ def _decoded(
 ) -> VideoPass:
     """The video pass after the last frame. Raises ``InvalidMedia`` if there is no frame."""
     video_pass: VideoPass | None = None
-    with ReadAhead(demux, most=_frames_ahead(source)) as frames:
+    with _read_ahead(source, demux) as frames:
         for frame in frames:
             video_pass = video_pass or VideoPass(source, frame, request, timer, instead_of=instead_of)
             video_pass.process(frame)
@@ -127,10 +130,12 @@ def _decoded(
     return video_pass
 
 
-def _frames_ahead(source: Source) -> int:
-    """How many decoded frames may wait while one is analysed."""
+def _read_ahead(source: Source, demux: DemuxPass) -> AbstractContextManager[Iterable[DisplayedFrame]]:
+    """The same frames, decoded while those before are analysed. Small ones cost less than their handing over."""
     pixels = source.video.codec_context.width * source.video.codec_context.height
-    return max(1, min(_MAX_FRAMES_AHEAD, _MAX_BYTES_AHEAD // (_BYTES_PER_PIXEL * pixels)))
+    if pixels < _MIN_PIXELS_AHEAD:
+        return nullcontext(demux)
+    return ReadAhead(demux, most=max(1, min(_MAX_FRAMES_AHEAD, _MAX_BYTES_AHEAD // (_BYTES_PER_PIXEL * pixels))))
 
 
 def _finished(audio_pass: AudioPass | None, end_seconds: float, timer: StageTimer) -> Audio | None:
