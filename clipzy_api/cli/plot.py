@@ -170,9 +170,12 @@ class _Timeline:
         peaks = [max(levels[start : start + points_per_peak]) for start in range(0, len(levels), points_per_peak)]
         if not peaks:
             return
-        end = WIDTH - _MARGIN_RIGHT
-        xs = [min(self._x(number * points_per_peak * step_seconds), end) for number in range(len(peaks))]
-        ys = [top + _CURVE_HEIGHT * (1 - min(level, 1.0)) for level in peaks]
+        # Each level holds for its step, and the last one for what is left of the video.
+        until_seconds = len(levels) * step_seconds
+        until_seconds = self._seconds if self._seconds - until_seconds < step_seconds else until_seconds
+        starts = [number * points_per_peak * step_seconds for number in range(len(peaks))]
+        xs = [self._x(seconds) for seconds in (*starts, until_seconds)]
+        ys = [top + _CURVE_HEIGHT * (1 - min(level, 1.0)) for level in (*peaks, peaks[-1])]
         line = [f"{x:.1f},{y:.1f}" for x, y in zip(xs, ys, strict=True)]
         base = top + _CURVE_HEIGHT
         area = " ".join([f"{xs[0]:.1f},{base:.1f}", *line, f"{xs[-1]:.1f},{base:.1f}"])

@@ -15,7 +15,7 @@ from clipzy_storage.models.measurements import Audio, Color, Grade, Motion, Part
 from clipzy_storage.models.style_dna import StyleDna
 
 # Must be raised with every change after which the same video and config may have another result.
-PIPELINE_VERSION = "1"
+PIPELINE_VERSION = "2"
 
 Transition = Literal["start", "cut", "fade", "dissolve"]
 
@@ -34,7 +34,8 @@ class _Upload(Part):
 class VideoFacts(Part):
     """What demuxing and decoding show of the upload."""
 
-    duration_seconds: Seconds
+    duration_seconds: Seconds = Field(description="To the end of the video or of the audio, whichever is later.")
+    first_frame_seconds: Seconds = Field(default=0, description="When a player shows the first frame.")
     width: int = Field(ge=1)
     height: int = Field(ge=1)
     frame_rate: float | None = Field(gt=0)
@@ -48,7 +49,7 @@ class Source(VideoFacts, _Upload):
 
 
 class Shot(Part):
-    """From its first frame to the first frame of the next shot; ``transition`` is how it begins."""
+    """From its first frame to that of the next shot, the last one to the end; ``transition`` is how it begins."""
 
     index: int = Field(ge=0)
     start_seconds: Seconds

@@ -23,20 +23,32 @@ _BLANK_SPREAD = 8
 _BLACK_MEAN, _WHITE_MEAN = 28, 227
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Frame:
     """One frame of the video, scaled down for analysis, upright and with square pixels; levels are 0 to 255.
 
+    It is displayed from ``seconds`` to ``until_seconds``: to the next frame, or as long as the file says of the last.
     ``pixels`` is BGR, about 320x180; ``small`` is the same at about 160x90. ``mean`` and ``spread`` (standard
     deviation) are those of its luma. ``show`` scales the decoded frame to a width and height. A key frame is encoded
-    independently of all others.
+    independently of all others. ``index`` counts the frames that are examined, see ``enough_frames``. A frame of
+    another shape than most fills ``fitted`` (width, height) in the middle of ``pixels``, and the rest is black.
     """
 
     index: int
     seconds: float
-    pixels: Pixels
+    until_seconds: float
+    scaled: Callable[[], Pixels]
     show: Callable[[tuple[int, int]], Pixels]
     is_key: bool = False
+    fitted: tuple[int, int] | None = None
+
+    def scale(self) -> None:
+        """Compute ``pixels`` now; else that is done where they are first used."""
+        _ = self.pixels
+
+    @cached_property
+    def pixels(self) -> Pixels:
+        return self.scaled()
 
     @cached_property
     def small(self) -> Pixels:
@@ -58,6 +70,17 @@ class Frame:
         return np.asarray(
             cv2.resize(self.small, _SIGNATURE_SIZE, interpolation=cv2.INTER_AREA), dtype=np.float32
         ).ravel()
+
+    @property
+    def small_picture(self) -> Pixels:
+        """``small``, filled by what is in the middle of it if the rest was added."""
+        if self.fitted is None:
+            return self.small
+        (height, width), (inner_width, inner_height) = self.pixels.shape[:2], self.fitted
+        left, top = (width - inner_width) // 2, (height - inner_height) // 2
+        inner = self.pixels[top : top + inner_height, left : left + inner_width]
+        size = self.small.shape[1], self.small.shape[0]
+        return np.asarray(cv2.resize(inner, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
     @property
     def mean(self) -> float:
@@ -95,7 +118,7 @@ class FrameAnalyser(Protocol):
     def process(self, frame: Frame) -> None: ...
 
     def finish(self, end_seconds: float) -> None:
-        """Called after the last frame, which ends at ``end_seconds``; the results are complete then."""
+        """Called after the last frame; video and audio end at ``end_seconds``. The results are complete then."""
 
 
 class MonoAnalyser(Protocol):
@@ -104,7 +127,7 @@ class MonoAnalyser(Protocol):
     def process(self, block: MonoBlock) -> None: ...
 
     def finish(self, end_seconds: float) -> None:
-        """Called after the last block; the video ends at ``end_seconds``."""
+        """Called after the last block; video and audio end at ``end_seconds``."""
 
 
 def reduced_size(width: int, height: int, *, pixels: int) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -27,14 +28,18 @@ _JPEG, _PNG, _JSON = "image/jpeg", "image/png", "application/json"
 _LEVEL_DECIMALS = 2
 
 
-def write_images(analysers: FrameAnalysers, request: MediaRequest, decoded: DecodedPixels) -> list[ArtifactFile]:
+def write_images(
+    analysers: FrameAnalysers, request: MediaRequest, decoded: DecodedPixels, *, zero: Fraction
+) -> list[ArtifactFile]:
     """Write the images that are not written yet, and list all; ``decoded`` counts what that decodes.
+
+    ``zero`` is the time 0 of the pass on the container's clock.
 
     Raises ``OSError``.
     """
     artifacts = []
     if analysers.poster.draft is not None:
-        _write_poster(analysers.poster.draft, request, decoded)
+        _write_poster(analysers.poster.draft, request, decoded, zero=zero)
         artifacts.append(ArtifactFile(file=_POSTER, kind="poster", content_type=_JPEG))
     if analysers.thumbnails is not None and (written := analysers.thumbnails.written):
         artifacts += [thumbnail.artifact() for thumbnail in written]
@@ -43,9 +48,12 @@ def write_images(analysers: FrameAnalysers, request: MediaRequest, decoded: Deco
     return artifacts + (analysers.sprites.artifacts if analysers.sprites else [])
 
 
-def _write_poster(draft: Draft, request: MediaRequest, decoded: DecodedPixels) -> None:
-    height, width = draft.pixels.shape[:2]
-    final = decoded_again(request, draft.seconds, (width, height), decoded=decoded)
+def _write_poster(draft: Draft, request: MediaRequest, decoded: DecodedPixels, *, zero: Fraction) -> None:
+    final = None
+    if not draft.is_key:  # the loop filter is never left out of a reference for others
+        height, width = draft.pixels.shape[:2]
+        at = zero + Fraction(draft.seconds).limit_denominator(1_000_000)
+        final = decoded_again(request, at, (width, height), decoded=decoded)
     write_jpeg(request.out_directory / _POSTER, draft.pixels if final is None else final)
 
 

@@ -24,6 +24,7 @@ from clipzy_worker.decode.audio import ChunkCutter
 from clipzy_worker.decode.input_limits import check_audio_samples
 from clipzy_worker.decode.k_weighting import Loudness
 from clipzy_worker.decode.mono import MonoMixer
+from clipzy_worker.decode.other_audio import SILENT_DBFS
 from clipzy_worker.sandbox.request import MediaRequest
 
 _LEVEL_DECIMALS = 2
@@ -34,8 +35,9 @@ class AudioPass:
     """Decodes the packets of one audio track and feeds the analysers: some with every channel at the recorded rate,
     some with a mono mix at 16 kHz.
 
-    Damage is skipped where decoding can go on; ``damaged_packets`` counts it. ``origin`` is the timestamp of the first
-    frame of the video, in seconds of the container's clock. ``artifacts`` lists the files written, after ``finish``.
+    Damage is skipped where decoding can go on; ``damaged_packets`` counts it. ``origin`` is where a player's clock
+    starts, in seconds of the container's. Call ``flush`` after the last packet; then ``end_seconds`` is where the audio
+    ends, 0 if there is none. ``artifacts`` lists the files written, after ``finish``.
     ``extra_analysers`` are fed with the mono mix, too.
     """
 
@@ -53,7 +55,7 @@ class AudioPass:
         self.damaged_packets = 0
         self._samples, self._limits = 0, request.limits
         self._timer, self._out_directory = timer, request.out_directory
-        self._cutter = ChunkCutter(origin=origin, limit_seconds=request.limits.max_duration_seconds)
+        self._cutter = ChunkCutter(origin=float(origin), limit_seconds=request.limits.max_duration_seconds)
         self._mixer = MonoMixer()
         self._first: Chunk | None = None
         self._loudness, self._true_peak, self._waveform = Loudness(), TruePeak(), Waveform()
@@ -73,8 +75,8 @@ class AudioPass:
         }
 
     def set_origin(self, origin: Fraction) -> None:
-        """Correct ``origin`` to the timestamp of the first decoded frame. Must precede the first packet."""
-        self._cutter.origin = origin
+        """Correct ``origin``, now that a frame has been decoded. Must precede the first packet."""
+        self._cutter.origin = float(origin)
 
     def process(self, packet: "Packet[AudioStream] | None") -> None:
         """Decode the next packet of this track; ``None`` flushes the decoder.
@@ -87,13 +89,25 @@ class AudioPass:
             for chunk in self._cut(frame):
                 self._process_chunk(chunk)
 
-    def finish(self, end_seconds: float) -> None:
-        """Raises ``OSError`` if an artifact cannot be written."""
+    @property
+    def end_seconds(self) -> float:
+        return self._cutter.end_seconds
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether its peaks stay below what other tracks are heard at; call it after ``finish``."""
+        peak_dbtp = self._true_peak.dbtp
+        return peak_dbtp is None or peak_dbtp < SILENT_DBFS
+
+    def flush(self) -> None:
         self.process(None)
         for chunk in self._cutter.flush():
             self._process_chunk(chunk)
         for block in self._mixer.flush():
             self._process_block(block)
+
+    def finish(self, end_seconds: float) -> None:
+        """Raises ``OSError`` if an artifact cannot be written."""
         for name, analyser in (self._multichannel_analysers | self._mono_analysers).items():
             with self._timer.charged(name):
                 analyser.finish(end_seconds)

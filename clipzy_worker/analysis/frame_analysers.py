@@ -1,6 +1,5 @@
 """The frame analysers of one pass over the video, as its job config asks for them."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from clipzy_storage.models.job_config import JobConfig
@@ -11,7 +10,7 @@ from clipzy_worker.analysers.images.sprites import Sprites
 from clipzy_worker.analysers.images.thumbnails import Thumbnails, thumbnails
 from clipzy_worker.analysers.motion.motion import Motions
 from clipzy_worker.analysers.shots.shots import Shots
-from clipzy_worker.decode.scaling import Geometry
+from clipzy_worker.decode.geometry import Geometry
 
 POSTER_MAX_SIDE = 1280
 
@@ -32,6 +31,11 @@ class FrameAnalysers:
         self.motions = Motions(self.shots) if "motion" in config.analyses else None
         self.colors = Colors(self.shots, geometry.shown_size) if "color" in config.analyses else None
 
-    def in_order(self) -> Iterator[tuple[str, FrameAnalyser]]:
-        """Shots first, since others depend on them."""
-        yield from ((name, analyser) for name, analyser in vars(self).items() if analyser is not None)
+    def of_changes(self) -> dict[str, FrameAnalyser]:
+        """Those to which ``EnoughFrames`` are enough, by name. Shots first, since all others depend on them."""
+        return {"shots": self.shots, **({"motions": self.motions} if self.motions else {})}
+
+    def of_moments(self) -> dict[str, FrameAnalyser]:
+        """Those that look at what is displayed at certain moments."""
+        others = {name: analyser for name, analyser in vars(self).items() if name not in ("shots", "motions")}
+        return {name: analyser for name, analyser in others.items() if analyser is not None}

@@ -4,7 +4,8 @@ from clipzy_storage.models.job_config import JobConfig
 from clipzy_worker.analysers.images.sprites import MAX_TILES
 from clipzy_worker.analysers.images.thumbnails import MAX_THUMBNAILS
 from clipzy_worker.analysis.frame_analysers import POSTER_MAX_SIDE
-from clipzy_worker.decode.scaling import ANALYSED_PIXELS, Geometry
+from clipzy_worker.decode.geometry import Geometry, Orientation
+from clipzy_worker.decode.scaling import ANALYSED_PIXELS
 from clipzy_worker.decode.source import Source
 from clipzy_worker.errors import result_too_large
 from clipzy_worker.sandbox.request import MediaRequest
@@ -19,7 +20,9 @@ def check_estimate(source: Source, request: MediaRequest) -> None:
     frames = max(1, round(seconds * (source.declared_rate or 0)))
     least_bytes = min(
         least_result_bytes(request.config, geometry, seconds=seconds, frames=frames)
-        for geometry in (Geometry(video.width, video.height, source.pixel_aspect, turns) for turns in (0, 1))
+        for geometry in (
+            Geometry(video.width, video.height, source.pixel_aspect, Orientation(turns)) for turns in (0, 1)
+        )
     )
     if least_bytes > request.limits.output_bytes:
         raise result_too_large(request.limits.output_bytes, at_least_bytes=least_bytes)

@@ -1,21 +1,36 @@
 """The stages over one file, in order: the decode pass that feeds every analyser, then what follows from its results."""
 
+import shutil
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
 import cv2
 
 from clipzy_storage.models.analysis import Analysis
 from clipzy_storage.models.measurements import Audio
+from clipzy_worker.analysers.images.thumbnails import INTERVALS_DIRECTORY, SHOTS_DIRECTORY
 from clipzy_worker.analysis.audio_pass import AudioPass
-from clipzy_worker.analysis.demux import DemuxPass
+from clipzy_worker.analysis.demux import DemuxPass, DisplayedFrame
+from clipzy_worker.analysis.read_ahead import ReadAhead
 from clipzy_worker.analysis.result_estimate import check_estimate
+from clipzy_worker.analysis.shown_sizes import MostlyAnotherSize
 from clipzy_worker.analysis.timings import StageTimer
 from clipzy_worker.analysis.video_pass import VideoPass
 from clipzy_worker.analysis.warnings import is_damaged, warnings_about
+from clipzy_worker.decode.decoded_pixels import DecodedPixels
+from clipzy_worker.decode.other_audio import other_tracks_with_signal
 from clipzy_worker.decode.source import Source, open_source
 from clipzy_worker.errors import InvalidMedia
 from clipzy_worker.sandbox.protocol import Report
 from clipzy_worker.sandbox.request import MediaRequest
 from clipzy_worker.stages import AUDIO_ANALYSIS, MOTION_ANALYSIS, STYLE_EXTRACTION, VIDEO_ANALYSIS
 from clipzy_worker.style.extract import extract
+
+_MIN_PIXELS_AHEAD = 640 * 480
+_MAX_FRAMES_AHEAD = 8
+_MAX_BYTES_AHEAD = 128 << 20
+_BYTES_PER_PIXEL = 4  # of most frames; few have more
 
 
 def analyse(request: MediaRequest, report: Report) -> Analysis:
@@ -28,19 +43,38 @@ def analyse(request: MediaRequest, report: Report) -> Analysis:
         OSError: an artifact cannot be written.
     """
     cv2.setNumThreads(1)
-    timer = StageTimer()
-    with open_source(request) as source:
+    timer, decoded = StageTimer(), DecodedPixels(request.limits.max_decoded_pixels)
+    given_up: MostlyAnotherSize | None = None
+    while True:
+        try:
+            return _analysed(request, report, timer, decoded, instead_of=given_up)
+        except MostlyAnotherSize as error:
+            given_up = error
+            _remove_thumbnails(request.out_directory)
+
+
+def _analysed(
+    request: MediaRequest,
+    report: Report,
+    timer: StageTimer,
+    decoded: DecodedPixels,
+    *,
+    instead_of: MostlyAnotherSize | None,
+) -> Analysis:
+    """One pass over the file. Raises ``MostlyAnotherSize`` if it should begin anew, at another size."""
+    with open_source(request, decoded=decoded) as source:
         check_estimate(source, request)
         audio_pass = _audio_pass(source, request, timer)
-        demux = DemuxPass(source, limits=request.limits, audio=audio_pass)
-        with timer.charged(VIDEO_ANALYSIS.name, rest_to="decode"):
-            video_pass = _decoded(source, demux, request, timer, report)
+        demux = DemuxPass(source, limits=request.limits, audio=audio_pass, timer=timer)
+        with timer.charged(VIDEO_ANALYSIS.name):
+            video_pass = _decoded(source, demux, request, timer, report, instead_of=instead_of)
         report.progress(AUDIO_ANALYSIS, 0.0)
         audio = _finished(audio_pass, float(demux.end_seconds), timer)
+        other_tracks = other_tracks_with_signal(request, source) if audio_pass else {}
         report.progress(MOTION_ANALYSIS, 0.0)
         with timer.charged(MOTION_ANALYSIS.name):
-            video_pass.finish(float(demux.end_seconds))
-        facts, shots = video_pass.facts(demux.end_seconds), video_pass.shots()
+            video_pass.finish(float(demux.end_seconds), zero=demux.zero)
+        facts, shots = video_pass.facts(demux.video_end_seconds, demux.end_seconds), video_pass.shots()
         motion, color = video_pass.motion, video_pass.color
         report.progress(STYLE_EXTRACTION, 0.0)
         style = None
@@ -56,7 +90,7 @@ def analyse(request: MediaRequest, report: Report) -> Analysis:
             color=color,
             style=style,
             artifacts=video_pass.artifacts + (audio_pass.artifacts if audio_pass else []),
-            warnings=warnings_about(source, demux, audio_pass),
+            warnings=warnings_about(source, demux, audio_pass, video_pass.sizes, other_tracks),
             timings=timer.rounded(),
         )
 
@@ -64,20 +98,44 @@ def analyse(request: MediaRequest, report: Report) -> Analysis:
 def _audio_pass(source: Source, request: MediaRequest, timer: StageTimer) -> AudioPass | None:
     if source.audio is None or "audio" not in request.config.analyses:
         return None
-    return AudioPass(source.audio, origin=source.origin, timer=timer, request=request)
+    return AudioPass(source.audio, origin=source.start, timer=timer, request=request)
 
 
-def _decoded(source: Source, demux: DemuxPass, request: MediaRequest, timer: StageTimer, report: Report) -> VideoPass:
+def _remove_thumbnails(out_directory: Path) -> None:
+    """Those of a pass that was given up: its shots may be others."""
+    for name in (SHOTS_DIRECTORY, INTERVALS_DIRECTORY):
+        shutil.rmtree(out_directory / name, ignore_errors=True)
+
+
+def _decoded(
+    source: Source,
+    demux: DemuxPass,
+    request: MediaRequest,
+    timer: StageTimer,
+    report: Report,
+    *,
+    instead_of: MostlyAnotherSize | None,
+) -> VideoPass:
     """The video pass after the last frame. Raises ``InvalidMedia`` if there is no frame."""
     video_pass: VideoPass | None = None
-    for seconds, frame in demux:
-        video_pass = video_pass or VideoPass(source, frame, request, timer)
-        video_pass.process(seconds, frame)
-        report.progress(VIDEO_ANALYSIS, demux.fraction)
+    with _read_ahead(source, demux) as frames:
+        for frame in frames:
+            video_pass = video_pass or VideoPass(source, frame, request, timer, instead_of=instead_of)
+            video_pass.process(frame)
+            report.progress(VIDEO_ANALYSIS, demux.fraction)
     if video_pass is None:
         raise InvalidMedia("No frame of the video could be decoded: the file is damaged or incomplete.")
+    video_pass.sizes.check_whole()
     video_pass.finish_shots(float(demux.end_seconds))
     return video_pass
+
+
+def _read_ahead(source: Source, demux: DemuxPass) -> AbstractContextManager[Iterable[DisplayedFrame]]:
+    """The same frames, decoded while those before are analysed. Small ones cost less than their handing over."""
+    pixels = source.video.codec_context.width * source.video.codec_context.height
+    if pixels < _MIN_PIXELS_AHEAD:
+        return nullcontext(demux)
+    return ReadAhead(demux, most=max(1, min(_MAX_FRAMES_AHEAD, _MAX_BYTES_AHEAD // (_BYTES_PER_PIXEL * pixels))))
 
 
 def _finished(audio_pass: AudioPass | None, end_seconds: float, timer: StageTimer) -> Audio | None:

@@ -7,22 +7,28 @@ from contextlib import contextmanager
 
 
 class StageTimer:
-    """``spent`` has seconds of wall clock by name."""
+    """``spent`` has seconds of wall clock by name. Threads may share it, each with names of its own."""
 
     def __init__(self) -> None:
         self.spent: defaultdict[str, float] = defaultdict(float)
 
     @contextmanager
-    def charged(self, name: str, *, rest_to: str | None = None) -> Iterator[None]:
-        """Charge the block's time to ``name``; what no other name was charged for goes to ``rest_to`` as well."""
-        before, started_at = sum(self.spent.values()), time.perf_counter()
+    def charged(self, name: str) -> Iterator[None]:
+        """Charge the block's time to ``name``."""
+        started_at = time.perf_counter()
         try:
             yield
         finally:
-            seconds = time.perf_counter() - started_at
-            if rest_to is not None:
-                self.spent[rest_to] += seconds - (sum(self.spent.values()) - before)
-            self.spent[name] += seconds
+            self.spent[name] += time.perf_counter() - started_at
+
+    def lap(self, name: str, since: float) -> float:
+        """Charge the time since then, by ``time.perf_counter``, to ``name``; returns the time now.
+
+        For steps of every frame, where a context manager costs as much as some of them.
+        """
+        now = time.perf_counter()
+        self.spent[name] += now - since
+        return now
 
     def rounded(self) -> dict[str, float]:
         """``spent`` to the millisecond, as ``output.json`` shows it."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -88,23 +87,24 @@ class ChunkCutter:
 
     If a timestamp lies more than 30 ms past the end of the last frame, no chunk covers the gap. A timestamp that goes
     back, or lies past ``limit_seconds``, is ignored: the frame follows the last one. Audio past ``limit_seconds`` is
-    dropped. ``origin`` is the timestamp at which the video begins, in seconds of the container's clock.
+    dropped. ``origin`` is where a player's clock starts, in seconds of the container's; what comes before is dropped.
+    ``end_seconds`` is where the last frame ends.
     """
 
-    def __init__(self, *, origin: Fraction, limit_seconds: int) -> None:
+    def __init__(self, *, origin: float, limit_seconds: int) -> None:
         self.origin, self._limit_seconds = origin, limit_seconds
         self._format: tuple[str, int, str] | None = None
         self._run: _Run | None = None
-        self._next_seconds = 0.0
+        self.end_seconds = 0.0
 
     def chunks(self, frame: AudioFrame) -> Iterator[Chunk]:
         """The chunks that this frame completes. Raises ``ValueError`` for an unsupported rate or channel count."""
         form = frame.format.name, frame.sample_rate, frame.layout.name
         seconds = self._time_of(frame)
-        if self._run is None or self._format != form or seconds > self._next_seconds + _TIMESTAMP_TOLERANCE_SECONDS:
+        if self._run is None or self._format != form or seconds > self.end_seconds + _TIMESTAMP_TOLERANCE_SECONDS:
             yield from self._begin(frame, seconds)
-        if self._run is not None and self._next_seconds < self._limit_seconds:
-            self._next_seconds += frame.samples / self._run.rate_hz
+        if self._run is not None and self.end_seconds < self._limit_seconds:
+            self.end_seconds += frame.samples / self._run.rate_hz
             self._run.write(frame)
             if self._run.queued >= min(self._run.rate_hz, _MAX_VALUES_PER_CHUNK // len(self._run.channels)):
                 yield from self._run.cut(last=False)
@@ -121,14 +121,14 @@ class ChunkCutter:
         not_before_hop = self._run.hop if self._run else None
         self._run = _Run(frame, round(seconds * frame.sample_rate), not_before_hop=not_before_hop)
         self._format = frame.format.name, frame.sample_rate, frame.layout.name
-        self._next_seconds = seconds
+        self.end_seconds = seconds
 
     def _time_of(self, frame: AudioFrame) -> float:
         at = frame.time
-        if at is None or abs(at - float(self.origin)) > self._limit_seconds:
-            return self._next_seconds
-        at -= float(self.origin)
-        return at if self._run is None else max(at, self._next_seconds)
+        if at is None or abs(at - self.origin) > self._limit_seconds:
+            return self.end_seconds
+        at -= self.origin
+        return at if self._run is None else max(at, self.end_seconds)
 
 
 def _full_scale(values: NDArray[Any]) -> Samples:

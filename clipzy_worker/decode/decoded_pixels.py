@@ -48,7 +48,7 @@ def coded_frames(decoder: str, packet: "Packet[Any]") -> int:
             return max(1, _av1_frames(bytes(packet)))
         case "vp9":
             return _vp9_frames(bytes(packet)[-1:])
-        case "mpeg2video":
+        case "mpeg1video" | "mpeg2video":
             return max(1, bytes(packet).count(b"\0\0\1\0"))  # the start code of a picture
     return 1
 

@@ -6,11 +6,11 @@ grows with segments times frames, so a file with too many is refused before it i
 
 import os
 import struct
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from clipzy_worker.decode.mp4_boxes import Box, header_boxes
 from clipzy_worker.errors import InvalidMedia
 from clipzy_worker.sandbox.request import MediaLimits
 
@@ -19,21 +19,9 @@ MAX_RATIO = Fraction(3, 2)
 
 _EMPTY = -1
 """The media time of a segment that plays nothing."""
-_MAX_BOXES = 100_000
-_MAX_DEPTH = 16
-# FFmpeg looks for the boxes below in all of these, wherever they are.
-_CONTAINERS = frozenset(b"moov trak edts mdia minf stbl dinf udta tref wide sinf schi mvex".split())
 _TRACKS = {b"vide": "video", b"soun": "audio"}
 _HEADER_BYTES = 64  # of a box that is not a table
 _COMPRESSED = "The file's header is compressed, which is not accepted. Save the video anew and try again."
-
-
-@dataclass(frozen=True)
-class _Box:
-    kind: bytes
-    start: int
-    """Of its content."""
-    end: int
 
 
 @dataclass
@@ -79,44 +67,22 @@ def _check_duration(track: _Track, ticks_per_second: int) -> None:
 
 
 class _Reader:
-    """Reads the header of one file, of which FFmpeg too takes the first."""
+    """Reads the header of one file."""
 
     def __init__(self, file: int, max_edits: int) -> None:
         self._file, self._max_edits = file, max_edits
         self._movie = _Movie()
 
     def movie(self) -> _Movie:
-        moov: _Box | None = None
-        for count, box in enumerate(self._boxes(0, os.fstat(self._file).st_size)):
-            if count > _MAX_BOXES:
-                raise InvalidMedia("The file's header has more parts than that of any video.")
-            if moov is not None and box.start > moov.end:
-                break
-            if box.kind == b"moov":
-                moov = moov or box
+        for box in header_boxes(self._file):
             with suppress(struct.error, IndexError, ZeroDivisionError):
                 self._take(box)
         return self._movie
 
-    def _boxes(self, start: int, end: int, *, depth: int = 0) -> Iterator[_Box]:
-        """Each box, and then those in it."""
-        while start + 8 <= end and len(header := os.pread(self._file, 16, start)) >= 8:
-            size, kind = struct.unpack_from(">I4s", header)
-            content = start + 8
-            if size == 1 and len(header) == 16:
-                (size,), content = struct.unpack_from(">Q", header, 8), start + 16
-            box = _Box(kind, content, min(start + size, end) if size else end)
-            if box.end < content:
-                return
-            yield box
-            if kind in _CONTAINERS and depth < _MAX_DEPTH:
-                yield from self._boxes(content, box.end, depth=depth + 1)
-            start = box.end
-
-    def _read(self, box: _Box, length: int = _HEADER_BYTES) -> bytes:
+    def _read(self, box: Box, length: int = _HEADER_BYTES) -> bytes:
         return os.pread(self._file, min(length, box.end - box.start), box.start)
 
-    def _take(self, box: _Box) -> None:
+    def _take(self, box: Box) -> None:
         match box.kind:
             case b"cmov":
                 raise InvalidMedia(_COMPRESSED)
@@ -135,7 +101,7 @@ class _Reader:
             case b"elst":
                 self._take_edits(box)
 
-    def _take_edits(self, box: _Box) -> None:
+    def _take_edits(self, box: Box) -> None:
         version, claimed = struct.unpack_from(">BxxxI", self._read(box))
         entry = struct.Struct(">QqI" if version == 1 else ">IiI")
         count = min(claimed, (box.end - box.start - 8) // entry.size)

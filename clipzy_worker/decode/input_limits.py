@@ -1,7 +1,7 @@
 """Checks of what a file claims against allow-lists and limits: its header before decoding, its packets on the way."""
 
-from collections.abc import Iterator
-from typing import TypeAlias
+from collections.abc import Collection, Iterator, Sequence
+from typing import TypeAlias, TypeVar
 
 from av.audio.stream import AudioStream
 from av.container import InputContainer
@@ -14,8 +14,11 @@ from clipzy_worker.errors import InvalidMedia
 from clipzy_worker.sandbox.request import MediaLimits
 
 DEMUXERS = {"mp4": "mov", "mov": "mov", "avi": "avi", "mkv": "matroska", "webm": "matroska"}
-# The allowed decoders: mature code for what cameras, phones and editors write.
-VIDEO_DECODERS = ("h264", "hevc", "vp8", "vp9", "libdav1d", "av1", "mpeg4", "mpeg2video", "mjpeg", "prores")
+# The allowed decoders: mature code for what cameras, phones and editors write. docs/formats.md says why each.
+VIDEO_DECODERS = (
+    *("h264", "hevc", "vp8", "vp9", "libdav1d", "av1", "mpeg4", "mpeg2video", "mjpeg", "prores"),
+    *("dvvideo", "dnxhd", "cfhd", "mpeg1video", "h263", "ffv1", "msmpeg4"),
+)
 AUDIO_DECODERS = (
     *("aac", "mp2", "mp2float", "mp3", "mp3float", "ac3", "eac3", "dca", "opus", "libopus", "vorbis", "flac", "alac"),
     *("amrnb", "amrwb", "adpcm_ms", "adpcm_ima_wav", "adpcm_ima_qt", "wmav2"),
@@ -26,39 +29,78 @@ AUDIO_DECODERS = (
 _BYTES_PER_PIXEL_AND_THREAD = 6
 # Room for eight threads at 3840x2160, two at 7680x4320.
 _MAX_THREADS_BYTES = 400 << 20
+# To hand a smaller frame from thread to thread costs a quarter of decoding it.
+_MIN_PIXELS_FOR_THREADS = 400 * 300
 # An honest file may exceed the frame rate for a while.
 _FRAME_BURST_SECONDS = 10
 _MAX_AUDIO_PACKETS_PER_SECOND = 1000
+# Slow motion of 240 frames per second has 240.7 in some phones.
+_FRAME_RATE_HEADROOM = 1.05
+# Frames that a recorder had waiting when it began come at once.
+_BURST_SECONDS = 0.25
 # For each segment of an edit list FFmpeg reads from the key frame before it to the one after it.
 _MAX_READ_RATIO = 10
 # Each field of an interlaced frame may have its own packet.
 _MAX_PACKETS_PER_FRAME = 2
 
+_STILLS = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+PROTECTED = "The {} is protected (encrypted), and cannot be decoded without its key."
+
+_AnyStream = TypeVar("_AnyStream", bound=Stream)
 AnyPacket: TypeAlias = "Packet[Stream]"  # not generic at run time
 
 
-def video_track(container: InputContainer, limits: MediaLimits) -> VideoStream:
-    """The video track to decode. Raises ``InvalidMedia`` if there is none, or it exceeds the limits."""
+def video_track(container: InputContainer, limits: MediaLimits, *, encrypted: Collection[int]) -> VideoStream:
+    """The video track to decode: of those that can be decoded the default one, else the first.
+
+    ``encrypted`` are indexes of streams. Raises ``InvalidMedia`` if there is none, or it exceeds the limits.
+    """
     _check_tracks(container, limits)
-    for stream in container.streams.video:
-        if not stream.disposition & Disposition.attached_pic:  # cover art
-            _check_video(stream, limits)
-            return stream
-    raise InvalidMedia("The file has no video track.")
+    videos = videos_of(container)
+    if not videos:
+        raise InvalidMedia("The file has no video track.")
+    decodable = [one for one in videos if is_accepted(one, VIDEO_DECODERS) and one.index not in encrypted]
+    video = default_of(decodable or videos)
+    if not decodable and video.index in encrypted:
+        raise InvalidMedia(PROTECTED.format("video") + " Remove the protection and try again.")
+    _check_video(video, limits)
+    return video
 
 
-def audio_track(container: InputContainer, limits: MediaLimits) -> AudioStream | None:
-    """The first audio track that can be decoded. Raises ``InvalidMedia`` if it exceeds the limits."""
-    for stream in container.streams.audio:
-        if stream.codec_context and stream.codec_context.name in AUDIO_DECODERS:
-            _check_audio(stream, limits)
-            return stream
-    return None
+def audio_track(container: InputContainer, limits: MediaLimits, *, encrypted: Collection[int]) -> AudioStream | None:
+    """The audio track to decode, chosen by the same rule. Raises ``InvalidMedia`` if it exceeds the limits."""
+    audios = container.streams.audio
+    decodable = [one for one in audios if is_accepted(one, AUDIO_DECODERS) and one.index not in encrypted]
+    if not decodable:
+        return None
+    audio = default_of(decodable)
+    _check_audio(audio, limits)
+    return audio
+
+
+def videos_of(container: InputContainer) -> list[VideoStream]:
+    """The video tracks without cover art and other stills."""
+    return [stream for stream in container.streams.video if not stream.disposition & _STILLS]
+
+
+def is_accepted(stream: Stream, decoders: Collection[str]) -> bool:
+    # PyAV opens decoders itself, outside of FFmpeg's codec_whitelist, so the name is checked here.
+    return bool(stream.codec_context) and stream.codec_context.name in decoders
+
+
+def default_of(streams: Sequence[_AnyStream]) -> _AnyStream:
+    """The one that the file flags as its default, else the first."""
+    return next((stream for stream in streams if stream.disposition & Disposition.default), streams[0])
 
 
 def threads_for(video: VideoStream, wanted: int) -> int:
-    """The number of decoder threads: ``wanted``, or fewer if frames of this size would need too much memory."""
+    """The number of decoder threads: ``wanted``, or fewer if frames of this size would need too much memory.
+
+    One for frames so small that threads cost more than they gain.
+    """
     pixels = video.codec_context.width * video.codec_context.height
+    if pixels < _MIN_PIXELS_FOR_THREADS:
+        return 1
     return max(1, min(wanted, max(2, _MAX_THREADS_BYTES // (_BYTES_PER_PIXEL_AND_THREAD * pixels))))
 
 
@@ -76,9 +118,8 @@ def _check_tracks(container: InputContainer, limits: MediaLimits) -> None:
 
 
 def _check_video(video: VideoStream, limits: MediaLimits) -> None:
-    # PyAV opens decoders itself, outside of FFmpeg's codec_whitelist, so the name is checked here.
     name = video.codec_context.name if video.codec_context else "an unknown codec"
-    if name not in VIDEO_DECODERS:
+    if not is_accepted(video, VIDEO_DECODERS):
         raise InvalidMedia(f"The video is encoded as {name}, which is not accepted. Convert it to H.264 and try again.")
     width, height = video.codec_context.width, video.codec_context.height
     if width <= 0 or height <= 0:
@@ -87,11 +128,6 @@ def _check_video(video: VideoStream, limits: MediaLimits) -> None:
         raise InvalidMedia(
             f"The video is {width}x{height}; at most {limits.max_side} pixels a side and"
             f" {limits.max_pixels / 1e6:g} million pixels a frame are accepted."
-        )
-    if video.average_rate and round(video.average_rate) > limits.max_frame_rate:
-        raise InvalidMedia(
-            f"The video claims {float(video.average_rate):g} frames per second;"
-            f" at most {limits.max_frame_rate} are accepted."
         )
 
 
@@ -111,6 +147,16 @@ def check_audio_samples(samples: float, limits: MediaLimits) -> None:
         raise InvalidMedia(
             f"The audio has over {samples / 1e9:.4g} billion samples in all channels;"
             f" at most {limits.max_audio_samples / 1e9:g} billion are accepted."
+        )
+
+
+def check_frame_rate(frames: int, seconds: float, limits: MediaLimits) -> None:
+    """Raise ``InvalidMedia`` if so many frames are too many for this time. They have been counted: where a file has no
+    rate, demuxers guess one."""
+    if frames > limits.max_frame_rate * (_FRAME_RATE_HEADROOM * seconds + _BURST_SECONDS) and seconds:
+        raise InvalidMedia(
+            f"The video has {frames} frames in {seconds:.2f} seconds, {frames / seconds:.4g} frames per second; at most"
+            f" {limits.max_frame_rate} per second are accepted."
         )
 
 

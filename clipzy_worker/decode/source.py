@@ -1,10 +1,12 @@
 """Opens untrusted files: allow-lists first, then the claims of the header, and only then the first frame."""
 
 import contextlib
+import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 
 import av
@@ -25,15 +27,23 @@ from clipzy_worker.decode.input_limits import (
     PacketLimits,
     audio_track,
     check_audio_samples,
+    check_frame_rate,
+    default_of,
     threads_for,
     video_track,
+    videos_of,
 )
+from clipzy_worker.decode.protection import encrypted_mp4_tracks, encrypted_streams
 from clipzy_worker.errors import InvalidMedia
 from clipzy_worker.sandbox.request import MediaLimits, MediaRequest
 
 _READ_BYTES = 1 << 20
 # Decoders pad frames before they compare their size with max_pixels.
 _ALIGNMENT_PIXELS = 128
+# Recorders and editing programs begin seconds after 0. Who begins later has recorded a part of a stream.
+_MAX_LATE_START_SECONDS = 10
+# What encoders of audio need to begin with is 50 ms at most; it is rounded up to frames.
+_MAX_PRIMING_SECONDS = Fraction(1, 10)
 _UNREADABLE = "The file cannot be read as {container}: it is damaged, incomplete or of another format."
 _HEADER_TOO_LARGE = "The file cannot be read as {container}: it claims more tracks or larger tables than any video has."
 
@@ -46,7 +56,8 @@ class Source:
     name: str  # mp4, mov, avi, mkv or webm
     container: av.container.InputContainer
     video: VideoStream
-    audio: AudioStream | None  # the first track that can be decoded
+    audio: AudioStream | None
+    encrypted: frozenset[int]  # indexes of streams
     limits: MediaLimits
     size_bytes: int
     decoded: DecodedPixels
@@ -63,30 +74,79 @@ class Source:
 
     @property
     def declared_seconds(self) -> float | None:
-        """The duration that the header declares, if any."""
-        if self.video.duration and self.video.time_base:
-            return float(self.video.duration * self.video.time_base)
-        return self.container.duration / av.time_base if self.container.duration else None
+        """The duration that the header declares, if any: to the end of the track that ends last."""
+        tracks = [end for track in self.presented_tracks if (end := _end_of(track))]
+        if tracks:
+            return float(max(tracks) - self.start)
+        if not self.container.duration:
+            return None
+        end = Fraction(self.container.duration, av.time_base)
+        return float(end - self.start if end > self.start else end)
 
     @property
     def declared_rate(self) -> Fraction | None:
         return self.video.guessed_rate or self.video.average_rate
 
     @property
-    def origin(self) -> Fraction:
-        """The timestamp at which the video begins by the header, in seconds of the container's clock."""
-        start = self.video.start_time
-        return start * Fraction(self.video.time_base) if start is not None and self.video.time_base else Fraction(0)
+    def claimed_frames(self) -> int:
+        """How many frames the header counts, at least; 0 if it does not."""
+        seconds = self.declared_seconds or 0
+        # Matroska has no rate but the duration of a frame. Where that is missing, FFmpeg takes the unit of a timestamp.
+        rates = [rate for rate in (self.video.average_rate, self.video.guessed_rate) if rate]
+        # The index of an MP4 file has every frame as often as its edit list makes it be decoded.
+        return max(len(self.video.index_entries), round(seconds * min(rates, default=Fraction(0))))
+
+    @cached_property
+    def start(self) -> Fraction:
+        """Where a player's clock starts by the header, in seconds of the container's: at 0, however late the first
+        track begins. Only the clock of a longer stream, from which this file was cut, is set to 0 with the first track.
+
+        Audio that begins before 0 is what the encoder needs to begin with, and is not played. FFmpeg delays an AVI's
+        frames by so much, and leaves the next places behind the first frame empty for that.
+        """
+        if self.only_numbers_frames:
+            return self._empty_beginning()
+        begins = [at for track in self.presented_tracks if (at := _start_of(track)) is not None]
+        first = min(begins, default=Fraction(0))
+        return first if first > _MAX_LATE_START_SECONDS else Fraction(0)
+
+    def _empty_beginning(self) -> Fraction:
+        places = [entry.timestamp for entry in itertools.islice(self.video.index_entries, 2)]
+        empty = (places[1] - places[0] - 1 if len(places) > 1 else 0) * Fraction(self.video.time_base or 0)
+        return empty if empty <= _MAX_PRIMING_SECONDS else Fraction(0)
+
+    @property
+    def only_numbers_frames(self) -> bool:
+        """The container has no presentation times."""
+        return self.name == "avi"
 
     @property
     def audio_codec(self) -> str | None:
-        for stream in self.container.streams.audio:
-            return stream.codec_context.codec.canonical_name if stream.codec_context else "unknown"
-        return None
+        """Of ``presented_audio``."""
+        audio = self.presented_audio
+        if audio is None:
+            return None
+        return audio.codec_context.codec.canonical_name if audio.codec_context else "unknown"
 
     @property
-    def audio_tracks(self) -> int:
-        return len(self.container.streams.audio)
+    def presented_audio(self) -> AudioStream | None:
+        """The track that is decoded, or the one that would be if any could be."""
+        audios = self.container.streams.audio
+        return self.audio or (default_of(audios) if audios else None)
+
+    @property
+    def presented_tracks(self) -> list[Stream]:
+        """Those that make the presentation's clock: the video, and the audio whether it can be decoded or not."""
+        return [self.video, *([self.presented_audio] if self.presented_audio else [])]
+
+    @property
+    def audio_tracks(self) -> Sequence[AudioStream]:
+        return self.container.streams.audio
+
+    @property
+    def video_tracks(self) -> Sequence[VideoStream]:
+        """Without cover art."""
+        return videos_of(self.container)
 
     @property
     def video_codec(self) -> str:
@@ -106,26 +166,29 @@ def open_source(
     """Open the request's file with the demuxer of its container and the allowed decoders only.
 
     ``decoded`` is the count of the job's other passes over the file, which this one continues.
-    The loop filter is a sixth of the decoder's work and makes no difference to frames that are scaled down.
+    With ``skip_loop_filter`` the decoder leaves it out of frames that are no reference for others.
 
     Raises:
         InvalidMedia: it is not that container, has no video track, or exceeds the limits.
         StorageUnavailable: it cannot be read at all.
     """
-    with _open(request) as (container, size_bytes):
-        video = video_track(container, request.limits)
+    with open_container(request) as (container, size_bytes, encrypted):
+        video = video_track(container, request.limits, encrypted=encrypted)
         video.codec_context.thread_type = "FRAME"
         video.codec_context.thread_count = threads_for(video, request.decoder_threads)
-        video.codec_context.options = {
-            "max_pixels": str(request.limits.max_pixels + _ALIGNMENT_PIXELS * request.limits.max_side),
-            "skip_loop_filter": "all" if skip_loop_filter else "default",
-        }
-        audio = audio_track(container, request.limits)
-        for stream in container.streams:
-            if stream not in (video, audio):
-                stream.discard = Discard.all  # an edit list may repeat the others as well
         decoded = decoded or DecodedPixels(request.limits.max_decoded_pixels)
-        source = Source(request.source, request.container, container, video, audio, request.limits, size_bytes, decoded)
+        video.codec_context.options = {
+            "max_pixels": str(_max_coded_pixels(request.limits)),
+            # A frame without it is a reference for those after it, and the difference grows from frame to frame. Those
+            # that are no reference pass nothing on.
+            "skip_loop_filter": "noref" if skip_loop_filter else "default",
+        }
+        audio = audio_track(container, request.limits, encrypted=encrypted)
+        path, name = request.source, request.container
+        source = Source(path, name, container, video, audio, encrypted, request.limits, size_bytes, decoded)
+        for stream in container.streams:
+            if stream not in source.presented_tracks:
+                stream.discard = Discard.all  # an edit list may repeat the others as well
         if (source.declared_seconds or 0) > request.limits.max_duration_seconds:
             raise InvalidMedia(too_long(request.limits))
         _check_claimed_frames(source)
@@ -135,11 +198,29 @@ def open_source(
         yield source
 
 
+def _max_coded_pixels(limits: MediaLimits) -> int:
+    return limits.max_pixels + _ALIGNMENT_PIXELS * limits.max_side
+
+
+def _start_of(stream: Stream) -> Fraction | None:
+    return (
+        stream.start_time * Fraction(stream.time_base) if stream.start_time is not None and stream.time_base else None
+    )
+
+
+def _end_of(stream: Stream) -> Fraction | None:
+    if not stream.duration or not stream.time_base:
+        return None
+    return (stream.start_time or 0) * Fraction(stream.time_base) + stream.duration * Fraction(stream.time_base)
+
+
 def _check_claimed_frames(source: Source) -> None:
-    """The index of an MP4 file has every frame as often as its edit list makes it be decoded."""
-    video, seconds = source.video, source.declared_seconds or 0
-    frames = max(len(video.index_entries), round(seconds * (video.average_rate or 0)))
-    source.decoded.check_claim(frames=frames, width=video.codec_context.width, height=video.codec_context.height)
+    video, decoder = source.video, source.video.codec_context
+    if DEMUXERS[source.name] == "mov" and video.average_rate and video.duration and video.time_base:
+        # Its tables have the time of every frame, so that this rate is counted.
+        seconds = float(video.duration * video.time_base)
+        check_frame_rate(round(seconds * video.average_rate), seconds, source.limits)
+    source.decoded.check_claim(frames=source.claimed_frames, width=decoder.width, height=decoder.height)
 
 
 def too_long(limits: MediaLimits) -> str:
@@ -166,9 +247,15 @@ def _storage_errors() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _open(request: MediaRequest) -> Iterator[tuple[av.container.InputContainer, int]]:
-    """The opened file, and its size."""
+def open_container(request: MediaRequest) -> Iterator[tuple[av.container.InputContainer, int, frozenset[int]]]:
+    """The opened file, its size, and the indexes of its encrypted streams; nothing else is checked.
+
+    Raises:
+        InvalidMedia: it is not that container.
+        StorageUnavailable: it cannot be read at all.
+    """
     path, container = request.source, request.container
+    encrypted_tracks: frozenset[int] = frozenset()
     with _storage_errors():
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -176,6 +263,7 @@ def _open(request: MediaRequest) -> Iterator[tuple[av.container.InputContainer, 
             size_bytes = os.fstat(descriptor).st_size
             if DEMUXERS[container] == "mov":
                 check_edit_lists(descriptor, request.limits)
+                encrypted_tracks = encrypted_mp4_tracks(descriptor)
         # FFmpeg duplicates the descriptor. It gets no path and cannot open any.
         opened = _opened(descriptor, container)
     except av.error.FFmpegError as error:
@@ -187,7 +275,7 @@ def _open(request: MediaRequest) -> Iterator[tuple[av.container.InputContainer, 
     finally:
         os.close(descriptor)
     with opened:
-        yield opened, size_bytes
+        yield opened, size_bytes, encrypted_streams(opened, encrypted_tracks)
 
 
 def _opened(descriptor: int, container: str) -> av.container.InputContainer:

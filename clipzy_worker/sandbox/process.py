@@ -207,6 +207,8 @@ def clean_environment() -> dict[str, str]:
         **{name: os.environ[name] for name in _LIBRARY_PATHS if name in os.environ},
         "OPENBLAS_NUM_THREADS": "1",
         "OMP_NUM_THREADS": "1",
+        # There are none, and to look for them takes as long as to analyse half a second of video.
+        "PYDANTIC_DISABLE_PLUGINS": "__all__",
     }
 
 

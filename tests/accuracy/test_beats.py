@@ -99,9 +99,9 @@ def test_songs_are_followed_well() -> None:
     heard = [_heard(name) for name in SONGS]
     scores = [f_measure(truth, _times(beats)) for truth, beats in heard]
 
-    # Then most are followed to the beat; of some every second beat is found, or twice as many
-    assert float(np.mean(scores)) >= 0.90
-    assert sum(score > 0.97 for score in scores) >= 17
+    # Then all are followed to the beat
+    assert float(np.mean(scores)) >= 0.98
+    assert sum(score > 0.97 for score in scores) >= 20
 
 
 @pytest.mark.parametrize("name", _PATTERNS)

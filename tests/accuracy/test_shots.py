@@ -13,8 +13,10 @@ import pytest
 from clipzy_storage.models.job_config import JobConfig, ThumbnailOptions
 from clipzy_worker.sandbox.request import MediaRequest
 from tests.accuracy.shot_score import Found, Score, scenedetect, score
-from tests.support.media import shot_sets
+from tests.support.media import everyday_sets, shot_sets
 from tests.support.media.analysis import analysed
+from tests.support.media.everyday_joined import GROUPS
+from tests.support.media.everyday_material import Material
 from tests.support.media.joined_films import FOOTAGE, Film, Truth
 
 Films = Callable[[str], Film]
@@ -22,6 +24,7 @@ Films = Callable[[str], Film]
 ONLY_SHOTS = JobConfig(analyses=[], sprites=False, thumbnails=ThumbnailOptions(per="none"))
 AT_LEAST = {"cut": 0.98, "fade": 0.9, "dissolve": 0.9}  # F1
 CUT_AND_GRADUAL = [name for name in shot_sets.ALL if name not in shot_sets.NONE]
+MOST_FALSE = {"tuned": 0, "tuned too": 0, "held-out": 2}  # of 72 single takes each; there should be none
 QUICK = "a few of all kinds"
 
 # Seen on the trailer's frames, one by one: its frames have 24 a second. In the last fade the two shots overlap, dim.
@@ -82,6 +85,47 @@ def test_nothing_is_found_where_nothing_is(name: str, films: Films, tmp_path: Pa
     assert found == []
 
 
+MATERIALS = (everyday_sets.TUNED, everyday_sets.TUNED_TOO, everyday_sets.HELD_OUT)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("material", MATERIALS, ids=lambda one: one.name)
+def test_everyday_takes_are_left_whole(material: Material, tmp_path: Path) -> None:
+    # Given single takes from hands, cars and screens
+    takes = {name: make(tmp_path) for name, make in everyday_sets.single_takes(material).items()}
+
+    # When they are analysed
+    false = {name: found for name, film in takes.items() if (found := _shots(film.path, tmp_path))}
+
+    # Then none is cut
+    print(material.name, len(takes), false)  # noqa: T201
+    assert len(false) <= MOST_FALSE[material.name]
+
+
+@pytest.mark.long
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("material", MATERIALS, ids=lambda one: one.name)
+def test_everyday_videos_are_taken_apart(material: Material, tmp_path: Path) -> None:
+    # Given such takes joined, by groups
+    total = Score()
+    for group in GROUPS:
+        films = [make(tmp_path) for make in everyday_sets.joined(material, group).values()]
+
+        # When they are analysed, and PySceneDetect's detectors look at them too
+        ours = sum((_scored(film, _shots(film.path, tmp_path)) for film in films), Score())
+        theirs = _scored_theirs(films)
+
+        # Then no detector does better in any group
+        print(material.name, group, _told(ours), {name: _told(one) for name, one in theirs.items()})  # noqa: T201
+        assert ours.f1 >= max(one.f1 for one in theirs.values()), group
+        total += ours
+
+    # And nearly all boundaries are found
+    print(material.name, _told(total))  # noqa: T201
+    assert total.f1 >= 0.95
+
+
 @pytest.mark.long
 def test_a_trailer_is_taken_apart_as_it_was_put_together(tmp_path: Path) -> None:
     # Given a video that others edited, with titles
@@ -137,6 +181,15 @@ def _found(shots: list[dict[str, Any]]) -> list[Found]:
 
 def _scored(film: Film, found: list[Found]) -> Score:
     return score(film.truths, found, tolerance_seconds=1 / film.rate + 0.001)
+
+
+def _scored_theirs(films: list[Film]) -> dict[str, Score]:
+    """The sum over the films, for each detector."""
+    scores: dict[str, Score] = {}
+    for film in films:
+        for name, found in scenedetect(film.path).items():
+            scores[name] = scores.get(name, Score()) + _scored(film, found)
+    return scores
 
 
 def _of_kind(film: Film, found: list[Found], kind: str) -> Score:

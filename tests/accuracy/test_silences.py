@@ -67,9 +67,9 @@ CASES = [
     Case("a click divides it", clicking, [(0.5, 1.5), (1.5, 2.5)]),
     Case("the sound begins late", lambda: loud(2), [(0, 0.8)], begins_seconds=0.8, pictures_seconds=2.8),
     Case("the sound ends early", lambda: loud(2), [(2, 3.2)], pictures_seconds=3.2),
-    Case("the sound goes on after the pictures", lambda: joined(loud(1), silence(2), loud(1)), [(1, 2.2)],
+    Case("the sound goes on after the pictures", lambda: joined(loud(1), silence(2), loud(1)), [(1, 3)],
          pictures_seconds=2.2),
-    Case("silence from before the first picture", lambda: joined(silence(1.5), loud(1)), [(0, 0.7)],
+    Case("silence from before the first picture", lambda: joined(silence(1.5), loud(1)), [(0, 1.5)],
          begins_seconds=-0.8, pictures_seconds=1.7),
     Case("digital silence", lambda: silence(2), [(0, 2)]),
 ]  # fmt: skip

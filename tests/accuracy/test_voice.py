@@ -7,8 +7,9 @@ import pytest
 
 from clipzy_worker.analysers.audio.speech import SpeechDetector
 from tests.support.media.music import Sound, noise, play, processed, tone
+from tests.support.media.recordings import heard
 from tests.support.media.songs import SONGS
-from tests.support.media.speech import FRAME_SECONDS, Spoken, conversation, over
+from tests.support.media.speech import FRAME_SECONDS, VOICES, Spoken, conversation, over, prompts
 
 BACKGROUNDS: dict[str, Callable[[], Sound]] = {
     **{
@@ -61,6 +62,51 @@ def test_speech_may_be_loud_or_quiet(level: float) -> None:
 
     # Then it is found
     assert _right(voice, spoken) >= 0.95
+
+
+def test_recorded_speech_is_found() -> None:
+    # Given prompts that speakers of five languages recorded for telephones
+    spoken = prompts()
+
+    # When they are analysed
+    voice = processed(SpeechDetector(), (0.0, spoken.samples))
+
+    # Then nearly all frames are judged rightly
+    assert _right(voice, spoken) >= 0.975
+
+
+@pytest.mark.parametrize("name", ["white noise", "pink noise", "rock 120", "chords 84"])
+def test_recorded_speech_is_found_over_a_background(name: str) -> None:
+    # Given the prompts over a background that is 10 dB quieter and goes on in the pauses
+    spoken = over(prompts(), BACKGROUNDS[name](), decibels=10)
+
+    # When they are analysed
+    voice = processed(SpeechDetector(), (0.0, spoken.samples))
+
+    # Then most frames are judged rightly; wrong are those just after words, and short pauses
+    assert _right(voice, spoken) >= 0.955
+
+
+def test_recorded_speech_may_be_quiet() -> None:
+    # Given the prompts, 46 dB under full scale
+    spoken = prompts()
+
+    # When they are analysed
+    voice = processed(SpeechDetector(), (0.0, spoken.samples / 0.1 * 0.005))
+
+    # Then they are found
+    assert _right(voice, spoken) >= 0.97
+
+
+def test_recorded_music_does_not_speak() -> None:
+    # Given half a minute of metal without a voice
+    sound = heard(VOICES.parent / "music" / "armygeddon.ogg")
+
+    # When it is analysed
+    voice = processed(SpeechDetector(), (0.0, sound))
+
+    # Then there is no speech, or next to none
+    assert voice.ratio <= 0.01
 
 
 @pytest.mark.parametrize("name", _MANY)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -121,7 +122,7 @@ def test_damaged_packets_count_too(decoder: str, data: bytes) -> None:
 def decode_poster(clips_directory: Path) -> Callable[[DecodedPixels], bool]:
     """Decodes the frame at one second again, as is done for the poster; whether that was possible."""
     path = clips.cuts_clip(clips_directory).path
-    return lambda decoded: decoded_again(request_for(path, 1 << 40), 1.0, (32, 18), decoded=decoded) is not None
+    return lambda decoded: decoded_again(request_for(path, 1 << 40), Fraction(1), (32, 18), decoded=decoded) is not None
 
 
 def test_the_second_decoding_of_a_frame_is_counted(decode_poster: Callable[[DecodedPixels], bool]) -> None:

@@ -125,7 +125,6 @@ def test_a_file_that_breaks_off_is_used_and_the_warning_says_so(
 
 
 def test_the_audio_keeps_to_the_frames_where_the_first_are_lost(tmp_path: Path, analyse: Analyse) -> None:
-    """With the timestamp that the header gives for the beginning the silence would last 4 s."""
     # Given a video of 6 s that is silent for 4, whose frames of the first two seconds are not there
     whole, path = tmp_path / "whole.mkv", tmp_path / "rest.mkv"
     tone = "aevalsrc='if(gt(t,4),0.5*sin(440*2*PI*t),0)':d=6:s=48000"
@@ -136,9 +135,10 @@ def test_the_audio_keeps_to_the_frames_where_the_first_are_lost(tmp_path: Path, 
     # When it is analysed
     found = analyse(path)
 
-    # Then the silence is as long as it is beside the frames that are left
-    assert found["source"]["duration_seconds"] == pytest.approx(4, abs=0.05)
-    assert found["audio"]["silences"] == [{"start_seconds": 0.0, "end_seconds": pytest.approx(2, abs=0.05)}]
+    # Then the clock begins with the audio, and the first frame that is left comes at its time
+    assert found["source"]["duration_seconds"] == pytest.approx(6, abs=0.05)
+    assert found["source"]["first_frame_seconds"] == pytest.approx(2, abs=0.05)
+    assert found["audio"]["silences"] == [{"start_seconds": 0.0, "end_seconds": pytest.approx(4, abs=0.05)}]
 
 
 def bars(width: int, height: int) -> Any:

@@ -61,7 +61,7 @@ def test_a_long_video_has_a_sheet_of_bounded_size(film_seconds: int, step_second
 
     # When its sprites are made
     for second in range(film_seconds):
-        sprites.process(Frame(second, float(second), pixels, lambda _size: pixels))
+        sprites.process(Frame(second, float(second), second + 1.0, lambda: pixels, lambda _size: pixels))
     sprites.finish(float(film_seconds))
 
     # Then they stand at even steps, and there are not too many
@@ -79,7 +79,7 @@ def test_a_sheet_has_no_empty_row(tiles: int, rows: int, columns: int, tmp_path:
 
     # When its sprites are made
     for second in range(tiles):
-        sprites.process(Frame(second, float(second), pixels, lambda _size: pixels))
+        sprites.process(Frame(second, float(second), second + 1.0, lambda: pixels, lambda _size: pixels))
     sprites.finish(float(tiles))
 
     # Then the sheet is as large as its tiles need it

@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +128,10 @@ def test_an_object_that_appears_in_the_same_scene_is_no_cut() -> None:
 def cuts_between(one: Pixels, other: Pixels) -> list[float]:
     """The times of the cuts in a second of each."""
     detector = CutDetector()
-    frames = (Frame(index, index / 25, one if index < 25 else other, lambda _size: one) for index in range(50))
+    frames = (
+        Frame(index, index / 25, (index + 1) / 25, partial(_same, one if index < 25 else other), _unused)
+        for index in range(50)
+    )
     found = [boundary for frame in frames for boundary in detector.process(frame)]
     return [boundary.seconds for boundary in found + detector.finish()]
 
@@ -234,6 +238,10 @@ def _analysed_with(options: ShotOptions, path: Path, directory: Path) -> list[fl
     return [shot["start_seconds"] for shot in analysed(request)["shots"]]
 
 
+def _same(pixels: Pixels) -> Pixels:
+    return pixels
+
+
 def _unused(_size: tuple[int, int]) -> Pixels:
     raise AssertionError("no full picture is needed to find shots")
 
@@ -248,7 +256,7 @@ def _painted(film: str, index: int) -> Frame:
     }[film if index >= 8 else "cuts"]
     pattern = np.random.default_rng(scene).integers(0, spread + 1, (18, 32, 3))
     pixels = np.repeat(np.repeat(level + pattern, 5, 0), 5, 1).astype(np.uint8)
-    return Frame(index, index / 4, pixels, _unused)
+    return Frame(index, index / 4, (index + 1) / 4, partial(_same, pixels), _unused)
 
 
 def _timeless(result: dict[str, Any]) -> dict[str, Any]:

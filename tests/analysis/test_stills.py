@@ -86,7 +86,7 @@ def still(seconds: float, pixels: Pixels) -> Frame:
     def show(size: tuple[int, int]) -> Pixels:
         return np.asarray(cv2.resize(pixels, size), np.uint8)
 
-    return Frame(round(seconds * 25), seconds, pixels, show)
+    return Frame(round(seconds * 25), seconds, seconds + 1 / 25, lambda: pixels, show)
 
 
 @pytest.mark.parametrize("degrees", [90, -90])

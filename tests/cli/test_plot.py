@@ -53,6 +53,16 @@ def test_every_measurement_has_its_lane() -> None:
     assert max(xs) <= WIDTH
 
 
+def test_curves_reach_the_end_of_the_video() -> None:
+    # Given curves of which the one covers the video with its last step, and the other all but a part of a step
+    curves = CURVES | {"loudness": {"step_seconds": 0.1, "momentary_lufs": [-23.0] * 99}}
+
+    # When they are drawn, Then both begin with the lane and end with it
+    lines = list(ElementTree.fromstring(timeline(output(), **curves)).iter(f"{SVG}polyline"))
+    points = [[float(pair.split(",")[0]) for pair in line.get("points", "").split()] for line in lines]
+    assert [(xs[0], xs[-1]) for xs in points] == [(84.0, WIDTH - 16.0)] * 2
+
+
 @pytest.mark.parametrize("missing", ["audio", "curves"])
 def test_what_was_not_measured_is_left_out(missing: str) -> None:
     svg = (

@@ -25,6 +25,7 @@ EXAMPLE = {
         "size_bytes": 10,
         "sha256": "0" * 64,
         "duration_seconds": 10.0,
+        "first_frame_seconds": 0.0,
         "width": 640,
         "height": 272,
         "frame_rate": 25.0,

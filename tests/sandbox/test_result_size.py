@@ -11,7 +11,7 @@ import pytest
 
 from clipzy_storage.models.job_config import JobConfig, ThumbnailOptions
 from clipzy_worker.analysis.result_estimate import least_result_bytes
-from clipzy_worker.decode.scaling import Geometry
+from clipzy_worker.decode.geometry import Geometry
 from clipzy_worker.errors import ResultTooLarge
 from clipzy_worker.sandbox.process import MediaLimits, MediaProcess, MediaRequest
 from clipzy_worker.sandbox.protocol import Report
@@ -19,7 +19,7 @@ from tests.sandbox.test_limits import analysed
 from tests.support.media import clips
 from tests.support.media.nothing_found import nothing_found
 
-HD = Geometry(1280, 720, Fraction(1), 0)
+HD = Geometry(1280, 720, Fraction(1))
 EVERY_HALF_SECOND = JobConfig(thumbnails=ThumbnailOptions(per="interval", interval_seconds=0.5, width=1280))
 
 

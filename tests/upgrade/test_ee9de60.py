@@ -154,19 +154,22 @@ def test_a_new_worker_finishes_what_was_left_behind(upgrade: Upgrade) -> None:
     upgrade.has_indexed_everything()
 
 
-def test_old_keys_and_results_are_used_again(upgrade: Upgrade) -> None:
+def test_old_keys_are_answered_and_results_of_an_older_pipeline_are_not_reused(upgrade: Upgrade) -> None:
     old, api = upgrade.old, upgrade.api
     content, completed = old.source_of("completed"), old.job_id("completed")
     # When the request of the completed job is repeated under its Idempotency-Key
     repeated = upgrade.submit(content, key=old.answer("key"))
     # Then it is answered with that job
     assert repeated == old.answer("completed") | NEW_FIELDS
-    # When the same bytes are submitted as a new job, and no worker runs
+    # When the same bytes are submitted as a new job, and a worker runs
     again = upgrade.submit(content)
-    # Then it has the old result
+    upgrade.deployment.worker()
+    # Then they are analysed anew, since the pipeline has changed
     assert again["job_id"] != completed
     assert api.finished(again["job_id"])["status"] == "completed"
-    assert api.get(f"/jobs/{again['job_id']}/result").json()["reused_from"] == completed
+    result = api.get(f"/jobs/{again['job_id']}/result").json()
+    assert result["reused_from"] is None
+    assert result["pipeline_version"] != api.get(f"/jobs/{completed}/result").json()["pipeline_version"]
 
 
 def test_what_was_there_before_keys_belongs_to_everyone(old: OldDeployment) -> None:

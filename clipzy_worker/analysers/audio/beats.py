@@ -6,6 +6,7 @@ import numpy as np
 
 from clipzy_storage.models.measurements import Band, Beat
 from clipzy_worker.analysers.audio.gap_filling import GapFiller
+from clipzy_worker.analysers.audio.metre import beat_likeness
 from clipzy_worker.analysers.audio.onsets import BANDS, FRAMES_PER_SECOND, Envelope, Floats, Onsets
 from clipzy_worker.analysers.audio.tempo import Numbers, Pulse, flux, pulses
 from clipzy_worker.analysers.base import MonoBlock
@@ -19,6 +20,8 @@ _RISE_FRAMES = 5
 _SNAP_FRAMES = 3
 # Relative to the median. Fainter beats are removed at both ends of a sequence.
 _MIN_STRENGTH_RATIO = 0.25
+# Of what begins with the audio, little of the rise is seen.
+_MIN_STRENGTH_RATIO_AT_THE_START = 0.05
 _MIN_STEADY_RATIO = 0.2
 _SAME_TEMPO_TOLERANCE = 0.04
 _MIN_BEATS = 4
@@ -69,14 +72,15 @@ class Beats:
         by_band = flux(envelope.strength)
         onsets = by_band @ _BAND_WEIGHTS
         for pulse in pulses(by_band):
-            frames = _track(onsets, pulse)
+            frames = _track(by_band, onsets, pulse)
             if len(frames) >= _MIN_BEATS:
                 self._tempi.append(_tempo(frames))
                 self._found += _beats(frames, onsets, envelope, pulse)
 
 
-def _track(onsets: Numbers, pulse: Pulse) -> Numbers:
-    """Frames of the beats, as fractions: the sequence with the strongest onsets and the most regular period.
+def _track(by_band: Numbers, onsets: Numbers, pulse: Pulse) -> Numbers:
+    """Frames of the beats, as fractions: the sequence that is most like beats and has the most regular period, moved to
+    onsets.
 
     D. Ellis, "Beat tracking by dynamic programming", Journal of New Music Research 36 (2007).
     """
@@ -84,19 +88,22 @@ def _track(onsets: Numbers, pulse: Pulse) -> Numbers:
     strength = strength / (strength.std() + 1e-9)
     frames = np.arange(pulse.first, pulse.end)
     periods = np.interp(frames, pulse.frames, pulse.periods)
-    beats = _best_sequence(strength, periods)
-    typical = np.median(strength[beats])
-    strong = np.flatnonzero(strength[beats] >= _MIN_STRENGTH_RATIO * typical)
-    beats = beats[strong[0] : strong[-1] + 1] if len(strong) else beats[:0]
-    return np.array([_peak(strength, int(beat)) for beat in beats]) + pulse.first
+    beats = _best_sequence(beat_likeness(by_band[pulse.first : pulse.end], periods), periods)
+    at_the_start = beats + pulse.first < _RISE_FRAMES
+    moved = np.array(
+        [beat if first else _peak(strength, beat) for beat, first in zip(beats.tolist(), at_the_start, strict=True)]
+    )
+    least = np.where(at_the_start, _MIN_STRENGTH_RATIO_AT_THE_START, _MIN_STRENGTH_RATIO) * np.median(strength[beats])
+    strong = np.flatnonzero(strength[beats] >= least)
+    return moved[strong[0] : strong[-1] + 1] + pulse.first if len(strong) else moved[:0]
 
 
-def _best_sequence(strength: Numbers, periods: Numbers) -> np.ndarray[Any, np.dtype[np.intp]]:
-    score, origin = strength.copy(), np.full(len(strength), -1)
+def _best_sequence(likeness: Numbers, periods: Numbers) -> np.ndarray[Any, np.dtype[np.intp]]:
+    score, origin = likeness.copy(), np.full(len(likeness), -1)
     first = int(periods.max() * _MAX_PERIODS) + 1
     costs: dict[int, tuple[int, int, Numbers]] = {}
     keys = np.rint(periods * 4).astype(int).tolist()
-    for n in range(int(periods.min()), len(strength)):
+    for n in range(int(periods.min()), len(likeness)):
         key = keys[n]
         if key not in costs:
             costs[key] = _costs(key / 4)

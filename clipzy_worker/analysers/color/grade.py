@@ -1,4 +1,4 @@
-"""The grade: colour statistics in a few numbers, from CIELAB values of sampled frames. Pure but for cv2.
+"""The grade: colour statistics in a few numbers, from CIELAB values of sampled frames. Pure.
 
 L* runs from 0 to 100; a* from green to magenta, b* from blue to yellow, both 0 for grey. The values of ordinary video,
 for which the grade is 0, are constants here; ``docs/pipeline.md`` repeats them.
@@ -7,12 +7,12 @@ for which the grade is 0, are constants here; ``docs/pipeline.md`` repeats them.
 import math
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from clipzy_storage.models.measurements import Grade
 from clipzy_worker.analysers.base import Pixels
+from clipzy_worker.analysers.color.cielab import lab_of
 from clipzy_worker.analysers.color.palette import BINS, colors_of, dominant_colors
 
 ORDINARY_CHROMA = 16.0
@@ -49,15 +49,19 @@ class GradeSum:
         for name, value in vars(sample).items():
             setattr(self, name, getattr(self, name) + value)
 
+    def times(self, weight: int) -> "GradeSum":
+        """The sum over so many samples like this one."""
+        return self if weight == 1 else GradeSum(**{name: value * weight for name, value in vars(self).items()})
+
 
 def measured(pixels: Pixels) -> GradeSum:
     """The sum over the pixels of one frame (BGR)."""
-    lab = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2Lab), dtype=np.uint8).reshape(-1, 3)
-    a, b = (lab[:, channel].astype(np.float32) - 128 for channel in (1, 2))
+    lab = lab_of(pixels)
+    a, b = (levels.astype(np.float32) - 128 for levels in lab[1:])
     chroma = np.hypot(a, b)
     weight = 1 / (1 + np.square(chroma / _MAX_CAST_CHROMA))
     return GradeSum(
-        levels=np.bincount(lab[:, 0], minlength=256),
+        levels=np.bincount(lab[0], minlength=256),
         colors=colors_of(lab),
         chroma=float(chroma.sum()),
         cast_a=float(weight @ a),

@@ -1,10 +1,10 @@
 """Dominant colours: the peaks of a coarse CIELAB histogram, each with the similar colours around it."""
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from clipzy_storage.models.measurements import DominantColor
+from clipzy_worker.analysers.color.cielab import Lab, bgr_of
 
 _BINS_PER_AXIS = 16
 BINS = _BINS_PER_AXIS**3
@@ -15,11 +15,11 @@ _MIN_BIN_SHARE = 0.0005
 _MIN_DISTANCE = 24.0
 
 
-def colors_of(lab: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """For each bin the number of the pixels (n, 3) in it, and the sums of their three channels; shape (4, BINS)."""
-    coarse = (lab >> 4).astype(np.int64)
-    bins = coarse[:, 0] * _BINS_PER_AXIS * _BINS_PER_AXIS + coarse[:, 1] * _BINS_PER_AXIS + coarse[:, 2]
-    sums = [np.bincount(bins, lab[:, channel], minlength=BINS) for channel in range(3)]
+def colors_of(lab: Lab) -> NDArray[np.float64]:
+    """For each bin the number of the pixels in it, and the sums of their three channels; shape (4, BINS)."""
+    first, second, third = ((levels >> 4).astype(np.int64) for levels in lab)
+    bins = (first * _BINS_PER_AXIS + second) * _BINS_PER_AXIS + third
+    sums = [np.bincount(bins, levels, minlength=BINS) for levels in lab]
     return np.stack([np.bincount(bins, minlength=BINS), *sums])
 
 
@@ -42,6 +42,5 @@ def dominant_colors(colors: NDArray[np.float64]) -> list[DominantColor]:
 
 
 def _hex(lab: NDArray[np.float64]) -> str:
-    pixel = np.round(lab).astype(np.uint8).reshape(1, 1, 3)
-    blue, green, red = (int(level) for level in cv2.cvtColor(pixel, cv2.COLOR_Lab2BGR)[0, 0])
+    blue, green, red = bgr_of(lab)
     return f"#{red:02x}{green:02x}{blue:02x}"

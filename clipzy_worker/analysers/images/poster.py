@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import cv2
 
 from clipzy_worker.analysers.base import Frame, Pixels
+from clipzy_worker.analysers.moments import Moments
 
 _SAMPLE_EVERY_SECONDS = 0.5
 # A draft costs a full-size frame, so the next one must be better by this factor.
@@ -16,10 +17,11 @@ _PREDICTED_FRAME_WEIGHT = 0.7
 
 @dataclass(frozen=True)
 class Draft:
-    """The chosen frame as the pass decoded it; it may be decoded again, in full quality, by its ``seconds``."""
+    """The chosen frame as the pass decoded it: a key frame in full quality, another to be decoded again."""
 
     seconds: float
     pixels: Pixels
+    is_key: bool
 
 
 class Poster:
@@ -29,16 +31,15 @@ class Poster:
         self.draft: Draft | None = None
         self._size = size
         self._merit = -1.0
-        self._sampled_at = -math.inf
+        self._moments = Moments(_SAMPLE_EVERY_SECONDS)
 
     def process(self, frame: Frame) -> None:
-        if not frame.is_key and frame.seconds - self._sampled_at < _SAMPLE_EVERY_SECONDS:
+        if not self._moments.within(frame) and not frame.is_key:
             return
-        self._sampled_at = frame.seconds
         merit = poster_merit(frame) * (1.0 if frame.is_key else _PREDICTED_FRAME_WEIGHT)
         if merit > self._merit * _MIN_IMPROVEMENT:
             self._merit = merit
-            self.draft = Draft(frame.seconds, frame.show(self._size))
+            self.draft = Draft(frame.seconds, frame.show(self._size), frame.is_key)
 
     def finish(self, end_seconds: float) -> None: ...
 
@@ -49,5 +50,5 @@ def poster_merit(frame: Frame) -> float:
         return 0.0
     lit = 1 - abs(frame.mean - 118) / 137
     contrast = min(frame.spread / 60, 1.0)
-    sharpness = float(cv2.Laplacian(frame.luma, cv2.CV_16S).std())
-    return lit * contrast * math.log1p(sharpness)
+    _mean, sharpness = cv2.meanStdDev(cv2.Laplacian(frame.luma, cv2.CV_16S))
+    return lit * contrast * math.log1p(float(sharpness[0, 0]))

@@ -14,12 +14,14 @@ MAP_FILE = "sprites.vtt"
 MAX_TILES = 200
 _FIRST_STEP_SECONDS = 1.0
 _COLUMNS = 10
+_ROUNDING_SECONDS = 1e-6
 
 
 class Sprites:
     """A ``FrameAnalyser``; ``artifacts`` lists its two files after ``finish``. Raises ``OSError``.
 
-    One tile every second, or every two, four, … seconds for a video so long that there would be over 200.
+    One tile every second, or every two, four, … seconds for a video so long that there would be over 200. It shows the
+    frame that is displayed then; before the first frame that one, and after the last that.
     """
 
     def __init__(self, out_directory: Path) -> None:
@@ -27,15 +29,14 @@ class Sprites:
         self._out_directory = out_directory
         self._step_seconds = _FIRST_STEP_SECONDS
         self._tiles: list[Pixels] = []
+        self._latest: Frame | None = None
 
     def process(self, frame: Frame) -> None:
-        while frame.seconds >= len(self._tiles) * self._step_seconds:
-            self._tiles.append(frame.small)  # repeated if there is no frame within a step
-            if len(self._tiles) > MAX_TILES:
-                self._tiles = self._tiles[::2]
-                self._step_seconds *= 2
+        self._latest = frame
+        self._repeat_latest(until_seconds=frame.until_seconds)
 
     def finish(self, end_seconds: float) -> None:
+        self._repeat_latest(until_seconds=end_seconds)
         if not self._tiles:
             return
         write_jpeg(self._out_directory / SHEET_FILE, _sheet(self._tiles))
@@ -46,6 +47,13 @@ class Sprites:
             ArtifactFile(file=SHEET_FILE, kind="sprite", content_type="image/jpeg"),
             ArtifactFile(file=MAP_FILE, kind="sprite_map", content_type="text/vtt"),
         ]
+
+    def _repeat_latest(self, *, until_seconds: float) -> None:
+        while self._latest is not None and len(self._tiles) * self._step_seconds < until_seconds - _ROUNDING_SECONDS:
+            self._tiles.append(self._latest.small)
+            if len(self._tiles) > MAX_TILES:
+                self._tiles = self._tiles[::2]
+                self._step_seconds *= 2
 
     def _tile_size(self) -> tuple[int, int]:
         height, width = self._tiles[0].shape[:2]

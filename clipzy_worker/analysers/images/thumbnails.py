@@ -1,7 +1,6 @@
 """Thumbnails: one for every shot or every interval, chosen during the pass."""
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -12,14 +11,18 @@ from clipzy_storage.models.analysis import ArtifactFile
 from clipzy_storage.models.job_config import ThumbnailOptions
 from clipzy_worker.analysers.base import Frame, FrameAnalyser, Pixels
 from clipzy_worker.analysers.images.jpeg import write_jpeg
+from clipzy_worker.analysers.moments import Moments
 from clipzy_worker.analysers.shots.shots import LAG_SECONDS, Shot, Shots
 
 MAX_THUMBNAILS = 500
+SHOTS_DIRECTORY, INTERVALS_DIRECTORY = "shots", "intervals"
 # Shorter than any shot.
 _SAMPLE_EVERY_SECONDS = 0.25
 # Only every second sample is scaled from the full frame, which costs as much as all analysis of it.
 _FULL_QUALITY_EVERY = 2
 _MAX_CANDIDATES_OF_LONG_SHOTS = 16
+# Of an interval whose first frame begins at most so late that frame is shown.
+_SOON_SECONDS = 0.1
 _TIME_DECIMALS = 6
 
 
@@ -94,13 +97,18 @@ class _ThumbnailWriter:
 @dataclass(frozen=True)
 class _Candidate:
     seconds: float
+    until_seconds: float
     is_blank: bool
     is_low_quality: bool  # for shots that end before the next full-quality sample
     pixels: Pixels
 
+    def distance(self, seconds: float) -> float:
+        """0 if this frame is displayed then."""
+        return max(self.seconds - seconds, seconds - self.until_seconds, 0.0)
+
 
 class ShotThumbnails:
-    """Shows the frame in the middle of each shot, or the nearest one that is not blank.
+    """Shows the frame that is displayed in the middle of each shot, or the nearest one that is not blank.
 
     Candidates are kept close together where a boundary may still be found, and thinned out in long shots.
     """
@@ -108,8 +116,7 @@ class ShotThumbnails:
     def __init__(self, shots: Shots, writer: _ThumbnailWriter, size: tuple[int, int]) -> None:
         self._shots, self._writer, self._size = shots, writer, size
         self._candidates: list[_Candidate] = []
-        self._sampled_at = -math.inf
-        self._samples = 0
+        self._moments = Moments(_SAMPLE_EVERY_SECONDS)
         self._shots_seen = 0
 
     @property
@@ -117,22 +124,20 @@ class ShotThumbnails:
         return self._writer.written
 
     def process(self, frame: Frame) -> None:
-        if frame.seconds - self._sampled_at >= _SAMPLE_EVERY_SECONDS:
-            self._sampled_at = frame.seconds
-            self._candidates.append(self._candidate(frame))
+        if moments := self._moments.within(frame):
+            is_low_quality = all(moment % _FULL_QUALITY_EVERY for moment in moments[:_FULL_QUALITY_EVERY])
+            self._candidates.append(self._candidate(frame, is_low_quality=is_low_quality))
             self._thin_out(before_seconds=frame.seconds - LAG_SECONDS)
         self._take_settled_shots()
 
     def finish(self, end_seconds: float) -> None:  # noqa: ARG002 - required by the interface
         self._take_settled_shots()
 
-    def _candidate(self, frame: Frame) -> _Candidate:
-        is_low_quality = self._samples % _FULL_QUALITY_EVERY != 0
-        self._samples += 1
+    def _candidate(self, frame: Frame, *, is_low_quality: bool) -> _Candidate:
         pixels = (
             np.asarray(cv2.resize(frame.pixels, self._size), np.uint8) if is_low_quality else frame.show(self._size)
         )
-        return _Candidate(frame.seconds, frame.is_blank, is_low_quality, pixels)
+        return _Candidate(frame.seconds, frame.until_seconds, frame.is_blank, is_low_quality, pixels)
 
     def _thin_out(self, *, before_seconds: float) -> None:
         settled = [candidate for candidate in self._candidates if candidate.seconds < before_seconds]
@@ -149,29 +154,46 @@ class ShotThumbnails:
 
     def _write(self, shot: Shot, candidates: list[_Candidate]) -> None:
         middle = (shot.start_seconds + shot.end_seconds) / 2
-        best = min(candidates, key=lambda one: (one.is_blank, one.is_low_quality, abs(one.seconds - middle)))
+        best = min(candidates, key=lambda one: (one.is_blank, one.is_low_quality, one.distance(middle)))
         self._writer.write(
-            Thumbnail(shot.index, f"shots/{shot.index:04}.jpg", best.seconds, shot=shot.index), best.pixels
+            Thumbnail(shot.index, f"{SHOTS_DIRECTORY}/{shot.index:04}.jpg", best.seconds, shot=shot.index), best.pixels
         )
 
 
 class IntervalThumbnails:
-    """Shows the first frame of each interval."""
+    """Shows the first frame of each interval, or, if that does not begin soon, the one displayed at its beginning."""
 
     def __init__(self, interval_seconds: float, writer: _ThumbnailWriter, size: tuple[int, int]) -> None:
         self._interval_seconds, self._writer, self._size = interval_seconds, writer, size
-        self._next = 0
+        self._moments = Moments(interval_seconds, start_seconds=0.0)
+        self._due: int | None = None  # the interval that waits for a frame which follows soon
+        self._last: Frame | None = None
 
     @property
     def written(self) -> list[Thumbnail]:
         return self._writer.written
 
     def process(self, frame: Frame) -> None:
-        number = int(frame.seconds / self._interval_seconds)
-        if number >= self._next:
-            self._next = number + 1
-            if self._writer.wants(number):
-                name = f"intervals/{number:05}.jpg"
-                self._writer.write(Thumbnail(number, name, frame.seconds), frame.show(self._size))
+        if self._due is not None:
+            self._write(self._due, frame.seconds, frame)
+            self._due = None
+        for number in self._moments.within(frame):
+            begin = number * self._interval_seconds
+            if begin > frame.seconds and frame.until_seconds - begin < _SOON_SECONDS:
+                self._due = number
+            elif begin + self._interval_seconds > frame.seconds:  # else nothing is displayed in this interval
+                self._write(number, max(begin, frame.seconds), frame)
+        self._last = frame
 
-    def finish(self, end_seconds: float) -> None: ...
+    def finish(self, end_seconds: float) -> None:
+        """The last frame stays as long as the audio lasts."""
+        if self._last is None:
+            return
+        held = replace(self._last, until_seconds=max(end_seconds, self._last.until_seconds))
+        for number in [*([] if self._due is None else [self._due]), *self._moments.within(held)]:
+            self._write(number, number * self._interval_seconds, held)
+
+    def _write(self, number: int, seconds: float, frame: Frame) -> None:
+        if self._writer.wants(number):
+            name = f"{INTERVALS_DIRECTORY}/{number:05}.jpg"
+            self._writer.write(Thumbnail(number, name, seconds), frame.show(self._size))

@@ -1,5 +1,6 @@
 """Motion intensity and camera movement of each shot and of the video."""
 
+import math
 from array import array
 
 import numpy as np
@@ -14,6 +15,7 @@ from clipzy_worker.analysers.shots.shots import Shots
 MAX_VALUES = 2000
 
 _STEP_SECONDS = 0.5
+_ROUNDING = 1e-6  # of a step
 # In diagonals of the frame per second; the intensity of it is 50.
 _ORDINARY_FLOW = 0.1
 
@@ -45,6 +47,12 @@ class FlowCurve:
             self._flow[step] += seconds * flow
             step += 1
 
+    def reach(self, video_end_seconds: float, end_seconds: float) -> None:
+        """Add what is left of the video, where nothing was measured, and the time after it, where nothing moves."""
+        if end_seconds > video_end_seconds:
+            self.add(video_end_seconds, end_seconds, 0.0)
+        self._grow(math.ceil(end_seconds / self.step_seconds - _ROUNDING))
+
     def _grow(self, steps: int) -> None:
         missing = [0.0] * (steps - len(self._seconds))
         self._seconds.extend(missing)
@@ -69,15 +77,18 @@ class Motions:
         self._curve = FlowCurve()
         self._height = 1.0
         self._begun = 0
+        self._video_end_seconds = 0.0
         self._per_shot = PerShot(shots, self._begin)
         self._seconds = self._flow = self._tracked_seconds = self._zoom_seconds = 0.0
 
     def process(self, frame: Frame) -> None:
         self._height = frame.pixels.shape[0] / frame.pixels.shape[1]
+        self._video_end_seconds = frame.until_seconds
         self._add(self._segments.process(frame))
 
-    def finish(self, end_seconds: float) -> None:  # noqa: ARG002 - required by the interface
+    def finish(self, end_seconds: float) -> None:
         self._add(self._segments.finish())
+        self._curve.reach(self._video_end_seconds, end_seconds)
         if self._seconds:
             share = self._zoom_seconds / self._tracked_seconds if self._tracked_seconds else 0.0
             self.of_video = Motion(intensity=intensity(self._flow / self._seconds), zoom_percent=round(100 * share, 1))

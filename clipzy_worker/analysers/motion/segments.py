@@ -1,7 +1,9 @@
 """Motion in segments of less than half a second, each sampled by a few pairs of frames."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import cv2
 
 from clipzy_worker.analysers.base import Frame, Pixels, Signature, distance
 from clipzy_worker.analysers.motion.optical_flow import OpticalFlow
@@ -12,6 +14,11 @@ _MIN_SEGMENT_SECONDS, _VARIATION_SECONDS = 0.36, 0.12
 _GOLDEN_RATIO = 0.6180339887
 # Between the frames of a pair. At high frame rates the motion from frame to frame is too small to be measured.
 _MIN_PAIR_SECONDS = 0.03
+# A frame that stays longer is held, and changes within so much time as a step takes in ordinary video.
+_MIN_HELD_SECONDS, _CHANGE_SECONDS = 0.4, 0.04
+# On average. Coding changes a repeated frame by less.
+_REPEATED_LEVELS = 0.3
+_MAX_REPEATED_SECONDS = 1.0
 # In diagonals or widths of the frame. Larger displacements are not tracked reliably.
 _MAX_DISPLACEMENT = 0.06
 # In widths from the centre. There a zoom displaces pixels as a pan does.
@@ -84,14 +91,32 @@ class Segments:
         self._frames: list[_FrameData] = []  # in this segment
         self._pairs: list[_Pair] = []
         self._count = 0
+        self._held_until_seconds = 0.0  # the last frame
         self._tracked_until_seconds = -_MIN_TRACKED_JUMP_INTERVAL_SECONDS
 
     def process(self, frame: Frame) -> list[Segment]:
         """The segments that end with this frame."""
         flow = self._flow = self._flow or OpticalFlow(frame.small_luma.shape[1], frame.small_luma.shape[0])
         data = _FrameData(frame.seconds, flow.resized(frame.small_luma), frame.signature, frame.mean, frame.is_blank)
+        if self._is_repeated(data):
+            self._held_until_seconds = frame.until_seconds
+            return []
+        held = self._held(flow)
+        self._held_until_seconds = frame.until_seconds
+        return held + self._follow(flow, data)
+
+    def _is_repeated(self, data: _FrameData) -> bool:
+        """Whether the last frame is merely shown on, as where a variable rate was made constant."""
+        if not self._frames or data.seconds - self._frames[-1].seconds > _MAX_REPEATED_SECONDS:
+            return False
+        return cv2.norm(self._frames[-1].luma, data.luma, cv2.NORM_L1) <= _REPEATED_LEVELS * data.luma.size
+
+    def _follow(self, flow: OpticalFlow, data: _FrameData) -> list[Segment]:
         if self._frames and distance(self._frames[-1].signature, data.signature) >= _JUMP_LEVELS:
             return self._jump(flow, data)
+        return self._append(flow, data)
+
+    def _append(self, flow: OpticalFlow, data: _FrameData) -> list[Segment]:
         self._frames.append(data)
         passed = data.seconds - self._frames[0].seconds
         if passed >= _MIN_SEGMENT_SECONDS + _VARIATION_SECONDS * self._quasi_random(0):
@@ -101,12 +126,26 @@ class Segments:
         return []
 
     def finish(self) -> list[Segment]:
-        """The segment that is still open."""
+        """The segments that are still open."""
+        return (self._held(self._flow) if self._flow else []) + self._end_open_segment()
+
+    def _end_open_segment(self) -> list[Segment]:
         return self._end_segment(self._flow) if self._flow and len(self._frames) > 1 else []
+
+    def _held(self, flow: OpticalFlow) -> list[Segment]:
+        """The segments of the time for which the last frame stays: without motion, until shortly before the next one,
+        as if it were repeated."""
+        if not self._frames:
+            return []
+        until_seconds = self._held_until_seconds - _CHANGE_SECONDS
+        last = self._frames[-1]
+        if until_seconds - last.seconds < _MIN_HELD_SECONDS:
+            return []
+        return self._end_open_segment() + self._append(flow, replace(last, seconds=until_seconds))
 
     def _jump(self, optical_flow: OpticalFlow, data: _FrameData) -> list[Segment]:
         """The open segment, and one for the jump; of many jumps in succession only some are tracked."""
-        before = self.finish()
+        before = self._end_open_segment()
         self._frames = [self._frames[-1], data]
         tracked = data.seconds - self._tracked_until_seconds >= _MIN_TRACKED_JUMP_INTERVAL_SECONDS
         return before + self._end_segment(optical_flow, tracked=tracked)
@@ -116,7 +155,7 @@ class Segments:
         first, last = self._frames[0], self._frames[-1]
         near = self._pair(optical_flow, self._near(), tracked=tracked)
         pairs = self._pairs + ([near] if near else [])
-        flow = sum(pair.flow / pair.seconds for pair in pairs) / max(len(pairs), 1)
+        flow = sum(pair.flow for pair in pairs) / sum(pair.seconds for pair in pairs) if pairs else 0.0
         far = self._distant_pair(optical_flow, near, flow) if near and near.motion else None
         found = [Segment(first.seconds, last.seconds, flow, tracked, _camera(near, far))] if pairs else []
         self._tracked_until_seconds = last.seconds if tracked else self._tracked_until_seconds

@@ -1,9 +1,10 @@
-"""Fades through black or white: a scene fades out, another fades in, or both."""
+"""Fades through black, white or a colour: a scene fades out, another fades in, or both."""
 
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from clipzy_worker.analysers.base import Frame, Signature, distance
@@ -21,13 +22,20 @@ _FULL_SPREAD_RATIO = 0.85
 # A ramp that begins with a larger share of it is no fade.
 _MAX_INITIAL_SPREAD_RATIO = 0.7
 # Of the frame in the middle of the ramp to the full one. Below, the camera has left a blank wall.
-_MIN_CORRELATION = 0.8
+_MIN_CORRELATION = 0.75
+# If one scene fades out and another in, both may move.
+_MIN_CORRELATION_OF_BOTH = 0.45
+# No wall is as even as this.
+_MAX_FLAT_SPREAD_LEVELS = 1.0
+_MIN_CORRELATION_OF_BOTH_TO_FLAT = 0.3
 # After a longer time without a scene the next one is treated like the beginning of the video.
 _MAX_BLANK_SECONDS = 5.0
 # The darkest frame of a fast fade may be this far from blank.
-_NEARLY_BLANK_SPREAD_LEVELS = 12.0
-_NEARLY_BLANK_MEAN_LEVELS = (34.0, 221.0)
+_NEARLY_BLANK_SPREAD_LEVELS = 15.0
+_NEARLY_BLANK_MEAN_LEVELS = (36.0, 219.0)
 _EMPTY_TOLERANCE_LEVELS = 1.0
+# Of a frame of one colour other than black and white, in each of its channels.
+_MAX_COLOURED_SPREAD_LEVELS = 4.0
 _MAX_FLASH_SECONDS = 0.7
 # Distance of the signatures before and after, relative to the spread of the frame.
 _SAME_SCENE_DISTANCE_RATIO = 0.35
@@ -39,6 +47,7 @@ class _FrameData:
     spread: float
     visible: float  # levels; 0 is pure black or white
     signature: Signature
+    is_coloured: bool
 
 
 class FadeDetector:
@@ -57,9 +66,11 @@ class FadeDetector:
         return self._before[0].seconds if self._blanks and self._before else None
 
     def process(self, frame: Frame) -> list[Boundary]:
-        visible = frame.spread + min(frame.mean, 255 - frame.mean)
-        data = _FrameData(frame.seconds, frame.spread, visible, frame.signature)
-        if _is_nearly_blank(frame):
+        is_blank = _is_nearly_blank(frame)
+        is_coloured = not is_blank and _is_of_one_colour(frame)
+        visible = frame.spread + (0.0 if is_coloured else min(frame.mean, 255 - frame.mean))
+        data = _FrameData(frame.seconds, frame.spread, visible, frame.signature, is_coloured)
+        if is_blank or is_coloured:
             found = self._evaluate() if self._after or self._lasts_too_long(frame.seconds) else []
             self._blanks.append(data)
             return found
@@ -93,7 +104,13 @@ def _boundaries(before: list[_FrameData], blanks: list[_FrameData], after: list[
     filling = [*blanks[last_empty + 1 :], *after]
     out, back = _Ramp.of(emptying), _Ramp.of(filling)
     empty = blanks[first_empty].seconds - _RAMP_TOLERANCE_SECONDS, blanks[last_empty].seconds + _RAMP_TOLERANCE_SECONDS
-    if not any(ramp is not None and ramp.is_fade(empty) for ramp in (out, back)):
+    ramps = [ramp for ramp in (out, back) if ramp is not None]
+    is_flat = blanks[first_empty].spread <= _MAX_FLAT_SPREAD_LEVELS
+    least = _MIN_CORRELATION_OF_BOTH_TO_FLAT if is_flat else _MIN_CORRELATION_OF_BOTH
+    are_both = len(ramps) == 2 and all(ramp.is_fade(empty, least) for ramp in ramps)
+    # A camera may come to rest on a wall, but hardly leave it in the same way.
+    is_one = not blanks[first_empty].is_coloured and any(ramp.is_fade(empty, _MIN_CORRELATION) for ramp in ramps)
+    if not (are_both or is_one):
         return []
     first = out.full_at if out else emptying[0].seconds
     last = back.full_at if back else filling[0].seconds if filling else blanks[-1].seconds
@@ -132,7 +149,7 @@ class _Ramp:
         empty_at, full_at = (float(seconds[0] + (level - start) / rise) for level in (0.0, full))
         return cls(outward[: length + 1], empty_at, full_at)
 
-    def is_fade(self, blank: tuple[float, float]) -> bool:
+    def is_fade(self, blank: tuple[float, float], min_correlation: float) -> bool:
         """Whether one scene appears gradually, from within the blank frames: not a camera that leaves a wall."""
         length = len(self.frames) - 1
         spreads = [data.spread for data in self.frames]
@@ -141,7 +158,7 @@ class _Ramp:
         if length < _MIN_RAMP_FRAMES or not rises or not lasts or not blank[0] <= self.empty_at <= blank[1]:
             return False
         correlation = np.corrcoef(self.frames[length // 2].signature, self.frames[length].signature)[0, 1]
-        return bool(correlation >= _MIN_CORRELATION)
+        return bool(correlation >= min_correlation)
 
 
 def _is_full(outward: Sequence[_FrameData], index: int, most: float) -> bool:
@@ -156,6 +173,12 @@ def _full(outward: Sequence[_FrameData], ramp: _Ramp | None) -> _FrameData:
 
 def _same_scene(one: _FrameData, other: _FrameData) -> bool:
     return distance(one.signature, other.signature) < _SAME_SCENE_DISTANCE_RATIO * max(one.spread, other.spread)
+
+
+def _is_of_one_colour(frame: Frame) -> bool:
+    if frame.spread > _MAX_COLOURED_SPREAD_LEVELS:
+        return False
+    return bool(cv2.meanStdDev(frame.small)[1].max() <= _MAX_COLOURED_SPREAD_LEVELS)
 
 
 def _is_nearly_blank(frame: Frame) -> bool:

@@ -20,7 +20,7 @@ _MIN_INTERVAL_SECONDS = 1 / 31
 _ENOUGH_FRAMES_PER_WINDOW = 24
 _MIN_FRAMES_PER_WINDOW = 6
 # A window is worth a check if its detail falls below this share of that at its ends.
-_MAX_DETAIL_RATIO = 0.7
+_MAX_DETAIL_RATIO = 0.85
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,8 @@ class Shot:
 class Shots:
     """A ``FrameAnalyser``. Shots are appended to ``settled`` once they are certain; all are there after ``finish``.
 
-    They follow each other without gaps, begin at 0 and end with the video; a shot shorter than ``min_seconds`` is part
-    of the one before it. No boundary before ``settled_until`` can be found any more.
+    They follow each other without gaps, begin with the first frame and end with the video and the audio; a shot shorter
+    than ``min_seconds`` is part of the one before it. No boundary before ``settled_until`` can be found any more.
     """
 
     def __init__(self, options: ShotOptions) -> None:
@@ -42,10 +42,12 @@ class Shots:
         self._detectors: tuple[Detector, ...] = (CutDetector(options.sensitivity), FadeDetector(), DissolveDetector())
         self._recent: list[Boundary] = []  # undecided, or near enough to overrule one that is
         self._judged_until = 0.0
-        self._open = Boundary(0.0, "start", 0.0, 0.0)
+        self._open = _start(0.0)
         self._next: Boundary | None = None  # begins a shot if that turns out to be long enough
 
     def process(self, frame: Frame) -> None:
+        if frame.index == 0:
+            self._open = _start(frame.seconds)
         for detector in self._detectors:
             self._recent += detector.process(frame)
         undecided = [since for detector in self._detectors if (since := detector.undecided_since) is not None]
@@ -85,3 +87,7 @@ class Shots:
         begin = self._open
         shot = Shot(len(self.settled), begin.seconds, end_seconds, begin.transition, begin.last - begin.first)
         self.settled.append(shot)
+
+
+def _start(seconds: float) -> Boundary:
+    return Boundary(seconds, "start", seconds, seconds)

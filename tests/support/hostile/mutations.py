@@ -5,31 +5,57 @@ from pathlib import Path
 
 from tests.support.media.clips import ffmpeg
 
-# Options of ffmpeg by container. Small frames, since they take most of the time.
-ENCODINGS: dict[str, tuple[tuple[str, ...], ...]] = {
-    "mp4": (
-        ("-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac", "-pix_fmt", "yuv420p"),
-        ("-c:v", "libx264", "-movflags", "frag_keyframe+delay_moov", "-c:a", "ac3", "-pix_fmt", "yuv420p"),
-        ("-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none", "-c:a", "alac"),
-    ),
-    "mov": (
-        ("-c:v", "mjpeg", "-c:a", "pcm_s16be", "-pix_fmt", "yuvj420p", "-strict", "unofficial"),
-        ("-c:v", "prores_ks", "-profile:v", "0", "-c:a", "pcm_s24le"),
-    ),
-    "avi": (
-        ("-c:v", "mpeg4", "-bf", "2", "-c:a", "libmp3lame"),
-        ("-c:v", "mjpeg", "-c:a", "pcm_u8", "-pix_fmt", "yuvj422p", "-strict", "unofficial"),
-        ("-c:v", "mpeg2video", "-c:a", "adpcm_ms"),
-    ),
-    "mkv": (
-        ("-c:v", "libx264", "-preset", "ultrafast", "-c:a", "flac", "-pix_fmt", "yuv420p"),
-        ("-c:v", "mpeg2video", "-c:a", "eac3"),
-        ("-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none", "-c:a", "libvorbis"),
-    ),
-    "webm": (
-        ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-c:a", "libopus"),
-        ("-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8", "-c:a", "libvorbis"),
-    ),
+_X264 = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p")
+_X265 = ("-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none")
+_DV = ("-c:v", "dvvideo", "-r", "25", "-s", "720x576", "-t", "0.12")
+_DNXHR = ("-c:v", "dnxhd", "-profile:v", "dnxhr_lb", "-pix_fmt", "yuv422p", "-s", "256x128")
+_CINEFORM = ("-c:v", "cfhd", "-pix_fmt", "yuv422p10le", "-s", "64x64")
+_H263 = ("-c:v", "h263", "-s", "128x96")
+_FFV1 = ("-c:v", "ffv1", "-level", "3", "-slices", "4")
+# Options of ffmpeg by container and codec. Small frames, since they take most of the time.
+ENCODINGS: dict[str, dict[str, tuple[str, ...]]] = {
+    "mp4": {
+        "h264": (*_X264, "-c:a", "aac"),
+        "h264, fragmented": (*_X264, "-movflags", "frag_keyframe+delay_moov", "-c:a", "ac3"),
+        "hevc": (*_X265, "-c:a", "alac"),
+        "av1": ("-c:v", "libsvtav1", "-preset", "12", "-c:a", "aac"),
+        "vp9": ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-c:a", "libopus"),
+        "mpeg4": ("-c:v", "mpeg4", "-c:a", "aac"),
+        "mpeg1video": ("-c:v", "mpeg1video", "-r", "25", "-c:a", "mp2"),
+        "h263": (*_H263, "-c:a", "aac", "-f", "3gp"),
+    },
+    "mov": {
+        "mjpeg": ("-c:v", "mjpeg", "-c:a", "pcm_s16be", "-pix_fmt", "yuvj420p", "-strict", "unofficial"),
+        "prores": ("-c:v", "prores_ks", "-profile:v", "0", "-c:a", "pcm_s24le"),
+        "dvvideo": (*_DV, "-c:a", "pcm_s16le"),
+        "dnxhd": (*_DNXHR, "-c:a", "pcm_s16le"),
+        "cfhd": (*_CINEFORM, "-c:a", "pcm_s16le"),
+        "ffv1": (*_FFV1, "-pix_fmt", "bgr0", "-c:a", "pcm_s16le"),
+    },
+    "avi": {
+        "mpeg4": ("-c:v", "mpeg4", "-bf", "2", "-c:a", "libmp3lame"),
+        "mjpeg": ("-c:v", "mjpeg", "-c:a", "pcm_u8", "-pix_fmt", "yuvj422p", "-strict", "unofficial"),
+        "mpeg2video": ("-c:v", "mpeg2video", "-r", "25", "-c:a", "adpcm_ms"),
+        "dvvideo": (*_DV, "-c:a", "pcm_s16le"),
+        "cfhd": (*_CINEFORM, "-c:a", "pcm_s16le"),
+        "mpeg1video": ("-c:v", "mpeg1video", "-r", "25", "-c:a", "mp2"),
+        "h263": (*_H263, "-c:a", "libmp3lame"),
+        "ffv1": ("-c:v", "ffv1", "-level", "1", "-c:a", "pcm_s16le"),
+        "msmpeg4": ("-c:v", "msmpeg4", "-vtag", "DIV3", "-c:a", "libmp3lame"),
+    },
+    "mkv": {
+        "h264": (*_X264, "-c:a", "flac"),
+        "mpeg2video": ("-c:v", "mpeg2video", "-r", "25", "-c:a", "eac3"),
+        "hevc": (*_X265, "-c:a", "libvorbis"),
+        "dnxhd": (*_DNXHR, "-c:a", "pcm_s16le"),
+        "ffv1": (*_FFV1, "-pix_fmt", "yuv422p10le", "-c:a", "flac"),
+        "msmpeg4": ("-c:v", "msmpeg4", "-c:a", "libmp3lame"),
+    },
+    "webm": {
+        "vp9": ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-c:a", "libopus"),
+        "vp8": ("-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8", "-c:a", "libvorbis"),
+        "av1": ("-c:v", "libsvtav1", "-preset", "12", "-c:a", "libopus"),
+    },
 }
 _SOURCES = (
     *("-f", "lavfi", "-i", "testsrc2=size=64x48:rate=12:duration=1.5"),
@@ -40,14 +66,13 @@ _HEAD_BYTES = 1500
 _MANY_CHANGES = 400
 
 
-def write_mutations(directory: Path, container: str, *, count: int) -> None:
+def write_mutations(directory: Path, container: str, codec: str, *, count: int) -> None:
     """Write ``count`` different files into ``directory``; the same in every run."""
-    originals = _originals(directory.parent, container)
+    original = _original(directory.parent, container, codec)
     directory.mkdir()
     for seed in range(count):
-        chance = random.Random(f"{container} {seed}")
-        data = originals[seed % len(originals)]
-        (directory / f"{seed:04}").write_bytes(mutated(data, chance))
+        chance = random.Random(f"{container} {codec} {seed}")
+        (directory / f"{seed:04}").write_bytes(mutated(original, chance))
 
 
 def mutated(data: bytes, chance: random.Random) -> bytes:
@@ -57,12 +82,10 @@ def mutated(data: bytes, chance: random.Random) -> bytes:
     return data
 
 
-def _originals(directory: Path, container: str) -> list[bytes]:
-    paths = [directory / f"original-{number}.{container}" for number in range(len(ENCODINGS[container]))]
-    for path, options in zip(paths, ENCODINGS[container], strict=True):
-        if not path.exists():
-            ffmpeg(*_SOURCES, *options, str(path))
-    return [path.read_bytes() for path in paths]
+def _original(directory: Path, container: str, codec: str) -> bytes:
+    path = directory / f"original.{container}"
+    ffmpeg(*_SOURCES, *ENCODINGS[container][codec], str(path))
+    return path.read_bytes()
 
 
 def _offset(data: bytes, chance: random.Random) -> int:

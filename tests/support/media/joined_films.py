@@ -1,11 +1,11 @@
 """Videos joined from real takes (see ``tests/footage``), with what is true of them to the frame."""
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import cv2
 import imageio_ffmpeg
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 Pixels = NDArray[np.uint8]
 Effect = Callable[[int, Pixels], Pixels]
 Kind = Literal["cut", "fade", "dissolve"]
+Colour = int | tuple[int, int, int]
 Camera = Literal["still", "pan", "whip", "shake", "zoom"]
 
 FOOTAGE = Path(__file__).parents[2] / "footage"
@@ -27,6 +28,13 @@ TAKES = {  # frames in each
 PHOTOGRAPHS = ("astronaut", "coffee", "chelsea", "rocket", "china", "flower")
 _PAN = (0.2, 0.5, 0.8, 0.5)  # of the photograph's width and height, from and to
 _QUICK_SHAKE = ((1.7, 0.016), (2.3, 0.014))  # radians a frame and part of the width, across and down
+
+
+class Take(Protocol):
+    """What can be joined: one scene without any boundary."""
+
+    def pictures(self) -> list[Pixels]:
+        """BGR, all of ``SIZE``."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +67,17 @@ class Piece:
 
 @dataclass(frozen=True)
 class Join:
-    """How one piece follows another: a fade empties, holds and fills; a dissolve mixes both for ``ramp`` frames."""
+    """How one piece follows another: a fade empties, holds and fills; a dissolve mixes both for ``ramp`` frames.
+
+    ``curve`` is how a fade does so: ``even``; ``overexposed``, as a lens that is opened until all is white; or
+    ``crossed``, as ffmpeg's xfade: the new scene appears while the old one still goes, and both take ``ramp`` frames.
+    """
 
     kind: Kind = "cut"
     ramp: int = 0
     hold: int = 0
-    colour: int = 0
+    colour: Colour = 0  # a level, or BGR
+    curve: Literal["even", "overexposed", "crossed"] = "even"
 
 
 @dataclass(frozen=True)
@@ -89,16 +102,45 @@ class Film:
     rate: float
 
 
-def film(path: Path, pieces: list[Piece], joins: list[Join] | Join, *, rate: float = RATE, crf: int = 23) -> Film:
+@dataclass(frozen=True)
+class Finish:
+    """What is done to the joined pictures: their rate, size and quality, how often each is repeated, and an effect."""
+
+    rate: float = RATE
+    crf: int = 23
+    size: tuple[int, int] = SIZE
+    repeats: int = 1  # of each picture, at so many times the rate
+    effect: Effect | None = None
+
+
+def film(path: Path, pieces: Sequence[Take], joins: list[Join] | Join, *, rate: float = RATE, crf: int = 23) -> Film:
     """The pieces joined one after the other, as H.264 of that quality."""
+    return finished_film(path, pieces, joins, Finish(rate, crf))
+
+
+def repeated(path: Path, name: str, seconds: float, *coding: str) -> Path:
+    """A take shown again and again for so long, 640 wide: each time the camera is where it was at first, and who is
+    before it is not."""
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y", "-nostdin", "-stream_loop", "-1"]
+    command += ["-i", str(FOOTAGE / f"{name}.mp4"), "-an", "-t", str(seconds), "-vf", "scale=640:-2"]
+    subprocess.run([*command, *coding, str(path)], check=True, capture_output=True)
+    return path
+
+
+def finished_film(path: Path, pieces: Sequence[Take], joins: list[Join] | Join, finish: Finish) -> Film:
     joins = [joins] * (len(pieces) - 1) if isinstance(joins, Join) else joins
     truths: list[Truth] = []
-    with _encoder(path, rate, crf) as encoder:
+    rate = finish.rate * finish.repeats
+    with _encoder(path, rate, finish.crf, finish.size) as encoder:
         assert encoder.stdin is not None
         frames = 0
-        for picture in _joined(pieces, joins, rate, truths):
-            encoder.stdin.write(np.ascontiguousarray(picture).data)
-            frames += 1
+        for place, picture in enumerate(_joined(pieces, joins, finish.rate, truths)):
+            shown = finish.effect(place, picture) if finish.effect else picture
+            if shown.shape[1::-1] != finish.size:
+                shown = np.asarray(cv2.resize(shown, finish.size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+            for _ in range(finish.repeats):
+                encoder.stdin.write(np.ascontiguousarray(shown).data)
+            frames += finish.repeats
         encoder.stdin.close()
     assert encoder.returncode == 0
     return Film(path, tuple(truths), frames, rate)
@@ -151,7 +193,7 @@ def grey(_place: int, picture: Pixels) -> Pixels:
     return np.asarray(cv2.cvtColor(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR), dtype=np.uint8)
 
 
-def _joined(pieces: list[Piece], joins: list[Join], rate: float, truths: list[Truth]) -> Iterator[Pixels]:
+def _joined(pieces: Sequence[Take], joins: list[Join], rate: float, truths: list[Truth]) -> Iterator[Pixels]:
     at, tail = 0, pieces[0].pictures()
     for piece, join in zip(pieces[1:], joins, strict=True):
         head = piece.pictures()
@@ -173,14 +215,36 @@ def _between(out: list[Pixels], back: list[Pixels], join: Join) -> list[Pixels]:
     if join.kind == "dissolve":
         mixes = zip(out, back, shares, strict=True)
         return [np.asarray(cv2.addWeighted(a, 1 - s, b, s, 0), dtype=np.uint8) for a, b, s in mixes]
-    blank = np.full((SIZE[1], SIZE[0], 3), join.colour, np.uint8)
-    emptied = [_mixed(one, join.colour, share) for one, share in zip(out, shares, strict=True)]
-    filled = [_mixed(one, join.colour, 1 - share) for one, share in zip(back, shares, strict=True)]
+    if join.curve == "crossed":
+        return [_crossed(a, b, s, join.colour) for a, b, s in zip(out, back, shares, strict=True)]
+    tinted = _overexposed if join.curve == "overexposed" else _mixed
+    blank = _blank(out[0], join.colour)
+    emptied = [tinted(one, join.colour, share) for one, share in zip(out, shares, strict=True)]
+    filled = [tinted(one, join.colour, 1 - share) for one, share in zip(back, shares, strict=True)]
     return [*emptied, *[blank] * join.hold, *filled]
 
 
-def _mixed(picture: Pixels, colour: int, share: float) -> Pixels:
-    return np.asarray(cv2.addWeighted(picture, 1 - share, np.full_like(picture, colour), share, 0), dtype=np.uint8)
+def _mixed(picture: Pixels, colour: Colour, share: float) -> Pixels:
+    return np.asarray(cv2.addWeighted(picture, 1 - share, _blank(picture, colour), share, 0), dtype=np.uint8)
+
+
+def _overexposed(picture: Pixels, _colour: Colour, share: float) -> Pixels:
+    return np.asarray(cv2.convertScaleAbs(picture, alpha=1 + 6 * share**2, beta=255 * share**2), dtype=np.uint8)
+
+
+def _crossed(one: Pixels, other: Pixels, share: float, colour: Colour) -> Pixels:
+    """The formula of xfade's ``fadewhite`` and ``fadeblack``."""
+    going, coming = _mixed(one, colour, _smooth(share / 0.2)), _mixed(other, colour, 1 - _smooth(share / 0.8))
+    return np.asarray(cv2.addWeighted(going, 1 - share, coming, share, 0), dtype=np.uint8)
+
+
+def _smooth(share: float) -> float:
+    share = min(max(share, 0.0), 1.0)
+    return share * share * (3 - 2 * share)
+
+
+def _blank(picture: Pixels, colour: Colour) -> Pixels:
+    return np.full_like(picture, colour)
 
 
 @cache
@@ -219,8 +283,8 @@ def _seen(photograph: Pixels, across: float, down: float, zoom: float) -> Pixels
     return np.asarray(cv2.warpAffine(photograph, turn, SIZE, flags=flags), dtype=np.uint8)
 
 
-def _encoder(path: Path, rate: float, crf: int) -> "subprocess.Popen[bytes]":
+def _encoder(path: Path, rate: float, crf: int, size: tuple[int, int]) -> "subprocess.Popen[bytes]":
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "bgr24"]
-    command += ["-s", f"{SIZE[0]}x{SIZE[1]}", "-r", str(rate), "-i", "-", "-c:v", "libx264", "-preset", "veryfast"]
+    command += ["-s", f"{size[0]}x{size[1]}", "-r", str(rate), "-i", "-", "-c:v", "libx264", "-preset", "veryfast"]
     command += ["-crf", str(crf), "-pix_fmt", "yuv420p", "-threads", "1", str(path)]
     return subprocess.Popen(command, stdin=subprocess.PIPE)

@@ -1,17 +1,17 @@
 """Speech of many voices, over noise and music, of which is known when there is speech. Mono, 16 kHz."""
 
+import json
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
-import av
 import numpy as np
-from av.audio.resampler import AudioResampler
 from numpy.typing import NDArray
 
 from clipzy_worker.analysers.base import SAMPLE_RATE_HZ as RATE
 from tests.support.media.music import Sound, add, at_level
+from tests.support.media.recordings import heard
 
 VOICES = Path(__file__).parents[2] / "footage" / "speech"
 FRAME_SECONDS = 0.01
@@ -53,8 +53,19 @@ def over(spoken: Spoken, background: Sound, *, decibels: float) -> Spoken:
 
 
 @cache
+def prompts() -> Spoken:
+    """Prompts of telephones, recorded by speakers of five languages, with digital silence between. When they speak is
+    known from the level of the recordings, to some 50 ms."""
+    sound = heard(VOICES / "recorded-5-languages.flac")
+    speaks = np.zeros(len(sound) // _FRAME, dtype=np.bool_)
+    for start, end in json.loads((VOICES / "recorded-5-languages.json").read_text()):
+        speaks[round(start / FRAME_SECONDS) : round(end / FRAME_SECONDS)] = True
+    return Spoken(at_level(sound, _LEVEL), speaks)
+
+
+@cache
 def voices_by_name() -> dict[str, Sound]:
-    return {path.stem: _read(path) for path in VOICES.glob("*.opus")}
+    return {path.stem: heard(path) for path in VOICES.glob("*.opus")}
 
 
 def _speaks(voice: Sound) -> NDArray[np.bool_]:
@@ -66,11 +77,3 @@ def _speaks(voice: Sound) -> NDArray[np.bool_]:
         if (other - one) * FRAME_SECONDS <= _BREATH_SECONDS:
             speaks[one : other + 1] = True
     return speaks
-
-
-def _read(path: Path) -> Sound:
-    resampler = AudioResampler(format="flt", layout="mono", rate=RATE)
-    with av.open(str(path)) as container:
-        frames = [*container.decode(audio=0), None]
-        pieces = [mono.to_ndarray().reshape(-1) for frame in frames for mono in resampler.resample(frame)]
-    return np.asarray(np.concatenate(pieces), dtype=np.float32)
