@@ -36,9 +36,8 @@ class AudioPass:
     some with a mono mix at 16 kHz.
 
     Damage is skipped where decoding can go on; ``damaged_packets`` counts it. ``origin`` is where a player's clock
-    starts, in seconds of the container's. Call ``flush`` after the last packet; then ``end_seconds`` is where the audio
-    ends, 0 if there is none. ``artifacts`` lists the files written, after ``finish``.
-    ``extra_analysers`` are fed with the mono mix, too.
+    starts, in seconds of the container's. Call ``flush`` after the last packet. ``artifacts`` lists the files written,
+    after ``finish``. ``extra_analysers`` are fed with the mono mix, too.
     """
 
     def __init__(
@@ -88,10 +87,6 @@ class AudioPass:
             check_audio_samples(self._samples, self._limits)
             for chunk in self._cut(frame):
                 self._process_chunk(chunk)
-
-    @property
-    def end_seconds(self) -> float:
-        return self._cutter.end_seconds
 
     @property
     def is_silent(self) -> bool:

@@ -1,11 +1,14 @@
 """One Redis and two front ends for all tests here; tests that break something start their own."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.servers import FrontEnd, RedisServer, running_front_end, running_redis
+from tests.support.waiting import eventually
+
+SMALL_CAP_BYTES = 1 << 20
 
 
 @pytest.fixture(scope="session")
@@ -27,8 +30,16 @@ def small_front_end(
 ) -> Iterator[FrontEnd]:
     """Another on the same storage, that takes files of up to 1 MiB."""
     directory = tmp_path_factory.mktemp("small-web")
-    with running_front_end(directory, redis_server.url, storage_path=front_end.root, MAX_FILE_SIZE_MB="1") as running:
+    cap = {"MAX_FILE_SIZE_MB": str(SMALL_CAP_BYTES >> 20)}
+    with running_front_end(directory, redis_server.url, storage_path=front_end.root, **cap) as running:
         yield running
+
+
+@pytest.fixture
+def unchanged(front_end: FrontEnd) -> Callable[[], bool]:
+    """Whether storage holds what it held when the test began, and nothing unfinished."""
+    before = front_end.stored()
+    return lambda: eventually(lambda: front_end.stored() == before and front_end.unfinished() == [])
 
 
 @pytest.fixture

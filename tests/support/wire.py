@@ -9,6 +9,8 @@ from typing import Any
 
 from tests.support.forms import CONTENT_TYPE
 
+VIDEOS = "/api/v1/videos"
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -48,3 +50,8 @@ def exchange(port: int, *pieces: bytes, end_sending: bool = False, host: str = "
         if end_sending:
             connection.shutdown(socket.SHUT_WR)
         return answer_on(connection)
+
+
+def upload(port: int, body: bytes, *, path: str = VIDEOS) -> Answer:
+    """Send a form as it is, with its length."""
+    return exchange(port, head(path, length=len(body)), body)

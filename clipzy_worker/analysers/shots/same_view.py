@@ -69,9 +69,8 @@ class Movement:
     across: float = 0.0
     down: float = 0.0
 
-    def distance(self, other: "Movement | None" = None) -> float:
-        across, down = (other.across, other.down) if other else (0.0, 0.0)
-        return max(abs(self.across - across), abs(self.down - down))
+    def distance(self, other: "Movement") -> float:
+        return max(abs(self.across - other.across), abs(self.down - other.down))
 
     @property
     def is_scroll(self) -> bool:
