@@ -1,5 +1,6 @@
 -- ARGV: id, token, then what the durable record has: outcome, attempt, error code, stage, message, result cache key or
--- '', pipeline version, bytes of the result. Makes the outcome visible. Answers the revision, or 0 if the token does not hold the job.
+-- '', pipeline version, bytes of the result. Makes the outcome visible. Answers the revision, or 0 if the token does not
+-- hold the job.
 local id, token, outcome, attempt = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 if get(id, 'token') ~= token then return 0 end
 if get(id, 'state') == 'committing' then

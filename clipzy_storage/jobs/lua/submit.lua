@@ -2,8 +2,8 @@
 -- how many unfinished jobs there may be, how many of this owner, and how many bytes it may have stored, '' being any
 -- number.
 -- Answers {'new', created in ms, revision}, {'same' or 'mismatch', id of the first job under this key}, {'gone'}: the
--- video is deleted, or {'full'}: there are that many, or
--- {'quota', how many the owner has}, or {'stored', how many bytes it has}; in both cases neither this job nor this key is known.
+-- video is deleted, {'full'}: there are that many jobs, {'quota', how many the owner has}, or {'stored', how many bytes
+-- it has}. After the last three neither this job nor this key is known.
 local id, owner, storage_id, record, key, fingerprint = unpack(ARGV)
 local about = cjson.decode(record)
 if redis.call('EXISTS', prefix .. 'video:' .. about.video_id .. ':gone') == 1 then return { 'gone' } end
