@@ -99,6 +99,7 @@ class _Completion:
             storage_id=self._job.storage_id,
             notify_workers=self._results.notify_workers,
             redis_timeout_seconds=self._results.store.lease_seconds,
+            is_limited=False,  # it occupies no worker
         )
         if attempt is None:  # a worker was quicker, or the job was cancelled
             return None

@@ -105,7 +105,7 @@ def upload_body(*, admit: Callable[[], None] = admit) -> Iterator[RequestBody]:
 def _check_stored(body: RequestBody) -> None:
     """Whether the owner may store as much as is declared, but for what may surround the file."""
     size_bytes = max((body.declared_bytes or 0) - FRAMING_LIMIT_BYTES, 1)
-    services().store.check_stored(owner(), key_text=sent_key() or "", size_bytes=size_bytes)
+    services().store.accounts.check_stored(owner(), key_text=sent_key() or "", size_bytes=size_bytes)
 
 
 def json_body() -> dict[str, Any]:

@@ -19,5 +19,5 @@ me = Blueprint("me", __name__)
 def show_me() -> Response:
     """The API key and its owner, with its limits and what it has. Without keys the owner is `everyone`."""
     store = services().store
-    usage = store.owner_usage(owner())
+    usage = store.accounts.usage(owner())
     return json_response(schemas.Me.of(owner(), caller().key, limits=store.limits, usage=usage))

@@ -85,7 +85,7 @@ def _add(video: Video, key: IdempotencyKey | None, rollback: Rollback) -> str:
     Raises ``IdempotencyMismatch``, ``QuotaExceeded``, ``QueueUnavailable``.
     """
     with rollback.committed_if_redis_may_know():
-        submitted = services().store.add_video(video, key=key)
+        submitted = services().store.accounts.add_video(video, key=key)
     return submitted.first_id
 
 

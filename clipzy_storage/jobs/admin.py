@@ -1,20 +1,23 @@
 """Administration of all job records: reconciliation with storage, locks, retention."""
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, cast
 
 from clipzy_storage.errors import QueueUnavailable
 from clipzy_storage.jobs.redis_record import milliseconds, unchanging_part, whole_fields
-from clipzy_storage.jobs.store import SCRIPTS
+from clipzy_storage.jobs.scripts import run_script
 from clipzy_storage.jobs.types import Claim
 from clipzy_storage.models.records import Job
 from clipzy_storage.models.result_cache_key import cache_key_of_result
 from clipzy_storage.redis_client import RedisDatabase, translated
 
 _BATCH_SIZE = 500
-COUNT_SECONDS = 3600
+FORGET_COUNTS_SECONDS = 24 * 3600
+"""When counts that were interrupted are no more in progress."""
 
 Restored = Literal["restored", "ended", "known"]
 Forgotten = Literal["forgotten", "unknown", "kept"]
@@ -147,12 +150,16 @@ class JobAdmin:
 
     def set_stored(self, owner: str, video_or_job_id: str, size_bytes: int) -> None:
         """Count so many bytes in storage as the owner's; 0 once they are deleted."""
-        self._run("set_stored", owner, 0, video_or_job_id, size_bytes)
+        self._run("set_stored", owner, video_or_job_id, size_bytes, "")
 
     def add_stored(self, owner: str, sizes: Mapping[str, int]) -> None:
         """The same for many, except those that are counted already or were deleted since ``begin_count``."""
         for batch in _batches(sizes):
-            self._run("set_stored", owner, 1, *(part for one in batch for part in (one, sizes[one])))
+            self._run("set_stored", owner, *(part for one in batch for part in (one, sizes[one], "none")))
+
+    def correct_stored(self, owner: str, video_or_job_id: str, size_bytes: int, *, instead_of: int) -> None:
+        """Count so many bytes, unless something else was counted since it was ``instead_of``."""
+        self._run("set_stored", owner, video_or_job_id, size_bytes, instead_of)
 
     def stored(self) -> dict[str, dict[str, int]]:
         """What is counted of every owner, by the id of video or job; 0 for what was deleted during a count."""
@@ -173,35 +180,39 @@ class JobAdmin:
                     pipeline.hmget(self._record_key(job_id), "owner", "record")
                 rows = pipeline.execute()
             for job_id, (owner, record) in zip(batch, rows, strict=True):
-                if owner and record:
-                    found[job_id] = (owner, str(json.loads(record)["video_id"]))
+                with suppress(KeyError, TypeError, ValueError):  # it is gone, or damaged, which other passes report
+                    found[job_id] = (str(owner), str(json.loads(record)["video_id"]))
         return found
 
     def is_counted(self) -> bool:
-        """Whether what owners have stored was counted since this Redis was empty."""
+        """Whether what owners have stored was counted since this Redis was started."""
         with translated():
             return bool(self._redis.client.exists(self._redis.key("stored:counted")))
 
-    def begin_count(self) -> None:
+    def begin_count(self) -> str:
+        """From now on what is deleted is remembered. Returns the name of this count; others may be in progress."""
+        count, in_progress = os.urandom(8).hex(), self._redis.key("stored:counting")
         with translated():
-            self._redis.client.set(self._redis.key("stored:counting"), 1, ex=COUNT_SECONDS)
+            self._redis.client.sadd(in_progress, count)
+            self._redis.client.expire(in_progress, FORGET_COUNTS_SECONDS)
+        return count
 
-    def end_count(self) -> None:
-        """What was deleted meanwhile need not be remembered any more."""
+    def end_count(self, count: str) -> None:
+        """What was deleted meanwhile need not be remembered any more, unless another count is in progress."""
         with translated():
-            self._redis.client.delete(self._redis.key("stored:counting"))
+            self._redis.client.srem(self._redis.key("stored:counting"), count)
             self._redis.client.set(self._redis.key("stored:counted"), 1)
         for owner, sizes in self.stored().items():
             for one in [one for one, size in sizes.items() if size == 0]:
-                self.set_stored(owner, one, 0)
+                self.correct_stored(owner, one, 0, instead_of=0)
 
     def recount(self) -> None:
-        """Have what owners have stored counted anew, since Redis was set back."""
+        """Have what owners have stored counted anew, since Redis may have been set back."""
         with translated():
             self._redis.client.delete(self._redis.key("stored:counted"))
 
     def _run(self, script: str, *args: str | int) -> Any:
-        return self._redis.run(SCRIPTS / f"{script}.lua", *args)
+        return run_script(self._redis, script, *args)
 
     def _record_key(self, job_id: str) -> str:
         return self._redis.key(f"job:{job_id}")

@@ -133,12 +133,15 @@ def claim_job(
     notify_workers: NotifyWorkers,
     redis_timeout_seconds: float,
     stage: str = "",
+    is_limited: bool = True,
 ) -> JobAttempt | None:
-    """Claim a queued job under a lease. None if it is not queued, not due, or stored elsewhere.
+    """Claim a queued job under a lease.
 
-    Raises ``QueueUnavailable``.
+    None if it is not queued, not due, or stored elsewhere, or if its owner has as many running jobs as it may and that
+    ``is_limited``. Raises ``QueueUnavailable``.
     """
-    claim = store.claim(job_id, nonce=os.urandom(8).hex(), storage_id=storage_id, stage=stage)
+    nonce = os.urandom(8).hex()
+    claim = store.claim(job_id, nonce=nonce, storage_id=storage_id, stage=stage, is_limited=is_limited)
     if claim is None:
         return None
     failpoint("claimed")

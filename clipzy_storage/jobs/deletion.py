@@ -46,5 +46,5 @@ def delete_video(storage: Storage, admin: JobAdmin, video: Video) -> None:
     if not admin.block_video(video.video_id):
         raise VideoInUse
     storage.delete(keys.video_record(video.video_id))
+    admin.set_stored(video.owner, video.video_id, 0)  # before the file: without its record it is no one's
     storage.delete(video.key)
-    admin.set_stored(video.owner, video.video_id, 0)

@@ -35,6 +35,11 @@ class OwnerUsage:
     uploads: int
 
 
+def any_if_none(limit: int | None) -> str | int:
+    """The limit as the scripts take it."""
+    return "" if limit is None else limit
+
+
 def too_many_unfinished(limit: int, count: int) -> str:
     """The refusal of one more job."""
     return (
@@ -44,10 +49,10 @@ def too_many_unfinished(limit: int, count: int) -> str:
 
 
 def too_much_stored(limit_bytes: int, bytes_stored: int) -> str:
-    """The refusal of one more video."""
+    """The refusal of one more video, or of one more job."""
     return (
-        f"OWNER_MAX_STORED_MB allows {limit_bytes >> 20} MiB of videos and results, and there are"
-        f" {bytes_stored / 2**20:.1f}, without this one. Delete some videos or jobs."
+        f"OWNER_MAX_STORED_MB allows {limit_bytes >> 20} MiB of videos and results, and there are already"
+        f" {bytes_stored / 2**20:.1f}. Delete some videos or jobs."
     )
 
 

@@ -7,7 +7,6 @@ the job to another, and the token of its claim is refused from then on. States a
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -15,14 +14,14 @@ import structlog
 from clipzy_storage.errors import (
     CancellationRequested,
     Damaged,
-    IdempotencyMismatch,
     JobNotFound,
     LostJob,
     QueueFull,
     QuotaExceeded,
     VideoGone,
 )
-from clipzy_storage.jobs.owner_limits import OwnerLimits, OwnerUsage, too_many_unfinished, too_much_stored
+from clipzy_storage.jobs.owner_accounts import OwnerAccounts
+from clipzy_storage.jobs.owner_limits import OwnerLimits, any_if_none, too_many_unfinished, too_much_stored
 from clipzy_storage.jobs.redis_record import (
     Fields,
     committed_job,
@@ -32,6 +31,7 @@ from clipzy_storage.jobs.redis_record import (
     submitted_job,
     unchanging_part,
 )
+from clipzy_storage.jobs.scripts import run_script
 from clipzy_storage.jobs.types import (
     CancelRequest,
     CancelVerdict,
@@ -46,12 +46,10 @@ from clipzy_storage.jobs.types import (
     Submitted,
 )
 from clipzy_storage.models.output import PIPELINE_VERSION
-from clipzy_storage.models.records import SCHEMA_VERSION, ErrorCode, Job, Queue, Status, Video
+from clipzy_storage.models.records import SCHEMA_VERSION, ErrorCode, Job, Queue, Status
 from clipzy_storage.models.result_cache_key import cache_key_of_result
 from clipzy_storage.process import ProcessIdentity
 from clipzy_storage.redis_client import RedisDatabase, translated
-
-SCRIPTS = Path(__file__).parent / "lua"
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -63,37 +61,13 @@ class JobStore:
         self._redis = redis
         self.lease_seconds = lease_seconds
         self.limits = limits or OwnerLimits()
+        self.accounts = OwnerAccounts(redis, self.limits)
 
     # called by front ends
 
     def has_room(self, limit: int) -> bool:
         """Whether there are fewer than ``limit`` unfinished jobs."""
         return bool(self._run("has_room", limit))
-
-    def owner_usage(self, owner: str) -> OwnerUsage:
-        """What the owner has now."""
-        queued, running, stored, uploads = self._run("owner_usage", owner)
-        return OwnerUsage(unfinished_jobs=queued + running, running_jobs=running, stored_bytes=stored, uploads=uploads)
-
-    def check_quota(self, owner: str) -> None:
-        """Raises ``QuotaExceeded`` if the owner may have no further job now."""
-        if (limit := self.limits.unfinished_jobs) is None:
-            return
-        count = self.owner_usage(owner).unfinished_jobs
-        if count >= limit:
-            raise QuotaExceeded(too_many_unfinished(limit, count))
-
-    def check_stored(self, owner: str, *, key_text: str, size_bytes: int) -> None:
-        """Raises ``QuotaExceeded`` if the owner may not store so much more, unless its Idempotency-Key is known."""
-        if (limit := self.limits.stored_bytes) is None:
-            return
-        stored = self.owner_usage(owner).stored_bytes
-        if stored + size_bytes <= limit:
-            return
-        with translated():
-            if key_text and self._redis.client.exists(self._redis.key(f"idem:{owner}:{key_text}")):
-                return
-        raise QuotaExceeded(too_much_stored(limit, stored))
 
     def submit(self, job: Job, *, key: IdempotencyKey | None = None, limit: int | None = None) -> Submitted:
         """Create the record in state ``queued``. Submitting the same job twice changes nothing.
@@ -111,38 +85,20 @@ class JobStore:
         text, fingerprint = (key.text, key.fingerprint) if key else ("", "")
         record = unchanging_part(job)
         allowed = (limit, self.limits.unfinished_jobs, self.limits.stored_bytes)
-        limits = [_any_if_none(number) for number in allowed]
+        limits = [any_if_none(number) for number in allowed]
         verdict, *rest = self._run("submit", job.job_id, job.owner, job.storage_id, record, text, fingerprint, *limits)
         if verdict == "gone":
             raise VideoGone(job.video_id)
         if verdict == "full":
             raise QueueFull
-        if verdict == "quota":
+        if verdict == "unfinished":
             raise QuotaExceeded(too_many_unfinished(self.limits.unfinished_jobs or 0, rest[0]))
         if verdict == "stored":
             raise QuotaExceeded(too_much_stored(self.limits.stored_bytes or 0, rest[0]))
         if verdict == "new":
             created_ms, revision = rest
             return Submitted(job.job_id, submitted_job(job, created_ms=created_ms, revision=revision))
-        return Submitted(_first_id(verdict, rest))
-
-    def add_video(self, video: Video, *, key: IdempotencyKey | None = None) -> Submitted:
-        """Count the video's bytes as its owner's, and keep for a day which one was uploaded under this key.
-
-        ``first_id`` is the first one under it; a further one is not counted.
-
-        Raises:
-            IdempotencyMismatch: the key was used before, for another request.
-            QuotaExceeded: the owner may not have that much stored, and the key was not used before.
-        """
-        self._redis.connect()
-        text, fingerprint = (key.text, key.fingerprint) if key else ("", "")
-        limit = _any_if_none(self.limits.stored_bytes)
-        args = (video.owner, text, fingerprint, video.video_id, video.size_bytes, limit)
-        verdict, *rest = self._run("add_video", *args)
-        if verdict == "quota":
-            raise QuotaExceeded(too_much_stored(self.limits.stored_bytes or 0, rest[0]))
-        return Submitted(_first_id(verdict, rest))
+        return Submitted.first(verdict, *rest)
 
     def request_cancellation(self, job_id: str, *, nonce: str) -> CancelRequest:
         """Have the job end as cancelled. ``nonce`` distinguishes this request from others."""
@@ -158,10 +114,10 @@ class JobStore:
         answer = self._run("show", job_id)
         if not answer:
             raise JobNotFound(job_id)
-        job = job_of(fields_of(answer[0]))
-        if owner not in (None, job.owner):
+        fields = fields_of(answer[0])
+        if owner not in (None, fields.get("owner")):  # first: damage is its owner's alone to see
             raise JobNotFound(job_id)
-        return job, bool(answer[1])
+        return job_of(fields), bool(answer[1])
 
     def page(self, *, owner: str, status: Status | None, number: int, page_size: int) -> tuple[list[Job], int]:
         """One page of the owner's jobs, newest first, and how many there are in all."""
@@ -185,14 +141,16 @@ class JobStore:
 
     # called by the holder of a job
 
-    def claim(self, job_id: str, *, nonce: str, storage_id: str, stage: str = "") -> Claim | None:
+    def claim(
+        self, job_id: str, *, nonce: str, storage_id: str, stage: str = "", is_limited: bool = True
+    ) -> Claim | None:
         """Claim a queued job under a lease, in its first ``stage``.
 
-        None if it is not queued, not due, or stored elsewhere; or if its owner has as many running jobs as it may: then
-        the job is parked until ``unpark``.
+        None if it is not queued, not due, or stored elsewhere; or, if that ``is_limited``, if its owner has as many
+        running jobs as it may: then the job is parked until ``unpark``.
         """
         args = (job_id, nonce, ProcessIdentity.own().to_json(), storage_id, self._lease_ms, stage, SCHEMA_VERSION)
-        token, *rest = self._run("claim", *args, _any_if_none(self.limits.running_jobs))
+        token, *rest = self._run("claim", *args, any_if_none(self.limits.running_jobs if is_limited else None))
         if not token:
             return None
         record, is_reconciled, age_ms = rest
@@ -283,7 +241,7 @@ class JobStore:
 
     def unpark(self, owner: str) -> list[tuple[str, Queue]]:
         """Return as many parked jobs of the owner to their queues as may run now; workers must be notified of them."""
-        return _with_queues(self._run("unpark", owner, _any_if_none(self.limits.running_jobs)))
+        return _with_queues(self._run("unpark", owner, any_if_none(self.limits.running_jobs)))
 
     # called by the reaper
 
@@ -337,7 +295,7 @@ class JobStore:
         return self._redis.key(f"job:{job_id}")
 
     def _run(self, script: str, *args: str | int) -> Any:
-        return self._redis.run(SCRIPTS / f"{script}.lua", *args)
+        return run_script(self._redis, script, *args)
 
 
 def _readable(records: Iterable[Fields]) -> Iterator[Job]:
@@ -350,15 +308,5 @@ def _readable(records: Iterable[Fields]) -> Iterator[Job]:
             log.error("record.damaged", reason=str(error))
 
 
-def _any_if_none(limit: int | None) -> str | int:
-    return "" if limit is None else limit
-
-
 def _with_queues(flat: list[str]) -> list[tuple[str, Queue]]:
     return [(job_id, Queue(queue)) for job_id, queue in zip(flat[::2], flat[1::2], strict=True)]
-
-
-def _first_id(verdict: str, rest: list[Any]) -> str:
-    if verdict == "mismatch":
-        raise IdempotencyMismatch
-    return str(rest[0])

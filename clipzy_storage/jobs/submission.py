@@ -87,7 +87,7 @@ class JobSubmission:
         try:
             if not self._store.has_room(self._max_unfinished_jobs):
                 raise QueueFull
-            self._store.check_quota(owner)
+            self._store.accounts.check_unfinished_jobs(owner)
         except (QueueFull, QuotaExceeded):
             if not (key_text and self._recorded(keys.job_id_for_key(owner, key_text, storage_id=storage_id))):
                 raise

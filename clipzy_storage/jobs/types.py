@@ -6,6 +6,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Literal
 
+from clipzy_storage.errors import IdempotencyMismatch
 from clipzy_storage.models.records import Job, Queue
 from clipzy_storage.process import ProcessIdentity
 
@@ -57,6 +58,13 @@ class Submitted:
 
     first_id: str
     job: Job | None = None
+
+    @classmethod
+    def first(cls, verdict: str, first_id: str) -> "Submitted":
+        """The first request under the key. Raises ``IdempotencyMismatch`` if that is the verdict."""
+        if verdict == "mismatch":
+            raise IdempotencyMismatch
+        return cls(first_id)
 
 
 class CancelVerdict(StrEnum):

@@ -9,8 +9,8 @@ from typing import Any
 import structlog
 
 from clipzy_storage.errors import QueueUnavailable, QuotaExceeded
-from clipzy_storage.jobs.owner_limits import too_many_uploads
-from clipzy_storage.jobs.store import SCRIPTS
+from clipzy_storage.jobs.owner_limits import any_if_none, too_many_uploads
+from clipzy_storage.jobs.scripts import run_script
 from clipzy_storage.redis_client import RedisDatabase
 
 TTL_SECONDS = 30.0
@@ -48,7 +48,7 @@ class UploadsInProgress:
 
     def _begin(self, owner: str, upload_id: str) -> None:
         try:
-            count = self._run("hold_upload", owner, upload_id, self._ttl_ms, "" if self._limit is None else self._limit)
+            count = self._run("hold_upload", owner, upload_id, self._ttl_ms, any_if_none(self._limit))
         except QueueUnavailable:
             if self._limit is not None:
                 raise
@@ -68,6 +68,14 @@ class UploadsInProgress:
             self._run("end_upload", owner, upload_id)
 
     def _refresh(self) -> None:
+        try:
+            self._refresh_while_held()
+        except BaseException:
+            with self._lock:
+                self._is_refreshing = False  # the next upload starts another thread
+            raise
+
+    def _refresh_while_held(self) -> None:
         pause = threading.Event()
         while True:
             pause.wait(self._ttl_seconds / 3)
@@ -93,4 +101,4 @@ class UploadsInProgress:
         return int(self._ttl_seconds * 1000)
 
     def _run(self, script: str, *args: str | int) -> Any:
-        return self._redis.run(SCRIPTS / f"{script}.lua", *args)
+        return run_script(self._redis, script, *args)

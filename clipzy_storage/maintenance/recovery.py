@@ -110,8 +110,7 @@ class Recovery:
         for_each(kept - finished, lambda job_id: self._restore_finished(job_id, report))
         for_each(finished - ages.keys(), lambda job_id: self._forget_deleted(job_id, report, while_it_is="final"))
         for_each(unfinished - open_ids, lambda job_id: self._settle(job_id, report))
-        if report.finished or report.forgotten:
-            self._admin.recount()
+        self._admin.recount()
         if not report.postponed:
             self._admin.set_reconciled(run_id)
         return report

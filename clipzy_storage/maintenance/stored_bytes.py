@@ -8,19 +8,23 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
 
+import structlog
+
 from clipzy_storage import keys
 from clipzy_storage.backends.base import BlobInfo, Storage, list_own
-from clipzy_storage.errors import NotFound, StorageError, StorageUnavailable
+from clipzy_storage.errors import Damaged, NotFound
 from clipzy_storage.jobs import durable_records
 from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.maintenance.index_repair import for_each
 
 _UPLOADS, _RESULTS = "uploads/", "results/"
 
+log = structlog.stdlib.get_logger(__name__)
+
 
 def count_stored(storage: Storage, admin: JobAdmin) -> None:
     """May be interrupted and repeated. Raises ``QueueUnavailable``, ``StorageUnavailable``."""
-    admin.begin_count()
+    count = admin.begin_count()
     sizes = _sizes(list_own(storage, _UPLOADS)) | _sizes(list_own(storage, _RESULTS))
     counted = admin.stored()
     known = {one: owner for owner, its_sizes in counted.items() for one in its_sizes}
@@ -28,8 +32,8 @@ def count_stored(storage: Storage, admin: JobAdmin) -> None:
         admin.add_stored(owner, its_sizes)
     for one, owner in known.items():
         if counted[owner][one] not in (0, sizes.get(one, 0)):
-            admin.set_stored(owner, one, _size_now(storage, one))
-    admin.end_count()
+            admin.correct_stored(owner, one, _size_now(storage, one), instead_of=counted[owner][one])
+    admin.end_count(count)
 
 
 def _by_owner(storage: Storage, admin: JobAdmin, sizes: dict[str, int]) -> dict[str, dict[str, int]]:
@@ -40,15 +44,12 @@ def _by_owner(storage: Storage, admin: JobAdmin, sizes: dict[str, int]) -> dict[
     unfinished = admin.unfinished_ids()
 
     def read_owner(one: str) -> None:
+        read = durable_records.read_done if keys.is_job_id(one) else durable_records.read_video
         with suppress(NotFound):
             try:
-                read = durable_records.read_done if keys.is_job_id(one) else durable_records.read_video
                 owners[one] = read(storage, one).owner
-            except StorageUnavailable:
-                raise
-            except StorageError as error:
-                if isinstance(error, NotFound):
-                    raise
+            except Damaged as error:  # and so it is not known whose this is
+                log.warning("storage.not_counted", reason=str(error))
 
     for_each(sizes.keys() - owners.keys() - unfinished, read_owner)
     found: dict[str, dict[str, int]] = defaultdict(dict)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 import structlog
 
-from clipzy_storage.jobs.admin import COUNT_SECONDS
 from clipzy_storage.log_events import JANITOR_REBUILT, JANITOR_RECONCILED
 from clipzy_storage.maintenance.garbage_collector import GarbageCollector
 from clipzy_storage.maintenance.recovery import IN_FLIGHT_SECONDS, KEEP_FINISHED, Recovery, Report
@@ -18,6 +17,7 @@ from clipzy_worker.runtime.periodic import PeriodicThread
 REBUILD_RETRY_SECONDS = 10
 RECONCILE_EVERY_SECONDS = 600
 COLLECT_EVERY_SECONDS = 3600
+COUNT_SECONDS = 3600
 COLLECT_EVERYTHING_EVERY_SECONDS = 7 * 24 * 3600
 
 log = structlog.stdlib.get_logger(__name__)

@@ -1,6 +1,7 @@
 """Limits per owner, as the scripts keep them."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -37,7 +38,7 @@ def claims(store: JobStore, job_id: str) -> bool:
 
 def counts(store: JobStore) -> tuple[int, int]:
     """Unfinished and running jobs."""
-    usage = store.owner_usage("a")
+    usage = store.accounts.usage("a")
     return usage.unfinished_jobs, usage.running_jobs
 
 
@@ -58,7 +59,7 @@ def test_an_owner_has_no_more_unfinished_jobs_than_it_may(limited: Limited) -> N
     assert claims(store, running.job_id)
     assert counts(store) == (2, 1)
     # Then a further one is refused, in the script and in the check before
-    for refused in (lambda: store.submit(new_job(owner="a")), lambda: store.check_quota("a")):
+    for refused in (lambda: store.submit(new_job(owner="a")), lambda: store.accounts.check_unfinished_jobs("a")):
         with pytest.raises(QuotaExceeded, match=r"OWNER_MAX_UNFINISHED_JOBS allows 2 .* there are 2"):
             refused()
     # And a repetition is answered as ever, and another owner has a limit of its own
@@ -67,16 +68,14 @@ def test_an_owner_has_no_more_unfinished_jobs_than_it_may(limited: Limited) -> N
     assert submitted(store, owner="b")
     # When one has finished, then there is room
     complete(store, running.job_id)
-    store.check_quota("a")
+    store.accounts.check_unfinished_jobs("a")
     assert submitted(store, owner="a")
 
 
 def test_a_job_beyond_the_running_ones_is_parked(limited: Limited, redis_url: str, redis_client: Any) -> None:
     # Given an owner with as many running jobs as it may have
     store = limited(running_jobs=1)
-    first, second, third = (
-        submitted(store, owner="a", queue=queue) for queue in (Queue.BATCH, Queue.BATCH, Queue.INTERACTIVE)
-    )
+    first, second, third = (submitted(store, owner="a", queue=Queue.BATCH) for _ in range(3))
     assert claims(store, first.job_id)
     # When workers come to its others, then these wait aside, seen as queued, and every answer stays as it was
     for _ in range(2):
@@ -98,6 +97,36 @@ def test_a_job_beyond_the_running_ones_is_parked(limited: Limited, redis_url: st
     assert parked(redis_client, "a") == ([third.job_id], [third.job_id], {"a"})
     assert [store.count_waiting(queue) for queue in Queue] == [0, 1]
     assert claims(store, second.job_id)
+
+
+def test_parked_batch_jobs_keep_no_interactive_one_waiting(limited: Limited) -> None:
+    # Given an owner with a running job, and parked jobs of batch that are older than one of interactive
+    store = limited(running_jobs=1)
+    running, *batch = (submitted(store, owner="a", queue=Queue.BATCH) for _ in range(3))
+    interactive = submitted(store, owner="a")
+    assert [claims(store, job.job_id) for job in (running, *batch, interactive)] == [True, False, False, False]
+    # When one ends, then the one of interactive is the next
+    complete(store, running.job_id)
+    assert store.unpark("a") == [(interactive.job_id, Queue.INTERACTIVE)]
+    # And those of batch follow, the oldest first
+    complete(store, interactive.job_id)
+    assert store.unpark("a") == [(batch[0].job_id, Queue.BATCH)]
+
+
+def test_a_job_that_occupies_no_worker_is_not_parked(limited: Limited) -> None:
+    store = limited(running_jobs=1)
+    first, second = submitted(store, owner="a"), submitted(store, owner="a")
+    assert claims(store, first.job_id)
+    assert store.claim(second.job_id, nonce="front end", storage_id=STORAGE_ID, is_limited=False)
+
+
+def test_of_50_claims_at_once_as_many_succeed_as_are_allowed(limited: Limited) -> None:
+    store = limited(running_jobs=7)
+    jobs = [submitted(store, owner="a").job_id for _ in range(50)]
+    with ThreadPoolExecutor(50) as workers:
+        claimed = list(workers.map(lambda job_id: claims(store, job_id), jobs))
+    assert sum(claimed) == 7
+    assert counts(store) == (50, 7)
 
 
 @pytest.mark.parametrize("way", ["cancel", "forget", "restore", "claim"])

@@ -23,8 +23,8 @@ def test_a_slow_upload_counts_for_as_long_as_it_takes(store: JobStore, redis_url
         with pytest.raises(QuotaExceeded, match="OWNER_MAX_UPLOADS allows 1 "), uploads.held("a"):
             pass
         with uploads.held("b"):
-            assert store.owner_usage("b").uploads == 1
-    assert store.owner_usage("a").uploads == 0
+            assert store.accounts.usage("b").uploads == 1
+    assert store.accounts.usage("a").uploads == 0
     assert not redis_client.exists(KEY)
 
 
@@ -32,17 +32,17 @@ def test_uploads_of_a_front_end_that_is_gone_expire(store: JobStore, redis_url: 
     # Given an upload that nobody refreshes
     uploads = UploadsInProgress(RedisDatabase(redis_url), limit=1)
     with uploads.held("a"):
-        assert store.owner_usage("a").uploads == 1
+        assert store.accounts.usage("a").uploads == 1
         (upload_id,) = redis_client.zrange(KEY, 0, -1)
         # When its time is over, then another one may come
         redis_client.zadd(KEY, {upload_id: 1})
-        assert store.owner_usage("a").uploads == 0
+        assert store.accounts.usage("a").uploads == 0
         with uploads.held("a"):
-            assert store.owner_usage("a").uploads == 1
+            assert store.accounts.usage("a").uploads == 1
 
 
 def test_without_a_limit_any_number_is_counted(store: JobStore, redis_url: str) -> None:
     uploads = UploadsInProgress(RedisDatabase(redis_url), limit=None)
     with uploads.held("a"), uploads.held("a"):
-        assert store.owner_usage("a").uploads == 2
-    assert store.owner_usage("a").uploads == 0
+        assert store.accounts.usage("a").uploads == 2
+    assert store.accounts.usage("a").uploads == 0

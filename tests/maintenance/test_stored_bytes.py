@@ -1,6 +1,7 @@
 """What owners have in storage is counted as it comes and goes, and anew from storage where Redis lost it."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -10,7 +11,7 @@ import pytest
 from clipzy_storage import keys
 from clipzy_storage.backends.base import BlobInfo, put_bytes
 from clipzy_storage.backends.local.storage import LocalStorage
-from clipzy_storage.errors import QuotaExceeded
+from clipzy_storage.errors import QuotaExceeded, StorageUnavailable
 from clipzy_storage.jobs import durable_records
 from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.attempt import AttemptResult
@@ -43,12 +44,17 @@ class Shelf:
         about = {"container": "mp4", "sha256": "0" * 64, "uploaded_at": datetime.now(UTC), "filename": "a.mp4"}
         video = Video(owner=owner, video_id=video_id, key=key, size_bytes=size_bytes, **about)
         durable_records.write_video(self.storage, video)
-        self.store.add_video(video)
+        self.store.accounts.add_video(video)
         return video
+
+    def job(self, video: Video) -> Job:
+        """A new one."""
+        created_at = datetime.now(UTC)
+        return Job.for_video(video, owner=video.owner, storage_id=self.storage.prepare(), created_at=created_at)
 
     def completed(self, video: Video, artifact_bytes: int) -> tuple[Job, int]:
         """A finished job, and what its result takes."""
-        job = Job.for_video(video, owner=video.owner, storage_id=self.storage.prepare(), created_at=datetime.now(UTC))
+        job = self.job(video)
         durable_records.write_open_job(self.storage, job)
         created(self.store, job)
         attempt = attempt_at(self.store, self.storage, job.job_id)
@@ -61,7 +67,7 @@ class Shelf:
         return finished, artifact_bytes + 2 * len(index)
 
     def stored(self, owner: str) -> int:
-        found = self.store.owner_usage(owner).stored_bytes
+        found = self.store.accounts.usage(owner).stored_bytes
         assert found == sum(self.admin.stored().get(owner, {}).values())
         return found
 
@@ -94,9 +100,25 @@ def test_a_video_beyond_the_limit_is_refused(shelf: Shelf) -> None:
     with pytest.raises(QuotaExceeded, match="OWNER_MAX_STORED_MB allows 1 MiB"):
         shelf.video("a", 101)
     assert shelf.stored("a") == MIB - 100
-    shelf.video("a", 100)
+    last = shelf.video("a", 100)
     shelf.video("b", 100)
     assert shelf.stored("a") == MIB
+    # And so is a job over one that there is, since its result would be beyond the limit
+    with pytest.raises(QuotaExceeded, match=r"there are already 1\.0"):
+        created(shelf.store, shelf.job(last))
+
+
+def test_of_50_uploads_at_once_as_many_are_counted_as_are_allowed(shelf: Shelf) -> None:
+    def is_accepted(_number: int) -> bool:
+        try:
+            shelf.video("a", MIB // 7)
+        except QuotaExceeded:
+            return False
+        return True
+
+    with ThreadPoolExecutor(50) as clients:
+        assert sum(clients.map(is_accepted, range(50))) == 7
+    assert shelf.stored("a") == MIB // 7 * 7
 
 
 def test_after_a_loss_of_redis_storage_tells_what_there_is(shelf: Shelf, redis_client: Any) -> None:
@@ -138,13 +160,78 @@ def test_what_is_deleted_during_a_count_does_not_come_back(shelf: Shelf) -> None
     """The listing was made before."""
     video = shelf.video("a", 1000)
     shelf.admin.set_stored("a", video.video_id, 0)  # as after a loss
-    shelf.admin.begin_count()
+    first, second = shelf.admin.begin_count(), shelf.admin.begin_count()
     shelf.admin.set_reconciled(shelf.admin.run_id())
     delete_video(shelf.storage, shelf.admin, video)
-    shelf.admin.add_stored("a", {video.video_id: 1000})
-    assert shelf.stored("a") == 0
-    shelf.admin.end_count()
+    # Not for the other count either, when one has ended
+    for count in (first, second):
+        shelf.admin.add_stored("a", {video.video_id: 1000})
+        assert shelf.stored("a") == 0
+        shelf.admin.end_count(count)
     assert shelf.admin.stored() == {"a": {}}
+
+
+def test_a_count_corrects_nothing_that_has_changed_since(shelf: Shelf) -> None:
+    video = shelf.video("a", 1000)
+    shelf.admin.correct_stored("a", video.video_id, 1000, instead_of=7)
+    shelf.admin.set_stored("a", video.video_id, 0)
+    shelf.admin.correct_stored("a", video.video_id, 1000, instead_of=1000)
+    assert shelf.stored("a") == 0
+    assert shelf.admin.stored() == {"a": {}}
+
+
+def test_a_damaged_record_hides_no_others_from_a_count(shelf: Shelf, redis_client: Any) -> None:
+    # Given two finished jobs, of which one has a damaged record in Redis, and the other one in storage
+    video = shelf.video("a", 1000)
+    in_redis, _ = shelf.completed(video, 500)
+    in_storage, _ = shelf.completed(video, 600)
+    before = shelf.admin.stored()
+    redis_client.hset(f"{keys.REDIS_PREFIX}job:{in_redis.job_id}", "record", "{")
+    shelf.storage.delete(keys.done_job(in_storage.job_id))
+    put_bytes(shelf.storage, keys.done_job(in_storage.job_id), b"{", content_type="application/json")
+    for one in list(before["a"]):
+        shelf.admin.set_stored("a", one, 0)
+    # When it is counted anew
+    count_stored(shelf.storage, shelf.admin)
+    # Then each is counted by the record that it still has
+    assert shelf.admin.stored() == before
+
+
+def test_a_deletion_that_fails_half_way_frees_the_bytes(shelf: Shelf) -> None:
+    """The file has no record then, and the garbage collector removes it as no one's."""
+    video = shelf.video("a", 1000)
+    shelf.admin.set_reconciled(shelf.admin.run_id())
+    with pytest.raises(StorageUnavailable):
+        delete_video(cast(Any, _Undeletable(shelf.storage, video.key)), shelf.admin, video)
+    assert shelf.stored("a") == 0
+
+
+class _Undeletable:
+    """The storage, which fails to delete one file."""
+
+    def __init__(self, storage: LocalStorage, key: str) -> None:
+        self._storage, self._key = storage, key
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._storage, name)
+
+    def delete(self, key: str) -> bool:
+        if key == self._key:
+            raise StorageUnavailable("it does not respond")
+        return self._storage.delete(key)
+
+
+def test_a_redis_that_was_set_back_is_counted_anew(shelf: Shelf) -> None:
+    # Given a video that Redis has forgotten, and no job
+    shelf.video("a", 1000)
+    lost = shelf.video("a", 5000)
+    shelf.admin.end_count(shelf.admin.begin_count())
+    shelf.admin.set_stored("a", lost.video_id, 0)
+    # When its records are compared with storage, then what there is is counted too
+    assert not Recovery(shelf.store, shelf.admin, shelf.storage).rebuild().finished
+    assert not shelf.admin.is_counted()
+    count_stored(shelf.storage, shelf.admin)
+    assert shelf.stored("a") == 6000
 
 
 def test_retention_lowers_what_is_stored(shelf: Shelf, make_settings: Any) -> None:

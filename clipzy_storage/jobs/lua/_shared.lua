@@ -15,7 +15,7 @@
 --   jobs:queued:batch      zset    those of the queue batch
 --   jobs:delayed           zset    waiting jobs of both queues by the time at which they are due
 --   jobs:parked            zset    waiting jobs whose owner has as many running ones as it may, by age
---   jobs:parked:of:{owner} zset    those of one owner
+--   jobs:parked:of:{owner} zset    those of one owner, those of the queue batch after the others
 --   jobs:parked:owners     set     owners that may have parked jobs
 --   jobs:leases            zset    held jobs by the expiry of their lease
 --   jobs:ended             zset    finished jobs by the time they finished
@@ -26,13 +26,14 @@
 --   owner:{owner}:bytes    string  their sum
 --   owner:{owner}:uploads  zset    uploads that are being received, by the time at which their front end counts as gone
 --   stored:owners          set     owners of whom anything was ever counted
---   stored:counting        string  they are being counted, so what is deleted stays in the hash as 0 bytes
---   stored:counted         string  they have been counted since this Redis was empty
+--   stored:counting        set     counts in progress: what is deleted meanwhile stays in the hash as 0 bytes
+--   stored:counted         string  they have been counted since this Redis was started
 --   idem:{owner}:{key}     string  fingerprint of the first request under an Idempotency-Key, and the id it created
 --   recipe:{cache key}     zset    finished jobs by result cache key
 --   fence                  counter of tokens
 --   epoch                  string  run id of the server under which the records were reconciled with storage
 --   turn:{name}            string  locks of the janitor and the reaper
+--   access:used            hash    day of the last use of each API key, by its id
 local prefix = KEYS[1]
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -96,9 +97,13 @@ end
 
 local function count_of(owner, status) return redis.call('ZCARD', list_key(owner, status)) end
 
+-- Larger than any order, and small enough that their sum is exact.
+local AFTER_ALL_OTHERS = 4e15
+
 -- Keep the job from the queues until `unpark` returns it: workers then leave it alone, whose state stays queued.
 local function park(id)
-  local owner, order = get(id, 'owner'), get(id, 'order')
+  local owner, order = get(id, 'owner'), number(id, 'order')
+  if queue_of(id) ~= QUEUES[1] then order = order + AFTER_ALL_OTHERS end
   remove_from_queues(id)
   redis.call('ZADD', parked_set, order, id)
   redis.call('ZADD', parked_key(owner), order, id)
@@ -298,11 +303,13 @@ local function set_stored(owner, id, bytes)
   if bytes ~= before then redis.call('INCRBY', bytes_key(owner), bytes - before) end
 end
 
--- How many bytes the owner has stored, if these would be more than the limit allows, '' being any number; otherwise nil.
-local function stored_at_limit(owner, id, bytes, limit)
-  if limit == '' or redis.call('HEXISTS', stored_key(owner), id) == 1 then return nil end
+-- How many bytes the owner has stored, if these are as many as the limit, or would be more with this video, '' being any
+-- number; otherwise nil.
+local function stored_at_limit(owner, video_id, bytes, limit)
+  if limit == '' then return nil end
   local total = tonumber(redis.call('GET', bytes_key(owner)) or '0')
-  return total + bytes > tonumber(limit) and total or nil
+  local more = redis.call('HEXISTS', stored_key(owner), video_id) == 1 and 0 or bytes
+  return (total >= tonumber(limit) or total + more > tonumber(limit)) and total or nil
 end
 
 -- Whether the records were reconciled with storage since this server started; otherwise storage may know more.

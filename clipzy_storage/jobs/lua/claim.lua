@@ -1,5 +1,5 @@
--- ARGV: id, nonce of this claim, holder (JSON), storage id, lease in ms, first stage, latest supported schema version, how
--- many jobs of its owner may be held, or '' for any number.
+-- ARGV: id, nonce of this claim, holder (JSON), storage id, lease in ms, first stage, latest supported schema version,
+-- how many jobs of its owner may be held, or '' for any number.
 -- Answers {token, record…, whether the records are reconciled (1 or 0), ms since the job was created}, or {''} if the job
 -- is not queued, not due, stored elsewhere or of a later schema version, or if so many are held: it is parked then.
 local id, nonce, holder, storage_id, lease_ms = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])

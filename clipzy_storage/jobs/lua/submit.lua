@@ -2,8 +2,8 @@
 -- how many unfinished jobs there may be, how many of this owner, and how many bytes it may have stored, '' being any
 -- number.
 -- Answers {'new', created in ms, revision}, {'same' or 'mismatch', id of the first job under this key}, {'gone'}: the
--- video is deleted, {'full'}: there are that many jobs, {'quota', how many the owner has}, or {'stored', how many bytes
--- it has}. After the last three neither this job nor this key is known.
+-- video is deleted, {'full'}: there are that many jobs, {'unfinished', how many the owner has}, or {'stored', how many
+-- bytes it has}. After the last three neither this job nor this key is known.
 local id, owner, storage_id, record, key, fingerprint = unpack(ARGV)
 local about = cjson.decode(record)
 if redis.call('EXISTS', prefix .. 'video:' .. about.video_id .. ':gone') == 1 then return { 'gone' } end
@@ -12,7 +12,7 @@ local is_repeated = key ~= '' and redis.call('EXISTS', answer_key(owner, key)) =
 if not known and not is_repeated then
   if not has_room(ARGV[7]) then return { 'full' } end
   local unfinished = unfinished_at_limit(owner, ARGV[8])
-  if unfinished then return { 'quota', unfinished } end
+  if unfinished then return { 'unfinished', unfinished } end
   local stored = stored_at_limit(owner, about.video_id, about.source_size_bytes, ARGV[9])
   if stored then return { 'stored', stored } end
 end

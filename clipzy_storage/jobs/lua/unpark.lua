@@ -1,6 +1,6 @@
--- ARGV: owner, how many of its jobs may be held, or '' for any number. Returns as many parked jobs to their queues as may
--- be held now, at most 500, the oldest first. Answers pairs (id, queue). A repeated call may return more of them: those
--- that are too many are parked again when they are claimed.
+-- ARGV: owner, how many of its jobs may be held, or '' for any number. Returns as many parked jobs to their queues as
+-- may be held now, at most 500: those of interactive first, then the oldest. Answers pairs (id, queue). A repeated call
+-- may return more of them: those that are too many are parked again when they are claimed.
 local owner, limit = ARGV[1], ARGV[2]
 local room = 500
 if limit ~= '' then room = math.max(math.min(tonumber(limit) - count_of(owner, 'processing'), room), 0) end
