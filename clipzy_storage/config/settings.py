@@ -187,7 +187,7 @@ class Settings(BaseModel):
         ge=0,
         le=1_000_000_000,
         expects="a whole number of MiB from 0 to 1000000000",
-        help="Videos and results of one owner in storage, in MiB; beyond it uploads and jobs are refused. 0: any number.",
+        help="Videos and results of one owner in storage, in MiB; beyond it uploads and jobs are refused. 0: no limit.",
     )
     worker_queues: Queues = _setting(
         "WORKER_QUEUES",

@@ -111,7 +111,8 @@ class Client(threading.Thread):
             video = self._insist("/videos", key, 201, **upload)
             job = video and self._insist("/jobs", key, 202, json={"video_id": video["video_id"], "config": config})
         if job:
-            self._history.add("accepted", key=key, job_id=job["job_id"], owner=self._owner.name, **config)
+            about = {"job_id": job["job_id"], "video_id": job["video_id"], "owner": self._owner.name}
+            self._history.add("accepted", key=key, **about, **config)
             if self._rng.random() < CHANCE_OF_CANCEL:
                 self._cancels.append((self._history.now() + self._rng.uniform(0, 3), job["job_id"]))
 

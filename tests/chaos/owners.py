@@ -8,7 +8,13 @@ from clipzy_storage.models.access import Scope
 
 NAMES = ("ada", "bob")
 # Fewer than a run keeps unfinished, so that each limit is met now and then.
-SETTINGS = {"CLIPZY_AUTH": "keys", "OWNER_MAX_UNFINISHED_JOBS": "4", "OWNER_MAX_RUNNING_JOBS": "2"}
+SETTINGS = {
+    "CLIPZY_AUTH": "keys",
+    "OWNER_MAX_UNFINISHED_JOBS": "4",
+    "OWNER_MAX_RUNNING_JOBS": "2",
+    "OWNER_MAX_UPLOADS": "2",
+    "OWNER_MAX_STORED_MB": "100000",  # never met: nothing is deleted, so that it would stop the run
+}
 
 
 @dataclass(frozen=True)

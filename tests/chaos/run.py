@@ -170,6 +170,7 @@ def _ask_for_idempotency(deployment: Deployment, clip: Path) -> None:
         history.add("asked", key="probe", path="/jobs")
         answer = api.post("/jobs", json={"video_id": video_id}, headers={"Idempotency-Key": "probe"})
         jobs.add(answer.json()["job_id"])
-        history.add("accepted", key="probe", job_id=answer.json()["job_id"], owner=owner.name, reuse=True)
+        job_id = answer.json()["job_id"]
+        history.add("accepted", key="probe", job_id=job_id, video_id=video_id, owner=owner.name, reuse=True)
     api.close()
     history.add("idempotency", served=len(jobs) == 1)

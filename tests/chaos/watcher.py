@@ -13,7 +13,20 @@ from tests.chaos.results import PublishedResult, read_published
 
 FINAL = {"completed", "failed", "cancelled"}
 INTERVAL_SECONDS = 0.3
-_WAYS = ("/jobs/{}", "/jobs/{}/result", "/jobs/{}/events", "/jobs/{}/files/poster.jpg", "/jobs/{}/retry")
+_CALLS = (
+    ("GET", "/jobs/{job_id}", None),
+    ("GET", "/jobs/{job_id}/result", None),
+    ("GET", "/jobs/{job_id}/events", None),
+    ("GET", "/jobs/{job_id}/files/poster.jpg", None),
+    ("POST", "/jobs/{job_id}/cancel", None),
+    ("POST", "/jobs/{job_id}/retry", None),
+    ("DELETE", "/jobs/{job_id}", None),
+    ("GET", "/videos/{video_id}", None),
+    ("DELETE", "/videos/{video_id}", None),
+    ("POST", "/jobs", {"video_id": "{video_id}"}),
+)
+"""Every call that names a job or a video, with its body."""
+_TELLS_NOTHING = {404, 429}
 CHECKED_AGAIN = 3  # finished jobs, at each interval
 
 
@@ -49,18 +62,23 @@ class Watcher(threading.Thread):
 
     def _spy(self) -> None:
         """Look for what an owner is shown of another."""
-        owner_of = self._owners()
         for name, caller in self._callers.items():
-            others = [job_id for job_id, owner in owner_of.items() if owner != name]
-            for job_id in self._rng.sample(others, min(1, len(others))):
-                answer = caller.ask(self._rng.choice(("GET", "POST")), self._rng.choice(_WAYS).format(job_id))
-                if answer is not None and answer.status_code < 400:
-                    self._history.add("leaked", job_id=job_id, to=name, found=f"{answer.status_code} {answer.url}")
+            others = [about for about in self._history.of("accepted") if about["owner"] != name]
+            for about in self._rng.sample(others, min(1, len(others))):
+                self._try(name, caller, about)
             answer = caller.ask("GET", "/jobs?page_size=100")
             shown = answer.text if answer is not None and answer.ok else ""
-            for job_id in others:
-                if job_id in shown:
-                    self._history.add("leaked", job_id=job_id, to=name, found="it is listed")
+            for job_id in [about["job_id"] for about in others if about["job_id"] in shown]:
+                self._history.add("leaked", job_id=job_id, to=name, found="it is listed")
+
+    def _try(self, name: str, caller: Caller, about: dict[str, Any]) -> None:
+        """Call something with another owner's id: the only answer is that there is no such thing."""
+        method, path, body = self._rng.choice(_CALLS)
+        sent = body and {field: value.format(**about) for field, value in body.items()}
+        answer = caller.ask(method, path.format(**about), json=sent)
+        if answer is not None and answer.status_code < 500 and answer.status_code not in _TELLS_NOTHING:
+            found = f"{answer.status_code} to {method} {path}"
+            self._history.add("leaked", job_id=about["job_id"], to=name, found=found)
 
     def _owners(self) -> dict[str, str]:
         return {event["job_id"]: event["owner"] for event in self._history.of("accepted")}
