@@ -3,14 +3,17 @@
 import ipaddress
 import socket
 from datetime import UTC, datetime
+from typing import NoReturn
 
 import structlog
 from flask import Flask, g, request
 
 from clipzy_api.callers import ANYONE, LINKS, UNKNOWN, Caller, is_open
-from clipzy_api.problems import ApiError
+from clipzy_api.key_audit import Refusal
+from clipzy_api.problems import ApiError, key_needed, unauthorized
 from clipzy_api.services import OWNER_KEY, services
 from clipzy_storage.access.api_keys import KeyText
+from clipzy_storage.access.link_signatures import SIGNATURE
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import ConfigurationError
 from clipzy_storage.models.access import ApiKey, Scope
@@ -50,14 +53,13 @@ def register(app: Flask, settings: Settings) -> None:
 
 
 def _caller() -> Caller:
-    """Raises ``ApiError`` 401 and 403, and ``StorageUnavailable``."""
-    sent = request.headers.get("Authorization")
+    """Raises ``ApiError`` 401 and 403, and ``StorageError``."""
     is_preflight = request.method == "OPTIONS"
-    is_link = request.path.startswith(LINKS) and not sent
-    if is_preflight or is_link or is_open(request.path):
+    if is_preflight or _is_signed() or is_open(request.path):
         return UNKNOWN
+    sent = request.headers.get("Authorization")
     if sent is None:
-        raise unauthorized("This call needs an API key, as `Authorization: Bearer clz_…`.", reason="")
+        raise key_needed()
     key = _known(sent)
     _require(Scope.READ if request.method in _SAFE_METHODS else Scope.WRITE, key)
     services().key_use.note(key)
@@ -65,28 +67,37 @@ def _caller() -> Caller:
     return Caller.with_key(key)
 
 
+def _is_signed() -> bool:
+    """Whether the address brings its own permission, whoever sends it and with whatever credentials of a proxy."""
+    return request.path.startswith(LINKS) and SIGNATURE in request.args
+
+
 def _known(sent: str) -> ApiKey:
     text = KeyText.parse(sent[len(_SCHEME) :].strip()) if sent.lower().startswith(_SCHEME) else None
     if text is None:
-        raise unauthorized("The `Authorization` header holds no API key; it should be `Bearer clz_…`.")
+        _refuse(Refusal.NO_KEY, "The `Authorization` header holds no API key; it should be `Bearer clz_…`.")
     key = services().api_keys.find(text.key_id)
-    if key is None or not text.opens(key):
-        raise unauthorized("The API key is unknown or revoked.")
+    if key is None or not text.opens(key):  # why is for the log alone
+        _refuse(_why_unknown(text.key_id, key), "The API key is unknown or revoked.", key_id=text.key_id)
     if key.is_expired(datetime.now(UTC)):
-        raise unauthorized("The API key has expired.", key_id=key.key_id)
+        _refuse(Refusal.EXPIRED, "The API key has expired.", key_id=key.key_id)
     return key
+
+
+def _why_unknown(key_id: str, key: ApiKey | None) -> Refusal:
+    if key is not None:
+        return Refusal.WRONG_SECRET
+    return Refusal.REVOKED if services().api_keys.was_revoked(key_id) else Refusal.UNKNOWN
+
+
+def _refuse(why: Refusal, detail: str, *, key_id: str | None = None) -> NoReturn:
+    """Have the refusal logged, and raise ``ApiError`` 401."""
+    services().refused_keys.note(why, key_id=key_id)
+    raise unauthorized(detail, challenge='Bearer error="invalid_token"')
 
 
 def _require(scope: Scope, key: ApiKey) -> None:
     if scope not in key.scopes:
-        services().refused_keys.note("it lacks a scope", key_id=key.key_id)
+        services().refused_keys.note(Refusal.SCOPE, key_id=key.key_id)
         detail = f"The API key lacks the scope `{scope}`, which this call needs."
         raise ApiError("FORBIDDEN", detail=detail)
-
-
-def unauthorized(detail: str, *, reason: str = "invalid_token", key_id: str | None = None) -> ApiError:
-    """The refusal of RFC 6750: without ``reason`` none was sent."""
-    if reason:
-        services().refused_keys.note(detail, key_id=key_id)
-    challenge = f'Bearer error="{reason}"' if reason else "Bearer"
-    return ApiError("UNAUTHORIZED", detail=detail, headers={"WWW-Authenticate": challenge})

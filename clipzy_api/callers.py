@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from clipzy_storage.models.access import ApiKey, Scope
+from clipzy_storage.models.access import ApiKey
 from clipzy_storage.models.records import EVERYONE
 
 LINKS = "/storage/"
-"""Below it are files, which the signature of a link opens as well."""
+"""Below it are files, which the signature of a link opens instead of a key."""
 _OPEN_PATHS = frozenset({"/healthz", "/readyz", "/openapi.json", "/docs"})
 _OPEN_PREFIXES = ("/docs/",)
 
@@ -21,16 +21,15 @@ class Caller:
     """Who sent a request. ``owner`` is None where the request may see nothing that belongs to anybody."""
 
     owner: str | None
-    scopes: frozenset[Scope] = frozenset()
     key: ApiKey | None = None
     """The API key that was sent, if one is needed."""
 
     @classmethod
     def with_key(cls, key: ApiKey) -> "Caller":
-        return cls(key.owner, key.scopes, key)
+        return cls(key.owner, key)
 
 
-ANYONE = Caller(EVERYONE, frozenset(Scope))
+ANYONE = Caller(EVERYONE)
 """Where no keys are asked for."""
 UNKNOWN = Caller(None)
 """Where keys are asked for, but not for this address: a signed link, or a page that shows nothing of anybody."""

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from clipzy_api.problems import ApiError, result_expired
+from clipzy_api.problems import ApiError, result_expired, unauthorized
 from clipzy_api.services import services
 from clipzy_storage import keys
 from clipzy_storage.access.link_signatures import EXPIRES, SIGNATURE, has_expired, is_signed, signed_query
@@ -28,8 +28,9 @@ def link_to(key: str) -> Link:
         return link
     if services().settings.auth != "keys":
         return replace(link, url=absolute(link.url))
-    expires_at = datetime.now(UTC) + timedelta(seconds=services().settings.s3_presign_expires_seconds)
-    query = signed_query(key, secret=services().link_secrets.secrets().current, expires_at=expires_at)
+    now = datetime.now(UTC)
+    expires_at = now + timedelta(seconds=services().settings.s3_presign_expires_seconds)
+    query = signed_query(key, secret=services().link_secrets.secrets().signing(now), expires_at=expires_at)
     return Link(absolute(f"{link.url}?{query}"), expires_at.replace(microsecond=0))
 
 
@@ -39,11 +40,7 @@ def check_signature(key: str, arguments: Mapping[str, str]) -> None:
     now = datetime.now(UTC)
     secrets = services().link_secrets.secrets().accepted(now)
     if not is_signed(key, expires=expires, signature=signature, secrets=secrets):
-        raise ApiError(
-            "UNAUTHORIZED",
-            detail="This address needs an API key, or the signature of a `storage_url`, which was changed or is gone.",
-            headers={"WWW-Authenticate": "Bearer"},
-        )
+        raise unauthorized("The signature is not that of this `storage_url`. Ask for its job again.")
     if has_expired(expires, now=now):
         raise ApiError("FORBIDDEN", detail="The link has expired; ask for its job again.")
 

@@ -167,6 +167,15 @@ def storage_full() -> ApiError:
     return ApiError("STORAGE_FULL", detail="The storage has no room for this. Nothing was kept.")
 
 
+def unauthorized(detail: str, *, challenge: str = "Bearer") -> ApiError:
+    """The refusal of RFC 6750, without a reason where no key was sent."""
+    return ApiError("UNAUTHORIZED", detail=detail, headers={"WWW-Authenticate": challenge})
+
+
+def key_needed() -> ApiError:
+    return unauthorized("This call needs an API key, as `Authorization: Bearer clz_…`.")
+
+
 def video_not_found() -> ApiError:
     return ApiError("VIDEO_NOT_FOUND", detail="There is no such video.")
 

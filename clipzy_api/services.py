@@ -9,6 +9,7 @@ from clipzy_api.callers import Caller
 from clipzy_api.concurrency_limits import DOWNLOADS, EVENT_STREAMS, LARGE_ANSWERS, REQUEST_BODIES, ConcurrencyLimit
 from clipzy_api.key_audit import KeyUse, RefusedKeys
 from clipzy_api.membership import Membership
+from clipzy_api.problems import key_needed
 from clipzy_api.redis_readiness import RedisReadiness
 from clipzy_api.result_indexes import ResultIndexes
 from clipzy_api.static_content import StaticContents
@@ -72,9 +73,10 @@ def caller() -> Caller:
 
 
 def owner() -> str:
-    """The owner on whose behalf this request is made."""
+    """The owner on whose behalf this request is made. Raises ``ApiError`` 401 if it came without a key."""
     found = caller().owner
-    assert found is not None, "this address shows what belongs to somebody, and asks for no key"
+    if found is None:
+        raise key_needed()
     return found
 
 

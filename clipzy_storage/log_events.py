@@ -6,6 +6,7 @@ ACCESS_KEY_REFUSED = "access.key_refused"
 ACCESS_KEY_REVOKED = "access.key_revoked"
 ACCESS_KEY_USED = "access.key_used"
 ACCESS_LINK_SECRET_ROTATED = "access.link_secret_rotated"
+ACCESS_NOT_REFRESHED = "access.not_refreshed"
 
 FAILPOINT_EXIT = "failpoint.exit"
 FAILPOINT_PAUSE = "failpoint.pause"

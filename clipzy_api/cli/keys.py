@@ -9,11 +9,11 @@ import structlog
 from clipzy_api.key_audit import last_used
 from clipzy_storage import keys as storage_keys
 from clipzy_storage.access.api_keys import ApiKeys
-from clipzy_storage.access.link_secrets import LinkSecretStore
+from clipzy_storage.access.link_secrets import SIGNS_AFTER, LinkSecretStore
 from clipzy_storage.backends import open_storage
 from clipzy_storage.backends.base import StorageBackend
-from clipzy_storage.config.settings import Settings
-from clipzy_storage.errors import QueueUnavailable
+from clipzy_storage.config.settings import MAX_LINK_LIFE_SECONDS, Settings
+from clipzy_storage.errors import Damaged, QueueUnavailable
 from clipzy_storage.log_events import ACCESS_KEY_CREATED, ACCESS_KEY_REVOKED, ACCESS_LINK_SECRET_ROTATED
 from clipzy_storage.models.access import ApiKey, Scope
 from clipzy_storage.models.records import rfc3339
@@ -53,23 +53,28 @@ def create(settings: Settings, name: str, *, owner: str, scopes: str, expires_da
 
 def show_all(settings: Settings, *, as_json: bool) -> int:
     """Print every key, revoked ones last. Raises ``StorageError``, ``ConfigurationError``."""
-    api_keys = ApiKeys(_storage(settings))
-    found = [api_keys.read(key_id) for key_id in sorted(api_keys.ids())] + api_keys.revoked()
+    found = ApiKeys(_storage(settings)).listed()
     used = _last_used(settings)
-    rows = [_shown(key, used.get(key.key_id)) for key in found]
+    rows = [_shown(key, used.get(key_id)) if key else _damaged(key_id) for key_id, key in found.items()]
     if as_json:
         click.echo(json.dumps({"keys": rows}))
         return 0
-    cells = [list(_COLUMNS.values()), *([_cell(row[name]) for name in _COLUMNS] for row in rows)]
+    cells = [list(_COLUMNS.values()), *map(_cells, rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for line in cells:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    for key_id in (key_id for key_id, key in found.items() if key is None):
+        click.echo(f"the record of {key_id} is damaged: `clipzy keys revoke {key_id}` removes it.", err=True)
     return 0
 
 
 def revoke(settings: Settings, key_id: str) -> int:
     """Refuse a key from now on. Raises ``click.ClickException`` if there is none, ``StorageError``."""
-    key = ApiKeys(_storage(settings)).revoke(key_id) if storage_keys.is_key_id(key_id) else None
+    api_keys = ApiKeys(_storage(settings))
+    try:
+        key = api_keys.revoke(key_id) if storage_keys.is_key_id(key_id) else None
+    except Damaged:
+        return _remove(api_keys, key_id)
     if key is None:
         raise click.ClickException(f"there is no key {key_id[:80]}. `clipzy keys list` shows the ids.")
     log.info(ACCESS_KEY_REVOKED, key_id=key.key_id, name=key.name, owner=key.owner)
@@ -77,13 +82,21 @@ def revoke(settings: Settings, key_id: str) -> int:
     return 0
 
 
+def _remove(api_keys: ApiKeys, key_id: str) -> int:
+    api_keys.remove(key_id)
+    log.info(ACCESS_KEY_REVOKED, key_id=key_id, name=None, owner=None)
+    click.echo(f"The record of {key_id} was damaged; it is removed, and `clipzy keys list` shows it no more.")
+    return 0
+
+
 def rotate_link_secret(settings: Settings) -> int:
     """Sign links with a new secret. Raises ``StorageError``, ``ConfigurationError``."""
-    life = timedelta(seconds=settings.s3_presign_expires_seconds)
-    until = LinkSecretStore(_storage(settings)).rotate(link_life=life)
+    longest = timedelta(seconds=MAX_LINK_LIFE_SECONDS)  # what front ends are set to is not known here
+    until = LinkSecretStore(_storage(settings)).rotate(link_life=longest)
     log.info(ACCESS_LINK_SECRET_ROTATED, previous_until=rfc3339(until))
     click.echo(
-        f"New links have a new secret. Those that exist open until they expire, by {rfc3339(until)} at the latest."
+        f"In {SIGNS_AFTER.seconds} s new links have a new secret. Those that exist open until they expire; the old"
+        f" secret is accepted until {rfc3339(until)}."
     )
     return 0
 
@@ -111,6 +124,11 @@ def _last_used(settings: Settings) -> dict[str, str]:
         return {}
 
 
+def _cells(row: dict[str, object]) -> list[str]:
+    shown = row | {"name": "(damaged)"} if row["damaged"] else row
+    return [_cell(shown[name]) for name in _COLUMNS]
+
+
 def _cell(value: object) -> str:
     if isinstance(value, list):
         return ",".join(value)
@@ -127,4 +145,9 @@ def _shown(key: ApiKey, last_used_on: str | None) -> dict[str, object]:
         "expires_at": rfc3339(key.expires_at),
         "revoked_at": rfc3339(key.revoked_at),
         "last_used_on": last_used_on,
+        "damaged": False,
     }
+
+
+def _damaged(key_id: str) -> dict[str, object]:
+    return {**dict.fromkeys(_COLUMNS), "key_id": key_id, "damaged": True}

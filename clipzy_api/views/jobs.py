@@ -102,7 +102,7 @@ def _requested(text: str | None) -> JobRequest:
 def show_job(job_id: str) -> Response:
     """Repeat after `Retry-After` seconds, with the last `ETag` in `If-None-Match`, until there is no `Retry-After`.
 
-    The `ETag` changes with the job and, on S3, with every half of a link's life.
+    The `ETag` changes with the job and, where links expire, with every half of a link's life.
     """
     job = find_job(job_id)
     link = result_link(job)

@@ -1,7 +1,10 @@
 """Videos: uploading, showing and deleting them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
+import structlog
 from flask import Blueprint, Response, request, url_for
 
 from clipzy_api import schemas
@@ -22,12 +25,13 @@ from clipzy_api.problems import invalid_field, video_not_found
 from clipzy_api.schemas import json_response
 from clipzy_api.services import owner, services
 from clipzy_storage import keys
-from clipzy_storage.errors import NotFound
+from clipzy_storage.errors import NotFound, StorageError, StorageUnavailable
 from clipzy_storage.failpoints import failpoint
 from clipzy_storage.jobs import deletion
 from clipzy_storage.jobs.durable_records import read_video, write_video
 from clipzy_storage.jobs.rollback import Rollback
 from clipzy_storage.jobs.types import IdempotencyKey
+from clipzy_storage.log_events import STORAGE_DAMAGED
 from clipzy_storage.models.records import Video
 
 CONTENT_TYPES = {
@@ -53,6 +57,8 @@ REFUSED_UPLOADS = (
 )
 
 videos = Blueprint("videos", __name__)
+
+log = structlog.stdlib.get_logger(__name__)
 
 
 @videos.post("/videos")
@@ -159,14 +165,26 @@ def content_of(video: Video) -> dict[str, str | int]:
 
 def find_video(video_id: str) -> Video:
     """Raises ``ApiError`` 404 if there is none, or it belongs to another owner."""
-    try:
-        if keys.is_video_id(video_id):
+    if keys.is_video_id(video_id):
+        with suppress(NotFound), _hidden_if_damaged():
             video = read_video(services().storage, video_id)
             if video.owner == owner():
                 return video
-    except NotFound:
-        pass  # answered below like a malformed id
     raise video_not_found()
+
+
+@contextmanager
+def _hidden_if_damaged() -> Iterator[None]:
+    """A damaged record does not say whose it is, so where there are several owners it belongs to none of them."""
+    try:
+        yield
+    except (NotFound, StorageUnavailable):
+        raise
+    except StorageError as error:
+        if services().settings.auth != "keys":
+            raise
+        log.error(STORAGE_DAMAGED, reason=str(error))
+        raise video_not_found() from None
 
 
 def _boundary() -> bytes:

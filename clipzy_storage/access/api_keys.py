@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -70,19 +71,30 @@ class ApiKeys:
 
     def ids(self) -> set[str]:
         """The ids of all keys that are not revoked."""
-        blobs = self._storage.list(keys.API_KEYS)
-        return {key_id for blob in blobs if (key_id := keys.key_id_in(blob.key))}
+        return self._ids(keys.API_KEYS)
+
+    def revoked_ids(self) -> set[str]:
+        """The ids of all keys that were revoked."""
+        return self._ids(keys.REVOKED_KEYS)
 
     def read(self, key_id: str) -> ApiKey:
         """A key that is not revoked. Raises ``NotFound``, and ``Damaged`` if its record cannot be read."""
         return self._read(keys.api_key(key_id))
 
-    def revoked(self) -> list[ApiKey]:
-        """Every revoked key, in the order of their ids."""
-        return [self._read(blob.key) for blob in self._storage.list(keys.REVOKED_KEYS) if keys.key_id_in(blob.key)]
+    def listed(self) -> dict[str, ApiKey | None]:
+        """Every key by its id, those that were revoked last. None stands for a record that cannot be read."""
+        found: dict[str, ApiKey | None] = {}
+        for record_of, ids in ((keys.api_key, self.ids()), (keys.revoked_key, self.revoked_ids())):
+            for key_id in sorted(ids):
+                with suppress(NotFound):  # revoked meanwhile: it is in the second list
+                    found[key_id] = self._read_unless_damaged(record_of(key_id))
+        return found
 
     def revoke(self, key_id: str) -> ApiKey | None:
-        """Refuse the key from now on; None if there is none. Revoking it again changes nothing."""
+        """Refuse the key from now on; None if there is none. Revoking it again changes nothing.
+
+        Raises ``Damaged`` if its record cannot be read, which ``remove`` takes away.
+        """
         try:
             key = self.read(key_id).model_copy(update={"revoked_at": datetime.now(UTC)})
             self._write(keys.revoked_key(key_id), key)
@@ -93,6 +105,20 @@ class ApiKeys:
                 return None
         self._storage.delete(keys.api_key(key_id))  # only now: an interrupted call is repeated
         return key
+
+    def remove(self, key_id: str) -> None:
+        """Refuse the key from now on, and forget it, whatever its records hold."""
+        self._storage.delete(keys.api_key(key_id))
+        self._storage.delete(keys.revoked_key(key_id))
+
+    def _ids(self, prefix: str) -> set[str]:
+        return {key_id for blob in self._storage.list(prefix) if (key_id := keys.key_id_in(blob.key))}
+
+    def _read_unless_damaged(self, storage_key: str) -> ApiKey | None:
+        try:
+            return self._read(storage_key)
+        except Damaged:
+            return None
 
     def _read(self, storage_key: str) -> ApiKey:
         try:

@@ -1,11 +1,10 @@
 """The secrets with which links to files on local storage are signed: the newest signs, older ones are still accepted.
 
 They lie in the storage, so that every front end signs and accepts the same. Each is written once: the first one when it
-is needed, and another by every rotation, which also says until when the links of those before it are accepted.
+is needed, and another by every rotation, which also says from when on it signs, and until when the links of those
+before it are accepted.
 """
 
-import threading
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,26 +13,28 @@ from datetime import UTC, datetime, timedelta
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from clipzy_storage import keys
+from clipzy_storage.access.refreshed import REFRESH_SECONDS, Refreshed
 from clipzy_storage.backends.base import Storage, put_bytes, read_bytes
 from clipzy_storage.errors import AlreadyExists, Damaged, NotFound
 
-REFRESH_SECONDS = 2.0
+SIGNS_AFTER = timedelta(seconds=10)
+"""How long after a rotation the new secret signs: by then every front end has read it."""
 _SECRET_LENGTH = 43
-# A front end that does not know the new secret yet signs with the old one for some seconds, and clocks differ.
-_GRACE = timedelta(minutes=1)
+_CLOCKS_DIFFER_BY = timedelta(minutes=1)
 
 
 class LinkSecret(BaseModel):
-    """One secret; ``previous_until`` is the end of those before it, None for the first."""
+    """One secret. ``signs_from`` and ``previous_until``, the end of those before it, are None for the first."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     text: str = Field(repr=False, min_length=_SECRET_LENGTH)
+    signs_from: datetime | None = None
     previous_until: datetime | None = None
 
     @classmethod
-    def new(cls, *, previous_until: datetime | None = None) -> "LinkSecret":
-        return cls(text=keys.random_base62(_SECRET_LENGTH), previous_until=previous_until)
+    def new(cls, *, signs_from: datetime | None = None, previous_until: datetime | None = None) -> "LinkSecret":
+        return cls(text=keys.random_base62(_SECRET_LENGTH), signs_from=signs_from, previous_until=previous_until)
 
 
 @dataclass(frozen=True)
@@ -42,13 +43,12 @@ class LinkSecrets:
 
     secrets: Sequence[LinkSecret]
 
-    @property
-    def current(self) -> str:
+    def signing(self, now: datetime) -> str:
         """The one that signs."""
-        return self.secrets[-1].text
+        return [secret.text for secret in self.secrets if secret.signs_from is None or secret.signs_from <= now][-1]
 
     def accepted(self, now: datetime) -> list[str]:
-        """The current one, and those whose last link has not expired."""
+        """The newest one, and those whose last link has not expired."""
         found, until = [], None
         for secret in reversed(self.secrets):
             if until is None or now < until:
@@ -58,29 +58,31 @@ class LinkSecrets:
 
 
 class LinkSecretStore:
-    """The secrets in one storage. Every method may raise ``Damaged``, ``StorageFull`` and ``StorageUnavailable``."""
+    """The secrets in one storage. Every method may raise ``Damaged`` and ``StorageUnavailable``."""
 
     def __init__(self, storage: Storage, *, refresh_seconds: float = REFRESH_SECONDS) -> None:
-        self._storage, self._refresh_seconds = storage, refresh_seconds
-        self._known: LinkSecrets | None = None
-        self._read_at = float("-inf")
-        self._reading = threading.Lock()
+        self._storage = storage
+        self._secrets = Refreshed("the link secrets", self._read_all, LinkSecrets(()), refresh_seconds=refresh_seconds)
 
     def secrets(self) -> LinkSecrets:
-        """As they were at most ``refresh_seconds`` ago. The first is made by the first call of all."""
-        with self._reading:
-            if self._known is None or time.monotonic() - self._read_at >= self._refresh_seconds:
-                rotated = [self._read(blob.key) for blob in self._storage.list(keys.ROTATED_LINK_SECRETS)]
-                self._known, self._read_at = LinkSecrets([self._first(), *rotated]), time.monotonic()
-            return self._known
+        """As they were ``refresh_seconds`` ago, or when they could be read last. The first call of all makes one."""
+        return self._secrets.value()
 
     def rotate(self, *, link_life: timedelta) -> datetime:
-        """Sign with a new secret. Returns until when the links that were signed before, of this life, are accepted."""
+        """Sign with a new secret soon. Returns until when links that were signed before, of this life, are accepted.
+
+        Raises ``StorageFull``, too.
+        """
         self._first()
         now = datetime.now(UTC)
-        until = now + link_life + _GRACE
-        self._write(keys.rotated_link_secret(now), LinkSecret.new(previous_until=until))
+        signs_from = now + SIGNS_AFTER
+        until = signs_from + link_life + _CLOCKS_DIFFER_BY
+        self._write(keys.rotated_link_secret(now), LinkSecret.new(signs_from=signs_from, previous_until=until))
         return until
+
+    def _read_all(self, _before: LinkSecrets) -> LinkSecrets:
+        rotated = [self._read(blob.key) for blob in self._storage.list(keys.ROTATED_LINK_SECRETS)]
+        return LinkSecrets([self._first(), *rotated])
 
     def _first(self) -> LinkSecret:
         try:

@@ -21,6 +21,7 @@ from clipzy_storage.config.setting_types import (
 )
 
 DEFAULT_REDIS_URL = "redis://localhost:6379/0"
+MAX_LINK_LIFE_SECONDS = 604_800  # S3 signs for no longer
 # Its first URL has no login: before an @ everything is taken for a secret, and shown as ***.
 _REDIS_URLS = "redis://host:port/db, with user:password@ before the host if needed, rediss://… or unix:///path?db=0"
 
@@ -81,7 +82,7 @@ class Settings(BaseModel):
         "S3_PRESIGN_EXPIRES_SECONDS",
         "3600",
         ge=1,
-        le=604_800,
+        le=MAX_LINK_LIFE_SECONDS,
         expects="a whole number of seconds from 1 to 604800",
         help="Lifetime of a link to the S3 service; never longer than that of the credentials that sign it.",
     )

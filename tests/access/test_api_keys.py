@@ -1,38 +1,19 @@
 """API keys in storage, and how soon a process knows of them."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from clipzy_storage import keys
 from clipzy_storage.access.api_keys import ApiKeys, KeyText
 from clipzy_storage.access.key_table import KeyTable
-from clipzy_storage.backends.base import BlobInfo, put_bytes, read_bytes
-from clipzy_storage.backends.local.storage import LocalStorage
-from clipzy_storage.errors import NotFound, StorageUnavailable
+from clipzy_storage.backends.base import put_bytes, read_bytes
+from clipzy_storage.errors import Damaged, NotFound, StorageUnavailable
 from clipzy_storage.models.access import Scope
+from tests.support.failing_storage import FailingStorage
 
-
-class FailingStorage(LocalStorage):
-    """Stops to answer when it is told to: a directory cannot be made to."""
-
-    fails = False
-    listings = 0
-
-    def list(self, prefix: str, *, after: str = "") -> Iterator[BlobInfo]:
-        self.listings += 1
-        if self.fails:
-            raise StorageUnavailable("it hangs")
-        return super().list(prefix, after=after)
-
-
-@pytest.fixture
-def storage(tmp_path: Path) -> FailingStorage:
-    found = FailingStorage(tmp_path / "storage", shared=False)
-    found.prepare()
-    return found
+DAMAGED = "0" * keys.KEY_ID_LENGTH
 
 
 def new_key(api_keys: ApiKeys, **changes: Any) -> tuple[str, KeyText]:
@@ -40,6 +21,10 @@ def new_key(api_keys: ApiKeys, **changes: Any) -> tuple[str, KeyText]:
         "a name", **{"owner": "everyone", "scopes": [Scope.READ], "expires_at": None, **changes}
     )
     return key.key_id, text
+
+
+def damage(storage: FailingStorage, storage_key: str) -> None:
+    put_bytes(storage, storage_key, b"{}", content_type="application/json")
 
 
 def test_only_a_digest_is_kept(storage: FailingStorage) -> None:
@@ -79,7 +64,8 @@ def test_a_revoked_key_is_listed_as_such(storage: FailingStorage) -> None:
     assert first is not None
     assert first == again
     assert api_keys.ids() == {kept}
-    assert api_keys.revoked() == [first]
+    assert list(api_keys.listed()) == [kept, gone]
+    assert api_keys.listed()[gone] == first
     with pytest.raises(NotFound):
         api_keys.read(gone)
 
@@ -97,12 +83,57 @@ def test_an_interrupted_revocation_is_finished(storage: FailingStorage) -> None:
 
 
 def test_a_damaged_record_hides_no_other(storage: FailingStorage) -> None:
+    # Given a damaged record beside a good one
     api_keys = ApiKeys(storage)
     key_id, _ = new_key(api_keys)
-    put_bytes(storage, keys.api_key("0" * keys.KEY_ID_LENGTH), b"{}", content_type="application/json")
-    table = KeyTable(api_keys)
-    assert table.find("0" * keys.KEY_ID_LENGTH) is None
-    assert table.find(key_id) is not None
+    damage(storage, keys.api_key(DAMAGED))
+    # When the keys are read again and again
+    table = KeyTable(api_keys, refresh_seconds=0)
+    with capture_logs() as events:
+        for _ in range(3):
+            assert table.find(DAMAGED) is None
+            assert table.find(key_id) is not None
+    # Then the damaged one is named once
+    assert [(event["event"], event["key_id"]) for event in events] == [("access.key_damaged", DAMAGED)]
+    # And is listed as such, beside the other
+    assert [(found, key is None) for found, key in api_keys.listed().items()] == [(DAMAGED, True), (key_id, False)]
+
+
+@pytest.mark.parametrize("record_of", [keys.api_key, keys.revoked_key])
+def test_a_damaged_record_can_be_removed(record_of: Any, storage: FailingStorage) -> None:
+    api_keys = ApiKeys(storage)
+    damage(storage, record_of(DAMAGED))
+    with pytest.raises(Damaged):
+        api_keys.revoke(DAMAGED)
+    api_keys.remove(DAMAGED)
+    assert api_keys.listed() == {}
+
+
+def test_a_key_that_is_revoked_while_keys_are_listed_is_listed_as_such(storage: FailingStorage) -> None:
+    # Given a list of ids from before a revocation
+    api_keys = ApiKeys(storage)
+    key_id, _ = new_key(api_keys)
+    before = api_keys.ids()
+    api_keys.revoke(key_id)
+    api_keys.ids = lambda: before  # type: ignore[method-assign]  # this moment cannot be met from outside
+    # Then it is listed once, as revoked
+    (key,) = api_keys.listed().values()
+    assert key is not None
+    assert key.revoked_at is not None
+
+
+def test_a_table_tells_revoked_keys_from_unknown_ones(storage: FailingStorage) -> None:
+    # Given a key that was revoked before the process, and one while it knows it
+    api_keys = ApiKeys(storage)
+    (early, _), (late, _) = new_key(api_keys), new_key(api_keys)
+    api_keys.revoke(early)
+    table = KeyTable(api_keys, refresh_seconds=0)
+    assert table.find(late) is not None
+    api_keys.revoke(late)
+    # Then both were revoked, and another was never there
+    assert table.was_revoked(early)
+    assert table.was_revoked(late)
+    assert not table.was_revoked(keys.new_key_id())
 
 
 def test_unknown_keys_cost_no_storage(storage: FailingStorage) -> None:
