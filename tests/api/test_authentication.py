@@ -2,16 +2,27 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+from flask import g
 
-from clipzy_storage.access.api_keys import ApiKeys
+from clipzy_api.callers import UNKNOWN
+from clipzy_api.problems import ApiError
+from clipzy_api.services import owner
+from clipzy_storage import keys
+from clipzy_storage.access.api_keys import ApiKeys, KeyText
+from clipzy_storage.backends.base import put_bytes
+from clipzy_storage.log_events import ACCESS_KEY_REFUSED, STORAGE_DAMAGED
 from clipzy_storage.models.access import Scope
+from tests.support.deployment import s3_settings
 from tests.support.forms import mp4_bytes
-from tests.support.openapi import document_of
+from tests.support.log_lines import events_in
+from tests.support.openapi import document_of, unconnected_app
 from tests.support.played_worker import POSTER, complete
+from tests.support.s3_servers import S3Server
 from tests.support.servers import FrontEnd, running_front_end, running_redis
 from tests.support.waiting import eventually
 
@@ -97,6 +108,35 @@ def test_the_id_of_a_key_without_its_secret_is_refused(guarded: FrontEnd, ada: d
     text = ada["Authorization"]
     changed = text[:-1] + ("a" if text[-1] != "a" else "b")
     assert guarded.get("/api/v1/jobs", headers={"Authorization": changed}).status_code == 401
+
+
+def test_the_log_says_which_key_was_refused_and_why(guarded: FrontEnd, tmp_path: Path) -> None:
+    # Given a front end that has logged nothing yet, a key that is revoked, one that has expired, and one that may read
+    api_keys = ApiKeys(guarded.storage)
+    texts = {
+        reason: api_keys.create("test", owner="eve", scopes=[Scope.READ], expires_at=expires_at)[1]
+        for reason, expires_at in (
+            ("revoked", None),
+            ("expired", datetime.now(UTC) - timedelta(seconds=1)),
+            ("lacks the scope", None),
+        )
+    }
+    api_keys.revoke(texts["revoked"].key_id)
+    texts["wrong secret"] = KeyText(texts["expired"].key_id, "y" * 43)
+    with running_front_end(
+        tmp_path / "web", guarded.redis_url, storage_path=guarded.root, CLIPZY_AUTH="keys"
+    ) as front_end:
+        # When all are tried after many that nobody has
+        unknown = KeyText("x" * 12, "y" * 43)
+        for _ in range(20):
+            assert front_end.get("/api/v1/jobs", headers=bearing(str(unknown))).status_code == 401
+        for text in texts.values():
+            assert front_end.post("/api/v1/jobs", json={}, headers=bearing(str(text))).status_code in (401, 403)
+        # Then each reason is logged, with the id of the key, and no secret
+        output = front_end.process.output()
+    for reason, text in {"unknown": unknown, **texts}.items():
+        (line,) = events_in(output, ACCESS_KEY_REFUSED, key_id=text.key_id, refused=1, reason=reason)
+        assert text.secret not in line.fields
 
 
 def test_an_expired_key_is_refused(guarded: FrontEnd) -> None:
@@ -194,6 +234,61 @@ def test_a_link_opens_without_a_key(guarded: FrontEnd, ada: dict[str, str], bob:
     # And with a key of its owner the address opens as it is, with that of another it does not
     assert guarded.get(path, headers=ada).content == POSTER
     assert guarded.get(path, headers=bob).status_code == 404
+
+
+def test_a_link_opens_whatever_else_is_sent(guarded: FrontEnd, ada: dict[str, str], bob: dict[str, str]) -> None:
+    """A browser behind a proxy with passwords sends its `Authorization` along."""
+    # Given a link, and keys that do not open what it leads to
+    job = submit_as(guarded, ada)
+    complete(guarded, job["job_id"])
+    link = guarded.get(f"/api/v1/jobs/{job['job_id']}", headers=ada).json()["result"]["storage_url"]
+    others = [
+        {"Authorization": "Basic YWRhOmFkYQ=="},
+        {"Authorization": "Bearer x"},
+        key_for(guarded, "ada", Scope.WRITE),
+        key_for(guarded, "ada", expires_at=datetime.now(UTC) - timedelta(seconds=1)),
+        bob,
+    ]
+    # When it is followed with each of them, Then it opens
+    for headers in others:
+        assert guarded.get(link, headers=headers).status_code == 200, headers
+    # And a wrong signature is not mended by a good key
+    assert guarded.get(link[:-3] + "abc", headers=ada).status_code == 401
+
+
+def test_no_link_is_checked_on_s3(moto_server: S3Server, tmp_path: Path) -> None:
+    # Given a front end on a bucket
+    bucket = moto_server.new_bucket()
+    settings = s3_settings(moto_server, bucket)
+    with (
+        running_redis(tmp_path / "redis") as redis,  # of its own, since it is of another storage
+        running_front_end(tmp_path / "web", redis.url, CLIPZY_AUTH="keys", **settings) as front_end,
+    ):
+        # When anybody follows what looks like a link to local storage
+        answer = front_end.get(f"/storage/results/job_{'0' * 26}/output.json?expires=1&signature=x")
+    # Then there is nothing, and nothing is written to the bucket for it
+    assert (answer.status_code, answer.json()["code"]) == (404, "FILE_NOT_FOUND")
+    assert ".clipzy/link-secret" not in moto_server.keys(bucket)
+
+
+def test_a_damaged_record_of_a_video_belongs_to_nobody(guarded: FrontEnd, ada: dict[str, str]) -> None:
+    # Given a video whose record was damaged by hand
+    video_id, none = keys.new_id("vid"), keys.new_id("vid")
+    put_bytes(guarded.storage, keys.video_record(video_id), b"\x00 not json", content_type="application/json")
+    # Then it is answered like one that does not exist, and the log names the file
+    damaged, missing = (guarded.get(f"/api/v1/videos/{name}", headers=ada) for name in (video_id, none))
+    assert (damaged.status_code, damaged.content) == (missing.status_code, missing.content)
+    assert damaged.status_code == 404
+    assert events_in(guarded.process.output(), STORAGE_DAMAGED, reason=f"{keys.video_record(video_id)} is damaged")
+
+
+def test_who_came_without_a_key_has_no_owner(tmp_path: Path) -> None:
+    """However a request without one reaches a view, it sees nothing of anybody."""
+    with unconnected_app(tmp_path).test_request_context():
+        g.caller = UNKNOWN
+        with pytest.raises(ApiError) as refusal:
+            owner()
+    assert refusal.value.code == "UNAUTHORIZED"
 
 
 def test_keys_are_not_in_the_log(guarded: FrontEnd, ada: dict[str, str]) -> None:

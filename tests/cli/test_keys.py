@@ -63,6 +63,33 @@ def test_what_is_made_and_revoked_is_logged(tmp_path: Path) -> None:
     assert key["key"].rpartition("_")[2] not in made.stderr + revoked.stderr + rotated.stderr
 
 
+def test_a_damaged_record_is_listed_and_can_be_removed(tmp_path: Path) -> None:
+    # Given a key, and another whose record was damaged by hand
+    run(tmp_path, "create", "laptop")
+    damaged = json.loads(run(tmp_path, "create", "phone", "--json"))["key_id"]
+    record = tmp_path / "storage/access/keys" / f"{damaged}.json"
+    record.chmod(0o644)
+    record.write_text("{")
+    # When keys are listed
+    table = clipzy("keys", "list", cwd=tmp_path)
+    # Then both are there, and what to do about the second
+    assert table.returncode == 0, table.stderr
+    assert "laptop" in table.stdout
+    assert f"{damaged}  (damaged)  -" in table.stdout
+    assert f"`clipzy keys revoke {damaged}` removes it" in table.stderr
+    assert {key["key_id"] for key in listed(tmp_path) if key["damaged"]} == {damaged}
+    # When it is revoked, Then it is gone
+    assert "it is removed" in run(tmp_path, "revoke", damaged)
+    assert [key["name"] for key in listed(tmp_path)] == ["laptop"]
+
+
+def test_a_rotated_secret_is_accepted_for_the_longest_life_of_a_link(tmp_path: Path) -> None:
+    """The command does not know what the front ends are set to."""
+    rotated = clipzy("keys", "rotate-link-secret", cwd=tmp_path, LOG_FORMAT="json")
+    event = json.loads(rotated.stderr.splitlines()[0])
+    assert datetime.fromisoformat(event["previous_until"]) - datetime.now(UTC) > timedelta(days=7)
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "found"),
     [
