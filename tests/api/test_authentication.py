@@ -259,7 +259,7 @@ def test_a_link_opens_whatever_else_is_sent(guarded: FrontEnd, ada: dict[str, st
 def test_no_link_is_checked_on_s3(moto_server: S3Server, tmp_path: Path) -> None:
     # Given a front end on a bucket
     bucket = moto_server.new_bucket()
-    settings = s3_settings(moto_server, bucket)
+    settings: dict[str, Any] = s3_settings(moto_server, bucket)
     with (
         running_redis(tmp_path / "redis") as redis,  # of its own, since it is of another storage
         running_front_end(tmp_path / "web", redis.url, CLIPZY_AUTH="keys", **settings) as front_end,
