@@ -134,6 +134,10 @@ def test_a_table_tells_revoked_keys_from_unknown_ones(storage: FailingStorage) -
     assert table.was_revoked(early)
     assert table.was_revoked(late)
     assert not table.was_revoked(keys.new_key_id())
+    # And those that were revoked are listed at the first time alone
+    before = storage.listings
+    table.find(late)
+    assert storage.listings == before + 1
 
 
 def test_unknown_keys_cost_no_storage(storage: FailingStorage) -> None:
