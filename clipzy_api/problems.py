@@ -173,7 +173,7 @@ def unauthorized(detail: str, *, challenge: str = "Bearer") -> ApiError:
 
 
 def key_needed() -> ApiError:
-    return unauthorized("This call needs an API key, as `Authorization: Bearer clz_…`.")
+    return unauthorized("This call needs an API key: the header `Authorization` with `Bearer` and the key.")
 
 
 def video_not_found() -> ApiError:

@@ -10,11 +10,12 @@ import requests
 from flask import g
 
 from clipzy_api.callers import UNKNOWN
-from clipzy_api.problems import ApiError
+from clipzy_api.problems import ApiError, key_needed
 from clipzy_api.services import owner
 from clipzy_storage import keys
 from clipzy_storage.access.api_keys import ApiKeys, KeyText
 from clipzy_storage.backends.base import put_bytes
+from clipzy_storage.config.logs import redacted_text
 from clipzy_storage.log_events import ACCESS_KEY_REFUSED, STORAGE_DAMAGED
 from clipzy_storage.models.access import Scope
 from tests.support.deployment import s3_settings
@@ -295,3 +296,9 @@ def test_keys_are_not_in_the_log(guarded: FrontEnd, ada: dict[str, str]) -> None
     secret = ada["Authorization"].rpartition("_")[2]
     assert "access.key_used" in guarded.process.output()
     assert secret not in guarded.process.output()
+
+
+def test_the_advice_of_a_refusal_is_not_taken_for_a_secret() -> None:
+    """Commands print it without secrets."""
+    detail = key_needed().detail
+    assert redacted_text(detail) == detail
