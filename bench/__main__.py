@@ -9,7 +9,18 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import analysis, eight_uploads, fleet, protocol, slow_clients, speech, submit_to_start, upload, upload_s3
+from bench import (
+    analysis,
+    api_keys,
+    eight_uploads,
+    fleet,
+    protocol,
+    slow_clients,
+    speech,
+    submit_to_start,
+    upload,
+    upload_s3,
+)
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
 from clipzy_storage.config import logs
 from clipzy_storage.config.environment import log_settings_from_env
@@ -31,6 +42,7 @@ def main() -> int:
                 eight_uploads.measure(directory / "eight", redis_url=redis_url),
                 slow_clients.measure(directory / "slow", redis_url=redis_url),
                 fleet.measure(directory / "fleet", redis_url=redis_url),
+                api_keys.compare(directory / "keys", redis_url=redis_url),
             ]
     return 0 if all(reached) else 1
 

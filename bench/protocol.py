@@ -21,7 +21,7 @@ from clipzy_storage.guard import members
 from clipzy_storage.jobs import durable_records
 from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.store import JobStore
-from clipzy_storage.models.records import EVERYONE, Job, Status
+from clipzy_storage.models.records import EVERYONE, Job, Queue, Status
 from clipzy_storage.redis_client import RedisDatabase
 from tests.support.deployment import Deployment
 from tests.support.waiting import eventually
@@ -72,7 +72,7 @@ def _clipzy_per_second(directory: Path, *, redis_url: str) -> float:
         durable_records.write_open_job(storage, job)
         made.append(store.submit(job).first_id)
     for job_id in made:
-        queue.notify_workers(job_id)
+        queue.notify_workers(job_id, Queue.INTERACTIVE)
     with NoopDeployment(directory, redis_url=redis_url, MAX_CONCURRENT_JOBS=str(SLOTS)) as deployment:
         deployment.run("worker")
         eventually(lambda: _completed(store) == JOBS, "all jobs", seconds=120)

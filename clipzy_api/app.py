@@ -1,16 +1,19 @@
 """Creates the Flask application of the front end."""
 
+from contextlib import ExitStack
+
 import structlog
 from flask import Flask, g, request
 from flask.json.provider import DefaultJSONProvider
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from clipzy_api import large_answers, problems, request_origin, security_headers
+from clipzy_api import authentication, large_answers, problems, request_origin, security_headers
 from clipzy_api.cache_hits import CachedResults
+from clipzy_api.key_audit import KeyUse, RefusedKeys
 from clipzy_api.membership import Membership
 from clipzy_api.redis_readiness import RedisReadiness
 from clipzy_api.result_indexes import ResultIndexes
-from clipzy_api.services import EXTENSION, OWNER_KEY, REQUEST_ID_KEY, Services, owner
+from clipzy_api.services import EXTENSION, REQUEST_ID_KEY, Services
 from clipzy_api.task_queue import TaskQueue
 from clipzy_api.views.docs import description as description_views
 from clipzy_api.views.events import events as event_views
@@ -18,15 +21,21 @@ from clipzy_api.views.files import files as file_views
 from clipzy_api.views.health import health as health_views
 from clipzy_api.views.job_actions import actions as action_views
 from clipzy_api.views.jobs import jobs as job_views
+from clipzy_api.views.me import me as me_views
 from clipzy_api.views.videos import videos as video_views
+from clipzy_storage.access.api_keys import ApiKeys
+from clipzy_storage.access.key_table import KeyTable
+from clipzy_storage.access.link_secrets import LinkSecretStore
 from clipzy_storage.backends.base import StorageBackend
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.cancellation import JobCancellation
 from clipzy_storage.jobs.events import JobEvents
 from clipzy_storage.jobs.lookup import JobLookup
+from clipzy_storage.jobs.owner_limits import OwnerLimits
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.jobs.submission import JobSubmission
+from clipzy_storage.jobs.uploads_in_progress import UploadsInProgress
 from clipzy_storage.redis_client import RedisDatabase
 
 BASE_PATH = "/api/v1"
@@ -49,6 +58,7 @@ def create_app(
     problems.register(app)
     _identify_requests(app)
     request_origin.register(app, settings)
+    authentication.register(app, settings)
     security_headers.register(app, origins=settings.cors_origins)
     large_answers.register(app)
     _register_views(app)
@@ -65,7 +75,7 @@ def _services(
     queue: TaskQueue,
     membership: Membership,
 ) -> Services:
-    store = JobStore(redis, lease_seconds=settings.job_lease_seconds)
+    store = JobStore(redis, lease_seconds=settings.job_lease_seconds, limits=OwnerLimits.of(settings))
     admin = JobAdmin(redis)
     lookup = JobLookup(store, admin, storage)
     cached_results = CachedResults(store=store, storage=storage, notify_workers=queue.notify_workers, settings=settings)
@@ -86,10 +96,15 @@ def _services(
         events=JobEvents(redis),
         lookup=lookup,
         submission=submission,
-        cancellation=JobCancellation(store, admin, storage, lookup),
+        cancellation=JobCancellation(store, admin, storage, lookup, notify_workers=queue.notify_workers),
         membership=membership,
         redis_readiness=RedisReadiness(redis, broker),
+        api_keys=KeyTable(ApiKeys(storage)),
+        key_use=KeyUse(redis),
+        refused_keys=RefusedKeys(),
+        link_secrets=LinkSecretStore(storage),
         result_indexes=ResultIndexes(storage),
+        uploads=UploadsInProgress(redis, limit=store.limits.uploads),
     )
 
 
@@ -100,17 +115,22 @@ class _OrderedJson(DefaultJSONProvider):
 
 
 def _register_views(app: Flask) -> None:
-    for blueprint in (job_views, action_views, event_views, video_views):
+    for blueprint in (job_views, action_views, event_views, video_views, me_views):
         app.register_blueprint(blueprint, url_prefix=BASE_PATH)
     for blueprint in (file_views, health_views, description_views):
         app.register_blueprint(blueprint)
 
 
 def _identify_requests(app: Flask) -> None:
-    """Note on whose behalf a request is made and by which client, for the log."""
+    """Note the request's id and its client, for the log."""
 
     @app.before_request
     def begin() -> None:
         g.request_id = request.environ[REQUEST_ID_KEY]
-        request.environ[OWNER_KEY] = owner()
+        g.at_end = ExitStack()
         structlog.contextvars.bind_contextvars(client=problems.shown(request.remote_addr or ""))
+
+    @app.teardown_request
+    def end(_error: BaseException | None) -> None:
+        if at_end := g.pop("at_end", None):
+            at_end.close()

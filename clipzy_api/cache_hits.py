@@ -6,7 +6,6 @@ done in a thread, so that slow storage does not keep the client waiting; what is
 
 import threading
 import time
-from collections.abc import Callable
 from contextvars import copy_context
 from dataclasses import dataclass, field
 
@@ -20,6 +19,7 @@ from clipzy_storage.jobs.attempt import STOPPED_TOO_OFTEN, AttemptResult, JobAtt
 from clipzy_storage.jobs.log_context import about_job
 from clipzy_storage.jobs.result_cache import CachedResult, copy_result, find_cached_result, is_allowed
 from clipzy_storage.jobs.store import JobStore
+from clipzy_storage.jobs.types import NotifyWorkers
 from clipzy_storage.log_events import JOB_REUSED
 from clipzy_storage.models.records import Job
 
@@ -42,7 +42,7 @@ class CachedResults:
 
     store: JobStore
     storage: Storage
-    notify_workers: Callable[[str], object]
+    notify_workers: NotifyWorkers
     settings: Settings = field(default_factory=Settings)
     timeout_seconds: float = TIMEOUT_SECONDS
     max_artifacts: int = MAX_ARTIFACTS
@@ -99,6 +99,7 @@ class _Completion:
             storage_id=self._job.storage_id,
             notify_workers=self._results.notify_workers,
             redis_timeout_seconds=self._results.store.lease_seconds,
+            is_limited=False,  # it occupies no worker
         )
         if attempt is None:  # a worker was quicker, or the job was cancelled
             return None

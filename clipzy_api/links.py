@@ -1,12 +1,15 @@
 """Links in answers: to this API, and to files in storage."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from clipzy_api.problems import ApiError, result_expired
+from clipzy_api.problems import ApiError, result_expired, unauthorized
 from clipzy_api.services import services
 from clipzy_storage import keys
+from clipzy_storage.access.link_signatures import EXPIRES, SIGNATURE, has_expired, is_signed, signed_query
 from clipzy_storage.errors import QueueUnavailable
 from clipzy_storage.models.records import Job, Link, Status
 
@@ -19,9 +22,27 @@ def absolute(path: str) -> str:
 
 
 def link_to(key: str) -> Link:
-    """Where a client fetches the file; a pre-signed URL is signed again for every answer."""
+    """Where a client fetches the file. A link that opens without an API key is signed again for every answer."""
     link = services().storage.link(key)
-    return replace(link, url=absolute(link.url)) if link.url.startswith("/") else link
+    if not link.url.startswith("/"):
+        return link
+    if services().settings.auth != "keys":
+        return replace(link, url=absolute(link.url))
+    now = datetime.now(UTC)
+    expires_at = now + timedelta(seconds=services().settings.s3_presign_expires_seconds)
+    query = signed_query(key, secret=services().link_secrets.secrets().signing(now), expires_at=expires_at)
+    return Link(absolute(f"{link.url}?{query}"), expires_at.replace(microsecond=0))
+
+
+def check_signature(key: str, arguments: Mapping[str, str]) -> None:
+    """Raise ``ApiError`` 401 or 403 unless these arguments of a query are those of a link to this key."""
+    expires, signature = arguments.get(EXPIRES, ""), arguments.get(SIGNATURE, "")
+    now = datetime.now(UTC)
+    secrets = services().link_secrets.secrets().accepted(now)
+    if not is_signed(key, expires=expires, signature=signature, secrets=secrets):
+        raise unauthorized("The signature is not that of this `storage_url`. Ask for its job again.")
+    if has_expired(expires, now=now):
+        raise ApiError("FORBIDDEN", detail="The link has expired; ask for its job again.")
 
 
 def period_of(link: Link, *, life_seconds: int) -> str:

@@ -11,7 +11,7 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from clipzy_api.retry_after import POLL_SECONDS, QUEUE_FULL_SECONDS, UNAVAILABLE_SECONDS
+from clipzy_api.retry_after import POLL_SECONDS, QUEUE_FULL_SECONDS, QUOTA_SECONDS, UNAVAILABLE_SECONDS
 from clipzy_storage import errors
 from clipzy_storage.log_events import STORAGE_DAMAGED
 
@@ -33,6 +33,8 @@ class Code:
 CODES = {
     "BAD_REQUEST": Code(400, "The request is not well-formed, such as one without a `Host`, or with two."),
     "TRUNCATED_UPLOAD": Code(400, "Fewer bytes arrived than were declared, or the form lacks its final boundary."),
+    "UNAUTHORIZED": Code(401, "There is no API key, or it is unknown, expired or revoked."),
+    "FORBIDDEN": Code(403, "The API key lacks the scope that the call needs, or the link has expired."),
     "CROSS_SITE": Code(403, "A page of an origin that is not in `CORS_ORIGINS` sent a call that changes something."),
     "NOT_FOUND": Code(404, "There is nothing at this address."),
     "VIDEO_NOT_FOUND": Code(404, "There is no such video."),
@@ -61,6 +63,9 @@ CODES = {
     "UNSUPPORTED_FORMAT": Code(422, "The content is not mp4, mov, avi, mkv or webm, whatever its name says."),
     "IDEMPOTENCY_MISMATCH": Code(
         422, "The `Idempotency-Key` was used before, for another request. Nothing was created."
+    ),
+    "QUOTA_EXCEEDED": Code(
+        429, "The owner has as many jobs, uploads or stored bytes as allowed. Nothing was kept.", QUOTA_SECONDS
     ),
     "INTERNAL": Code(500, "An internal error; the operator finds it in the log under `request_id`."),
     "QUEUE_UNAVAILABLE": Code(
@@ -162,6 +167,15 @@ def storage_full() -> ApiError:
     return ApiError("STORAGE_FULL", detail="The storage has no room for this. Nothing was kept.")
 
 
+def unauthorized(detail: str, *, challenge: str = "Bearer") -> ApiError:
+    """The refusal of RFC 6750, without a reason where no key was sent."""
+    return ApiError("UNAUTHORIZED", detail=detail, headers={"WWW-Authenticate": challenge})
+
+
+def key_needed() -> ApiError:
+    return unauthorized("This call needs an API key: the header `Authorization` with `Bearer` and the key.")
+
+
 def video_not_found() -> ApiError:
     return ApiError("VIDEO_NOT_FOUND", detail="There is no such video.")
 
@@ -206,12 +220,14 @@ def _as_api_error(error: Exception) -> ApiError:
             return ApiError("IDEMPOTENCY_MISMATCH", detail=detail)
         case errors.JobAlreadyFinished():
             return ApiError("JOB_ALREADY_FINISHED", detail=f"The job is already {error}; that never changes again.")
-        case errors.QueueFull() | errors.QueueUnavailable():
+        case errors.QueueFull() | errors.QuotaExceeded() | errors.QueueUnavailable():
             return _from_queue(error)
     return _unexpected(error)
 
 
-def _from_queue(error: errors.QueueFull | errors.QueueUnavailable) -> ApiError:
+def _from_queue(error: errors.QueueFull | errors.QuotaExceeded | errors.QueueUnavailable) -> ApiError:
+    if isinstance(error, errors.QuotaExceeded):
+        return ApiError("QUOTA_EXCEEDED", detail=f"{error} Nothing was kept.")
     if isinstance(error, errors.QueueFull):
         log.warning("queue.full", reason="MAX_UNFINISHED_JOBS is reached; new jobs are refused")
         detail = "Too many jobs wait or are processed. Nothing was kept; try again when some have finished."

@@ -5,6 +5,7 @@ from clipzy_storage.models.records import Job
 POLL_SECONDS = 1
 UNAVAILABLE_SECONDS = 5
 QUEUE_FULL_SECONDS = 30
+QUOTA_SECONDS = 30
 
 POLL_AGAIN = {"Retry-After": str(POLL_SECONDS)}
 TRY_AGAIN = {"Retry-After": str(UNAVAILABLE_SECONDS)}

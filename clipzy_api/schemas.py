@@ -1,5 +1,6 @@
 """The bodies of requests and answers. Answers are made with them, and the OpenAPI document describes them."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
@@ -8,8 +9,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchem
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticKnownError, core_schema
 
+from clipzy_storage.jobs.owner_limits import OwnerLimits, OwnerUsage
 from clipzy_storage.keys import MAX_KEY_LENGTH
 from clipzy_storage.models import output, records
+from clipzy_storage.models.access import ApiKey, Scope
 from clipzy_storage.models.job_config import JobConfig
 
 MAX_PAGE_SIZE = 100
@@ -66,12 +69,14 @@ class Upload(_Request):
 
 
 class JobUpload(_Request):
-    """A form with one file and, before or after it, the job's `config`."""
+    """A form with one file and, before or after it, the job's `config` and `queue`."""
 
     file: bytes
     """The video: mp4, mov, avi, mkv or webm, recognised by its content. The part needs a file name."""
     config: JobConfig = JobConfig()
     """As JSON text of at most 16 KiB."""
+    queue: records.Queue = records.Queue.INTERACTIVE
+    """`batch` for a job that may wait: workers take jobs of `interactive` first."""
 
 
 class JobRequest(_Request):
@@ -79,6 +84,8 @@ class JobRequest(_Request):
 
     video_id: VideoId
     config: JobConfig = JobConfig()
+    queue: records.Queue = records.Queue.INTERACTIVE
+    """`batch` for a job that may wait: workers take jobs of `interactive` first."""
 
 
 class JobsQuery(_Request):
@@ -131,6 +138,7 @@ _A_JOB: dict[str, Any] = {
     "current_stage": None,
     "attempt": 1,
     "config": {},
+    "queue": "interactive",
     "created_at": "2026-01-31T12:00:00.000Z",
     "started_at": "2026-01-31T12:00:00.007Z",
     "finished_at": "2026-01-31T12:00:02.350Z",
@@ -157,6 +165,8 @@ class Job(_Body):
     """Attempts so far; 0 before the first."""
     config: Annotated[dict[str, Any], _AsSent]
     """As the client sent it; a missing field has its default."""
+    queue: records.Queue
+    """Where it waits for a worker: jobs of `batch` let those of `interactive` pass."""
     created_at: Timestamp
     started_at: Timestamp | None
     finished_at: Timestamp | None
@@ -193,6 +203,52 @@ class Result(output.Output):
     """`output.json`, with fresh links."""
 
     artifacts: list[LinkedArtifact]  # type: ignore[assignment] # the models are frozen, so a narrower list is safe
+
+
+class Key(_Body):
+    """An API key, without its secret."""
+
+    name: str
+    scopes: list[Scope]
+    expires_at: Timestamp | None
+    """Null if it does not expire."""
+
+
+class Limits(_Body):
+    """What the owner may have at a time; null is no limit."""
+
+    unfinished_jobs: int | None
+    """Jobs that wait or are processed; one more is refused."""
+    running_jobs: int | None
+    """Jobs that are processed; one more waits."""
+    stored_bytes: int | None
+    """Videos and results; one more video is refused."""
+    uploads: int | None
+    """Requests with a file that is being received; one more is refused."""
+
+
+class Usage(_Body):
+    """What the owner has now."""
+
+    unfinished_jobs: int = Field(ge=0)
+    running_jobs: int = Field(ge=0)
+    stored_bytes: int = Field(ge=0)
+    uploads: int = Field(ge=0)
+
+
+class Me(_Body):
+    """The caller, its owner, and what that may have and has."""
+
+    owner: str
+    key: Key | None
+    """Null where no keys are asked for."""
+    limits: Limits
+    usage: Usage
+
+    @classmethod
+    def of(cls, owner: str, key: ApiKey | None, *, limits: OwnerLimits, usage: OwnerUsage) -> Self:
+        shown = key and Key(name=key.name, scopes=sorted(key.scopes), expires_at=key.expires_at)
+        return cls(owner=owner, key=shown, limits=Limits(**asdict(limits)), usage=Usage(**asdict(usage)))
 
 
 class Alive(_Body):

@@ -12,7 +12,9 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-site",
     "Cache-Control": "no-store",
 }
-ALLOWED_HEADERS = "Content-Type, Idempotency-Key, If-None-Match, If-Range, Last-Event-ID, Range, X-Request-ID"
+ALLOWED_HEADERS = (
+    "Authorization, Content-Type, Idempotency-Key, If-None-Match, If-Range, Last-Event-ID, Range, X-Request-ID"
+)
 EXPOSED_HEADERS = (
     "Accept-Ranges, Content-Disposition, Content-Range, ETag, Idempotent-Replayed, Link, Location, Retry-After,"
     " X-Request-ID"

@@ -3,13 +3,18 @@
 import threading
 from dataclasses import dataclass, field
 
-from flask import current_app
+from flask import current_app, g
 
+from clipzy_api.callers import Caller
 from clipzy_api.concurrency_limits import DOWNLOADS, EVENT_STREAMS, LARGE_ANSWERS, REQUEST_BODIES, ConcurrencyLimit
+from clipzy_api.key_audit import KeyUse, RefusedKeys
 from clipzy_api.membership import Membership
+from clipzy_api.problems import key_needed
 from clipzy_api.redis_readiness import RedisReadiness
 from clipzy_api.result_indexes import ResultIndexes
 from clipzy_api.static_content import StaticContents
+from clipzy_storage.access.key_table import KeyTable
+from clipzy_storage.access.link_secrets import LinkSecretStore
 from clipzy_storage.backends.base import StorageBackend
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.jobs.admin import JobAdmin
@@ -18,7 +23,8 @@ from clipzy_storage.jobs.events import JobEvents
 from clipzy_storage.jobs.lookup import JobLookup
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.jobs.submission import JobSubmission
-from clipzy_storage.models.records import EVERYONE, Job
+from clipzy_storage.jobs.uploads_in_progress import UploadsInProgress
+from clipzy_storage.models.records import Job
 from clipzy_storage.redis_client import RedisDatabase
 
 EXTENSION = "clipzy"
@@ -40,7 +46,12 @@ class Services:
     cancellation: JobCancellation
     membership: Membership
     redis_readiness: RedisReadiness
+    api_keys: KeyTable
+    key_use: KeyUse
+    refused_keys: RefusedKeys
+    link_secrets: LinkSecretStore
     result_indexes: ResultIndexes
+    uploads: UploadsInProgress
     request_bodies: ConcurrencyLimit = field(default_factory=lambda: ConcurrencyLimit(REQUEST_BODIES))
     downloads: ConcurrencyLimit = field(default_factory=lambda: ConcurrencyLimit(DOWNLOADS))
     large_answers: ConcurrencyLimit = field(default_factory=lambda: ConcurrencyLimit(LARGE_ANSWERS))
@@ -55,9 +66,18 @@ def services() -> Services:
     return found
 
 
+def caller() -> Caller:
+    """Who sent this request."""
+    found: Caller = g.caller
+    return found
+
+
 def owner() -> str:
-    """The owner on whose behalf this request is made. The one place that knows."""
-    return EVERYONE
+    """The owner on whose behalf this request is made. Raises ``ApiError`` 401 if it came without a key."""
+    found = caller().owner
+    if found is None:
+        raise key_needed()
+    return found
 
 
 def find_job(job_id: str) -> Job:

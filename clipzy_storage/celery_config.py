@@ -4,9 +4,8 @@ from typing import Any
 
 from clipzy_storage import keys, redis_client
 from clipzy_storage.config.settings import Settings
+from clipzy_storage.models.records import Queue
 
-INTERACTIVE = "interactive"
-"""The queue of notifications."""
 PROCESS_JOB = "clipzy.process_job"
 """The name of the only task."""
 
@@ -28,12 +27,14 @@ def celery_settings(
             # Saves a copy in Redis of each message between its receipt and its start, four commands in all: the reaper
             # replaces a message that is lost there sooner than kombu would restore it.
             "ack_emulation": False,
+            # A worker takes from its first queue as long as that has a message, and from the next one only then.
+            "queue_order_strategy": "priority",
             "socket_timeout": answer_seconds,
             "socket_connect_timeout": min(answer_seconds, redis_client.CONNECT_SECONDS),
             "socket_keepalive": True,
             "health_check_interval": 25,
         },
-        "task_default_queue": INTERACTIVE,
+        "task_default_queue": Queue.INTERACTIVE.value,
         "task_create_missing_queues": False,
         "task_ignore_result": True,
         "task_serializer": "json",

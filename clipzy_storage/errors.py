@@ -94,6 +94,10 @@ class QueueFull(Exception):
     """The deployment has ``MAX_UNFINISHED_JOBS`` already; nothing was created."""
 
 
+class QuotaExceeded(Exception):
+    """The owner has as much as a setting allows; nothing was created. The message is for the owner."""
+
+
 class JobNotFound(Exception):
     """No such job, or it belongs to another owner."""
 

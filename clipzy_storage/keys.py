@@ -3,6 +3,8 @@
 import hashlib
 import os
 import re
+import secrets
+import string
 import time
 from datetime import date, datetime
 
@@ -18,10 +20,22 @@ _OURS = re.compile(
     f"|jobs/by-day/[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}/(job_{_ID_TAIL})"
     f"|results/(job_{_ID_TAIL})/(?:output[.]json|expired[.]json|attempts/[0-9]+-[0-9a-z]+/{_ARTIFACT})"
 )
+KEY_ID_LENGTH = 12
+_KEY_RECORD = re.compile(f"access/(?:keys|revoked)/([0-9A-Za-z]{{{KEY_ID_LENGTH}}})[.]json")
+_OWNER = re.compile("[a-z0-9][a-z0-9_-]{0,63}")
+_BASE62 = string.digits + string.ascii_letters
 _TEMPORARY = re.compile("[.]clipzy/(?:incoming|probe)/[0-9a-z]*[0-9a-f]{16}(?:[.][0-9a-z]+)?")
-_KEY = re.compile(r"(?:uploads|jobs|results|\.clipzy)(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._-]{1,100})+")
+_KEY = re.compile(r"(?:uploads|jobs|results|access|\.clipzy)(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._-]{1,100})+")
 MAX_KEY_LENGTH = 400
 
+API_KEYS = "access/keys/"
+"""The prefix of the API keys that are accepted unless they have expired."""
+REVOKED_KEYS = "access/revoked/"
+"""The prefix of the API keys that were revoked."""
+LINK_SECRET = ".clipzy/link-secret"
+"""What links to local storage were signed with at first."""
+ROTATED_LINK_SECRETS = ".clipzy/link-secrets/"
+"""The prefix of what they have been signed with since; the last one signs."""
 STORAGE_ID = ".clipzy/storage-id"
 """The identity of the storage, written once by the first process that prepares it."""
 INCOMING = ".clipzy/incoming"
@@ -62,6 +76,26 @@ def job_id_for_key(owner: str, key: str, *, storage_id: str) -> str:
 
 def _id(prefix: str, number: int) -> str:
     return f"{prefix}_" + "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
+
+
+def new_key_id() -> str:
+    """A new id of an API key; 71 random bits."""
+    return random_base62(KEY_ID_LENGTH)
+
+
+def random_base62(length: int) -> str:
+    """Random digits and letters, of 5.95 bits each, which cannot be predicted."""
+    return "".join(secrets.choice(_BASE62) for _ in range(length))
+
+
+def is_key_id(text: str) -> bool:
+    """Whether the text has the form of the id of an API key, whether or not there is such a key."""
+    return len(text) == KEY_ID_LENGTH and text.isascii() and text.isalnum()
+
+
+def is_owner(text: str) -> bool:
+    """Whether the text may be the name of an owner, which becomes part of keys in Redis."""
+    return _OWNER.fullmatch(text) is not None
 
 
 def is_job_id(text: str) -> bool:
@@ -122,6 +156,27 @@ def expired_result(job_id: str) -> str:
 def attempt_prefix(job_id: str, attempt: int, nonce: str) -> str:
     """Where one attempt alone writes: nothing under it counts before the attempt is committed."""
     return f"results/{job_id}/attempts/{attempt}-{nonce}/"
+
+
+def api_key(key_id: str) -> str:
+    """The record of an API key that is not revoked."""
+    return f"{API_KEYS}{key_id}.json"
+
+
+def revoked_key(key_id: str) -> str:
+    """The record of an API key that was revoked."""
+    return f"{REVOKED_KEYS}{key_id}.json"
+
+
+def rotated_link_secret(now: datetime) -> str:
+    """The secret that signs links from now on: keys sort by time."""
+    return f"{ROTATED_LINK_SECRETS}{int(now.timestamp() * 1_000_000):020}.json"
+
+
+def key_id_in(key: str) -> str | None:
+    """The id of the API key whose record this is; None for every other file."""
+    found = _KEY_RECORD.fullmatch(key)
+    return found and found[1]
 
 
 def id_in(key: str) -> str | None:

@@ -1,5 +1,13 @@
 """Names of the log events that operators' rules and the tests wait for. ``docs/operations.md`` explains all events."""
 
+ACCESS_KEY_CREATED = "access.key_created"
+ACCESS_KEY_DAMAGED = "access.key_damaged"
+ACCESS_KEY_REFUSED = "access.key_refused"
+ACCESS_KEY_REVOKED = "access.key_revoked"
+ACCESS_KEY_USED = "access.key_used"
+ACCESS_LINK_SECRET_ROTATED = "access.link_secret_rotated"
+ACCESS_NOT_REFRESHED = "access.not_refreshed"
+
 FAILPOINT_EXIT = "failpoint.exit"
 FAILPOINT_PAUSE = "failpoint.pause"
 

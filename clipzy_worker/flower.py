@@ -9,9 +9,9 @@ import threading
 import time
 from typing import Any
 
+import kombu
 import structlog
 from celery import Celery
-from kombu import Queue
 
 from clipzy_storage import celery_config, redis_check
 from clipzy_storage.config import logs
@@ -20,6 +20,7 @@ from clipzy_storage.config.environment import load_dotenv, settings_from_env
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import ConfigurationError, QueueUnavailable
 from clipzy_storage.guard import members
+from clipzy_storage.models.records import Queue
 from clipzy_storage.redis_client import RedisDatabase
 from clipzy_storage.standard_streams import drop_unwritable_output, stop_signals
 
@@ -144,7 +145,8 @@ def _celery(config: Settings, storage_id: str) -> Celery:
     """The broker as front end and workers see it."""
     app = Celery("clipzy", set_as_current=False)
     app.conf.update(
-        celery_config.celery_settings(config, storage_id=storage_id), task_queues=[Queue(celery_config.INTERACTIVE)]
+        celery_config.celery_settings(config, storage_id=storage_id),
+        task_queues=[kombu.Queue(queue.value) for queue in Queue],
     )
     return app
 

@@ -88,13 +88,24 @@ def up(host: str, port: int, workers: int | None) -> int:
 @commands.command()
 @_host
 @_port
-def web(host: str, port: int) -> int:
-    """Run one front end."""
+@click.option(
+    "--published-on",
+    metavar="ADDRESS",
+    help="Where other machines reach it, if a proxy alone reaches HOST.  [default: HOST]",
+)
+def web(host: str, port: int, published_on: str | None) -> int:
+    """Run one front end.
+
+    Beyond loopback it needs CLIPZY_AUTH.
+    """
+    from clipzy_api.authentication import require_choice
     from clipzy_api.server.run import serve
     from clipzy_storage.config.environment import settings_from_env
 
     drop_unwritable_output()
-    return serve(host, port, settings_from_env())
+    settings = settings_from_env()
+    require_choice(published_on or host, settings)
+    return serve(host, port, settings)
 
 
 @commands.command()
@@ -129,7 +140,8 @@ def submit(file: Path, wait: bool, config: str, as_json: bool) -> int:
 
     # Exits immediately: a KeyboardInterrupt raised in a destructor would be lost, and nothing here needs a clean-up.
     signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
-    return submit(settings_from_env().clipzy_url, file, wait=wait, as_json=as_json, config=config)
+    settings = settings_from_env()
+    return submit(settings.clipzy_url, file, wait=wait, as_json=as_json, config=config, api_key=settings.api_key)
 
 
 @commands.command()
@@ -143,7 +155,8 @@ def plot(job_id: str, output: Path | None) -> int:
     from clipzy_api.cli.plot import plot
     from clipzy_storage.config.environment import settings_from_env
 
-    return plot(settings_from_env().clipzy_url, job_id, output)
+    settings = settings_from_env()
+    return plot(settings.clipzy_url, job_id, output, api_key=settings.api_key)
 
 
 @commands.command()
@@ -187,6 +200,70 @@ def check(deep: bool, as_json: bool) -> int:
     from clipzy_storage.config.environment import settings_from_env
 
     return storage_check(settings_from_env(), deep=deep, as_json=as_json)
+
+
+@commands.group("keys")
+def key_commands() -> None:
+    """Make, list and revoke API keys."""
+
+
+@key_commands.command("create")
+@click.argument("name")
+@click.option("--owner", default="everyone", show_default=True, help="Whose videos and jobs the key is for.")
+@click.option(
+    "--scopes",
+    default="read,write",
+    show_default=True,
+    help="What the key allows: read, write, metrics, admin; separated by commas.",
+)
+@click.option("--expires-days", type=click.IntRange(1, 36500), help="Days until the key expires.  [default: never]")
+@_json
+def create_key(name: str, owner: str, scopes: str, expires_days: int | None, as_json: bool) -> int:
+    """Make a key called NAME, and print it this once.
+
+    Only a digest of it is kept, in storage.
+    """
+    from clipzy_api.cli import keys
+    from clipzy_storage.config.environment import settings_from_env
+
+    return keys.create(
+        settings_from_env(), name, owner=owner, scopes=scopes, expires_days=expires_days, as_json=as_json
+    )
+
+
+@key_commands.command("list")
+@_json
+def list_keys(as_json: bool) -> int:
+    """List all keys, without their secrets."""
+    from clipzy_api.cli import keys
+    from clipzy_storage.config.environment import settings_from_env
+
+    return keys.show_all(settings_from_env(), as_json=as_json)
+
+
+@key_commands.command("revoke")
+@click.argument("key_id", metavar="ID")
+def revoke_key(key_id: str) -> int:
+    """Refuse a key from now on.
+
+    Front ends do so within 5 s; open streams and signed links run out.
+    """
+    from clipzy_api.cli import keys
+    from clipzy_storage.config.environment import settings_from_env
+
+    return keys.revoke(settings_from_env(), key_id)
+
+
+@key_commands.command("rotate-link-secret")
+def rotate_link_secret() -> int:
+    """Sign links to local storage with a new secret.
+
+    The old one is valid until its last link has expired.
+    """
+    from clipzy_api.cli import keys
+    from clipzy_storage.config.environment import settings_from_env
+
+    return keys.rotate_link_secret(settings_from_env())
 
 
 @commands.command()

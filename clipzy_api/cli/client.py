@@ -70,8 +70,9 @@ class Answer:
 class FrontEnd:
     """One front end by its base URL. Its methods raise ``click.ClickException`` with a message of one line."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, api_key: str | None = None) -> None:
         self._url = url
+        self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
 
     def absolute(self, link: str) -> str:
         """A link in an answer as an absolute URL."""
@@ -130,7 +131,7 @@ class FrontEnd:
         return self._json(f"/api/v1/jobs/{quote(job_id, safe='')}/files/{name}")
 
     def _upload(self, form: FileForm) -> Answer:
-        headers = {
+        headers = self._headers | {
             "Content-Type": form.content_type,
             "Content-Length": str(len(form)),
             "Idempotency-Key": form.key,
@@ -139,14 +140,15 @@ class FrontEnd:
         return _request("POST", url, headers, timeout_seconds=UPLOAD_ANSWER_TIMEOUT_SECONDS, body=form)
 
     def _poll(self, job_id: str, etag: str | None) -> Answer:
-        answer = _request("GET", f"{self._url}/api/v1/jobs/{job_id}", {"If-None-Match": etag} if etag else {})
+        headers = self._headers | ({"If-None-Match": etag} if etag else {})
+        answer = _request("GET", f"{self._url}/api/v1/jobs/{job_id}", headers)
         if answer.status in TRANSIENT_STATUSES:
             raise FrontEndUnavailable(f"status {answer.status}", pause_seconds=answer.pause_seconds)
         return answer
 
     def _json(self, path: str) -> dict[str, Any]:
         try:
-            answer = _request("GET", self._url + path)
+            answer = _request("GET", self._url + path, self._headers)
         except FrontEndUnavailable as error:
             raise self._unreachable(error) from error
         if answer.status == 302:
@@ -165,6 +167,8 @@ class FrontEnd:
         problem, url = answer.json(), redacted(self._url)
         if "code" in problem:
             detail = problem.get("detail") or problem.get("title")
+            if answer.status == 401:
+                detail = f"{detail} Set CLIPZY_API_KEY to a key that is valid."
             return click.ClickException(f"{problem['code']}: {detail} (CLIPZY_URL={url})")
         return click.ClickException(
             f"CLIPZY_URL={url} answered with status {answer.status}, but not as Clipzy does."

@@ -54,6 +54,10 @@ class CheckFailed(Exception):
     """What a check found wrong, and the remedy."""
 
 
+class Warned(Exception):
+    """What a check found that may be meant, and the remedy if it is not."""
+
+
 def doctor(*, as_json: bool) -> int:
     """Print every check; 0 if all are ok, otherwise 1."""
     checks = []
@@ -72,7 +76,7 @@ def _checks() -> Iterator[Check]:
     except ConfigurationError as error:
         yield from (Check("settings", ok=False, detail=problem) for problem in error.problems)
         yield from _unknown_names()
-        rest = ("redis", "storage", "ffmpeg", "decoder", "sandbox", "scratch", "workers", "guard")
+        rest = ("redis", "storage", "ffmpeg", "decoder", "sandbox", "scratch", "workers", "queues", "guard")
         yield Check("rest", ok=None, detail=f"not checked until the settings are right: {', '.join(rest)}")
         return
     yield _checked("settings", checks.settings_in_use)
@@ -82,6 +86,7 @@ def _checks() -> Iterator[Check]:
     yield from (redis, storage)
     yield from _media_checks()
     yield _checked("workers", checks.workers, after=[redis])
+    yield _checked("queues", checks.queues, after=[redis])
     yield _checked("guard", checks.guard, after=[redis, storage])
 
 
@@ -91,6 +96,8 @@ def _checked(name: str, check: Callable[[], str], *, after: Sequence[Check] = ()
         return Check(name, ok=None, detail=f"not checked, since it needs {' and '.join(failed)}")
     try:
         return Check(name, ok=True, detail=check())
+    except Warned as warning:
+        return Check(name, ok=True, detail=str(warning), is_warning=True)
     except (CheckFailed, StorageError, QueueUnavailable, ScriptFailed, ConfigurationError) as error:
         return Check(name, ok=False, detail=str(error))
 
@@ -149,6 +156,25 @@ class _DeploymentChecks:
             raise CheckFailed("no worker is live, so jobs wait. Start one with `clipzy worker`.")
         return f"{len(workers)} live: {'; '.join(workers)}"
 
+    def queues(self) -> str:
+        """Which live workers take the jobs of each queue, and what waits in it."""
+        from clipzy_storage.guard.members import live_members
+        from clipzy_storage.jobs.store import JobStore
+        from clipzy_storage.models.records import Queue
+
+        with RedisDatabase(self._settings.redis_url) as redis:
+            workers = [member for member in live_members(redis).values() if member.role == "worker"]
+            store = JobStore(redis, lease_seconds=self._settings.job_lease_seconds)
+            waiting = {queue: store.count_waiting(queue) for queue in Queue}
+        takers = {queue: [worker.name for worker in workers if queue in worker.queues] for queue in Queue}
+        found = "; ".join(
+            f"{queue}: {_counted(waiting[queue], 'job')} due, taken by {', '.join(takers[queue]) or 'no live worker'}"
+            for queue in Queue
+        )
+        if workers and (left := [queue for queue in Queue if waiting[queue] and not takers[queue]]):
+            raise Warned(f"{found}. Start a worker whose WORKER_QUEUES has {' and '.join(left)}.")
+        return found
+
     def guard(self) -> str:
         """Whether this process may join the deployment: by its settings, and by the storage that Redis belongs to."""
         from clipzy_storage.guard import members, refusals
@@ -197,6 +223,10 @@ class _DeploymentChecks:
         if verification is mount_verifier.Verification.VERIFIED:
             return "; another process sees what is written here"
         return "; whether the mount is shared can be verified only while another process runs and answers"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _durability(url: RedisUrl) -> str:

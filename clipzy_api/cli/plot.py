@@ -36,13 +36,13 @@ _MAX_TICKS = 14
 _TICK_SECONDS = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200)
 
 
-def plot(url: str, job_id: str, path: Path | None) -> int:
+def plot(url: str, job_id: str, path: Path | None, *, api_key: str | None = None) -> int:
     """Write the image and print its path.
 
     Raises:
         click.ClickException: the job has no result, the front end cannot be reached, or the file cannot be written.
     """
-    front_end = FrontEnd(url)
+    front_end = FrontEnd(url, api_key=api_key)
     output = front_end.result(job_id)
     path = path or Path(f"{output['job_id']}.svg")
     names = {artifact["name"] for artifact in output["artifacts"]}

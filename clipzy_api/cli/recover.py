@@ -45,7 +45,7 @@ def recover(settings: Settings) -> int:
             click.echo(f"{word:<9}  {job_id}")
     click.echo(f"{storage.location}: {report}")
     queue = TaskQueue(settings, storage_id=lambda: storage_id)
-    if not all(map(queue.notify_workers, report.waiting)):
+    if not all(queue.notify_workers(job_id, name) for job_id, name in report.waiting.items()):
         click.echo("the broker is unavailable; the workers find the waiting jobs by themselves within minutes")
     return 1 if report.damaged else 0
 

@@ -12,13 +12,13 @@ from clipzy_api.cli.client import FrontEnd, Job
 from clipzy_api.cli.upload_form import FileForm
 
 
-def submit(url: str, file: Path, *, wait: bool, as_json: bool, config: str = "") -> int:
+def submit(url: str, file: Path, *, wait: bool, as_json: bool, config: str = "", api_key: str | None = None) -> int:
     """Upload the file and print its job; 0 if the job was accepted, with ``wait`` only if it completed.
 
     Raises:
         click.ClickException: there is no such file, or the front end refuses it or cannot be reached.
     """
-    front_end = FrontEnd(url)
+    front_end = FrontEnd(url, api_key=api_key)
     job = upload(front_end, file, config=config)
     if wait:
         job = follow(front_end, job)

@@ -10,6 +10,7 @@ import click
 import structlog
 from pydantic import BaseModel, ValidationError
 
+from clipzy_api.authentication import require_choice
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
 from clipzy_api.cli.supervisor import Child, Signals, Supervisor
 from clipzy_api.server.listening_socket import bind, url_of
@@ -36,11 +37,12 @@ def up(host: str, port: int, *, workers: int | None) -> int:
     Returns the exit status: 0, or 78 if a child reported a wrong setting. No process is left running.
 
     Raises:
-        ConfigurationError: a setting is wrong; nothing was started.
+        ConfigurationError: a setting is wrong, or missing for this address; nothing was started.
         PortUnavailable: another process listens on the port.
         click.ClickException: Redis does not start.
     """
     settings = settings_from_env()
+    require_choice(host, settings)
     worker_count = workers or settings.worker_count
     env = child_environment(settings, worker_count=worker_count)
     port = free_port(host, port)

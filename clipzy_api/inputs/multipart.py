@@ -1,6 +1,6 @@
 """Reads one uploaded file from a multipart body as it arrives, without a temporary file or a second copy.
 
-The form may also have a job's ``config``, before or after the file.
+The form may also have a job's ``config`` and ``queue``, before or after the file.
 """
 
 import re
@@ -10,13 +10,14 @@ from typing import Any
 
 from werkzeug.http import parse_options_header
 
-from clipzy_api.inputs import job_config
+from clipzy_api.inputs import job_config, job_queue
 from clipzy_api.inputs.container_sniffing import SNIFF_BYTES, Container, container_of
 from clipzy_api.inputs.multipart_reader import MAX_HEADER_BYTES, MultipartReader, PartData, PartHead
 from clipzy_api.inputs.request_body import RequestBody
 from clipzy_api.problems import ApiError, file_too_large, invalid_field, missing_field, truncated, unknown_field
 from clipzy_storage.backends.base import StorageWriter
 from clipzy_storage.models.job_config import MAX_CONFIG_BYTES
+from clipzy_storage.models.records import Queue
 
 FRAMING_LIMIT_BYTES = 1 << 20  # everything but the file: boundaries, part headers, config, epilogue
 MAX_FILENAME_LENGTH = 255
@@ -30,23 +31,26 @@ _FORM_EXPECTS = (
 # embeddings, overrides and isolates of bidirectional text, deprecated controls, annotations. Joiners stay.
 _REORDERING = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u206f\ufff9-\ufffb]")
 _FILE_EXPECTS = "one part with a file name and the bytes of the video"
-_CONFIG_EXPECTS = "one part with a JSON object"
+_TEXT_EXPECTS = {
+    job_config.NAME: "one part with a JSON object",
+    job_queue.NAME: "one part with the name of a queue",
+}
 
 
 class UploadForm:
     """One form with one file, read from a request body block by block.
 
-    Call ``read_head``, then ``copy_file``; ``filename`` and ``config`` are complete after both. Both raise ``ApiError``
-    if the upload is refused; a ``config`` is validated as soon as it is complete.
+    Call ``read_head``, then ``copy_file``; ``filename``, ``config`` and ``queue`` are complete after both. Both raise
+    ``ApiError`` if the upload is refused; a field is validated as soon as it is complete.
     """
 
-    def __init__(self, body: RequestBody, *, boundary: bytes, cap_bytes: int, takes_config: bool = False) -> None:
+    def __init__(self, body: RequestBody, *, boundary: bytes, cap_bytes: int, for_job: bool = False) -> None:
         self._body = body
         self._events = self._read_events(boundary)
         self._cap_bytes = cap_bytes
-        self._fields = ("file", job_config.NAME) if takes_config else ("file",)
+        self._fields = ("file", *_TEXT_EXPECTS) if for_job else ("file",)
         self._part = ""
-        self._config_text: bytearray | None = None
+        self._texts: dict[str, bytearray] = {}
         self._head = bytearray()
         self._container: Container | None = None
         self._writer: StorageWriter | None = None
@@ -54,6 +58,7 @@ class UploadForm:
         self._file_bytes = 0
         self.filename = ""
         self.config: dict[str, Any] = {}
+        self.queue = Queue.INTERACTIVE
 
     def read_head(self) -> Container:
         """Read until the first bytes of the file show its container."""
@@ -101,8 +106,8 @@ class UploadForm:
                 self._begin(event)
             case PartData() if self._part == "file":
                 self._take(event)
-            case PartData() if self._config_text is not None:
-                self._take_config(self._config_text, event)
+            case PartData():
+                self._take_text(event)
 
     def _begin(self, part: PartHead) -> None:
         parameters = _parameters_of(part)
@@ -110,25 +115,30 @@ class UploadForm:
         if name not in self._fields:
             raise unknown_field(name, known=", ".join(self._fields))
         self._part = name
-        if name == job_config.NAME:
-            self._begin_config()
+        if name != "file":
+            self._begin_text(name)
             return
         if self._has_file or "filename" not in parameters:
             raise invalid_field("file", expects=_FILE_EXPECTS)
         self._has_file = True
         self.filename = clean_filename(parameters["filename"])
 
-    def _begin_config(self) -> None:
-        if self._config_text is not None:
-            raise invalid_field(job_config.NAME, expects=_CONFIG_EXPECTS)
-        self._config_text = bytearray()
+    def _begin_text(self, name: str) -> None:
+        if name in self._texts:
+            raise invalid_field(name, expects=_TEXT_EXPECTS[name])
+        self._texts[name] = bytearray()
 
-    def _take_config(self, text: bytearray, part: PartData) -> None:
+    def _take_text(self, part: PartData) -> None:
+        text = self._texts[self._part]
         text += part.data
         if len(text) > MAX_CONFIG_BYTES:
-            raise job_config.config_too_long()
-        if part.is_last:
+            raise job_config.config_too_long() if self._part == job_config.NAME else job_queue.no_queue()
+        if not part.is_last:
+            return
+        if self._part == job_config.NAME:
             self.config = job_config.read_config(bytes(text))
+        else:
+            self.queue = job_queue.read_queue(bytes(text))
 
     def _take(self, part: PartData) -> None:
         self._file_bytes += len(part.data)

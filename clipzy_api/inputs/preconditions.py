@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import structlog
-from flask import request
+from flask import g, request
 
 from clipzy_api.inputs import strict_json
 from clipzy_api.inputs.idempotency import sent_key
@@ -81,7 +81,10 @@ def admit_job() -> None:
 
 @contextmanager
 def upload_body(*, admit: Callable[[], None] = admit) -> Iterator[RequestBody]:
-    """A multipart body, once it may be read. Raises ``ApiError`` 413, 503 or 507, and what ``admit`` raises."""
+    """A multipart body, once it may be read.
+
+    Raises ``ApiError`` 413, 503 or 507, ``QuotaExceeded``, and what ``admit`` raises.
+    """
     body = current_body()
     cap_bytes = services().settings.max_file_size_bytes
     if body.declared_bytes is not None and body.declared_bytes > cap_bytes + FRAMING_LIMIT_BYTES:
@@ -89,11 +92,20 @@ def upload_body(*, admit: Callable[[], None] = admit) -> Iterator[RequestBody]:
             f"{body.declared_bytes} bytes are declared; a file may have at most {cap_bytes >> 20} MiB."
         )
     admit()
+    _check_stored(body)
     free_bytes = services().storage.free_space().size_bytes
     if free_bytes is not None and body.declared_bytes is not None and body.declared_bytes > free_bytes:
         raise storage_full()
+    # Until the request has its answer: if Redis fails meanwhile, the job must be the first to ask it, and not this.
+    g.at_end.enter_context(services().uploads.held(owner()))
     with _body_slot():
         yield body
+
+
+def _check_stored(body: RequestBody) -> None:
+    """Whether the owner may store as much as is declared, but for what may surround the file."""
+    size_bytes = max((body.declared_bytes or 0) - FRAMING_LIMIT_BYTES, 1)
+    services().store.accounts.check_stored(owner(), key_text=sent_key() or "", size_bytes=size_bytes)
 
 
 def json_body() -> dict[str, Any]:

@@ -17,6 +17,7 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import models_json_schema
 from werkzeug.routing import Rule
 
+from clipzy_api.callers import LINKS, is_open
 from clipzy_api.openapi.operations import HEADERS, JSON, Answer, Fragment, View, described, operation_of
 from clipzy_api.problems import CODES
 from clipzy_api.problems import CONTENT_TYPE as PROBLEM_JSON
@@ -29,7 +30,9 @@ Every `GET` also answers `HEAD`, with the same headers and no body. Every answer
 has too: the one of the request if it sent one. Errors are `application/problem+json` with a `code`; an unknown address
 is answered with 404 `NOT_FOUND`, a method that an address does not support with 405 `METHOD_NOT_ALLOWED`, a request
 without a well-formed `Host` with 400 `BAD_REQUEST`, one under a name that is not the server's with 421 `WRONG_HOST`, a
-change from a foreign web page with 403 `CROSS_SITE`.
+change from a foreign web page with 403 `CROSS_SITE`. Where the server asks for API keys, a call without a valid one is
+answered with 401 `UNAUTHORIZED`, one that the key does not allow with 403 `FORBIDDEN`: reading needs the scope `read`,
+everything else `write`. What belongs to another owner is answered as what does not exist.
 """
 
 _IMPLIED_METHODS = frozenset({"HEAD", "OPTIONS"})  # Flask answers them for every route
@@ -38,10 +41,15 @@ _VARIABLE = re.compile(r"<(?:\w+:)?(\w+)>")
 _ANSWERED_ANYWHERE = {
     "BadRequest": "BAD_REQUEST",
     "CrossSite": "CROSS_SITE",
+    "Forbidden": "FORBIDDEN",
     "MethodNotAllowed": "METHOD_NOT_ALLOWED",
+    "Unauthorized": "UNAUTHORIZED",
     "WrongHost": "WRONG_HOST",
 }
-_PROBLEM_HEADERS = {405: "Allow", 415: "Accept", 416: "Content-Range"}
+_SECURITY_SCHEMES = {
+    "apiKey": {"type": "http", "scheme": "bearer", "description": "As `clipzy keys create` prints it."}
+}
+_PROBLEM_HEADERS = {401: "WWW-Authenticate", 405: "Allow", 415: "Accept", 416: "Content-Range"}
 
 
 def _path_parameter(name: str, kind: Any, description: str) -> Fragment:
@@ -61,14 +69,16 @@ _PATH_PARAMETERS: Mapping[str, tuple[Fragment, str]] = {
 }
 
 
-def describe(app: Flask, *, servers: Sequence[str]) -> Fragment:
+def describe(app: Flask, *, servers: Sequence[str], asks_for_keys: bool) -> Fragment:
     """The document. A route whose view declares no operation is left out."""
     paths: dict[str, Fragment] = defaultdict(dict)
     tags = {}
     for rule, view, operation in _declared(app):
         tags[rule.endpoint.partition(".")[0]] = (inspect.getdoc(inspect.getmodule(view)) or "").partition("\n")[0]
         for method in (rule.methods or set()) - _IMPLIED_METHODS:
-            paths[_VARIABLE.sub(r"{\1}", rule.rule)][method.lower()] = _operation(rule, view, operation)
+            paths[_VARIABLE.sub(r"{\1}", rule.rule)][method.lower()] = _operation(
+                rule, view, operation, asks_for_keys=asks_for_keys
+            )
     return {
         "openapi": "3.1.1",
         "info": {
@@ -85,6 +95,7 @@ def describe(app: Flask, *, servers: Sequence[str]) -> Fragment:
             "responses": {
                 name: _problem(CODES[code].status, [code], Problem) for name, code in _ANSWERED_ANYWHERE.items()
             },
+            **({"securitySchemes": _SECURITY_SCHEMES} if asks_for_keys else {}),
         },
     }
 
@@ -96,22 +107,33 @@ def _declared(app: Flask) -> Iterator[tuple[Rule, View, described]]:
             yield rule, view, operation
 
 
-def _operation(rule: Rule, view: View, operation: described) -> Fragment:
+def _operation(rule: Rule, view: View, operation: described, *, asks_for_keys: bool) -> Fragment:
     tag, _, operation_id = rule.endpoint.partition(".")
     variables = [_PATH_PARAMETERS[name] for name in _VARIABLE.findall(rule.rule)]
     not_found = ["NOT_FOUND", *(code for _, code in variables)] if variables else []
+    refusals = ["UNAUTHORIZED", "FORBIDDEN"] if asks_for_keys and not is_open(rule.rule) else []
     fragment: Fragment = {
         "tags": [tag],
         "operationId": operation_id,
         "summary": operation.summary,
         "description": inspect.getdoc(view),
         "parameters": [*(parameter for parameter, _ in variables), *_query(operation.query), *operation.headers],
-        "responses": _responses(operation, {*operation.problems, *not_found, "INTERNAL"}),
+        "responses": _responses(operation, {*operation.problems, *not_found, *refusals, "INTERNAL"}),
     }
+    if asks_for_keys:
+        fragment["security"] = _security(rule.rule)
     if operation.takes:
         content = {media_type: {"schema": _ref(model)} for media_type, model in operation.takes.items()}
         fragment["requestBody"] = {"required": True, "content": content}
     return fragment
+
+
+def _security(path: str) -> list[Fragment]:
+    """The ways to be let in, of which one is enough."""
+    if is_open(path):
+        return []
+    key: Fragment = {name: [] for name in _SECURITY_SCHEMES}
+    return [key, {}] if path.startswith(LINKS) else [key]
 
 
 def _query(model: type[BaseModel] | None) -> list[Fragment]:

@@ -42,6 +42,7 @@ HEADERS: Mapping[str, Fragment] = {
     "Idempotent-Replayed": _header("`true` if the same key created this before.", required=False),
     "Link": _header("The previous and the next page, as `rel=prev` and `rel=next`.", required=False),
     "Location": _header("The address of the new job or video.", format="uri-reference"),
+    "WWW-Authenticate": _header("`Bearer`, with an `error` if a key was sent."),
     "Retry-After": _header(
         "Seconds to wait before the next request; absent if none is needed.", required=False, type="integer", minimum=1
     ),

@@ -41,8 +41,9 @@ def show_description() -> Response:
 
 
 def _description() -> StaticContent:
-    public_url = services().settings.public_url
-    document = describe(current_app, servers=[public_url, "/"] if public_url else ["/"])
+    settings = services().settings
+    servers = [settings.public_url, "/"] if settings.public_url else ["/"]
+    document = describe(current_app, servers=servers, asks_for_keys=settings.auth == "keys")
     return StaticContent.of(current_app.json.dumps(document).encode(), JSON)
 
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 from functools import partial
 
 import structlog
-from flask import Blueprint, Response, copy_current_request_context, request
+from flask import Blueprint, Response, request
 
 from clipzy_api.openapi.operations import EVENT_STREAM, LAST_EVENT_ID, Answer, described
 from clipzy_api.problems import invalid_field, overloaded
-from clipzy_api.services import find_job, services
+from clipzy_api.services import owner, services
 from clipzy_storage.errors import JobNotFound, QueueUnavailable, StorageError
 from clipzy_storage.jobs.events import FIRST, JobEvent, JobEvents, is_event_id, position
 from clipzy_storage.models.records import Job, Status
@@ -42,7 +42,7 @@ def follow_job(job_id: str) -> Response:
     Each event has an `id`, to continue after, and one line of JSON with `job_id`, `status`, `progress_percent`,
     `current_stage`, `attempt` and `error`, as in the job. After 15 s without an event a comment is sent.
     """
-    find = copy_current_request_context(partial(find_job, job_id))
+    find = partial(services().lookup.find, job_id, owner=owner())  # the stream outlives the request's context
     find()
     follower = Follower(services().events, job_id, find, after=_last_event_id())
     first = follower.read()

@@ -5,15 +5,16 @@ import re
 from flask import Blueprint, Response, request
 from werkzeug.wsgi import FileWrapper
 
-from clipzy_api.links import why_missing
+from clipzy_api.callers import UNKNOWN
+from clipzy_api.links import check_signature, why_missing
 from clipzy_api.openapi.operations import FILE_ANSWERS, FILE_REQUEST_HEADERS, described
 from clipzy_api.problems import overloaded, result_expired
 from clipzy_api.result_indexes import PublishedFile
-from clipzy_api.services import owner, services
+from clipzy_api.services import caller, owner, services
 from clipzy_storage import keys
 from clipzy_storage.backends.content_types import content_disposition_of, content_type_of
 from clipzy_storage.errors import JobNotFound, NotFound
-from clipzy_storage.models.records import Status
+from clipzy_storage.models.records import Job, Status
 
 BLOCK_BYTES = 256 << 10
 
@@ -31,10 +32,12 @@ files = Blueprint("files", __name__)
 )
 def show_stored(key: str) -> Response:
     """The target of a `storage_url` on local storage: a file of a completed job. On S3 the S3 service has it."""
-    top, _, rest = keys.checked(key).partition("/")
-    job_id = rest.partition("/")[0]
     if services().storage.kind != "local":
         raise NotFound(key)  # the S3 service has the files, at pre-signed URLs
+    if caller() is UNKNOWN:
+        check_signature(key, request.args)
+    top, _, rest = keys.checked(key).partition("/")
+    job_id = rest.partition("/")[0]
     if top != "results" or not keys.is_job_id(job_id) or not _is_completed(job_id):
         raise NotFound(key)
     try:
@@ -49,12 +52,17 @@ def show_stored(key: str) -> Response:
 def _is_completed(job_id: str) -> bool:
     """Whether the job's record is completed. Raises ``ApiError`` 410 if its result has expired."""
     try:
-        job = services().lookup.find_for_link(job_id, owner=owner())
+        job = _find(job_id)
     except JobNotFound:
         return False
     if job.expired:
         raise result_expired()
     return job.status is Status.COMPLETED
+
+
+def _find(job_id: str) -> Job:
+    lookup = services().lookup
+    return lookup.find_for_link(job_id) if caller() is UNKNOWN else lookup.find_for_file(job_id, owner=owner())
 
 
 def send_published(job_id: str, file: PublishedFile) -> Response:

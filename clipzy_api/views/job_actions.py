@@ -51,14 +51,15 @@ def cancel_job(job_id: str) -> tuple[Response, int, dict[str, str]]:
     "Retry a job",
     [Answer(202, "A new job.", schemas.Job, NEW_JOB_HEADERS)],
     problems=[
-        *("VIDEO_NOT_FOUND", "JOB_NOT_FINISHED", "JOB_ALREADY_FINISHED", "IDEMPOTENCY_MISMATCH", "QUEUE_FULL"),
+        *("VIDEO_NOT_FOUND", "JOB_NOT_FINISHED", "JOB_ALREADY_FINISHED", "IDEMPOTENCY_MISMATCH"),
+        *("QUEUE_FULL", "QUOTA_EXCEEDED"),
         *NO_FIELDS_PROBLEMS,
         *UNAVAILABLE,
     ],
     headers=[IDEMPOTENCY_KEY],
 )
 def retry_job(job_id: str) -> tuple[Response, int, dict[str, str]]:
-    """Submits a new job on the video of a failed or cancelled one, with the same `config`. The old job stays."""
+    """Submits a new job on the video of a failed or cancelled one, with its `config` and `queue`. The old job stays."""
     text = sent_key()
     _expect_nothing(admit=admit_job)
     first = find_job(job_id)
@@ -68,7 +69,7 @@ def retry_job(job_id: str) -> tuple[Response, int, dict[str, str]]:
         raise JobAlreadyFinished(first.status.value)
     key = fingerprinted(text, "retry", job_id=job_id)
     with Rollback(services().storage) as rollback:
-        job, is_replay = submit(JobRequest(find_video(first.video_id), first.config, key), rollback)
+        job, is_replay = submit(JobRequest(find_video(first.video_id), first.config, key, first.queue), rollback)
     return accepted(job, is_replay)
 
 

@@ -8,7 +8,7 @@ from flask import Blueprint, Response, request, url_for
 from pydantic_core import from_json, to_json
 
 from clipzy_api import large_answers, schemas
-from clipzy_api.inputs import job_config
+from clipzy_api.inputs import job_config, job_queue
 from clipzy_api.inputs.idempotency import fingerprinted, sent_key
 from clipzy_api.inputs.pagination import requested_page
 from clipzy_api.inputs.preconditions import JSON, MULTIPART, json_body, refuse_parameters, require_media_type
@@ -34,7 +34,7 @@ from clipzy_api.views.videos import REFUSED_UPLOADS, content_of, find_video, sto
 from clipzy_storage.errors import NotFound
 from clipzy_storage.jobs.rollback import Rollback
 from clipzy_storage.jobs.submission import JobRequest
-from clipzy_storage.models.records import ErrorCode, Job, Link, Status, Video
+from clipzy_storage.models.records import ErrorCode, Job, Link, Queue, Status, Video
 
 UNAVAILABLE = ("QUEUE_UNAVAILABLE", "STORAGE_UNAVAILABLE")
 NO_RESULT = ("FILE_NOT_FOUND", "JOB_NOT_FINISHED", "JOB_CANCELLED", "RESULT_EXPIRED", *ErrorCode)
@@ -47,7 +47,7 @@ jobs = Blueprint("jobs", __name__)
     "Submit a job",
     [Answer(202, "The job.", schemas.Job, NEW_JOB_HEADERS)],
     takes={MULTIPART: schemas.JobUpload, JSON: schemas.JobRequest},
-    problems=[*REFUSED_UPLOADS, "LENGTH_REQUIRED", "VIDEO_NOT_FOUND", "JOB_NOT_FOUND", "QUEUE_FULL"],
+    problems=[*REFUSED_UPLOADS, "LENGTH_REQUIRED", "VIDEO_NOT_FOUND", "JOB_NOT_FOUND", "QUEUE_FULL", "QUOTA_EXCEEDED"],
     headers=[IDEMPOTENCY_KEY],
 )
 def submit_job() -> tuple[Response, int, dict[str, str]]:
@@ -67,9 +67,13 @@ def submit_job() -> tuple[Response, int, dict[str, str]]:
 
 
 def _uploaded(text: str | None, rollback: Rollback) -> JobRequest:
-    video, config = store_upload(rollback, for_job=True)
-    content = content_of(video) | ({"config": config} if config else {})
-    return JobRequest(video, config, fingerprinted(text, "submit upload", **content))
+    video, form = store_upload(rollback, for_job=True)
+    content: dict[str, Any] = dict(content_of(video))
+    if form.config:
+        content["config"] = form.config
+    if form.queue is not Queue.INTERACTIVE:
+        content["queue"] = form.queue
+    return JobRequest(video, form.config, fingerprinted(text, "submit upload", **content), form.queue)
 
 
 def _requested(text: str | None) -> JobRequest:
@@ -80,7 +84,9 @@ def _requested(text: str | None) -> JobRequest:
         if name not in known:
             raise unknown_field(name, known=", ".join(known))
     config = job_config.checked_config(fields.get(job_config.NAME, {}))
-    return JobRequest(_named_video(fields.get("video_id")), config, fingerprinted(text, "submit", fields=fields))
+    queue = job_queue.checked_queue(fields.get(job_queue.NAME, Queue.INTERACTIVE))
+    key = fingerprinted(text, "submit", fields=fields)
+    return JobRequest(_named_video(fields.get("video_id")), config, key, queue)
 
 
 @jobs.get("/jobs/<job_id>")
@@ -96,7 +102,7 @@ def _requested(text: str | None) -> JobRequest:
 def show_job(job_id: str) -> Response:
     """Repeat after `Retry-After` seconds, with the last `ETag` in `If-None-Match`, until there is no `Retry-After`.
 
-    The `ETag` changes with the job and, on S3, with every half of a link's life.
+    The `ETag` changes with the job and, where links expire, with every half of a link's life.
     """
     job = find_job(job_id)
     link = result_link(job)

@@ -1,8 +1,10 @@
 """Videos: uploading, showing and deleting them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from typing import Any
 
+import structlog
 from flask import Blueprint, Response, request, url_for
 
 from clipzy_api import schemas
@@ -23,12 +25,13 @@ from clipzy_api.problems import invalid_field, video_not_found
 from clipzy_api.schemas import json_response
 from clipzy_api.services import owner, services
 from clipzy_storage import keys
-from clipzy_storage.errors import NotFound
+from clipzy_storage.errors import NotFound, StorageError, StorageUnavailable
 from clipzy_storage.failpoints import failpoint
 from clipzy_storage.jobs import deletion
 from clipzy_storage.jobs.durable_records import read_video, write_video
 from clipzy_storage.jobs.rollback import Rollback
 from clipzy_storage.jobs.types import IdempotencyKey
+from clipzy_storage.log_events import STORAGE_DAMAGED
 from clipzy_storage.models.records import Video
 
 CONTENT_TYPES = {
@@ -55,13 +58,15 @@ REFUSED_UPLOADS = (
 
 videos = Blueprint("videos", __name__)
 
+log = structlog.stdlib.get_logger(__name__)
+
 
 @videos.post("/videos")
 @described(
     "Upload a video",
     [Answer(201, "The video.", schemas.Video, ("Location", "Idempotent-Replayed"))],
     takes={MULTIPART: schemas.Upload},
-    problems=[*REFUSED_UPLOADS, "VIDEO_NOT_FOUND"],
+    problems=[*REFUSED_UPLOADS, "VIDEO_NOT_FOUND", "QUOTA_EXCEEDED"],
     headers=[IDEMPOTENCY_KEY],
 )
 def upload_video() -> tuple[Response, int, dict[str, str]]:
@@ -72,7 +77,7 @@ def upload_video() -> tuple[Response, int, dict[str, str]]:
     with Rollback(services().storage) as rollback:
         video, _ = store_upload(rollback)
         key = fingerprinted(text, "upload", **content_of(video))
-        first_id = _remember(video, key, rollback)
+        first_id = _add(video, key, rollback)
         if first_id == video.video_id:
             rollback.commit()
     if first_id != video.video_id:
@@ -80,15 +85,13 @@ def upload_video() -> tuple[Response, int, dict[str, str]]:
     return _created(video, {})
 
 
-def _remember(video: Video, key: IdempotencyKey | None, rollback: Rollback) -> str:
+def _add(video: Video, key: IdempotencyKey | None, rollback: Rollback) -> str:
     """The id of the first video that was uploaded under this key: this one's, unless it is a replay.
 
-    Raises ``IdempotencyMismatch``, ``QueueUnavailable``.
+    Raises ``IdempotencyMismatch``, ``QuotaExceeded``, ``QueueUnavailable``.
     """
-    if key is None:
-        return video.video_id
     with rollback.committed_if_redis_may_know():
-        submitted = services().store.remember_video(video.video_id, owner=video.owner, key=key)
+        submitted = services().store.accounts.add_video(video, key=key)
     return submitted.first_id
 
 
@@ -119,10 +122,10 @@ def delete_video(video_id: str) -> Response:
     return Response(status=204)
 
 
-def store_upload(rollback: Rollback, *, for_job: bool = False) -> tuple[Video, dict[str, Any]]:
+def store_upload(rollback: Rollback, *, for_job: bool = False) -> tuple[Video, UploadForm]:
     """Store the file of this multipart request and its record; both are registered with ``rollback``.
 
-    Returns the record, and the ``config`` of the form, which it may have if it is ``for_job``.
+    Returns the record, and the form, which may have the other fields of a job if it is ``for_job``.
 
     Raises:
         ApiError: the upload is refused.
@@ -131,7 +134,7 @@ def store_upload(rollback: Rollback, *, for_job: bool = False) -> tuple[Video, d
     storage, video_id = services().storage, keys.new_id("vid")
     cap_bytes, boundary = services().settings.max_file_size_bytes, _boundary()
     with upload_body(admit=admit_job if for_job else admit) as body:
-        form = UploadForm(body, boundary=boundary, cap_bytes=cap_bytes, takes_config=for_job)
+        form = UploadForm(body, boundary=boundary, cap_bytes=cap_bytes, for_job=for_job)
         container = form.read_head()
         key = keys.upload(video_id, container)
         with storage.open_writer(key, content_type=CONTENT_TYPES[container]) as writer:
@@ -152,7 +155,7 @@ def store_upload(rollback: Rollback, *, for_job: bool = False) -> tuple[Video, d
     rollback.on_failure_delete(keys.video_record(video_id))
     write_video(storage, video)
     failpoint("video-recorded")
-    return video, form.config
+    return video, form
 
 
 def content_of(video: Video) -> dict[str, str | int]:
@@ -162,14 +165,26 @@ def content_of(video: Video) -> dict[str, str | int]:
 
 def find_video(video_id: str) -> Video:
     """Raises ``ApiError`` 404 if there is none, or it belongs to another owner."""
-    try:
-        if keys.is_video_id(video_id):
+    if keys.is_video_id(video_id):
+        with suppress(NotFound), _hidden_if_damaged():
             video = read_video(services().storage, video_id)
             if video.owner == owner():
                 return video
-    except NotFound:
-        pass  # answered below like a malformed id
     raise video_not_found()
+
+
+@contextmanager
+def _hidden_if_damaged() -> Iterator[None]:
+    """A damaged record does not say whose it is, so where there are several owners it belongs to none of them."""
+    try:
+        yield
+    except (NotFound, StorageUnavailable):
+        raise
+    except StorageError as error:
+        if services().settings.auth != "keys":
+            raise
+        log.error(STORAGE_DAMAGED, reason=str(error))
+        raise video_not_found() from None
 
 
 def _boundary() -> bytes:

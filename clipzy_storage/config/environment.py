@@ -134,6 +134,13 @@ def _problem(fault: ErrorDetails, given: Mapping[str, str]) -> str:
     name, cause = str(fault["loc"][0]), fault.get("ctx", {}).get("error")
     extra = fields()[name].json_schema_extra
     expects = extra["expects"] if isinstance(extra, dict) else ""
-    value = redacted(given.get(name, "")) if "URL" in name else given.get(name, "")
+    value = _shown(name, given.get(name, ""))
     reason = f": {cause}" if isinstance(cause, BadRedisUrl) else ""
     return f"{name}={value} is wrong{reason}. Set it to {expects}, or leave it out for its default."
+
+
+def _shown(name: str, value: str) -> str:
+    """The value without secrets."""
+    if name.endswith("API_KEY"):
+        return "***"
+    return redacted(value) if "URL" in name else value

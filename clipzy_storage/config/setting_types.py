@@ -42,6 +42,12 @@ def _host_names(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name if name == ANY_HOST else host_name(name) for name in names)
 
 
+def _queues(names: tuple[str, ...]) -> tuple[str, ...]:
+    if not names or len(set(names)) < len(names):
+        raise ValueError("no queue, or one twice")
+    return names
+
+
 def _upper_case(text: Any) -> Any:
     return text.upper() if isinstance(text, str) else text
 
@@ -55,4 +61,7 @@ OptionalRedisUrl = Annotated[RedisUrl | None, BeforeValidator(_parsed)]
 Origins = Annotated[tuple[str, ...], BeforeValidator(_listed), AfterValidator(_origins)]
 HostNames = Annotated[tuple[str, ...], BeforeValidator(_listed), AfterValidator(_host_names)]
 """As browsers send them, or ``ANY_HOST``."""
+Queue = Literal["interactive", "batch"]
+Queues = Annotated[tuple[Queue, ...], BeforeValidator(_listed), AfterValidator(_queues)]
+"""In the order of preference."""
 LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper_case)]

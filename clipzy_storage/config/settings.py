@@ -17,16 +17,23 @@ from clipzy_storage.config.setting_types import (
     OptionalRedisUrl,
     Origins,
     ParsedRedisUrl,
+    Queues,
 )
 
 DEFAULT_REDIS_URL = "redis://localhost:6379/0"
+MAX_LINK_LIFE_SECONDS = 604_800  # S3 signs for no longer
 # Its first URL has no login: before an @ everything is taken for a secret, and shown as ***.
 _REDIS_URLS = "redis://host:port/db, with user:password@ before the host if needed, rediss://… or unix:///path?db=0"
 
 
 def _setting(name: str, default: Any, *, expects: str, help: str, **bounds: Any) -> Any:
     return Field(
-        default, alias=name, description=help, json_schema_extra={"expects": expects}, repr="URL" not in name, **bounds
+        default,
+        alias=name,
+        description=help,
+        json_schema_extra={"expects": expects},
+        repr=not name.endswith(("URL", "API_KEY")),
+        **bounds,
     )
 
 
@@ -75,7 +82,7 @@ class Settings(BaseModel):
         "S3_PRESIGN_EXPIRES_SECONDS",
         "3600",
         ge=1,
-        le=604_800,
+        le=MAX_LINK_LIFE_SECONDS,
         expects="a whole number of seconds from 1 to 604800",
         help="Lifetime of a link to the S3 service; never longer than that of the credentials that sign it.",
     )
@@ -150,6 +157,45 @@ class Settings(BaseModel):
         expects="a whole number from 1 to 1000000",
         help="Jobs that wait or are processed in the whole deployment; beyond it new ones are refused.",
     )
+    owner_max_unfinished_jobs: int = _setting(
+        "OWNER_MAX_UNFINISHED_JOBS",
+        "0",
+        ge=0,
+        le=1_000_000,
+        expects="a whole number from 0 to 1000000",
+        help="Jobs of one owner that wait or are processed; beyond it new ones are refused. 0: any number.",
+    )
+    owner_max_running_jobs: int = _setting(
+        "OWNER_MAX_RUNNING_JOBS",
+        "0",
+        ge=0,
+        le=1_000_000,
+        expects="a whole number from 0 to 1000000",
+        help="Jobs of one owner that are processed at a time; others wait, and let those of other owners pass. 0: any"
+        " number.",
+    )
+    owner_max_uploads: int = _setting(
+        "OWNER_MAX_UPLOADS",
+        "0",
+        ge=0,
+        le=1_000_000,
+        expects="a whole number from 0 to 1000000",
+        help="Uploads of one owner at a time; beyond it new ones are refused. 0: any number.",
+    )
+    owner_max_stored_mb: int = _setting(
+        "OWNER_MAX_STORED_MB",
+        "0",
+        ge=0,
+        le=1_000_000_000,
+        expects="a whole number of MiB from 0 to 1000000000",
+        help="Videos and results of one owner in storage, in MiB; beyond it uploads and jobs are refused. 0: no limit.",
+    )
+    worker_queues: Queues = _setting(
+        "WORKER_QUEUES",
+        "interactive,batch",
+        expects="interactive, batch, or both separated by a comma",
+        help="The queues whose jobs a worker takes, in the order in which it prefers them.",
+    )
     processing_timeout_seconds: int = _setting(
         "PROCESSING_TIMEOUT_SECONDS",
         "3600",
@@ -209,6 +255,13 @@ class Settings(BaseModel):
         help="Host names that clients may use, beside localhost, every IP address and the host of PUBLIC_URL; separated"
         " by commas. *: all, which gives up the protection against DNS rebinding.",
     )
+    auth: Literal["keys", "none"] | None = _setting(
+        "CLIPZY_AUTH",
+        None,
+        expects="keys or none",
+        help="keys: calls need an API key, which `clipzy keys create` makes; none: everyone who reaches the front end"
+        " may do everything. Unset: none on a loopback address, and on another a front end does not start.",
+    )
     trusted_proxies: int = _setting(
         "TRUSTED_PROXIES",
         "0",
@@ -227,7 +280,14 @@ class Settings(BaseModel):
         "CLIPZY_URL",
         "http://127.0.0.1:8000",
         expects="http://host:port or https://…",
-        help="Where `clipzy submit` finds the front end.",
+        help="Where commands such as `clipzy submit` find the front end.",
+    )
+    api_key: str | None = _setting(
+        "CLIPZY_API_KEY",
+        None,
+        pattern=r"^clz_[0-9A-Za-z]+_[0-9A-Za-z]+$",
+        expects="a key as `clipzy keys create` prints it, clz_…",
+        help="The API key that such commands send, where the front end asks for one.",
     )
     log_level: LogLevel = _setting(
         "LOG_LEVEL", "INFO", expects="DEBUG, INFO, WARNING or ERROR", help="The lowest severity that is logged."

@@ -34,6 +34,8 @@ class Member(BaseModel):
     exclusive: bool = Field(alias="alone")
     """Tolerates no other worker: its storage is local and not declared shared."""
     process: ProcessIdentity
+    queues: tuple[str, ...] = ()
+    """The queues whose jobs a worker takes; none of a front end."""
 
     def to_json(self) -> str:
         return self.model_dump_json(by_alias=True)
@@ -53,6 +55,7 @@ def new_member(settings: Settings, *, role: Role, name: str, storage_id: str, st
         storage=storage,
         exclusive=local and not settings.local_storage_shared,
         process=ProcessIdentity.own(),
+        queues=settings.worker_queues if role == "worker" else (),
     )
 
 

@@ -1,18 +1,23 @@
 """Administration of all job records: reconciliation with storage, locks, retention."""
 
-from collections.abc import Iterable, Iterator
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, cast
 
 from clipzy_storage.errors import QueueUnavailable
 from clipzy_storage.jobs.redis_record import milliseconds, unchanging_part, whole_fields
-from clipzy_storage.jobs.store import SCRIPTS
+from clipzy_storage.jobs.scripts import run_script
 from clipzy_storage.jobs.types import Claim
 from clipzy_storage.models.records import Job
 from clipzy_storage.models.result_cache_key import cache_key_of_result
 from clipzy_storage.redis_client import RedisDatabase, translated
 
 _BATCH_SIZE = 500
+FORGET_COUNTS_SECONDS = 24 * 3600
+"""When counts that were interrupted are no more in progress."""
 
 Restored = Literal["restored", "ended", "known"]
 Forgotten = Literal["forgotten", "unknown", "kept"]
@@ -86,7 +91,7 @@ class JobAdmin:
 
     def unfinished_ids(self) -> set[str]:
         """Every job that waits or is held."""
-        listings = ("queued", "delayed", "leases")
+        listings = ("queued", "queued:batch", "delayed", "parked", "leases")
         with translated():
             found = [self._redis.client.zrange(self._redis.key(f"jobs:{name}"), 0, -1) for name in listings]
         return {job_id for ids in found for job_id in ids}
@@ -143,8 +148,71 @@ class JobAdmin:
             raise QueueUnavailable("the job records are being compared with storage", certain=True)
         return bool(self._run("block_video", video_id))
 
+    def set_stored(self, owner: str, video_or_job_id: str, size_bytes: int) -> None:
+        """Count so many bytes in storage as the owner's; 0 once they are deleted."""
+        self._run("set_stored", owner, video_or_job_id, size_bytes, "")
+
+    def add_stored(self, owner: str, sizes: Mapping[str, int]) -> None:
+        """The same for many, except those that are counted already or were deleted since ``begin_count``."""
+        for batch in _batches(sizes):
+            self._run("set_stored", owner, *(part for one in batch for part in (one, sizes[one], "none")))
+
+    def correct_stored(self, owner: str, video_or_job_id: str, size_bytes: int, *, instead_of: int) -> None:
+        """Count so many bytes, unless something else was counted since it was ``instead_of``."""
+        self._run("set_stored", owner, video_or_job_id, size_bytes, instead_of)
+
+    def stored(self) -> dict[str, dict[str, int]]:
+        """What is counted of every owner, by the id of video or job; 0 for what was deleted during a count."""
+        found = {}
+        with translated():
+            for owner in list(self._redis.client.smembers(self._redis.key("stored:owners"))):
+                sizes: Any = self._redis.client.hgetall(self._redis.key(f"owner:{owner}:stored"))
+                found[owner] = {one: int(size) for one, size in sizes.items()}
+        return found
+
+    def owners_of_finished(self) -> dict[str, tuple[str, str]]:
+        """Of every finished job that Redis knows, its owner and its video."""
+        found = {}
+        for batch in _batches(self.finished_ids()):
+            with translated():
+                pipeline = self._redis.client.pipeline(transaction=False)
+                for job_id in batch:
+                    pipeline.hmget(self._record_key(job_id), "owner", "record")
+                rows = pipeline.execute()
+            for job_id, (owner, record) in zip(batch, rows, strict=True):
+                with suppress(KeyError, TypeError, ValueError):  # it is gone, or damaged, which other passes report
+                    found[job_id] = (str(owner), str(json.loads(record)["video_id"]))
+        return found
+
+    def is_counted(self) -> bool:
+        """Whether what owners have stored was counted since this Redis was started."""
+        with translated():
+            return bool(self._redis.client.exists(self._redis.key("stored:counted")))
+
+    def begin_count(self) -> str:
+        """From now on what is deleted is remembered. Returns the name of this count; others may be in progress."""
+        count, in_progress = os.urandom(8).hex(), self._redis.key("stored:counting")
+        with translated():
+            self._redis.client.sadd(in_progress, count)
+            self._redis.client.expire(in_progress, FORGET_COUNTS_SECONDS)
+        return count
+
+    def end_count(self, count: str) -> None:
+        """What was deleted meanwhile need not be remembered any more, unless another count is in progress."""
+        with translated():
+            self._redis.client.srem(self._redis.key("stored:counting"), count)
+            self._redis.client.set(self._redis.key("stored:counted"), 1)
+        for owner, sizes in self.stored().items():
+            for one in [one for one, size in sizes.items() if size == 0]:
+                self.correct_stored(owner, one, 0, instead_of=0)
+
+    def recount(self) -> None:
+        """Have what owners have stored counted anew, since Redis may have been set back."""
+        with translated():
+            self._redis.client.delete(self._redis.key("stored:counted"))
+
     def _run(self, script: str, *args: str | int) -> Any:
-        return self._redis.run(SCRIPTS / f"{script}.lua", *args)
+        return run_script(self._redis, script, *args)
 
     def _record_key(self, job_id: str) -> str:
         return self._redis.key(f"job:{job_id}")

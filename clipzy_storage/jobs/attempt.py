@@ -11,8 +11,9 @@ from clipzy_storage import keys
 from clipzy_storage.backends.base import Storage
 from clipzy_storage.failpoints import failpoint
 from clipzy_storage.jobs.completion import complete, complete_job, discard_attempt, retry_while_unavailable
+from clipzy_storage.jobs.parking import unpark_after_end
 from clipzy_storage.jobs.store import JobStore
-from clipzy_storage.jobs.types import Claim, Released, ReleaseReason
+from clipzy_storage.jobs.types import Claim, NotifyWorkers, Released, ReleaseReason
 from clipzy_storage.models.output import PIPELINE_VERSION
 from clipzy_storage.models.records import ErrorCode, Job
 
@@ -45,7 +46,7 @@ class JobAttempt:
     store: JobStore
     storage: Storage
     claim: Claim
-    notify_workers: Callable[[str], object]
+    notify_workers: NotifyWorkers
     redis_timeout_seconds: float
 
     @property
@@ -72,7 +73,9 @@ class JobAttempt:
         )
         pending = self._retry(commit)
         failpoint("committed")
-        return self._retry(partial(complete, self.store, self.storage, pending, index=result.index))
+        finished = self._retry(partial(complete, self.store, self.storage, pending, index=result.index))
+        self._make_room()
+        return finished
 
     def release(self, reason: ReleaseReason, message: str, *, redis_timeout_seconds: float | None = None) -> Job | None:
         """Delete the attempt's files and return the job to the queue, as None.
@@ -84,8 +87,11 @@ class JobAttempt:
         failpoint("released")
         self.discard_files()
         if released is Released.QUEUED:
-            self.notify_workers(self.job.job_id)
-        return self._complete(redis_timeout_seconds) if released is Released.PENDING else None
+            self.notify_workers(self.job.job_id, self.job.queue)
+        if released is not Released.PENDING:
+            self._make_room()
+            return None
+        return self._complete(redis_timeout_seconds)
 
     def fail(self, code: ErrorCode, message: str) -> Job | None:
         """Delete the attempt's files and complete the job as failed, or as cancelled if that was requested."""
@@ -105,7 +111,13 @@ class JobAttempt:
 
     def _complete(self, timeout_seconds: float | None = None) -> Job | None:
         complete_it = partial(complete_job, self.store, self.storage, self.job.job_id, self.claim.token)
-        return self._retry(complete_it, timeout_seconds)
+        finished = self._retry(complete_it, timeout_seconds)
+        self._make_room()
+        return finished
+
+    def _make_room(self) -> None:
+        """This job runs no more, so another of its owner may."""
+        unpark_after_end(self.store, self.job.owner, self.notify_workers)
 
     def _retry(self, call: Callable[[], T], timeout_seconds: float | None = None) -> T:
         timeout_seconds = self.redis_timeout_seconds if timeout_seconds is None else timeout_seconds
@@ -118,15 +130,18 @@ def claim_job(
     job_id: str,
     *,
     storage_id: str,
-    notify_workers: Callable[[str], object],
+    notify_workers: NotifyWorkers,
     redis_timeout_seconds: float,
     stage: str = "",
+    is_limited: bool = True,
 ) -> JobAttempt | None:
-    """Claim a queued job under a lease. None if it is not queued, not due, or stored elsewhere.
+    """Claim a queued job under a lease.
 
-    Raises ``QueueUnavailable``.
+    None if it is not queued, not due, or stored elsewhere, or if its owner has as many running jobs as it may and that
+    ``is_limited``. Raises ``QueueUnavailable``.
     """
-    claim = store.claim(job_id, nonce=os.urandom(8).hex(), storage_id=storage_id, stage=stage)
+    nonce = os.urandom(8).hex()
+    claim = store.claim(job_id, nonce=nonce, storage_id=storage_id, stage=stage, is_limited=is_limited)
     if claim is None:
         return None
     failpoint("claimed")

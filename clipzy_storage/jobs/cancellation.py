@@ -12,8 +12,9 @@ from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.completion import complete_job
 from clipzy_storage.jobs.log_context import about_job
 from clipzy_storage.jobs.lookup import JobLookup
+from clipzy_storage.jobs.parking import unpark_after_end
 from clipzy_storage.jobs.store import JobStore
-from clipzy_storage.jobs.types import CancelRequest, CancelVerdict
+from clipzy_storage.jobs.types import CancelRequest, CancelVerdict, NotifyWorkers
 from clipzy_storage.models.records import Job, Status
 
 log = structlog.stdlib.get_logger(__name__)
@@ -22,11 +23,14 @@ log = structlog.stdlib.get_logger(__name__)
 class JobCancellation:
     """Cancels jobs on behalf of an owner."""
 
-    def __init__(self, store: JobStore, admin: JobAdmin, storage: Storage, lookup: JobLookup) -> None:
+    def __init__(
+        self, store: JobStore, admin: JobAdmin, storage: Storage, lookup: JobLookup, *, notify_workers: NotifyWorkers
+    ) -> None:
         self._store = store
         self._admin = admin
         self._storage = storage
         self._lookup = lookup
+        self._notify_workers = notify_workers
 
     def cancel(self, job_id: str, *, owner: str) -> Job:
         """Have the job end as cancelled, and return it as it is then: cancelled, or about to be.
@@ -48,7 +52,7 @@ class JobCancellation:
         durable_records.write_cancellation_request(self._storage, job_id)
         failpoint("cancellation-requested")
         request = self._request(job_id)
-        if not self._is_accepted(job_id, request):
+        if not self._is_accepted(job_id, request, job.owner):
             self._refuse(job_id, request, job.owner)
         return self._current(job)
 
@@ -63,11 +67,12 @@ class JobCancellation:
             log.info("cancel.too_late")
         return self._store.request_cancellation(job_id, nonce=nonce)
 
-    def _is_accepted(self, job_id: str, request: CancelRequest) -> bool:
+    def _is_accepted(self, job_id: str, request: CancelRequest, owner: str) -> bool:
         if request.verdict is CancelVerdict.REQUESTED:
             return True
         if request.verdict is CancelVerdict.PENDING:
             finished = self._complete(job_id, request.token)
+            unpark_after_end(self._store, owner, self._notify_workers)  # until it was completed it counted as held
             return finished is None or finished.status is Status.CANCELLED
         return False
 

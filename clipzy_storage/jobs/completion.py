@@ -21,7 +21,7 @@ from clipzy_storage.jobs.log_context import about_job
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.jobs.types import PendingCompletion
 from clipzy_storage.log_events import JOB_CANCELLED, JOB_COMPLETED, JOB_FAILED
-from clipzy_storage.models.output import attempt_prefix_of
+from clipzy_storage.models.output import attempt_prefix_of, bytes_listed
 from clipzy_storage.models.records import ErrorCode, Job, JobError, Status
 
 READ_ATTEMPTS = 3
@@ -61,8 +61,9 @@ def _complete(store: JobStore, storage: Storage, pending: PendingCompletion, ind
             return _fail_lost_result(store, storage, pending, error)
         failpoint("published")
     standing = durable_records.write_done_job(storage, job)
+    result_bytes = _result_bytes(storage, standing, index)
     failpoint("done-recorded")
-    finished = store.finish(standing, pending.token)
+    finished = store.finish(standing, pending.token, result_bytes=result_bytes)
     failpoint("finished")
     if finished is not None:
         _clean_up(storage, standing, pending, clear_others=clear_others)
@@ -167,6 +168,18 @@ def _committed_index(storage: Storage, pending: PendingCompletion) -> bytes:
     if index is None:
         raise LostResult(f"{committed_key} is missing, or differs from what was committed")
     return index
+
+
+def _result_bytes(storage: Storage, finished: Job, index: bytes) -> int:
+    """What the result takes: the files that its index lists, and the index itself, which is there twice."""
+    if finished.status is not Status.COMPLETED:
+        return 0
+    try:
+        index = index or read_bytes(storage, keys.result_index(finished.job_id))
+        return bytes_listed(finished.job_id, index) + 2 * len(index)
+    except (NotFound, Damaged) as error:
+        log.warning("job.result_not_measured", reason=str(error))
+        return 0
 
 
 def _read_intact(storage: Storage, key: str, sha256: str) -> bytes | None:

@@ -29,6 +29,7 @@ def delete_job(storage: Storage, admin: JobAdmin, job: Job) -> None:
     for blob in list(list_own(storage, keys.result_prefix(job_id))):
         storage.delete(blob.key)
     failpoint("results-deleted")
+    admin.set_stored(job.owner, job_id, 0)
     admin.forget(job_id, while_it_is="final")
 
 
@@ -45,4 +46,5 @@ def delete_video(storage: Storage, admin: JobAdmin, video: Video) -> None:
     if not admin.block_video(video.video_id):
         raise VideoInUse
     storage.delete(keys.video_record(video.video_id))
+    admin.set_stored(video.owner, video.video_id, 0)  # before the file: without its record it is no one's
     storage.delete(video.key)

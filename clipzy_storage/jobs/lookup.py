@@ -27,31 +27,15 @@ class JobLookup:
             JobNotFound: there is none, or it belongs to another owner.
             QueueUnavailable
         """
-        if not keys.is_job_id(job_id):
-            raise JobNotFound(job_id)
-        try:
-            job, is_reconciled = self._store.look_up(job_id, owner=owner)
-        except JobNotFound:
-            return self.find_durable(job_id, owner=owner)
-        return job if is_reconciled else self._finished_or(job)
+        return self._find(job_id, owner)
 
-    def find_durable(self, job_id: str, *, owner: str) -> Job:
-        """The job as its durable records have it, without asking Redis: finished, or queued while it is open.
+    def find_for_file(self, job_id: str, *, owner: str) -> Job:
+        """The same for a file of it, which must open while Redis is unavailable. Raises ``JobNotFound``."""
+        return self._find_anyhow(job_id, owner)
 
-        Raises ``JobNotFound``.
-        """
-        # Read twice: the done record of a job that finishes between two reads is written before its open one goes.
-        for read in (durable_records.read_done, durable_records.read_open, durable_records.read_done):
-            with suppress(NotFound):
-                return self._read(read, job_id, owner)
-        raise JobNotFound(job_id)
-
-    def find_for_link(self, job_id: str, *, owner: str) -> Job:
-        """The same for a link to a file, which must work while Redis is unavailable. Raises ``JobNotFound``."""
-        try:
-            return self.find(job_id, owner=owner)
-        except QueueUnavailable:
-            return self.find_durable(job_id, owner=owner)
+    def find_for_link(self, job_id: str) -> Job:
+        """The same for whoever follows a signed link, which says enough. Raises ``JobNotFound``."""
+        return self._find_anyhow(job_id, None)
 
     def with_durable_outcomes(self, jobs: list[Job]) -> list[Job]:
         """The same jobs, those finished that have finished although Redis was set back to before that.
@@ -62,6 +46,33 @@ class JobLookup:
             return jobs
         return [job if job.status.is_final else self._finished_or(job) for job in jobs]
 
+    def _find_anyhow(self, job_id: str, owner: str | None) -> Job:
+        try:
+            return self._find(job_id, owner)
+        except QueueUnavailable:
+            return self._find_durable(job_id, owner)
+
+    def _find(self, job_id: str, owner: str | None) -> Job:
+        """None is whoever it belongs to, here and below."""
+        if not keys.is_job_id(job_id):
+            raise JobNotFound(job_id)
+        try:
+            job, is_reconciled = self._store.look_up(job_id, owner=owner)
+        except JobNotFound:
+            return self._find_durable(job_id, owner)
+        return job if is_reconciled else self._finished_or(job)
+
+    def _find_durable(self, job_id: str, owner: str | None) -> Job:
+        """As its durable records have it, without asking Redis: finished, or queued while it is open.
+
+        Raises ``JobNotFound``.
+        """
+        # Read twice: the done record of a job that finishes between two reads is written before its open one goes.
+        for read in (durable_records.read_done, durable_records.read_open, durable_records.read_done):
+            with suppress(NotFound):
+                return self._read(read, job_id, owner)
+        raise JobNotFound(job_id)
+
     def _finished_or(self, job: Job) -> Job:
         """An outcome that a caller may have seen never changes, whatever Redis was set back to."""
         try:
@@ -69,10 +80,10 @@ class JobLookup:
         except NotFound:
             return job
 
-    def _read(self, read: Callable[[Storage, str], Job], job_id: str, owner: str) -> Job:
+    def _read(self, read: Callable[[Storage, str], Job], job_id: str, owner: str | None) -> Job:
         """Raises ``NotFound``, and ``JobNotFound`` if the job belongs to another owner."""
         job = read(self._storage, job_id)
-        if job.owner != owner:
+        if owner not in (None, job.owner):
             raise JobNotFound(job_id)
         if job.status is Status.COMPLETED and self._storage.exists(keys.expired_result(job_id)):
             return job.model_copy(update={"expired": True})

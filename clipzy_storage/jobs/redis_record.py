@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Json, TypeAdapter, ValidationError
 from clipzy_storage import keys
 from clipzy_storage.errors import Damaged
 from clipzy_storage.jobs.types import PendingCompletion
-from clipzy_storage.models.records import ErrorCode, Job, JobError, Status
+from clipzy_storage.models.records import ErrorCode, Job, JobError, Queue, Status
 
 UNCHANGING = {
     "schema_version",
@@ -23,6 +23,7 @@ UNCHANGING = {
     "source_container",
     "storage_id",
     "config",
+    "queue",
     "idempotency_key",
     "idempotency_fingerprint",
     "request_id",
@@ -78,9 +79,10 @@ class _Hash(BaseModel):
 
 
 def unchanging_part(job: Job) -> str:
-    """The fields that never change, which the hash keeps as one JSON text, without what follows from others."""
-    is_usual = job.source_key == keys.upload(job.video_id, job.source_container)
-    return job.model_dump_json(include=UNCHANGING - {"source_key"} if is_usual else UNCHANGING, exclude_none=True)
+    """The fields that never change, which the hash keeps as one JSON text, without what is as usual."""
+    usual = {"source_key": keys.upload(job.video_id, job.source_container), "queue": Queue.INTERACTIVE}
+    implied = {name for name, value in usual.items() if getattr(job, name) == value}
+    return job.model_dump_json(include=UNCHANGING - implied, exclude_none=True)
 
 
 def fields_of(flat: list[str]) -> dict[str, str]:

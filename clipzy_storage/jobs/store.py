@@ -5,9 +5,8 @@ heartbeats while it works, and then releases, fails or commits the job. A worker
 the job to another, and the token of its claim is refused from then on. States and keys: ``docs/job-protocol.md``.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -15,12 +14,14 @@ import structlog
 from clipzy_storage.errors import (
     CancellationRequested,
     Damaged,
-    IdempotencyMismatch,
     JobNotFound,
     LostJob,
     QueueFull,
+    QuotaExceeded,
     VideoGone,
 )
+from clipzy_storage.jobs.owner_accounts import OwnerAccounts
+from clipzy_storage.jobs.owner_limits import OwnerLimits, any_if_none, too_many_unfinished, too_much_stored
 from clipzy_storage.jobs.redis_record import (
     Fields,
     committed_job,
@@ -30,6 +31,7 @@ from clipzy_storage.jobs.redis_record import (
     submitted_job,
     unchanging_part,
 )
+from clipzy_storage.jobs.scripts import run_script
 from clipzy_storage.jobs.types import (
     CancelRequest,
     CancelVerdict,
@@ -44,22 +46,22 @@ from clipzy_storage.jobs.types import (
     Submitted,
 )
 from clipzy_storage.models.output import PIPELINE_VERSION
-from clipzy_storage.models.records import SCHEMA_VERSION, ErrorCode, Job, Status
+from clipzy_storage.models.records import SCHEMA_VERSION, ErrorCode, Job, Queue, Status
 from clipzy_storage.models.result_cache_key import cache_key_of_result
 from clipzy_storage.process import ProcessIdentity
 from clipzy_storage.redis_client import RedisDatabase, translated
-
-SCRIPTS = Path(__file__).parent / "lua"
 
 log = structlog.stdlib.get_logger(__name__)
 
 
 class JobStore:
-    """The job records of one Redis. Every method may raise ``QueueUnavailable``."""
+    """The job records of one Redis, with limits for each owner. Every method may raise ``QueueUnavailable``."""
 
-    def __init__(self, redis: RedisDatabase, *, lease_seconds: int) -> None:
+    def __init__(self, redis: RedisDatabase, *, lease_seconds: int, limits: OwnerLimits | None = None) -> None:
         self._redis = redis
         self.lease_seconds = lease_seconds
+        self.limits = limits or OwnerLimits()
+        self.accounts = OwnerAccounts(redis, self.limits)
 
     # called by front ends
 
@@ -76,45 +78,46 @@ class JobStore:
             IdempotencyMismatch: ``key`` was used before, for another request; nothing is created.
             VideoGone: the video is being deleted.
             QueueFull: there are ``limit`` unfinished jobs, and ``key`` was not used before.
+            QuotaExceeded: the same for the unfinished jobs of this owner, or for the bytes that it may have stored.
             QueueUnavailable: ``certain`` if no connection could be opened or Redis refused: nothing was created.
         """
         self._redis.connect()
         text, fingerprint = (key.text, key.fingerprint) if key else ("", "")
         record = unchanging_part(job)
-        args = (job.job_id, job.owner, job.storage_id, record, text, fingerprint, "" if limit is None else limit)
-        verdict, *rest = self._run("submit", *args)
+        allowed = (limit, self.limits.unfinished_jobs, self.limits.stored_bytes)
+        limits = [any_if_none(number) for number in allowed]
+        verdict, *rest = self._run("submit", job.job_id, job.owner, job.storage_id, record, text, fingerprint, *limits)
         if verdict == "gone":
             raise VideoGone(job.video_id)
         if verdict == "full":
             raise QueueFull
+        if verdict == "unfinished":
+            raise QuotaExceeded(too_many_unfinished(self.limits.unfinished_jobs or 0, rest[0]))
+        if verdict == "stored":
+            raise QuotaExceeded(too_much_stored(self.limits.stored_bytes or 0, rest[0]))
         if verdict == "new":
             created_ms, revision = rest
             return Submitted(job.job_id, submitted_job(job, created_ms=created_ms, revision=revision))
-        return Submitted(_first_id(verdict, rest))
-
-    def remember_video(self, video_id: str, *, owner: str, key: IdempotencyKey) -> Submitted:
-        """Keep for a day which video was uploaded under this key; ``first_id`` is the first one.
-
-        Raises ``IdempotencyMismatch`` if the key was used before, for another request.
-        """
-        self._redis.connect()
-        verdict, *rest = self._run("remember", owner, key.text, key.fingerprint, video_id)
-        return Submitted(_first_id(verdict, rest))
+        return Submitted.first(verdict, *rest)
 
     def request_cancellation(self, job_id: str, *, nonce: str) -> CancelRequest:
         """Have the job end as cancelled. ``nonce`` distinguishes this request from others."""
         verdict, token = self._run("cancel", job_id, nonce, self._lease_ms)
         return CancelRequest(CancelVerdict(verdict), token)
 
-    def look_up(self, job_id: str, *, owner: str) -> tuple[Job, bool]:
-        """The job, and whether the record is reconciled: if not, storage may know that the job has finished.
+    def look_up(self, job_id: str, *, owner: str | None) -> tuple[Job, bool]:
+        """The job, whoever owns it if ``owner`` is None, and whether the record is reconciled: if not, storage may know
+        that the job has finished.
 
         Raises ``JobNotFound``, also if the job belongs to another owner.
         """
         answer = self._run("show", job_id)
-        if not answer or (job := job_of(fields_of(answer[0]))).owner != owner:
+        if not answer:
             raise JobNotFound(job_id)
-        return job, bool(answer[1])
+        fields = fields_of(answer[0])
+        if owner not in (None, fields.get("owner")):  # first: damage is its owner's alone to see
+            raise JobNotFound(job_id)
+        return job_of(fields), bool(answer[1])
 
     def page(self, *, owner: str, status: Status | None, number: int, page_size: int) -> tuple[list[Job], int]:
         """One page of the owner's jobs, newest first, and how many there are in all."""
@@ -138,13 +141,16 @@ class JobStore:
 
     # called by the holder of a job
 
-    def claim(self, job_id: str, *, nonce: str, storage_id: str, stage: str = "") -> Claim | None:
+    def claim(
+        self, job_id: str, *, nonce: str, storage_id: str, stage: str = "", is_limited: bool = True
+    ) -> Claim | None:
         """Claim a queued job under a lease, in its first ``stage``.
 
-        None if it is not queued, not due, or stored elsewhere.
+        None if it is not queued, not due, or stored elsewhere; or, if that ``is_limited``, if its owner has as many
+        running jobs as it may: then the job is parked until ``unpark``.
         """
         args = (job_id, nonce, ProcessIdentity.own().to_json(), storage_id, self._lease_ms, stage, SCHEMA_VERSION)
-        token, *rest = self._run("claim", *args)
+        token, *rest = self._run("claim", *args, any_if_none(self.limits.running_jobs if is_limited else None))
         if not token:
             return None
         record, is_reconciled, age_ms = rest
@@ -223,14 +229,25 @@ class JobStore:
             return None
         return pending_completion_of(fields, token)
 
-    def finish(self, job: Job, token: str) -> Job | None:
-        """Make the outcome visible as the durable record ``job`` has it; None if another process holds the job."""
+    def finish(self, job: Job, token: str, *, result_bytes: int = 0) -> Job | None:
+        """Make the outcome visible as the durable record ``job`` has it; None if another process holds the job.
+
+        ``result_bytes`` count as its owner's.
+        """
         error = (job.error.code.value, job.error.stage or "", job.error.message) if job.error else ("", "", "")
         cached = (cache_key_of_result(job), job.pipeline_version or "")
-        revision = self._run("finish", job.job_id, token, job.status.value, job.attempt, *error, *cached)
+        revision = self._run("finish", job.job_id, token, job.status.value, job.attempt, *error, *cached, result_bytes)
         return job.model_copy(update={"revision": revision}) if revision else None
 
+    def unpark(self, owner: str) -> list[tuple[str, Queue]]:
+        """Return as many parked jobs of the owner to their queues as may run now; workers must be notified of them."""
+        return _with_queues(self._run("unpark", owner, any_if_none(self.limits.running_jobs)))
+
     # called by the reaper
+
+    def owners_with_parked_jobs(self) -> set[str]:
+        with translated():
+            return set(self._redis.client.smembers(self._redis.key("jobs:parked:owners")))
 
     def leases(self) -> Iterable[Lease]:
         """Every job that a process holds."""
@@ -248,25 +265,27 @@ class JobStore:
         """Take jobs from holders that are ``gone``, and from those silent for a lease and half a lease of grace."""
         pairs = [part for lease in gone for part in (lease.job_id, lease.token)]
         requeued, adopted = self._run("reap", self._lease_ms // 2, self._lease_ms, nonce, int(expired_too), *pairs)
-        return Reaped(list(requeued), list(zip(adopted[::2], adopted[1::2], strict=True)))
+        return Reaped(_with_queues(requeued), list(zip(adopted[::2], adopted[1::2], strict=True)))
 
     def find(self, job_id: str) -> Job | None:
         """The job whoever owns it; None if Redis does not know it, or its record is damaged."""
         with translated():
             return next(_readable([self._redis.client.hgetall(self._record_key(job_id))]), None)
 
-    def count_waiting(self) -> int:
-        """How many jobs wait for a worker and are due."""
+    def count_waiting(self, queue: Queue) -> int:
+        """How many jobs of this queue wait for a worker and are due."""
+        name = "jobs:queued" if queue is Queue.INTERACTIVE else f"jobs:queued:{queue}"
         with translated():
-            return int(self._redis.client.zcard(self._redis.key("jobs:queued")))
+            return int(self._redis.client.zcard(self._redis.key(name)))
 
-    def due_for_notification(self, *, notifications: int) -> list[str]:
-        """Waiting jobs that need a notification, of which the broker has as many as given.
+    def due_for_notification(self, *, notifications: Mapping[Queue, int]) -> list[tuple[str, Queue]]:
+        """Waiting jobs that need a notification, of which the broker has as many as given in each queue.
 
         These are jobs whose delay is over and, if there are fewer notifications than waiting jobs, as many as are
         missing: those first whose last one is oldest, at least half a lease old.
         """
-        return list(self._run("due_for_notification", notifications, self._lease_ms // 2))
+        counts = [notifications.get(queue, 0) for queue in Queue]
+        return _with_queues(self._run("due_for_notification", self._lease_ms // 2, *counts))
 
     @property
     def _lease_ms(self) -> int:
@@ -276,7 +295,7 @@ class JobStore:
         return self._redis.key(f"job:{job_id}")
 
     def _run(self, script: str, *args: str | int) -> Any:
-        return self._redis.run(SCRIPTS / f"{script}.lua", *args)
+        return run_script(self._redis, script, *args)
 
 
 def _readable(records: Iterable[Fields]) -> Iterator[Job]:
@@ -289,7 +308,5 @@ def _readable(records: Iterable[Fields]) -> Iterator[Job]:
             log.error("record.damaged", reason=str(error))
 
 
-def _first_id(verdict: str, rest: list[Any]) -> str:
-    if verdict == "mismatch":
-        raise IdempotencyMismatch
-    return str(rest[0])
+def _with_queues(flat: list[str]) -> list[tuple[str, Queue]]:
+    return [(job_id, Queue(queue)) for job_id, queue in zip(flat[::2], flat[1::2], strict=True)]

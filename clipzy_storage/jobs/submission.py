@@ -21,6 +21,7 @@ from clipzy_storage.errors import (
     NotFound,
     QueueFull,
     QueueUnavailable,
+    QuotaExceeded,
     StorageError,
 )
 from clipzy_storage.failpoints import failpoint
@@ -29,10 +30,10 @@ from clipzy_storage.jobs.log_context import about_job
 from clipzy_storage.jobs.lookup import JobLookup
 from clipzy_storage.jobs.rollback import Rollback
 from clipzy_storage.jobs.store import JobStore
-from clipzy_storage.jobs.types import IdempotencyKey, Submitted
+from clipzy_storage.jobs.types import IdempotencyKey, NotifyWorkers, Submitted
 from clipzy_storage.log_events import JOB_SUBMITTED
 from clipzy_storage.models.job_config import canonical_config
-from clipzy_storage.models.records import Job, Video
+from clipzy_storage.models.records import Job, Queue, Video
 from clipzy_storage.process import ProcessIdentity
 
 KEY_LIFETIME = timedelta(hours=24)
@@ -45,19 +46,19 @@ log = structlog.stdlib.get_logger(__name__)
 
 @dataclass(frozen=True)
 class JobRequest:
-    """What a job is created from, and the key under which it was requested."""
+    """What a job is created from, the key under which it was requested, and where it waits."""
 
     video: Video
     config: dict[str, Any]
     key: IdempotencyKey | None = None
+    queue: Queue = Queue.INTERACTIVE
 
 
 class JobSubmission:
     """Creates jobs in one storage and one Redis.
 
     ``max_unfinished_jobs`` is how many may wait or be processed in the whole deployment. ``complete_from_cache`` may
-    complete a new job with the result of an earlier one, and returns it then. ``notify_workers`` raises nothing: the
-    reaper re-sends a lost notification.
+    complete a new job with the result of an earlier one, and returns it then.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class JobSubmission:
         *,
         max_unfinished_jobs: int,
         complete_from_cache: Callable[[Job], Job | None],
-        notify_workers: Callable[[str], object],
+        notify_workers: NotifyWorkers,
     ) -> None:
         self._store = store
         self._storage = storage
@@ -80,13 +81,16 @@ class JobSubmission:
     def check_room(self, *, owner: str, key_text: str, storage_id: str) -> None:
         """Check that a request may create a job, or repeats one that has; ``key_text`` is its Idempotency-Key or empty.
 
-        Another request may take the last place before this one is submitted. Raises ``QueueFull``,
+        Another request may take the last place before this one is submitted. Raises ``QueueFull``, ``QuotaExceeded``,
         ``QueueUnavailable``, ``StorageError``.
         """
-        if self._store.has_room(self._max_unfinished_jobs):
-            return
-        if not (key_text and self._recorded(keys.job_id_for_key(owner, key_text, storage_id=storage_id))):
-            raise QueueFull
+        try:
+            if not self._store.has_room(self._max_unfinished_jobs):
+                raise QueueFull
+            self._store.accounts.check_unfinished_jobs(owner)
+        except (QueueFull, QuotaExceeded):
+            if not (key_text and self._recorded(keys.job_id_for_key(owner, key_text, storage_id=storage_id))):
+                raise
 
     def submit(
         self, request: JobRequest, rollback: Rollback, *, storage_id: str, request_id: str | None = None
@@ -98,7 +102,7 @@ class JobSubmission:
 
         Raises:
             JobNotFound: the job of the first request has been deleted.
-            IdempotencyMismatch, QueueFull, VideoGone, StorageFull, StorageUnavailable: no job was created.
+            IdempotencyMismatch, QueueFull, QuotaExceeded, VideoGone, StorageFull, StorageUnavailable: none was created.
             QueueUnavailable: no job was created if ``certain``, else it may have been; what was written then stays.
         """
         submitted = self._create(_new_job(request, storage_id, request_id), request.key, rollback)
@@ -133,7 +137,7 @@ class JobSubmission:
             log.info(JOB_SUBMITTED, video_id=job.video_id, owner=job.owner)
             if finished := self._complete_from_cache(job):
                 return finished
-            self._notify_workers(job.job_id)
+            self._notify_workers(job.job_id, job.queue)
             failpoint("workers-notified")
             return job
 
@@ -164,7 +168,7 @@ class JobSubmission:
         Raises:
             IdempotencyMismatch: that was another request.
             QueueUnavailable: its outcome is unknown yet: it may be in progress at another front end.
-            QueueFull
+            QueueFull, QuotaExceeded
         """
         if first and first.idempotency_fingerprint != job.idempotency_fingerprint:
             raise IdempotencyMismatch
@@ -203,6 +207,7 @@ def _new_job(request: JobRequest, storage_id: str, request_id: str | None) -> Jo
         owner=request.video.owner,
         storage_id=storage_id,
         config=canonical_config(request.config),
+        queue=request.queue,
         created_at=datetime.now(UTC),
         idempotency_key=request.key.text if request.key else None,
         idempotency_fingerprint=request.key.fingerprint if request.key else None,

@@ -1,14 +1,19 @@
 """What the job protocol answers with: claims, leases, pending completions and the outcome of a transition."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import Literal
 
-from clipzy_storage.models.records import Job
+from clipzy_storage.errors import IdempotencyMismatch
+from clipzy_storage.models.records import Job, Queue
 from clipzy_storage.process import ProcessIdentity
 
 ReleaseReason = Literal["preempted", "transient", "crashed"]
+
+NotifyWorkers = Callable[[str, Queue], object]
+"""Tells workers that the job with this id waits in this queue. Raises nothing: the reaper repeats what was lost."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,13 @@ class Submitted:
 
     first_id: str
     job: Job | None = None
+
+    @classmethod
+    def first(cls, verdict: str, first_id: str) -> "Submitted":
+        """The first request under the key. Raises ``IdempotencyMismatch`` if that is the verdict."""
+        if verdict == "mismatch":
+            raise IdempotencyMismatch
+        return cls(first_id)
 
 
 class CancelVerdict(StrEnum):
@@ -102,7 +114,7 @@ class Lease:
 class Reaped:
     """Jobs that one pass took from lost workers."""
 
-    requeued: list[str]
-    """Ids; workers must be notified of them."""
+    requeued: list[tuple[str, Queue]]
+    """Ids, and the queue of each; workers must be notified of them."""
     adopted: list[tuple[str, str]]
     """Ids and tokens; the caller must complete these jobs."""

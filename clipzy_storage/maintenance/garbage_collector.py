@@ -41,7 +41,7 @@ from clipzy_storage.maintenance.retention_rules import (
     may_be_garbage,
 )
 from clipzy_storage.models.output import attempt_prefix_of
-from clipzy_storage.models.records import SCHEMA_VERSION, Status
+from clipzy_storage.models.records import SCHEMA_VERSION, Job, Status
 
 UPLOAD_BATCH_SIZE = 50
 """A blocked video stays blocked for an hour only, and must be deleted by then."""
@@ -155,9 +155,10 @@ class GarbageCollector:
             self._delete(garbage)
         if files.done is None:
             return
-        is_completed = durable_records.read_done(self._storage, files.job_id).status is Status.COMPLETED
+        job = durable_records.read_done(self._storage, files.job_id)
+        is_completed = job.status is Status.COMPLETED
         if is_completed and (expired := expired_result(files, ttl_seconds=self._result_ttl_seconds)):
-            self._expire(files.job_id, expired)
+            self._expire(job, expired)
             return
         for garbage in garbage_of_finished(files, Outcome(is_completed, self._counting_prefix(files))):
             self._delete(garbage)
@@ -168,10 +169,11 @@ class GarbageCollector:
             return None
         return attempt_prefix_of(files.job_id, read_bytes(self._storage, files.index.key))
 
-    def _expire(self, job_id: str, expired: Garbage) -> None:
+    def _expire(self, job: Job, expired: Garbage) -> None:
         """The marker first: it lets every pass continue the expiry, and callers know why there is no result."""
         if self._is_redis_unavailable:
             return
+        job_id = job.job_id
         marker = {"schema_version": SCHEMA_VERSION, "job_id": job_id}
         try:
             put_json(self._storage, keys.expired_result(job_id), marker)
@@ -179,6 +181,7 @@ class GarbageCollector:
             log.debug("garbage.expiry_continues", job_id=job_id)
         self._admin.expire(job_id)
         self._delete(expired)
+        self._admin.set_stored(job.owner, job_id, 0)
 
     def _sweep_uploads(self, uploads: Iterable[UploadInventory]) -> None:
         candidates = [
@@ -219,9 +222,10 @@ class GarbageCollector:
         garbage = garbage_of_upload(files, ttl_seconds=self._upload_ttl_seconds)
         if garbage is None or garbage.kind is not kind:
             return
-        if files.record:
-            durable_records.read_video(self._storage, video_id)  # raises if it is damaged
+        video = durable_records.read_video(self._storage, video_id) if files.record else None  # raises if it is damaged
         self._delete(garbage)
+        if video:
+            self._admin.set_stored(video.owner, video_id, 0)
 
     def _delete(self, garbage: Garbage) -> None:
         for blob in garbage.blobs:

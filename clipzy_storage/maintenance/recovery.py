@@ -24,7 +24,7 @@ from clipzy_storage.jobs.log_context import about_job
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.jobs.types import CancelVerdict
 from clipzy_storage.maintenance.index_repair import for_each, repair_index
-from clipzy_storage.models.records import Job, Status
+from clipzy_storage.models.records import Job, Queue, Status
 
 KEEP_FINISHED = timedelta(days=30)
 """How long finished jobs stay in Redis, and so in listings; storage keeps their records."""
@@ -42,8 +42,8 @@ log = structlog.stdlib.get_logger(__name__)
 class Report:
     """What a reconciliation found and did, by job id."""
 
-    waiting: list[str] = field(default_factory=list)
-    """Unfinished, and queued again."""
+    waiting: dict[str, Queue] = field(default_factory=dict)
+    """Unfinished, and queued again in this queue."""
     cancelled: list[str] = field(default_factory=list)
     """Unfinished, and cancelled as was requested."""
     finished: list[str] = field(default_factory=list)
@@ -110,6 +110,7 @@ class Recovery:
         for_each(kept - finished, lambda job_id: self._restore_finished(job_id, report))
         for_each(finished - ages.keys(), lambda job_id: self._forget_deleted(job_id, report, while_it_is="final"))
         for_each(unfinished - open_ids, lambda job_id: self._settle(job_id, report))
+        self._admin.recount()
         if not report.postponed:
             self._admin.set_reconciled(run_id)
         return report
@@ -145,7 +146,7 @@ class Recovery:
             report.cancelled.append(job_id)
         else:
             log.warning("recovery.waiting")
-            report.waiting.append(job_id)
+            report.waiting[job_id] = job.queue
 
     def _cancel(self, job_id: str) -> None:
         log.warning("recovery.cancelled")

@@ -107,6 +107,7 @@ class Output(Part):
 
 class _Listed(BaseModel):
     key: str
+    size_bytes: int = 0
 
 
 class _Listing(BaseModel):
@@ -118,14 +119,23 @@ def attempt_prefix_of(job_id: str, index: bytes) -> str | None:
 
     Reads documents of any version. Raises ``Damaged`` if it is no such document.
     """
-    try:
-        listing = _Listing.model_validate_json(index)
-    except ValidationError as error:
-        raise Damaged(f"the output.json of {job_id} is damaged") from error
+    listing = _listing_in(job_id, index)
     start = f"{keys.result_prefix(job_id)}attempts/"
     keys_of_attempts = [one.key for one in listing.artifacts if one.key.startswith(start)]
     prefixes = {start + key.removeprefix(start).split("/")[0] + "/" for key in keys_of_attempts}
     return prefixes.pop() if len(prefixes) == 1 else None
+
+
+def bytes_listed(job_id: str, index: bytes) -> int:
+    """How many bytes the files have that this ``output.json`` lists. Raises ``Damaged`` if it is no such document."""
+    return sum(one.size_bytes for one in _listing_in(job_id, index).artifacts)
+
+
+def _listing_in(job_id: str, index: bytes) -> _Listing:
+    try:
+        return _Listing.model_validate_json(index)
+    except ValidationError as error:
+        raise Damaged(f"the output.json of {job_id} is damaged") from error
 
 
 def json_schema() -> dict[str, Any]:

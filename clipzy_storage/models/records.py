@@ -23,6 +23,15 @@ class Link:
     """None if the link does not expire."""
 
 
+class Queue(StrEnum):
+    """Where a job waits for a worker."""
+
+    INTERACTIVE = "interactive"
+    """Somebody waits for the result."""
+    BATCH = "batch"
+    """The result may take a while; jobs of the other queue go first."""
+
+
 class Status(StrEnum):
     """The state of a job as clients see it."""
 
@@ -128,6 +137,8 @@ class Job(_Record):
     """The identity of the storage with the file; workers on another one do not claim the job."""
     config: dict[str, Any]
     """What the client has set, as ``canonical_config`` has it."""
+    queue: Queue = Queue.INTERACTIVE
+    """Where the job waits for a worker."""
     created_at: datetime
     """When the job was submitted."""
     idempotency_key: str | None = None

@@ -1,18 +1,18 @@
 """The parts that a worker processes jobs with."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from clipzy_storage.backends.base import StorageBackend
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.store import JobStore
+from clipzy_storage.jobs.types import NotifyWorkers
 from clipzy_worker.processing.lease import LeaseRenewer
 
 
 @dataclass(frozen=True)
 class WorkerContext:
-    """``notify_workers`` notifies the workers that a job is queued; if that fails, the reaper does it later."""
+    """What every attempt in this process uses."""
 
     settings: Settings
     storage: StorageBackend
@@ -20,4 +20,4 @@ class WorkerContext:
     store: JobStore
     admin: JobAdmin
     leases: LeaseRenewer
-    notify_workers: Callable[[str], object]
+    notify_workers: NotifyWorkers

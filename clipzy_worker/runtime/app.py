@@ -5,11 +5,11 @@ import warnings
 from functools import partial
 from typing import Any
 
+import kombu
 import structlog
 from celery import Celery
 from celery.app.log import Logging
 from celery.exceptions import CDeprecationWarning, CPendingDeprecationWarning, SecurityWarning
-from kombu import Queue
 from kombu.exceptions import OperationalError
 
 from clipzy_storage import celery_config
@@ -17,8 +17,10 @@ from clipzy_storage.backends.base import StorageBackend
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import QueueUnavailable, StorageError
 from clipzy_storage.jobs.admin import JobAdmin
+from clipzy_storage.jobs.owner_limits import OwnerLimits
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.log_events import JOB_NOTIFICATION_LOST
+from clipzy_storage.models.records import Queue
 from clipzy_storage.redis_client import RedisDatabase
 from clipzy_worker.errors import JobFailed
 from clipzy_worker.processing import attempt
@@ -36,7 +38,7 @@ def create_app(
     transport.install()
     app = Celery("clipzy", set_as_current=False, log=_OurLogs)
     app.conf.update(celery_config.celery_settings(settings, storage_id=storage_id), **_worker_settings(settings))
-    store = JobStore(redis, lease_seconds=settings.job_lease_seconds)
+    store = JobStore(redis, lease_seconds=settings.job_lease_seconds, limits=OwnerLimits.of(settings))
     ctx = WorkerContext(
         settings=settings,
         storage=storage,
@@ -71,16 +73,16 @@ def _quieten_celery() -> None:
         warnings.filterwarnings("ignore", category=category)
 
 
-def _notify_workers(app: Celery, job_id: str) -> None:
+def _notify_workers(app: Celery, job_id: str, queue: Queue) -> None:
     try:
-        app.send_task(celery_config.PROCESS_JOB, args=[job_id], queue=celery_config.INTERACTIVE)
+        app.send_task(celery_config.PROCESS_JOB, args=[job_id], queue=queue.value)
     except (OperationalError, OSError) as error:
         log.warning(JOB_NOTIFICATION_LOST, job_id=job_id, reason=str(error))
 
 
 def _worker_settings(settings: Settings) -> dict[str, Any]:
     return {
-        "task_queues": [Queue(celery_config.INTERACTIVE)],
+        "task_queues": [kombu.Queue(queue.value) for queue in Queue],  # it may return a job to either
         # Early acknowledgement: with acks_late a reset connection starts a second copy immediately, and a short outage
         # of Redis ends the worker. The jobs of a lost worker are found by their leases instead.
         "task_acks_late": False,

@@ -10,12 +10,14 @@ import structlog
 from clipzy_storage.log_events import JANITOR_REBUILT, JANITOR_RECONCILED
 from clipzy_storage.maintenance.garbage_collector import GarbageCollector
 from clipzy_storage.maintenance.recovery import IN_FLIGHT_SECONDS, KEEP_FINISHED, Recovery, Report
+from clipzy_storage.maintenance.stored_bytes import count_stored
 from clipzy_worker.processing.context import WorkerContext
 from clipzy_worker.runtime.periodic import PeriodicThread
 
 REBUILD_RETRY_SECONDS = 10
 RECONCILE_EVERY_SECONDS = 600
 COLLECT_EVERY_SECONDS = 3600
+COUNT_SECONDS = 3600
 COLLECT_EVERYTHING_EVERY_SECONDS = 7 * 24 * 3600
 
 log = structlog.stdlib.get_logger(__name__)
@@ -41,14 +43,19 @@ class Janitor(PeriodicThread):
                 admin.extend_lock("reconcile", ttl_seconds=IN_FLIGHT_SECONDS)
         elif admin.try_lock("reconcile", ttl_seconds=RECONCILE_EVERY_SECONDS):
             self._recover(JANITOR_RECONCILED, self._recovery.reconcile_open)
+        elif not admin.is_counted() and admin.try_lock("count", ttl_seconds=COUNT_SECONDS):
+            try:
+                count_stored(self._ctx.storage, admin)
+            finally:
+                admin.extend_lock("count", ttl_seconds=REBUILD_RETRY_SECONDS)
         elif admin.try_lock("clear", ttl_seconds=COLLECT_EVERY_SECONDS):
             self._collect_garbage()
 
     def _recover(self, event: str, compare: Callable[[], Report]) -> None:
         report = compare()
         log.info(event, **report.counts())
-        for job_id in report.waiting:
-            self._ctx.notify_workers(job_id)
+        for job_id, queue in report.waiting.items():
+            self._ctx.notify_workers(job_id, queue)
 
     def _collect_garbage(self) -> None:
         while self._ctx.admin.prune(older_than_seconds=KEEP_FINISHED.total_seconds()):
@@ -57,5 +64,6 @@ class Janitor(PeriodicThread):
             self._garbage_collector.sweep_recent()
         else:
             self._garbage_collector.sweep()
+            count_stored(self._ctx.storage, self._ctx.admin)
             # Afterwards: a pass that is interrupted is repeated within the hour.
             self._ctx.admin.extend_lock("sweep", ttl_seconds=COLLECT_EVERYTHING_EVERY_SECONDS)

@@ -13,11 +13,13 @@ import structlog
 from clipzy_storage.errors import QueueUnavailable, StorageError
 from clipzy_storage.jobs.completion import complete_job
 from clipzy_storage.jobs.log_context import about_job
+from clipzy_storage.jobs.parking import unpark
 from clipzy_storage.jobs.types import Lease
 from clipzy_storage.log_events import REAPER_NOTIFIED
+from clipzy_storage.models.records import Queue
 from clipzy_worker.processing import scratch
 from clipzy_worker.processing.context import WorkerContext
-from clipzy_worker.runtime.notification_queue import NotificationQueue
+from clipzy_worker.runtime.notification_queue import NotificationQueues
 from clipzy_worker.runtime.periodic import PeriodicThread
 
 SWEEP_EVERY_SECONDS = 3600
@@ -28,20 +30,20 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 class Reaper(PeriodicThread):
-    """The thread that watches the jobs of all workers. ``queue`` has their notifications."""
+    """The thread that watches the jobs of all workers. ``queues`` have their notifications."""
 
     def __init__(
         self,
         ctx: WorkerContext,
         *,
-        queue: NotificationQueue,
+        queues: NotificationQueues,
         grace_seconds: float | None = None,
         max_surplus: int = MAX_SURPLUS,
     ) -> None:
         """After an outage of Redis workers have ``grace_seconds`` to renew their leases; by default, one lease."""
         super().__init__("reaper", interval_seconds=ctx.store.lease_seconds / 6)
         self._ctx = ctx
-        self._queue = queue
+        self._queues = queues
         self._max_surplus = max_surplus
         self._grace_seconds = ctx.store.lease_seconds if grace_seconds is None else grace_seconds
         self._has_redis_since: float | None = None
@@ -62,36 +64,42 @@ class Reaper(PeriodicThread):
         self._has_redis_since = self._has_redis_since or time.monotonic()
         gone = [lease for lease in self._ctx.store.leases() if lease.holder is not None and lease.holder.is_gone()]
         self._reap(gone)
+        self._unpark()
         self._notify_again()
         if gone or time.monotonic() - self._swept_at > SWEEP_EVERY_SECONDS:
             self._sweep()
 
+    def _unpark(self) -> None:
+        """Return jobs to their queues whose owners may have more running ones than there are now."""
+        for owner in self._ctx.store.owners_with_parked_jobs():
+            unpark(self._ctx.store, owner, self._ctx.notify_workers)
+
     def _notify_again(self) -> None:
         """Send as many notifications as waiting jobs lack, so that however often this runs there is one for each."""
         try:
-            notifications = self._bounded_notifications()
+            notifications = {queue: self._bounded_notifications(queue) for queue in Queue}
         except QueueUnavailable as error:  # the broker may be another Redis than that of the records
             log.warning("reaper.broker_unavailable", reason=str(error))
             return
-        for job_id in self._ctx.store.due_for_notification(notifications=notifications):
+        for job_id, queue in self._ctx.store.due_for_notification(notifications=notifications):
             with self._about(job_id):
                 log.info(REAPER_NOTIFIED)
-                self._ctx.notify_workers(job_id)
+                self._ctx.notify_workers(job_id, queue)
 
-    def _bounded_notifications(self) -> int:
+    def _bounded_notifications(self, queue: Queue) -> int:
         """How many wait in the broker, after those are dropped that are far more than the waiting jobs need."""
-        notifications, waiting = self._queue.length(), self._ctx.store.count_waiting()
+        notifications, waiting = self._queues.length(queue), self._ctx.store.count_waiting(queue)
         if notifications <= 2 * waiting + self._max_surplus:
             return notifications
-        log.warning("reaper.queue_cleared", notifications=notifications, waiting=waiting)
-        self._queue.clear()
+        log.warning("reaper.queue_cleared", queue=queue.value, notifications=notifications, waiting=waiting)
+        self._queues.clear(queue)
         return 0
 
     def _sweep(self) -> None:
         self._swept_at = time.monotonic()
         scratch.sweep(self._ctx.settings.work_dir)
         try:
-            self._queue.delete_old_keys()
+            self._queues.delete_old_keys()
         except QueueUnavailable as error:
             log.warning("reaper.broker_unavailable", reason=str(error))
         try:
@@ -108,10 +116,10 @@ class Reaper(PeriodicThread):
         has_redis_seconds = time.monotonic() - (self._has_redis_since or 0)
         expired_too = has_redis_seconds >= self._grace_seconds
         reaped = self._ctx.store.reap(gone, nonce=os.urandom(8).hex(), expired_too=expired_too)
-        for job_id in reaped.requeued:
+        for job_id, queue in reaped.requeued:
             with self._about(job_id):
                 log.warning("reaper.requeued")
-                self._ctx.notify_workers(job_id)
+                self._ctx.notify_workers(job_id, queue)
         for job_id, token in reaped.adopted:
             self._complete(job_id, token)
 

@@ -1,4 +1,4 @@
-"""The Celery transport of a worker: takes job ids from the queue, and drops whatever else is in a message.
+"""The Celery transport of a worker: takes job ids from the queues, and drops whatever else is in a message.
 
 Celery trusts its queue. A message that it cannot read ends the worker in the middle of its loop, and one that was
 noted as taken is restored for the next worker.
@@ -16,6 +16,7 @@ from kombu.utils.json import dumps
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from clipzy_storage import celery_config, keys
+from clipzy_storage.models.records import Queue
 
 # kombu decodes the text of a message with one decoder per type, each of which raises errors of its own.
 _DECODER_ERRORS = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
@@ -37,9 +38,9 @@ class _Channel(redis.Channel):
             raise Empty from error  # to kombu: the queue was empty
 
     def _restore(self, message: Any, leftmost: bool = False) -> None:  # noqa: ARG002 - kombu's own parameter
-        """Return a message that was received and not started, so that it is the next one to be taken."""
+        """Return a message that was received and not started, so that it is the next one to be taken of its queue."""
         with self.conn_or_acquire() as client:
-            client.rpush(celery_config.INTERACTIVE, dumps(message._raw))
+            client.rpush(message.delivery_info["routing_key"], dumps(message._raw))
 
 
 class Transport(redis.Transport):
@@ -48,12 +49,12 @@ class Transport(redis.Transport):
     Channel = _Channel
 
     def _deliver(self, message: Any, queue: str | None) -> None:
-        if queue == celery_config.INTERACTIVE:
+        if queue in list(Queue):
             job_id = notified_job_id(message)
             if job_id is None:
                 log.error("transport.dropped", reason="a message that is no notification", found=_task_of(message))
                 return
-            message = notification(job_id, task_id=_task_id_of(message))
+            message = notification(job_id, queue=str(queue), task_id=_task_id_of(message))
         super()._deliver(message, queue)
 
 
@@ -67,7 +68,7 @@ def notified_job_id(message: Any) -> str | None:
     return job_id
 
 
-def notification(job_id: str, *, task_id: str) -> dict[str, Any]:
+def notification(job_id: str, *, queue: str, task_id: str) -> dict[str, Any]:
     """The message that Celery is given instead of one that it was sent: nothing but the job id is taken over.
 
     Anyone who can write to the queue could otherwise have the task end early, call other tasks, or be kept for later.
@@ -82,7 +83,7 @@ def notification(job_id: str, *, task_id: str) -> dict[str, Any]:
         "properties": {
             "body_encoding": "base64",
             "correlation_id": task_id,
-            "delivery_info": {"exchange": "", "routing_key": celery_config.INTERACTIVE},
+            "delivery_info": {"exchange": "", "routing_key": queue},
             "delivery_tag": str(uuid.uuid4()),
             "priority": 0,
         },

@@ -4,7 +4,7 @@ Such a worker seems healthy: its process runs, it sends heartbeats, Redis answer
 slot, and it receives none. Checks are counted instead of time, so that a process that was suspended is not at fault.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
@@ -13,8 +13,9 @@ from celery.worker import state
 
 from clipzy_storage.errors import QueueUnavailable
 from clipzy_storage.log_events import WORKER_NOT_CONSUMING
+from clipzy_storage.models.records import Queue
 from clipzy_worker.runtime.liveness import LivenessFile
-from clipzy_worker.runtime.notification_queue import NotificationQueue
+from clipzy_worker.runtime.notification_queue import NotificationQueues
 from clipzy_worker.runtime.periodic import PeriodicThread
 
 CHECKS = 12  # spread over two leases
@@ -27,9 +28,11 @@ log = structlog.stdlib.get_logger("clipzy.worker")
 class Intake:
     """The messages that Celery's main process receives from the broker."""
 
-    def __init__(self, *, slots: int, queue: NotificationQueue) -> None:
+    def __init__(self, *, slots: int, queues: NotificationQueues, taken: Sequence[Queue]) -> None:
+        """``taken`` are the queues that this worker takes messages from."""
         self._slots = slots
-        self._queue = queue
+        self._queues = queues
+        self._taken = taken
         self._received = self._received_before = 0
         signals.task_received.connect(self._on_received, weak=False)
 
@@ -41,7 +44,7 @@ class Intake:
         """
         received, self._received_before = self._received - self._received_before, self._received
         has_free_slot = len(state.reserved_requests) < self._slots and state.should_stop is None
-        return self._queue.length() > 0 and has_free_slot and not received
+        return any(self._queues.length(queue) for queue in self._taken) and has_free_slot and not received
 
     def _on_received(self, **_: Any) -> None:
         self._received += 1

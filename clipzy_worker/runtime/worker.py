@@ -1,6 +1,7 @@
 """Runs one Celery worker: joins the deployment, works until it is signalled to stop, leaves."""
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
@@ -12,13 +13,14 @@ from clipzy_storage.errors import ConfigurationError
 from clipzy_storage.guard import startup
 from clipzy_storage.guard.members import new_member_name
 from clipzy_storage.log_events import WORKER_READY
+from clipzy_storage.models.records import Queue
 from clipzy_storage.redis_client import RedisDatabase, broker_of
 from clipzy_worker.processing import scratch
 from clipzy_worker.runtime.app import create_app
 from clipzy_worker.runtime.consumer import BatchingConsumer
 from clipzy_worker.runtime.janitor import Janitor
 from clipzy_worker.runtime.liveness import LivenessFile
-from clipzy_worker.runtime.notification_queue import NotificationQueue
+from clipzy_worker.runtime.notification_queue import NotificationQueues
 from clipzy_worker.runtime.reaper import Reaper
 from clipzy_worker.runtime.shutdown import ReturnUnstarted, Shutdown
 from clipzy_worker.runtime.watchdog import EXIT_NOT_CONSUMING, Intake, Watchdog
@@ -58,9 +60,10 @@ def _join_and_work(config: Settings, shutdown: Shutdown, watchdog: Watchdog, *, 
     registration = startup.join_deployment(config, redis, role="worker", name=name, on_refused=on_refused, wait=True)
     app, ctx = create_app(config, redis, registration.storage, storage_id=registration.heartbeats.joined().storage_id)
     scratch.sweep(config.work_dir)
-    queue = NotificationQueue(broker_of(config, redis), storage_id=ctx.storage_id)
-    reaper, janitor = Reaper(ctx, queue=queue), Janitor(ctx)
-    intake = Intake(slots=config.max_concurrent_jobs, queue=queue)
+    queues = NotificationQueues(broker_of(config, redis), storage_id=ctx.storage_id)
+    reaper, janitor = Reaper(ctx, queues=queues), Janitor(ctx)
+    taken = [Queue(name) for name in config.worker_queues]
+    intake = Intake(slots=config.max_concurrent_jobs, queues=queues, taken=taken)
 
     def on_ready(**_: Any) -> None:
         reaper.start()  # not earlier: the pool is forked while few threads run that could hold a lock
@@ -72,7 +75,7 @@ def _join_and_work(config: Settings, shutdown: Shutdown, watchdog: Watchdog, *, 
 
     signals.worker_ready.connect(on_ready, weak=False)
     try:
-        _work(app, shutdown, name=name, log_level=config.log_level)
+        _work(app, shutdown, name=name, queues=taken, log_level=config.log_level)
     finally:
         reaper.stop()
         janitor.stop()
@@ -82,7 +85,7 @@ def _join_and_work(config: Settings, shutdown: Shutdown, watchdog: Watchdog, *, 
     return shutdown.status
 
 
-def _work(app: Celery, shutdown: Shutdown, *, name: str, log_level: str) -> None:
+def _work(app: Celery, shutdown: Shutdown, *, name: str, queues: Sequence[Queue], log_level: str) -> None:
     celery_worker: Any = app.Worker
 
     class Worker(celery_worker):  # type: ignore[misc] # celery is not typed here
@@ -96,6 +99,7 @@ def _work(app: Celery, shutdown: Shutdown, *, name: str, log_level: str) -> None
         hostname=f"clipzy@{name}",
         pool_cls="prefork",
         consumer_cls=BatchingConsumer,
+        queues=[queue.value for queue in queues],
         loglevel=log_level,
         quiet=True,
         without_gossip=True,

@@ -25,7 +25,7 @@ from clipzy_storage.models.records import Job, Status
 from clipzy_storage.redis_client import RedisDatabase
 from tests.storage.backends import Backend
 from tests.support.finished_jobs import ARTIFACTS, accepted, completed, files_of, result_of
-from tests.support.jobs import current
+from tests.support.jobs import current, noting
 from tests.support.s3_servers import S3Server
 from tests.support.servers import RedisServer
 from tests.support.waiting import eventually
@@ -46,7 +46,7 @@ def notified() -> Notified:
 
 @pytest.fixture
 def cached_results(store: JobStore, storage: LocalStorage, notified: Notified) -> CachedResults:
-    return CachedResults(store=store, storage=storage, notify_workers=notified.append)
+    return CachedResults(store=store, storage=storage, notify_workers=noting(notified))
 
 
 def now(store: JobStore, job: Job) -> Job:
@@ -67,7 +67,7 @@ def test_a_bucket_copies_within_itself(
     first = completed(store, storage, pictures=pictures)
     # When the same is asked for
     job = accepted(store, storage)
-    patient = CachedResults(store=store, storage=storage, notify_workers=notified.append, timeout_seconds=60)
+    patient = CachedResults(store=store, storage=storage, notify_workers=noting(notified), timeout_seconds=60)
     ended = patient.try_complete(job)
     # Then it is there, whole, and stays when the first is gone
     assert ended
@@ -109,7 +109,7 @@ def interfered(
     job = accepted(store, storage)
     interfering: Any = Interfering(storage, lambda: event(job))
     cached_results = CachedResults(
-        store=store, storage=interfering, notify_workers=notified.append, timeout_seconds=timeout_seconds
+        store=store, storage=interfering, notify_workers=noting(notified), timeout_seconds=timeout_seconds
     )
     return job, cached_results.try_complete(job)
 
@@ -188,7 +188,7 @@ def test_a_commit_whose_answer_was_lost_is_repeated(
     job = accepted(store, storage)
     deaf = LosesOneAnswer(RedisDatabase(own_redis.url), lease_seconds=60)
     # When the same is asked for, then the job is completed all the same
-    ended = CachedResults(store=deaf, storage=storage, notify_workers=notified.append).try_complete(job)
+    ended = CachedResults(store=deaf, storage=storage, notify_workers=noting(notified)).try_complete(job)
     assert deaf.has_lost_one
     assert ended
     assert ended.status is Status.COMPLETED
@@ -211,7 +211,7 @@ def test_a_result_of_very_many_files_is_left_to_a_worker(
     completed(store, storage)
     job = accepted(store, storage)
     narrow = CachedResults(
-        store=store, storage=storage, notify_workers=notified.append, max_artifacts=len(ARTIFACTS) - 1
+        store=store, storage=storage, notify_workers=noting(notified), max_artifacts=len(ARTIFACTS) - 1
     )
     assert narrow.try_complete(job) is None
     assert (now(store, job).status, now(store, job).attempt) == (Status.QUEUED, 0)
@@ -234,7 +234,7 @@ def test_if_redis_is_unavailable_nothing_is_lost(storage: LocalStorage, notified
     completed(store, storage)
     job = accepted(store, storage)
     away = JobStore(RedisDatabase("redis://127.0.0.1:1/0"), lease_seconds=60)
-    assert CachedResults(store=away, storage=storage, notify_workers=notified.append).try_complete(job) is None
+    assert CachedResults(store=away, storage=storage, notify_workers=noting(notified)).try_complete(job) is None
     assert now(store, job).status is Status.QUEUED
 
 

@@ -26,6 +26,7 @@ FIELDS = [
     "current_stage",
     "attempt",
     "config",
+    "queue",
     "created_at",
     "started_at",
     "finished_at",
@@ -50,7 +51,7 @@ def test_a_file_becomes_a_job(front_end: FrontEnd) -> None:
     assert answer.status_code == 202, answer.text
     assert list(job) == FIELDS
     assert (job["status"], job["progress_percent"], job["attempt"]) == ("queued", 0, 0)
-    assert (job["filename"], job["config"]) == ("holiday.mp4", {})
+    assert (job["filename"], job["config"], job["queue"]) == ("holiday.mp4", {}, "interactive")
     assert job["result"] is job["error"] is job["started_at"] is job["finished_at"] is job["current_stage"] is None
     assert answer.headers["Location"] == f"{JOBS}/{job['job_id']}"
 

@@ -96,8 +96,8 @@ def test_only_supported_fields_are_described(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
 
     assert list(schemas["Upload"]["properties"]) == ["file"]
-    assert list(schemas["JobUpload"]["properties"]) == ["file", "config"]
-    assert list(schemas["JobRequest"]["properties"]) == ["video_id", "config"]
+    assert list(schemas["JobUpload"]["properties"]) == ["file", "config", "queue"]
+    assert list(schemas["JobRequest"]["properties"]) == ["video_id", "config", "queue"]
     bodies = document["paths"][JOBS]["post"]["requestBody"]["content"]
     assert set(bodies) == {"multipart/form-data", "application/json"}
 

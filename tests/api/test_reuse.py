@@ -14,7 +14,7 @@ from clipzy_storage import keys
 from clipzy_storage.failpoints import Failpoint
 from clipzy_storage.jobs import completion
 from clipzy_storage.maintenance.recovery import Recovery
-from clipzy_storage.models.records import EVERYONE, ErrorCode
+from clipzy_storage.models.records import EVERYONE, ErrorCode, Queue
 from tests.support.finished_jobs import ARTIFACTS, complete, files_of, found_in, result_of
 from tests.support.forms import mp4_bytes
 from tests.support.played_worker import expire, fail
@@ -213,7 +213,7 @@ def test_a_front_end_that_dies_over_it_loses_nothing(
     for adopted, token in reaped.adopted:
         assert completion.complete_job(front_end.store, front_end.storage, adopted, token)
     if at in ("claimed", "attempt-stored"):
-        assert reaped.requeued == [job_id]
+        assert reaped.requeued == [(job_id, Queue.INTERACTIVE)]
         complete(front_end.store, front_end.storage, front_end.store.look_up(job_id, owner=EVERYONE)[0])
     ended = front_end.get(f"{JOBS}/{job_id}").json()
     assert (ended["status"], ended["attempt"]) == ("completed", 2 if reaped.requeued else 1)

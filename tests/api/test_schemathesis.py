@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import requests
 
+from clipzy_storage.access.api_keys import ApiKeys
+from clipzy_storage.models.access import Scope
 from tests.support.api_client import ApiClient
 from tests.support.deployment import Deployment
 from tests.support.forms import mp4_bytes
 from tests.support.servers import FrontEnd, running_front_end, running_redis
+from tests.support.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
 
@@ -48,26 +50,35 @@ class Target:
     jobs: list[str]
     videos: list[str]
     stored_key: str
+    headers: dict[str, str]
 
 
-@pytest.fixture(scope="module")
-def target(tmp_path_factory: pytest.TempPathFactory, clip: Path) -> Iterator[Target]:
+@pytest.fixture(scope="module", params=["none", "keys"])
+def target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, clip: Path) -> Iterator[Target]:
     directory = tmp_path_factory.mktemp("schemathesis")
     (directory / "redis").mkdir()
     with (
         running_redis(directory / "redis") as redis,
-        running_front_end(directory / "web", redis.url, MAX_FILE_SIZE_MB="64") as front_end,
+        running_front_end(directory / "web", redis.url, MAX_FILE_SIZE_MB="64", CLIPZY_AUTH=request.param) as front_end,
     ):
-        yield _filled(front_end, clip, directory / "worker")
+        headers = _new_key(front_end) if request.param == "keys" else {}
+        yield _filled(front_end, clip, directory / "worker", headers)
 
 
-def _filled(front_end: FrontEnd, clip: Path, directory: Path) -> Target:
+def _new_key(front_end: FrontEnd) -> dict[str, str]:
+    _, text = ApiKeys(front_end.storage).create("test", owner="ada", scopes=Scope, expires_at=None)
+    headers = {"Authorization": f"Bearer {text}"}
+    eventually(lambda: front_end.get("/api/v1/me", headers=headers).ok, "a key that is known")
+    return headers
+
+
+def _filled(front_end: FrontEnd, clip: Path, directory: Path, headers: dict[str, str]) -> Target:
     """A job that a real worker has completed, one that it has failed, and one submitted after it has stopped."""
-    api = ApiClient(front_end.url)
+    api = ApiClient(front_end.url, headers=headers)
     with Deployment(directory, redis_url=front_end.redis_url, LOCAL_STORAGE_PATH=str(front_end.root)) as stack:
         stack.worker()
         done = api.finished(api.upload(clip)["job_id"])
-        no_video = requests.post(front_end.api + "/jobs", files={"file": ("a.mp4", mp4_bytes(1000))}, timeout=30)
+        no_video = api.post("/jobs", files={"file": ("a.mp4", mp4_bytes(1000))})
         failed = api.finished(no_video.json()["job_id"])
     waiting = api.upload(clip)
     front_end.compare_records()
@@ -75,7 +86,9 @@ def _filled(front_end: FrontEnd, clip: Path, directory: Path) -> Target:
     assert [job["status"] for job in jobs] == ["completed", "failed", "queued"]
     poster = api.get(f"/jobs/{done['job_id']}/result").json()["artifacts"][0]
     api.close()
-    return Target(front_end.url, [job["job_id"] for job in jobs], [job["video_id"] for job in jobs], poster["key"])
+    return Target(
+        front_end.url, [job["job_id"] for job in jobs], [job["video_id"] for job in jobs], poster["key"], headers
+    )
 
 
 @pytest.mark.parametrize(
@@ -91,12 +104,13 @@ def test_schemathesis_finds_nothing(target: Target, tmp_path: Path, examples: in
     config = tmp_path / "schemathesis.toml"
     config.write_text(CONFIG.format(hooks=hooks, jobs=json.dumps(target.jobs), videos=json.dumps(target.videos)))
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "STORED_KEY": target.stored_key}
-    env |= {"TARGET_URL": target.url, "FINISHED_JOB": target.jobs[0]}
+    env |= {"TARGET_URL": target.url, "FINISHED_JOB": target.jobs[0], "HEADERS": json.dumps(target.headers)}
 
     # When it has made its requests
     schemathesis = Path(sys.executable).with_name("schemathesis")
     command = [str(schemathesis), "--config-file", str(config), "run", f"{target.url}/openapi.json"]
     command += ["--seed", str(seed), "--max-examples", str(examples), "--generation-database", "none", "--no-color"]
+    command += [word for name, value in target.headers.items() for word in ("--header", f"{name}: {value}")]
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=580, check=False)
 
     # Then it has found nothing

@@ -23,6 +23,7 @@ class Verdict:
     changed: list[str] = field(default_factory=list)
     partial: list[str] = field(default_factory=list)
     orphaned: list[str] = field(default_factory=list)
+    leaked: list[str] = field(default_factory=list)
     unexpected: list[str] = field(default_factory=list)
 
     @property
@@ -44,6 +45,10 @@ def judge(events: list[Event], after: Aftermath, *, idempotent: bool = True) -> 
     )
     verdict.orphaned += [f"{kind}: {what}" for kind, found in after.orphans.items() for what in found]
     verdict.changed += uncancelled(events, after)
+    verdict.leaked += [
+        f"{event['job_id']} was shown to {event['to']} at {event['at']} s: {event['found']}"
+        for event in only(events, "leaked")
+    ]
     verdict.unexpected += _unexpected(events, after)
     return verdict
 

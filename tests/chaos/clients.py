@@ -12,6 +12,7 @@ import requests
 from urllib3 import encode_multipart_formdata
 
 from tests.chaos.history import History
+from tests.chaos.owners import Owner
 
 ANSWER_SECONDS = 20.0
 CHANCE_OF_JSON, CHANCE_OF_CANCEL, CHANCE_OF_SLOWNESS = 0.25, 0.12, 0.4
@@ -20,11 +21,12 @@ ASK_AGAIN = {409, 425, 429}  # another request under the same key is still under
 
 
 class Caller:
-    """Asks one front end after the other; no answer is ``None``."""
+    """Asks one front end after the other on behalf of one owner; no answer is ``None``."""
 
-    def __init__(self, urls: list[str], rng: random.Random) -> None:
+    def __init__(self, urls: list[str], rng: random.Random, owner: Owner) -> None:
         self._urls, self._rng = urls, rng
         self._http = requests.Session()
+        self._http.headers.update(owner.headers)
 
     def ask(self, method: str, path: str, **more: Any) -> requests.Response | None:
         url = self._rng.choice(self._urls) + "/api/v1" + path
@@ -65,6 +67,7 @@ class Client(threading.Thread):
         self,
         number: int,
         urls: list[str],
+        owner: Owner,
         *,
         seed: int,
         clips: list[Path],
@@ -73,7 +76,7 @@ class Client(threading.Thread):
     ) -> None:
         super().__init__(name=f"client-{number}", daemon=True)
         self._rng = random.Random(f"{seed}-{number}")
-        self._caller = Caller(urls, self._rng)
+        self._owner, self._caller = owner, Caller(urls, self._rng, owner)
         self._clips, self._history, self._wants_more = clips, history, wants_more
         self._stopping, self._giving_up = threading.Event(), threading.Event()
         self._cancels: list[tuple[float, str]] = []
@@ -108,7 +111,8 @@ class Client(threading.Thread):
             video = self._insist("/videos", key, 201, **upload)
             job = video and self._insist("/jobs", key, 202, json={"video_id": video["video_id"], "config": config})
         if job:
-            self._history.add("accepted", key=key, job_id=job["job_id"], **config)
+            about = {"job_id": job["job_id"], "video_id": job["video_id"], "owner": self._owner.name}
+            self._history.add("accepted", key=key, **about, **config)
             if self._rng.random() < CHANCE_OF_CANCEL:
                 self._cancels.append((self._history.now() + self._rng.uniform(0, 3), job["job_id"]))
 

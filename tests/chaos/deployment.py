@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tests.chaos.history import History
 from tests.chaos.nodes import Node, Supervisor
+from tests.chaos.owners import SETTINGS, Owner, with_keys
 from tests.chaos.stores import Store, open_store
 from tests.support.api_client import ApiClient
 from tests.support.processes import own_host
@@ -29,6 +30,7 @@ class Deployment:
     front_ends: list[Node]
     workers: list[Node]
     urls: list[str]
+    owners: list[Owner]
 
     @property
     def nodes(self) -> list[Node]:
@@ -54,6 +56,7 @@ def deployed(directory: Path, history: History, *, storage: str, front_ends: int
         redis = stack.enter_context(running_redis(directory / "redis"))
         store = stack.enter_context(open_store(storage, directory))
         nodes, urls, place = [], [], directory / "nodes"
+        owners = with_keys(store.storage)
         place.mkdir()
         for name in [f"web-{i + 1}" for i in range(front_ends)] + [f"worker-{i + 1}" for i in range(workers)]:
             host, role = own_host(), name.partition("-")[0]
@@ -61,7 +64,7 @@ def deployed(directory: Path, history: History, *, storage: str, front_ends: int
             nodes.append(_node(stack, name, command, directory=place, host=host, redis=redis, store=store))
             if role == "web":
                 urls.append(f"http://{host}:{FRONT_END_PORT}")
-        found = Deployment(directory, history, redis, store, nodes[:front_ends], nodes[front_ends:], urls)
+        found = Deployment(directory, history, redis, store, nodes[:front_ends], nodes[front_ends:], urls, owners)
         stack.enter_context(Supervisor(nodes, history, directory=place))
         eventually(found.is_ready, "a deployment that is ready")
         yield found
@@ -74,6 +77,7 @@ def _node(
     proxies = {about: stack.enter_context(TcpProxy(target, host=host)) for about, target in targets.items()}
     settings = {
         **store.settings,
+        **SETTINGS,
         "REDIS_URL": redis.url_through(proxies["redis"].url),
         "JOB_LEASE_SECONDS": str(LEASE_SECONDS),
         "CLIPZY_DATA_DIR": str(directory / f"data-{name}"),

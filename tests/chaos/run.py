@@ -77,7 +77,9 @@ def _run(plan: Plan, deployment: Deployment, sources: list[Path]) -> Aftermath:
     known = faults_for(plan.storage, lose_redis=plan.lose_redis)
     kinds = {kind: fault for kind, fault in known.items() if kind in (plan.kinds or known)}
     nemesis = Nemesis(deployment, kinds, seed=plan.seed, pause_seconds=plan.pause_seconds)
-    watcher = Watcher(deployment.urls, seed=plan.seed, storage=deployment.store.storage, history=history)
+    watcher = Watcher(
+        deployment.urls, deployment.owners, seed=plan.seed, storage=deployment.store.storage, history=history
+    )
     watcher.start()
     try:
         with _callers(plan, deployment, sources, watcher):
@@ -110,6 +112,7 @@ def _callers(plan: Plan, deployment: Deployment, sources: list[Path], watcher: W
         Client(
             number,
             deployment.urls,
+            deployment.owners[number % len(deployment.owners)],
             seed=plan.seed,
             clips=sources,
             history=deployment.history,
@@ -153,19 +156,21 @@ def _wait_until_finished(deployment: Deployment, watcher: Watcher, deadline: flo
 
 def _all_finished(deployment: Deployment) -> bool:
     with suppress(requests.RequestException, AssertionError):
-        return all(job["status"] in FINAL for job in listed(deployment.urls[0]).values())
+        return all(job["status"] in FINAL for job in listed(deployment).values())
     return False
 
 
 def _ask_for_idempotency(deployment: Deployment, clip: Path) -> None:
     """Find out, while all is calm, whether a key repeated finds the first job."""
-    api, history = ApiClient(deployment.urls[0]), deployment.history
+    owner, history = deployment.owners[0], deployment.history
+    api = ApiClient(deployment.urls[0], headers=owner.headers)
     video_id = api.upload(clip, to="/videos", name="probe.mp4")["video_id"]
     jobs = set()
     for _ in range(2):
         history.add("asked", key="probe", path="/jobs")
         answer = api.post("/jobs", json={"video_id": video_id}, headers={"Idempotency-Key": "probe"})
         jobs.add(answer.json()["job_id"])
-        history.add("accepted", key="probe", job_id=answer.json()["job_id"], reuse=True)
+        job_id = answer.json()["job_id"]
+        history.add("accepted", key="probe", job_id=job_id, video_id=video_id, owner=owner.name, reuse=True)
     api.close()
     history.add("idempotency", served=len(jobs) == 1)

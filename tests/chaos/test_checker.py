@@ -54,6 +54,10 @@ def other_bytes(story: Story) -> None:
     story.put(keys.result_index(JOB), output(warnings=["new"]))
 
 
+def shown_to_another(story: Story) -> None:
+    story.events.append(event(4.0, "leaked", job_id=JOB, to="bob", found="it is listed"))
+
+
 def other_end(story: Story) -> None:
     story.events.append(seen(4.0, status="failed", error="WORKER_LOST"))
 
@@ -156,6 +160,7 @@ SPOILT: dict[str, list[Callable[[Story], None]]] = {
         no_durable_end,
     ],
     "orphaned": [open_record, attempt_of_nobody, result_of_nobody, upload_without_a_record, unfinished_upload],
+    "leaked": [shown_to_another],
 }
 
 

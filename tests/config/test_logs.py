@@ -26,6 +26,7 @@ SECRET = "s3cr3t"
         f"GET /x?X-Amz-Signature={SECRET}&b=1",
         f"GET /x?AWSAccessKeyId=a&Signature={SECRET}",
         f"Authorization: Bearer {SECRET}",
+        f"the key clz_0123456789ab_{SECRET}",
     ],
 )
 def test_known_secrets_are_redacted(text: str) -> None:

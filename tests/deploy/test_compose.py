@@ -12,6 +12,7 @@ import click
 import pytest
 import yaml
 
+from clipzy_api.authentication import require_choice
 from clipzy_api.cli import commands
 from clipzy_api.concurrency_limits import REQUEST_BODIES, THREADS
 from clipzy_api.server.run import STOP_TIMEOUT_SECONDS as WEB_STOP_TIMEOUT_SECONDS
@@ -46,17 +47,26 @@ NOT_PASSED_ON = {
     "WORK_DIR": "each container has a volume of its own",
     "WORKER_COUNT": "it is what --scale says, and does not matter on a shared volume or a bucket",
     "CLIPZY_URL": "no container submits jobs",
+    "CLIPZY_API_KEY": "no container submits jobs",
     "AWS_PROFILE": "no container has the files that it names",
 }
-ONLY_FOR_FRONT_ENDS = {"TRUSTED_PROXIES", "CORS_ORIGINS", "PUBLIC_URL", "ALLOWED_HOSTS"}
+ONLY_FOR_FRONT_ENDS = {"CLIPZY_AUTH", "TRUSTED_PROXIES", "CORS_ORIGINS", "PUBLIC_URL", "ALLOWED_HOSTS"}
+AUTH = "${CLIPZY_AUTH:-${HTTP_ADDRESS:+keys}}"
 UNITS = {"M": 1 << 20, "G": 1 << 30, "mb": 1 << 20, "gb": 1 << 30}
 
 each_service = pytest.mark.parametrize("name", SERVICES)
 
 
-def filled_in(text: str) -> str:
-    """The text with the defaults that it gives."""
-    return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text)
+def filled_in(text: str, **given: str) -> str:
+    """The text as compose fills it in, with the defaults that it gives for what is not given."""
+
+    def value(found: re.Match[str]) -> str:
+        name, operator, word = found.groups()
+        return given.get(name, word) if operator == ":-" else word if name in given else ""
+
+    while (filled := re.sub(r"\$\{(\w+)(:[-+])([^{}]*)\}", value, text)) != text:  # the innermost first
+        text = filled
+    return text
 
 
 def seconds(text: str) -> int:
@@ -86,6 +96,7 @@ def test_a_setting_has_the_default_of_the_code_unless_compose_needs_another(name
         "LOCAL_STORAGE_SHARED": "true",
         "CLIPZY_DATA_DIR": "/data",
         "TRUSTED_PROXIES": "1",
+        "CLIPZY_AUTH": "",
     }
     given = {key: filled_in(value) for key, value in SERVICES[name]["environment"].items() if value is not None}
     assert given.items() <= needed.items()
@@ -102,12 +113,36 @@ def test_front_ends_and_workers_get_the_same_settings() -> None:
 def test_every_setting_is_passed_on_or_has_a_reason_not_to_be(name: str) -> None:
     web, worker = (SERVICES[service]["environment"] for service in ("web", "worker"))
     passed_on = {None, f"${{{name}:-{filled_in(str(web.get(name)))}".partition("}")[0] + "}"}
+    if name == "CLIPZY_AUTH":
+        passed_on.add(AUTH)
     if name in NOT_PASSED_ON:
         assert web.get(name, "left out") not in passed_on
         assert name in (ROOT / "docs/deploy.md").read_text() or name in TEXT
     else:
         assert web.get(name, "left out") in passed_on, "dropped silently, if it is in .env"
         assert name in ONLY_FOR_FRONT_ENDS or worker.get(name, "left out") in passed_on
+
+
+@pytest.mark.parametrize(
+    ("given", "auth", "published_on"),
+    [
+        ({}, None, "127.0.0.1"),
+        ({"HTTP_ADDRESS": "0.0.0.0"}, "keys", "0.0.0.0"),
+        ({"HTTP_ADDRESS": "0.0.0.0", "CLIPZY_AUTH": "none"}, "none", "0.0.0.0"),
+        ({"CLIPZY_AUTH": "keys"}, "keys", "127.0.0.1"),
+    ],
+)
+def test_keys_are_asked_for_where_other_machines_reach_it(
+    given: dict[str, str], auth: str | None, published_on: str
+) -> None:
+    # Given what may stand in .env
+    web = SERVICES["web"]
+    command = [filled_in(word, **given) for word in web["command"]]
+    # Then the front end asks for keys, and starts in any case, though it listens on all addresses of its container
+    settings = settings_from_env({"CLIPZY_AUTH": filled_in(web["environment"]["CLIPZY_AUTH"], **given)})
+    assert settings.auth == auth
+    assert command[-2:] == ["--published-on", published_on]
+    require_choice(published_on, settings)
 
 
 def test_exceptions_are_settings() -> None:

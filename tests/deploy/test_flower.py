@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -101,7 +102,7 @@ def test_it_shows_the_workers(flower: FlowerApi) -> None:
     ((name, worker),) = workers.items()
     assert name.startswith("clipzy@")
     assert worker["registered"] == [PROCESS_JOB]
-    assert [queue["name"] for queue in worker["active_queues"]] == ["interactive"]
+    assert [queue["name"] for queue in worker["active_queues"]] == ["interactive", "batch"]
 
 
 def test_it_shows_jobs_with_their_ids_and_outcomes(flower: FlowerApi, jobs: tuple[Any, Any]) -> None:
@@ -123,7 +124,11 @@ def test_it_shows_jobs_with_their_ids_and_outcomes(flower: FlowerApi, jobs: tupl
 
 @pytest.mark.usefixtures("jobs")
 def test_it_counts_waiting_jobs(flower: FlowerApi) -> None:
-    assert flower.get("/api/queues/length") == {"active_queues": [{"name": "interactive", "messages": 0}]}
+    lengths = flower.get("/api/queues/length")["active_queues"]
+    assert sorted(lengths, key=itemgetter("name")) == [
+        {"name": "batch", "messages": 0},
+        {"name": "interactive", "messages": 0},
+    ]
 
 
 @pytest.mark.parametrize("path", ["/", "/workers", "/tasks", "/broker", "/api/workers", "/api/tasks"])

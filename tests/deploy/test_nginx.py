@@ -226,6 +226,34 @@ def test_one_address_has_a_limit_of_uploads_and_none_of_other_requests(tmp_path:
     assert eventually(lambda: front_end.unfinished() == [])
 
 
+@pytest.mark.parametrize(
+    ("sent", "logged"),
+    [
+        ("/storage/results/x?expires=1&signature=SECRET", '"GET /storage/results/x HTTP/1.1" 404'),
+        ("/api/v1/jobs?page=1&x=SECRET", '"GET /api/v1/jobs HTTP/1.1" 422'),
+        ("/healthz?SECRET?SECRET", '"GET /healthz HTTP/1.1" 200'),
+        ("/healthz", '"GET /healthz HTTP/1.1" 200'),
+        ("/healthz?SECRET SECRET", '"GET /healthz HTTP/1.1" 400'),
+    ],
+)
+def test_no_query_is_logged(sent: str, logged: str, nginx: Nginx) -> None:
+    """It may be the signature of a link."""
+    exchange(nginx.port, head(sent, method="GET"))
+    eventually(lambda: logged in nginx.access_log(), "the line of the request")
+    assert "SECRET" not in nginx.access_log()
+
+
+def test_the_query_of_a_link_is_in_no_complaint_either(tmp_path: Path) -> None:
+    # Given an nginx without a front end
+    with running_nginx(tmp_path, upstream_port=free_port(), max_file_size_mb=1) as nginx:
+        # When a link is followed, and another address
+        for path in ("/storage/results/x?expires=1&signature=SECRET", "/healthz"):
+            assert requests.get(nginx.url + path, timeout=30).status_code == 502
+        # Then it complains, without the signature
+        assert "connect() failed" in nginx.log()
+        assert "SECRET" not in nginx.log() + nginx.access_log()
+
+
 @pytest.mark.long
 def test_slow_clients_are_disconnected_within_a_minute(open_nginx: Nginx) -> None:
     # Given clients that send their headers slowly, stop within their body, or send it slowly

@@ -14,6 +14,7 @@ from clipzy_storage import keys
 from clipzy_storage.config.environment import settings_from_env
 from clipzy_storage.log_events import WORKER_READY
 from clipzy_storage.models.output import Output
+from clipzy_storage.models.records import Queue
 from clipzy_worker.stages import STAGES
 from tests.support.api_client import ApiClient
 from tests.support.broker import broker_key
@@ -141,7 +142,7 @@ def test_a_message_for_a_job_that_is_done_or_unknown_changes_nothing(
     # When notifications about it and for jobs that never were arrive
     queue = TaskQueue(settings_from_env({"REDIS_URL": redis_url}), storage_id=lambda: storage_id)
     for job_id in (before["job_id"], before["job_id"], "job_00000000000000000000000000", "../../etc"):
-        queue.notify_workers(job_id)
+        queue.notify_workers(job_id, Queue.INTERACTIVE)
     # Then the next job is done as ever, and the first is as it was
     assert api.run(clip)["status"] == "completed"
     assert api.job(before["job_id"]) == before

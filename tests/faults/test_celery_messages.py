@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from clipzy_storage import keys
-from clipzy_storage.celery_config import INTERACTIVE, PROCESS_JOB
+from clipzy_storage.celery_config import PROCESS_JOB
 from clipzy_storage.log_events import REAPER_NOTIFIED
+from clipzy_storage.models.records import Queue
 from tests.support.broker import broker_key
 from tests.support.faulty_redis import FaultyRedisDeployment, deployment_on_faulty_redis
 from tests.support.log_lines import events_in
@@ -39,7 +40,7 @@ def message(body: bytes, *, task: Any = PROCESS_JOB, content_type: str = "applic
             "properties": {
                 "correlation_id": task_id,
                 "delivery_mode": 2,
-                "delivery_info": {"exchange": "", "routing_key": INTERACTIVE},
+                "delivery_info": {"exchange": "", "routing_key": Queue.INTERACTIVE},
                 "priority": 0,
                 "body_encoding": "base64",
                 "delivery_tag": str(uuid.uuid4()),

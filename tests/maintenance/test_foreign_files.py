@@ -26,7 +26,7 @@ from clipzy_storage.maintenance.consistency_check import StorageCheck, compare_w
 from clipzy_storage.maintenance.garbage_collector import GarbageCollector
 from clipzy_storage.maintenance.recovery import Recovery
 from clipzy_storage.maintenance.retention_rules import Kind
-from clipzy_storage.models.records import Job, Status, Video
+from clipzy_storage.models.records import Job, Queue, Status, Video
 from clipzy_storage.redis_client import RedisDatabase
 from tests.support.aged_storage import AgedStorage
 from tests.support.s3_servers import S3Server
@@ -120,7 +120,7 @@ class Scene:
         assert len(findings) == 5, findings
 
         report = Recovery(self.store, self.admin, self.aged.storage).rebuild()
-        assert (report.waiting, report.damaged) == ([self.waiting.job_id], [])
+        assert (report.waiting, report.damaged) == ({self.waiting.job_id: Queue.INTERACTIVE}, [])
         assert len(report.finished) == 3
         assert list(compare_with_redis(self.aged.storage, self.admin)) == []
 

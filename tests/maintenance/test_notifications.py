@@ -9,18 +9,18 @@ import pytest
 from clipzy_api.task_queue import TaskQueue
 from clipzy_storage import keys
 from clipzy_storage.backends.local.storage import LocalStorage
-from clipzy_storage.celery_config import INTERACTIVE
 from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.store import JobStore
+from clipzy_storage.models.records import Queue
 from clipzy_storage.redis_client import RedisDatabase
 from clipzy_worker.processing.context import WorkerContext
 from clipzy_worker.processing.lease import LeaseRenewer
-from clipzy_worker.runtime.notification_queue import NotificationQueue
+from clipzy_worker.runtime.notification_queue import NotificationQueues
 from clipzy_worker.runtime.reaper import Reaper
 from tests.support.jobs import STORAGE_ID, new_job, submitted
 
 JOBS, SLOTS, PASSES = 30, 2, 20
-QUEUE = keys.broker_prefix(STORAGE_ID) + INTERACTIVE
+QUEUE = keys.broker_prefix(STORAGE_ID) + Queue.INTERACTIVE
 WAITING = f"{keys.REDIS_PREFIX}jobs:queued"
 
 
@@ -28,14 +28,14 @@ class Backlog:
     """Waiting jobs, the broker with their notifications, and a reaper whose passes are a day apart."""
 
     def __init__(self, ctx: WorkerContext, client: Any, redis_url: str) -> None:
-        queue = NotificationQueue(RedisDatabase(redis_url), storage_id=STORAGE_ID)
+        queues = NotificationQueues(RedisDatabase(redis_url), storage_id=STORAGE_ID)
         self._ctx, self._client = ctx, client
-        self._reaper = Reaper(ctx, queue=queue, grace_seconds=0, max_surplus=10)
+        self._reaper = Reaper(ctx, queues=queues, grace_seconds=0, max_surplus=10)
 
     def submit(self, count: int) -> list[str]:
         job_ids = [submitted(self._ctx.store).job_id for _ in range(count)]
         for job_id in job_ids:
-            self._ctx.notify_workers(job_id)
+            self._ctx.notify_workers(job_id, Queue.INTERACTIVE)
         return job_ids
 
     def look(self) -> None:
@@ -127,6 +127,6 @@ def test_notifications_of_jobs_that_do_not_wait_are_dropped(backlog: Backlog, st
 def test_a_few_notifications_too_many_stay(backlog: Backlog) -> None:
     """They are gone as soon as a worker has a free slot."""
     backlog.submit(1)
-    assert backlog._ctx.notify_workers(new_job().job_id)
+    assert backlog._ctx.notify_workers(new_job().job_id, Queue.INTERACTIVE)
     backlog.look()
     assert backlog.messages() == 2

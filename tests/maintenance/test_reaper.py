@@ -22,9 +22,9 @@ from clipzy_storage.models.records import Job, Status
 from clipzy_storage.redis_client import RedisDatabase
 from clipzy_worker.processing.context import WorkerContext
 from clipzy_worker.processing.lease import LeaseRenewer
-from clipzy_worker.runtime.notification_queue import NotificationQueue
+from clipzy_worker.runtime.notification_queue import NotificationQueues
 from clipzy_worker.runtime.reaper import Reaper
-from tests.support.jobs import created, current, let_leases_expire, new_job
+from tests.support.jobs import created, current, let_leases_expire, new_job, noting
 from tests.support.tcp_proxy import Fault, TcpProxy
 from tests.support.waiting import eventually
 
@@ -50,19 +50,19 @@ def ctx(
         store=store,
         admin=admin,
         leases=LeaseRenewer(store),
-        notify_workers=notified.append,
+        notify_workers=noting(notified),
     )
 
 
 @pytest.fixture
-def queue(ctx: WorkerContext, redis_url: str) -> NotificationQueue:
-    return NotificationQueue(RedisDatabase(redis_url), storage_id=ctx.storage_id)
+def queues(ctx: WorkerContext, redis_url: str) -> NotificationQueues:
+    return NotificationQueues(RedisDatabase(redis_url), storage_id=ctx.storage_id)
 
 
 @pytest.fixture
-def reap(ctx: WorkerContext, queue: NotificationQueue, redis_client: Any) -> RunOnce:
+def reap(ctx: WorkerContext, queues: NotificationQueues, redis_client: Any) -> RunOnce:
     """One pass of a reaper that has had Redis for long, and that finds the lock free."""
-    reaper = Reaper(ctx, queue=queue, grace_seconds=0)
+    reaper = Reaper(ctx, queues=queues, grace_seconds=0)
 
     def run_once() -> None:
         redis_client.delete(f"{keys.REDIS_PREFIX}turn:reaper")
@@ -183,20 +183,20 @@ def test_jobs_lost_three_times_fail_and_are_done(ctx: WorkerContext, reap: RunOn
 
 
 def test_one_reaper_at_a_time(
-    ctx: WorkerContext, reap: RunOnce, queue: NotificationQueue, redis_client: Any, notified: list[str]
+    ctx: WorkerContext, reap: RunOnce, queues: NotificationQueues, redis_client: Any, notified: list[str]
 ) -> None:
     # Given a job of a silent worker, found so by a reaper that still has the lock
     claimed(ctx)
     reap()
     let_leases_expire(redis_client)
     # Then another reaper leaves it alone
-    Reaper(ctx, queue=queue, grace_seconds=0).run_once()
+    Reaper(ctx, queues=queues, grace_seconds=0).run_once()
     assert notified == []
     assert not ctx.admin.try_lock("reaper", ttl_seconds=10)
 
 
 def test_a_new_reaper_leaves_workers_the_time_to_renew_their_leases(
-    ctx: WorkerContext, reap: RunOnce, queue: NotificationQueue, redis_client: Any, notified: list[str]
+    ctx: WorkerContext, reap: RunOnce, queues: NotificationQueues, redis_client: Any, notified: list[str]
 ) -> None:
     # Given a worker that has been silent for long, as all are after an outage of Redis
     claim = claimed(ctx)
@@ -204,7 +204,7 @@ def test_a_new_reaper_leaves_workers_the_time_to_renew_their_leases(
     # When a reaper starts that does not know how long Redis has been there
     let_leases_expire(redis_client)
     redis_client.delete(f"{keys.REDIS_PREFIX}turn:reaper")
-    Reaper(ctx, queue=queue).run_once()
+    Reaper(ctx, queues=queues).run_once()
     # Then the worker keeps its job for now, which one that does know takes
     assert notified == []
     assert current(ctx.store, claim.job.job_id).status is Status.PROCESSING
@@ -219,7 +219,7 @@ def test_after_an_outage_of_redis_workers_have_time_to_renew_their_leases(
         parts = urlsplit(redis_url)
         redis = RedisDatabase(parts._replace(netloc=f":{parts.password}@{urlsplit(network.url).netloc}").geturl())
         near = replace(ctx, store=JobStore(redis, lease_seconds=60), admin=JobAdmin(redis))
-        reaper = Reaper(near, queue=NotificationQueue(redis, storage_id=ctx.storage_id), grace_seconds=2)
+        reaper = Reaper(near, queues=NotificationQueues(redis, storage_id=ctx.storage_id), grace_seconds=2)
 
         def reap() -> list[str]:
             redis_client.delete(f"{keys.REDIS_PREFIX}turn:reaper")

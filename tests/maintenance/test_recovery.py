@@ -17,7 +17,7 @@ from clipzy_storage.jobs.admin import JobAdmin, Restored
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.jobs.types import IdempotencyKey, LeaseState
 from clipzy_storage.maintenance.recovery import KEEP_FINISHED, Recovery
-from clipzy_storage.models.records import EVERYONE, ErrorCode, Job, JobError, Status
+from clipzy_storage.models.records import EVERYONE, ErrorCode, Job, JobError, Queue, Status
 from clipzy_storage.redis_client import RedisDatabase
 from tests.support.jobs import STORAGE_ID, claimed, created, current, finish, new_job
 
@@ -162,9 +162,9 @@ def test_jobs_that_may_be_in_submission_are_left_to_their_front_end(
     job = new_job()
     durable_records.write_open_job(storage, job)
     # Then the regular pass leaves it, and finds it once it is old enough
-    assert recovery.reconcile_open().waiting == []
+    assert recovery.reconcile_open().waiting == {}
     later = Recovery(store, admin, storage, in_flight_seconds=0)
-    assert later.reconcile_open().waiting == [job.job_id]
+    assert later.reconcile_open().waiting == {job.job_id: Queue.INTERACTIVE}
     assert claimed(store, job.job_id).job.attempt == 1
 
 
@@ -177,7 +177,7 @@ def test_the_key_of_a_restored_job_is_kept_for_a_day(
     job = new_job(created_at=created_at, idempotency_key="key", idempotency_fingerprint="request")
     durable_records.write_open_job(storage, job)
     # When it is restored
-    assert recovery.rebuild().waiting == [job.job_id]
+    assert recovery.rebuild().waiting == {job.job_id: Queue.INTERACTIVE}
     # Then a repeated request finds it as long as the key counts
     another = new_job()
     first_id = store.submit(another, key=IdempotencyKey("key", "request")).first_id
@@ -211,7 +211,7 @@ def test_a_job_that_is_deleted_while_it_is_restored_is_forgotten_again(
     report = Recovery(store, OvertakenAdmin(RedisDatabase(redis_url), storage), storage).rebuild()
     # Then Redis does not know it
     assert not is_known(store, job.job_id)
-    assert report.waiting == []
+    assert report.waiting == {}
 
 
 def test_a_damaged_record_does_not_hide_the_others(storage: LocalStorage, recovery: Recovery) -> None:
@@ -219,7 +219,7 @@ def test_a_damaged_record_does_not_hide_the_others(storage: LocalStorage, recove
     put_bytes(storage, keys.open_job(damaged), b"{", content_type="application/json")
     durable_records.write_open_job(storage, whole)
     report = recovery.rebuild()
-    assert (report.waiting, report.damaged) == ([whole.job_id], [damaged])
+    assert (report.waiting, report.damaged) == ({whole.job_id: Queue.INTERACTIVE}, [damaged])
 
 
 def test_a_damaged_done_record_keeps_the_open_one(storage: LocalStorage, recovery: Recovery) -> None:
@@ -240,7 +240,7 @@ def test_a_job_whose_entry_was_written_and_no_record_runs_again(
     day_index.add(storage, job.model_copy(update={"finished_at": datetime.now(UTC)}))
     redis_client.flushall()
     # When the records are rebuilt, then the job waits again, and can finish
-    assert recovery.rebuild().waiting == [job.job_id]
+    assert recovery.rebuild().waiting == {job.job_id: Queue.INTERACTIVE}
     assert current(store, job.job_id).status is Status.QUEUED
     done(storage, job, Status.COMPLETED)
     assert recovery.rebuild().finished == [job.job_id]

@@ -24,9 +24,10 @@ def with_config(request: dict[str, Any], config: dict[str, Any]) -> dict[str, An
 class ApiClient:
     """One connection to a front end at ``url``; paths are those of the API without its prefix."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, headers: dict[str, str] | None = None) -> None:
         self.url = url
         self.http = requests.Session()
+        self.http.headers.update(headers or {})
 
     def __enter__(self) -> Self:
         return self

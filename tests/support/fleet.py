@@ -22,9 +22,9 @@ from clipzy_storage.redis_client import RedisDatabase
 from clipzy_worker.processing.context import WorkerContext
 from clipzy_worker.processing.lease import LeaseRenewer
 from clipzy_worker.runtime.janitor import Janitor
-from clipzy_worker.runtime.notification_queue import NotificationQueue
+from clipzy_worker.runtime.notification_queue import NotificationQueues
 from clipzy_worker.runtime.reaper import Reaper
-from tests.support.jobs import claimed, submitted
+from tests.support.jobs import claimed, noting, submitted
 
 T = TypeVar("T")
 _ANNOUNCEMENTS = f"{keys.REDIS_PREFIX}guard:questions:"
@@ -54,7 +54,7 @@ class Fleet:
             self._guard(name, verifies=False).join()
         ctx = self._context()
         self._reapers = [
-            Reaper(ctx, queue=NotificationQueue(self._redis, storage_id=self._storage_id)) for _ in range(size)
+            Reaper(ctx, queues=NotificationQueues(self._redis, storage_id=self._storage_id)) for _ in range(size)
         ]
         self._janitors = [Janitor(ctx) for _ in range(size)]
         for _ in range(size):
@@ -150,5 +150,5 @@ class Fleet:
             store=store,
             admin=admin,
             leases=LeaseRenewer(store),
-            notify_workers=lambda job_id: None,  # noqa: ARG005
+            notify_workers=noting([]),
         )

@@ -43,7 +43,7 @@ class Received(bytearray):
 def read_upload(body: bytes, boundary: bytes) -> tuple[UploadForm, bytes]:
     """The form in the body and the file in it, as a front end receives them."""
     request = RequestBody({"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))})
-    upload, stored = UploadForm(request, boundary=boundary, cap_bytes=1 << 30, takes_config=True), Received()
+    upload, stored = UploadForm(request, boundary=boundary, cap_bytes=1 << 30, for_job=True), Received()
     upload.read_head()
     upload.copy_file(stored)  # type: ignore[arg-type]  # all that is used of a writer
     return upload, bytes(stored)

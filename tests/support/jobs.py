@@ -7,10 +7,15 @@ from clipzy_storage import keys
 from clipzy_storage.backends.base import StorageBackend
 from clipzy_storage.jobs.attempt import JobAttempt, claim_job
 from clipzy_storage.jobs.store import JobStore
-from clipzy_storage.jobs.types import Claim, IdempotencyKey
+from clipzy_storage.jobs.types import Claim, IdempotencyKey, NotifyWorkers
 from clipzy_storage.models.records import EVERYONE, Job
 
 STORAGE_ID = "a-storage"
+
+
+def noting(job_ids: list[str]) -> NotifyWorkers:
+    """Notifies nobody, and keeps of which jobs it was told."""
+    return lambda job_id, _queue: job_ids.append(job_id)
 
 
 def new_job(**changes: Any) -> Job:
@@ -53,7 +58,7 @@ def attempt_at(store: JobStore, storage: StorageBackend, job_id: str, *, storage
         storage,
         job_id,
         storage_id=storage_id or storage.prepare(),
-        notify_workers=lambda job_id: None,  # noqa: ARG005
+        notify_workers=noting([]),
         redis_timeout_seconds=0,
     )
     assert attempt is not None

@@ -1,5 +1,6 @@
 """Loaded by schemathesis: what a schema cannot express."""
 
+import json
 import os
 import uuid
 from typing import Any
@@ -17,9 +18,9 @@ schemathesis.openapi.format("binary", strategies.binary(max_size=2000).map(lambd
 
 def _new_cancelled_job() -> dict[str, str]:
     """A cancelled job, and its video."""
-    jobs = os.environ["TARGET_URL"] + "/api/v1/jobs"
-    job = requests.post(jobs, files={"file": ("a.mp4", mp4_bytes(1000))}, timeout=30).json()
-    requests.post(f"{jobs}/{job['job_id']}/cancel", timeout=30)
+    jobs, headers = os.environ["TARGET_URL"] + "/api/v1/jobs", json.loads(os.environ["HEADERS"])
+    job = requests.post(jobs, files={"file": ("a.mp4", mp4_bytes(1000))}, headers=headers, timeout=30).json()
+    requests.post(f"{jobs}/{job['job_id']}/cancel", headers=headers, timeout=30)
     return {"job_id": job["job_id"], "video_id": job["video_id"]}
 
 

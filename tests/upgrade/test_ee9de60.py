@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,8 @@ from tests.support.waiting import eventually
 from tests.upgrade.old_deployment import OldDeployment
 
 ARCHIVE = Path(__file__).with_name("ee9de60.tar.gz")
+NEW_FIELDS = {"queue": "interactive"}
+"""What an answer has that the old version did not show."""
 TERMINAL_STATES = ("completed", "failed", "cancelled")
 OUTCOMES = {"waiting": "completed", "running": "completed", "committing": "completed", "cancelling": "cancelled"}
 
@@ -31,7 +34,7 @@ class Upgrade:
     def shows_what_was_finished(self) -> None:
         """Jobs in a terminal state, and all files of the completed one, byte by byte."""
         for state in TERMINAL_STATES:
-            assert self.api.job(self.old.job_id(state)) == self.old.answer(state)
+            assert self.api.job(self.old.job_id(state)) == self.old.answer(state) | NEW_FIELDS
         completed, result = self.old.answer("completed"), self.old.answer("result")
         index = self.api.get(completed["result"]["storage_url"])
         assert index.content == self.published("completed")
@@ -123,7 +126,7 @@ def test_jobs_are_shown_as_they_were_left(upgrade: Upgrade) -> None:
     upgrade.shows_what_was_finished()
     # And those that no process works on any more are shown as they were left
     for state in ("waiting", "running", "committing", "cancelling"):
-        assert api.job(old.job_id(state)) == old.answer(state)
+        assert api.job(old.job_id(state)) == old.answer(state) | NEW_FIELDS
     upgrade.lists_everything()
     # And what was never finished has no result
     for state, code in (("waiting", "JOB_NOT_FINISHED"), ("failed", "INVALID_MEDIA")):
@@ -157,7 +160,7 @@ def test_old_keys_are_answered_and_results_of_an_older_pipeline_are_not_reused(u
     # When the request of the completed job is repeated under its Idempotency-Key
     repeated = upgrade.submit(content, key=old.answer("key"))
     # Then it is answered with that job
-    assert repeated == old.answer("completed")
+    assert repeated == old.answer("completed") | NEW_FIELDS
     # When the same bytes are submitted as a new job, and a worker runs
     again = upgrade.submit(content)
     upgrade.deployment.worker()
@@ -167,6 +170,35 @@ def test_old_keys_are_answered_and_results_of_an_older_pipeline_are_not_reused(u
     result = api.get(f"/jobs/{again['job_id']}/result").json()
     assert result["reused_from"] is None
     assert result["pipeline_version"] != api.get(f"/jobs/{completed}/result").json()["pipeline_version"]
+
+
+def test_what_was_there_before_keys_belongs_to_everyone(old: OldDeployment) -> None:
+    # Given the old directory under a front end that asks for keys, and two of them
+    with (
+        EmbeddedRedis(old.directory / ".clipzy") as redis_url,
+        Deployment(old.directory, redis_url=redis_url, CLIPZY_AUTH="keys", **SHORT_LEASE) as deployment,
+    ):
+        api = deployment.web()
+        everyone, ada = (_key_of(deployment, owner) for owner in ("everyone", "ada"))
+        # Then one of everyone shows what was there, with links that open
+        path = f"/jobs/{old.job_id('completed')}"
+        eventually(
+            lambda: api.get("/me", headers=everyone).ok and api.get("/me", headers=ada).ok, "keys that are known"
+        )
+        job = api.get(path, headers=everyone).json()
+        assert job["status"] == "completed"
+        assert api.get(job["result"]["storage_url"]).json()["job_id"] == job["job_id"]
+        assert len(api.get("/jobs", headers=everyone).json()["jobs"]) == 7
+        # And one of another owner shows nothing
+        assert api.get("/jobs", headers=ada).json()["jobs"] == []
+        assert api.get(path, headers=ada).status_code == 404
+
+
+def _key_of(deployment: Deployment, owner: str) -> dict[str, str]:
+    made = deployment.run("keys", "create", "test", "--owner", owner, "--json")
+    assert made.wait() == 0, made.output()
+    (text,) = re.findall(r"clz_\w+", made.output())
+    return {"Authorization": f"Bearer {text}"}
 
 
 def test_old_jobs_can_be_cancelled_retried_and_deleted(upgrade: Upgrade) -> None:

@@ -18,7 +18,7 @@ from clipzy_worker.processing import attempt
 from clipzy_worker.processing.context import WorkerContext
 from clipzy_worker.processing.lease import LeaseRenewer
 from tests.support.finished_jobs import accepted, files_of
-from tests.support.jobs import current
+from tests.support.jobs import current, noting
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def ctx(make_settings: Any, storage: LocalStorage, redis_url: str) -> WorkerCont
         store=store,
         admin=JobAdmin(redis),
         leases=LeaseRenewer(store),
-        notify_workers=lambda _: None,
+        notify_workers=noting([]),
     )
 
 

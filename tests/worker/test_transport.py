@@ -46,7 +46,7 @@ def test_of_a_message_only_the_job_id_and_the_task_id_are_taken_over() -> None:
     forged = plain | {"headers": {**sent.headers, **dict.fromkeys(("timelimit", "eta", "shadow", "x"), "x")}}
     # Then Celery is given the same for both
     given = [
-        transport.notification(str(transport.notified_job_id(message)), task_id=sent.headers["id"])
+        transport.notification(str(transport.notified_job_id(message)), queue="batch", task_id=sent.headers["id"])
         for message in (plain, forged)
     ]
     tags = {message["properties"].pop("delivery_tag") for message in given}

@@ -11,18 +11,29 @@
 -- Keys, each after the prefix:
 --   job:{id}               hash    the record: record (JSON of what never changes), state, token, attempt, progress, …
 --   job:{id}:events        stream  what a caller saw of the job, one entry per change
---   jobs:queued            zset    waiting jobs by the time of their last notification
---   jobs:delayed           zset    waiting jobs by the time at which they are due
+--   jobs:queued            zset    waiting jobs of the queue interactive by the time of their last notification
+--   jobs:queued:batch      zset    those of the queue batch
+--   jobs:delayed           zset    waiting jobs of both queues by the time at which they are due
+--   jobs:parked            zset    waiting jobs whose owner has as many running ones as it may, by age
+--   jobs:parked:of:{owner} zset    those of one owner, those of the queue batch after the others
+--   jobs:parked:owners     set     owners that may have parked jobs
 --   jobs:leases            zset    held jobs by the expiry of their lease
 --   jobs:ended             zset    finished jobs by the time they finished
 --   jobs:of:{owner}        zset    an owner's jobs by age; with :{status} those of one visible status
 --   video:{id}:jobs        set     unfinished jobs over the video
 --   video:{id}:gone        string  the video is deleted: new jobs over it are refused
+--   owner:{owner}:stored   hash    bytes in storage of each of the owner's videos and results, by the id of video or job
+--   owner:{owner}:bytes    string  their sum
+--   owner:{owner}:uploads  zset    uploads that are being received, by the time at which their front end counts as gone
+--   stored:owners          set     owners of whom anything was ever counted
+--   stored:counting        set     counts in progress: what is deleted meanwhile stays in the hash as 0 bytes
+--   stored:counted         string  they have been counted since this Redis was started
 --   idem:{owner}:{key}     string  fingerprint of the first request under an Idempotency-Key, and the id it created
 --   recipe:{cache key}     zset    finished jobs by result cache key
 --   fence                  counter of tokens
 --   epoch                  string  run id of the server under which the records were reconciled with storage
 --   turn:{name}            string  locks of the janitor and the reaper
+--   access:used            hash    day of the last use of each API key, by its id
 local prefix = KEYS[1]
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -34,8 +45,9 @@ local FIRST_DELAY_MS, MAX_DELAY_MS, MAX_TRANSIENT_MS = 10 * 1000, 300 * 1000, 24
 local VISIBLE = { queued = 'queued', running = 'processing', committing = 'processing',
                   completed = 'completed', failed = 'failed', cancelled = 'cancelled' }
 
-local queued_set, delayed_set, lease_set = prefix .. 'jobs:queued', prefix .. 'jobs:delayed', prefix .. 'jobs:leases'
-local ended_set = prefix .. 'jobs:ended'
+local QUEUES = { 'interactive', 'batch' }
+local queued_sets = { interactive = prefix .. 'jobs:queued', batch = prefix .. 'jobs:queued:batch' }
+local delayed_set, lease_set, ended_set = prefix .. 'jobs:delayed', prefix .. 'jobs:leases', prefix .. 'jobs:ended'
 
 local function job_key(id) return prefix .. 'job:' .. id end
 local function events_key(id) return prefix .. 'job:' .. id .. ':events' end
@@ -56,9 +68,46 @@ local function set(id, ...)
   redis.call('HINCRBY', job_key(id), 'revision', 1)
 end
 
+-- A record that names none is of the first one, and so is a damaged record, which must not stop the others.
+local function queue_of(id)
+  local is_sound, record = pcall(cjson.decode, get(id, 'record') or '')
+  local queue = is_sound and type(record) == 'table' and record.queue
+  return queued_sets[queue] and queue or QUEUES[1]
+end
+
+local parked_set, parked_owners = prefix .. 'jobs:parked', prefix .. 'jobs:parked:owners'
+local function parked_key(owner) return prefix .. 'jobs:parked:of:' .. owner end
+
+local function add_to_queue(id)
+  redis.call('ZADD', queued_sets[queue_of(id)], now, id)
+end
+
+-- The job waits no more.
+local function remove_from_queues(id)
+  for _, waiting in pairs(queued_sets) do redis.call('ZREM', waiting, id) end
+  redis.call('ZREM', delayed_set, id)
+  redis.call('ZREM', parked_set, id)
+  redis.call('ZREM', parked_key(get(id, 'owner')), id)
+end
+
 -- The listings by owner, and by owner and visible status, follow every change of state.
 local function list_key(owner, status)
   return prefix .. 'jobs:of:' .. owner .. (status and (':' .. status) or '')
+end
+
+local function count_of(owner, status) return redis.call('ZCARD', list_key(owner, status)) end
+
+-- Larger than any order, and small enough that their sum is exact.
+local AFTER_ALL_OTHERS = 4e15
+
+-- Keep the job from the queues until `unpark` returns it: workers then leave it alone, whose state stays queued.
+local function park(id)
+  local owner, order = get(id, 'owner'), number(id, 'order')
+  if queue_of(id) ~= QUEUES[1] then order = order + AFTER_ALL_OTHERS end
+  remove_from_queues(id)
+  redis.call('ZADD', parked_set, order, id)
+  redis.call('ZADD', parked_key(owner), order, id)
+  redis.call('SADD', parked_owners, owner)
 end
 
 local function move(id, to)
@@ -134,7 +183,7 @@ local function enqueue(id, delay_ms)
   if delay_ms > 0 then
     redis.call('ZADD', delayed_set, now + delay_ms, id)
   else
-    redis.call('ZADD', queued_set, now, id)
+    add_to_queue(id)
   end
   log_event(id)
 end
@@ -174,7 +223,8 @@ local function finish_as(id, outcome, cache_key, pipeline_version)
   move(id, outcome)
   set(id, 'stage', '')
   if outcome == 'completed' then set(id, 'progress', 100) end
-  for _, waiting in ipairs({ queued_set, delayed_set, lease_set }) do redis.call('ZREM', waiting, id) end
+  remove_from_queues(id)
+  redis.call('ZREM', lease_set, id)
   redis.call('HDEL', job_key(id), 'suspect_ms', 'holder', 'cancel')
   redis.call('SREM', users_key(cjson.decode(get(id, 'record')).video_id), id)
   redis.call('ZADD', ended_set, number(id, 'finished_ms'), id)
@@ -189,7 +239,7 @@ local function create(id, owner, storage_id, record, order, created_ms, revision
     'state', 'queued', 'created_ms', created_ms, 'attempt', 0, 'progress', 0, 'revision', revision)
   redis.call('ZADD', list_key(owner), order, id)
   redis.call('ZADD', list_key(owner, 'queued'), order, id)
-  redis.call('ZADD', queued_set, now, id)
+  add_to_queue(id)
   redis.call('SADD', users_key(cjson.decode(record).video_id), id)
 end
 
@@ -198,15 +248,23 @@ local function forget(id)
   uncache(id)
   redis.call('ZREM', list_key(owner), id)
   redis.call('ZREM', list_key(owner, VISIBLE[get(id, 'state')]), id)
-  for _, listing in ipairs({ queued_set, delayed_set, lease_set, ended_set }) do redis.call('ZREM', listing, id) end
+  remove_from_queues(id)
+  for _, listing in ipairs({ lease_set, ended_set }) do redis.call('ZREM', listing, id) end
   redis.call('SREM', users_key(cjson.decode(get(id, 'record')).video_id), id)
   redis.call('DEL', job_key(id), events_key(id))
 end
 
 -- Whether there are fewer unfinished jobs than this, '' being any number.
 local function has_room(limit)
-  local unfinished = redis.call('ZCARD', queued_set) + redis.call('ZCARD', delayed_set) + redis.call('ZCARD', lease_set)
+  local unfinished = redis.call('ZCARD', delayed_set) + redis.call('ZCARD', parked_set) + redis.call('ZCARD', lease_set)
+  for _, waiting in pairs(queued_sets) do unfinished = unfinished + redis.call('ZCARD', waiting) end
   return limit == '' or unfinished < tonumber(limit)
+end
+
+-- How many unfinished jobs the owner has, if there are as many as this or more, '' being any number; otherwise nil.
+local function unfinished_at_limit(owner, limit)
+  local count = count_of(owner, 'queued') + count_of(owner, 'processing')
+  return limit ~= '' and count >= tonumber(limit) and count or nil
 end
 
 local function answer_key(owner, key) return prefix .. 'idem:' .. owner .. ':' .. key end
@@ -222,6 +280,36 @@ local function recall(owner, key, fingerprint, id)
   local first_id = string.sub(first, separator + 1)
   if string.sub(first, 1, separator - 1) ~= fingerprint then return 'mismatch', first_id, false end
   return first_id == id and 'new' or 'same', first_id, is_new and true or false
+end
+
+local function stored_key(owner) return prefix .. 'owner:' .. owner .. ':stored' end
+local function bytes_key(owner) return prefix .. 'owner:' .. owner .. ':bytes' end
+
+local function uploads_key(owner) return prefix .. 'owner:' .. owner .. ':uploads' end
+
+-- How many uploads of the owner are being received.
+local function count_uploads(owner)
+  return redis.call('ZCOUNT', uploads_key(owner), '(' .. now, '+inf')
+end
+
+-- How many bytes a video or result has; 0 once it is deleted. What is set is absolute, so a repeated call changes nothing.
+local function set_stored(owner, id, bytes)
+  local before = tonumber(redis.call('HGET', stored_key(owner), id) or '0')
+  redis.call('HDEL', stored_key(owner), id)  -- first: a Redis without room refuses no deletion, nor what follows it
+  if bytes > 0 then redis.call('SADD', prefix .. 'stored:owners', owner) end
+  if bytes > 0 or redis.call('EXISTS', prefix .. 'stored:counting') == 1 then
+    redis.call('HSET', stored_key(owner), id, bytes)
+  end
+  if bytes ~= before then redis.call('INCRBY', bytes_key(owner), bytes - before) end
+end
+
+-- How many bytes the owner has stored, if these are as many as the limit, or would be more with this video, '' being any
+-- number; otherwise nil.
+local function stored_at_limit(owner, video_id, bytes, limit)
+  if limit == '' then return nil end
+  local total = tonumber(redis.call('GET', bytes_key(owner)) or '0')
+  local more = redis.call('HEXISTS', stored_key(owner), video_id) == 1 and 0 or bytes
+  return (total >= tonumber(limit) or total + more > tonumber(limit)) and total or nil
 end
 
 -- Whether the records were reconciled with storage since this server started; otherwise storage may know more.

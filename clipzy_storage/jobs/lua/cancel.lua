@@ -15,7 +15,6 @@ if state ~= 'queued' then return { 'finished', '' } end
 local token = new_token(id, nonce)
 redis.call('HSET', job_key(id), 'nonce', nonce, 'cancel', 1)
 begin_completion(id, 'cancelled')
-redis.call('ZREM', queued_set, id)
-redis.call('ZREM', delayed_set, id)
+remove_from_queues(id)
 redis.call('ZADD', lease_set, now + lease_ms, id)
 return { 'pending', token }

@@ -1,7 +1,7 @@
 -- ARGV: grace in ms, lease in ms, nonce, whether expired leases count (1 or 0), then pairs (id, token) whose holder is
 -- certainly gone.
 -- Two phases: an expired lease first makes its job suspect; only one still silent after the grace is taken away.
--- Answers {ids returned to the queue, (id, token) pairs that the caller must complete}.
+-- Answers {(id, queue) pairs returned to their queue, (id, token) pairs that the caller must complete}.
 local grace_ms, lease_ms, nonce = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
 local requeued, adopted = {}, {}
 
@@ -12,6 +12,7 @@ local function take(id)
   elseif state == 'running' and redis.call('HINCRBY', job_key(id), 'lost', 1) < MAX_LOST then
     enqueue(id, 0)
     requeued[#requeued + 1] = id
+    requeued[#requeued + 1] = queue_of(id)
     return
   elseif state == 'running' then
     begin_failed_completion(id, 'WORKER_LOST', 'the worker was lost ' .. MAX_LOST .. ' times while it processed this job')
