@@ -1,7 +1,7 @@
 """A job as its hash in Redis holds it."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Json, TypeAdapter, ValidationError
@@ -31,6 +31,7 @@ UNCHANGING = {
 _VISIBLE_STATUS = {"running": Status.PROCESSING, "committing": Status.PROCESSING}
 
 Fields = Mapping[str, str]
+_EPOCH = datetime.fromtimestamp(0, UTC)
 _FINAL = TypeAdapter(dict[str, str])
 
 
@@ -138,7 +139,7 @@ def pending_completion_of(fields: Fields, token: str) -> PendingCompletion:
 
 def milliseconds(moment: datetime | None) -> int | str:
     """A time as the scripts take it: milliseconds since the epoch, or an empty string."""
-    return int(moment.timestamp() * 1000) if moment else ""
+    return (moment - _EPOCH) // timedelta(milliseconds=1) if moment else ""
 
 
 class _Named(BaseModel):

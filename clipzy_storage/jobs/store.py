@@ -27,6 +27,7 @@ from clipzy_storage.jobs.redis_record import (
     committed_job,
     fields_of,
     job_of,
+    milliseconds,
     pending_completion_of,
     submitted_job,
     unchanging_part,
@@ -235,8 +236,8 @@ class JobStore:
         ``result_bytes`` count as its owner's.
         """
         error = (job.error.code.value, job.error.stage or "", job.error.message) if job.error else ("", "", "")
-        cached = (cache_key_of_result(job), job.pipeline_version or "")
-        revision = self._run("finish", job.job_id, token, job.status.value, job.attempt, *error, *cached, result_bytes)
+        about = (cache_key_of_result(job), job.pipeline_version or "", result_bytes, milliseconds(job.finished_at))
+        revision = self._run("finish", job.job_id, token, job.status.value, job.attempt, *error, *about)
         return job.model_copy(update={"revision": revision}) if revision else None
 
     def unpark(self, owner: str) -> list[tuple[str, Queue]]:

@@ -1,6 +1,7 @@
 """A job's way on a real Redis: every transition, twice where it may be sent twice, and from wrong hands."""
 
 import threading
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -201,3 +202,13 @@ def test_a_full_redis_refuses_for_certain(store: JobStore, redis_client: Any) ->
         redis_client.config_set("maxmemory", "0")
     assert caught.value.certain
     assert store.page(owner=EVERYONE, status=None, number=1, page_size=3) == ([], 0)
+
+
+def test_an_end_that_redis_has_forgotten_is_shown_as_it_was(store: JobStore) -> None:
+    """Redis was set back, and the job ends a second time: the durable record is that of its first end."""
+    job = submitted(store)
+    pending = store.pending_completion(job.job_id, store.request_cancellation(job.job_id, nonce="again").token)
+    assert pending is not None
+    first_end = pending.job.created_at - timedelta(seconds=7, microseconds=853_000)
+    assert store.finish(pending.job.model_copy(update={"finished_at": first_end}), pending.token)
+    assert current(store, job.job_id).finished_at == first_end.replace(microsecond=first_end.microsecond // 1000 * 1000)
