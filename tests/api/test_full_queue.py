@@ -12,7 +12,7 @@ from clipzy_storage import keys
 from clipzy_storage.models.records import EVERYONE, ErrorCode
 from tests.support.forms import CONTENT_TYPE, form, mp4_bytes, part
 from tests.support.played_worker import claim, complete, fail, submit
-from tests.support.servers import FrontEnd, running_front_end, running_redis
+from tests.support.servers import FrontEnd, running_pair, without_waiting_jobs
 from tests.support.waiting import eventually
 from tests.support.wire import answer_on, connect, head
 
@@ -23,23 +23,15 @@ LIMIT = 3
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[FrontEnd]]:
     """Two front ends of one deployment that takes three jobs."""
-    directory = tmp_path_factory.mktemp("pair")
-    few = {"MAX_UNFINISHED_JOBS": str(LIMIT)}
-    with ExitStack() as stack:
-        url = stack.enter_context(running_redis(directory / "redis")).url
-        yield [
-            stack.enter_context(running_front_end(directory / name, url, storage_path=directory / "storage", **few))
-            for name in ("first", "second")
-        ]
+    with running_pair(tmp_path_factory.mktemp("pair"), MAX_UNFINISHED_JOBS=str(LIMIT)) as front_ends:
+        yield front_ends
 
 
 @pytest.fixture
 def first(pair: list[FrontEnd]) -> Iterator[FrontEnd]:
     """One of them, with an empty queue before and after the test."""
-    pair[0].compare_records()
-    yield pair[0]
-    for job in pair[0].get(f"{JOBS}?status=queued").json()["jobs"]:
-        assert pair[0].post(f"{JOBS}/{job['job_id']}/cancel").status_code == 202
+    with without_waiting_jobs(pair[0]) as front_end:
+        yield front_end
 
 
 def is_refused(answer: requests.Response) -> bool:

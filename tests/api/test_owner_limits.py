@@ -11,7 +11,7 @@ import requests
 
 from tests.support.forms import mp4_bytes, video_form
 from tests.support.played_worker import complete
-from tests.support.servers import FrontEnd, running_front_end, running_redis
+from tests.support.servers import FrontEnd, running_front_end, running_pair, running_redis, without_waiting_jobs
 from tests.support.waiting import eventually
 from tests.support.wire import answer_on, connect, head
 
@@ -22,23 +22,15 @@ LIMIT, MIB = 7, 1 << 20
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[FrontEnd]]:
     """Two front ends of one deployment."""
-    directory = tmp_path_factory.mktemp("pair")
-    limits = {"OWNER_MAX_UNFINISHED_JOBS": str(LIMIT)}
-    with ExitStack() as stack:
-        url = stack.enter_context(running_redis(directory / "redis")).url
-        yield [
-            stack.enter_context(running_front_end(directory / name, url, storage_path=directory / "storage", **limits))
-            for name in ("first", "second")
-        ]
+    with running_pair(tmp_path_factory.mktemp("pair"), OWNER_MAX_UNFINISHED_JOBS=str(LIMIT)) as front_ends:
+        yield front_ends
 
 
 @pytest.fixture
 def first(pair: list[FrontEnd]) -> Iterator[FrontEnd]:
     """One of them, without a job before and after the test."""
-    pair[0].compare_records()
-    yield pair[0]
-    for job in pair[0].get(f"{JOBS}?status=queued").json()["jobs"]:
-        assert pair[0].post(f"{JOBS}/{job['job_id']}/cancel").status_code == 202
+    with without_waiting_jobs(pair[0]) as front_end:
+        yield front_end
 
 
 def me(front_end: FrontEnd) -> Any:

@@ -284,6 +284,28 @@ def running_front_end(
         process.stop()
 
 
+@contextmanager
+def running_pair(directory: Path, **settings: str) -> Iterator[list[FrontEnd]]:
+    """Two front ends of one deployment, on a Redis of their own."""
+    with contextlib.ExitStack() as stack:
+        url = stack.enter_context(running_redis(directory / "redis")).url
+        yield [
+            stack.enter_context(
+                running_front_end(directory / name, url, storage_path=directory / "storage", **settings)
+            )
+            for name in ("first", "second")
+        ]
+
+
+@contextmanager
+def without_waiting_jobs(front_end: FrontEnd) -> Iterator[FrontEnd]:
+    """The front end, whose waiting jobs are cancelled afterwards."""
+    front_end.compare_records()
+    yield front_end
+    for job in front_end.get("/api/v1/jobs?status=queued").json()["jobs"]:
+        assert front_end.post(f"/api/v1/jobs/{job['job_id']}/cancel").status_code == 202
+
+
 def _is_ready(port: int) -> bool:
     try:
         return requests.get(f"http://127.0.0.1:{port}/readyz", timeout=10).status_code == 200
