@@ -51,7 +51,9 @@ CODES = {
     "PROCESSING_FAILED": Code(409, "The job failed, and the file is not at fault."),
     "VIDEO_IN_USE": Code(409, "A job that is not finished uses the video.", UNAVAILABLE_SECONDS),
     "RESULT_EXPIRED": Code(410, "The result was kept for `RESULT_TTL_HOURS`, and no longer."),
-    "LENGTH_REQUIRED": Code(411, "A JSON body needs a `Content-Length`."),
+    "LENGTH_REQUIRED": Code(
+        411, "A JSON body needs a `Content-Length`; a file as the body that, or a `Content-Digest`."
+    ),
     "FILE_TOO_LARGE": Code(413, "The file is over `MAX_FILE_SIZE_MB`, or a JSON body over 1 MiB. Nothing was kept."),
     "UNSUPPORTED_MEDIA_TYPE": Code(
         415, "The body is of another type, or compressed; `Accept` names what is supported."
@@ -61,6 +63,7 @@ CODES = {
     "MISSING_FIELD": Code(422, "The field that `field` names is missing or empty."),
     "INVALID_FIELD": Code(422, "The field, parameter or header that `field` names is wrong or unknown."),
     "UNSUPPORTED_FORMAT": Code(422, "The content is not mp4, mov, avi, mkv or webm, whatever its name says."),
+    "DIGEST_MISMATCH": Code(422, "The bytes that arrived have another digest than was sent. Nothing was kept."),
     "IDEMPOTENCY_MISMATCH": Code(
         422, "The `Idempotency-Key` was used before, for another request. Nothing was created."
     ),

@@ -68,6 +68,13 @@ class Upload(_Request):
     """The video: mp4, mov, avi, mkv or webm, recognised by its content. The part needs a file name."""
 
 
+class UploadQuery(_Request):
+    """The query of an upload whose body is the file itself."""
+
+    filename: str | SkipJsonSchema[None] = None
+    """The file's name; that of `Content-Disposition` counts without it."""
+
+
 class JobUpload(_Request):
     """A form with one file and, before or after it, the job's `config` and `queue`."""
 

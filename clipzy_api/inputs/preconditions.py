@@ -1,7 +1,7 @@
 """Request checks before the first byte of a body is read, cheapest first, so that a refusal costs nothing."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import structlog
@@ -18,7 +18,6 @@ from clipzy_api.problems import (
     overloaded,
     queue_unavailable,
     storage_full,
-    truncated,
     unknown_field,
 )
 from clipzy_api.services import owner, services
@@ -26,6 +25,8 @@ from clipzy_storage.guard.refusals import Refused
 
 JSON_LIMIT_BYTES = 1 << 20
 MULTIPART = "multipart/form-data"
+RAW = ("application/octet-stream", "video/*")
+"""The types of a body that is the file itself."""
 JSON = "application/json"
 
 log = structlog.stdlib.get_logger(__name__)
@@ -34,7 +35,8 @@ log = structlog.stdlib.get_logger(__name__)
 def require_media_type(*allowed: str) -> str:
     """The body's media type. Raises ``ApiError`` 415 if it is none of ``allowed`` or the body is compressed."""
     coding = _coding()
-    if request.mimetype not in allowed or coding:
+    kind = request.mimetype.partition("/")[0]
+    if not {request.mimetype, f"{kind}/*"} & set(allowed) or coding:
         found = f"encoded as {coding}" if coding else request.mimetype or "of no type"
         detail = f"The body is {found[:100]}; it should be plain {' or '.join(allowed)}."
         raise ApiError("UNSUPPORTED_MEDIA_TYPE", detail=detail, headers={"Accept": ", ".join(allowed)})
@@ -79,20 +81,30 @@ def admit_job() -> None:
     services().submission.check_room(owner=owner(), key_text=sent_key() or "", storage_id=storage_id)
 
 
-@contextmanager
-def upload_body(*, admit: Callable[[], None] = admit) -> Iterator[RequestBody]:
+def form_body(*, admit: Callable[[], None] = admit) -> AbstractContextManager[RequestBody]:
     """A multipart body, once it may be read.
 
     Raises ``ApiError`` 413, 503 or 507, ``QuotaExceeded``, and what ``admit`` raises.
     """
+    return _file_body(framing_bytes=FRAMING_LIMIT_BYTES, admit=admit)
+
+
+def raw_body() -> AbstractContextManager[RequestBody]:
+    """The same for a body that is the file itself."""
+    return _file_body(framing_bytes=0, admit=admit)
+
+
+@contextmanager
+def _file_body(*, framing_bytes: int, admit: Callable[[], None]) -> Iterator[RequestBody]:
+    """``framing_bytes``: how much of the body may not be of the file."""
     body = current_body()
     cap_bytes = services().settings.max_file_size_bytes
-    if body.declared_bytes is not None and body.declared_bytes > cap_bytes + FRAMING_LIMIT_BYTES:
+    if body.declared_bytes is not None and body.declared_bytes > cap_bytes + framing_bytes:
         raise file_too_large(
             f"{body.declared_bytes} bytes are declared; a file may have at most {cap_bytes >> 20} MiB."
         )
     admit()
-    _check_stored(body)
+    _check_stored(max((body.declared_bytes or 0) - framing_bytes, 1))
     free_bytes = services().storage.free_space().size_bytes
     if free_bytes is not None and body.declared_bytes is not None and body.declared_bytes > free_bytes:
         raise storage_full()
@@ -102,9 +114,8 @@ def upload_body(*, admit: Callable[[], None] = admit) -> Iterator[RequestBody]:
         yield body
 
 
-def _check_stored(body: RequestBody) -> None:
-    """Whether the owner may store as much as is declared, but for what may surround the file."""
-    size_bytes = max((body.declared_bytes or 0) - FRAMING_LIMIT_BYTES, 1)
+def _check_stored(size_bytes: int) -> None:
+    """Whether the owner may store so much more."""
     services().store.accounts.check_stored(owner(), key_text=sent_key() or "", size_bytes=size_bytes)
 
 
@@ -146,8 +157,7 @@ def _object_in(text: bytes) -> dict[str, Any]:
 def _all_of(body: RequestBody) -> bytes:
     with _body_slot():
         blocks = list(_blocks_of(body))
-    if body.is_short:
-        raise truncated(f"{body.received_bytes} of the {body.declared_bytes} bytes declared in Content-Length arrived.")
+    body.check_whole()
     return b"".join(blocks)
 
 

@@ -5,6 +5,8 @@ from typing import Any, BinaryIO
 
 from flask import request
 
+from clipzy_api.problems import truncated
+
 BLOCK_BYTES = 256 << 10
 ENVIRON_KEY = "clipzy.body"
 
@@ -40,6 +42,14 @@ class RequestBody:
     def is_short(self) -> bool:
         """Whether fewer bytes have arrived than the client declared."""
         return self.declared_bytes is not None and self.received_bytes < self.declared_bytes
+
+    def check_whole(self) -> None:
+        """Raises ``ApiError`` 400 if fewer bytes have arrived than the client declared. For a body that has ended."""
+        if self.is_short:
+            raise truncated(
+                f"{self.received_bytes} of the {self.declared_bytes} bytes declared in Content-Length arrived."
+                " Nothing was kept; send it again."
+            )
 
     @property
     def kept_waiting_seconds(self) -> float:

@@ -123,7 +123,7 @@ def _operation(rule: Rule, view: View, operation: described, *, asks_for_keys: b
     if asks_for_keys:
         fragment["security"] = _security(rule.rule)
     if operation.takes:
-        content = {media_type: {"schema": _ref(model)} for media_type, model in operation.takes.items()}
+        content = {media_type: {"schema": _schema(body)} for media_type, body in operation.takes.items()}
         fragment["requestBody"] = {"required": True, "content": content}
     return fragment
 
@@ -176,6 +176,10 @@ def _problem(status: int, codes: Sequence[str], model: type[Problem]) -> Fragmen
     }
 
 
+def _schema(body: type[BaseModel] | Fragment) -> Fragment:
+    return _ref(body) if isinstance(body, type) else body
+
+
 def _ref(model: type[BaseModel]) -> Fragment:
     return {"$ref": _REF.format(model=model.__name__)}
 
@@ -185,8 +189,8 @@ def _schemas(operations: Sequence[described]) -> Fragment:
     models: dict[type[BaseModel], None] = {Problem: None}
     for operation in operations:
         bodies = (answer.body for answer in operation.answers)
-        models |= dict.fromkeys((*operation.takes.values(), *operation.problem_models.values()))
-        models |= dict.fromkeys(body for body in bodies if isinstance(body, type))
+        found = (*operation.takes.values(), *operation.problem_models.values(), *bodies)
+        models |= dict.fromkeys(body for body in found if isinstance(body, type))
     schemas: Fragment = models_json_schema([(model, "validation") for model in models], ref_template=_REF)[1]["$defs"]
     return {name: _defaults_in_words(schema) for name, schema in schemas.items()}
 

@@ -68,16 +68,16 @@ class Answer:
 class described:  # a decorator
     """Declares the operation of a view, which stays as it is; its docstring is the description.
 
-    ``takes`` has the models of request bodies by media type, ``headers`` the request headers. ``problems`` are codes,
-    but for ``INTERNAL`` and those that follow from the path. ``problem_models`` has the models of problems with further
-    members, by status.
+    ``takes`` has the models or schemas of request bodies by media type, ``headers`` the request headers. ``problems``
+    are codes, but for ``INTERNAL`` and those that follow from the path. ``problem_models`` has the models of problems
+    with further members, by status.
     """
 
     summary: str
     answers: Sequence[Answer]
     problems: Sequence[str] = ()
     problem_models: Mapping[int, type[Problem]] = field(default_factory=dict)
-    takes: Mapping[str, type[BaseModel]] = field(default_factory=dict)
+    takes: Mapping[str, type[BaseModel] | Fragment] = field(default_factory=dict)
     query: type[BaseModel] | None = None
     headers: Sequence[Fragment] = ()
 
@@ -100,6 +100,15 @@ IDEMPOTENCY_KEY = _request_header(
     "A name of your choice for this request, kept for a day: the same request under the same key creates nothing and is"
     " answered with what the first one created.",
     pattern=f"^{idempotency.PATTERN}$",
+)
+CONTENT_DIGEST = _request_header(
+    "Content-Digest",
+    "`sha-256=:…:` with the digest of the body in base64 (RFC 9530), which what arrives is compared with. For a file as"
+    " the body; one without a `Content-Length` needs it.",
+    pattern="sha-256=:[A-Za-z0-9+/]{43}=:",
+)
+CONTENT_DISPOSITION = _request_header(
+    "Content-Disposition", 'For a file as the body: `attachment; filename="…"`, unless the query has its name.'
 )
 IF_NONE_MATCH = _request_header("If-None-Match", "The `ETag` of an earlier answer, which is not sent again.")
 LAST_EVENT_ID = _request_header(

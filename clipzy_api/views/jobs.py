@@ -28,9 +28,10 @@ from clipzy_api.result_indexes import ResultIndex
 from clipzy_api.retry_after import poll_headers
 from clipzy_api.schemas import json_response
 from clipzy_api.services import find_job, owner, services
+from clipzy_api.video_uploads import store_form
 from clipzy_api.views.files import send_published
 from clipzy_api.views.submitting import accepted, submit
-from clipzy_api.views.videos import REFUSED_UPLOADS, content_of, find_video, store_upload
+from clipzy_api.views.videos import REFUSED_UPLOADS, content_of, find_video
 from clipzy_storage.errors import NotFound
 from clipzy_storage.jobs.rollback import Rollback
 from clipzy_storage.jobs.submission import JobRequest
@@ -67,7 +68,7 @@ def submit_job() -> tuple[Response, int, dict[str, str]]:
 
 
 def _uploaded(text: str | None, rollback: Rollback) -> JobRequest:
-    video, form = store_upload(rollback, for_job=True)
+    video, form = store_form(rollback, for_job=True)
     content: dict[str, Any] = dict(content_of(video))
     if form.config:
         content["config"] = form.config
