@@ -51,7 +51,7 @@ class StorageWriter(Protocol):
         """Hex digest of the bytes written so far, computed while they are written."""
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Append all of ``data``."""
+        """Append all of ``data``. It is written in the background: a later call may raise its error."""
 
     def publish(self) -> BlobInfo:
         """Make the file durable and then visible under its key, whole, in one step.

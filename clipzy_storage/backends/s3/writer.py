@@ -1,6 +1,5 @@
 """One object of a bucket that is being written."""
 
-import hashlib
 import io
 import secrets
 import time
@@ -14,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from clipzy_storage import keys
+from clipzy_storage.backends.background import BackgroundHash
 from clipzy_storage.backends.base import BlobInfo, check_kept
 from clipzy_storage.backends.s3.client import S3Client, metadata_of
 from clipzy_storage.backends.s3.errors import Conflict, NotSupported
@@ -70,7 +70,7 @@ class S3Writer:
         self._part_slots = part_slots
         self._marker_interval_seconds = marker_interval_seconds
         self._conditional = conditional
-        self._hash = hashlib.sha256()
+        self._hash = BackgroundHash()
         self._size_bytes = 0
         self._buffer = io.BytesIO()
         self._upload_id: str | None = None
@@ -88,9 +88,10 @@ class S3Writer:
         return self._hash.hexdigest()
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        rest = memoryview(data).cast("B")
-        self._hash.update(rest)
-        self._size_bytes += len(rest)
+        block = data if isinstance(data, bytes) else bytes(data)
+        self._hash.update(block)
+        self._size_bytes += len(block)
+        rest = memoryview(block)
         with self._discarded_on_failure():
             while rest:
                 space = self._part_bytes - self._buffer.tell()
@@ -105,6 +106,7 @@ class S3Writer:
                 self._publish_once(self._put)
             else:
                 self._complete_upload()
+            self._hash.finish()
         self.discard()
         return BlobInfo(self._key, self._size_bytes)
 
@@ -112,6 +114,7 @@ class S3Writer:
         if self._is_finished:
             return
         self._is_finished = True
+        self._hash.stop()
         self._buffer = io.BytesIO()
         for part in self._parts:
             part.cancel()
