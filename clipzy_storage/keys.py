@@ -20,6 +20,7 @@ _OURS = re.compile(
     f"|jobs/by-day/[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}/(job_{_ID_TAIL})"
     f"|results/(job_{_ID_TAIL})/(?:output[.]json|expired[.]json|attempts/[0-9]+-[0-9a-z]+/{_ARTIFACT})"
 )
+_UPLOAD_STATE = re.compile(f"[.]clipzy/uploads/(vid_{_ID_TAIL})/(?:upload[.]json|data|multipart[.]json|tail-[0-9]+)")
 KEY_ID_LENGTH = 12
 _KEY_RECORD = re.compile(f"access/(?:keys|revoked)/([0-9A-Za-z]{{{KEY_ID_LENGTH}}})[.]json")
 _OWNER = re.compile("[a-z0-9][a-z0-9_-]{0,63}")
@@ -40,6 +41,8 @@ STORAGE_ID = ".clipzy/storage-id"
 """The identity of the storage, written once by the first process that prepares it."""
 INCOMING = ".clipzy/incoming"
 """The prefix of unfinished files and of the markers of multipart uploads; no key of a caller."""
+UPLOADS_IN_PROGRESS = ".clipzy/uploads/"
+"""The prefix of uploads over several requests that are not whole yet."""
 DAY_INDEX = "jobs/by-day/"
 """The prefix of the day index."""
 DAY_INDEX_COMPLETE = "jobs/by-day/complete"
@@ -118,6 +121,11 @@ def video_record(video_id: str) -> str:
     return f"uploads/{video_id}/video.json"
 
 
+def upload_state(upload_id: str, name: str) -> str:
+    """What is kept of an upload in progress: its record, and what the storage has of its file."""
+    return f"{UPLOADS_IN_PROGRESS}{upload_id}/{name}"
+
+
 def open_job(job_id: str) -> str:
     """The durable record of an unfinished job."""
     return f"jobs/open/{job_id}.json"
@@ -176,6 +184,12 @@ def rotated_link_secret(now: datetime) -> str:
 def key_id_in(key: str) -> str | None:
     """The id of the API key whose record this is; None for every other file."""
     found = _KEY_RECORD.fullmatch(key)
+    return found and found[1]
+
+
+def upload_id_in(key: str) -> str | None:
+    """The id of the upload in progress that this file belongs to; None for every other file."""
+    found = _UPLOAD_STATE.fullmatch(key)
     return found and found[1]
 
 

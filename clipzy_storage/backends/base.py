@@ -20,6 +20,11 @@ READ_BLOCK_BYTES = 1 << 20
 """How much of a file is read at a time, wherever one is copied or hashed."""
 RECORD_LIMIT_BYTES = 64 << 20
 
+HEAD_BYTES = 64 << 10
+"""How much of a file ``KeyOf`` is given, if it has so much."""
+KeyOf = Callable[[bytes], str]
+"""The key of a file that begins with these bytes. May raise, and then nothing is stored under a key."""
+
 
 @dataclass(frozen=True)
 class BlobInfo:
@@ -62,6 +67,27 @@ class StorageWriter(Protocol):
 
     def discard(self) -> None:
         """Remove the unfinished file. Safe to call twice and after ``publish``."""
+
+
+class GrowingFile(Protocol):
+    """A file that several requests write, one after the other and in any processes, until it is whole.
+
+    All methods may raise ``StorageFull`` or ``StorageUnavailable``: what was written may be kept then, as far as it
+    reached the storage.
+    """
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes written so far, those of earlier requests included."""
+
+    def write(self, data: bytes) -> None:
+        """Append all of ``data``. It is written in the background: a later call may raise its error."""
+
+    def keep(self) -> None:
+        """Wait until everything is kept for the next request. Without it the latest bytes may be lost."""
+
+    def publish(self) -> BlobInfo:
+        """Make the file durable and visible under its key. Raises ``AlreadyExists``, and what its ``KeyOf`` raises."""
 
 
 class Storage(Protocol):
@@ -162,7 +188,20 @@ class IncompleteUploads(Protocol):
         """The number of unfinished files that have not grown for so long."""
 
 
-class StorageBackend(Storage, StorageLifecycle, IncompleteUploads, Protocol):
+class GrowingFiles(Protocol):
+    """The unfinished files of uploads in progress, each under ``keys.upload_state``."""
+
+    def open_growing(self, upload_id: str, *, key_of: KeyOf) -> AbstractContextManager[GrowingFile]:
+        """Continue the file of this upload, or begin it; only one at a time may do so. May raise ``StorageFull``."""
+
+    def growing_bytes(self, upload_id: str) -> int:
+        """How many bytes of the file are kept; 0 if nothing is."""
+
+    def remove_growing(self, upload_id: str) -> None:
+        """Remove the unfinished file and everything else that is kept of the upload."""
+
+
+class StorageBackend(Storage, StorageLifecycle, IncompleteUploads, GrowingFiles, Protocol):
     """All that a backend implements."""
 
     kind: Literal["local", "s3"]

@@ -150,16 +150,15 @@ class S3Client:
                 return
             more = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
 
-    def part_bytes(self, key: str, upload_id: str) -> int:
-        """How many bytes the service has received of a multipart upload. Raises what ``call`` raises."""
-        size_bytes = 0
+    def list_parts(self, key: str, upload_id: str) -> Iterator[dict[str, Any]]:
+        """The parts of a multipart upload that the service has, by number. Raises what ``call`` raises."""
         more: dict[str, Any] = {}
         while True:
             page = self.call("list_parts", Key=key, UploadId=upload_id, **more)
             page.require("Bucket")
-            size_bytes += sum(int(part["Size"]) for part in page.get("Parts", []))
+            yield from page.get("Parts", [])
             if not page.get("IsTruncated"):
-                return size_bytes
+                return
             more = {"PartNumberMarker": page["NextPartNumberMarker"]}
 
     def abort(self, key: str, upload_id: str) -> None:
