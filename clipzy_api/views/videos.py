@@ -135,7 +135,6 @@ def find_video(video_id: str) -> Video:
             if video.owner == owner():
                 return video
     raise video_not_found()
-<<<<<<< HEAD
 
 
 @contextmanager
@@ -150,12 +149,3 @@ def _hidden_if_damaged() -> Iterator[None]:
             raise
         log.error(STORAGE_DAMAGED, reason=str(error))
         raise video_not_found() from None
-
-
-def _boundary() -> bytes:
-    boundary = request.mimetype_params.get("boundary", "")
-    if not (0 < len(boundary) <= MAX_BOUNDARY_LENGTH and boundary.isascii() and boundary.isprintable()):
-        raise invalid_field("body", expects="multipart/form-data whose Content-Type names its boundary")
-    return boundary.encode("ascii")
-=======
->>>>>>> e1f2511 (A file can be sent as the body of its request, with a digest that it is compared with)

@@ -28,9 +28,10 @@ def test_parts_count_up_to_the_first_that_is_missing(open_storage: OpenStorage, 
     server.client.upload_part(**part, PartNumber=5, Body=io.BytesIO(bytes(SMALLEST_PART_BYTES)))
     # Then it counts for nothing, and is not in the file
     assert storage.growing_bytes(ID) == TAIL + 1000
-    append(storage, CONTENT[TAIL + 1000 :])
+    content = CONTENT + CONTENT
+    append(storage, content[TAIL + 1000 :])
     publish(storage)
-    assert read_bytes(storage, KEY) == CONTENT
+    assert read_bytes(storage, KEY) == content
 
 
 def test_an_upload_that_the_service_has_aborted_begins_anew(
