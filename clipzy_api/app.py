@@ -9,6 +9,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from clipzy_api import authentication, large_answers, problems, request_origin, security_headers
 from clipzy_api.cache_hits import CachedResults
+from clipzy_api.inputs.received_file import recognised
 from clipzy_api.key_audit import KeyUse, RefusedKeys
 from clipzy_api.membership import Membership
 from clipzy_api.redis_readiness import RedisReadiness
@@ -22,6 +23,7 @@ from clipzy_api.views.health import health as health_views
 from clipzy_api.views.job_actions import actions as action_views
 from clipzy_api.views.jobs import jobs as job_views
 from clipzy_api.views.me import me as me_views
+from clipzy_api.views.uploads import uploads as upload_views
 from clipzy_api.views.videos import videos as video_views
 from clipzy_storage.access.api_keys import ApiKeys
 from clipzy_storage.access.key_table import KeyTable
@@ -37,6 +39,8 @@ from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.jobs.submission import JobSubmission
 from clipzy_storage.jobs.uploads_in_progress import UploadsInProgress
 from clipzy_storage.redis_client import RedisDatabase
+from clipzy_storage.uploads.locks import UploadLocks
+from clipzy_storage.uploads.resumable import ResumableUploads
 
 BASE_PATH = "/api/v1"
 
@@ -105,6 +109,13 @@ def _services(
         link_secrets=LinkSecretStore(storage),
         result_indexes=ResultIndexes(storage),
         uploads=UploadsInProgress(redis, limit=store.limits.uploads),
+        resumable=ResumableUploads(
+            storage,
+            store.accounts,
+            UploadLocks(redis),
+            container_of=recognised,
+            expires_seconds=settings.upload_expires_hours * 3600,
+        ),
     )
 
 
@@ -115,7 +126,7 @@ class _OrderedJson(DefaultJSONProvider):
 
 
 def _register_views(app: Flask) -> None:
-    for blueprint in (job_views, action_views, event_views, video_views, me_views):
+    for blueprint in (job_views, action_views, event_views, video_views, upload_views, me_views):
         app.register_blueprint(blueprint, url_prefix=BASE_PATH)
     for blueprint in (file_views, health_views, description_views):
         app.register_blueprint(blueprint)

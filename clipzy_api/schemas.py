@@ -111,7 +111,8 @@ class Video(_Body):
     filename: str
     """The client's name for it; for display only, never part of a path."""
     size_bytes: int = Field(ge=1)
-    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None
+    """Null until a worker has computed it, for a file that did not arrive as a whole at one front end."""
     uploaded_at: Timestamp
 
     @classmethod

@@ -102,6 +102,22 @@ class JobNotFound(Exception):
     """No such job, or it belongs to another owner."""
 
 
+class UploadNotFound(Exception):
+    """No such upload, or it belongs to another owner, or it has expired."""
+
+
+class OffsetMismatch(Exception):
+    """The upload has another number of bytes than the request continues after."""
+
+    def __init__(self, size_bytes: int) -> None:
+        super().__init__(f"the upload has {size_bytes} bytes")
+        self.size_bytes = size_bytes
+
+
+class UploadLocked(Exception):
+    """Another request writes this upload."""
+
+
 class VideoGone(Exception):
     """The video is being deleted, so no new job can use it."""
 

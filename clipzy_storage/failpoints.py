@@ -24,6 +24,7 @@ PAUSE_CHECK_SECONDS = 0.02
 
 # In the order in which a job passes them.
 FrontEndFailpoint = Literal["upload-stored", "video-recorded", "job-opened", "job-submitted", "workers-notified"]
+UploadFailpoint = Literal["upload-begun", "upload-published", "upload-recorded"]
 AttemptFailpoint = Literal[
     "claimed",
     "source-copied",
@@ -46,7 +47,7 @@ AdminFailpoint = Literal[
     "results-deleted",
     "job-restored",
 ]
-Failpoint = FrontEndFailpoint | AttemptFailpoint | AdminFailpoint
+Failpoint = FrontEndFailpoint | UploadFailpoint | AttemptFailpoint | AdminFailpoint
 Action = Literal["exit", "exit-once", "pause"]
 
 FRONT_END: tuple[Failpoint, ...] = get_args(FrontEndFailpoint)

@@ -15,7 +15,7 @@ _ID_TAIL = "[0-9a-hjkmnp-tv-z]{26}"
 _ID = re.compile(f"(?:job|vid)_{_ID_TAIL}")
 _ARTIFACT = "(?:[a-z0-9][a-z0-9_-]{0,63}/)?[a-z0-9][a-z0-9_-]{0,63}[.][a-z0-9]{1,8}"
 _OURS = re.compile(
-    f"uploads/(vid_{_ID_TAIL})/(?:video[.]json|source[.](?:mp4|mov|avi|mkv|webm))"
+    f"uploads/(vid_{_ID_TAIL})/(?:video[.]json|sha256[.]json|source[.](?:mp4|mov|avi|mkv|webm))"
     f"|jobs/(?:open|done|cancel)/(job_{_ID_TAIL})[.]json"
     f"|jobs/by-day/[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}/(job_{_ID_TAIL})"
     f"|results/(job_{_ID_TAIL})/(?:output[.]json|expired[.]json|attempts/[0-9]+-[0-9a-z]+/{_ARTIFACT})"
@@ -121,6 +121,21 @@ def video_record(video_id: str) -> str:
     return f"uploads/{video_id}/video.json"
 
 
+def video_digest(video_id: str) -> str:
+    """The digest of a video whose record lacks it, once a worker has computed it."""
+    return f"uploads/{video_id}/sha256.json"
+
+
+def upload_prefix(video_id: str) -> str:
+    """All that is kept of a video."""
+    return f"uploads/{video_id}/"
+
+
+def container_of(key: str) -> str:
+    """The container of the video under this key, which is its extension."""
+    return key.rpartition(".")[2]
+
+
 def upload_state(upload_id: str, name: str) -> str:
     """What is kept of an upload in progress: its record, and what the storage has of its file."""
     return f"{UPLOADS_IN_PROGRESS}{upload_id}/{name}"
@@ -211,6 +226,11 @@ def is_foreign(key: str) -> bool:
 def is_temporary(key: str) -> bool:
     """Whether a key under ``INCOMING`` or ``PROBE`` is one of ours: its name ends in a random part."""
     return _TEMPORARY.fullmatch(key) is not None
+
+
+def is_source(key: str) -> bool:
+    """Whether the key of one of our files is that of an uploaded video."""
+    return key.startswith("uploads/") and not key.endswith(".json")
 
 
 def is_upload(text: str) -> bool:

@@ -15,6 +15,7 @@ from clipzy_api.problems import (
     ApiError,
     file_too_large,
     invalid_field,
+    missing_field,
     overloaded,
     queue_unavailable,
     storage_full,
@@ -105,13 +106,40 @@ def _file_body(*, framing_bytes: int, admit: Callable[[], None]) -> Iterator[Req
         )
     admit()
     _check_stored(max((body.declared_bytes or 0) - framing_bytes, 1))
-    free_bytes = services().storage.free_space().size_bytes
-    if free_bytes is not None and body.declared_bytes is not None and body.declared_bytes > free_bytes:
-        raise storage_full()
+    _check_free(body.declared_bytes)
     # Until the request has its answer: if Redis fails meanwhile, the job must be the first to ask it, and not this.
     g.at_end.enter_context(services().uploads.held(owner()))
     with _body_slot():
         yield body
+
+
+@contextmanager
+def chunk_body(missing_bytes: int) -> Iterator[RequestBody]:
+    """A body that is the next piece of an upload, once it may be read. Raises ``ApiError`` 413, 503 or 507."""
+    body = current_body()
+    if (body.declared_bytes or 0) > max(missing_bytes, 0):
+        raise file_too_large(f"{body.declared_bytes} bytes are declared, and the upload lacks {missing_bytes}.")
+    admit()
+    _check_free(body.declared_bytes)
+    with _body_slot():
+        yield body
+
+
+def require_room(size_bytes: int) -> None:
+    """For an upload of this size. Raises ``ApiError`` 413, 422, 503 or 507."""
+    cap_bytes = services().settings.max_file_size_bytes
+    if size_bytes > cap_bytes:
+        raise file_too_large(f"{size_bytes} bytes are declared; a file may have at most {cap_bytes >> 20} MiB.")
+    if size_bytes == 0:
+        raise missing_field("Upload-Length", expects="the size of a video, and so at least 1")
+    admit()
+    _check_free(size_bytes)
+
+
+def _check_free(size_bytes: int | None) -> None:
+    free_bytes = services().storage.free_space().size_bytes
+    if free_bytes is not None and size_bytes is not None and size_bytes > free_bytes:
+        raise storage_full()
 
 
 def _check_stored(size_bytes: int) -> None:

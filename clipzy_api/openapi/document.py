@@ -60,6 +60,10 @@ def _path_parameter(name: str, kind: Any, description: str) -> Fragment:
 # By the name of the variable in the route: the parameter, and the code if there is nothing of that name.
 _PATH_PARAMETERS: Mapping[str, tuple[Fragment, str]] = {
     "job_id": (_path_parameter("job_id", JobId, "The `job_id` from the answer to the submission."), "JOB_NOT_FOUND"),
+    "upload_id": (
+        _path_parameter("upload_id", VideoId, "The end of its `Location`: the id of the video that it becomes."),
+        "UPLOAD_NOT_FOUND",
+    ),
     "video_id": (_path_parameter("video_id", VideoId, "The `video_id` of an upload or a job."), "VIDEO_NOT_FOUND"),
     "name": (
         _path_parameter("name", FileKey, "A `name` among the result's artifacts, or `output.json`."),
@@ -75,7 +79,8 @@ def describe(app: Flask, *, servers: Sequence[str], asks_for_keys: bool) -> Frag
     tags = {}
     for rule, view, operation in _declared(app):
         tags[rule.endpoint.partition(".")[0]] = (inspect.getdoc(inspect.getmodule(view)) or "").partition("\n")[0]
-        for method in (rule.methods or set()) - _IMPLIED_METHODS:
+        methods = rule.methods or set()
+        for method in methods - _IMPLIED_METHODS or methods & {"HEAD"}:
             paths[_VARIABLE.sub(r"{\1}", rule.rule)][method.lower()] = _operation(
                 rule, view, operation, asks_for_keys=asks_for_keys
             )

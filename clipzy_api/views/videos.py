@@ -122,7 +122,7 @@ def delete_video(video_id: str) -> Response:
     return Response(status=204)
 
 
-def content_of(video: Video) -> dict[str, str | int]:
+def content_of(video: Video) -> dict[str, str | int | None]:
     """What the client sent when it uploaded the video, for the fingerprint of its ``Idempotency-Key``."""
     return {"sha256": video.sha256, "size_bytes": video.size_bytes, "filename": video.filename}
 

@@ -211,12 +211,12 @@ class StorageBackend(Storage, StorageLifecycle, IncompleteUploads, GrowingFiles,
         """Space left, as far as it is known. May raise ``StorageUnavailable``."""
 
     def local_copy(
-        self, key: str, scratch: Path, *, sha256: str, on_progress: Callable[[], object] = lambda: None
+        self, key: str, scratch: Path, *, sha256: str | None, on_progress: Callable[[], object] = lambda: None
     ) -> Path:
         """A path that a decoder can open: the file itself, or a copy in ``scratch``. Never written to.
 
-        A copy is compared with ``sha256``, the digest of what was stored; during the copy ``on_progress`` is called
-        repeatedly, and may raise to stop it.
+        A copy is compared with ``sha256``, the digest of what was stored, if that is known; during the copy
+        ``on_progress`` is called repeatedly, and may raise to stop it.
 
         Raises:
             NotFound: nothing is under ``key``.

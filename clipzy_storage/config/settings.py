@@ -220,6 +220,14 @@ class Settings(BaseModel):
         expects="a whole number of hours from 0 to 1000000",
         help="How long a result is kept after its job has finished; 0: forever.",
     )
+    upload_expires_hours: int = _setting(
+        "UPLOAD_EXPIRES_HOURS",
+        "24",
+        ge=1,
+        le=720,
+        expects="a whole number of hours from 1 to 720",
+        help="How long after its last byte an unfinished upload over several requests is removed.",
+    )
     upload_ttl_hours: int = _setting(
         "UPLOAD_TTL_HOURS",
         "0",

@@ -168,8 +168,9 @@ class StorageCheck:
 
     def _compare(self, recorded: "_RecordedFile", found: BlobInfo | None, why: str) -> Iterator[Finding]:
         """Whether a file is there as it was stored; ``why`` it should be."""
-        sha256 = self._sha256(recorded.key) if found and self._deep else recorded.sha256
-        if found is None or sha256 is None:
+        is_compared = found and self._deep and recorded.sha256
+        sha256 = self._sha256(recorded.key) if is_compared else recorded.sha256
+        if found is None or (is_compared and sha256 is None):
             yield Finding(FindingKind.MISSING, recorded.key, why)
         elif found.size_bytes != recorded.size_bytes:
             sizes = f"it has {found.size_bytes} bytes, and {recorded.size_bytes} were stored"
@@ -229,7 +230,7 @@ class _RecordedFile(BaseModel):
 
     key: str
     size_bytes: int
-    sha256: str
+    sha256: str | None
 
 
 class _Index(BaseModel):

@@ -95,10 +95,29 @@ class Video(_Record):
     """The recognised container, which is also the extension of the key."""
     size_bytes: int
     """Size of the file."""
-    sha256: str
-    """Hex digest of the file, computed during the upload."""
+    sha256: str | None
+    """Hex digest of the file; None until a worker has read one that this service did not receive as a whole."""
     uploaded_at: datetime
     """When the upload had been received."""
+
+
+class Upload(_Record):
+    """A file on its way in over several requests, as ``upload.json`` describes it from the first one on."""
+
+    schema_version: int = SCHEMA_VERSION
+    """Of the record; a version that this Clipzy does not know is not read."""
+    owner: str = EVERYONE
+    """Who may see and continue the upload."""
+    upload_id: str
+    """``vid_…``: the video that it becomes has the same id."""
+    filename: str
+    """As the client sent it; never part of a key."""
+    metadata: str = ""
+    """What the client sent about the file, as it is to be returned."""
+    size_bytes: int
+    """How large the file will be."""
+    created_at: datetime
+    """When the upload was begun."""
 
 
 class JobError(_Record):
@@ -129,8 +148,8 @@ class Job(_Record):
     """Where the video's file is in storage."""
     source_size_bytes: int
     """Size of that file."""
-    source_sha256: str
-    """Hex digest of that file."""
+    source_sha256: str | None
+    """Hex digest of that file; None if it was not known when the job was submitted."""
     source_container: str
     """The recognised container of that file."""
     storage_id: str

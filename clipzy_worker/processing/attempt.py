@@ -18,6 +18,7 @@ from clipzy_storage.errors import (
     StorageError,
 )
 from clipzy_storage.failpoints import failpoint
+from clipzy_storage.jobs import durable_records
 from clipzy_storage.jobs.attempt import STOPPED_TOO_OFTEN, AttemptResult, JobAttempt, claim_job
 from clipzy_storage.jobs.log_context import about_job
 from clipzy_storage.jobs.types import ReleaseReason
@@ -161,14 +162,17 @@ class _Processing:
         with attempt_directory(settings.work_dir, name) as directory:
             source = _local_source(storage, job, directory, on_progress=check)
             failpoint("source-copied")
-            with _verified(source, job, directory, on_progress=check):
+            with _verified(source, job, directory, on_progress=check) as verified:
                 analysis = analyse.run_stages(settings, job, source, directory, on_progress=report)
+            if job.source_sha256 is None:
+                durable_records.write_digest(storage, job.video_id, verified.sha256)
             index = upload_results.store_attempt(
                 storage,
                 job,
                 directory / OUT,
                 prefix=self._attempt.prefix,
                 analysis=analysis,
+                source_sha256=verified.sha256,
                 max_bytes=settings.max_result_bytes(source_size_bytes=job.source_size_bytes),
                 on_progress=check,
             )
@@ -227,16 +231,24 @@ def _local_source(storage: StorageBackend, job: Job, directory: Path, *, on_prog
     return storage.local_copy(job.source_key, directory, sha256=job.source_sha256, on_progress=on_progress)
 
 
+class _Verified:
+    """``sha256`` of the source, after the block in which it is verified."""
+
+    sha256: str
+
+
 @contextmanager
-def _verified(source: Path, job: Job, directory: Path, *, on_progress: Callable[[], object]) -> Iterator[None]:
+def _verified(source: Path, job: Job, directory: Path, *, on_progress: Callable[[], object]) -> Iterator[_Verified]:
     """What is measured in this block counts only if the file is what was uploaded. Raises ``Damaged``."""
-    if source.parent == directory:  # a copy, verified when it was made
-        yield
+    verified = _Verified()
+    if source.parent == directory and job.source_sha256:  # a copy, verified when it was made
+        verified.sha256 = job.source_sha256
+        yield verified
         return
     with Sha256Check(source, sha256=job.source_sha256) as digest:
         try:
-            yield
+            yield verified
         except PermanentFailure:
             digest.check(on_progress=on_progress)
             raise
-        digest.check(on_progress=on_progress)
+        verified.sha256 = digest.check(on_progress=on_progress)

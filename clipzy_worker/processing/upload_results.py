@@ -19,6 +19,7 @@ def store_attempt(
     *,
     prefix: str,
     analysis: Analysis,
+    source_sha256: str,
     max_bytes: int,
     on_progress: Callable[[], object] = lambda: None,
 ) -> bytes:
@@ -37,7 +38,7 @@ def store_attempt(
     for file in analysis.artifacts:
         artifacts.append(_store_artifact(storage, directory, prefix, file, on_written=count))
         failpoint("artifact-stored")
-    index = _output(job, analysis, artifacts).to_json()
+    index = _output(job, analysis, artifacts, source_sha256=source_sha256).to_json()
     size.add(len(index))
     put_bytes(storage, prefix + "output.json", index, content_type="application/json")
     return index
@@ -54,7 +55,7 @@ class _ResultSize:
             raise result_too_large(self._max_bytes)
 
 
-def _output(job: Job, analysis: Analysis, artifacts: list[Artifact]) -> Output:
+def _output(job: Job, analysis: Analysis, artifacts: list[Artifact], *, source_sha256: str) -> Output:
     created_at = str(rfc3339(job.created_at))
     return Output(
         job_id=job.job_id,
@@ -65,7 +66,7 @@ def _output(job: Job, analysis: Analysis, artifacts: list[Artifact]) -> Output:
             filename=job.filename,
             container=job.source_container,
             size_bytes=job.source_size_bytes,
-            sha256=job.source_sha256,
+            sha256=source_sha256,
             **dict(analysis.source),
         ),
         shots=analysis.shots,

@@ -37,7 +37,9 @@ def test_the_index_has_the_upload_s_facts_and_the_measured_ones(storage: LocalSt
     analysis = nothing_found(artifacts=[poster])
 
     # When it is stored
-    index = store_attempt(storage, JOB, tmp_path, prefix=PREFIX, analysis=analysis, max_bytes=1 << 20)
+    index = store_attempt(
+        storage, JOB, tmp_path, prefix=PREFIX, analysis=analysis, source_sha256="a" * 64, max_bytes=1 << 20
+    )
 
     # Then the index in storage has both kinds of facts, in the published order
     document = json.loads(index)
@@ -69,6 +71,6 @@ def test_a_result_over_the_limit_is_not_stored(storage: LocalStorage, tmp_path: 
     analysis, limit = nothing_found(artifacts=[poster]), 9_999 if left_out == "the file" else 10_001
     # When it is stored, Then that ends before the index is there
     with pytest.raises(ResultTooLarge, match="MAX_RESULT_MB"):
-        store_attempt(storage, JOB, tmp_path, prefix=PREFIX, analysis=analysis, max_bytes=limit)
+        store_attempt(storage, JOB, tmp_path, prefix=PREFIX, analysis=analysis, source_sha256="a" * 64, max_bytes=limit)
     assert not storage.exists(PREFIX + "output.json")
     assert storage.exists(PREFIX + "poster.jpg") == (left_out == "the index")

@@ -154,7 +154,7 @@ class LocalStorage:
         key: str,
         scratch: Path,  # noqa: ARG002 - the file itself is returned
         *,
-        sha256: str,  # noqa: ARG002
+        sha256: str | None,  # noqa: ARG002
         on_progress: Callable[[], object] = lambda: None,  # noqa: ARG002
     ) -> Path:
         self.info(key)

@@ -24,7 +24,9 @@
 --   video:{id}:gone        string  the video is deleted: new jobs over it are refused
 --   owner:{owner}:stored   hash    bytes in storage of each of the owner's videos and results, by the id of video or job
 --   owner:{owner}:bytes    string  their sum
---   owner:{owner}:uploads  zset    uploads that are being received, by the time at which their front end counts as gone
+--   owner:{owner}:uploads  zset    uploads in progress by the time at which they count no more: their front end is gone,
+--                                  or nothing has come for so long
+--   upload:{id}:lock       string  token of the request that writes the upload
 --   stored:owners          set     owners of whom anything was ever counted
 --   stored:counting        set     counts in progress: what is deleted meanwhile stays in the hash as 0 bytes
 --   stored:counted         string  they have been counted since this Redis was started
@@ -291,6 +293,16 @@ local function uploads_key(owner) return prefix .. 'owner:' .. owner .. ':upload
 local function count_uploads(owner)
   return redis.call('ZCOUNT', uploads_key(owner), '(' .. now, '+inf')
 end
+
+-- The upload counts until then, unless it is held again or ended.
+local function hold_upload(owner, id, ttl_ms)
+  redis.call('ZREMRANGEBYSCORE', uploads_key(owner), '-inf', now)
+  redis.call('ZADD', uploads_key(owner), now + ttl_ms, id)
+  local last = redis.call('ZRANGE', uploads_key(owner), -1, -1, 'WITHSCORES')[2]
+  redis.call('PEXPIREAT', uploads_key(owner), string.format('%.0f', last))
+end
+
+local function upload_lock_key(id) return prefix .. 'upload:' .. id .. ':lock' end
 
 -- How many bytes a video or result has; 0 once it is deleted. What is set is absolute, so a repeated call changes nothing.
 local function set_stored(owner, id, bytes)
