@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Mapping
+import os
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,8 +38,6 @@ class Deployed:
     def storage(self) -> StorageBackend:
         if "S3_BUCKET_NAME" not in self.settings:
             return LocalStorage(self.first.root, shared=False)
-        import os
-
         os.environ.update({name: value for name, value in self.settings.items() if name.startswith("AWS_")})
         return S3Storage(self.settings["S3_BUCKET_NAME"])
 
@@ -48,13 +46,10 @@ class Deployed:
         return [blob.key for blob in self.storage.list(keys.upload_state(upload_id, ""))]
 
 
-def ask(
-    front_end: FrontEnd, method: str, path: str, data: Any = None, *, version: bool = True, **headers: str
-) -> requests.Response:
+def ask(front_end: FrontEnd, method: str, path: str, data: Any = None, /, **headers: str) -> requests.Response:
     """``headers`` with ``_`` for ``-``."""
-    named: Mapping[str, str] = {name.replace("_", "-"): value for name, value in headers.items()}
-    sent = {**(VERSION if version else {}), **named}
-    return requests.request(method, front_end.url + path, data=data, headers=sent, timeout=30)
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return requests.request(method, front_end.url + path, data=data, headers=VERSION | named, timeout=30)
 
 
 def begin(front_end: FrontEnd, size_bytes: int, *, filename: str = "holiday.mp4", **headers: str) -> str:
