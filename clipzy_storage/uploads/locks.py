@@ -27,9 +27,14 @@ class Held:
     asking: threading.Lock = field(default_factory=threading.Lock)
     """Held while Redis is asked, so that a lock is not taken again after it was released."""
 
+    @property
+    def is_valid(self) -> bool:
+        """Whether no other process can have it by now."""
+        return time.monotonic() <= self.valid_until
+
     def check(self) -> None:
-        """Raises ``UploadLocked`` if another process may have it by now."""
-        if time.monotonic() > self.valid_until:
+        """Raises ``UploadLocked`` unless it is valid."""
+        if not self.is_valid:
             raise UploadLocked(self.upload_id)
 
 
@@ -47,7 +52,7 @@ class UploadLocks:
     def held(self, upload_id: str) -> Iterator[Held]:
         """The lock, in the ``with`` block. Raises ``UploadLocked``, ``QueueUnavailable``."""
         lock = Held(upload_id)
-        if not self._take(lock):
+        if not self._ask("lock_upload", lock):
             raise UploadLocked(upload_id)
         with self._changed:
             self._held.append(lock)
@@ -64,13 +69,13 @@ class UploadLocks:
                 lock.is_released = True
                 run_script(self._redis, "unlock_upload", upload_id, lock.token)
 
-    def _take(self, lock: Held) -> bool:
+    def _ask(self, script: str, lock: Held) -> bool:
         begun_at = time.monotonic()
         with lock.asking:
             if lock.is_released:
                 return False
             ttl_ms = int(self._ttl_seconds * 1000)
-            if not run_script(self._redis, "lock_upload", lock.upload_id, lock.token, ttl_ms):
+            if not run_script(self._redis, script, lock.upload_id, lock.token, ttl_ms):
                 return False
         lock.valid_until = begun_at + self._ttl_seconds
         return True
@@ -85,4 +90,4 @@ class UploadLocks:
                     return
             for lock in held:
                 with suppress(Exception):  # it is tried again, and `check` fails in the end
-                    self._take(lock)
+                    self._ask("hold_upload_lock", lock)

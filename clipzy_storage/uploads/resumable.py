@@ -132,7 +132,8 @@ class ResumableUploads:
                 try:
                     yield part
                 finally:
-                    self._keep(part, digest)
+                    if lock.is_valid:  # otherwise another request may have kept more
+                        self._keep(part, digest)
                 self._accounts.hold_upload(upload, expires_seconds=self.expires_seconds)
                 is_whole = not part.missing_bytes
                 if is_whole:

@@ -1,5 +1,5 @@
--- ARGV: id of the upload, token of the holder, ms until the lock expires. Takes the lock, or holds it for longer. Answers
--- whether it is the holder's (1 or 0).
+-- ARGV: id of the upload, token of the holder, ms until the lock expires. Takes the lock. Answers whether it was free, or
+-- is the holder's already (1 or 0).
 local lock, token = upload_lock_key(ARGV[1]), ARGV[2]
 local holder = redis.call('GET', lock)
 if holder and holder ~= token then return 0 end
