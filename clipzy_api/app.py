@@ -16,6 +16,7 @@ from clipzy_api.redis_readiness import RedisReadiness
 from clipzy_api.result_indexes import ResultIndexes
 from clipzy_api.services import EXTENSION, REQUEST_ID_KEY, Services
 from clipzy_api.task_queue import TaskQueue
+from clipzy_api.views.direct_uploads import direct_uploads as direct_upload_views
 from clipzy_api.views.docs import description as description_views
 from clipzy_api.views.events import events as event_views
 from clipzy_api.views.files import files as file_views
@@ -39,8 +40,10 @@ from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.jobs.submission import JobSubmission
 from clipzy_storage.jobs.uploads_in_progress import UploadsInProgress
 from clipzy_storage.redis_client import RedisDatabase
+from clipzy_storage.uploads.direct import DirectUploads
 from clipzy_storage.uploads.locks import UploadLocks
 from clipzy_storage.uploads.resumable import ResumableUploads
+from clipzy_storage.uploads.store import UploadStore
 
 BASE_PATH = "/api/v1"
 
@@ -91,6 +94,8 @@ def _services(
         complete_from_cache=cached_results.try_complete,
         notify_workers=queue.notify_workers,
     )
+    locks = UploadLocks(redis)
+    upload_store = UploadStore(storage, store.accounts, expires_seconds=settings.upload_expires_hours * 3600)
     return Services(
         settings=settings,
         storage=storage,
@@ -109,14 +114,15 @@ def _services(
         link_secrets=LinkSecretStore(storage),
         result_indexes=ResultIndexes(storage),
         uploads=UploadsInProgress(redis, limit=store.limits.uploads),
-        resumable=ResumableUploads(
-            storage,
-            store.accounts,
-            UploadLocks(redis),
-            container_of=recognised,
-            expires_seconds=settings.upload_expires_hours * 3600,
-        ),
+        resumable=ResumableUploads(storage, upload_store, locks, container_of=recognised),
+        direct=_direct_uploads(storage, upload_store, locks),
     )
+
+
+def _direct_uploads(storage: StorageBackend, store: UploadStore, locks: UploadLocks) -> DirectUploads | None:
+    """None on a storage that clients cannot reach themselves."""
+    parts = storage.direct
+    return DirectUploads(storage, parts, store, locks, container_of=recognised) if parts else None
 
 
 class _OrderedJson(DefaultJSONProvider):
@@ -126,7 +132,7 @@ class _OrderedJson(DefaultJSONProvider):
 
 
 def _register_views(app: Flask) -> None:
-    for blueprint in (job_views, action_views, event_views, video_views, upload_views, me_views):
+    for blueprint in (job_views, action_views, event_views, video_views, upload_views, direct_upload_views, me_views):
         app.register_blueprint(blueprint, url_prefix=BASE_PATH)
     for blueprint in (file_views, health_views, description_views):
         app.register_blueprint(blueprint)

@@ -50,6 +50,7 @@ CODES = {
     "WORKER_LOST": Code(409, "The job failed: it lost its worker several times."),
     "RESULT_TOO_LARGE": Code(409, "The job failed: its result would be over `MAX_RESULT_MB`. Nothing was kept."),
     "PROCESSING_FAILED": Code(409, "The job failed, and the file is not at fault."),
+    "NOT_OFFERED": Code(409, "The storage takes no files from clients directly; `detail` names the calls that do."),
     "OFFSET_MISMATCH": Code(409, "The upload has another number of bytes; `Upload-Offset` has it. Nothing was kept."),
     "VIDEO_IN_USE": Code(409, "A job that is not finished uses the video.", UNAVAILABLE_SECONDS),
     "RESULT_EXPIRED": Code(410, "The result was kept for `RESULT_TTL_HOURS`, and no longer."),
@@ -226,6 +227,8 @@ def _as_api_error(error: Exception) -> ApiError:
             return _from_framework(error)
         case errors.StorageError():
             return _from_storage(error)
+        case errors.PartsMismatch():
+            return invalid_field("parts", expects=f"all parts as they have arrived: {error}")
         case errors.OffsetMismatch():
             detail = f"The upload has {error.size_bytes} bytes. Continue it after them."
             return ApiError("OFFSET_MISMATCH", detail=detail, headers={"Upload-Offset": str(error.size_bytes)})

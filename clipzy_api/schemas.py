@@ -75,6 +75,38 @@ class UploadQuery(_Request):
     """The file's name; that of `Content-Disposition` counts without it."""
 
 
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class DirectUploadRequest(_Request):
+    """A file whose parts the client will send to the S3 service."""
+
+    filename: str = Field(max_length=1024)
+    size_bytes: int = Field(ge=1)
+    """Of the whole file; at most `MAX_FILE_SIZE_MB`."""
+    sha256: str | SkipJsonSchema[None] = Field(None, pattern="^[0-9a-f]{64}$")
+    """Hex digest of the file. The first worker that reads the file compares it: a job on another file fails."""
+
+
+class CompletedPart(_Request):
+    number: int = Field(ge=1, le=10_000)
+    etag: str = Field(min_length=1, max_length=200)
+    """As the S3 service answered it, with or without quotes."""
+
+
+class CompletedParts(_Request):
+    """All parts of the file."""
+
+    parts: list[CompletedPart] = Field(min_length=1, max_length=10_000)
+
+
+class PartsQuery(_Request):
+    """The query of a request for URLs."""
+
+    numbers: str
+    """Numbers of parts and ranges of them, such as `101-200,205`, at most 1,000 in all."""
+
+
 class JobUpload(_Request):
     """A form with one file and, before or after it, the job's `config` and `queue`."""
 
@@ -111,13 +143,42 @@ class Video(_Body):
     filename: str
     """The client's name for it; for display only, never part of a path."""
     size_bytes: int = Field(ge=1)
-    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None
+    sha256: Sha256 | None
     """Null until a worker has computed it, for a file that did not arrive as a whole at one front end."""
     uploaded_at: Timestamp
 
     @classmethod
     def of(cls, video: records.Video) -> Self:
         return cls(**video.model_dump(include=set(cls.model_fields)))
+
+
+class SignedPart(_Body):
+    """Where to send one part."""
+
+    number: int
+    url: str
+    """For a `PUT` whose body is the part. The answer's `ETag` is needed to complete the upload."""
+
+
+class SignedParts(_Body):
+    """Where to send parts."""
+
+    parts: list[SignedPart]
+    expires_at: Timestamp
+    """When the URLs expire; further ones can be had at any time."""
+
+
+class DirectUpload(_Body):
+    """A direct upload that was begun."""
+
+    upload_id: VideoId
+    """Also the id of the video that it becomes."""
+    part_size_bytes: int
+    """Of every part but the last one."""
+    parts: list[SignedPart]
+    """The first 100."""
+    expires_at: Timestamp
+    """When the URLs expire; further ones can be had at any time."""
 
 
 class ResultLink(_Body):

@@ -26,6 +26,7 @@ from clipzy_storage.jobs.submission import JobSubmission
 from clipzy_storage.jobs.uploads_in_progress import UploadsInProgress
 from clipzy_storage.models.records import Job
 from clipzy_storage.redis_client import RedisDatabase
+from clipzy_storage.uploads.direct import DirectUploads
 from clipzy_storage.uploads.resumable import ResumableUploads
 
 EXTENSION = "clipzy"
@@ -54,6 +55,7 @@ class Services:
     result_indexes: ResultIndexes
     uploads: UploadsInProgress
     resumable: ResumableUploads
+    direct: DirectUploads | None
     request_bodies: ConcurrencyLimit = field(default_factory=lambda: ConcurrencyLimit(REQUEST_BODIES))
     downloads: ConcurrencyLimit = field(default_factory=lambda: ConcurrencyLimit(DOWNLOADS))
     large_answers: ConcurrencyLimit = field(default_factory=lambda: ConcurrencyLimit(LARGE_ANSWERS))

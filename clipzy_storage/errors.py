@@ -114,6 +114,10 @@ class OffsetMismatch(Exception):
         self.size_bytes = size_bytes
 
 
+class PartsMismatch(Exception):
+    """The parts of a direct upload are not what was declared. The message is for the owner."""
+
+
 class UploadLocked(Exception):
     """Another request writes this upload."""
 

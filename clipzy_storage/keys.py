@@ -21,6 +21,8 @@ _OURS = re.compile(
     f"|results/(job_{_ID_TAIL})/(?:output[.]json|expired[.]json|attempts/[0-9]+-[0-9a-z]+/{_ARTIFACT})"
 )
 _UPLOAD_STATE = re.compile(f"[.]clipzy/uploads/(vid_{_ID_TAIL})/(?:upload[.]json|data|multipart[.]json|tail-[0-9]+)")
+CONTAINERS = ("mp4", "mov", "avi", "mkv", "webm")
+"""The extensions of uploaded videos."""
 KEY_ID_LENGTH = 12
 _KEY_RECORD = re.compile(f"access/(?:keys|revoked)/([0-9A-Za-z]{{{KEY_ID_LENGTH}}})[.]json")
 _OWNER = re.compile("[a-z0-9][a-z0-9_-]{0,63}")

@@ -147,14 +147,14 @@ def _check_stored(size_bytes: int) -> None:
     services().store.accounts.check_stored(owner(), key_text=sent_key() or "", size_bytes=size_bytes)
 
 
-def json_body() -> dict[str, Any]:
-    """The object that the body of a new job holds. Raises ``ApiError`` 400, 411, 413, 422 or 503, ``QueueFull``."""
+def json_body(*, admit: Callable[[], None] = admit_job) -> dict[str, Any]:
+    """The object that the body holds. Raises ``ApiError`` 400, 411, 413, 422 or 503, and what ``admit`` raises."""
     body = current_body()
     if body.declared_bytes is None:
         raise ApiError("LENGTH_REQUIRED", detail="A JSON body needs a Content-Length.")
     if body.declared_bytes > JSON_LIMIT_BYTES:
         raise _json_too_large()
-    admit_job()
+    admit()
     return _object_in(_all_of(body))
 
 

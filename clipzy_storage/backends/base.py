@@ -5,9 +5,10 @@ written once and is invisible until it is complete; a second write of the same k
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, Protocol
 
@@ -201,11 +202,44 @@ class GrowingFiles(Protocol):
         """Remove the unfinished file and everything else that is kept of the upload."""
 
 
+@dataclass(frozen=True)
+class StoredPart:
+    """One part that the storage has received."""
+
+    number: int
+    etag: str
+    """Without quotes."""
+    size_bytes: int
+
+
+class DirectParts(Protocol):
+    """Files whose parts clients send to the storage service themselves. All methods may raise ``StorageUnavailable``.
+
+    Those for an upload raise ``NotFound`` if it was not begun, or is completed, or was removed.
+    """
+
+    def begin(self, upload_id: str, key: str, *, part_bytes: int) -> None:
+        """Begin the upload of a file that gets this key. ``GrowingFiles.remove_growing`` gives it up."""
+
+    def sign(self, upload_id: str, numbers: Iterable[int]) -> tuple[dict[int, str], datetime]:
+        """The URLs to which parts are sent, by their numbers from 1 to 10,000; and when these expire."""
+
+    def parts(self, upload_id: str) -> list[StoredPart]:
+        """The parts that have arrived, by number."""
+
+    def complete(self, upload_id: str, numbers: Iterable[int]) -> BlobInfo:
+        """Make these parts the file, visible under its key in one step. Raises ``AlreadyExists``."""
+
+
 class StorageBackend(Storage, StorageLifecycle, IncompleteUploads, GrowingFiles, Protocol):
     """All that a backend implements."""
 
     kind: Literal["local", "s3"]
     """The value of ``STORAGE_TYPE``."""
+
+    @property
+    def direct(self) -> DirectParts | None:
+        """None if clients cannot send files to the storage service themselves."""
 
     def free_space(self) -> FreeSpace:
         """Space left, as far as it is known. May raise ``StorageUnavailable``."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
@@ -97,8 +97,14 @@ class Video(_Record):
     """Size of the file."""
     sha256: str | None
     """Hex digest of the file; None until a worker has read one that this service did not receive as a whole."""
+    declared_sha256: str | None = None
+    """Hex digest that the client said the file has, if this service did not receive it; not compared yet."""
     uploaded_at: datetime
     """When the upload had been received."""
+
+
+UploadKind = Literal["tus", "s3"]
+"""How the bytes of an upload arrive: in requests to front ends, or from the client to the S3 service directly."""
 
 
 class Upload(_Record):
@@ -110,12 +116,16 @@ class Upload(_Record):
     """Who may see and continue the upload."""
     upload_id: str
     """``vid_…``: the video that it becomes has the same id."""
+    kind: UploadKind = "tus"
+    """How its bytes arrive."""
     filename: str
     """As the client sent it; never part of a key."""
     metadata: str = ""
     """What the client sent about the file, as it is to be returned."""
     size_bytes: int
     """How large the file will be."""
+    sha256: str | None = None
+    """Its hex digest, as the client said it when it began; only of kind ``s3``."""
     created_at: datetime
     """When the upload was begun."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import structlog
 
-from clipzy_storage.backends.base import StorageBackend
+from clipzy_storage.backends.base import Storage, StorageBackend
 from clipzy_storage.errors import (
     CancellationRequested,
     CredentialsRefused,
@@ -32,7 +32,7 @@ from clipzy_storage.log_events import (
     JOB_STORAGE_UNAVAILABLE,
 )
 from clipzy_storage.models.records import ErrorCode, Job, Status
-from clipzy_worker.errors import DeadlineExceeded, JobFailed, MediaCrashed, PermanentFailure
+from clipzy_worker.errors import DeadlineExceeded, InvalidMedia, JobFailed, MediaCrashed, PermanentFailure
 from clipzy_worker.processing import analyse, prior_results, upload_results
 from clipzy_worker.processing.context import WorkerContext
 from clipzy_worker.processing.integrity import Sha256Check
@@ -165,7 +165,7 @@ class _Processing:
             with _verified(source, job, directory, on_progress=check) as verified:
                 analysis = analyse.run_stages(settings, job, source, directory, on_progress=report)
             if job.source_sha256 is None:
-                durable_records.write_digest(storage, job.video_id, verified.sha256)
+                _note_digest(storage, job.video_id, verified.sha256)
             index = upload_results.store_attempt(
                 storage,
                 job,
@@ -229,6 +229,14 @@ def _local_source(storage: StorageBackend, job: Job, directory: Path, *, on_prog
     if found_bytes != job.source_size_bytes:
         raise NotFound(f"{job.source_key} has {found_bytes} of its {job.source_size_bytes} bytes")
     return storage.local_copy(job.source_key, directory, sha256=job.source_sha256, on_progress=on_progress)
+
+
+def _note_digest(storage: Storage, video_id: str, sha256: str) -> None:
+    """Add it to the record of the video. Raises ``InvalidMedia`` if the client had declared another one."""
+    declared = durable_records.read_video(storage, video_id).declared_sha256
+    if declared not in (None, sha256):
+        raise InvalidMedia(f"the file has the sha256 {sha256}, and {declared} was declared when its upload began")
+    durable_records.write_digest(storage, video_id, sha256)
 
 
 class _Verified:

@@ -216,3 +216,11 @@ def test_what_does_not_exist_is_not_found(deployed: Deployed, upload_id: str) ->
     assert ask(deployed.first, "HEAD", path).status_code == 404
     assert ask(deployed.first, "DELETE", path).json()["code"] == "UPLOAD_NOT_FOUND"
     assert send(deployed.first, path, b"x", offset=0).json()["code"] == "UPLOAD_NOT_FOUND"
+
+
+@pytest.mark.parametrize("deployed", ["local"], indirect=True, scope="session")
+def test_local_storage_names_the_calls_to_use_instead(deployed: Deployed) -> None:
+    answer = deployed.first.post(f"{UPLOADS}/s3", json={"filename": "a.mp4", "size_bytes": 9})
+    assert (answer.status_code, answer.json()["code"]) == (409, "NOT_OFFERED")
+    assert "POST /api/v1/videos" in answer.json()["detail"]
+    assert "POST /api/v1/uploads" in answer.json()["detail"]

@@ -66,6 +66,7 @@ class LocalStorage:
 
     kind: Literal["local", "s3"] = "local"
     has_conditional_writes = True
+    direct = None
     may_show_files_late = True  # it may be a mount of several machines, declared or not
 
     def __init__(

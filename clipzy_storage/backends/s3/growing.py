@@ -117,7 +117,7 @@ class S3GrowingFile:
         about = {**self._about(), **self._client.part_checksum}
         upload_id = self._client.call("create_multipart_upload", Key=self._key, **about)["UploadId"]
         state = MultipartState(key=self._key, upload_id=upload_id, part_bytes=self._part_bytes)
-        _put(self._client, keys.upload_state(self._id, STATE), state.model_dump_json().encode())
+        write_state(self._client, self._id, state)
         return self._multipart_of(upload_id)
 
     def _multipart_of(self, upload_id: str) -> MultipartUpload:
@@ -156,6 +156,11 @@ def kept_bytes(client: S3Client, upload_id: str) -> int:
         if state := read_state(client, upload_id):
             start = state.part_bytes * sum(1 for _ in kept_parts(client, state))
     return start + len(read_tail(client, upload_id, start=start))
+
+
+def write_state(client: S3Client, upload_id: str, state: MultipartState) -> None:
+    """Note the multipart upload that was begun."""
+    _put(client, keys.upload_state(upload_id, STATE), state.model_dump_json().encode())
 
 
 def read_state(client: S3Client, upload_id: str) -> MultipartState | None:

@@ -53,13 +53,18 @@ class MultipartUpload:
 
     def complete(self, parts: list[Part], condition: Mapping[str, str]) -> None:
         """Make the parts the object, in their order."""
-        upload: dict[str, Any] = {"Key": self._key, "UploadId": self.upload_id, "MultipartUpload": {"Parts": parts}}
-        self._client.call("complete_multipart_upload", **upload, **condition).require("ETag")
+        complete_parts(self._client, self._key, self.upload_id, parts, condition)
 
     def _upload_part(self, number: int, body: io.BytesIO) -> Part:
         body.seek(0)
         part: Part = {"Key": self._key, "UploadId": self.upload_id, "PartNumber": number}
         return part_of(number, self._client.call("upload_part", **part, Body=body))
+
+
+def complete_parts(client: S3Client, key: str, upload_id: str, parts: list[Part], condition: Mapping[str, str]) -> None:
+    """Make the parts of a multipart upload the object, in their order."""
+    upload: dict[str, Any] = {"Key": key, "UploadId": upload_id, "MultipartUpload": {"Parts": parts}}
+    client.call("complete_multipart_upload", **upload, **condition).require("ETag")
 
 
 def part_of(number: int, response: Mapping[str, Any]) -> Part:

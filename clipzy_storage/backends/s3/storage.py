@@ -23,6 +23,7 @@ from clipzy_storage.backends.base import (
 )
 from clipzy_storage.backends.content_types import content_disposition_of, content_type_of
 from clipzy_storage.backends.s3.client import S3Client, metadata_of
+from clipzy_storage.backends.s3.direct import S3DirectParts
 from clipzy_storage.backends.s3.errors import NotSupported, explained
 from clipzy_storage.backends.s3.growing import S3GrowingFile, kept_bytes, read_state
 from clipzy_storage.backends.s3.identity import S3Identity
@@ -244,6 +245,10 @@ class S3Storage:
             yield file
         finally:
             file.close()
+
+    @property
+    def direct(self) -> S3DirectParts:
+        return S3DirectParts(self._client, conditional=self.has_conditional_writes)
 
     def growing_bytes(self, upload_id: str) -> int:
         return kept_bytes(self._client, upload_id)

@@ -1,0 +1,100 @@
+"""Uploads in progress in storage: how each begins, is found, becomes a video or is given up."""
+
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from clipzy_storage import keys
+from clipzy_storage.backends.base import StorageBackend, list_own
+from clipzy_storage.errors import AlreadyExists, NotFound, UploadNotFound
+from clipzy_storage.failpoints import failpoint
+from clipzy_storage.jobs import durable_records
+from clipzy_storage.jobs.owner_accounts import OwnerAccounts
+from clipzy_storage.models.records import Upload, UploadKind, Video
+
+
+class UploadStore:
+    """The records of all uploads in progress. Methods may raise ``StorageError``, ``QueueUnavailable``.
+
+    Each step can be repeated, so whoever asks after a crash carries on.
+    """
+
+    def __init__(self, storage: StorageBackend, accounts: OwnerAccounts, *, expires_seconds: float) -> None:
+        """``expires_seconds``: how long after its last byte an upload is removed."""
+        self._storage = storage
+        self._accounts = accounts
+        self.expires_seconds = expires_seconds
+
+    def begin(
+        self,
+        *,
+        owner: str,
+        filename: str,
+        size_bytes: int,
+        kind: UploadKind = "tus",
+        metadata: str = "",
+        sha256: str | None = None,
+    ) -> Upload:
+        """Raises ``QuotaExceeded``, ``StorageFull``."""
+        upload = Upload(
+            owner=owner,
+            upload_id=keys.new_id("vid"),
+            kind=kind,
+            filename=filename,
+            metadata=metadata,
+            size_bytes=size_bytes,
+            sha256=sha256,
+            created_at=datetime.now(UTC),
+        )
+        self._accounts.add_upload(upload, expires_seconds=self.expires_seconds)
+        try:
+            durable_records.write_upload(self._storage, upload)
+        except BaseException:
+            self._accounts.end_upload(upload, size_bytes=0)
+            raise
+        failpoint("upload-begun")
+        return upload
+
+    def find(self, upload_id: str, *, owner: str, kind: UploadKind) -> Upload:
+        """Raises ``UploadNotFound``, also once it is a video."""
+        with suppress(NotFound):
+            if keys.is_video_id(upload_id):
+                upload = durable_records.read_upload(self._storage, upload_id)
+                if (upload.owner, upload.kind) == (owner, kind):
+                    return upload
+        raise UploadNotFound(upload_id)
+
+    def hold(self, upload: Upload) -> None:
+        """Something has come: it expires only so long after now."""
+        self._accounts.hold_upload(upload, expires_seconds=self.expires_seconds)
+
+    def published(self, upload: Upload) -> str | None:
+        """The key of its file, once that is whole and has one."""
+        files = list_own(self._storage, keys.upload_prefix(upload.upload_id))
+        return next((blob.key for blob in files if keys.is_source(blob.key)), None)
+
+    def finish(self, upload: Upload, key: str, *, container: str, sha256: str | None) -> Video:
+        """Make the published file a video."""
+        video = Video(
+            owner=upload.owner,
+            video_id=upload.upload_id,
+            filename=upload.filename,
+            key=key,
+            container=container,
+            size_bytes=upload.size_bytes,
+            sha256=sha256,
+            declared_sha256=upload.sha256,
+            uploaded_at=datetime.now(UTC),
+        )
+        try:
+            durable_records.write_video(self._storage, video)
+        except AlreadyExists:
+            video = durable_records.read_video(self._storage, upload.upload_id)
+        failpoint("upload-recorded")
+        self._accounts.end_upload(upload, size_bytes=upload.size_bytes)
+        self._storage.remove_growing(upload.upload_id)
+        return video
+
+    def discard(self, upload: Upload) -> None:
+        """Keep nothing of it."""
+        self._storage.remove_growing(upload.upload_id)
+        self._accounts.end_upload(upload, size_bytes=0)
