@@ -111,7 +111,7 @@ def web(host: str, port: int, published_on: str | None) -> int:
 @commands.command()
 def worker() -> None:
     """Run one worker."""
-    os.execv(sys.executable, [sys.executable, "-m", "clipzy_worker"])
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "clipzy_worker"])
 
 
 @commands.command()
@@ -122,7 +122,7 @@ def flower(host: str, port: int) -> None:
 
     Its login is FLOWER_BASIC_AUTH=user:password.
     """
-    os.execv(sys.executable, [sys.executable, "-m", "clipzy_worker.flower", "--host", host, "--port", str(port)])
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "clipzy_worker.flower", "--host", host, "--port", str(port)])
 
 
 @commands.command()
@@ -271,7 +271,7 @@ def rotate_link_secret() -> int:
 def demo(video: Path | None) -> int:
     """Analyse VIDEO once, and stop again.
 
-    Runs front end, worker and Redis in ./.demo. VIDEO is by default demo/demo.mp4 of the sources.
+    Runs front end, worker and Redis in ./.demo. VIDEO is by default a short one that is installed with Clipzy.
     """
     from clipzy_api.cli.demo import demo
 

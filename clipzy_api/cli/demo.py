@@ -23,7 +23,7 @@ READY_TIMEOUT_SECONDS = 120
 POLL_SECONDS = 0.1
 STOP_TIMEOUT_SECONDS = 100
 SHOWN_CHARACTERS = 4000
-DEFAULT_VIDEO = Path(__file__).parents[2] / "demo" / "demo.mp4"
+DEFAULT_VIDEO = Path(__file__).with_name("demo.mp4")
 _READY = re.compile(r"^Clipzy is ready at (\S+)$", re.MULTILINE)
 
 
@@ -65,7 +65,7 @@ def service(directory: Path) -> Iterator[str]:
         raise click.ClickException(
             f"{directory} cannot be used: {error.strerror}. Run it in a directory that you can write to."
         ) from error
-    command = [sys.executable, "-m", "clipzy_api.cli", "up", "--port", "0"]
+    command = [sys.executable, "-P", "-m", "clipzy_api.cli", "up", "--port", "0"]
     child = Child("clipzy up", command, env=demo_environment(directory), output=log)
     child.start()
     try:
