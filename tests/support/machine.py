@@ -5,6 +5,7 @@ that a test starts.
 """
 
 import contextlib
+import os
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from tests.support.waiting import eventually
 from tests.support.wheels import ROOT
 
 SYSTEMD = Path("/lib/systemd/systemd")
+COMMAND_TIMEOUT_SECONDS = 100
 
 # What follows runs in namespaces of its own. systemd is told that it is in a container, and the units that set up the
 # hardware and the kernel are removed: both belong to the machine below. /proc/sys is read-only for the same reason.
@@ -68,11 +70,16 @@ class Machine:
         namespaces = ("--mount", "--pid", "--ipc", "--uts", "--net", "--cgroup")
         self._enter = ("nsenter", f"--target={pid}", *namespaces, "--wdns=/root", "env", "-i", f"PATH={_PATH}")
 
-    def run(self, script: str, *, timeout_seconds: float = 100, **env: str) -> str:
+    def run(self, script: str, **env: str) -> str:
         """What a shell of root's prints that runs ``script`` and ends at the first command that fails."""
         command = [*self._enter, *(f"{name}={value}" for name, value in env.items()), "sh", "-eu", "-c", script]
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout_seconds, check=False
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_TIMEOUT_SECONDS,
+            check=False,
         )
         assert done.returncode == 0, f"{script}\n{done.stdout}{done.stderr}\n{self.log()}"
         return done.stdout
@@ -105,7 +112,7 @@ def running_machine(directory: Path, *, given: Mapping[str, Path]) -> Iterator[M
     """
     if not SYSTEMD.exists() or not shutil.which("unshare"):
         missing("needs systemd and unshare")
-    with _own_cgroup(f"clipzy-{directory.name}") as cgroup, (directory.parent / "machine.log").open("wb") as log:
+    with _own_cgroup(f"clipzy-test-{os.getpid()}") as cgroup, (directory.parent / "machine.log").open("wb") as log:
         namespaces = ("--pid", "--mount", "--uts", "--ipc", "--net", "--cgroup", "--fork", "--kill-child")
         mounts = [str(word) for pair in {**given, **_python()}.items() for word in pair]
         boot = ("unshare", *namespaces, "sh", "-c", _BOOT, "boot", str(directory), *mounts)
