@@ -6,7 +6,6 @@ that a test starts.
 
 import contextlib
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -94,6 +93,7 @@ class Machine:
         return int(self.run(f"systemctl show --property=MainPID --value {unit}"))
 
 
+_NAMESPACES = ("--pid", "--mount", "--uts", "--ipc", "--net", "--cgroup", "--fork", "--kill-child")
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PYTHON = "/usr/local/lib/python"
 _PYTHON_SET_UP = f"""
@@ -110,12 +110,13 @@ def running_machine(directory: Path, *, given: Mapping[str, Path]) -> Iterator[M
 
     Its ``python3`` is the one that runs this.
     """
-    if not SYSTEMD.exists() or not shutil.which("unshare"):
-        missing("needs systemd and unshare")
+    if not SYSTEMD.exists():
+        missing("needs systemd")
+    if subprocess.run(["unshare", *_NAMESPACES, "true"], capture_output=True, check=False).returncode != 0:
+        missing("needs root, to make namespaces")
     with _own_cgroup(f"clipzy-test-{os.getpid()}") as cgroup, (directory.parent / "machine.log").open("wb") as log:
-        namespaces = ("--pid", "--mount", "--uts", "--ipc", "--net", "--cgroup", "--fork", "--kill-child")
         mounts = [str(word) for pair in {**given, **_python()}.items() for word in pair]
-        boot = ("unshare", *namespaces, "sh", "-c", _BOOT, "boot", str(directory), *mounts)
+        boot = ("unshare", *_NAMESPACES, "sh", "-c", _BOOT, "boot", str(directory), *mounts)
         join = f'echo $$ > "{cgroup}/cgroup.procs" && exec "$@"'
         starter = subprocess.Popen(
             with_parent_death_signal("sh", "-c", join, "join", *boot), stdout=log, stderr=log, stdin=subprocess.DEVNULL
