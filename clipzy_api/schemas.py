@@ -2,18 +2,21 @@
 
 from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from flask import Response, jsonify
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, PlainSerializer
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticKnownError, core_schema
 
-from clipzy_storage.jobs.owner_limits import OwnerLimits, OwnerUsage
 from clipzy_storage.keys import MAX_KEY_LENGTH
 from clipzy_storage.models import output, records
 from clipzy_storage.models.access import ApiKey, Scope
 from clipzy_storage.models.job_config import JobConfig
+
+if TYPE_CHECKING:  # clients read answers with these models, and have neither a server nor Redis
+    from flask import Response
+
+    from clipzy_storage.jobs.owner_limits import OwnerLimits, OwnerUsage
 
 MAX_PAGE_SIZE = 100
 MAX_PAGE = 1_000_000_000
@@ -315,7 +318,7 @@ class Me(_Body):
     usage: Usage
 
     @classmethod
-    def of(cls, owner: str, key: ApiKey | None, *, limits: OwnerLimits, usage: OwnerUsage) -> Self:
+    def of(cls, owner: str, key: ApiKey | None, *, limits: "OwnerLimits", usage: "OwnerUsage") -> Self:
         shown = key and Key(name=key.name, scopes=sorted(key.scopes), expires_at=key.expires_at)
         return cls(owner=owner, key=shown, limits=Limits(**asdict(limits)), usage=Usage(**asdict(usage)))
 
@@ -358,6 +361,8 @@ class NotReady(Problem):
     """Null if unknown."""
 
 
-def json_response(body: BaseModel) -> Response:
+def json_response(body: BaseModel) -> "Response":
     """The body as JSON, fields in the order of its model."""
+    from flask import jsonify
+
     return jsonify(body.model_dump(mode="json"))

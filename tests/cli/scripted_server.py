@@ -19,6 +19,7 @@ JOB: dict[str, Any] = {
     "current_stage": None,
     "attempt": 0,
     "config": {},
+    "queue": "interactive",
     "created_at": "2026-11-22T12:00:00.000Z",
     "started_at": None,
     "finished_at": None,

@@ -88,7 +88,7 @@ def test_an_upload_without_an_answer_is_sent_again_under_the_same_key(video: Pat
         ended = clipzy("submit", str(video), "--json", cwd=tmp_path, CLIPZY_URL=server.url)
 
     # Then it is sent until it is accepted, each time under the same key
-    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.returncode == 0, ended.stderr
     assert json.loads(ended.stdout) == JOB
     assert (len(keys), len(set(keys))) == (4, 1)
     assert len(keys[0]) >= 32
@@ -109,11 +109,11 @@ def test_an_upload_is_sent_a_few_times_at_most(video: Path, tmp_path: Path) -> N
         return respond
 
     # When a file is submitted, then the command stops after some attempts or the first, and prints the problem
-    for status, times in ((503, 5), (500, 1), (422, 1)):
+    for status, times, exit_status in ((503, 5, 75), (500, 1, 75), (422, 1, 1)):
         with front_end(answer(status)) as server:
             ended = clipzy("submit", str(video), cwd=tmp_path, CLIPZY_URL=server.url)
-        assert ended.returncode == 1
-        assert ended.stderr.startswith(f"clipzy: CODE_{status}: No.")
+        assert ended.returncode == exit_status
+        assert f"clipzy: CODE_{status}: No." in ended.stderr
         assert answered.count(status) == times
 
 
@@ -148,7 +148,7 @@ def test_the_result_is_printed_as_an_absolute_link(video: Path, tmp_path: Path) 
 def test_waiting_for_a_failed_job_fails(video: Path, tmp_path: Path) -> None:
     with front_end(accept, answers(FAILED, etag='W/"1"')) as server:
         ended = clipzy("submit", str(video), "--wait", cwd=tmp_path, CLIPZY_URL=server.url)
-    assert ended.returncode == 1
+    assert ended.returncode == 3
     assert "INVALID_MEDIA: The file has no video frames." in ended.stdout
 
 
@@ -195,10 +195,11 @@ def test_a_large_file_is_not_held_in_memory(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "complaint"), [("missing.mp4", "No such file"), (".", "is a directory"), ("empty.mp4", "is empty")]
+    ("name", "complaint"), [("missing.mp4", "No such file"), ("empty", "has no video files"), ("empty.mp4", "is empty")]
 )
 def test_a_file_that_cannot_be_sent_is_reported_on_one_line(name: str, complaint: str, tmp_path: Path) -> None:
     (tmp_path / "empty.mp4").touch()
+    (tmp_path / "empty").mkdir()
     ended = clipzy("submit", str(tmp_path / name), cwd=tmp_path)
     assert ended.returncode == 1
     assert complaint in ended.stderr
@@ -214,7 +215,7 @@ def test_an_address_without_a_server_is_reported(video: Path, tmp_path: Path) ->
     ended = clipzy("submit", str(video), cwd=tmp_path, CLIPZY_URL=url)
 
     # Then one line reports that and the remedy
-    assert ended.returncode == 1
+    assert ended.returncode == 75
     assert ended.stderr.startswith(f"clipzy: no front end can be reached at CLIPZY_URL={url} (Connection refused)")
     assert ended.stderr.count("\n") == 1
 
@@ -223,10 +224,13 @@ def test_an_address_of_another_service_is_reported(video: Path, tmp_path: Path) 
     with front_end(lambda exchange: exchange.answer(404, "no such page")) as server:
         ended = clipzy("submit", str(video), cwd=tmp_path, CLIPZY_URL=server.url)
     assert ended.returncode == 1
-    assert f"CLIPZY_URL={server.url} answered with status 404" in ended.stderr
+    assert ended.stderr == (
+        "clipzy: the server answered with status 404, but not as Clipzy does. Set the address to that of the front end."
+        f" (CLIPZY_URL={server.url})\n"
+    )
 
 
-def test_an_interrupt_exits_without_a_traceback(video: Path, tmp_path: Path) -> None:
+def test_an_interrupt_tells_that_the_job_goes_on(video: Path, tmp_path: Path) -> None:
     # Given a command that waits for a job
     polled = Event()
 
@@ -250,6 +254,7 @@ def test_an_interrupt_exits_without_a_traceback(video: Path, tmp_path: Path) -> 
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=TIMEOUT_SECONDS)
 
-    # Then it exits immediately and without a traceback
+    # Then it exits immediately, and says that the job goes on
     assert process.returncode == 130
+    assert stderr.endswith(f"clipzy: {JOB['job_id']} goes on. Follow it with `clipzy watch {JOB['job_id']}`.\n")
     assert "Traceback" not in stderr

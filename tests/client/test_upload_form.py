@@ -1,12 +1,12 @@
-"""The form that `clipzy submit` sends, as the front end reads it."""
+"""The form in which the client uploads a file, as the front end reads it."""
 
 import os
 from pathlib import Path
 
-import click
 import pytest
 
-from clipzy_api.cli.upload_form import BLOCK_BYTES, FileForm
+from clipzy_api.client import UnusableFile
+from clipzy_api.client.upload_form import BLOCK_BYTES, FileForm
 from clipzy_api.inputs.multipart import UploadForm
 from tests.support.forms import mp4_bytes, read_upload
 
@@ -25,13 +25,13 @@ def test_a_file_of_any_size_and_end_arrives_whole(tmp_path: Path, size_bytes: in
     content = mp4_bytes(size_bytes - len(ending)) + ending
     path = tmp_path / "a.mp4"
     path.write_bytes(content)
-    form = FileForm(path, config='{"reuse": false}')
+    form = FileForm(path, fields={"config": '{"reuse": false}', "queue": "batch"})
 
     # When it is sent, and sent again
     for upload, stored in (read(form), read(form)):
         # Then it is the same each time
         assert stored == content
-        assert upload.config == {"reuse": False}
+        assert (upload.config, upload.queue) == ({"reuse": False}, "batch")
 
 
 @pytest.mark.parametrize(
@@ -84,12 +84,12 @@ def test_a_file_that_became_shorter_is_not_sent_as_if_it_were_whole(tmp_path: Pa
     os.truncate(path, 2 * BLOCK_BYTES)
 
     # Then the sender stops before the end of the form
-    with pytest.raises(click.ClickException, match="became shorter"):
+    with pytest.raises(UnusableFile, match="became shorter"):
         sent.extend(blocks)
     assert sum(map(len, sent)) < len(form)
 
 
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(path := tmp_path / "a.mp4")
-    with pytest.raises(click.ClickException, match=r"a\.mp4 is not a regular file\. Save the video to a file first\."):
+    with pytest.raises(UnusableFile, match=r"a\.mp4 is not a regular file\. Save the video to a file first\."):
         FileForm(path)

@@ -1,0 +1,69 @@
+"""Following a job to its end by polling, which always works."""
+
+import math
+import time
+from collections.abc import Iterator
+from urllib.parse import quote
+
+from clipzy_api.client.errors import ClipzyError
+from clipzy_api.client.transport import MAX_PAUSE_SECONDS, Request, Transport, parsed
+from clipzy_api.schemas import Job
+
+OUTAGE_SECONDS = 120.0
+"""How long a front end may be unavailable without an error."""
+DEFAULT_POLL_SECONDS = 1.0
+
+
+def job_path(job_id: str, rest: str = "") -> str:
+    return f"/api/v1/jobs/{quote(job_id, safe='')}{rest}"
+
+
+class Outage:
+    """Whether a front end that does not answer has been away for too long."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._failures = 0
+        self._answered_at = time.monotonic()
+
+    def has_ended(self) -> None:
+        self._failures, self._answered_at = 0, time.monotonic()
+
+    def bridge(self, error: ClipzyError) -> None:
+        """Wait for a while, or raise the error if it is not of the kind that passes, or has lasted for too long."""
+        self._failures += 1
+        is_over = time.monotonic() - self._answered_at > OUTAGE_SECONDS
+        if not error.is_transient or not self._transport.has_connected or is_over:
+            raise error
+        self._transport.pause(error, min(self._failures, 4))
+
+
+def changes(
+    transport: Transport, job_id: str, *, poll_seconds: float | None = None, timeout_seconds: float | None = None
+) -> Iterator[Job]:
+    """The job as it is now, and again after every change that a poll finds, until it is finished or the time is up.
+
+    Polls as often as the front end asks for, or every ``poll_seconds``. Raises ``ClipzyError``.
+    """
+    etag, outage = "", Outage(transport)
+    deadline = time.monotonic() + (math.inf if timeout_seconds is None else timeout_seconds)
+    while True:
+        headers = {"If-None-Match": etag} if etag else {}
+        try:
+            answer = transport.send(Request("GET", job_path(job_id), headers))
+        except ClipzyError as error:
+            if time.monotonic() > deadline:
+                raise
+            outage.bridge(error)
+            continue
+        outage.has_ended()
+        etag = answer.headers.get("ETag", etag)
+        if answer.status != 304:
+            job = parsed(Job, answer)
+            yield job
+            if job.finished_at is not None:
+                return
+        pause = poll_seconds or answer.retry_after_seconds or DEFAULT_POLL_SECONDS
+        if (left := deadline - time.monotonic()) <= 0:
+            return
+        time.sleep(min(pause, MAX_PAUSE_SECONDS, left))

@@ -1,0 +1,61 @@
+"""How a file gets to the front end. Each way is an ``UploadMethod``; ``method_for`` chooses the best one offered."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from clipzy_api.client.errors import TRANSIENT_STATUSES
+from clipzy_api.client.transport import Request, Transport, parsed
+from clipzy_api.client.upload_form import FileForm, OnProgress
+from clipzy_api.schemas import Job, Video
+
+# A large file is not sent again for an error that may be permanent.
+UPLOAD_TRANSIENT_STATUSES = TRANSIENT_STATUSES - {500}
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file to be uploaded, under the caller's name for this request."""
+
+    path: Path
+    idempotency_key: str
+    on_progress: OnProgress | None = None
+
+
+class UploadMethod(Protocol):
+    """One way to upload a file. Both methods create once, however often the file is sent, and raise ``ClipzyError``."""
+
+    def submit(self, upload: Upload, fields: Mapping[str, str]) -> Job:
+        """The file as a new job; ``fields`` are the other fields of its form, as text."""
+
+    def upload(self, upload: Upload) -> Video:
+        """The file as a video without a job."""
+
+
+def method_for(transport: Transport) -> UploadMethod:
+    """The best method that the front end offers."""
+    return FormUpload(transport)
+
+
+class FormUpload:
+    """The whole file in one form, which every front end takes; sent again from its beginning if it is broken off."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def submit(self, upload: Upload, fields: Mapping[str, str]) -> Job:
+        return parsed(Job, self._transport.call(_request("/api/v1/jobs", upload, fields)))
+
+    def upload(self, upload: Upload) -> Video:
+        return parsed(Video, self._transport.call(_request("/api/v1/videos", upload, {})))
+
+
+def _request(path: str, upload: Upload, fields: Mapping[str, str]) -> Request:
+    form = FileForm(upload.path, fields=fields, on_progress=upload.on_progress)
+    headers = {
+        "Content-Type": form.content_type,
+        "Content-Length": str(len(form)),
+        "Idempotency-Key": upload.idempotency_key,
+    }
+    return Request("POST", path, headers, form, transient_statuses=UPLOAD_TRANSIENT_STATUSES)
