@@ -46,14 +46,12 @@ def upload_connections() -> PoolManager:
 
 def cause_of(error: HTTPError) -> str:
     """Why there is no answer, in words that have no address and no secret in them."""
-    if isinstance(error, TimeoutError):
-        return "timed out"
     found: BaseException | None = error
     while found is not None:
         if isinstance(found, OSError | HTTPException):
             return getattr(found, "strerror", None) or str(found)
         found = found.__cause__ or next((arg for arg in found.args if isinstance(arg, Exception)), None)
-    return type(error).__name__
+    return "timed out" if isinstance(error, TimeoutError) else type(error).__name__
 
 
 def was_connected(error: HTTPError) -> bool:

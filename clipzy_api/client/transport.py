@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
+from urllib.parse import unquote
 
 import urllib3
 from pydantic import BaseModel, ValidationError
@@ -224,4 +225,4 @@ def _login(url: str, api_key: str | None) -> dict[str, str]:
     if api_key:
         return {"Authorization": f"Bearer {api_key}"}
     login = parse_url(url).auth
-    return {str(k).title(): str(v) for k, v in make_headers(basic_auth=login).items()} if login else {}
+    return {"Authorization": make_headers(basic_auth=unquote(login))["authorization"]} if login else {}

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 from clipzy_api.cli.plot import WIDTH, timeline
-from tests.cli.scripted_server import Respond, accept, front_end
+from tests.support.scripted_server import Respond, accept, front_end
 from tests.support.processes import clipzy
 
 SVG = "{http://www.w3.org/2000/svg}"

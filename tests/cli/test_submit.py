@@ -13,7 +13,7 @@ from threading import Event
 import pytest
 from werkzeug.formparser import parse_form_data
 
-from tests.cli.scripted_server import COMPLETED, FAILED, JOB, RUNNING, Exchange, Respond, accept, front_end
+from tests.support.scripted_server import COMPLETED, FAILED, JOB, RUNNING, Exchange, Respond, accept, front_end
 from tests.support.processes import CLIPZY, clipzy, environment
 from tests.support.waiting import TIMEOUT_SECONDS
 

@@ -59,6 +59,8 @@ class Exchange(BaseHTTPRequestHandler):
         self.server.seen.append(dict(self.headers))
         self.server.polls.pop(0)(self)
 
+    do_DELETE = do_GET
+
     def body(self) -> Iterator[bytes]:
         """What the client sends, until it has sent what it declared or has disconnected."""
         left = int(self.headers["Content-Length"])
@@ -79,7 +81,7 @@ class Exchange(BaseHTTPRequestHandler):
 
 
 class StandIn(ThreadingHTTPServer):
-    """Answers uploads with ``on_upload``, and polls with ``polls`` in turn."""
+    """Answers uploads with ``on_upload``, and other requests with ``polls`` in turn."""
 
     def __init__(self, on_upload: Respond, polls: list[Respond]) -> None:
         super().__init__(("127.0.0.1", 0), Exchange)
