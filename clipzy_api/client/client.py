@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from time import monotonic
 from typing import Any, Self
-from urllib.parse import quote, urlencode, urljoin
+from urllib.parse import urlencode, urljoin
 
 from clipzy_api.client import events
 from clipzy_api.client.downloads import Download
 from clipzy_api.client.errors import ClipzyError, JobFailed, WaitTimeout
 from clipzy_api.client.events import Event
-from clipzy_api.client.following import changes, job_path
+from clipzy_api.client.following import changes
+from clipzy_api.client.paths import JOBS, job_path, video_path
 from clipzy_api.client.result_files import ResultFiles
 from clipzy_api.client.transport import OnRetry, Request, Transport, parsed
 from clipzy_api.client.upload_form import OnProgress
@@ -92,9 +93,7 @@ class Client:
     ) -> Job:
         """A new job on a video that was uploaded before."""
         fields = {"video_id": video_id, **_options(config, queue)}
-        return parsed(
-            Job, self._transport.call(Request.with_json("/api/v1/jobs", fields, headers=_key(idempotency_key)))
-        )
+        return parsed(Job, self._transport.call(Request.with_json(JOBS, fields, headers=_key(idempotency_key))))
 
     def upload(
         self, file: Path | str, *, idempotency_key: str | None = None, on_progress: OnProgress | None = None
@@ -125,11 +124,11 @@ class Client:
         """One page of jobs, counted from 1."""
         chosen = {"status": str(status)} if status else {}
         query = urlencode({**chosen, "page": page, "page_size": page_size})
-        return parsed(JobPage, self._transport.call(Request("GET", f"/api/v1/jobs?{query}")))
+        return parsed(JobPage, self._transport.call(Request("GET", f"{JOBS}?{query}")))
 
     def video(self, video_id: str) -> Video:
         """An uploaded video."""
-        return parsed(Video, self._transport.call(Request("GET", _video_path(video_id))))
+        return parsed(Video, self._transport.call(Request("GET", video_path(video_id))))
 
     def events(self, job_id: str, *, after: str | None = None) -> Iterator[Event]:
         """Each change of the job as it happens, to its last; from the first, or behind the id ``after``.
@@ -210,7 +209,7 @@ class Client:
 
     def delete_video(self, video_id: str) -> None:
         """Delete a video that no unfinished job uses; results stay."""
-        self._transport.call(Request("DELETE", _video_path(video_id), done_if_repeated=404))
+        self._transport.call(Request("DELETE", video_path(video_id), done_if_repeated=404))
 
     def me(self) -> Me:
         """The API key, its owner, and what that may have and has."""
@@ -227,10 +226,6 @@ def _upload(file: Path | str, idempotency_key: str | None, on_progress: OnProgre
 
 def _key(idempotency_key: str | None) -> dict[str, str]:
     return {"Idempotency-Key": idempotency_key or secrets.token_urlsafe(24)}
-
-
-def _video_path(video_id: str) -> str:
-    return f"/api/v1/videos/{quote(video_id, safe='')}"
 
 
 def _options(config: Config | None, queue: Queue | str) -> dict[str, Any]:

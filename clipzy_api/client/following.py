@@ -3,19 +3,15 @@
 import math
 import time
 from collections.abc import Iterator
-from urllib.parse import quote
 
 from clipzy_api.client.errors import ClipzyError
+from clipzy_api.client.paths import job_path
 from clipzy_api.client.transport import MAX_PAUSE_SECONDS, Request, Transport, parsed
 from clipzy_api.schemas import Job
 
 OUTAGE_SECONDS = 120.0
 """How long a front end may be unavailable without an error."""
 DEFAULT_POLL_SECONDS = 1.0
-
-
-def job_path(job_id: str, rest: str = "") -> str:
-    return f"/api/v1/jobs/{quote(job_id, safe='')}{rest}"
 
 
 class Outage:

@@ -12,7 +12,7 @@ from urllib3.exceptions import HTTPError
 
 from clipzy_api.client.connections import cause_of
 from clipzy_api.client.errors import DownloadFailed, FrontEndUnreachable
-from clipzy_api.client.following import job_path
+from clipzy_api.client.paths import job_path
 from clipzy_api.client.transport import Answer, Transport, refusal, unreachable
 from clipzy_storage.config.urls import redacted
 

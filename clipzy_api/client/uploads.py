@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from clipzy_api.client.errors import TRANSIENT_STATUSES
+from clipzy_api.client.paths import JOBS, VIDEOS
 from clipzy_api.client.transport import Request, Transport, parsed
 from clipzy_api.client.upload_form import FileForm, OnProgress
 from clipzy_api.schemas import Job, Video
@@ -45,10 +46,10 @@ class FormUpload:
         self._transport = transport
 
     def submit(self, upload: Upload, fields: Mapping[str, str]) -> Job:
-        return parsed(Job, self._transport.call(_request("/api/v1/jobs", upload, fields)))
+        return parsed(Job, self._transport.call(_request(JOBS, upload, fields)))
 
     def upload(self, upload: Upload) -> Video:
-        return parsed(Video, self._transport.call(_request("/api/v1/videos", upload, {})))
+        return parsed(Video, self._transport.call(_request(VIDEOS, upload, {})))
 
 
 def _request(path: str, upload: Upload, fields: Mapping[str, str]) -> Request:

@@ -7,8 +7,8 @@ from xml.etree import ElementTree
 import pytest
 
 from clipzy_api.cli.plot import WIDTH, timeline
-from tests.support.scripted_server import Respond, accept, front_end
 from tests.support.processes import clipzy
+from tests.support.scripted_server import Respond, accept, front_end
 
 SVG = "{http://www.w3.org/2000/svg}"
 BEATS = [{"time_seconds": i / 2, "confidence": 0.8, "band": "bass"} for i in range(20)]

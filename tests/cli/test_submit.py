@@ -13,8 +13,8 @@ from threading import Event
 import pytest
 from werkzeug.formparser import parse_form_data
 
-from tests.support.scripted_server import COMPLETED, FAILED, JOB, RUNNING, Exchange, Respond, accept, front_end
 from tests.support.processes import CLIPZY, clipzy, environment
+from tests.support.scripted_server import COMPLETED, FAILED, JOB, RUNNING, Exchange, Respond, accept, front_end
 from tests.support.waiting import TIMEOUT_SECONDS
 
 SOON = "0.1"
