@@ -1,0 +1,73 @@
+"""docs/client.md names every method and error of the client, and its examples are run."""
+
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import clipzy_api.client
+from clipzy_api.client import Client, ClipzyError
+from clipzy_api.client.errors import TRANSIENT_STATUSES
+from clipzy_api.client.following import OUTAGE_SECONDS
+from clipzy_api.client.transport import MAX_PAUSE_SECONDS, UPLOAD_ANSWER_TIMEOUT_SECONDS
+from tests.support.deployment import Deployment
+from tests.support.processes import environment
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/client.md").read_text()
+METHODS = [name for name, _ in inspect.getmembers(Client, inspect.isfunction) if not name.startswith("_")]
+ERRORS = [
+    name for name, kind in vars(clipzy_api.client).items() if inspect.isclass(kind) and issubclass(kind, ClipzyError)
+]
+NOT_SHOWN = {"close", "job", "result_document"}
+"""Methods that need no example."""
+
+
+@pytest.mark.parametrize("name", sorted(set(METHODS) - NOT_SHOWN))
+def test_every_method_is_there(name: str) -> None:
+    assert f"client.{name}(" in PAGE
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_every_error_is_there(name: str) -> None:
+    assert f"| `{name}` |" in PAGE
+
+
+def test_the_limits_are_there() -> None:
+    text = " ".join(PAGE.split())
+    defaults = inspect.signature(Client).parameters
+    assert f"up to {defaults['attempts'].default} times (`attempts`)" in text
+    assert f"`timeout_seconds` ({defaults['timeout_seconds'].default})" in text
+    assert f"more than {MAX_PAUSE_SECONDS:.0f} s" in text
+    assert f"may take {UPLOAD_ANSWER_TIMEOUT_SECONDS:.0f} s" in text
+    assert all(str(status) in text for status in TRANSIENT_STATUSES)
+    assert (OUTAGE_SECONDS, "two minutes without a front end" in text) == (120, True)
+
+
+def test_the_examples_do_what_is_shown(tmp_path: Path, redis_url: str) -> None:
+    # Given the page's blocks, with what their comments say that they print
+    program = "\n".join(re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL))
+    expected = re.findall(r"print\(.*\)  # (.*)", program)
+    (tmp_path / "demo").symlink_to(ROOT / "demo")
+
+    # When they are run as one program, against a front end with a worker
+    with Deployment(tmp_path / "deployment", redis_url=redis_url) as stack:
+        program = program.replace("http://127.0.0.1:8000", stack.web().url)
+        stack.worker()
+        ended = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=tmp_path,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=100,
+        )
+
+    # Then they print that, in this order
+    assert (ended.returncode, ended.stderr) == (0, "")
+    lines = iter(ended.stdout.splitlines())
+    assert [line for line in expected if line not in lines] == []
+    assert (tmp_path / "holiday/output.json").exists()
