@@ -17,6 +17,8 @@ from clipzy_storage.models.records import rfc3339
 LINE_SECONDS = 5.0
 """Between two lines of progress that differ in the percentage alone."""
 
+LABEL_WIDTH = 30
+
 Show = Callable[[int, str], None]
 
 
@@ -70,13 +72,19 @@ def progress(label: str, *, length: int) -> Iterator[Show]:
     if not sys.stderr.isatty():
         yield _Lines(label, length).show
         return
-    with click.progressbar(length=length, label=f"{label:<16.16}", file=sys.stderr, show_eta=False) as bar:
+    with click.progressbar(length=length, label=_fitted(label), file=sys.stderr, show_eta=False) as bar:
 
         def show(done: int, label: str) -> None:
-            bar.label = f"{label:<16.16}"
+            bar.label = _fitted(label)
+            bar.finished = False  # a file may be sent again
             bar.update(done - bar.pos)
 
         yield show
+
+
+def _fitted(label: str) -> str:
+    """As wide as leaves room for the bar."""
+    return f"{label:<{LABEL_WIDTH}.{LABEL_WIDTH}}"
 
 
 class _Lines:

@@ -1,6 +1,6 @@
 """`clipzy submit`: uploads files and prints their jobs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,29 +11,22 @@ from clipzy_api.cli.display import accepted, described, print_json, progress, st
 from clipzy_api.cli.front_end import exit_status_of, front_end
 from clipzy_api.cli.video_files import video_files
 from clipzy_api.client import Client, ClipzyError, Job, JobFailed, Status, UnusableFile
+from clipzy_storage.config.logs import safe_text
 
-# The answer is about the file; the next one may be accepted.
-FILE_PROBLEMS = frozenset({"FILE_TOO_LARGE", "UNSUPPORTED_FORMAT", "INVALID_FIELD", "TRUNCATED_UPLOAD"})
+# The answer is about this file; the next one may be accepted.
+FILE_PROBLEMS = frozenset({"FILE_TOO_LARGE", "UNSUPPORTED_FORMAT", "TRUNCATED_UPLOAD"})
 
 
 def submit(names: Sequence[str], *, config: Mapping[str, Any] | None, queue: str, wait: bool, as_json: bool) -> int:
     """Upload each file as a job; with ``wait`` follow all of them. Returns the status of the first that was not done.
 
     Raises:
-        click.ClickException: a name leads to no file, or the front end cannot be reached or accepts no file at all.
+        click.ClickException: a name leads to no file, or no file can be submitted now.
     """
-    files = video_files(names)
-    statuses, jobs = [], []
+    statuses: list[int] = []
     with front_end() as (client, notice):
-        for file in files:
-            try:
-                job = upload(client, file, config=config, queue=queue)
-            except ClipzyError as error:
-                if len(files) == 1 or not (isinstance(error, UnusableFile) or error.code in FILE_PROBLEMS):
-                    raise
-                click.echo(f"clipzy: {file}: {error}", err=True)
-                statuses.append(exit_status_of(error))
-                continue
+        jobs = []
+        for job in _submitted(client, video_files(names), statuses, config=config, queue=queue):
             jobs.append(job)
             notice.unfinished += [job.job_id] if wait else []
             if as_json and not wait:
@@ -47,9 +40,28 @@ def submit(names: Sequence[str], *, config: Mapping[str, Any] | None, queue: str
     return next(filter(None, statuses), exit_statuses.DONE)
 
 
+def _submitted(client: Client, files: Sequence[Path], statuses: list[int], **options: Any) -> Iterator[Job]:
+    """The job of each file. Of several files, one that is refused is reported, and its exit status is added.
+
+    Raises ``ClipzyError`` for what concerns the other files too.
+    """
+    for file in files:
+        try:
+            yield upload(client, file, **options)
+        except ClipzyError as error:
+            if len(files) == 1 or not _is_about_file(error):
+                raise
+            click.echo(f"clipzy: {safe_text(str(file))}: {error}", err=True)
+            statuses.append(exit_status_of(error))
+
+
+def _is_about_file(error: ClipzyError) -> bool:
+    return isinstance(error, UnusableFile) or error.code in FILE_PROBLEMS or error.field == "file"
+
+
 def upload(client: Client, file: Path, *, config: Mapping[str, Any] | None = None, queue: str = "interactive") -> Job:
     """Upload the file as a job, with its progress. Raises ``ClipzyError``."""
-    label = f"uploading {file.name}"
+    label = f"uploading {safe_text(file.name)}"
     with progress(label, length=100) as show:
 
         def show_bytes(sent: int, total: int) -> None:
