@@ -11,7 +11,7 @@ import click
 from pydantic import BaseModel
 
 from clipzy_api.client import Event, Job
-from clipzy_storage.config.logs import safe_text
+from clipzy_storage.config.logs import escaped_text
 from clipzy_storage.models.records import rfc3339
 
 LINE_SECONDS = 5.0
@@ -33,7 +33,7 @@ def described(job: Job, *, absolute: Callable[[str], str] | None = None) -> str:
     facts: dict[str, Any] = {
         "job_id": job.job_id,
         "video_id": job.video_id,
-        "filename": safe_text(job.filename),
+        "filename": job.filename,
         "status": job.status.value,
         "progress": None if job.status.is_final else f"{job.progress_percent} %",
         "stage": job.current_stage,
@@ -42,19 +42,19 @@ def described(job: Job, *, absolute: Callable[[str], str] | None = None) -> str:
         "created_at": rfc3339(job.created_at),
         "finished_at": rfc3339(job.finished_at),
         "result": absolute(job.result.storage_url) if job.result and absolute else None,
-        "error": f"{job.error.code.value}: {safe_text(job.error.message)}" if job.error else None,
+        "error": f"{job.error.code.value}: {job.error.message}" if job.error else None,
     }
-    return "\n".join(f"{name:<12} {value}" for name, value in facts.items() if value is not None)
+    return "\n".join(f"{name:<12} {escaped_text(str(value))}" for name, value in facts.items() if value is not None)
 
 
 def accepted(job: Job) -> str:
     """One line, whose first word is the id."""
-    return f"{job.job_id}  {safe_text(job.filename)}"
+    return f"{job.job_id}  {escaped_text(job.filename)}"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """In columns as wide as their widest cell."""
-    lines = [head, *rows]
+    lines = [head, *([escaped_text(cell) for cell in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
@@ -63,7 +63,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def stage_of(job: Job | Event) -> str:
     """What a job is at, in one word."""
-    return job.current_stage or job.status.value
+    return escaped_text(job.current_stage or job.status.value)
 
 
 @contextmanager

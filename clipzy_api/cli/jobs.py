@@ -9,7 +9,6 @@ from clipzy_api.cli.display import accepted, described, print_json, progress, st
 from clipzy_api.cli.front_end import front_end
 from clipzy_api.cli.submit import show_finished
 from clipzy_api.client import Client, Event, Job, JobPage, Status
-from clipzy_storage.config.logs import safe_text
 from clipzy_storage.models.records import rfc3339
 
 _HEAD = ("JOB", "STATUS", "PROGRESS", "CREATED", "FILE")
@@ -113,7 +112,7 @@ def _show_page(page: JobPage, *, as_json: bool) -> None:
 
 def _row(job: Job) -> tuple[str, ...]:
     created_at = rfc3339(job.created_at) or ""
-    return (job.job_id, job.status.value, f"{job.progress_percent:>6} %", created_at, safe_text(job.filename))
+    return (job.job_id, job.status.value, f"{job.progress_percent:>6} %", created_at, job.filename)
 
 
 def _shown(event: Event) -> str:

@@ -9,7 +9,7 @@ import click
 from clipzy_api.cli import exit_statuses
 from clipzy_api.cli.display import print_json, progress, table
 from clipzy_api.cli.front_end import front_end
-from clipzy_storage.config.logs import safe_text
+from clipzy_storage.config.logs import escaped_text
 
 
 def show_result(job_id: str, *, as_json: bool) -> int:
@@ -20,7 +20,7 @@ def show_result(job_id: str, *, as_json: bool) -> int:
             print_json(document)
             return exit_statuses.DONE
         for name, value in _facts(document):
-            click.echo(f"{name:<12} {safe_text(value)}")
+            click.echo(f"{name:<12} {escaped_text(value)}")
         files = document["artifacts"]
         rows = [(file["name"], str(file["size_bytes"]), client.absolute(file["storage_url"])) for file in files]
         click.echo()

@@ -11,7 +11,7 @@ from clipzy_api.cli.display import accepted, described, print_json, progress, st
 from clipzy_api.cli.front_end import exit_status_of, front_end
 from clipzy_api.cli.video_files import video_files
 from clipzy_api.client import Client, ClipzyError, Job, JobFailed, Status, UnusableFile
-from clipzy_storage.config.logs import safe_text
+from clipzy_storage.config.logs import escaped_text
 
 # The answer is about this file; the next one may be accepted.
 FILE_PROBLEMS = frozenset({"FILE_TOO_LARGE", "UNSUPPORTED_FORMAT", "TRUNCATED_UPLOAD"})
@@ -51,7 +51,7 @@ def _submitted(client: Client, files: Sequence[Path], statuses: list[int], **opt
         except ClipzyError as error:
             if len(files) == 1 or not _is_about_file(error):
                 raise
-            click.echo(f"clipzy: {safe_text(str(file))}: {error}", err=True)
+            click.echo(f"clipzy: {escaped_text(str(file))}: {error}", err=True)
             statuses.append(exit_status_of(error))
 
 
@@ -61,7 +61,7 @@ def _is_about_file(error: ClipzyError) -> bool:
 
 def upload(client: Client, file: Path, *, config: Mapping[str, Any] | None = None, queue: str = "interactive") -> Job:
     """Upload the file as a job, with its progress. Raises ``ClipzyError``."""
-    label = f"uploading {safe_text(file.name)}"
+    label = f"uploading {escaped_text(file.name)}"
     with progress(label, length=100) as show:
 
         def show_bytes(sent: int, total: int) -> None:

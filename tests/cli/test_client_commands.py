@@ -74,6 +74,17 @@ def test_a_line_of_json_is_printed_for_each_job(run: Run, tmp_path: Path) -> Non
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
+def test_what_concerns_all_files_ends_the_command(run: Run, tmp_path: Path, free_port: int) -> None:
+    # Given two files
+    for name in ("a.mp4", "b.mp4"):
+        (tmp_path / name).write_bytes(mp4_bytes(999))
+    # When they are submitted with a config that is wrong, or where no front end is, Then that is said once
+    ended = run("submit", "a.mp4", "b.mp4", "--config", '{"sprites": "no"}')
+    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (1, "", 1)
+    ended = clipzy("submit", "a.mp4", "b.mp4", cwd=tmp_path, CLIPZY_URL=f"http://127.0.0.1:{free_port}")
+    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (75, "", 1)
+
+
 @pytest.mark.parametrize("config", ["missing.json", "{", "{}}", "[]", '{"a": NaN}'])
 def test_a_config_that_is_none_is_wrong_usage(run: Run, tmp_path: Path, config: str) -> None:
     (tmp_path / "a.mp4").write_bytes(mp4_bytes(999))
@@ -83,14 +94,13 @@ def test_a_config_that_is_none_is_wrong_usage(run: Run, tmp_path: Path, config: 
 
 
 def test_jobs_are_listed(run: Run, front_end: FrontEnd) -> None:
-    # Given jobs, one of them with a name that would clear the screen
-    made = [new_job(front_end, filename=name) for name in ("a.mp4", "b.mp4", "\x1b[2J.mp4")]
+    # Given jobs
+    made = [new_job(front_end, filename=name) for name in ("a.mp4", "b.mp4", "c.mp4")]
     # When they are listed, Then there is a line for each, the newest first, and the rest is announced
     ended = run("list", "--page-size", "2")
     head, *rows = ended.stdout.splitlines()
     assert head.split() == ["JOB", "STATUS", "PROGRESS", "CREATED", "FILE"]
     assert [row.split()[0] for row in rows] == made[:0:-1]
-    assert "\x1b" not in ended.stdout
     assert ended.stderr.startswith("page 1 of ")
     # And as JSON the page is one document, and all of them a line each
     page = json.loads(run("list", "--page", "2", "--page-size", "2", "--json").stdout)
@@ -106,6 +116,25 @@ def test_a_reader_that_leaves_is_no_error(front_end: FrontEnd, tmp_path: Path) -
     env = environment(CLIPZY_URL=front_end.url)
     ended = subprocess.run(["sh", "-c", command], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)
     assert (ended.stdout, ended.stderr) == ("{", "")
+
+
+@pytest.mark.parametrize("command", ["list", "status", "submit", "cancel"])
+def test_what_a_front_end_says_cannot_write_to_the_terminal(tmp_path: Path, command: str) -> None:
+    """A front end may be a stranger's."""
+    # Given a front end whose every word would clear the screen
+    evil = "\x1b[2J"
+    job = {**RUNNING, "filename": evil, "current_stage": evil}
+    page = {"jobs": [job], "total": 1, "page": 1, "page_size": 20}
+    problem = {"code": evil, "detail": evil}
+    (tmp_path / "a.mp4").write_bytes(mp4_bytes(999))
+    # When commands ask it, Then nothing of that reaches the terminal
+    arguments = {"list": (), "status": (JOB["job_id"],), "submit": ("a.mp4",), "cancel": (JOB["job_id"],)}[command]
+    answers = {"list": (200, page), "status": (200, job), "submit": (202, job), "cancel": (409, problem)}[command]
+    respond = lambda exchange: exchange.answer(*answers)  # noqa: E731
+    with stand_in(respond, respond) as server:
+        ended = clipzy(command, *arguments, cwd=tmp_path, CLIPZY_URL=server.url)
+    assert "\x1b" not in ended.stdout + ended.stderr
+    assert "[2J" in ended.stdout + ended.stderr
 
 
 def test_a_job_is_shown(run: Run, front_end: FrontEnd) -> None:

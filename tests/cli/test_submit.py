@@ -139,10 +139,12 @@ def test_a_job_is_followed_through_outages_until_it_is_finished(video: Path, tmp
 
 
 def test_the_result_is_printed_as_an_absolute_link(video: Path, tmp_path: Path) -> None:
-    with front_end(accept, answers(COMPLETED, etag='W/"1"')) as server:
+    link = COMPLETED["result"]["storage_url"] + "?expires=1&signature=2"
+    signed = COMPLETED | {"result": {"storage_url": link, "expires_at": None}}
+    with front_end(accept, answers(signed, etag='W/"1"')) as server:
         ended = clipzy("submit", str(video), "--wait", cwd=tmp_path, CLIPZY_URL=server.url)
     assert ended.returncode == 0
-    assert server.url + COMPLETED["result"]["storage_url"] in ended.stdout
+    assert f" {server.url}{link}\n" in ended.stdout
 
 
 def test_waiting_for_a_failed_job_fails(video: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import socket
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,31 @@ from tests.support.scripted_server import COMPLETED, JOB, Exchange, Respond, acc
 
 SOON = "0.1"
 JOB_ID = str(JOB["job_id"])
+
+
+RESULT: dict[str, Any] = {
+    "schema_version": "1.0",
+    "job_id": JOB_ID,
+    "video_id": JOB["video_id"],
+    "attempt": 1,
+    "created_at": JOB["created_at"],
+    "source": {
+        "filename": "holiday.mp4",
+        "container": "mp4",
+        "size_bytes": 1,
+        "sha256": "0" * 64,
+        "duration_seconds": 1.0,
+        "width": 640,
+        "height": 360,
+        "frame_rate": 25.0,
+        "video_codec": "h264",
+        "audio_codec": None,
+    },
+    "shots": [],
+    "artifacts": [],
+    "timings": {},
+}
+"""As short as a result may be."""
 
 
 def answers(status: int, body: object = None, **headers: str) -> Respond:
@@ -108,6 +134,8 @@ def test_what_is_not_an_answer_of_clipzy_is_an_error(body: object) -> None:
 def test_what_a_later_version_adds_is_ignored() -> None:
     with front_end(accept, answers(200, {**JOB, "later": 1})) as server:
         assert Client(server.url).job(JOB_ID).job_id == JOB_ID
+    with front_end(accept, answers(200, {**RESULT, "later": 1, "source": {**RESULT["source"], "later": 2}})) as server:
+        assert Client(server.url).result(JOB_ID).source.width == 640
 
 
 def test_a_login_in_the_address_is_sent() -> None:
