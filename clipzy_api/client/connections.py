@@ -1,13 +1,22 @@
-"""Connections that notice an answer while they still send: a front end that refuses a body reads no more of it."""
+"""Connections: kept ones, and those for uploads, which notice an answer while they still send.
+
+A front end that refuses a body reads no more of it.
+"""
 
 import select
 from http.client import HTTPException
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import unquote
+from urllib.request import getproxies, proxy_bypass
 
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, SSLError, TimeoutError
+from urllib3.util import make_headers, parse_url
 
+KEPT_CONNECTIONS = 8
+"""To each server; more may be open."""
 SEND_TIMEOUT_SECONDS = 600.0
 
 
@@ -37,11 +46,51 @@ class _PatientTlsPool(HTTPSConnectionPool):
     ConnectionCls = _PatientTlsConnection
 
 
-def upload_connections() -> PoolManager:
+class Connections:
+    """Kept connections to any server, through the proxies that the environment names."""
+
+    def __init__(self) -> None:
+        self._managers: dict[str | None, PoolManager] = {}
+
+    def to(self, url: str) -> PoolManager:
+        proxy = proxy_of(url)
+        return self._managers.setdefault(proxy, _manager(proxy))
+
+    def close(self) -> None:
+        for manager in self._managers.values():
+            manager.clear()
+
+
+def upload_connections(url: str) -> PoolManager:
     """For one request with a body; to be closed after it, since the body may not have been sent to its end."""
-    pool = PoolManager(retries=False)
-    pool.pool_classes_by_scheme = {"http": _ListeningPool, "https": _PatientTlsPool}
-    return pool
+    manager = _manager(proxy_of(url))
+    manager.pool_classes_by_scheme = {"http": _ListeningPool, "https": _PatientTlsPool}
+    return manager
+
+
+def proxy_of(url: str) -> str | None:
+    """By HTTP_PROXY, HTTPS_PROXY and NO_PROXY; none on the way to this machine."""
+    parts = parse_url(url)
+    host = (parts.host or "").strip("[]")
+    if _is_loopback(host) or proxy_bypass(host):
+        return None
+    proxy = getproxies().get(parts.scheme or "")
+    return f"http://{proxy}" if proxy and "://" not in proxy else proxy
+
+
+def _manager(proxy: str | None) -> PoolManager:
+    if proxy is None:
+        return PoolManager(maxsize=KEPT_CONNECTIONS, retries=False)
+    login = parse_url(proxy).auth
+    headers = make_headers(proxy_basic_auth=unquote(login)) if login else None
+    return ProxyManager(proxy, maxsize=KEPT_CONNECTIONS, retries=False, proxy_headers=headers)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def cause_of(error: HTTPError) -> str:

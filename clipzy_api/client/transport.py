@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from urllib3.exceptions import HTTPError
 from urllib3.util import Timeout, make_headers, parse_url
 
-from clipzy_api.client.connections import cause_of, upload_connections, was_connected
+from clipzy_api.client.connections import Connections, cause_of, upload_connections, was_connected
 from clipzy_api.client.errors import TRANSIENT_STATUSES, ClipzyError, FrontEndUnreachable, UnexpectedAnswer
 from clipzy_storage.config.urls import redacted
 
@@ -82,12 +82,12 @@ class Transport:
         self._on_retry = on_retry
         self._login = _login(url, api_key)
         self._timeout = Timeout(connect=min(timeout_seconds, CONNECT_TIMEOUT_SECONDS), read=timeout_seconds)
-        self._pool = urllib3.PoolManager(retries=False)
+        self._connections = Connections()
         self.has_connected = False
         """Whether a server has ever been there; before that, a failure is reported and not waited for."""
 
     def close(self) -> None:
-        self._pool.clear()
+        self._connections.close()
 
     def call(self, request: Request) -> Answer:
         """The answer of a request that was carried out, sent again where that may help. Raises ``ClipzyError``."""
@@ -144,7 +144,7 @@ class Transport:
             response = self._urlopen(request.method, url, headers)
         else:
             timeout = Timeout(connect=CONNECT_TIMEOUT_SECONDS, read=UPLOAD_ANSWER_TIMEOUT_SECONDS)
-            with upload_connections() as pool:
+            with upload_connections(url) as pool:
                 response = self._urlopen(request.method, url, headers, pool=pool, body=request.body, timeout=timeout)
         return Answer(response.status, response.headers, response.data)
 
@@ -159,7 +159,8 @@ class Transport:
     ) -> urllib3.BaseHTTPResponse:
         sent, options = {"User-Agent": "clipzy", **headers}, {"timeout": self._timeout, **options}
         try:
-            response = (pool or self._pool).urlopen(method, url, headers=sent, redirect=False, **options)
+            pool = pool or self._connections.to(url)
+            response = pool.urlopen(method, url, headers=sent, redirect=False, **options)
         except HTTPError as error:
             self.has_connected |= was_connected(error)
             raise unreachable(url, error) from error

@@ -144,6 +144,33 @@ def test_a_login_in_the_address_is_sent() -> None:
     assert server.seen[0]["Authorization"] == "Basic dXNlcjpwYXNzQHdvcmQ="
 
 
+def test_a_proxy_of_the_environment_is_used(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths: list[str] = []
+
+    def respond(exchange: Exchange) -> None:
+        paths.append(exchange.path)
+        exchange.answer(200, JOB)
+
+    def respond_to_upload(exchange: Exchange) -> None:
+        paths.append(exchange.path)
+        accept(exchange)
+
+    # Given an address that can be reached through a proxy alone, which wants a login
+    with front_end(respond_to_upload, respond, FOUND) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url.replace("//", "//user:secret@"))
+        # When it is asked, Then by way of the proxy
+        client = Client("http://clipzy.test")
+        assert client.job(JOB_ID).job_id == client.submit(video).job_id
+        assert paths == [f"http://clipzy.test/api/v1/jobs/{JOB_ID}", "http://clipzy.test/api/v1/jobs"]
+        assert proxy.seen[0]["proxy-authorization"] == "Basic dXNlcjpzZWNyZXQ="
+        # And this machine itself without it, as what NO_PROXY names
+        monkeypatch.setenv("http_proxy", "127.0.0.1:1")
+        assert Client(proxy.url).job(JOB_ID).job_id == JOB_ID
+        monkeypatch.setenv("no_proxy", "clipzy.test")
+        with pytest.raises(FrontEndUnreachable, match=r"no front end can be reached at http://clipzy\.test"):
+            Client("http://clipzy.test").job(JOB_ID)
+
+
 def test_outages_are_bridged_while_a_job_is_waited_for() -> None:
     polls = [FOUND, OVERLOADED, disconnect, answers(304), answers(200, COMPLETED)]
     with front_end(accept, *polls) as server:
