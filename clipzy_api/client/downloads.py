@@ -112,7 +112,8 @@ class Download:
             ):
                 self._report(-partial.size_bytes)
                 partial.restart()
-            while partial.size_bytes < file.size_bytes and (block := response.read1(BLOCK_BYTES)):
+            # To its end, after which the connection serves the next file; but no more than a little too much.
+            while partial.size_bytes <= file.size_bytes and (block := response.read1(BLOCK_BYTES)):
                 partial.write(block)
                 self._report(len(block))
         if partial.size_bytes < file.size_bytes:

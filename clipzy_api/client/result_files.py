@@ -91,7 +91,7 @@ class ResultFiles:
         try:
             if is_redirected:
                 url = urljoin(f"{url}/", response.headers.get("Location", ""))
-                response.close()
+                response.drain_conn()  # the connection serves the next file
                 response = self._from_storage(url, headers)
             elif response.status not in (200, 206):
                 raise refusal(Answer(response.status, response.headers, response.read()))

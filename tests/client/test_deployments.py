@@ -103,7 +103,7 @@ def test_files_come_from_a_bucket(tmp_path: Path, own_redis: RedisServer, moto_s
             client = Client(stack.web().url)
             stack.worker()
             job = client.wait(client.submit(clip).job_id, poll_seconds=0.1)
-            bucket.suffer(Fault("reset", after_bytes=15_000, connections=3))
+            bucket.suffer(Fault("reset", after_bytes=15_000))
             # When its files are downloaded, Then all arrive, and nothing is fetched twice
             progress: list[int] = []
             paths = client.download(
@@ -111,7 +111,8 @@ def test_files_come_from_a_bucket(tmp_path: Path, own_redis: RedisServer, moto_s
             )
             names = [path.relative_to(tmp_path / "files").as_posix() for path in paths]
             assert names == [*(artifact.name for artifact in client.result(job.job_id).artifacts), "output.json"]
-            assert (progress, bucket.accepted > 3) == (sorted(progress), True)
+            assert max(path.stat().st_size for path in paths) > 15_000
+            assert progress == sorted(progress)
             # And while the bucket cannot be reached, that is said without the signature
             bucket.suffer(Fault("refuse"))
             with pytest.raises(

@@ -76,6 +76,12 @@ def test_all_files_arrive(client: Client, job_id: str, tmp_path: Path) -> None:
     assert progress[-1][0] == progress[-1][1] == sum(path.stat().st_size for path in paths)
 
 
+def test_one_connection_serves_all_files(job_id: str, tmp_path: Path, line: TcpProxy) -> None:
+    with Client(line.url) as client:
+        client.download(job_id, tmp_path)
+    assert (has_all(tmp_path), line.accepted) == (True, 1)
+
+
 def test_chosen_files_arrive(client: Client, job_id: str, tmp_path: Path) -> None:
     assert client.download(job_id, tmp_path, names=["shots/0000.jpg", "empty.json"]) == [
         tmp_path / "shots/0000.jpg",
