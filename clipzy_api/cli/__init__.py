@@ -144,7 +144,8 @@ def doctor(as_json: bool) -> int:
 
 
 @commands.command()
-def recover() -> int:
+@_json
+def recover(as_json: bool) -> int:
     """Recover unfinished jobs after a loss of Redis.
 
     Returns every unfinished job to the queue; exits with 1 if a record in storage is damaged.
@@ -152,7 +153,7 @@ def recover() -> int:
     from clipzy_api.cli.recover import recover
     from clipzy_storage.config.environment import settings_from_env
 
-    return recover(settings_from_env())
+    return recover(settings_from_env(), as_json=as_json)
 
 
 @commands.group()
@@ -215,7 +216,8 @@ def list_keys(as_json: bool) -> int:
 
 @key_commands.command("revoke")
 @click.argument("key_id", metavar="ID")
-def revoke_key(key_id: str) -> int:
+@_json
+def revoke_key(key_id: str, as_json: bool) -> int:
     """Refuse a key from now on.
 
     Front ends do so within 5 s; open streams and signed links run out.
@@ -223,11 +225,12 @@ def revoke_key(key_id: str) -> int:
     from clipzy_api.cli import keys
     from clipzy_storage.config.environment import settings_from_env
 
-    return keys.revoke(settings_from_env(), key_id)
+    return keys.revoke(settings_from_env(), key_id, as_json=as_json)
 
 
 @key_commands.command("rotate-link-secret")
-def rotate_link_secret() -> int:
+@_json
+def rotate_link_secret(as_json: bool) -> int:
     """Sign links to local storage with a new secret.
 
     The old one is valid until its last link has expired.
@@ -235,7 +238,7 @@ def rotate_link_secret() -> int:
     from clipzy_api.cli import keys
     from clipzy_storage.config.environment import settings_from_env
 
-    return keys.rotate_link_secret(settings_from_env())
+    return keys.rotate_link_secret(settings_from_env(), as_json=as_json)
 
 
 @commands.command()

@@ -5,14 +5,16 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from pydantic import BaseModel
 
-from clipzy_api.client import Event, Job
 from clipzy_storage.config.logs import escaped_text
 from clipzy_storage.models.records import rfc3339
+
+if TYPE_CHECKING:
+    from clipzy_api.client import Event, Job
 
 LINE_SECONDS = 5.0
 """Between two lines of progress that differ in the percentage alone."""
@@ -28,7 +30,7 @@ def print_json(content: BaseModel | dict[str, Any]) -> None:
     click.echo(json.dumps(document, ensure_ascii=False))
 
 
-def described(job: Job, *, absolute: Callable[[str], str] | None = None) -> str:
+def described(job: "Job", *, absolute: Callable[[str], str] | None = None) -> str:
     """The job as text, one line for each fact; with a link to its result if ``absolute`` makes links absolute."""
     facts: dict[str, Any] = {
         "job_id": job.job_id,
@@ -47,7 +49,7 @@ def described(job: Job, *, absolute: Callable[[str], str] | None = None) -> str:
     return "\n".join(f"{name:<12} {escaped_text(str(value))}" for name, value in facts.items() if value is not None)
 
 
-def accepted(job: Job) -> str:
+def accepted(job: "Job") -> str:
     """One line, whose first word is the id."""
     return f"{job.job_id}  {escaped_text(job.filename)}"
 
@@ -61,7 +63,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def stage_of(job: Job | Event) -> str:
+def stage_of(job: "Job | Event") -> str:
     """What a job is at, in one word."""
     return escaped_text(job.current_stage or job.status.value)
 

@@ -2,29 +2,28 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
 from clipzy_api.cli import exit_statuses
 from clipzy_api.cli.display import print_json, progress, table
 from clipzy_api.cli.front_end import front_end
+from clipzy_api.client import Result
 from clipzy_storage.config.logs import escaped_text
 
 
 def show_result(job_id: str, *, as_json: bool) -> int:
     """Print what the job has found. Raises ``click.ClickException``."""
     with front_end() as (client, _):
-        document = client.result_document(job_id)
         if as_json:
-            print_json(document)
+            print_json(client.result_document(job_id))
             return exit_statuses.DONE
-        for name, value in _facts(document):
+        result = client.result(job_id)
+        for name, value in _facts(result):
             click.echo(f"{name:<12} {escaped_text(value)}")
-        files = document["artifacts"]
-        rows = [(file["name"], str(file["size_bytes"]), client.absolute(file["storage_url"])) for file in files]
+        files = [(file.name, str(file.size_bytes), client.absolute(file.storage_url)) for file in result.artifacts]
         click.echo()
-        click.echo(table(("FILE", "BYTES", "LINK"), rows))
+        click.echo(table(("FILE", "BYTES", "LINK"), files))
     return exit_statuses.DONE
 
 
@@ -46,19 +45,19 @@ def download(job_id: str, names: Sequence[str], directory: Path | None, *, overw
     return exit_statuses.DONE
 
 
-def _facts(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    source, audio = document["source"], document.get("audio")
-    rate = f", {source['frame_rate']:g} fps" if source["frame_rate"] else ""
-    yield "job_id", document["job_id"]
-    yield "filename", source["filename"]
-    size = f"{source['width']}x{source['height']}"
-    yield "video", f"{source['video_codec']}, {size}{rate}, {source['duration_seconds']:.2f} s"
-    if source["audio_codec"]:
-        loudness = audio and audio.get("integrated_lufs")
-        tempo = audio and audio.get("tempo_bpm")
-        facts = [f"{loudness:.1f} LUFS"] if loudness is not None else []
-        facts += [f"{tempo:.0f} bpm"] if tempo is not None else []
-        yield "audio", ", ".join([source["audio_codec"], *facts])
-    yield "shots", str(len(document["shots"]))
-    for warning in document.get("warnings", []):
+def _facts(result: Result) -> Iterator[tuple[str, str]]:
+    source, audio = result.source, result.audio
+    yield "job_id", result.job_id
+    yield "filename", source.filename
+    rate = f", {source.frame_rate:g} fps" if source.frame_rate else ""
+    yield "video", f"{source.video_codec}, {source.width}x{source.height}{rate}, {source.duration_seconds:.2f} s"
+    if source.audio_codec:
+        facts = [source.audio_codec]
+        if audio and audio.integrated_lufs is not None:
+            facts.append(f"{audio.integrated_lufs:.1f} LUFS")
+        if audio and audio.tempo_bpm is not None:
+            facts.append(f"{audio.tempo_bpm:.0f} bpm")
+        yield "audio", ", ".join(facts)
+    yield "shots", str(len(result.shots))
+    for warning in result.warnings:
         yield "warning", warning

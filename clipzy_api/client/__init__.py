@@ -15,6 +15,7 @@ from clipzy_api.client.errors import (
 )
 from clipzy_api.client.events import Event
 from clipzy_api.schemas import Job, JobPage, Me, Result, Video
+from clipzy_storage.models.job_config import JobConfig
 from clipzy_storage.models.records import Queue, Status
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Event",
     "FrontEndUnreachable",
     "Job",
+    "JobConfig",
     "JobFailed",
     "JobPage",
     "Me",

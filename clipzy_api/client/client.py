@@ -165,7 +165,9 @@ class Client:
 
     def result_document(self, job_id: str) -> dict[str, Any]:
         """The same as it was sent, with what this client does not know."""
-        document: dict[str, Any] = json.loads(self._transport.call(Request("GET", job_path(job_id, "/result"))).body)
+        answer = self._transport.call(Request("GET", job_path(job_id, "/result")))
+        parsed(Result, answer)
+        document: dict[str, Any] = json.loads(answer.body)
         return document
 
     def read_json(self, job_id: str, name: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ MIN_PAUSE_SECONDS = 0.1
 MAX_PAUSE_SECONDS = 120.0
 """A front end that asks to wait for longer is not asked again."""
 
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
+
 Body = TypeVar("Body", bound=BaseModel)
 T = TypeVar("T")
 OnRetry = Callable[[ClipzyError, float], None]
@@ -36,8 +39,8 @@ class Request:
     method: str
     path: str
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: Iterable[bytes] | None = None
-    """Anew in every iteration; with its ``Content-Length`` among the headers."""
+    body: bytes | Iterable[bytes] | None = None
+    """If it is not bytes: anew in every iteration, with its ``Content-Length`` among the headers."""
     transient_statuses: frozenset[int] = TRANSIENT_STATUSES
     done_if_repeated: int | None = None
     """The status that tells a repeated request that the first one was carried out."""
@@ -45,8 +48,7 @@ class Request:
     @classmethod
     def with_json(cls, path: str, content: Mapping[str, Any], *, headers: Mapping[str, str]) -> "Request":
         body = json.dumps(content, allow_nan=False).encode()
-        framing = {"Content-Type": "application/json", "Content-Length": str(len(body))}
-        return cls("POST", path, {**headers, **framing}, (body,))
+        return cls("POST", path, {**headers, "Content-Type": "application/json"}, body)
 
 
 @dataclass(frozen=True)
@@ -61,14 +63,12 @@ class Answer:
     def retry_after_seconds(self) -> float | None:
         """How long the server asks to wait; None if it does not, or not in a readable way."""
         text = self.headers.get("Retry-After", "")
+        if _SECONDS.fullmatch(text):
+            return max(float(text), MIN_PAUSE_SECONDS)
         try:
-            seconds = float(text)
+            return max(parsedate_to_datetime(text).timestamp() - time.time(), MIN_PAUSE_SECONDS)
         except ValueError:
-            try:
-                seconds = parsedate_to_datetime(text).timestamp() - time.time()
-            except ValueError:
-                return None
-        return max(seconds, MIN_PAUSE_SECONDS)
+            return None
 
 
 class Transport:
@@ -140,8 +140,8 @@ class Transport:
 
     def _answer_to(self, request: Request) -> Answer:
         url, headers = self.url + request.path, {**self._login, **request.headers}
-        if request.body is None:
-            response = self._urlopen(request.method, url, headers)
+        if request.body is None or isinstance(request.body, bytes):
+            response = self._urlopen(request.method, url, headers, body=request.body)
         else:
             timeout = Timeout(connect=CONNECT_TIMEOUT_SECONDS, read=UPLOAD_ANSWER_TIMEOUT_SECONDS)
             with upload_connections(url) as pool:

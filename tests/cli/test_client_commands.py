@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from clipzy_api.cli import commands
@@ -20,7 +21,7 @@ from tests.support.scripted_server import front_end as stand_in
 from tests.support.servers import FrontEnd, running_front_end, running_redis
 from tests.support.waiting import eventually
 
-CLIENT_COMMANDS = ("submit", "list", "status", "watch", "result", "download", "cancel", "retry", "delete", "plot")
+SERVICES = ("up", "web", "worker", "flower", "demo")
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -221,13 +222,22 @@ def test_a_wrong_key_is_named(tmp_path: Path) -> None:
     assert server.seen[0]["Authorization"] == "Bearer clz_a_b"
 
 
-@pytest.mark.parametrize("name", CLIENT_COMMANDS)
-def test_every_command_has_short_help_and_json(name: str) -> None:
-    command = commands.commands[name]
-    options = {option for parameter in command.params for option in parameter.opts}
-    assert "--json" in options
-    with command.make_context(name, [], resilient_parsing=True, parent=commands.make_context("clipzy", ["list"])) as c:
-        assert c.help_option_names == ["-h", "--help"]
+def all_commands(parent: click.Context) -> Iterator[click.Context]:
+    """Every command below this one, as a context that has parsed no arguments."""
+    assert isinstance(parent.command, click.Group)
+    for name, command in parent.command.commands.items():
+        context = command.make_context(name, [], parent=parent, resilient_parsing=True)
+        if isinstance(command, click.Group):
+            yield from all_commands(context)
+        else:
+            yield context
+
+
+def test_every_command_has_short_help_and_json() -> None:
+    for command in all_commands(commands.make_context("clipzy", [], resilient_parsing=True)):
+        options = {option for parameter in command.command.get_params(command) for option in parameter.opts}
+        assert {"-h", "--help"} <= options, command.command_path
+        assert ("--json" in options) == (command.info_name not in SERVICES), command.command_path
 
 
 def test_the_shell_completes_commands_and_options(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from clipzy_api.cli.plot import WIDTH, timeline
 from tests.support.processes import clipzy
-from tests.support.scripted_server import Respond, accept, front_end
+from tests.support.scripted_server import RESULT, Respond, accept, front_end
 
 SVG = "{http://www.w3.org/2000/svg}"
 BEATS = [{"time_seconds": i / 2, "confidence": 0.8, "band": "bass"} for i in range(20)]
@@ -90,7 +90,7 @@ def test_an_unavailable_storage_is_reported_without_the_signature(tmp_path: Path
     # Given a result with a file that is a link to storage, where no server listens
     link = f"http://127.0.0.1:{free_port}/clipzy/motion.json"
     answers: list[Respond] = [
-        lambda exchange: exchange.answer(200, output(artifacts=[{"name": "motion.json"}])),
+        lambda exchange: exchange.answer(200, RESULT),
         lambda exchange: exchange.answer(302, Location=f"{link}?Signature=secret"),
     ]
 

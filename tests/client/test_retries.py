@@ -4,41 +4,15 @@ import socket
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from clipzy_api.client import Client, ClipzyError, FrontEndUnreachable, UnexpectedAnswer
 from tests.support.certificates import make_certificate
-from tests.support.scripted_server import COMPLETED, JOB, Exchange, Respond, accept, front_end
+from tests.support.scripted_server import COMPLETED, JOB, RESULT, Exchange, Respond, accept, front_end
 
 SOON = "0.1"
 JOB_ID = str(JOB["job_id"])
-
-
-RESULT: dict[str, Any] = {
-    "schema_version": "1.0",
-    "job_id": JOB_ID,
-    "video_id": JOB["video_id"],
-    "attempt": 1,
-    "created_at": JOB["created_at"],
-    "source": {
-        "filename": "holiday.mp4",
-        "container": "mp4",
-        "size_bytes": 1,
-        "sha256": "0" * 64,
-        "duration_seconds": 1.0,
-        "width": 640,
-        "height": 360,
-        "frame_rate": 25.0,
-        "video_codec": "h264",
-        "audio_codec": None,
-    },
-    "shots": [],
-    "artifacts": [],
-    "timings": {},
-}
-"""As short as a result may be."""
 
 
 def answers(status: int, body: object = None, **headers: str) -> Respond:

@@ -43,6 +43,40 @@ FAILED = {
     "error": {"code": "INVALID_MEDIA", "stage": "video_analysis", "message": "The file has no video frames."},
 }
 
+RESULT: dict[str, Any] = {
+    "schema_version": "1.0",
+    "job_id": JOB["job_id"],
+    "video_id": JOB["video_id"],
+    "attempt": 1,
+    "created_at": JOB["created_at"],
+    "source": {
+        "filename": "holiday.mp4",
+        "container": "mp4",
+        "size_bytes": 1,
+        "sha256": "0" * 64,
+        "duration_seconds": 1.0,
+        "width": 640,
+        "height": 360,
+        "frame_rate": 25.0,
+        "video_codec": "h264",
+        "audio_codec": None,
+    },
+    "shots": [],
+    "artifacts": [
+        {
+            "name": "motion.json",
+            "key": f"results/{JOB['job_id']}/motion.json",
+            "kind": "curves",
+            "content_type": "application/json",
+            "size_bytes": 1,
+            "sha256": "0" * 64,
+            "storage_url": f"/storage/results/{JOB['job_id']}/motion.json",
+        }
+    ],
+    "timings": {},
+}
+"""As short as a result may be."""
+
 Respond = Callable[["Exchange"], None]
 
 
