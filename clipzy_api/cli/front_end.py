@@ -54,7 +54,8 @@ def front_end() -> Iterator[tuple[Client, InterruptNotice]]:
 def exit_status_of(error: ClipzyError) -> int:
     if isinstance(error, JobFailed):
         return exit_statuses.JOB_NOT_COMPLETED
-    return exit_statuses.TRY_AGAIN if error.is_transient else exit_statuses.NOT_DONE
+    # An internal error may pass too, but a script should not wait for that.
+    return exit_statuses.TRY_AGAIN if error.is_transient and error.status != 500 else exit_statuses.NOT_DONE
 
 
 def _message(error: ClipzyError, url: str) -> str:

@@ -36,6 +36,8 @@ class Download:
         self._directory = directory
         self._overwrite = overwrite
         self._on_progress = on_progress
+        self._there: set[Path] = set()
+        """Files that need not be fetched."""
         self._done_bytes = self._total_bytes = 0
 
     def fetch(self, names: Sequence[str] | None) -> list[Path]:
@@ -61,12 +63,14 @@ class Download:
         path = self._directory.joinpath(*parts)
         if not path.parent.resolve().is_relative_to(self._directory.resolve()):
             raise UnusableFile(f"{path.parent} is a link out of {self._directory}. Remove it.")
-        if path.exists() and not self._overwrite and not _is_there(file, path):
+        if _is_there(file, path):
+            self._there.add(path)
+        elif path.exists() and not self._overwrite:
             raise UnusableFile(f"{path} is there, and is another file. Choose another directory, or overwrite it.")
         return path
 
     def _place(self, file: ListedFile, target: Path, content: bytes | None) -> None:
-        if _is_there(file, target):
+        if target in self._there:
             self._report(file.size_bytes)
             return
         target.parent.mkdir(parents=True, exist_ok=True)

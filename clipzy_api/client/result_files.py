@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote, urljoin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError
 
@@ -36,8 +36,8 @@ class ListedFile(BaseModel):
     """What is needed of an artifact to fetch it, in results of every version."""
 
     name: str
-    size_bytes: int
-    sha256: str
+    size_bytes: int = Field(ge=0)
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
 
 
 class Index(BaseModel):

@@ -49,13 +49,13 @@ def partial_in(directory: Path) -> Path:
     return path
 
 
-def complete_with_names(front_end: FrontEnd, *names: str) -> str:
-    """A completed job whose result claims to have files of these names."""
+def complete_with(front_end: FrontEnd, *changes: dict[str, object]) -> str:
+    """A completed job whose result claims to have a file for each of these changes to what is true of one."""
     job_id = str(played_worker.submit(front_end)["job_id"])
     attempt = played_worker.claim(front_end, job_id)
     result = played_worker.write_result(front_end, attempt)
     index = json.loads(result.index)
-    index["artifacts"] = [index["artifacts"][0] | {"name": name} for name in names]
+    index["artifacts"] = [index["artifacts"][0] | changed for changed in changes]
     content = json.dumps(index).encode()
     front_end.storage.delete(attempt.prefix + "output.json")
     put_bytes(front_end.storage, attempt.prefix + "output.json", content, content_type="application/json")
@@ -192,11 +192,21 @@ def test_a_damaged_file_never_gets_its_name(client: Client, front_end: FrontEnd,
 def test_a_name_cannot_lead_elsewhere(client: Client, front_end: FrontEnd, tmp_path: Path, name: str) -> None:
     """A front end may be a stranger's."""
     # Given a result that lists such a name, behind a good one
-    job_id = complete_with_names(front_end, "poster.jpg", name)
+    job_id = complete_with(front_end, {}, {"name": name})
     target = tmp_path / "deep" / "target"
     # When it is downloaded, Then it is refused before anything is written
     with pytest.raises(DownloadFailed, match="no name that is safe to write"):
         client.download(job_id, target)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("changed", [{"sha256": "../../evil"}, {"size_bytes": -1}])
+def test_an_index_that_is_none_is_refused(
+    client: Client, front_end: FrontEnd, tmp_path: Path, changed: dict[str, object]
+) -> None:
+    job_id = complete_with(front_end, changed)
+    with pytest.raises(ClipzyError, match="damaged"):
+        client.download(job_id, tmp_path / "target")
     assert not list(tmp_path.iterdir())
 
 
