@@ -69,17 +69,17 @@ def stage_of(job: "Job | Event") -> str:
 
 
 @contextmanager
-def progress(label: str, *, length: int) -> Iterator[Show]:
-    """A bar on a terminal, else lines on standard error: called with what is done, and a label that may change."""
+def progress(label: str) -> Iterator[Show]:
+    """A bar on a terminal, else lines on standard error: called with a percentage, and a label that may change."""
     if not sys.stderr.isatty():
-        yield _Lines(label, length).show
+        yield _Lines(label).show
         return
-    with click.progressbar(length=length, label=_fitted(label), file=sys.stderr, show_eta=False) as bar:
+    with click.progressbar(length=100, label=_fitted(label), file=sys.stderr, show_eta=False) as bar:
 
-        def show(done: int, label: str) -> None:
+        def show(percent: int, label: str) -> None:
             bar.label = _fitted(label)
             bar.finished = False  # a file may be sent again
-            bar.update(done - bar.pos)
+            bar.update(percent - bar.pos)
 
         yield show
 
@@ -90,12 +90,11 @@ def _fitted(label: str) -> str:
 
 
 class _Lines:
-    def __init__(self, label: str, length: int) -> None:
-        self._length, self._label = length, label
-        self._percent, self._printed_at = 0, time.monotonic()
+    def __init__(self, label: str) -> None:
+        self._label, self._percent, self._printed_at = label, 0, time.monotonic()
 
-    def show(self, done: int, label: str) -> None:
-        percent, now = done * 100 // max(1, self._length), time.monotonic()
+    def show(self, percent: int, label: str) -> None:
+        now = time.monotonic()
         is_due = percent != self._percent and now - self._printed_at >= LINE_SECONDS
         if label != self._label or is_due:
             click.echo(f"{percent:>3} %  {label}", err=True)

@@ -46,7 +46,7 @@ def watch(job_id: str, *, as_json: bool) -> int:
                 last = event.status
             return exit_statuses.DONE if last is Status.COMPLETED else exit_statuses.JOB_NOT_COMPLETED
         if sys.stdout.isatty():
-            with progress(stage_of(job), length=100) as show:
+            with progress(stage_of(job)) as show:
                 for event in client.events(job_id):
                     show(event.progress_percent, _shown(event))
         else:

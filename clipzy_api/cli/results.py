@@ -30,7 +30,7 @@ def show_result(job_id: str, *, as_json: bool) -> int:
 def download(job_id: str, names: Sequence[str], directory: Path | None, *, overwrite: bool, as_json: bool) -> int:
     """Fetch files of the result, or all of them, and print their paths. Raises ``click.ClickException``."""
     directory = directory or Path(job_id)
-    with front_end() as (client, _), progress("downloading", length=100) as show:
+    with front_end() as (client, _), progress("downloading") as show:
         paths = client.download(
             job_id,
             directory,

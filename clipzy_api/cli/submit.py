@@ -62,7 +62,7 @@ def _is_about_file(error: ClipzyError) -> bool:
 def upload(client: Client, file: Path, *, config: Mapping[str, Any] | None = None, queue: str = "interactive") -> Job:
     """Upload the file as a job, with its progress. Raises ``ClipzyError``."""
     label = f"uploading {escaped_text(file.name)}"
-    with progress(label, length=100) as show:
+    with progress(label) as show:
 
         def show_bytes(sent: int, total: int) -> None:
             show(sent * 100 // total, label)
@@ -72,7 +72,7 @@ def upload(client: Client, file: Path, *, config: Mapping[str, Any] | None = Non
 
 def waited_for(client: Client, job: Job, *, poll_seconds: float | None = None) -> Job:
     """The finished job, whatever its outcome; its progress is shown. Raises ``ClipzyError``."""
-    with progress(stage_of(job), length=100) as show:
+    with progress(stage_of(job)) as show:
         try:
             return client.wait(
                 job.job_id,
