@@ -1,6 +1,7 @@
 """``Client``: everything that a program does with one front end."""
 
 import json
+import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from clipzy_api.client.paths import JOBS, job_path, video_path
 from clipzy_api.client.result_files import ResultFiles
 from clipzy_api.client.transport import OnRetry, Request, Transport, parsed
 from clipzy_api.client.upload_form import OnProgress
-from clipzy_api.client.uploads import Upload, method_for
+from clipzy_api.client.uploads import Upload, method_for, submit_video
 from clipzy_api.schemas import MAX_PAGE_SIZE, Job, JobPage, Me, Result, Video
 from clipzy_storage.config.urls import is_url, redacted
 from clipzy_storage.models.job_config import JobConfig
@@ -45,10 +46,12 @@ class Client:
     ) -> None:
         """``timeout_seconds`` is for each answer; ``on_retry`` is called with an error and the seconds of the pause.
 
-        Raises ``ValueError`` if the URL is none.
+        Raises ``ValueError`` if the URL or the key is none.
         """
         if not is_url(url, {"http", "https"}):
             raise ValueError(f"{redacted(url)!r} is not the address of a front end, such as http://127.0.0.1:8000")
+        if api_key and not re.fullmatch("[!-~]+", api_key):  # whose error message would show it
+            raise ValueError("the API key has characters that no key has, such as a line end")
         self._transport = Transport(
             url, api_key=api_key, timeout_seconds=timeout_seconds, attempts=attempts, on_retry=on_retry
         )
@@ -80,8 +83,8 @@ class Client:
         The ``idempotency_key`` is a random one unless it is given, for a program that may be started anew.
         Raises ``UnusableFile``.
         """
-        fields = {name: _text(value) for name, value in _options(config, queue).items()}
-        return method_for(self._transport).submit(_upload(file, idempotency_key, on_progress), fields)
+        upload = Upload(Path(file), idempotency_key or _new_key(), on_progress)
+        return method_for(self._transport).submit(upload, _options(config, queue))
 
     def submit_video(
         self,
@@ -92,14 +95,15 @@ class Client:
         idempotency_key: str | None = None,
     ) -> Job:
         """A new job on a video that was uploaded before."""
-        fields = {"video_id": video_id, **_options(config, queue)}
-        return parsed(Job, self._transport.call(Request.with_json(JOBS, fields, headers=_key(idempotency_key))))
+        return submit_video(
+            self._transport, video_id, _options(config, queue), idempotency_key=idempotency_key or _new_key()
+        )
 
     def upload(
         self, file: Path | str, *, idempotency_key: str | None = None, on_progress: OnProgress | None = None
     ) -> Video:
         """Upload a file without a job; as ``submit``."""
-        return method_for(self._transport).upload(_upload(file, idempotency_key, on_progress))
+        return method_for(self._transport).upload(Upload(Path(file), idempotency_key or _new_key(), on_progress))
 
     def job(self, job_id: str) -> Job:
         """The job as it is now."""
@@ -203,7 +207,12 @@ class Client:
 
     def retry(self, job_id: str, *, idempotency_key: str | None = None) -> Job:
         """A new job on the video of one that failed or was cancelled, with its ``config`` and ``queue``."""
-        return parsed(Job, self._transport.call(Request("POST", job_path(job_id, "/retry"), _key(idempotency_key))))
+        return parsed(
+            Job,
+            self._transport.call(
+                Request("POST", job_path(job_id, "/retry"), {"Idempotency-Key": idempotency_key or _new_key()})
+            ),
+        )
 
     def delete(self, job_id: str) -> None:
         """Delete a finished job with its result; its video stays."""
@@ -222,12 +231,8 @@ class Client:
         return urljoin(f"{self._transport.url}/", link)
 
 
-def _upload(file: Path | str, idempotency_key: str | None, on_progress: OnProgress | None) -> Upload:
-    return Upload(Path(file), _key(idempotency_key)["Idempotency-Key"], on_progress)
-
-
-def _key(idempotency_key: str | None) -> dict[str, str]:
-    return {"Idempotency-Key": idempotency_key or secrets.token_urlsafe(24)}
+def _new_key() -> str:
+    return secrets.token_urlsafe(24)
 
 
 def _options(config: Config | None, queue: Queue | str) -> dict[str, Any]:
@@ -237,7 +242,3 @@ def _options(config: Config | None, queue: Queue | str) -> dict[str, Any]:
     )
     chosen = {} if queue == Queue.INTERACTIVE else {"queue": str(queue)}
     return {**({"config": content} if content else {}), **chosen}
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, allow_nan=False)

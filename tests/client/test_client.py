@@ -158,6 +158,13 @@ def test_no_secret_is_shown() -> None:
         assert "secret" not in repr(client) + repr(failure.value) + str(failure.value)
 
 
+@pytest.mark.parametrize("key", ["clz_secret\n", "clz secret", "clz_sécret"])
+def test_a_key_that_is_none_is_refused_without_showing_it(key: str) -> None:
+    with pytest.raises(ValueError, match="the API key has characters that no key has") as error:
+        Client(api_key=key)
+    assert key.strip() not in str(error.value)
+
+
 def test_threads_may_share_a_client(client: Client, video: Path) -> None:
     made: list[str] = []
     threads = [threading.Thread(target=lambda: made.append(client.submit(video).job_id)) for _ in range(4)]
