@@ -198,6 +198,9 @@ class GrowingFiles(Protocol):
     def growing_bytes(self, upload_id: str) -> int:
         """How many bytes of the file are kept; 0 if nothing is."""
 
+    def growing_idle_seconds(self, upload_id: str) -> float:
+        """Time since anything of the upload was written, by the clock of the storage; 0 if nothing is there."""
+
     def remove_growing(self, upload_id: str) -> None:
         """Remove the unfinished file and everything else that is kept of the upload."""
 

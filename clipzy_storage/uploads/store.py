@@ -63,9 +63,9 @@ class UploadStore:
                     return upload
         raise UploadNotFound(upload_id)
 
-    def hold(self, upload: Upload) -> None:
-        """Something has come: it expires only so long after now."""
-        self._accounts.hold_upload(upload, expires_seconds=self.expires_seconds)
+    def hold(self, upload: Upload, *, seconds: float | None = None) -> None:
+        """Count it for so long from now on; without ``seconds``, as long as it takes to expire: something has come."""
+        self._accounts.hold_upload(upload, expires_seconds=self.expires_seconds if seconds is None else seconds)
 
     def published(self, upload: Upload) -> str | None:
         """The key of its file, once that is whole and has one."""

@@ -255,6 +255,9 @@ class LocalStorage:
         except NotFound:
             return 0
 
+    def growing_idle_seconds(self, upload_id: str) -> float:
+        return min((blob.age_seconds for blob in self.list(keys.upload_state(upload_id, ""))), default=0.0)
+
     def remove_growing(self, upload_id: str) -> None:
         for blob in list(self.list(keys.upload_state(upload_id, ""))):
             if keys.upload_id_in(blob.key):

@@ -151,12 +151,15 @@ class S3Client:
             more = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
 
     def list_parts(self, key: str, upload_id: str) -> Iterator[dict[str, Any]]:
-        """The parts of a multipart upload that the service has, by number. Raises what ``call`` raises."""
+        """The parts of a multipart upload that the service has, by number, with their age by its clock: ``AgeSeconds``.
+
+        Raises what ``call`` raises.
+        """
         more: dict[str, Any] = {}
         while True:
             page = self.call("list_parts", Key=key, UploadId=upload_id, **more)
             page.require("Bucket")
-            yield from page.get("Parts", [])
+            yield from _aged(page, page.get("Parts", []), "LastModified", 0)
             if not page.get("IsTruncated"):
                 return
             more = {"PartNumberMarker": page["NextPartNumberMarker"]}

@@ -253,6 +253,13 @@ class S3Storage:
     def growing_bytes(self, upload_id: str) -> int:
         return kept_bytes(self._client, upload_id)
 
+    def growing_idle_seconds(self, upload_id: str) -> float:
+        ages = [blob.age_seconds for blob in self.list(keys.upload_state(upload_id, ""))]
+        with suppress(NotFound):
+            if state := read_state(self._client, upload_id):
+                ages += [part["AgeSeconds"] for part in self._client.list_parts(state.key, state.upload_id)]
+        return min(ages, default=0.0)
+
     def remove_growing(self, upload_id: str) -> None:
         if state := read_state(self._client, upload_id):
             self._client.abort_all(state.key)
