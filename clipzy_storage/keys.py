@@ -79,6 +79,12 @@ def job_id_for_key(owner: str, key: str, *, storage_id: str) -> str:
     return _id("job", int.from_bytes(digest[:16], "big"))
 
 
+def video_id_for_key(owner: str, key: str, *, storage_id: str) -> str:
+    """The only id of the upload over several requests that is begun with this Idempotency-Key; as unpredictable."""
+    digest = hashlib.sha256("\n".join((storage_id, "upload", owner, key)).encode()).digest()
+    return _id("vid", int.from_bytes(digest[:16], "big"))
+
+
 def _id(prefix: str, number: int) -> str:
     return f"{prefix}_" + "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
 

@@ -9,11 +9,12 @@ from flask import Blueprint, Response, request, url_for
 from pydantic import ValidationError
 
 from clipzy_api import schemas
+from clipzy_api.inputs.idempotency import keyed_upload_id
 from clipzy_api.inputs.preconditions import JSON, admit, json_body, refuse_parameters, require_media_type, require_room
 from clipzy_api.inputs.received_file import clean_filename
 from clipzy_api.inputs.validation import refused
 from clipzy_api.links import absolute
-from clipzy_api.openapi.operations import Answer, described
+from clipzy_api.openapi.operations import IDEMPOTENCY_KEY, Answer, described
 from clipzy_api.problems import ApiError, invalid_field, unknown_field
 from clipzy_api.schemas import json_response
 from clipzy_api.services import owner, services
@@ -45,17 +46,30 @@ direct_uploads = Blueprint("direct_uploads", __name__)
     "Begin a direct upload",
     [Answer(201, "Where to send the first 100 parts.", schemas.DirectUpload, ("Location",))],
     takes={JSON: schemas.DirectUploadRequest},
-    problems=[*_REFUSED, *_REFUSED_BODIES, "MISSING_FIELD", "QUOTA_EXCEEDED", "STORAGE_FULL"],
+    problems=[*_REFUSED, *_REFUSED_BODIES, "MISSING_FIELD", "IDEMPOTENCY_MISMATCH", "UPLOAD_LOCKED", "QUOTA_EXCEEDED"],
+    headers=[IDEMPOTENCY_KEY],
 )
 def begin_direct_upload() -> tuple[Response, int, dict[str, str]]:
-    """On S3 alone. Send each part of `part_size_bytes`, the last one shorter, with `PUT` to its URL."""
+    """On S3 alone. Send each part of `part_size_bytes`, the last one shorter, with `PUT` to its URL.
+
+    Repeated under the same `Idempotency-Key` it is the same upload, until that is given up or has expired.
+    """
     direct = _offered()
     require_media_type(JSON)
     refuse_parameters()
     wanted = _validated(schemas.DirectUploadRequest)
     require_room(wanted.size_bytes)
     filename = clean_filename(wanted.filename)
-    upload = direct.begin(owner=owner(), filename=filename, size_bytes=wanted.size_bytes, sha256=wanted.sha256)
+    upload_id = keyed_upload_id(owner(), storage_id=services().membership.guard().storage_id)
+    upload = Upload.begun_now(
+        upload_id=upload_id,
+        owner=owner(),
+        kind="s3",
+        filename=filename,
+        size_bytes=wanted.size_bytes,
+        sha256=wanted.sha256,
+    )
+    upload = direct.begin(upload, is_keyed=upload_id is not None)
     count = _count_of(upload)
     urls, expires_at = direct.sign(upload, range(1, min(count, FIRST_PARTS) + 1))
     body = schemas.DirectUpload(

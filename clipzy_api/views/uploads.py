@@ -10,6 +10,7 @@ from flask import Blueprint, Response, url_for
 from werkzeug.http import http_date
 
 from clipzy_api.inputs import tus
+from clipzy_api.inputs.idempotency import keyed_upload_id
 from clipzy_api.inputs.preconditions import (
     chunk_body,
     refuse_parameters,
@@ -20,6 +21,7 @@ from clipzy_api.inputs.request_body import RequestBody, current_body
 from clipzy_api.links import absolute
 from clipzy_api.openapi.operations import (
     CHUNK_BODY,
+    IDEMPOTENCY_KEY,
     TUS_RESUMABLE,
     UPLOAD_CHECKSUM,
     UPLOAD_LENGTH,
@@ -80,11 +82,14 @@ def show_protocol(upload_id: str = "") -> Response:
     "Begin a resumable upload",
     [Answer(201, "It is begun.", headers=("Location", "Upload-Offset", "Upload-Expires"))],
     takes={tus.CHUNK: CHUNK_BODY},
-    problems=[*_REFUSED_PIECES, "QUOTA_EXCEEDED", *_UNAVAILABLE],
-    headers=[TUS_RESUMABLE, UPLOAD_LENGTH, UPLOAD_METADATA, UPLOAD_CHECKSUM],
+    problems=[*_REFUSED_PIECES, "IDEMPOTENCY_MISMATCH", "QUOTA_EXCEEDED", *_UNAVAILABLE],
+    headers=[TUS_RESUMABLE, UPLOAD_LENGTH, UPLOAD_METADATA, UPLOAD_CHECKSUM, IDEMPOTENCY_KEY],
 )
 def begin_upload() -> Response:
-    """The body may already be the first piece of the file."""
+    """The body may already be the first piece of the file.
+
+    Repeated under the same `Idempotency-Key` it is the same upload, until that is given up or has expired.
+    """
     tus.require_version()
     refuse_parameters()
     length, metadata, checksum = tus.sent_length(), tus.sent_metadata(), tus.sent_checksum()
@@ -92,10 +97,16 @@ def begin_upload() -> Response:
     if has_body:
         require_media_type(tus.CHUNK)
     require_room(length)
-    upload = services().resumable.begin(
-        owner=owner(), filename=tus.filename_in(metadata), metadata=metadata, size_bytes=length
+    upload_id = keyed_upload_id(owner(), storage_id=services().membership.guard().storage_id)
+    upload = Upload.begun_now(
+        upload_id=upload_id,
+        owner=owner(),
+        filename=tus.filename_in(metadata),
+        metadata=metadata,
+        size_bytes=length,
     )
-    size_bytes = _append_first(upload, checksum) if has_body else 0
+    upload = services().resumable.begin(upload, is_keyed=upload_id is not None)
+    size_bytes = _append_first(upload, checksum) if has_body else services().resumable.size_bytes(upload)
     location = absolute(url_for("uploads.show_upload", upload_id=upload.upload_id))
     return Response(status=201, headers={"Location": location, **_progress(upload, size_bytes)})
 

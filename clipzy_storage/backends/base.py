@@ -222,7 +222,10 @@ class DirectParts(Protocol):
     """
 
     def begin(self, upload_id: str, key: str, *, part_bytes: int) -> None:
-        """Begin the upload of a file that gets this key. ``GrowingFiles.remove_growing`` gives it up."""
+        """Begin the upload of a file that gets this key, unless it was begun before.
+
+        ``GrowingFiles.remove_growing`` gives it up.
+        """
 
     def sign(self, upload_id: str, numbers: Iterable[int]) -> tuple[dict[int, str], datetime]:
         """The URLs to which parts are sent, by their numbers from 1 to 10,000; and when these expire."""

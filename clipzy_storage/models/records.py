@@ -129,6 +129,11 @@ class Upload(_Record):
     created_at: datetime
     """When the upload was begun."""
 
+    @classmethod
+    def begun_now(cls, *, upload_id: str | None = None, **fields: Any) -> Self:
+        """One that begins, with a new id unless it has one; ``fields`` are those that are not defaults."""
+        return cls(upload_id=upload_id or keys.new_id("vid"), created_at=datetime.now(UTC), **fields)
+
 
 class JobError(_Record):
     """Why a job failed, and where."""

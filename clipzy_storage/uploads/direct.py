@@ -40,15 +40,12 @@ class DirectUploads:
         self._locks = locks
         self._container_of = container_of
 
-    def begin(self, *, owner: str, filename: str, size_bytes: int, sha256: str | None) -> Upload:
-        """Raises ``QuotaExceeded``."""
-        upload = self._store.begin(owner=owner, filename=filename, size_bytes=size_bytes, kind="s3", sha256=sha256)
-        key = keys.upload(upload.upload_id, _claimed_container(filename))
-        try:
-            self._parts.begin(upload.upload_id, key, part_bytes=part_bytes_of(size_bytes))
-        except BaseException:
-            self._store.discard(upload)
-            raise
+    def begin(self, upload: Upload, *, is_keyed: bool = False) -> Upload:
+        """As ``UploadStore.begin`` does. Also raises ``UploadLocked``."""
+        upload = self._store.begin(upload, is_keyed=is_keyed)
+        key = keys.upload(upload.upload_id, _claimed_container(upload.filename))
+        with self._locks.held(upload.upload_id):
+            self._parts.begin(upload.upload_id, key, part_bytes=part_bytes_of(upload.size_bytes))
         return upload
 
     def find(self, upload_id: str, *, owner: str) -> Upload:

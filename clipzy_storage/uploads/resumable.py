@@ -71,9 +71,9 @@ class ResumableUploads:
         """How long after its last byte an upload is removed."""
         return self._store.expires_seconds
 
-    def begin(self, *, owner: str, filename: str, size_bytes: int, metadata: str = "") -> Upload:
-        """Raises ``QuotaExceeded``, ``StorageFull``."""
-        return self._store.begin(owner=owner, filename=filename, size_bytes=size_bytes, metadata=metadata)
+    def begin(self, upload: Upload, *, is_keyed: bool = False) -> Upload:
+        """As ``UploadStore.begin`` does."""
+        return self._store.begin(upload, is_keyed=is_keyed)
 
     def find(self, upload_id: str, *, owner: str) -> Upload:
         """Raises ``UploadNotFound``, also once it is a video."""

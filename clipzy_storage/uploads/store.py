@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from clipzy_storage import keys
 from clipzy_storage.backends.base import StorageBackend, list_own
-from clipzy_storage.errors import AlreadyExists, NotFound, UploadNotFound
+from clipzy_storage.errors import AlreadyExists, IdempotencyMismatch, NotFound, UploadNotFound
 from clipzy_storage.failpoints import failpoint
 from clipzy_storage.jobs import durable_records
 from clipzy_storage.jobs.owner_accounts import OwnerAccounts
@@ -24,35 +24,33 @@ class UploadStore:
         self._accounts = accounts
         self.expires_seconds = expires_seconds
 
-    def begin(
-        self,
-        *,
-        owner: str,
-        filename: str,
-        size_bytes: int,
-        kind: UploadKind = "tus",
-        metadata: str = "",
-        sha256: str | None = None,
-    ) -> Upload:
-        """Raises ``QuotaExceeded``, ``StorageFull``."""
-        upload = Upload(
-            owner=owner,
-            upload_id=keys.new_id("vid"),
-            kind=kind,
-            filename=filename,
-            metadata=metadata,
-            size_bytes=size_bytes,
-            sha256=sha256,
-            created_at=datetime.now(UTC),
-        )
+    def begin(self, upload: Upload, *, is_keyed: bool) -> Upload:
+        """Begin this upload; with an id that ``is_keyed`` again and again: then the first one is returned.
+
+        Raises ``QuotaExceeded``, ``StorageFull``, and ``IdempotencyMismatch`` if the first one was another.
+        """
+        if is_keyed and (first := self._begun(upload)):
+            return first
         self._accounts.add_upload(upload, expires_seconds=self.expires_seconds)
         try:
             durable_records.write_upload(self._storage, upload)
+        except AlreadyExists:  # another request under the same key was quicker
+            return self._begun(upload) or upload
         except BaseException:
             self._accounts.end_upload(upload, size_bytes=0)
             raise
         failpoint("upload-begun")
         return upload
+
+    def _begun(self, upload: Upload) -> Upload | None:
+        """The one with this id, if there is one. Raises ``IdempotencyMismatch`` if it is another."""
+        try:
+            first = durable_records.read_upload(self._storage, upload.upload_id)
+        except NotFound:
+            return None
+        if first.model_copy(update={"created_at": upload.created_at}) != upload:
+            raise IdempotencyMismatch
+        return first
 
     def find(self, upload_id: str, *, owner: str, kind: UploadKind) -> Upload:
         """Raises ``UploadNotFound``, also once it is a video."""

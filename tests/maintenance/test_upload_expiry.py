@@ -39,7 +39,8 @@ class Tended:
 
     def begun(self) -> Upload:
         """An upload with some bytes."""
-        upload = self.store().begin(owner="a", filename="a.mp4", size_bytes=len(CONTENT) + 1)
+        upload = Upload.begun_now(owner="a", filename="a.mp4", size_bytes=len(CONTENT) + 1)
+        self.store().begin(upload, is_keyed=False)
         with self.storage.open_growing(upload.upload_id, key_of=lambda _: keys.upload(upload.upload_id, "mp4")) as file:
             file.write(CONTENT)
             file.keep()

@@ -160,3 +160,11 @@ def test_a_declared_digest_is_kept_for_the_worker(deployed: Deployed) -> None:
     assert complete(deployed.first, begun, send_parts(begun)).json()["sha256"] is None
     record = read_bytes(deployed.storage, keys.video_record(begun["upload_id"]))
     assert digest.encode() in record
+
+
+def test_a_repetition_under_a_key_is_the_same_upload(deployed: Deployed) -> None:
+    body, key = {"filename": "a.mp4", "size_bytes": len(LARGE)}, {"Idempotency-Key": f"direct-{deployed.first.port}"}
+    first, again = (front_end.post(DIRECT, json=body, headers=key) for front_end in deployed.front_ends)
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.json()["upload_id"] == first.json()["upload_id"]
+    assert complete(deployed.first, first.json(), send_parts(again.json())).status_code == 201

@@ -224,3 +224,20 @@ def test_local_storage_names_the_calls_to_use_instead(deployed: Deployed) -> Non
     assert (answer.status_code, answer.json()["code"]) == (409, "NOT_OFFERED")
     assert "POST /api/v1/videos" in answer.json()["detail"]
     assert "POST /api/v1/uploads" in answer.json()["detail"]
+
+
+def test_a_repetition_under_a_key_is_the_same_upload(deployed: Deployed) -> None:
+    # Given a client that has missed the answer to its first request
+    key = {"Idempotency_Key": f"lost-{len(deployed.left('x'))}-{deployed.first.port}"}
+    path = begin(deployed.first, len(CONTENT), **key)
+    before = usage(deployed)
+    send(deployed.first, path, CONTENT[:1000], offset=0)
+    # When it asks again, then it is told of the same upload, which counts once
+    metadata = ask(deployed.first, "HEAD", path).headers["Upload-Metadata"]
+    length = {"Upload_Length": str(len(CONTENT)), "Upload_Metadata": metadata}
+    again = ask(deployed.front_ends[1], "POST", UPLOADS, **length, **key)
+    assert (again.status_code, again.headers["Location"], again.headers["Upload-Offset"]) == (201, path, "1000")
+    assert usage(deployed) == before
+    # And another one under that key is refused
+    other = ask(deployed.first, "POST", UPLOADS, **{**length, "Upload_Length": "70000"}, **key)
+    assert (other.status_code, other.json()["code"]) == (422, "IDEMPOTENCY_MISMATCH")

@@ -22,6 +22,8 @@ class S3DirectParts:
         self._conditional = conditional
 
     def begin(self, upload_id: str, key: str, *, part_bytes: int) -> None:
+        if read_state(self._client, upload_id) is not None:
+            return
         about: dict[str, Any] = {"ContentType": content_type_of(key), "Metadata": {TOKEN: upload_id}}
         multipart_id = self._client.call("create_multipart_upload", Key=key, **about)["UploadId"]
         state = MultipartState(key=key, upload_id=multipart_id, part_bytes=part_bytes)
