@@ -1,7 +1,7 @@
 """Every error that a client can receive, as ``application/problem+json`` (RFC 9457), from one handler."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -236,25 +236,23 @@ def _as_api_error(error: Exception) -> ApiError:
             return ApiError("JOB_ALREADY_FINISHED", detail=f"The job is already {error}; that never changes again.")
         case errors.QueueFull() | errors.QuotaExceeded() | errors.QueueUnavailable():
             return _from_queue(error)
-    code, detail = _REFUSALS.get(type(error), ("", ""))
-    return ApiError(code, detail=detail) if code else _unexpected(error)
+    refusal = _REFUSALS.get(type(error))
+    return refusal() if refusal else _unexpected(error)
 
 
-_REFUSALS: Mapping[type[Exception], tuple[str, str]] = {
-    errors.JobNotFound: ("JOB_NOT_FOUND", "There is no such job."),
-    errors.UploadNotFound: ("UPLOAD_NOT_FOUND", "There is no such upload. Begin it again."),
-    errors.UploadLocked: (
-        "UPLOAD_LOCKED",
-        "Another request writes this upload. Try again, or wait until that one has ended.",
+_REFUSALS: Mapping[type[Exception], Callable[[], ApiError]] = {
+    errors.JobNotFound: lambda: ApiError("JOB_NOT_FOUND", detail="There is no such job."),
+    errors.UploadNotFound: lambda: ApiError("UPLOAD_NOT_FOUND", detail="There is no such upload. Begin it again."),
+    errors.UploadLocked: lambda: ApiError(
+        "UPLOAD_LOCKED", detail="Another request writes this upload. Try again, or wait until that one has ended."
     ),
-    errors.VideoGone: ("VIDEO_NOT_FOUND", "There is no such video."),
-    errors.VideoInUse: (
-        "VIDEO_IN_USE",
-        "An unfinished job uses the video. Wait until it finishes, or cancel it.",
+    errors.VideoGone: video_not_found,
+    errors.VideoInUse: lambda: ApiError(
+        "VIDEO_IN_USE", detail="An unfinished job uses the video. Wait until it finishes, or cancel it."
     ),
-    errors.IdempotencyMismatch: (
+    errors.IdempotencyMismatch: lambda: ApiError(
         "IDEMPOTENCY_MISMATCH",
-        "This Idempotency-Key was used before, for another request. Nothing was created; use a new key.",
+        detail="This Idempotency-Key was used before, for another request. Nothing was created; use a new key.",
     ),
 }
 
