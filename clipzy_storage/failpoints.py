@@ -24,7 +24,7 @@ PAUSE_CHECK_SECONDS = 0.02
 
 # In the order in which a job passes them.
 FrontEndFailpoint = Literal["upload-stored", "video-recorded", "job-opened", "job-submitted", "workers-notified"]
-UploadFailpoint = Literal["upload-begun", "upload-published", "upload-recorded"]
+UploadFailpoint = Literal["upload-begun", "upload-received", "upload-published", "upload-recorded"]
 AttemptFailpoint = Literal[
     "claimed",
     "source-copied",

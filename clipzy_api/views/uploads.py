@@ -1,7 +1,8 @@
 """Resumable uploads, by tus 1.0: a file over several requests, to any front ends, which is a video once it is whole."""
 
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256 as new_sha256
 from pathlib import Path
@@ -115,7 +116,7 @@ def begin_upload() -> Response:
 @described(
     "How much of an upload has arrived?",
     [Answer(200, "The headers tell.", headers=("Upload-Offset", "Upload-Length", "Upload-Expires"))],
-    problems=["TUS_VERSION_MISMATCH", "UPLOAD_NOT_FOUND", *_UNAVAILABLE],
+    problems=["TUS_VERSION_MISMATCH", "UPLOAD_NOT_FOUND", "UPLOAD_LOCKED", "UNSUPPORTED_FORMAT", *_UNAVAILABLE],
     headers=[TUS_RESUMABLE],
 )
 def show_upload(upload_id: str) -> Response:
@@ -127,7 +128,9 @@ def show_upload(upload_id: str) -> Response:
     except UploadNotFound:
         size_bytes = _video_size(upload_id)
         return Response(headers={"Upload-Offset": str(size_bytes), "Upload-Length": str(size_bytes)})
-    headers = _progress(upload, services().resumable.size_bytes(upload)) | {"Upload-Length": str(upload.size_bytes)}
+    with _removed_if_unsupported(upload):
+        size_bytes = services().resumable.size_bytes(upload)
+    headers = _progress(upload, size_bytes) | {"Upload-Length": str(upload.size_bytes)}
     return Response(headers=headers | ({"Upload-Metadata": upload.metadata} if upload.metadata else {}))
 
 
@@ -175,17 +178,24 @@ def _append_first(upload: Upload, checksum: str | None) -> int:
 
 
 def _append(upload: Upload, *, offset: int, checksum: str | None) -> int:
-    """Append the body; returns how many bytes there are then. Removes an upload whose format is not supported."""
+    """Append the body; returns how many bytes there are then."""
+    with (
+        _removed_if_unsupported(upload),
+        chunk_body(upload.size_bytes - offset) as body,
+        services().resumable.continued(upload, offset=offset) as part,
+    ):
+        if checksum is None:
+            _copy(body, part)
+        else:
+            _copy_compared(body, part, checksum)
+        return part.size_bytes
+
+
+@contextmanager
+def _removed_if_unsupported(upload: Upload) -> Iterator[None]:
+    """An upload that can never be a video is not kept."""
     try:
-        with (
-            chunk_body(upload.size_bytes - offset) as body,
-            services().resumable.continued(upload, offset=offset) as part,
-        ):
-            if checksum is None:
-                _copy(body, part)
-            else:
-                _copy_compared(body, part, checksum)
-            return part.size_bytes
+        yield
     except ApiError as error:
         if error.code == "UNSUPPORTED_FORMAT":
             services().resumable.remove(upload)

@@ -4,7 +4,7 @@ Its state is in storage alone: the record that it was begun with, and the bytes 
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from clipzy_storage import keys
@@ -26,27 +26,28 @@ class Continued:
     """One request's part of an upload. ``write`` may raise ``UploadLocked`` and what a ``GrowingFile`` raises."""
 
     upload: Upload
-    _file: GrowingFile
-    _lock: Held
-    _digest: BackgroundHash | None
-    _container_of: ContainerOf
+    file: GrowingFile
+    lock: Held
+    digest: BackgroundHash | None
+    """Of all bytes so far; None if another process has received some of them."""
+    container_of: ContainerOf
 
     @property
     def size_bytes(self) -> int:
         """Bytes that the upload has now."""
-        return self._file.size_bytes
+        return self.file.size_bytes
 
     @property
     def missing_bytes(self) -> int:
-        return self.upload.size_bytes - self._file.size_bytes
+        return self.upload.size_bytes - self.file.size_bytes
 
     def write(self, block: bytes) -> None:
-        self._lock.check()
-        if self._file.size_bytes == 0 and len(block) >= min(HEAD_BYTES, self.upload.size_bytes):
-            self._container_of(block[:HEAD_BYTES])  # early, so that no more of it is sent
-        if self._digest is not None:
-            self._digest.update(block)
-        self._file.write(block)
+        self.lock.check()
+        if self.size_bytes == 0 and len(block) >= min(HEAD_BYTES, self.upload.size_bytes):
+            self.container_of(block[:HEAD_BYTES])  # early, so that no more of it is sent
+        if self.digest is not None:
+            self.digest.update(block)
+        self.file.write(block)
 
 
 class ResumableUploads:
@@ -80,12 +81,18 @@ class ResumableUploads:
         return self._store.find(upload_id, owner=owner, kind="tus")
 
     def size_bytes(self, upload: Upload) -> int:
-        """How many bytes have arrived and are kept. An upload that is whole is made a video by this, if it is none."""
-        if key := self._store.published(upload):
-            with self._locks.held(upload.upload_id):
-                self._finish(upload, key, sha256=None)
-            return upload.size_bytes
-        return self._storage.growing_bytes(upload.upload_id)
+        """How many bytes have arrived and are kept.
+
+        An upload that is whole is made a video by this, if a crash came before. Raises ``UploadLocked``, and what
+        ``ContainerOf`` raises.
+        """
+        if not self._store.published(upload):
+            kept_bytes = self._storage.growing_bytes(upload.upload_id)
+            if kept_bytes < upload.size_bytes:
+                return kept_bytes
+        with self._locks.held(upload.upload_id):
+            self._complete(upload)
+        return upload.size_bytes
 
     @contextmanager
     def continued(self, upload: Upload, *, offset: int) -> Iterator[Continued]:
@@ -97,40 +104,56 @@ class ResumableUploads:
         """
         with self._locks.held(upload.upload_id) as lock:
             self.find(upload.upload_id, owner=upload.owner)  # another request may have ended it meanwhile
-            if key := self._store.published(upload):
-                self._finish(upload, key, sha256=None)
+            if self._store.published(upload):
+                self._complete(upload)
                 raise OffsetMismatch(upload.size_bytes)
-            with self._storage.open_growing(upload.upload_id, key_of=self._key_of(upload)) as file:
+            with self._opened(upload) as file:
                 if file.size_bytes != offset:
                     raise OffsetMismatch(file.size_bytes)
                 digest = self._digests.take(upload.upload_id, offset)
                 part = Continued(upload, file, lock, digest, self._container_of)
                 try:
                     yield part
-                finally:
-                    if lock.is_valid:  # otherwise another request may have kept more
-                        self._keep(part, digest)
-                self._store.hold(upload)
+                except BaseException:
+                    self._keep(part)
+                    raise
                 if part.missing_bytes:
+                    self._keep(part)
                     return
                 lock.check()
-                published = file.publish()
+                failpoint("upload-received")
+                key = file.publish().key
                 failpoint("upload-published")
-            self._finish(upload, published.key, sha256=digest.hexdigest() if digest else None)
+            self._finish(upload, key, sha256=digest.hexdigest() if digest else None)
 
     def remove(self, upload: Upload) -> None:
         """End the upload, and keep nothing of it. Raises ``UploadLocked``."""
         with self._locks.held(upload.upload_id):
             self._store.discard(upload)
 
-    def _key_of(self, upload: Upload) -> Callable[[bytes], str]:
-        return lambda head: keys.upload(upload.upload_id, self._container_of(head))
+    def _opened(self, upload: Upload) -> AbstractContextManager[GrowingFile]:
+        def key_of(head: bytes) -> str:
+            return keys.upload(upload.upload_id, self._container_of(head))
 
-    def _keep(self, part: Continued, digest: BackgroundHash | None) -> None:
-        part._file.keep()
-        if digest is not None:
-            self._digests.keep(part.upload.upload_id, part.size_bytes, digest)
+        return self._storage.open_growing(upload.upload_id, key_of=key_of)
+
+    def _keep(self, part: Continued) -> None:
+        """For the next request; unless the lock is lost: then another one may have kept more."""
+        if not part.lock.is_valid:
+            return
+        part.file.keep()
+        if part.digest is not None:
+            self._digests.keep(part.upload.upload_id, part.size_bytes, part.digest)
+        self._store.hold(part.upload)
+
+    def _complete(self, upload: Upload) -> None:
+        """Make an upload that is whole a video; every step may have been done before. For the holder of its lock."""
+        key = self._store.published(upload)
+        if key is None:
+            with self._opened(upload) as file:
+                key = file.publish().key
+        self._finish(upload, key, sha256=None)
 
     def _finish(self, upload: Upload, key: str, *, sha256: str | None) -> None:
-        """Make the published file a video; its key was given by its container."""
+        """The published file was given its key by its container."""
         self._store.finish(upload, key, container=keys.container_of(key), sha256=sha256)

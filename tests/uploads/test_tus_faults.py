@@ -55,7 +55,7 @@ def finish(deployed: Deployed, path: str) -> None:
 
     def is_sent() -> bool:
         offset = offset_of(deployed.first, path)
-        return send(deployed.first, path, CONTENT[offset:], offset=offset).status_code == 204
+        return offset == len(CONTENT) or send(deployed.first, path, CONTENT[offset:], offset=offset).status_code == 204
 
     eventually(is_sent, "an upload that is continued")
     assert video(deployed.first, path)["size_bytes"] == len(CONTENT)
@@ -104,7 +104,7 @@ def test_a_killed_front_end_costs_the_bytes_in_flight(deployed: Deployed, tmp_pa
     finish(deployed, path)
 
 
-@pytest.mark.parametrize("failpoint", ["upload-begun", "upload-published", "upload-recorded"])
+@pytest.mark.parametrize("failpoint", ["upload-begun", "upload-received", "upload-published", "upload-recorded"])
 def test_a_crash_at_any_step_is_carried_on(deployed: Deployed, tmp_path: Path, failpoint: UploadFailpoint) -> None:
     orders = FailpointFile(tmp_path / "failpoint")
     orders.order(failpoint, "exit")
@@ -124,6 +124,8 @@ def test_a_crash_at_any_step_is_carried_on(deployed: Deployed, tmp_path: Path, f
         assert ask(deployed.first, "DELETE", path).status_code == 204
         return
     eventually(lambda: ask(deployed.first, "HEAD", path).status_code == 200, "a lock that has expired")
+    if failpoint == "upload-received":  # some of the last bytes may lack
+        finish(deployed, path)
     assert offset_of(deployed.first, path) == len(CONTENT)
     assert video(deployed.first, path)["size_bytes"] == len(CONTENT)
     assert deployed.left(id_of(path)) == []
