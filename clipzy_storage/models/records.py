@@ -95,7 +95,7 @@ class Video(_Record):
     """The recognised container, which is also the extension of the key."""
     size_bytes: int
     """Size of the file."""
-    sha256: str | None
+    sha256: str | None = None
     """Hex digest of the file; None until a worker has read one that this service did not receive as a whole."""
     declared_sha256: str | None = None
     """Hex digest that the client said the file has, if this service did not receive it; not compared yet."""
@@ -163,7 +163,7 @@ class Job(_Record):
     """Where the video's file is in storage."""
     source_size_bytes: int
     """Size of that file."""
-    source_sha256: str | None
+    source_sha256: str | None = None
     """Hex digest of that file; None if it was not known when the job was submitted."""
     source_container: str
     """The recognised container of that file."""
