@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 INLINE_BYTES = 1 << 20
 """A thread is worth its start for files that are larger than this."""
-_PENDING_BLOCKS = 8
+_PENDING_BLOCKS = 4
 
 
 class BackgroundSink:

@@ -18,6 +18,7 @@ from clipzy_storage.backends.base import HEAD_BYTES, BlobInfo, KeyOf, check_kept
 from clipzy_storage.backends.content_types import content_type_of
 from clipzy_storage.backends.s3.client import S3Client
 from clipzy_storage.backends.s3.multipart import MultipartUpload, Part, part_of
+from clipzy_storage.backends.s3.part_buffer import PartBuffer
 from clipzy_storage.backends.s3.write_once import TOKEN, WriteOnce
 from clipzy_storage.errors import NotFound
 
@@ -57,34 +58,35 @@ class S3GrowingFile:
         self._earlier_parts: list[Part] = []
         self._sent_count = 0
         self._continue()
-        self._buffer = io.BytesIO()
-        self._buffer.write(read_tail(client, upload_id, start=self._start))
+        self._buffer = PartBuffer(self._part_bytes)
+        self._buffer.append(read_tail(client, upload_id, start=self._start))
         self._kept_bytes = self.size_bytes
 
     @property
     def size_bytes(self) -> int:
-        return self._start + self._buffer.tell()
+        return self._start + self._buffer.size_bytes
 
     def write(self, data: bytes) -> None:
         rest = memoryview(data)
         while rest:
-            space = self._part_bytes - self._buffer.tell()
-            self._buffer.write(rest[:space])
+            space = self._buffer.space_bytes
+            self._buffer.append(rest[:space])
             rest = rest[space:]
-            if self._buffer.tell() == self._part_bytes:
+            if not self._buffer.space_bytes:
                 self._send_part()
 
     def keep(self) -> None:
         if self._multipart is not None:
             self._multipart.sent()
-        if self._buffer.tell() and self.size_bytes != self._kept_bytes:
-            _put(self._client, keys.upload_state(self._id, _tail(self._start)), self._buffer.getvalue())
+        if self._buffer.size_bytes and self.size_bytes != self._kept_bytes:
+            tail = self._buffer.first(self._part_bytes)
+            _put(self._client, keys.upload_state(self._id, _tail(self._start)), tail)
         self._kept_bytes = self.size_bytes
 
     def publish(self) -> BlobInfo:
         size_bytes = self.size_bytes
         if self._multipart is None:
-            self._key = self._key_of(self._buffer.getvalue()[:HEAD_BYTES])
+            self._key = self._key_of(self._buffer.first(HEAD_BYTES))
             self._once().publish(self._put_all)
         else:
             self._complete(self._multipart, size_bytes)
@@ -93,6 +95,7 @@ class S3GrowingFile:
     def close(self) -> None:
         if self._multipart is not None:
             self._multipart.stop()
+        self._buffer.close()
 
     @property
     def _start(self) -> int:
@@ -113,7 +116,7 @@ class S3GrowingFile:
         self._multipart = self._multipart_of(state.upload_id)
 
     def _create(self) -> MultipartUpload:
-        self._key = self._key_of(self._buffer.getvalue()[:HEAD_BYTES])
+        self._key = self._key_of(self._buffer.first(HEAD_BYTES))
         about = {**self._about(), **self._client.part_checksum}
         upload_id = self._client.call("create_multipart_upload", Key=self._key, **about)["UploadId"]
         state = MultipartState(key=self._key, upload_id=upload_id, part_bytes=self._part_bytes)
@@ -126,12 +129,12 @@ class S3GrowingFile:
     def _send_part(self) -> None:
         if self._multipart is None:
             self._multipart = self._create()
-        body, self._buffer = self._buffer, io.BytesIO()
+        body, self._buffer = self._buffer, PartBuffer(self._part_bytes)
         self._sent_count += 1
         self._multipart.send(len(self._earlier_parts) + self._sent_count, body)
 
     def _complete(self, multipart: MultipartUpload, size_bytes: int) -> None:
-        if self._buffer.tell():
+        if self._buffer.size_bytes:
             self._send_part()
         parts = self._earlier_parts + multipart.sent()
         stored = list(self._client.list_parts(self._key, multipart.upload_id))

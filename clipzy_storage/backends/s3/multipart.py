@@ -1,12 +1,12 @@
 """The parts of one multipart upload, sent several at a time while the next one is filled."""
 
-import io
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from threading import BoundedSemaphore
 from typing import Any
 
 from clipzy_storage.backends.s3.client import S3Client
+from clipzy_storage.backends.s3.part_buffer import PartBuffer
 
 PARALLEL_PARTS = 4
 """How many parts of one file are sent at a time."""
@@ -27,8 +27,8 @@ class MultipartUpload:
         self._sent: list[Future[Part]] = []
         self._pool: ThreadPoolExecutor | None = None
 
-    def send(self, number: int, body: io.BytesIO) -> None:
-        """Send a part in the background. Raises the error of an earlier one."""
+    def send(self, number: int, body: PartBuffer) -> None:
+        """Send a part in the background, and close it. Raises the error of an earlier one."""
         if self._pool is None:
             self._pool = ThreadPoolExecutor(PARALLEL_PARTS, thread_name_prefix="s3-part")
         for part in self._sent:
@@ -55,10 +55,10 @@ class MultipartUpload:
         """Make the parts the object, in their order."""
         complete_parts(self._client, self._key, self.upload_id, parts, condition)
 
-    def _upload_part(self, number: int, body: io.BytesIO) -> Part:
-        body.seek(0)
+    def _upload_part(self, number: int, body: PartBuffer) -> Part:
         part: Part = {"Key": self._key, "UploadId": self.upload_id, "PartNumber": number}
-        return part_of(number, self._client.call("upload_part", **part, Body=body))
+        with body:
+            return part_of(number, self._client.call("upload_part", **part, Body=body))
 
 
 def complete_parts(client: S3Client, key: str, upload_id: str, parts: list[Part], condition: Mapping[str, str]) -> None:

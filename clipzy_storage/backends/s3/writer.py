@@ -1,6 +1,5 @@
 """One object of a bucket that is being written."""
 
-import io
 import secrets
 import time
 from collections.abc import Iterator, Mapping
@@ -16,6 +15,7 @@ from clipzy_storage.backends.background import BackgroundHash
 from clipzy_storage.backends.base import BlobInfo, check_kept
 from clipzy_storage.backends.s3.client import S3Client
 from clipzy_storage.backends.s3.multipart import MultipartUpload
+from clipzy_storage.backends.s3.part_buffer import PartBuffer
 from clipzy_storage.backends.s3.write_once import TOKEN, WriteOnce, upload_is_gone
 from clipzy_storage.errors import NotFound, StorageError
 
@@ -63,7 +63,7 @@ class S3Writer:
         self._once = WriteOnce(client, key, token=self._token, conditional=conditional)
         self._hash = BackgroundHash()
         self._size_bytes = 0
-        self._buffer = io.BytesIO()
+        self._buffer = PartBuffer(part_bytes)
         self._upload: MultipartUpload | None = None
         self._is_completed = False
         self._may_have_more_uploads = False
@@ -85,10 +85,10 @@ class S3Writer:
         rest = memoryview(block)
         with self._discarded_on_failure():
             while rest:
-                space = self._part_bytes - self._buffer.tell()
-                self._buffer.write(rest[:space])
+                space = self._buffer.space_bytes
+                self._buffer.append(rest[:space])
                 rest = rest[space:]
-                if self._buffer.tell() == self._part_bytes:
+                if not self._buffer.space_bytes:
                     self._send_part()
 
     def publish(self) -> BlobInfo:
@@ -106,7 +106,7 @@ class S3Writer:
             return
         self._is_finished = True
         self._hash.stop()
-        self._buffer = io.BytesIO()
+        self._buffer.close()
         if self._upload is not None:
             self._upload.stop()
         with suppress(StorageError):  # what is left counts for nothing, and the sweep will remove it
@@ -118,7 +118,7 @@ class S3Writer:
             self._upload = self._create_upload()
         if self._marked_at is not None and time.monotonic() - self._marked_at > self._marker_interval_seconds:
             self._write_marker()
-        body, self._buffer = self._buffer, io.BytesIO()
+        body, self._buffer = self._buffer, PartBuffer(self._part_bytes)
         self._part_count += 1
         self._upload.send(self._part_count, body)
 
@@ -138,7 +138,7 @@ class S3Writer:
         self._client.call("put_object", Key=self._marker, Body=marker, ContentType="application/json")
 
     def _put(self, condition: Mapping[str, str]) -> None:
-        # A file, since botocore sends one block by block; bytes would have to be sent within one timeout.
+        # As a file, which botocore sends block by block; bytes would have to be sent within one timeout.
         self._buffer.seek(0)
         about = self._about(**{DIGEST: self.sha256})
         self._client.call("put_object", Key=self._key, Body=self._buffer, **about, **condition)
@@ -147,7 +147,7 @@ class S3Writer:
         return {"ContentType": self._content_type, "Metadata": {TOKEN: self._token, **metadata}}
 
     def _complete(self, upload: MultipartUpload) -> None:
-        if self._buffer.tell():
+        if self._buffer.size_bytes:
             self._send_part()
         parts = upload.sent()
         self._check_parts(upload.upload_id)
