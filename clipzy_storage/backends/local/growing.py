@@ -29,7 +29,7 @@ class LocalGrowingFile:
             os.close(directory)
             raise
         self._size_bytes = self._file.seek(0, os.SEEK_END)
-        self._sink = BackgroundSink(self._append, name="write")
+        self._sink = BackgroundSink(self._append)
         self._writeback = Writeback(self._file.fileno(), size_bytes=self._size_bytes)
 
     @property

@@ -29,7 +29,7 @@ class LocalWriter:
         self._directory = directory
         self._name = writer + secrets.token_hex(16)
         self._hash = BackgroundHash()
-        self._sink = BackgroundSink(self._append, name="write")
+        self._sink = BackgroundSink(self._append)
         self._size_bytes = 0
         self._closed = False
         try:
