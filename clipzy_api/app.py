@@ -9,6 +9,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from clipzy_api import authentication, large_answers, problems, request_origin, security_headers
 from clipzy_api.cache_hits import CachedResults
+from clipzy_api.concurrency_limits import BUCKET_BODIES, REQUEST_BODIES, ConcurrencyLimit
 from clipzy_api.inputs.received_file import recognised
 from clipzy_api.key_audit import KeyUse, RefusedKeys
 from clipzy_api.membership import Membership
@@ -113,6 +114,7 @@ def _services(
         refused_keys=RefusedKeys(),
         link_secrets=LinkSecretStore(storage),
         result_indexes=ResultIndexes(storage),
+        request_bodies=ConcurrencyLimit(REQUEST_BODIES if storage.kind == "local" else BUCKET_BODIES),
         uploads=UploadsInProgress(redis, limit=store.limits.uploads),
         resumable=ResumableUploads(storage, upload_store, locks, container_of=recognised),
         direct=_direct_uploads(storage, upload_store, locks),

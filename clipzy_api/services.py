@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from flask import current_app, g
 
 from clipzy_api.callers import Caller
-from clipzy_api.concurrency_limits import DOWNLOADS, EVENT_STREAMS, LARGE_ANSWERS, REQUEST_BODIES, ConcurrencyLimit
+from clipzy_api.concurrency_limits import DOWNLOADS, EVENT_STREAMS, LARGE_ANSWERS, ConcurrencyLimit
 from clipzy_api.key_audit import KeyUse, RefusedKeys
 from clipzy_api.membership import Membership
 from clipzy_api.problems import key_needed
@@ -56,7 +56,7 @@ class Services:
     uploads: UploadsInProgress
     resumable: ResumableUploads
     direct: DirectUploads | None
-    request_bodies: ConcurrencyLimit = field(default_factory=lambda: ConcurrencyLimit(REQUEST_BODIES))
+    request_bodies: ConcurrencyLimit
     downloads: ConcurrencyLimit = field(default_factory=lambda: ConcurrencyLimit(DOWNLOADS))
     large_answers: ConcurrencyLimit = field(default_factory=lambda: ConcurrencyLimit(LARGE_ANSWERS))
     large_answer_work: threading.Lock = field(default_factory=threading.Lock)
