@@ -6,6 +6,7 @@ import structlog
 from flask import Flask, g, request
 from flask.json.provider import DefaultJSONProvider
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.routing import BaseConverter
 
 from clipzy_api import authentication, large_answers, problems, request_origin, security_headers
 from clipzy_api.cache_hits import CachedResults
@@ -63,6 +64,7 @@ def create_app(
     app.json = _OrderedJson(app)
     app.extensions[EXTENSION] = _services(settings, redis, broker, storage, queue, membership)
     app.url_map.merge_slashes = False  # a key with an empty segment is a bad key, not another spelling of a good one
+    app.url_map.converters["upload_id"] = _UploadId
     problems.register(app)
     _identify_requests(app)
     request_origin.register(app, settings)
@@ -125,6 +127,12 @@ def _direct_uploads(storage: StorageBackend, store: UploadStore, locks: UploadLo
     """None on a storage that clients cannot reach themselves."""
     parts = storage.direct
     return DirectUploads(storage, parts, store, locks, container_of=recognised) if parts else None
+
+
+class _UploadId(BaseConverter):
+    """Any id but the name of another address at its place."""
+
+    regex = "(?!s3$)[^/]+"
 
 
 class _OrderedJson(DefaultJSONProvider):

@@ -62,8 +62,8 @@ def metadata_in(text: str) -> dict[str, str]:
     for pair in text.split(",") if text.strip() else []:
         key, _, value = pair.strip().partition(" ")
         try:
-            values[key] = base64.b64decode(value.strip(), validate=True).decode()
-        except (binascii.Error, UnicodeDecodeError):
+            values[key] = base64.b64decode(value.strip(), validate=True).decode(errors="replace")
+        except binascii.Error:
             key = ""
         if not _KEY.fullmatch(key):
             raise _bad_header("Upload-Metadata", expects="keys, each with a value in base64, separated by commas")

@@ -109,7 +109,7 @@ CONTENT_DIGEST = _request_header(
     "Content-Digest",
     "`sha-256=:…:` with the digest of the body in base64 (RFC 9530), which what arrives is compared with. For a file as"
     " the body; one without a `Content-Length` needs it.",
-    pattern="sha-256=:[A-Za-z0-9+/]{43}=:",
+    pattern="^sha-256=:[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=:$",
 )
 CONTENT_DISPOSITION = _request_header(
     "Content-Disposition", 'For a file as the body: `attachment; filename="…"`, unless the query has its name.'
@@ -117,16 +117,21 @@ CONTENT_DISPOSITION = _request_header(
 CHUNK_BODY: Fragment = {"type": "string", "format": "binary"}
 TUS_RESUMABLE = _request_header("Tus-Resumable", "The version of the protocol.", const="1.0.0", required=True)
 UPLOAD_LENGTH = _request_header(
-    "Upload-Length", "The size of the file in bytes.", pattern="^[0-9]{1,18}$", required=True
+    "Upload-Length", "The size of the file in bytes.", pattern="^[1-9][0-9]{0,17}$", required=True
 )
 UPLOAD_OFFSET = _request_header(
     "Upload-Offset", "After how many bytes of the file the body begins.", pattern="^[0-9]{1,18}$", required=True
 )
 UPLOAD_METADATA = _request_header(
-    "Upload-Metadata", "Keys with values in base64, separated by commas. `filename` is the name of the file."
+    "Upload-Metadata",
+    "Keys with values in base64, separated by commas. `filename` is the name of the file.",
+    pattern="^(?:[!-+.-~]+(?: (?:[A-Za-z0-9+/]{4})+)?(?:,[!-+.-~]+(?: (?:[A-Za-z0-9+/]{4})+)?)*)?$",
+    maxLength=4096,
 )
 UPLOAD_CHECKSUM = _request_header(
-    "Upload-Checksum", "`sha256 …` with the digest of the body in base64, which what arrives is compared with."
+    "Upload-Checksum",
+    "`sha256 …` with the digest of the body in base64, which what arrives is compared with.",
+    pattern="^sha256 [A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$",
 )
 IF_NONE_MATCH = _request_header("If-None-Match", "The `ETag` of an earlier answer, which is not sent again.")
 LAST_EVENT_ID = _request_header(

@@ -65,7 +65,7 @@ def _name_version(answer: Response) -> Response:
 
 
 @uploads.route("/uploads", methods=["OPTIONS"])
-@uploads.route("/uploads/<upload_id>", methods=["OPTIONS"])
+@uploads.route("/uploads/<upload_id:upload_id>", methods=["OPTIONS"])
 def show_protocol(upload_id: str = "") -> Response:
     """What of tus is supported."""
     headers = {
@@ -83,7 +83,14 @@ def show_protocol(upload_id: str = "") -> Response:
     "Begin a resumable upload",
     [Answer(201, "It is begun.", headers=("Location", "Upload-Offset", "Upload-Expires"))],
     takes={tus.CHUNK: CHUNK_BODY},
-    problems=[*_REFUSED_PIECES, "IDEMPOTENCY_MISMATCH", "QUOTA_EXCEEDED", *_UNAVAILABLE],
+    problems=[
+        *_REFUSED_PIECES,
+        "MISSING_FIELD",
+        "INVALID_FIELD",
+        "IDEMPOTENCY_MISMATCH",
+        "QUOTA_EXCEEDED",
+        *_UNAVAILABLE,
+    ],
     headers=[TUS_RESUMABLE, UPLOAD_LENGTH, UPLOAD_METADATA, UPLOAD_CHECKSUM, IDEMPOTENCY_KEY],
 )
 def begin_upload() -> Response:
@@ -112,7 +119,7 @@ def begin_upload() -> Response:
     return Response(status=201, headers={"Location": location, **_progress(upload, size_bytes)})
 
 
-@uploads.route("/uploads/<upload_id>", methods=["HEAD"], provide_automatic_options=False)
+@uploads.route("/uploads/<upload_id:upload_id>", methods=["HEAD"], provide_automatic_options=False)
 @described(
     "How much of an upload has arrived?",
     [Answer(200, "The headers tell.", headers=("Upload-Offset", "Upload-Length", "Upload-Expires"))],
@@ -134,7 +141,7 @@ def show_upload(upload_id: str) -> Response:
     return Response(headers=headers | ({"Upload-Metadata": upload.metadata} if upload.metadata else {}))
 
 
-@uploads.patch("/uploads/<upload_id>", provide_automatic_options=False)
+@uploads.patch("/uploads/<upload_id:upload_id>", provide_automatic_options=False)
 @described(
     "Continue an upload",
     [Answer(204, "It is kept.", headers=("Upload-Offset", "Upload-Expires"))],
@@ -152,7 +159,7 @@ def continue_upload(upload_id: str) -> Response:
     return Response(status=204, headers=_progress(upload, _append(upload, offset=offset, checksum=checksum)))
 
 
-@uploads.delete("/uploads/<upload_id>", provide_automatic_options=False)
+@uploads.delete("/uploads/<upload_id:upload_id>", provide_automatic_options=False)
 @described(
     "Give an upload up",
     [Answer(204, "Nothing of it is kept.")],
