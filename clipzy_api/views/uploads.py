@@ -34,7 +34,7 @@ from clipzy_api.openapi.operations import (
 from clipzy_api.problems import ApiError, checksum_mismatch, file_too_large
 from clipzy_api.services import owner, services
 from clipzy_api.views.videos import find_video
-from clipzy_storage.errors import UploadNotFound
+from clipzy_storage.errors import OffsetMismatch, UploadNotFound
 from clipzy_storage.models.records import Upload
 from clipzy_storage.uploads.resumable import Continued
 
@@ -155,8 +155,14 @@ def continue_upload(upload_id: str) -> Response:
     refuse_parameters()
     require_media_type(tus.CHUNK)
     offset, checksum = tus.sent_offset(), tus.sent_checksum()
-    upload = services().resumable.find(upload_id, owner=owner())
-    return Response(status=204, headers=_progress(upload, _append(upload, offset=offset, checksum=checksum)))
+    try:
+        upload = services().resumable.find(upload_id, owner=owner())
+        return Response(status=204, headers=_progress(upload, _append(upload, offset=offset, checksum=checksum)))
+    except UploadNotFound:
+        size_bytes = _video_size(upload_id)
+    if offset != size_bytes or current_body().is_unread:
+        raise OffsetMismatch(size_bytes)
+    return Response(status=204, headers={"Upload-Offset": str(size_bytes)})  # tuspy asks so, if it has lost an answer
 
 
 @uploads.delete("/uploads/<upload_id:upload_id>", provide_automatic_options=False)

@@ -83,6 +83,20 @@ def test_another_offset_is_refused_with_the_right_one(deployed: Deployed) -> Non
     assert offset_of(deployed.first, path) == 1000
 
 
+def test_a_client_that_has_lost_the_last_answer_learns_that_the_upload_is_whole(deployed: Deployed) -> None:
+    path = begin(deployed.first, 70_000)
+    send(deployed.first, path, CONTENT[:70_000], offset=0)
+    for front_end in deployed.front_ends:
+        # When it sends what it has sent before, or asks by a piece of nothing, then it is told
+        repeated = send(front_end, path, CONTENT[60_000:70_000], offset=60_000)
+        assert (repeated.status_code, repeated.json()["code"]) == (409, "OFFSET_MISMATCH")
+        asked = send(front_end, path, b"", offset=70_000)
+        assert asked.status_code == 204
+        assert repeated.headers["Upload-Offset"] == asked.headers["Upload-Offset"] == "70000"
+        # And nothing can be added
+        assert send(front_end, path, b"x", offset=70_000).status_code == 409
+
+
 def test_a_piece_with_another_checksum_is_not_kept(deployed: Deployed) -> None:
     # Given an upload with a piece
     path = begin(deployed.first, len(CONTENT))
