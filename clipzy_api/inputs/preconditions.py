@@ -121,6 +121,7 @@ def chunk_body(missing_bytes: int) -> Iterator[RequestBody]:
         raise file_too_large(f"{body.declared_bytes} bytes are declared, and the upload lacks {missing_bytes}.")
     admit()
     _check_free(body.declared_bytes)
+    body.begin_small()
     with _body_slot():
         yield body
 

@@ -195,7 +195,7 @@ def _append(upload: Upload, *, offset: int, checksum: str | None) -> int:
     with (
         _removed_if_unsupported(upload),
         chunk_body(upload.size_bytes - offset) as body,
-        services().resumable.continued(upload, offset=offset) as part,
+        services().resumable.continued(upload, offset=offset, silent_seconds=lambda: body.silent_seconds) as part,
     ):
         if checksum is None:
             _copy(body, part)

@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -13,6 +13,9 @@ from clipzy_storage.redis_client import RedisDatabase
 
 TTL_SECONDS = 6.0
 """How long the lock of a front end that is gone keeps others out: clients try again for about nine seconds."""
+HOLDS_PER_TTL = 6
+"""How often in that time a lock is held for longer, and its holder told if another request wants it."""
+_WANTED = 2
 
 
 @dataclass
@@ -26,11 +29,13 @@ class Held:
     is_released: bool = False
     asking: threading.Lock = field(default_factory=threading.Lock)
     """Held while Redis is asked, so that a lock is not taken again after it was released."""
+    when_wanted: Callable[[], object] | None = None
+    """Called in a thread of its own as often as another request wants it."""
 
     @property
     def is_valid(self) -> bool:
         """Whether no other process can have it by now."""
-        return time.monotonic() <= self.valid_until
+        return not self.is_released and time.monotonic() <= self.valid_until
 
     def check(self) -> None:
         """Raises ``UploadLocked`` unless it is valid."""
@@ -65,29 +70,34 @@ class UploadLocks:
             with self._changed:
                 self._held.remove(lock)
                 self._changed.notify()
-            with lock.asking, suppress(QueueUnavailable):  # then it expires
-                lock.is_released = True
-                run_script(self._redis, "unlock_upload", upload_id, lock.token)
+            self.release(lock)
 
-    def _ask(self, script: str, lock: Held) -> bool:
+    def release(self, lock: Held) -> None:
+        """Let others have it, before the end of the ``with`` block too. Raises nothing."""
+        with lock.asking, suppress(QueueUnavailable):  # then it expires
+            lock.is_released = True
+            run_script(self._redis, "unlock_upload", lock.upload_id, lock.token)
+
+    def _ask(self, script: str, lock: Held) -> int:
+        """What the script answers; 0 if the lock is not held."""
         begun_at = time.monotonic()
         with lock.asking:
             if lock.is_released:
-                return False
-            ttl_ms = int(self._ttl_seconds * 1000)
-            if not run_script(self._redis, script, lock.upload_id, lock.token, ttl_ms):
-                return False
-        lock.valid_until = begun_at + self._ttl_seconds
-        return True
+                return 0
+            answer: int = run_script(self._redis, script, lock.upload_id, lock.token, int(self._ttl_seconds * 1000))
+        if answer:
+            lock.valid_until = begun_at + self._ttl_seconds
+        return answer
 
     def _hold_on(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: not self._held, self._ttl_seconds / 3)
+                self._changed.wait_for(lambda: not self._held, self._ttl_seconds / HOLDS_PER_TTL)
                 held = list(self._held)
                 if not held:
                     self._thread = None
                     return
             for lock in held:
                 with suppress(Exception):  # it is tried again, and `check` fails in the end
-                    self._ask("hold_upload_lock", lock)
+                    if self._ask("hold_upload_lock", lock) == _WANTED and lock.when_wanted:
+                        threading.Thread(target=lock.when_wanted, name="upload-wanted", daemon=True).start()

@@ -3,19 +3,24 @@
 Its state is in storage alone: the record that it was begun with, and the bytes that have arrived.
 """
 
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
 
 from clipzy_storage import keys
 from clipzy_storage.backends.background import BackgroundHash
 from clipzy_storage.backends.base import HEAD_BYTES, GrowingFile, StorageBackend
-from clipzy_storage.errors import OffsetMismatch
+from clipzy_storage.errors import OffsetMismatch, QueueUnavailable, StorageError
 from clipzy_storage.failpoints import failpoint
 from clipzy_storage.models.records import Upload
 from clipzy_storage.uploads.digests import RunningDigests
 from clipzy_storage.uploads.locks import Held, UploadLocks
 from clipzy_storage.uploads.store import UploadStore
+
+SILENT_SECONDS = 2.0
+"""A request from which nothing has come for so long gives the upload up to another one that wants to continue it."""
 
 ContainerOf = Callable[[bytes], str]
 """The container of a file that begins with these bytes; raises if it is none that is supported."""
@@ -31,6 +36,8 @@ class Continued:
     digest: BackgroundHash | None
     """Of all bytes so far; None if another process has received some of them."""
     container_of: ContainerOf
+    writing: threading.Lock = field(default_factory=threading.Lock)
+    """Held while the file is changed: by the request, or by the thread that gives the upload up for it."""
 
     @property
     def size_bytes(self) -> int:
@@ -42,12 +49,13 @@ class Continued:
         return self.upload.size_bytes - self.file.size_bytes
 
     def write(self, block: bytes) -> None:
-        self.lock.check()
-        if self.size_bytes == 0 and len(block) >= min(HEAD_BYTES, self.upload.size_bytes):
-            self.container_of(block[:HEAD_BYTES])  # early, so that no more of it is sent
-        if self.digest is not None:
-            self.digest.update(block)
-        self.file.write(block)
+        with self.writing:
+            self.lock.check()
+            if self.size_bytes == 0 and len(block) >= min(HEAD_BYTES, self.upload.size_bytes):
+                self.container_of(block[:HEAD_BYTES])  # early, so that no more of it is sent
+            if self.digest is not None:
+                self.digest.update(block)
+            self.file.write(block)
 
 
 class ResumableUploads:
@@ -95,10 +103,13 @@ class ResumableUploads:
         return upload.size_bytes
 
     @contextmanager
-    def continued(self, upload: Upload, *, offset: int) -> Iterator[Continued]:
+    def continued(self, upload: Upload, *, offset: int, silent_seconds: Callable[[], float]) -> Iterator[Continued]:
         """Append to the upload in the ``with`` block. What was written is kept whatever ends the block.
 
         Once the upload is whole it becomes a video. If its format is not supported it is removed.
+
+        ``silent_seconds`` reports for how long nothing has come from the client. If that is long, as it is once a
+        client has changed its network, another request that is refused makes this one give the upload up.
 
         Raises ``OffsetMismatch``, ``UploadLocked``, ``UploadNotFound``, and what ``ContainerOf`` raises.
         """
@@ -112,15 +123,19 @@ class ResumableUploads:
                     raise OffsetMismatch(file.size_bytes)
                 digest = self._digests.take(upload.upload_id, offset)
                 part = Continued(upload, file, lock, digest, self._container_of)
+                lock.when_wanted = partial(self._give_up_silent, part, silent_seconds)
                 try:
                     yield part
                 except BaseException:
                     self._keep(part)
                     raise
+                finally:
+                    lock.when_wanted = None
                 if part.missing_bytes:
                     self._keep(part)
-                    return
                 lock.check()
+                if part.missing_bytes:
+                    return
                 failpoint("upload-received")
                 key = file.publish().key
                 failpoint("upload-published")
@@ -139,8 +154,22 @@ class ResumableUploads:
 
     def _keep(self, part: Continued) -> None:
         """For the next request; unless the lock is lost: then another one may have kept more."""
-        if not part.lock.is_valid:
-            return
+        with part.writing:
+            if part.lock.is_valid:
+                self._save(part)
+
+    def _give_up_silent(self, part: Continued, silent_seconds: Callable[[], float]) -> None:
+        """Have another request continue the upload, after what is here, unless its client still sends."""
+        if part.writing.acquire(blocking=False):
+            try:
+                if part.lock.is_valid and silent_seconds() >= SILENT_SECONDS:
+                    with suppress(StorageError, QueueUnavailable):  # then it is held on, until its own end
+                        self._save(part)
+                        self._locks.release(part.lock)
+            finally:
+                part.writing.release()
+
+    def _save(self, part: Continued) -> None:
         part.file.keep()
         if part.digest is not None:
             self._digests.keep(part.upload.upload_id, part.size_bytes, part.digest)

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -10,14 +11,16 @@ from pathlib import Path
 import pytest
 import requests
 
+from clipzy_api.inputs.request_body import BLOCK_BYTES, BLOCK_SECONDS, FIRST_BLOCK_BYTES
 from clipzy_storage import keys
 from clipzy_storage.backends.base import read_bytes
 from clipzy_storage.failpoints import UploadFailpoint
 from clipzy_storage.uploads import locks
+from clipzy_storage.uploads.resumable import SILENT_SECONDS
 from tests.support.failpoint_file import FailpointFile
 from tests.support.servers import FrontEnd, running_front_end
 from tests.support.waiting import eventually
-from tests.support.wire import connect, head
+from tests.support.wire import answer_on, connect, head
 from tests.uploads.tus_client import CHUNK, CONTENT, UPLOADS, Deployed, ask, begin, id_of, offset_of, send, video
 
 
@@ -66,16 +69,49 @@ def finish(deployed: Deployed, path: str) -> None:
 def test_two_writers_at_once_are_one_too_many(deployed: Deployed) -> None:
     # Given a request that writes the upload
     path = begin(deployed.first, len(CONTENT))
-    with half_sent(deployed.first, path, CONTENT[:1_000_000], of_bytes=len(CONTENT)):
-        # Then any other that would write it or end it is refused, at every front end
+    with half_sent(deployed.first, path, CONTENT[:1_000_000], of_bytes=len(CONTENT)) as connection:
+        # Then any other that would write it or end it is refused, at every front end, while something comes
         locked(deployed, path)
-        for front_end in deployed.front_ends:
+        for number, front_end in enumerate(deployed.front_ends, start=1):
+            connection.sendall(CONTENT[number * 1_000_000 : (number + 1) * 1_000_000])
             refused = send(front_end, path, CONTENT[:10], offset=0)
             assert (refused.status_code, refused.json()["code"]) == (423, "UPLOAD_LOCKED")
             assert refused.headers["Retry-After"] == "1"
             assert ask(front_end, "DELETE", path).status_code == 423
     # And once it is gone, the upload goes on after what it has sent
     finish(deployed, path)
+
+
+def test_a_silent_writer_gives_way(deployed: Deployed) -> None:
+    """Its client has changed its network, and the front end does not know."""
+    # Given a request from which nothing comes any more, and whose connection lasts
+    path, sent_bytes = begin(deployed.first, len(CONTENT)), 26 * BLOCK_BYTES + 3 * FIRST_BLOCK_BYTES
+    with half_sent(deployed.first, path, CONTENT[:sent_bytes], of_bytes=len(CONTENT)) as connection:
+        locked(deployed, path)
+        # When the upload is continued at another front end
+        other = deployed.front_ends[1]
+        eventually(lambda: send(other, path, b"", offset=offset_of(other, path)).status_code == 204, "a lock given up")
+        # Then what had arrived is kept, but for a block that is not full
+        assert sent_bytes - BLOCK_BYTES < offset_of(other, path) <= sent_bytes
+        finish(deployed, path)
+        # And the silent one is not told at its end that something is kept
+        connection.shutdown(socket.SHUT_WR)
+        assert answer_on(connection).json()["code"] == "UPLOAD_LOCKED"
+
+
+@pytest.mark.long
+def test_a_slow_writer_does_not_give_way(deployed: Deployed) -> None:
+    # Given a request that is sent so slowly that its first block, sent again, would look like silence
+    path, piece_bytes, every_seconds = begin(deployed.first, len(CONTENT)), 5_000, 0.25
+    assert FIRST_BLOCK_BYTES / piece_bytes * every_seconds > SILENT_SECONDS + locks.TTL_SECONDS / locks.HOLDS_PER_TTL
+    sent_bytes = FIRST_BLOCK_BYTES // 2
+    with half_sent(deployed.first, path, CONTENT[:sent_bytes], of_bytes=len(CONTENT)) as connection:
+        for size_bytes in (FIRST_BLOCK_BYTES // 2, FIRST_BLOCK_BYTES // 4, FIRST_BLOCK_BYTES // 4, *[piece_bytes] * 20):
+            time.sleep(every_seconds if size_bytes == piece_bytes else 1.1 * BLOCK_SECONDS)
+            connection.sendall(CONTENT[sent_bytes : sent_bytes + size_bytes])
+            sent_bytes += size_bytes
+            # When another one wants the upload all the time, then it is refused
+            assert send(deployed.front_ends[1], path, b"", offset=0).status_code == 423
 
 
 def test_what_a_broken_connection_has_sent_is_kept(deployed: Deployed) -> None:

@@ -27,6 +27,7 @@
 --   owner:{owner}:uploads  zset    uploads in progress by the time at which they count no more: their front end is gone,
 --                                  or nothing has come for so long
 --   upload:{id}:lock       string  token of the request that writes the upload
+--   upload:{id}:wanted     string  exists for a while after another request was refused the lock
 --   stored:owners          set     owners of whom anything was ever counted
 --   stored:counting        set     counts in progress: what is deleted meanwhile stays in the hash as 0 bytes
 --   stored:counted         string  they have been counted since this Redis was started
@@ -303,6 +304,7 @@ local function hold_upload(owner, id, ttl_ms)
 end
 
 local function upload_lock_key(id) return prefix .. 'upload:' .. id .. ':lock' end
+local function upload_wanted_key(id) return prefix .. 'upload:' .. id .. ':wanted' end
 
 -- How many bytes a video or result has; 0 once it is deleted. What is set is absolute, so a repeated call changes nothing.
 local function set_stored(owner, id, bytes)
