@@ -1,12 +1,13 @@
 """Two front ends of one deployment, on every kind of storage."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.support.servers import RedisServer, running_front_end, running_redis
+from tests.uploads.javascript import PageServer, running_page_server
 from tests.uploads.tus_client import Deployed
 
 
@@ -16,14 +17,18 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
         yield server
 
 
-@pytest.fixture(scope="session", params=["local", "rclone"])
-def deployed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+def kind_of_storage(request: pytest.FixtureRequest) -> dict[str, str]:
+    """The settings of the storage that the fixture's parameter names."""
+    if request.param == "local":
+        return {}
+    server = request.getfixturevalue(f"{request.param}_server")
+    return {"STORAGE_TYPE": "s3", "S3_BUCKET_NAME": server.new_bucket(), **server.env}
+
+
+@contextmanager
+def deployment(directory: Path, settings: dict[str, str]) -> Iterator[Deployed]:
     """With files of up to 64 MiB."""
-    directory: Path = tmp_path_factory.mktemp("deployed")
-    settings = {"MAX_FILE_SIZE_MB": "64"}
-    if request.param != "local":
-        server = request.getfixturevalue(f"{request.param}_server")
-        settings |= {"STORAGE_TYPE": "s3", "S3_BUCKET_NAME": server.new_bucket(), **server.env}
+    settings = {"MAX_FILE_SIZE_MB": "64", **settings}
     with ExitStack() as stack:
         redis = stack.enter_context(running_redis(directory / "redis"))
         path = directory / "storage"
@@ -32,3 +37,27 @@ def deployed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
             for name in ("first", "second")
         ]
         yield Deployed(front_ends, redis, settings)
+
+
+@pytest.fixture(scope="session", params=["local", "rclone"])
+def deployed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    with deployment(tmp_path_factory.mktemp("deployed"), kind_of_storage(request)) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def page_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageServer]:
+    """A web server of another origin, with the page that uploads."""
+    with running_page_server(tmp_path_factory.mktemp("pages")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session", params=["local", "rclone"])
+def keyed(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, page_server: PageServer
+) -> Iterator[Deployed]:
+    """One that asks for keys, and that pages of ``page_server`` may call."""
+    settings = {"CLIPZY_AUTH": "keys", "CORS_ORIGINS": page_server.origin}
+    with deployment(tmp_path_factory.mktemp("keyed"), kind_of_storage(request) | settings) as found:
+        found.add_key()
+        yield found

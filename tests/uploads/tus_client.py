@@ -9,11 +9,14 @@ from typing import Any
 import requests
 
 from clipzy_storage import keys
+from clipzy_storage.access.api_keys import ApiKeys
 from clipzy_storage.backends.base import StorageBackend
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.backends.s3.storage import S3Storage
+from clipzy_storage.models.access import Scope
 from tests.support.forms import mp4_bytes
 from tests.support.servers import FrontEnd, RedisServer
+from tests.support.waiting import eventually
 
 UPLOADS, VIDEOS, JOBS = "/api/v1/uploads", "/api/v1/videos", "/api/v1/jobs"
 VERSION = {"Tus-Resumable": "1.0.0"}
@@ -29,6 +32,8 @@ class Deployed:
     front_ends: list[FrontEnd]
     redis: RedisServer
     settings: dict[str, str] = field(default_factory=dict)
+    key: str = ""
+    """An API key, if it asks for them."""
 
     @property
     def first(self) -> FrontEnd:
@@ -40,6 +45,15 @@ class Deployed:
             return LocalStorage(self.first.root, shared=False)
         os.environ.update({name: value for name, value in self.settings.items() if name.startswith("AWS_")})
         return S3Storage(self.settings["S3_BUCKET_NAME"])
+
+    def add_key(self) -> None:
+        _, text = ApiKeys(self.storage).create("test", owner="ada", scopes=Scope, expires_at=None)
+        self.key = str(text)
+        eventually(lambda: all(one.get("/api/v1/me", headers=self.headers).ok for one in self.front_ends), "the key")
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.key}"} if self.key else {}
 
     def left(self, upload_id: str) -> list[str]:
         """What is kept of the upload, other than the video."""
