@@ -190,8 +190,10 @@ def key_needed() -> ApiError:
     return unauthorized("This call needs an API key: the header `Authorization` with `Bearer` and the key.")
 
 
-def checksum_mismatch(*, sent: str, found: str) -> ApiError:
-    detail = f"The bytes that arrived have the sha256 {found}, and {sent} was sent. They are not kept; send them again."
+def checksum_mismatch(algorithm: str, *, sent: str, found: str) -> ApiError:
+    detail = (
+        f"The bytes that arrived have the {algorithm} {found}, and {sent} was sent. They are not kept; send them again."
+    )
     return ApiError("CHECKSUM_MISMATCH", detail=detail)
 
 

@@ -2,7 +2,9 @@
 
 import base64
 import binascii
+import hashlib
 import re
+from typing import NamedTuple
 
 from flask import request
 
@@ -11,13 +13,24 @@ from clipzy_api.problems import ApiError
 
 VERSION = "1.0.0"
 EXTENSIONS = "creation,creation-with-upload,expiration,checksum,termination"
-ALGORITHM = "sha256"
+ALGORITHMS = {"sha256": 32, "sha1": 20}
+"""Those of checksums, with the bytes of their digests. Every server of tus has sha1, and tuspy has no other."""
 CHUNK = "application/offset+octet-stream"
 """The media type of a piece of a file."""
 MAX_METADATA_LENGTH = 4096
 
 _NUMBER = re.compile("[0-9]{1,18}")
 _KEY = re.compile(r"[!-+\--~]+")  # visible ASCII but for the comma
+
+
+class Checksum(NamedTuple):
+    """What a piece of a file is compared with."""
+
+    algorithm: str
+    hexdigest: str
+
+    def new_digest(self) -> "hashlib._Hash":
+        return hashlib.new(self.algorithm, usedforsecurity=False)
 
 
 def require_version() -> None:
@@ -70,8 +83,8 @@ def metadata_in(text: str) -> dict[str, str]:
     return values
 
 
-def sent_checksum() -> str | None:
-    """The sha256 in ``Upload-Checksum`` as hex; None without the header."""
+def sent_checksum() -> Checksum | None:
+    """``Upload-Checksum``; None without the header."""
     text = request.headers.get("Upload-Checksum")
     if text is None:
         return None
@@ -80,9 +93,10 @@ def sent_checksum() -> str | None:
         digest = base64.b64decode(value.strip(), validate=True)
     except binascii.Error:
         digest = b""
-    if algorithm != ALGORITHM or len(digest) != 32:
-        raise _bad_header("Upload-Checksum", expects=f"`{ALGORITHM} …` with the digest of the body in base64")
-    return digest.hex()
+    if ALGORITHMS.get(algorithm) != len(digest):
+        known = " or ".join(f"`{name} …`" for name in ALGORITHMS)
+        raise _bad_header("Upload-Checksum", expects=f"{known} with the digest of the body in base64")
+    return Checksum(algorithm, digest.hex())
 
 
 def _number(header: str, *, expects: str) -> int:

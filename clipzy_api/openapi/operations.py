@@ -130,8 +130,8 @@ UPLOAD_METADATA = _request_header(
 )
 UPLOAD_CHECKSUM = _request_header(
     "Upload-Checksum",
-    "`sha256 …` with the digest of the body in base64, which what arrives is compared with.",
-    pattern="^sha256 [A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$",
+    "`sha256 …` or `sha1 …` with the digest of the body in base64, which what arrives is compared with.",
+    pattern="^(?:sha256 [A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=|sha1 [A-Za-z0-9+/]{26}[AEIMQUYcgkosw048]=)$",
 )
 IF_NONE_MATCH = _request_header("If-None-Match", "The `ETag` of an earlier answer, which is not sent again.")
 LAST_EVENT_ID = _request_header(

@@ -4,7 +4,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256 as new_sha256
 from pathlib import Path
 
 from flask import Blueprint, Response, url_for
@@ -71,7 +70,7 @@ def show_protocol(upload_id: str = "") -> Response:
     headers = {
         "Tus-Version": tus.VERSION,
         "Tus-Extension": tus.EXTENSIONS,
-        "Tus-Checksum-Algorithm": tus.ALGORITHM,
+        "Tus-Checksum-Algorithm": ",".join(tus.ALGORITHMS),
         "Tus-Max-Size": str(services().settings.max_file_size_bytes),
         "Allow": "OPTIONS, HEAD, PATCH, DELETE" if upload_id else "OPTIONS, POST",
     }
@@ -180,7 +179,7 @@ def remove_upload(upload_id: str) -> Response:
     return Response(status=204)
 
 
-def _append_first(upload: Upload, checksum: str | None) -> int:
+def _append_first(upload: Upload, checksum: tus.Checksum | None) -> int:
     """The same for the request that has begun it: whoever is refused does not know the upload's address."""
     try:
         return _append(upload, offset=0, checksum=checksum)
@@ -190,7 +189,7 @@ def _append_first(upload: Upload, checksum: str | None) -> int:
         raise
 
 
-def _append(upload: Upload, *, offset: int, checksum: str | None) -> int:
+def _append(upload: Upload, *, offset: int, checksum: tus.Checksum | None) -> int:
     """Append the body; returns how many bytes there are then."""
     with (
         _removed_if_unsupported(upload),
@@ -222,9 +221,9 @@ def _copy(body: RequestBody, part: Continued) -> None:
         part.write(block)
 
 
-def _copy_compared(body: RequestBody, part: Continued, sha256: str) -> None:
+def _copy_compared(body: RequestBody, part: Continued, checksum: tus.Checksum) -> None:
     """All of the body, or nothing if it has another digest or is cut."""
-    digest, size_bytes = new_sha256(), 0
+    digest, size_bytes = checksum.new_digest(), 0
     with tempfile.SpooledTemporaryFile(SPOOL_BYTES, dir=str(_scratch())) as spool:
         while block := body.read():
             size_bytes += len(block)
@@ -232,8 +231,8 @@ def _copy_compared(body: RequestBody, part: Continued, sha256: str) -> None:
             digest.update(block)
             spool.write(block)
         body.check_whole()
-        if digest.hexdigest() != sha256:
-            raise checksum_mismatch(sent=sha256, found=digest.hexdigest())
+        if digest.hexdigest() != checksum.hexdigest:
+            raise checksum_mismatch(checksum.algorithm, sent=checksum.hexdigest, found=digest.hexdigest())
         spool.seek(0)
         while block := spool.read(SPOOL_BYTES):
             part.write(block)

@@ -97,18 +97,22 @@ def test_a_client_that_has_lost_the_last_answer_learns_that_the_upload_is_whole(
         assert send(front_end, path, b"x", offset=70_000).status_code == 409
 
 
-def test_a_piece_with_another_checksum_is_not_kept(deployed: Deployed) -> None:
+@pytest.mark.parametrize("algorithm", ["sha256", "sha1"])
+def test_a_piece_with_another_checksum_is_not_kept(deployed: Deployed, algorithm: str) -> None:
     # Given an upload with a piece
     path = begin(deployed.first, len(CONTENT))
-    send(deployed.first, path, CONTENT[:1000], offset=0, Upload_Checksum=checksum(CONTENT[:1000]))
+    send(deployed.first, path, CONTENT[:1000], offset=0, Upload_Checksum=checksum(CONTENT[:1000], algorithm=algorithm))
     # When a piece of more than a part arrives damaged
     piece = CONTENT[1000:7_000_000]
-    refused = send(deployed.first, path, piece[:-1] + b"x", offset=1000, Upload_Checksum=checksum(piece))
+    refused = send(
+        deployed.first, path, piece[:-1] + b"x", offset=1000, Upload_Checksum=checksum(piece, algorithm=algorithm)
+    )
     # Then none of it is kept
     assert (refused.status_code, refused.json()["code"]) == (460, "CHECKSUM_MISMATCH")
+    assert f"have the {algorithm} " in refused.json()["detail"]
     assert offset_of(deployed.first, path) == 1000
     # And the right one is
-    kept = send(deployed.first, path, piece, offset=1000, Upload_Checksum=checksum(piece))
+    kept = send(deployed.first, path, piece, offset=1000, Upload_Checksum=checksum(piece, algorithm=algorithm))
     assert kept.headers["Upload-Offset"] == "7000000"
     send(deployed.first, path, CONTENT[7_000_000:], offset=7_000_000)
     assert_whole(deployed, path)
@@ -179,6 +183,7 @@ WRONG: dict[str, tuple[str, dict[str, str], int, str]] = {
     "no offset": ("PATCH", CHUNK, 400, "BAD_REQUEST"),
     "another media type": ("PATCH", {"Upload_Offset": "0", "Content_Type": "video/mp4"}, 415, "UNSUPPORTED_MEDIA_TYPE"),
     "another checksum": ("PATCH", {"Upload_Offset": "0", **CHUNK, "Upload_Checksum": "md5 YQ=="}, 400, "BAD_REQUEST"),
+    "a checksum of nothing": ("PATCH", {"Upload_Offset": "0", **CHUNK, "Upload_Checksum": "sha1"}, 400, "BAD_REQUEST"),
     "a checksum too short": (
         "PATCH",
         {"Upload_Offset": "0", **CHUNK, "Upload_Checksum": "sha256 YQ=="},
@@ -212,7 +217,7 @@ def test_options_tell_what_is_supported(deployed: Deployed) -> None:
         assert answer.headers["Tus-Max-Size"] == str(64 << 20)
         extensions = {"creation", "creation-with-upload", "expiration", "checksum", "termination"}
         assert set(answer.headers["Tus-Extension"].split(",")) == extensions
-        assert answer.headers["Tus-Checksum-Algorithm"] == "sha256"
+        assert answer.headers["Tus-Checksum-Algorithm"] == "sha256,sha1"
 
 
 def test_metadata_is_returned_as_it_was_sent(deployed: Deployed) -> None:

@@ -67,7 +67,7 @@ def upload(request: pytest.FixtureRequest) -> Upload:
     return lambda endpoint, key, file: upload_with_uppy(page, server, endpoint, key, file)
 
 
-def upload_with_tuspy(endpoint: str, key: str, file: Path) -> str:
+def upload_with_tuspy(endpoint: str, key: str, file: Path, *, with_checksums: bool = False) -> str:
     client = TusClient(endpoint, headers={"Authorization": f"Bearer {key}"})
     with file.open("rb") as stream:
         uploader = client.uploader(
@@ -76,6 +76,7 @@ def upload_with_tuspy(endpoint: str, key: str, file: Path) -> str:
             metadata={"filename": file.name},
             retries=60,
             retry_delay=0.2,
+            upload_checksum=with_checksums,
         )
         uploader.set_url(begun_with_tuspy(uploader))
         uploader.upload()
@@ -119,6 +120,12 @@ def test_cut_connections_cost_no_upload(keyed: Deployed, upload: Upload, file: P
             url = upload(f"{proxy.url}{UPLOADS}", keyed.key, file)
             # Then each arrives byte by byte
             assert_arrived(keyed, url)
+
+
+def test_the_checksums_of_tuspy_are_compared(keyed: Deployed, file: Path) -> None:
+    urls = [front_end.url for front_end in keyed.front_ends]
+    with CuttingProxy(urls, cuts=5, most_bytes=800_000, random=Random(SEED)) as proxy:
+        assert_arrived(keyed, upload_with_tuspy(f"{proxy.url}{UPLOADS}", keyed.key, file, with_checksums=True))
 
 
 @pytest.mark.parametrize("upload", ["tus-js-client", *OTHERS_LONG], indirect=True)

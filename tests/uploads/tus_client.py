@@ -87,8 +87,8 @@ def offset_of(front_end: FrontEnd, path: str) -> int:
     return int(answer.headers["Upload-Offset"])
 
 
-def checksum(data: bytes) -> str:
-    return "sha256 " + base64.b64encode(hashlib.sha256(data).digest()).decode()
+def checksum(data: bytes, *, algorithm: str = "sha256") -> str:
+    return f"{algorithm} " + base64.b64encode(hashlib.new(algorithm, data).digest()).decode()
 
 
 def id_of(path: str) -> str:
