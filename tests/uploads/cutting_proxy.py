@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from tests.support.tcp_proxy import Fault, Kind, Passage, TcpProxy, Way
 
-KINDS: tuple[Kind, ...] = ("cut", "reset")
+CUTS: tuple[Kind, ...] = ("cut", "reset")
 ANSWER_BYTES = 600
 """About as many as an answer has."""
 
@@ -15,28 +15,26 @@ ANSWER_BYTES = 600
 class CuttingProxy(TcpProxy):
     """Front ends take turns, connection by connection. Connections are cut at random places, ``cuts`` in all.
 
-    One in ten is cut in an answer, and each other after up to ``most_bytes`` of what is sent. One in ``leave_every`` is
-    left by the client without a word to the front end.
+    One in ten is cut in an answer, and each other after up to ``most_bytes`` of what is sent. Instead of that, each can
+    be left by its client without a word to the front end.
     """
 
-    def __init__(
-        self, urls: Sequence[str], *, cuts: int, most_bytes: int, random: Random, leave_every: int = 0
-    ) -> None:
+    def __init__(self, urls: Sequence[str], *, cuts: int, most_bytes: int, random: Random, leave: bool = False) -> None:
         super().__init__(urls[0])
         self._turns = cycle([(str(parts.hostname), int(parts.port or 80)) for parts in map(urlsplit, urls)])
         self._most_bytes = most_bytes
         self._random = random
-        self._leave_every = leave_every
+        self._leave = leave
         self.cuts_left = cuts
 
     def _next_fault(self) -> Fault:
         if self.cuts_left <= 0:
             return Fault()
-        if self._leave_every and self._random.randrange(self._leave_every) == 0:
+        if self._leave:
             return Fault("leave", "request", self._random.randrange(self._most_bytes))
         way: Way = "answer" if self._random.randrange(10) == 0 else "request"
         most_bytes = ANSWER_BYTES if way == "answer" else self._most_bytes
-        return Fault(self._random.choice(KINDS), way, self._random.randrange(most_bytes))
+        return Fault(self._random.choice(CUTS), way, self._random.randrange(most_bytes))
 
     def _next_target(self) -> tuple[str, int]:
         return next(self._turns)

@@ -114,7 +114,7 @@ def assert_arrived(deployed: Deployed, url: str) -> None:
 def test_cut_connections_cost_no_upload(keyed: Deployed, upload: Upload, file: Path, cuts: int) -> None:
     # Given two front ends that take turns behind one address, to which connections are cut
     urls = [front_end.url for front_end in keyed.front_ends]
-    with CuttingProxy(urls, cuts=cuts, most_bytes=800_000, random=Random(SEED), leave_every=25 * (cuts > 20)) as proxy:
+    with CuttingProxy(urls, cuts=cuts, most_bytes=800_000, random=Random(SEED)) as proxy:
         # When files are uploaded until there were so many cuts
         while proxy.cuts_left > 0:
             url = upload(f"{proxy.url}{UPLOADS}", keyed.key, file)
@@ -132,6 +132,6 @@ def test_the_checksums_of_tuspy_are_compared(keyed: Deployed, file: Path) -> Non
 def test_a_client_that_has_changed_its_network_goes_on(keyed: Deployed, upload: Upload, file: Path) -> None:
     """The front end that it has left hears nothing of that, and holds the upload until it is asked for."""
     urls = [front_end.url for front_end in keyed.front_ends]
-    with CuttingProxy(urls, cuts=2, most_bytes=800_000, random=Random(SEED), leave_every=1) as proxy:
+    with CuttingProxy(urls, cuts=2, most_bytes=800_000, random=Random(SEED), leave=True) as proxy:
         while proxy.cuts_left > 0:
             assert_arrived(keyed, upload(f"{proxy.url}{UPLOADS}", keyed.key, file))
