@@ -18,6 +18,7 @@ from tusclient.uploader.uploader import Uploader
 from clipzy_storage import keys
 from clipzy_storage.backends.base import read_bytes
 from tests.support.chromium import Page, running_chromium
+from tests.support.tcp_proxy import Fault, TcpProxy
 from tests.support.waiting import eventually
 from tests.uploads.cutting_proxy import CuttingProxy
 from tests.uploads.javascript import PageServer, bundle, installed_clients, upload_with_node
@@ -93,8 +94,19 @@ def begun_with_tuspy(uploader: Uploader) -> str:
 
 
 def upload_with_uppy(page: Page, server: PageServer, endpoint: str, key: str, file: Path) -> str:
+    begin_with_uppy(page, server, endpoint, key, file, afresh=True)
+    return done_with_uppy(page)
+
+
+def begin_with_uppy(page: Page, server: PageServer, endpoint: str, key: str, file: Path, *, afresh: bool) -> None:
+    """``afresh``: have it forget which uploads it has begun, also of this file."""
     page.open(f"{server.origin}/")
+    if afresh:
+        page.run("localStorage.clear()")
     page.run(f"upload({endpoint!r}, {key!r}, '/{file.name}').then(done => globalThis.done = done); null")
+
+
+def done_with_uppy(page: Page) -> str:
     done: dict[str, Any] = eventually(
         lambda: page.run("globalThis.done ?? null"), "Uppy's result", seconds=TIMEOUT_SECONDS
     )
@@ -137,3 +149,20 @@ def test_a_client_that_has_changed_its_network_goes_on(keyed: Deployed, upload: 
     with CuttingProxy(urls, cuts=2, most_bytes=800_000, random=Random(SEED), leave=True) as proxy:
         while proxy.cuts_left > 0:
             assert_arrived(keyed, upload(f"{proxy.url}{UPLOADS}", keyed.key, file))
+
+
+def test_a_page_that_is_loaded_again_goes_on(keyed: Deployed, page: Page, page_server: PageServer, file: Path) -> None:
+    with TcpProxy(keyed.first.url) as proxy:
+        # Given a page that is left in the middle of an upload
+        endpoint = f"{proxy.url}{UPLOADS}"
+        proxy.suffer(Fault("silence", "request", 6_000_000))
+        begin_with_uppy(page, page_server, endpoint, keyed.key, file, afresh=True)
+        noted = "JSON.parse(Object.values(localStorage)[0] ?? '{}').uploadUrl"
+        url = str(eventually(lambda: page.run(noted), "an upload that is begun"))
+        eventually(lambda: keyed.storage.growing_bytes(id_of(url)) > 1_000_000, "some of the file")
+        page.open("about:blank")
+        proxy.heal()
+        # When it is loaded again and given the same file, then the same upload goes on
+        begin_with_uppy(page, page_server, endpoint, keyed.key, file, afresh=False)
+        assert done_with_uppy(page) == url
+        assert_arrived(keyed, url)
