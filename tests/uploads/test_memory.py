@@ -3,15 +3,19 @@
 import gc
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from clipzy_storage import keys
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.jobs.store import JobStore
+from clipzy_storage.models.records import Upload
 from clipzy_storage.redis_client import RedisDatabase
 from clipzy_storage.uploads.locks import UploadLocks
 from clipzy_storage.uploads.resumable import ResumableUploads
+from clipzy_storage.uploads.store import UploadStore
 from tests.support.forms import mp4_bytes
 from tests.support.servers import RedisServer, running_front_end
 from tests.uploads.tus_client import Deployed, begin, send
@@ -24,14 +28,10 @@ MOST_MIB = {"local": 150, "s3": 200}
 def test_a_request_lets_go_of_its_file_at_its_end(storage: LocalStorage, redis_server: RedisServer) -> None:
     """Without waiting for the garbage collector: in a bucket a file has megabytes in memory."""
     redis = RedisDatabase(redis_server.url)
-    uploads = ResumableUploads(
-        storage,
-        JobStore(redis, lease_seconds=60).accounts,
-        UploadLocks(redis),
-        container_of=lambda _: "mp4",
-        expires_seconds=60,
-    )
-    upload = uploads.begin(owner="ada", filename="a.mp4", size_bytes=100)
+    store = UploadStore(storage, JobStore(redis, lease_seconds=60).accounts, expires_seconds=60)
+    uploads = ResumableUploads(storage, store, UploadLocks(redis), container_of=lambda _: "mp4")
+    new = Upload(upload_id=keys.new_id("vid"), filename="a.mp4", size_bytes=100, created_at=datetime.now(UTC))
+    upload = uploads.begin(new)
     gc.disable()
     try:
         with uploads.continued(upload, offset=0, silent_seconds=lambda: 0.0) as part:
