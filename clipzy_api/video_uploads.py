@@ -7,7 +7,6 @@ from typing import Protocol, TypeVar
 
 from flask import request
 
-from clipzy_api.inputs.container_sniffing import Container
 from clipzy_api.inputs.multipart import UploadForm
 from clipzy_api.inputs.preconditions import admit, admit_job, form_body, raw_body
 from clipzy_api.inputs.raw_body import RawUpload
@@ -16,6 +15,7 @@ from clipzy_api.problems import invalid_field
 from clipzy_api.services import owner, services
 from clipzy_storage import keys
 from clipzy_storage.backends.base import StorageWriter
+from clipzy_storage.container_sniffing import Container
 from clipzy_storage.failpoints import failpoint
 from clipzy_storage.jobs.durable_records import write_video
 from clipzy_storage.jobs.rollback import Rollback

@@ -10,12 +10,12 @@ from typing import Any
 from werkzeug.http import parse_options_header
 
 from clipzy_api.inputs import job_config, job_queue
-from clipzy_api.inputs.container_sniffing import Container
 from clipzy_api.inputs.multipart_reader import MAX_HEADER_BYTES, MultipartReader, PartData, PartHead
 from clipzy_api.inputs.received_file import ReceivedFile, clean_filename
 from clipzy_api.inputs.request_body import RequestBody
 from clipzy_api.problems import invalid_field, missing_field, truncated, unknown_field
 from clipzy_storage.backends.base import StorageWriter
+from clipzy_storage.container_sniffing import Container
 from clipzy_storage.models.job_config import MAX_CONFIG_BYTES
 from clipzy_storage.models.records import Queue
 

@@ -8,11 +8,11 @@ import re
 from flask import request
 from werkzeug.http import parse_options_header
 
-from clipzy_api.inputs.container_sniffing import Container
 from clipzy_api.inputs.received_file import ReceivedFile, clean_filename
 from clipzy_api.inputs.request_body import RequestBody
 from clipzy_api.problems import ApiError, invalid_field, missing_field, unknown_field
 from clipzy_storage.backends.base import StorageWriter
+from clipzy_storage.container_sniffing import Container
 
 FILENAME = "filename"
 DIGEST_HEADER = "Content-Digest"

@@ -3,9 +3,9 @@
 import re
 import unicodedata
 
-from clipzy_api.inputs.container_sniffing import SNIFF_BYTES, Container, container_of
 from clipzy_api.problems import ApiError, file_too_large
 from clipzy_storage.backends.base import StorageWriter
+from clipzy_storage.container_sniffing import SNIFF_BYTES, Container, container_of
 
 MAX_FILENAME_LENGTH = 255
 # Invisible characters by which a name is shown in another order than it has, `exe.4pm` as `mp4.exe` say: marks,
