@@ -144,3 +144,17 @@ class CancellationRequested(Exception):
 
 class JobAlreadyFinished(Exception):
     """The job is in a terminal state, which never changes."""
+
+
+class UrlRefused(Exception):
+    """A URL that a client has named, or a redirect from it, is not one that Clipzy opens.
+
+    The message is a clause about the URL, "it", and shows nothing of it.
+    """
+
+
+class ServerUnreachable(Exception):
+    """The server behind a URL that a client has named does not answer, or the connection broke. Trying again may help.
+
+    The message is a clause for the client.
+    """
