@@ -49,6 +49,7 @@ CODES = {
     "JOB_TIMEOUT": Code(409, "The job failed: it took longer than `PROCESSING_TIMEOUT_SECONDS`."),
     "WORKER_LOST": Code(409, "The job failed: it lost its worker several times."),
     "RESULT_TOO_LARGE": Code(409, "The job failed: its result would be over `MAX_RESULT_MB`. Nothing was kept."),
+    "IMPORT_FAILED": Code(409, "The job failed: its video could not be fetched from `source_url`, or not be kept."),
     "PROCESSING_FAILED": Code(409, "The job failed, and the file is not at fault."),
     "NOT_OFFERED": Code(409, "The storage takes no files from clients directly; `detail` names the calls that do."),
     "OFFSET_MISMATCH": Code(409, "The upload has another number of bytes; `Upload-Offset` has it. Nothing was kept."),
@@ -66,6 +67,7 @@ CODES = {
     "WRONG_HOST": Code(421, "The `Host` is not a name of this server; `ALLOWED_HOSTS` has them."),
     "MISSING_FIELD": Code(422, "The field that `field` names is missing or empty."),
     "INVALID_FIELD": Code(422, "The field, parameter or header that `field` names is wrong or unknown."),
+    "URL_REFUSED": Code(422, "`source_url` is not one that this service opens, or it opens none."),
     "UNSUPPORTED_FORMAT": Code(422, "The content is not mp4, mov, avi, mkv or webm, whatever its name says."),
     "DIGEST_MISMATCH": Code(422, "The bytes that arrived have another digest than was sent. Nothing was kept."),
     "IDEMPOTENCY_MISMATCH": Code(

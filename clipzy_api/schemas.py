@@ -12,6 +12,7 @@ from clipzy_storage.keys import MAX_KEY_LENGTH
 from clipzy_storage.models import output, records
 from clipzy_storage.models.access import ApiKey, Scope
 from clipzy_storage.models.job_config import JobConfig
+from clipzy_storage.outbound.target_url import MAX_URL_LENGTH
 
 if TYPE_CHECKING:  # clients read answers with these models, and have neither a server nor Redis
     from flask import Response
@@ -24,6 +25,7 @@ MAX_PAGE = 1_000_000_000
 _JOB_ID, _VIDEO_ID = "job_01m81bjpv79tb3zakvwp78vdzw", "vid_01m81bjpv3rgjp4c18v8p81aj2"
 JobId = Annotated[str, Field(pattern="^job_[0-9a-hjkmnp-tv-z]{26}$", examples=[_JOB_ID])]
 VideoId = Annotated[str, Field(pattern="^vid_[0-9a-hjkmnp-tv-z]{26}$", examples=[_VIDEO_ID])]
+SourceUrl = Annotated[str, Field(max_length=MAX_URL_LENGTH, json_schema_extra={"format": "uri"})]
 FileKey = Annotated[str, Field(min_length=1, max_length=MAX_KEY_LENGTH)]
 Address = Annotated[str, Field(json_schema_extra={"format": "uri-reference"})]
 Timestamp = Annotated[datetime, PlainSerializer(records.rfc3339, return_type=str, when_used="json")]
@@ -125,6 +127,16 @@ class JobRequest(_Request):
     """A job on an uploaded video."""
 
     video_id: VideoId
+    config: JobConfig = JobConfig()
+    queue: records.Queue = records.Queue.INTERACTIVE
+    """`batch` for a job that may wait: workers take jobs of `interactive` first."""
+
+
+class JobImport(_Request):
+    """A job on a video that a worker fetches, where `ALLOW_URL_IMPORT` is set."""
+
+    source_url: SourceUrl
+    """Where the video is: `http` or `https`, without user and password."""
     config: JobConfig = JobConfig()
     queue: records.Queue = records.Queue.INTERACTIVE
     """`batch` for a job that may wait: workers take jobs of `interactive` first."""

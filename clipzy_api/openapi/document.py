@@ -181,7 +181,9 @@ def _problem(status: int, codes: Sequence[str], model: type[Problem]) -> Fragmen
     }
 
 
-def _schema(body: type[BaseModel] | Fragment) -> Fragment:
+def _schema(body: type[BaseModel] | tuple[type[BaseModel], ...] | Fragment) -> Fragment:
+    if isinstance(body, tuple):
+        return {"anyOf": [_ref(model) for model in body]}
     return _ref(body) if isinstance(body, type) else body
 
 
@@ -193,8 +195,9 @@ def _schemas(operations: Sequence[described]) -> Fragment:
     """Of all models that ``_ref`` may name."""
     models: dict[type[BaseModel], None] = {Problem: None}
     for operation in operations:
-        bodies = (answer.body for answer in operation.answers)
-        found = (*operation.takes.values(), *operation.problem_models.values(), *bodies)
+        answered = (answer.body for answer in operation.answers)
+        taken = (one for body in operation.takes.values() for one in (body if isinstance(body, tuple) else (body,)))
+        found = (*taken, *operation.problem_models.values(), *answered)
         models |= dict.fromkeys(body for body in found if isinstance(body, type))
     schemas: Fragment = models_json_schema([(model, "validation") for model in models], ref_template=_REF)[1]["$defs"]
     return {name: _defaults_in_words(schema) for name, schema in schemas.items()}

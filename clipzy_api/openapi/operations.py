@@ -71,16 +71,16 @@ class Answer:
 class described:  # a decorator
     """Declares the operation of a view, which stays as it is; its docstring is the description.
 
-    ``takes`` has the models or schemas of request bodies by media type, ``headers`` the request headers. ``problems``
-    are codes, but for ``INTERNAL`` and those that follow from the path. ``problem_models`` has the models of problems
-    with further members, by status.
+    ``takes`` has the model, models or schema of request bodies by media type, ``headers`` the request headers.
+    ``problems`` are codes, but for ``INTERNAL`` and those that follow from the path. ``problem_models`` has the models
+    of problems with further members, by status.
     """
 
     summary: str
     answers: Sequence[Answer]
     problems: Sequence[str] = ()
     problem_models: Mapping[int, type[Problem]] = field(default_factory=dict)
-    takes: Mapping[str, type[BaseModel] | Fragment] = field(default_factory=dict)
+    takes: Mapping[str, type[BaseModel] | tuple[type[BaseModel], ...] | Fragment] = field(default_factory=dict)
     query: type[BaseModel] | None = None
     headers: Sequence[Fragment] = ()
 

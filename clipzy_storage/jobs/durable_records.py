@@ -11,7 +11,7 @@ from typing import TypeVar
 from pydantic import BaseModel, Field, ValidationError
 
 from clipzy_storage import keys
-from clipzy_storage.backends.base import Storage, list_own, put_bytes, put_json, read_bytes
+from clipzy_storage.backends.base import BlobInfo, Storage, list_own, put_bytes, put_json, read_bytes
 from clipzy_storage.errors import AlreadyExists, Damaged, NotFound, StorageError
 from clipzy_storage.failpoints import failpoint
 from clipzy_storage.jobs import day_index
@@ -45,6 +45,12 @@ def read_video(storage: Storage, video_id: str) -> Video:
         with suppress(NotFound):
             return video.model_copy(update={"sha256": _read_digest(storage, video_id)})
     return video
+
+
+def find_source(storage: Storage, video_id: str) -> BlobInfo | None:
+    """The whole file of a video, whether or not it has a record."""
+    files = list_own(storage, keys.upload_prefix(video_id))
+    return next((blob for blob in files if keys.is_source(blob.key)), None)
 
 
 def write_digest(storage: Storage, video_id: str, sha256: str) -> None:

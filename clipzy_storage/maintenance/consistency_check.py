@@ -59,6 +59,7 @@ class StorageCheck:
         self._entries: set[str] | None = None
         self.uploads = self.foreign = 0  # complete once all findings were iterated over, as ``jobs``
         self._recorded: set[str] = set()
+        self._importing: set[str] = set()
 
     @property
     def jobs(self) -> int:
@@ -97,7 +98,9 @@ class StorageCheck:
         except StorageError as error:
             yield from _damaged_record(record.key, error)
             return
-        if _is_settled(record) and not self._storage.exists(job.source_key):
+        if job.source_key is None:
+            self._importing.add(job.video_id)
+        elif _is_settled(record) and not self._storage.exists(job.source_key):
             yield Finding(FindingKind.MISSING, job.source_key, f"the unfinished job {job_id} needs it")
 
     def _finished_job(self, files: JobInventory, record: BlobInfo) -> Iterator[Finding]:
@@ -153,7 +156,7 @@ class StorageCheck:
     def _upload(self, files: UploadInventory) -> Iterator[Finding]:
         if files.record is None:
             for blob in files.others:
-                if _is_settled(blob):
+                if _is_settled(blob) and files.video_id not in self._importing:
                     yield _orphaned(blob.key, "there is no video.json next to it")
             return
         try:

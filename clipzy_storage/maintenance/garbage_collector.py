@@ -209,7 +209,9 @@ class GarbageCollector:
                     self._sweep_upload(video_id, kind)
 
     def _may_be_deleted(self, video_id: str, kind: Kind) -> bool:
-        """As far as Redis knows. It need not be asked about uploads without a record: they can have no jobs."""
+        """As far as Redis knows. It need not be asked about uploads without a record: only jobs that import them, whose
+        open records are read too, can use them.
+        """
         if kind is Kind.UPLOAD_WITHOUT_RECORD:
             return True
         if not self._is_redis_unavailable:

@@ -4,7 +4,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from clipzy_storage import keys
-from clipzy_storage.backends.base import StorageBackend, list_own
+from clipzy_storage.backends.base import StorageBackend
 from clipzy_storage.errors import AlreadyExists, IdempotencyMismatch, NotFound, UploadNotFound
 from clipzy_storage.failpoints import failpoint
 from clipzy_storage.jobs import durable_records
@@ -67,8 +67,8 @@ class UploadStore:
 
     def published(self, upload: Upload) -> str | None:
         """The key of its file, once that is whole and has one."""
-        files = list_own(self._storage, keys.upload_prefix(upload.upload_id))
-        return next((blob.key for blob in files if keys.is_source(blob.key)), None)
+        file = durable_records.find_source(self._storage, upload.upload_id)
+        return file.key if file else None
 
     def finish(self, upload: Upload, key: str, *, container: str, sha256: str | None) -> Video:
         """Make the published file a video."""

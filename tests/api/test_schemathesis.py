@@ -70,7 +70,13 @@ def target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     (directory / "redis").mkdir()
     with (
         running_redis(directory / "redis") as redis,
-        running_front_end(directory / "web", redis.url, MAX_FILE_SIZE_MB="64", CLIPZY_AUTH=request.param) as front_end,
+        running_front_end(
+            directory / "web",
+            redis.url,
+            MAX_FILE_SIZE_MB="64",
+            CLIPZY_AUTH=request.param,
+            ALLOW_URL_IMPORT="true",
+        ) as front_end,
     ):
         headers = _new_key(front_end) if request.param == "keys" else {}
         yield _filled(front_end, clip, directory / "worker", headers)

@@ -14,7 +14,7 @@ from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.maintenance.consistency_check import Finding, StorageCheck, compare_with_redis
 from clipzy_storage.models.records import Job, Status
 from tests.support.aged_storage import CONTENT, POSTER, AgedStorage
-from tests.support.jobs import created, finish
+from tests.support.jobs import created, finish, source_key_of
 
 Reported = set[tuple[str, str]]
 
@@ -49,9 +49,9 @@ def _short_artifact(aged: AgedStorage, hours: float) -> Reported:
 
 def _open_without_source(aged: AgedStorage, hours: float) -> Reported:
     job = aged.open_job(hours=hours)
-    aged.storage.delete(job.source_key)
+    aged.storage.delete(source_key_of(job))
     aged.storage.delete(keys.video_record(job.video_id))
-    return {("missing", job.source_key)}
+    return {("missing", source_key_of(job))}
 
 
 def _video_without_source(aged: AgedStorage, hours: float) -> Reported:
@@ -188,11 +188,11 @@ def test_only_a_deep_check_finds_changed_bytes(aged: AgedStorage) -> None:
     # Given an artifact and a source in which a byte was flipped
     job = aged.completed_job(job=aged.new_job(aged.upload(hours=100)), hours=100)
     _replace(aged, _poster(job), POSTER.swapcase())
-    _replace(aged, job.source_key, CONTENT.swapcase())
+    _replace(aged, source_key_of(job), CONTENT.swapcase())
 
     # Then their sizes show nothing, and their digests do
     assert _reported(aged) == set()
-    assert _reported(aged, deep=True) == {("damaged", _poster(job)), ("damaged", job.source_key)}
+    assert _reported(aged, deep=True) == {("damaged", _poster(job)), ("damaged", source_key_of(job))}
 
 
 def test_a_job_that_finishes_during_the_check_is_refreshed(aged: AgedStorage) -> None:

@@ -14,6 +14,8 @@ from tests.support.forms import MP4_HEAD, mp4_bytes
 
 # Any other bytes are valid by the schema, but are refused.
 schemathesis.openapi.format("binary", strategies.binary(max_size=2000).map(lambda tail: Binary(MP4_HEAD + tail)))
+# Any other URI is valid by the schema, but most have a scheme that is refused.
+schemathesis.openapi.format("uri", strategies.just("https://videos.example.com/holiday.mp4"))
 
 
 schemathesis.serializer.alias("application/offset+octet-stream", "application/octet-stream")
