@@ -115,7 +115,7 @@ CONTENT_DISPOSITION = _request_header(
     "Content-Disposition", 'For a file as the body: `attachment; filename="…"`, unless the query has its name.'
 )
 CHUNK_BODY: Fragment = {"type": "string", "format": "binary"}
-TUS_RESUMABLE = _request_header("Tus-Resumable", "The version of the protocol.", const="1.0.0", required=True)
+TUS_RESUMABLE = _request_header("Tus-Resumable", "The version of the protocol.", pattern="^1[.]0[.]0$", required=True)
 UPLOAD_LENGTH = _request_header(
     "Upload-Length", "The size of the file in bytes.", pattern="^[1-9][0-9]{0,17}$", required=True
 )

@@ -63,13 +63,16 @@ log = structlog.stdlib.get_logger(__name__)
 @described(
     "Upload a video",
     [Answer(201, "The video.", schemas.Video, ("Location", "Idempotent-Replayed"))],
-    takes={MULTIPART: schemas.Upload, **dict.fromkeys(RAW, FILE_CONTENT["application/octet-stream"])},
+    takes={MULTIPART: schemas.Upload, RAW[0]: FILE_CONTENT[RAW[0]]},
     query=schemas.UploadQuery,
     problems=[*REFUSED_UPLOADS, "LENGTH_REQUIRED", "DIGEST_MISMATCH", "VIDEO_NOT_FOUND", "QUOTA_EXCEEDED"],
     headers=[IDEMPOTENCY_KEY, CONTENT_DIGEST, CONTENT_DISPOSITION],
 )
 def upload_video() -> tuple[Response, int, dict[str, str]]:
-    """As a form, or the file itself as the body. Any number of jobs can be submitted on the video afterwards."""
+    """As a form, or the file itself as the body, of this type or of any `video/…`.
+
+    Any number of jobs can be submitted on the video afterwards.
+    """
     is_form = require_media_type(MULTIPART, *RAW) == MULTIPART
     if is_form:
         refuse_parameters()
