@@ -263,7 +263,7 @@ _REFUSALS: Mapping[type[Exception], Callable[[], ApiError]] = {
 
 def _from_queue(error: errors.QueueFull | errors.QuotaExceeded | errors.QueueUnavailable) -> ApiError:
     if isinstance(error, errors.QuotaExceeded):
-        return ApiError("QUOTA_EXCEEDED", detail=f"{error} Nothing was kept.")
+        return ApiError("QUOTA_EXCEEDED", detail=f"{error} Nothing was kept.", members={"limit": error.limit})
     if isinstance(error, errors.QueueFull):
         log.warning("queue.full", reason="MAX_UNFINISHED_JOBS is reached; new jobs are refused")
         detail = "Too many jobs wait or are processed. Nothing was kept; try again when some have finished."

@@ -359,6 +359,8 @@ class Problem(_Body):
     """For programs; each answer lists its codes."""
     field: str | SkipJsonSchema[None] = None
     """With `MISSING_FIELD` and `INVALID_FIELD`: the field."""
+    limit: str | SkipJsonSchema[None] = None
+    """With `QUOTA_EXCEEDED`: which limit of the owner is reached, by its name in `GET /me`."""
     request_id: str | SkipJsonSchema[None] = None
     """With `INTERNAL`: the id under which the operator finds the error in the log."""
 

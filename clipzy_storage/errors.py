@@ -95,7 +95,14 @@ class QueueFull(Exception):
 
 
 class QuotaExceeded(Exception):
-    """The owner has as much as a setting allows; nothing was created. The message is for the owner."""
+    """The owner has as much as a setting allows; nothing was created. The message is for the owner.
+
+    ``limit`` is a field of ``OwnerLimits``.
+    """
+
+    def __init__(self, message: str, *, limit: str) -> None:
+        super().__init__(message)
+        self.limit = limit
 
 
 class JobNotFound(Exception):

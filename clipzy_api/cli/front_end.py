@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import click
 
@@ -16,24 +17,31 @@ from clipzy_api.client import (
     FrontEndUnreachable,
     JobFailed,
     UnusableFile,
+    UploadFailed,
     WaitTimeout,
 )
 from clipzy_storage.config.environment import settings_from_env
+from clipzy_storage.config.logs import escaped_text
 from clipzy_storage.config.urls import redacted
 
 
 class InterruptNotice:
-    """What Ctrl-C says about jobs that go on without this command: ``unfinished``, by their ids.
+    """What Ctrl-C says about jobs that go on without this command: ``unfinished``, by their ids; and about ``sent``.
 
     It exits immediately: a KeyboardInterrupt raised in a destructor would be lost, and there is nothing to clean up.
     """
 
     def __init__(self) -> None:
         self.unfinished: list[str] = []
+        self.sent: Path | None = None
+        """A file on its way, which the same command continues."""
         signal.signal(signal.SIGINT, self._exit)
 
     def _exit(self, *_: object) -> None:
         lines = [f"clipzy: {job_id} goes on. Follow it with `clipzy watch {job_id}`.\n" for job_id in self.unfinished]
+        if self.sent:
+            name = escaped_text(str(self.sent))
+            lines.append(f"clipzy: {name} is not submitted. Submit it again, and the upload goes on.\n")
         os.write(2, "".join(["\n" if lines else "", *lines]).encode())
         os._exit(exit_statuses.INTERRUPTED)
 
@@ -67,7 +75,7 @@ def _message(error: ClipzyError, url: str) -> str:
                 f"no front end can be reached at CLIPZY_URL={url} ({error.cause})."
                 " Start one with `clipzy up`, or set CLIPZY_URL."
             )
-        case UnusableFile() | DownloadFailed() | JobFailed() | WaitTimeout():
+        case UnusableFile() | UploadFailed() | DownloadFailed() | JobFailed() | WaitTimeout():
             return str(error)
     advice = " Set CLIPZY_API_KEY to a key that is valid." if error.status == 401 else ""
     request = f", request {error.request_id}" if error.status == 500 and error.request_id else ""

@@ -8,7 +8,7 @@ import click
 
 from clipzy_api.cli import exit_statuses
 from clipzy_api.cli.display import accepted, described, print_json, progress, stage_of
-from clipzy_api.cli.front_end import exit_status_of, front_end
+from clipzy_api.cli.front_end import InterruptNotice, exit_status_of, front_end
 from clipzy_api.cli.video_files import video_files
 from clipzy_api.client import Client, ClipzyError, Job, JobFailed, Status, UnusableFile
 from clipzy_storage.config.logs import escaped_text
@@ -26,7 +26,7 @@ def submit(names: Sequence[str], *, config: Mapping[str, Any] | None, queue: str
     statuses: list[int] = []
     with front_end() as (client, notice):
         jobs = []
-        for job in _submitted(client, video_files(names), statuses, config=config, queue=queue):
+        for job in _submitted(client, notice, video_files(names), statuses, config=config, queue=queue):
             jobs.append(job)
             notice.unfinished += [job.job_id] if wait else []
             if as_json and not wait:
@@ -40,19 +40,25 @@ def submit(names: Sequence[str], *, config: Mapping[str, Any] | None, queue: str
     return next(filter(None, statuses), exit_statuses.DONE)
 
 
-def _submitted(client: Client, files: Sequence[Path], statuses: list[int], **options: Any) -> Iterator[Job]:
+def _submitted(
+    client: Client, notice: InterruptNotice, files: Sequence[Path], statuses: list[int], **options: Any
+) -> Iterator[Job]:
     """The job of each file. Of several files, one that is refused is reported, and its exit status is added.
 
     Raises ``ClipzyError`` for what concerns the other files too.
     """
     for file in files:
+        notice.sent = file
         try:
-            yield upload(client, file, **options)
+            job = upload(client, file, **options)
         except ClipzyError as error:
             if len(files) == 1 or not _is_about_file(error):
                 raise
             click.echo(f"clipzy: {escaped_text(str(file))}: {error}", err=True)
             statuses.append(exit_status_of(error))
+        else:
+            notice.sent = None
+            yield job
 
 
 def _is_about_file(error: ClipzyError) -> bool:

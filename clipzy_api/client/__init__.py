@@ -11,6 +11,7 @@ from clipzy_api.client.errors import (
     JobFailed,
     UnexpectedAnswer,
     UnusableFile,
+    UploadFailed,
     WaitTimeout,
 )
 from clipzy_api.client.events import Event
@@ -34,6 +35,7 @@ __all__ = [
     "Status",
     "UnexpectedAnswer",
     "UnusableFile",
+    "UploadFailed",
     "Video",
     "WaitTimeout",
 ]

@@ -2,7 +2,6 @@
 
 import json
 import re
-import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from time import monotonic
@@ -17,8 +16,10 @@ from clipzy_api.client.following import changes
 from clipzy_api.client.paths import JOBS, job_path, video_path
 from clipzy_api.client.result_files import ResultFiles
 from clipzy_api.client.transport import OnRetry, Request, Transport, parsed
-from clipzy_api.client.upload_form import OnProgress
-from clipzy_api.client.uploads import Upload, method_for, submit_video
+from clipzy_api.client.uploads.memory import UploadMemory, state_directory
+from clipzy_api.client.uploads.method import Method
+from clipzy_api.client.uploads.source import OnProgress
+from clipzy_api.client.uploads.uploader import Upload, Uploader, new_key, submit_video
 from clipzy_api.schemas import MAX_PAGE_SIZE, Job, JobPage, Me, Result, Video
 from clipzy_storage.config.urls import is_url, redacted
 from clipzy_storage.models.job_config import JobConfig
@@ -55,6 +56,8 @@ class Client:
         self._transport = Transport(
             url, api_key=api_key, timeout_seconds=timeout_seconds, attempts=attempts, on_retry=on_retry
         )
+        memory = UploadMemory(state_directory(), server=redacted(self._transport.url), api_key=api_key)
+        self._uploader = Uploader(self._transport, memory)
 
     def __repr__(self) -> str:
         return f"Client({redacted(self._transport.url)!r})"
@@ -77,14 +80,16 @@ class Client:
         queue: Queue | str = Queue.INTERACTIVE,
         idempotency_key: str | None = None,
         on_progress: OnProgress | None = None,
+        method: Method | None = None,
     ) -> Job:
         """Upload a file as a new job. ``on_progress`` is called with the bytes sent and those of the file.
 
-        The ``idempotency_key`` is a random one unless it is given, for a program that may be started anew.
-        Raises ``UnusableFile``.
+        A broken upload is continued, in this call or in a later one for the same file. The ``idempotency_key`` is a
+        random one unless it is given, for a program that may be started anew. ``method``: ``form``, ``tus`` or
+        ``s3`` instead of the best one. Raises ``UnusableFile``, ``UploadFailed``.
         """
-        upload = Upload(Path(file), idempotency_key or _new_key(), on_progress)
-        return method_for(self._transport).submit(upload, _options(config, queue))
+        upload = Upload(Path(file), idempotency_key, on_progress, method)
+        return self._uploader.submit(upload, _options(config, queue))
 
     def submit_video(
         self,
@@ -96,14 +101,19 @@ class Client:
     ) -> Job:
         """A new job on a video that was uploaded before."""
         return submit_video(
-            self._transport, video_id, _options(config, queue), idempotency_key=idempotency_key or _new_key()
+            self._transport, video_id, _options(config, queue), idempotency_key=idempotency_key or new_key()
         )
 
     def upload(
-        self, file: Path | str, *, idempotency_key: str | None = None, on_progress: OnProgress | None = None
+        self,
+        file: Path | str,
+        *,
+        idempotency_key: str | None = None,
+        on_progress: OnProgress | None = None,
+        method: Method | None = None,
     ) -> Video:
         """Upload a file without a job; as ``submit``."""
-        return method_for(self._transport).upload(Upload(Path(file), idempotency_key or _new_key(), on_progress))
+        return self._uploader.upload(Upload(Path(file), idempotency_key, on_progress, method))
 
     def job(self, job_id: str) -> Job:
         """The job as it is now."""
@@ -210,7 +220,7 @@ class Client:
         return parsed(
             Job,
             self._transport.call(
-                Request("POST", job_path(job_id, "/retry"), {"Idempotency-Key": idempotency_key or _new_key()})
+                Request("POST", job_path(job_id, "/retry"), {"Idempotency-Key": idempotency_key or new_key()})
             ),
         )
 
@@ -229,10 +239,6 @@ class Client:
     def absolute(self, link: str) -> str:
         """A link in an answer as an absolute URL."""
         return urljoin(f"{self._transport.url}/", link)
-
-
-def _new_key() -> str:
-    return secrets.token_urlsafe(24)
 
 
 def _options(config: Config | None, queue: Queue | str) -> dict[str, Any]:

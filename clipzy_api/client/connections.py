@@ -17,7 +17,8 @@ from urllib3.util import make_headers, parse_url
 
 KEPT_CONNECTIONS = 8
 """To each server; more may be open."""
-SEND_TIMEOUT_SECONDS = 600.0
+SEND_TIMEOUT_SECONDS = 120.0
+"""For one block of a body; more than a front end that receives ever pauses."""
 
 
 class _ListeningConnection(HTTPConnection):
@@ -54,18 +55,27 @@ class Connections:
 
     def to(self, url: str) -> PoolManager:
         proxy = proxy_of(url)
-        return self._managers.setdefault(proxy, _manager(proxy))
+        return self._managers.setdefault(proxy, self._manager(proxy))
 
     def close(self) -> None:
         for manager in self._managers.values():
             manager.clear()
 
+    def _manager(self, proxy: str | None) -> PoolManager:
+        if proxy is None:
+            return PoolManager(maxsize=KEPT_CONNECTIONS, retries=False)
+        login = parse_url(proxy).auth
+        headers = make_headers(proxy_basic_auth=unquote(login)) if login else None
+        return ProxyManager(proxy, maxsize=KEPT_CONNECTIONS, retries=False, proxy_headers=headers)
 
-def upload_connections(url: str) -> PoolManager:
-    """For one request with a body; to be closed after it, since the body may not have been sent to its end."""
-    manager = _manager(proxy_of(url))
-    manager.pool_classes_by_scheme = {"http": _ListeningPool, "https": _PatientTlsPool}
-    return manager
+
+class UploadConnections(Connections):
+    """For requests with a body; to be closed after one that failed, whose body may not have been sent to its end."""
+
+    def _manager(self, proxy: str | None) -> PoolManager:
+        manager = super()._manager(proxy)
+        manager.pool_classes_by_scheme = {"http": _ListeningPool, "https": _PatientTlsPool}
+        return manager
 
 
 def proxy_of(url: str) -> str | None:
@@ -76,14 +86,6 @@ def proxy_of(url: str) -> str | None:
         return None
     proxy = getproxies().get(parts.scheme or "")
     return f"http://{proxy}" if proxy and "://" not in proxy else proxy
-
-
-def _manager(proxy: str | None) -> PoolManager:
-    if proxy is None:
-        return PoolManager(maxsize=KEPT_CONNECTIONS, retries=False)
-    login = parse_url(proxy).auth
-    headers = make_headers(proxy_basic_auth=unquote(login)) if login else None
-    return ProxyManager(proxy, maxsize=KEPT_CONNECTIONS, retries=False, proxy_headers=headers)
 
 
 def _is_loopback(host: str) -> bool:

@@ -2,7 +2,7 @@
 
 from clipzy_api.schemas import Job
 
-TRANSIENT_STATUSES = frozenset({429, 500, 502, 503, 504})
+TRANSIENT_STATUSES = frozenset({423, 429, 500, 502, 503, 504})
 
 
 class ClipzyError(Exception):
@@ -18,6 +18,7 @@ class ClipzyError(Exception):
         code: str | None = None,
         status: int | None = None,
         field: str | None = None,
+        limit: str | None = None,
         request_id: str | None = None,
         retry_after_seconds: float | None = None,
     ) -> None:
@@ -29,6 +30,8 @@ class ClipzyError(Exception):
         """The HTTP status."""
         self.field = field
         """The field that is at fault."""
+        self.limit = limit
+        """The limit of the owner that is reached, by its name in ``me()``."""
         self.request_id = request_id
         """Under which the operator finds the call in the log."""
         self.retry_after_seconds = retry_after_seconds
@@ -40,7 +43,7 @@ class ClipzyError(Exception):
     @property
     def is_transient(self) -> bool:
         """Whether the same call may succeed later."""
-        return self.status in TRANSIENT_STATUSES
+        return self.status in TRANSIENT_STATUSES and self.limit != "stored_bytes"  # which only deleting lowers
 
 
 class FrontEndUnreachable(ClipzyError):
@@ -86,6 +89,26 @@ class WaitTimeout(ClipzyError, TimeoutError):
 
 class UnusableFile(ClipzyError):
     """A file or directory of this machine cannot be read or written as asked."""
+
+
+class UploadFailed(ClipzyError):
+    """A file cannot be sent to the S3 service: it cannot be reached, or refuses what the front end has signed."""
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        status: int | None = None,
+        retry_after_seconds: float | None = None,
+        has_answered: bool = True,
+    ) -> None:
+        """``has_answered``: whether a connection to the service was ever opened."""
+        super().__init__(detail, status=status, retry_after_seconds=retry_after_seconds)
+        self._has_answered = has_answered
+
+    @property
+    def is_transient(self) -> bool:
+        return super().is_transient or (self.status is None and self._has_answered)
 
 
 class DownloadFailed(ClipzyError):

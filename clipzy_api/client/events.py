@@ -9,7 +9,8 @@ from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError
 
 from clipzy_api.client.errors import ClipzyError, UnexpectedAnswer
-from clipzy_api.client.following import Outage, changes
+from clipzy_api.client.following import changes
+from clipzy_api.client.outages import Outage
 from clipzy_api.client.paths import job_path
 from clipzy_api.client.transport import Answer, Transport, refusal, unreachable
 from clipzy_api.schemas import Job, JobError

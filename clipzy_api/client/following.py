@@ -5,33 +5,12 @@ import time
 from collections.abc import Iterator
 
 from clipzy_api.client.errors import ClipzyError
+from clipzy_api.client.outages import Outage
 from clipzy_api.client.paths import job_path
 from clipzy_api.client.transport import MAX_PAUSE_SECONDS, Request, Transport, parsed
 from clipzy_api.schemas import Job
 
-OUTAGE_SECONDS = 120.0
-"""How long a front end may be unavailable without an error."""
 DEFAULT_POLL_SECONDS = 1.0
-
-
-class Outage:
-    """Whether a front end that does not answer has been away for too long."""
-
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-        self._failures = 0
-        self._answered_at = time.monotonic()
-
-    def has_ended(self) -> None:
-        self._failures, self._answered_at = 0, time.monotonic()
-
-    def bridge(self, error: ClipzyError) -> None:
-        """Wait for a while, or raise the error if it is not of the kind that passes, or has lasted for too long."""
-        self._failures += 1
-        is_over = time.monotonic() - self._answered_at > OUTAGE_SECONDS
-        if not error.is_transient or not self._transport.has_connected or is_over:
-            raise error
-        self._transport.pause(error, min(self._failures, 4))
 
 
 def changes(

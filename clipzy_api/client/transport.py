@@ -5,6 +5,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
@@ -15,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from urllib3.exceptions import HTTPError
 from urllib3.util import Timeout, make_headers, parse_url
 
-from clipzy_api.client.connections import Connections, cause_of, upload_connections, was_connected
+from clipzy_api.client.connections import Connections, UploadConnections, cause_of, was_connected
 from clipzy_api.client.errors import TRANSIENT_STATUSES, ClipzyError, FrontEndUnreachable, UnexpectedAnswer
 from clipzy_storage.config.urls import redacted
 
@@ -116,7 +117,17 @@ class Transport:
         answer = self._answer_to(request)
         if answer.status < 300 or answer.status == 304 or (is_repeated and answer.status == request.done_if_repeated):
             return answer
-        raise refusal(answer)
+        raise refusal(answer, to_head=request.method == "HEAD")
+
+    def put_link(self, url: str, body: Iterable[bytes], *, size_bytes: int, pool: urllib3.PoolManager) -> Answer:
+        """The answer, whatever its status, of another server, which must not see the API key.
+
+        Raises ``FrontEndUnreachable``.
+        """
+        timeout = Timeout(connect=CONNECT_TIMEOUT_SECONDS, read=UPLOAD_ANSWER_TIMEOUT_SECONDS)
+        headers = {"Content-Length": str(size_bytes)}
+        response = self._urlopen("PUT", url, headers, pool=pool, body=body, timeout=timeout)
+        return Answer(response.status, response.headers, response.data)
 
     def stream(self, path: str, headers: Mapping[str, str], *, timeout_seconds: float) -> urllib3.BaseHTTPResponse:
         """The answer to a GET, whatever its status, whose body is not read yet. Raises ``FrontEndUnreachable``."""
@@ -144,8 +155,9 @@ class Transport:
             response = self._urlopen(request.method, url, headers, body=request.body)
         else:
             timeout = Timeout(connect=CONNECT_TIMEOUT_SECONDS, read=UPLOAD_ANSWER_TIMEOUT_SECONDS)
-            with upload_connections(url) as pool:
-                response = self._urlopen(request.method, url, headers, pool=pool, body=request.body, timeout=timeout)
+            with closing(UploadConnections()) as connections:
+                options = {"body": request.body, "timeout": timeout}
+                response = self._urlopen(request.method, url, headers, pool=connections.to(url), **options)
         return Answer(response.status, response.headers, response.data)
 
     def _urlopen(
@@ -174,8 +186,15 @@ def unreachable(url: str, error: HTTPError) -> FrontEndUnreachable:
     return FrontEndUnreachable(redacted(base), cause_of(error), is_connected=was_connected(error))
 
 
-def refusal(answer: Answer) -> ClipzyError:
-    """The error that an answer is."""
+def refusal(answer: Answer, *, to_head: bool = False) -> ClipzyError:
+    """The error that an answer is. ``to_head``: it cannot have a body, which would tell more."""
+    if to_head:
+        return ClipzyError(
+            f"The front end answered with status {answer.status}.",
+            status=answer.status,
+            request_id=answer.headers.get("X-Request-ID"),
+            retry_after_seconds=answer.retry_after_seconds,
+        )
     problem = _problem_in(answer)
     if "code" not in problem:
         target = answer.headers.get("Location")
@@ -190,6 +209,7 @@ def refusal(answer: Answer) -> ClipzyError:
         code=str(problem["code"]),
         status=answer.status,
         field=problem.get("field"),
+        limit=problem.get("limit"),
         request_id=problem.get("request_id") or answer.headers.get("X-Request-ID"),
         retry_after_seconds=answer.retry_after_seconds,
     )

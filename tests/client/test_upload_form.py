@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from clipzy_api.client import UnusableFile
-from clipzy_api.client.upload_form import BLOCK_BYTES, FileForm
+from clipzy_api.client.uploads.form import FileForm
+from clipzy_api.client.uploads.source import BLOCK_BYTES
 from clipzy_api.inputs.multipart import UploadForm
 from tests.support.forms import mp4_bytes, read_upload
 

@@ -11,7 +11,7 @@ import pytest
 import clipzy_api.client
 from clipzy_api.client import Client, ClipzyError
 from clipzy_api.client.errors import TRANSIENT_STATUSES
-from clipzy_api.client.following import OUTAGE_SECONDS
+from clipzy_api.client.outages import OUTAGE_SECONDS
 from clipzy_api.client.transport import MAX_PAUSE_SECONDS, UPLOAD_ANSWER_TIMEOUT_SECONDS
 from tests.support.deployment import Deployment
 from tests.support.processes import environment

@@ -87,7 +87,10 @@ class Exchange(BaseHTTPRequestHandler):
     server: "StandIn"
 
     def do_POST(self) -> None:
-        self.server.on_upload(self)
+        if self.path.startswith("/api/v1/uploads"):
+            self._answer_as_before_uploads()
+        else:
+            self.server.on_upload(self)
 
     def do_GET(self) -> None:
         self.server.seen.append(dict(self.headers))
@@ -95,9 +98,15 @@ class Exchange(BaseHTTPRequestHandler):
 
     do_DELETE = do_GET
 
+    def _answer_as_before_uploads(self) -> None:
+        """As a version that offers forms alone."""
+        for _ in self.body():
+            pass
+        self.answer(404, {"code": "NOT_FOUND", "detail": "There is nothing at this address."})
+
     def body(self) -> Iterator[bytes]:
         """What the client sends, until it has sent what it declared or has disconnected."""
-        left = int(self.headers["Content-Length"])
+        left = int(self.headers.get("Content-Length", 0))
         while left and (data := self.rfile.read1(min(left, 1 << 16))):
             left -= len(data)
             yield data

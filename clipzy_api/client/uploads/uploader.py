@@ -1,0 +1,164 @@
+"""Which method a file is uploaded by, and what is remembered of it."""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clipzy_api.client.errors import ClipzyError, UnusableFile, UploadFailed
+from clipzy_api.client.paths import JOBS
+from clipzy_api.client.transport import Request, Transport, parsed
+from clipzy_api.client.uploads.direct import DirectUploads
+from clipzy_api.client.uploads.form import FormUpload
+from clipzy_api.client.uploads.memory import Entry, Unfinished, UploadMemory
+from clipzy_api.client.uploads.method import InProgress, Method, ResumableMethod
+from clipzy_api.client.uploads.source import OnProgress, Source
+from clipzy_api.client.uploads.tus import TusUpload
+from clipzy_api.schemas import Job, Video
+
+FORM_BYTES = 8 << 20
+"""Smaller files take one request, which costs least."""
+NOT_OFFERED_STATUSES = frozenset({404, 405})
+"""Of an older front end."""
+REMOVED_CODES = frozenset({"UNSUPPORTED_FORMAT", "FILE_TOO_LARGE"})
+"""With which the front end has removed the upload."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file to be uploaded."""
+
+    path: Path
+    idempotency_key: str | None = None
+    """The caller's own name for it."""
+    on_progress: OnProgress | None = None
+    method: Method | None = None
+    """None for the best one."""
+
+    def report(self, done_bytes: int, total_bytes: int) -> None:
+        if self.on_progress:
+            self.on_progress(done_bytes, total_bytes)
+
+
+class Uploader:
+    """Uploads of one client. Methods raise ``ClipzyError``."""
+
+    def __init__(self, transport: Transport, memory: UploadMemory) -> None:
+        self._transport, self._memory = transport, memory
+        self._form = FormUpload(transport)
+        self._resumable: dict[Method, ResumableMethod] = {
+            "s3": DirectUploads(transport),
+            "tus": TusUpload(transport),
+        }
+        self._is_bucket_unreachable = False
+
+    def submit(self, upload: Upload, options: Mapping[str, Any]) -> Job:
+        """The file as a new job with these ``options``: ``config`` and ``queue``, where they are not the defaults."""
+        source = Source.of(upload.path)
+        with self._memory.entry(source, idempotency_key=upload.idempotency_key) as entry:
+            if self._is_resumable(upload, source) and (video := self._arrived(upload, source, entry)):
+                key = upload.idempotency_key or _job_key(entry, options)
+                job = submit_video(self._transport, video.video_id, options, idempotency_key=key)
+                self._end(upload, entry)
+                return job
+        key = upload.idempotency_key or new_key()
+        return self._form.submit(upload.path, options, idempotency_key=key, on_progress=upload.on_progress)
+
+    def upload(self, upload: Upload) -> Video:
+        """The file as a video without a job."""
+        source = Source.of(upload.path)
+        with self._memory.entry(source, idempotency_key=upload.idempotency_key) as entry:
+            if self._is_resumable(upload, source) and (video := self._arrived(upload, source, entry)):
+                self._end(upload, entry)
+                return video
+        key = upload.idempotency_key or new_key()
+        return self._form.upload(upload.path, idempotency_key=key, on_progress=upload.on_progress)
+
+    def _is_resumable(self, upload: Upload, source: Source) -> bool:
+        return upload.method != "form" if upload.method else source.size_bytes >= FORM_BYTES
+
+    def _arrived(self, upload: Upload, source: Source, entry: Entry) -> Video | None:
+        """The video of the file, continued if the entry has its upload; None if only a form can be sent."""
+        self._forget_other(upload, source, entry)
+        while True:
+            is_continued = entry.unfinished is not None
+            unfinished = entry.unfinished or self._begun(upload, source)
+            if unfinished is None:
+                return None
+            entry.keep(unfinished)
+            try:
+                in_progress = InProgress(source, unfinished, entry.keep, upload.report)
+                return self._resumable[unfinished.method].complete(in_progress)
+            except ClipzyError as error:
+                if error.code in REMOVED_CODES or error.status == 404:
+                    entry.forget()
+                if self._is_without_bucket(upload, unfinished, error):
+                    self._remove(entry)
+                elif (
+                    error.code == "FORBIDDEN" and not upload.method
+                ):  # a key that may not read, so not ask what is there
+                    self._remove(entry)
+                    return None
+                elif isinstance(error, UnusableFile):
+                    self._remove(entry)
+                    raise
+                elif not (is_continued and error.status == 404):
+                    raise
+
+    def _is_without_bucket(self, upload: Upload, unfinished: Unfinished, error: ClipzyError) -> bool:
+        """Whether nothing can be sent to the S3 service from here, and another method may do; noted for other files."""
+        found = isinstance(error, UploadFailed) and not unfinished.etags and not upload.method
+        self._is_bucket_unreachable |= found
+        return found
+
+    def _begun(self, upload: Upload, source: Source) -> Unfinished | None:
+        if upload.method:
+            return self._resumable[upload.method].begin(source)
+        for method in self._resumable.values():
+            if isinstance(method, DirectUploads) and self._is_bucket_unreachable:
+                continue
+            try:
+                return method.begin(source)
+            except ClipzyError as error:
+                if error.code != "NOT_OFFERED" and error.status not in NOT_OFFERED_STATUSES:
+                    raise
+        return None
+
+    def _forget_other(self, upload: Upload, source: Source, entry: Entry) -> None:
+        """An upload of another version of the file, or by another method than is wanted now, is ended."""
+        found = entry.unfinished
+        if found and not (found.is_of(source) and upload.method in (None, found.method)):
+            self._remove(entry)
+
+    def _remove(self, entry: Entry) -> None:
+        if found := entry.unfinished:
+            entry.forget()
+            with suppress(ClipzyError):  # otherwise it expires
+                self._resumable[found.method].remove(found)
+
+    def _end(self, upload: Upload, entry: Entry) -> None:
+        """Under a key of the caller's own a repetition is answered as before, and sends nothing."""
+        if not upload.idempotency_key:
+            entry.forget()
+
+
+def submit_video(transport: Transport, video_id: str, options: Mapping[str, Any], *, idempotency_key: str) -> Job:
+    """A new job on a video that was uploaded, with these ``options``. Raises ``ClipzyError``."""
+    fields = {"video_id": video_id, **options}
+    headers = {"Idempotency-Key": idempotency_key}
+    return parsed(Job, transport.call(Request.with_json(JOBS, fields, headers=headers)))
+
+
+def new_key() -> str:
+    return secrets.token_urlsafe(24)
+
+
+def _job_key(entry: Entry, options: Mapping[str, Any]) -> str:
+    """The same for the same upload and options, also in another process."""
+    canonical = json.dumps(options, sort_keys=True).encode()
+    key = entry.unfinished.idempotency_key if entry.unfinished else new_key()
+    return f"{key}-{hashlib.sha256(canonical).hexdigest()[:16]}"
