@@ -8,7 +8,7 @@ import struct
 import sys
 import termios
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
@@ -55,6 +55,8 @@ class TcpProxy:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="tcp-proxy", daemon=True)
         self.accepted = 0
+        self.received_bytes = 0
+        """All that clients have sent and that was forwarded."""
 
     @property
     def url(self) -> str:
@@ -122,7 +124,7 @@ class TcpProxy:
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
-        passage = Passage(self._next_fault(), reader, writer)
+        passage = Passage(self._next_fault(), reader, writer, self._count)
         self._passages.add(passage)
         try:
             with contextlib.suppress(OSError):
@@ -144,14 +146,24 @@ class TcpProxy:
     def _has_passed(self, passage: "Passage") -> None:
         """Called at the end of each connection."""
 
+    def _count(self, way: str, size_bytes: int) -> None:
+        self.received_bytes += size_bytes if way == "request" else 0
+
 
 class Passage:
     """One connection, forwarded both ways until either side closes it."""
 
-    def __init__(self, fault: Fault, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self,
+        fault: Fault,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        count: Callable[[str, int], None],
+    ) -> None:
         self.is_silent = False
         self.has_suffered = False
         """Whether as much of it has passed as its fault waits for."""
+        self._count = count
         self._fault = fault
         self._reader, self._writer = reader, writer
         self._over = asyncio.Event()
@@ -178,6 +190,7 @@ class Passage:
             data = await self._harmed(direction, data, passed_bytes)
             writer.write(data)
             await writer.drain()
+            self._count(direction, len(data))
             passed_bytes += len(data)
             if self._fault.kind == "cut" and direction == self._fault.of and passed_bytes >= self._fault.after_bytes:
                 return

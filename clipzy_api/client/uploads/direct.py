@@ -47,7 +47,7 @@ class DirectUploads:
         try:
             self._transport.call(Request.with_json(DIRECT_UPLOADS, {}, headers={}))
         except ClipzyError as error:
-            if error.code != "MISSING_FIELD":
+            if error.field is None:  # otherwise only the fields are missed
                 raise
 
     def _completed(self, unfinished: Unfinished) -> Video:
