@@ -117,6 +117,29 @@ def test_an_upload_is_sent_a_few_times_at_most(video: Path, tmp_path: Path) -> N
         assert answered.count(status) == times
 
 
+@pytest.mark.parametrize(("limit", "times", "exit_status"), [("stored_bytes", 1, 1), ("uploads", 2, 0)])
+def test_a_quota_is_waited_for_where_that_helps(
+    video: Path, tmp_path: Path, limit: str, times: int, exit_status: int
+) -> None:
+    # Given an owner who has as much as is allowed, until later
+    asked: list[str] = []
+
+    def respond(exchange: Exchange) -> None:
+        asked.append(exchange.path)
+        if len(asked) > 1:
+            accept(exchange)
+            return
+        sum(map(len, exchange.body()))
+        exchange.answer(429, {"code": "QUOTA_EXCEEDED", "detail": "There are 2.", "limit": limit}, Retry_After="1")
+
+    # When a file is submitted, Then it waits for a slot, and says so; but not for files that somebody has to delete
+    with front_end(respond) as server:
+        ended = clipzy("submit", str(video), cwd=tmp_path, CLIPZY_URL=server.url)
+    assert (len(asked), ended.returncode) == (times, exit_status)
+    line = "QUOTA_EXCEEDED: There are 2."
+    assert ended.stderr.startswith(f"{line} Trying again in 1 s.\n" if times > 1 else f"clipzy: {line} (CLIPZY_URL=")
+
+
 def test_a_job_is_followed_through_outages_until_it_is_finished(video: Path, tmp_path: Path) -> None:
     # Given a front end that is unavailable in several ways while the job runs
     polls: list[Respond] = [

@@ -22,6 +22,13 @@ def front_end(tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServe
         yield running
 
 
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What is remembered of uploads, for one test."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path / "state/clipzy/uploads"
+
+
 @pytest.fixture
 def client(front_end: FrontEnd) -> Iterator[Client]:
     with Client(front_end.url) as client:

@@ -77,9 +77,9 @@ def test_keys_are_sent_where_they_are_needed(tmp_path: Path, own_redis: RedisSer
         create = ("keys", "create", scopes, "--owner", "ada", "--scopes", scopes)
         return clipzy(*create, cwd=tmp_path, LOCAL_STORAGE_PATH=str(storage)).stdout.strip()
 
-    keys = (made("read,write"), made("read"), f"{made('read')}x")
+    keys = (made("read,write"), made("read"), f"{made('read')}x", made("write"))
     with running_front_end(tmp_path / "web", own_redis.url, storage_path=storage, CLIPZY_AUTH="keys") as web:
-        writer, reader, stranger = (Client(web.url, api_key=key) for key in keys)
+        writer, reader, stranger, sender = (Client(web.url, api_key=key) for key in keys)
         # When they are used, Then each may do what it may
         me = writer.me()
         assert (me.owner, me.key and me.key.name) == ("ada", "read,write")
@@ -89,6 +89,10 @@ def test_keys_are_sent_where_they_are_needed(tmp_path: Path, own_redis: RedisSer
             with pytest.raises(ClipzyError) as refusal:
                 client.submit(video)
             assert refusal.value.code == code
+        # And a key that may only write submits large files too, in the one way that asks for nothing
+        (tmp_path / "large.mp4").write_bytes(mp4_bytes(9 << 20))
+        assert sender.submit(tmp_path / "large.mp4").status == "queued"
+        assert not list(tmp_path.glob("state/clipzy/uploads/*"))
         # And files are fetched with the key
         played_worker.complete(web, job.job_id)
         (path,) = reader.download(job.job_id, tmp_path / "files", names=["poster.jpg"])

@@ -30,7 +30,8 @@ FOUND = answers(200, JOB)
 def test_a_call_is_repeated_until_it_is_answered() -> None:
     # Given a front end that is overloaded, disconnects, and shows the error page of a proxy
     pauses: list[float] = []
-    failing = (OVERLOADED, disconnect, answers(502, "<html>", Retry_After=SOON))
+    full = answers(429, {"code": "QUOTA_EXCEEDED", "limit": "unfinished_jobs"}, Retry_After=SOON)
+    failing = (OVERLOADED, disconnect, answers(502, "<html>", Retry_After=SOON), full)
     with front_end(accept, *failing, FOUND) as server:
         # When a job is asked for, Then it is found, and each pause was as long as asked for, where it was
         client = Client(server.url, on_retry=lambda _error, seconds: pauses.append(seconds))
@@ -50,6 +51,7 @@ def test_a_call_is_repeated_a_few_times_at_most() -> None:
         answers(404, {"code": "JOB_NOT_FOUND"}),
         answers(409, {"code": "JOB_NOT_FINISHED"}, Retry_After="1"),
         answers(507, {"code": "STORAGE_FULL"}),
+        answers(429, {"code": "QUOTA_EXCEEDED", "limit": "stored_bytes"}, Retry_After=SOON),
         answers(503, {"code": "QUEUE_FULL"}, Retry_After="3600"),
         answers(503, {"code": "QUEUE_FULL"}, Retry_After="Fri, 31 Dec 9999 23:59:59 GMT"),
     ],

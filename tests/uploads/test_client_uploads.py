@@ -87,15 +87,24 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "state"
 
 
-@pytest.fixture
-def line(deployed: Deployed, tmp_path: Path, state: Path) -> Iterator[Line]:
+@pytest.fixture(scope="module")
+def way(deployed: Deployed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[FrontEnd, TcpProxy]]:
+    """A front end, and the way of large files to it, or to its bucket."""
     with ExitStack() as stack:
         if "S3_BUCKET_NAME" not in deployed.settings:
-            yield Line(deployed, deployed.first, stack.enter_context(TcpProxy(deployed.first.url)), state)
+            yield deployed.first, stack.enter_context(TcpProxy(deployed.first.url))
             return
         proxy = stack.enter_context(TcpProxy(deployed.settings["AWS_ENDPOINT_URL_S3"]))
-        front_end = stack.enter_context(another(deployed, tmp_path / "web", S3_PUBLIC_ENDPOINT_URL=proxy.url))
-        yield Line(deployed, front_end, proxy, state)
+        directory = tmp_path_factory.mktemp("direct")
+        yield stack.enter_context(another(deployed, directory, S3_PUBLIC_ENDPOINT_URL=proxy.url)), proxy
+
+
+@pytest.fixture
+def line(deployed: Deployed, way: tuple[FrontEnd, TcpProxy], state: Path) -> Line:
+    front_end, proxy = way
+    proxy.heal()
+    proxy.received_bytes = 0
+    return Line(deployed, front_end, proxy, state)
 
 
 @pytest.fixture
@@ -331,7 +340,7 @@ def test_a_bucket_out_of_reach_is_bypassed(deployed: Deployed, tmp_path: Path, f
     ("rule", "is_direct"),
     [
         (Rule(403, "AccessDenied", times=3), True),  # expired
-        (Rule(503, "SlowDown", times=5), True),
+        (Rule(503, "SlowDown", times=2), True),
         (Rule(lost=True, times=2), True),
         (Rule(403, "SignatureDoesNotMatch"), False),
     ],

@@ -17,11 +17,12 @@ class DirectUploads:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    def begin(self, source: Source) -> Unfinished:
+    def begin(self, source: Source, *, idempotency_key: str) -> Unfinished:
         self._check_offered()
         name = source.path.name.encode("utf-8", "replace").decode()
-        content = {"filename": name, "size_bytes": source.size_bytes, "sha256": source.sha256()}
-        begun = parsed(DirectUpload, self._transport.call(Request.with_json(DIRECT_UPLOADS, content, headers={})))
+        content = {"filename": name, "size_bytes": source.size_bytes, "sha256": source.sha256}
+        request = Request.with_json(DIRECT_UPLOADS, content, headers={"Idempotency-Key": idempotency_key})
+        begun = parsed(DirectUpload, self._transport.call(request))
         unfinished = Unfinished.begun("s3", begun.upload_id, source)
         unfinished.part_size_bytes = begun.part_size_bytes
         unfinished.signed = SignedParts(parts=begun.parts, expires_at=begun.expires_at)
@@ -30,6 +31,7 @@ class DirectUploads:
     def complete(self, upload: InProgress) -> Video:
         for is_last in (False, True):
             PartTransfer(self._transport, upload).run()
+            upload.source.check_unchanged()  # a part that has arrived earlier may be of another version
             try:
                 return self._completed(upload.unfinished)
             except ClipzyError as error:

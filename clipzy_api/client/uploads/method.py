@@ -29,8 +29,11 @@ class InProgress:
 class ResumableMethod(Protocol):
     """One way to upload a file that survives an end of the process. Methods may raise ``ClipzyError``."""
 
-    def begin(self, source: Source) -> Unfinished:
-        """An upload of which nothing has arrived. The error has status 404, 405 or 409 if this is not offered."""
+    def begin(self, source: Source, *, idempotency_key: str) -> Unfinished:
+        """A new upload, or the one that was begun under this key.
+
+        The error has status 404, 405 or 409 if this is not offered.
+        """
 
     def complete(self, upload: InProgress) -> Video:
         """Send what is missing, over failures that may pass, and return the video; also if all has arrived before.

@@ -5,6 +5,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -42,6 +43,7 @@ class Source:
             raise UnusableFile(f"{path} is empty.")
         return cls(path, found.st_size, found.st_mtime_ns, found.st_ino)
 
+    @cached_property
     def sha256(self) -> str:
         """Hex digest of the whole file."""
         try:

@@ -23,9 +23,13 @@ class TusUpload:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    def begin(self, source: Source) -> Unfinished:
+    def begin(self, source: Source, *, idempotency_key: str) -> Unfinished:
         filename = base64.b64encode(source.path.name.encode("utf-8", "replace")).decode()
-        headers = VERSION | {"Upload-Length": str(source.size_bytes), "Upload-Metadata": f"filename {filename}"}
+        headers = VERSION | {
+            "Upload-Length": str(source.size_bytes),
+            "Upload-Metadata": f"filename {filename}",
+            "Idempotency-Key": idempotency_key,
+        }
         answer = self._transport.call(Request("POST", UPLOADS, headers))
         upload_id = answer.headers.get("Location", "").rpartition("/")[2]
         return Unfinished.begun("tus", upload_id, source)

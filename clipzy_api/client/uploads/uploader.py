@@ -3,7 +3,7 @@
 import hashlib
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,9 +84,10 @@ class Uploader:
     def _arrived(self, upload: Upload, source: Source, entry: Entry) -> Video | None:
         """The video of the file, continued if the entry has its upload; None if only a form can be sent."""
         self._forget_other(upload, source, entry)
+        methods = self._methods_for(upload)
         while True:
             is_continued = entry.unfinished is not None
-            unfinished = entry.unfinished or self._begun(upload, source)
+            unfinished = entry.unfinished or self._begun(upload, source, methods)
             if unfinished is None:
                 return None
             entry.keep(unfinished)
@@ -94,39 +95,45 @@ class Uploader:
                 in_progress = InProgress(source, unfinished, entry.keep, upload.report)
                 return self._resumable[unfinished.method].complete(in_progress)
             except ClipzyError as error:
-                if error.code in REMOVED_CODES or error.status == 404:
-                    entry.forget()
-                if self._is_without_bucket(upload, unfinished, error):
-                    self._remove(entry)
-                elif (
-                    error.code == "FORBIDDEN" and not upload.method
-                ):  # a key that may not read, so not ask what is there
-                    self._remove(entry)
-                    return None
-                elif isinstance(error, UnusableFile):
-                    self._remove(entry)
-                    raise
-                elif not (is_continued and error.status == 404):
-                    raise
+                methods = self._methods_after(error, upload, entry, methods if is_continued else None)
 
-    def _is_without_bucket(self, upload: Upload, unfinished: Unfinished, error: ClipzyError) -> bool:
-        """Whether nothing can be sent to the S3 service from here, and another method may do; noted for other files."""
-        found = isinstance(error, UploadFailed) and not unfinished.etags and not upload.method
-        self._is_bucket_unreachable |= found
-        return found
-
-    def _begun(self, upload: Upload, source: Source) -> Unfinished | None:
+    def _methods_for(self, upload: Upload) -> list[Method]:
+        """From the best one on."""
         if upload.method:
-            return self._resumable[upload.method].begin(source)
-        for method in self._resumable.values():
-            if isinstance(method, DirectUploads) and self._is_bucket_unreachable:
-                continue
+            return [upload.method]
+        return ["tus"] if self._is_bucket_unreachable else ["s3", "tus"]
+
+    def _begun(self, upload: Upload, source: Source, methods: Sequence[Method]) -> Unfinished | None:
+        """By the first of these methods that is offered."""
+        for method in methods:
             try:
-                return method.begin(source)
+                return self._resumable[method].begin(source, idempotency_key=_upload_key(upload, source, method))
             except ClipzyError as error:
-                if error.code != "NOT_OFFERED" and error.status not in NOT_OFFERED_STATUSES:
+                is_offered = error.code != "NOT_OFFERED" and error.status not in NOT_OFFERED_STATUSES
+                if is_offered or upload.method:
                     raise
         return None
+
+    def _methods_after(
+        self, error: ClipzyError, upload: Upload, entry: Entry, methods: list[Method] | None
+    ) -> list[Method]:
+        """Those by which the upload can be begun anew after this error; raises it if there are none.
+
+        ``methods``: those to choose from if the upload was one that is remembered, and is known no more.
+        """
+        etags = entry.unfinished.etags if entry.unfinished else {}
+        if error.status == 404 or error.code in REMOVED_CODES or isinstance(error, UnusableFile):
+            self._remove(entry)
+            if error.status == 404 and methods:
+                return methods
+        elif isinstance(error, UploadFailed) and not etags and not upload.method:
+            self._remove(entry)
+            self._is_bucket_unreachable = True
+            return ["tus"]
+        elif error.status == 403 and not isinstance(error, UploadFailed) and not upload.method:
+            self._remove(entry)  # the key may not read, and so not ask what has arrived
+            return []
+        raise error
 
     def _forget_other(self, upload: Upload, source: Source, entry: Entry) -> None:
         """An upload of another version of the file, or by another method than is wanted now, is ended."""
@@ -155,6 +162,14 @@ def submit_video(transport: Transport, video_id: str, options: Mapping[str, Any]
 
 def new_key() -> str:
     return secrets.token_urlsafe(24)
+
+
+def _upload_key(upload: Upload, source: Source, method: Method) -> str:
+    """Under the caller's own key it is the same for the same file: the job under it must be on the same video."""
+    if upload.idempotency_key is None:
+        return new_key()
+    content = json.dumps([upload.idempotency_key, method, source.sha256, source.path.name]).encode()
+    return hashlib.sha256(content).hexdigest()
 
 
 def _job_key(entry: Entry, options: Mapping[str, Any]) -> str:
