@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -13,6 +14,10 @@ from clipzy_api.client import Client, ClipzyError
 from clipzy_api.client.errors import TRANSIENT_STATUSES
 from clipzy_api.client.outages import OUTAGE_SECONDS
 from clipzy_api.client.transport import MAX_PAUSE_SECONDS, UPLOAD_ANSWER_TIMEOUT_SECONDS
+from clipzy_api.client.uploads.memory import KEPT_SECONDS
+from clipzy_api.client.uploads.method import STALLED_SECONDS, Method
+from clipzy_api.client.uploads.parts import PARALLEL_PARTS
+from clipzy_api.client.uploads.uploader import FORM_BYTES
 from tests.support.deployment import Deployment
 from tests.support.processes import environment
 
@@ -44,6 +49,11 @@ def test_the_limits_are_there() -> None:
     assert f"more than {MAX_PAUSE_SECONDS:.0f} s" in text
     assert f"may take {UPLOAD_ANSWER_TIMEOUT_SECONDS:.0f} s" in text
     assert all(str(status) in text for status in TRANSIENT_STATUSES)
+    assert (STALLED_SECONDS, "progress at least every ten minutes" in text) == (600, True)
+    assert (PARALLEL_PARTS, "eight parts at a time" in text) == (8, True)
+    assert f"files under {FORM_BYTES >> 20} MiB" in text
+    assert f"at most for {KEPT_SECONDS / 86400:.0f} days" in text
+    assert all(f'`"{method}"`' in text for method in get_args(Method))
     assert (OUTAGE_SECONDS, "two minutes without a front end" in text) == (120, True)
 
 
