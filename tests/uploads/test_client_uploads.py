@@ -174,6 +174,20 @@ def test_broken_connections_cost_what_was_in_flight(line: Line, file: Path, seed
     assert line.proxy.received_bytes < (3 if line.is_direct else 2) * len(CONTENT)
 
 
+def test_an_outage_is_bridged(line: Line, file: Path) -> None:
+    # Given a command that is sending a file, when its server is out of reach for a while
+    line.proxy.suffer(Fault("silence", of="request", after_bytes=10 * MIB))
+    command = line.command(file)
+    eventually(lambda: line.proxy.received_bytes > 9 * MIB, "some of the file")
+    line.proxy.suffer(Fault("refuse"))
+    command.wait_for_log("Trying again in")
+    line.proxy.heal()
+    # Then it goes on once that is back
+    assert command.wait() == 0, command.output()
+    assert line.proxy.received_bytes < 2 * len(CONTENT)
+    assert list((line.state / "clipzy/uploads").iterdir()) == []
+
+
 def test_a_killed_command_is_continued_by_the_next_one(line: Line, file: Path) -> None:
     # Given a command that was killed in the middle
     sent_bytes = interrupted(line, file)

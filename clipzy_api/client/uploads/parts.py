@@ -23,7 +23,7 @@ PARALLEL_PARTS = 8
 REFUSALS = frozenset({400, 401, 403})
 """With which services answer a URL that has expired, or whose signature they do not accept."""
 SIGNED_AT_ONCE = 100
-FIRST_ANSWER_SECONDS = 20.0
+FIRST_ANSWER_SECONDS = 60.0
 """How long the S3 service is tried before it has answered anything: it may be out of reach for this machine."""
 REPORT_SECONDS = 0.2
 KEEP_SECONDS = 1.0
@@ -45,6 +45,7 @@ class PartTransfer:
         self._sent_bytes: dict[int, int] = {}
         """Of the parts that are being sent."""
         self._refused: set[int] = set()
+        self._has_connected = bool(unfinished.etags)
         self._most_bytes, self._kept_at, self._is_stopped = 0, 0.0, False
         self._outage = Outage(transport, seconds=STALLED_SECONDS if unfinished.etags else FIRST_ANSWER_SECONDS)
 
@@ -109,8 +110,8 @@ class PartTransfer:
         try:
             answer = self._transport.put_link(url, piece, size_bytes=len(piece), pool=self._connections.to(url))
         except FrontEndUnreachable as error:
-            has_answered = error.is_connected or bool(self._unfinished.etags)
-            raise UploadFailed(_unsendable(url, error.cause), has_answered=has_answered) from error
+            self._has_connected |= error.is_connected
+            raise UploadFailed(_unsendable(url, error.cause), has_answered=self._has_connected) from error
         etag = answer.headers.get("ETag")
         if answer.status != 200 or not etag:
             self._connections.close()  # it may not have read the body to its end
@@ -123,6 +124,7 @@ class PartTransfer:
     def _count(self, number: int, sent_bytes: int) -> None:
         if self._is_stopped:
             raise UploadFailed("The upload was stopped.")
+        self._has_connected = True
         self._sent_bytes[number] = sent_bytes
 
     def _report(self) -> None:
