@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.servers import RedisServer, running_front_end, running_redis
+from tests.support.servers import FrontEnd, RedisServer, running_front_end, running_redis
+from tests.support.tcp_proxy import TcpProxy
+from tests.uploads.client_line import CONTENT, Line, another
 from tests.uploads.javascript import PageServer, running_page_server
 from tests.uploads.tus_client import Deployed
 
@@ -61,3 +63,36 @@ def keyed(
     with deployment(tmp_path_factory.mktemp("keyed"), kind_of_storage(request) | settings) as found:
         found.add_key()
         yield found
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path / "state"
+
+
+@pytest.fixture(scope="module")
+def way(deployed: Deployed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[FrontEnd, TcpProxy]]:
+    """A front end, and the way of large files to it, or to its bucket."""
+    with ExitStack() as stack:
+        if "S3_BUCKET_NAME" not in deployed.settings:
+            yield deployed.first, stack.enter_context(TcpProxy(deployed.first.url))
+            return
+        proxy = stack.enter_context(TcpProxy(deployed.settings["AWS_ENDPOINT_URL_S3"]))
+        directory = tmp_path_factory.mktemp("direct")
+        yield stack.enter_context(another(deployed, directory, S3_PUBLIC_ENDPOINT_URL=proxy.url)), proxy
+
+
+@pytest.fixture
+def line(deployed: Deployed, way: tuple[FrontEnd, TcpProxy], state: Path) -> Line:
+    front_end, proxy = way
+    proxy.heal()
+    proxy.received_bytes = 0
+    return Line(deployed, front_end, proxy, state)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "holiday ☀.mp4"
+    path.write_bytes(CONTENT)
+    return path

@@ -1,138 +1,22 @@
 """The Python client and `clipzy submit` upload large files: over broken connections, after a kill, beside others."""
 
-import json
 import os
 import random
 import signal
 import stat
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from clipzy_api.client import Client, ClipzyError, FrontEndUnreachable, Job, UnusableFile, UploadFailed
-from clipzy_api.client.uploads import parts
+from clipzy_api.client import Client, ClipzyError, FrontEndUnreachable, Job, UnusableFile
 from clipzy_api.client.uploads.uploader import FORM_BYTES
-from clipzy_storage import keys
-from clipzy_storage.backends.base import read_bytes
 from tests.support.failpoint_file import FailpointFile
 from tests.support.forms import mp4_bytes
-from tests.support.processes import CLIPZY, Process, clipzy, environment, free_port
-from tests.support.s3_proxy import Rule, S3Proxy
-from tests.support.servers import FrontEnd, running_front_end
-from tests.support.tcp_proxy import Fault, TcpProxy
+from tests.support.processes import clipzy
+from tests.support.tcp_proxy import Fault
 from tests.support.waiting import eventually
-from tests.uploads.tus_client import JOBS, UPLOADS, Deployed, ask
-
-CONTENT = mp4_bytes(40 << 20)
-"""Three parts of a direct upload: 16, 16 and 8 MiB."""
-MIB = 1 << 20
-ON_S3 = pytest.mark.parametrize("deployed", ["rclone"], indirect=True, scope="session")
-ON_LOCAL = pytest.mark.parametrize("deployed", ["local"], indirect=True, scope="session")
-
-
-@dataclass
-class Line:
-    """A front end, and a connection that can be broken, on which clients send it the bytes of large files."""
-
-    deployed: Deployed
-    front_end: FrontEnd
-    proxy: TcpProxy
-    state: Path
-    seen: list[int] = field(default_factory=list)
-    """The bytes that a client has reported."""
-
-    @property
-    def is_direct(self) -> bool:
-        return "S3_BUCKET_NAME" in self.deployed.settings
-
-    @property
-    def url(self) -> str:
-        """For clients."""
-        return self.front_end.url if self.is_direct else self.proxy.url
-
-    def report(self, done_bytes: int, total_bytes: int) -> None:
-        assert 0 <= done_bytes <= total_bytes == len(CONTENT)
-        self.seen.append(done_bytes)
-
-    def submit(self, file: Path) -> Job:
-        with Client(self.url) as client:
-            return client.submit(file, on_progress=self.report)
-
-    def remembered(self) -> list[Path]:
-        return sorted((self.state / "clipzy/uploads").glob("*.json"))
-
-    def unfinished(self) -> dict[str, object]:
-        (path,) = self.remembered()
-        found: dict[str, object] = json.loads(path.read_text())
-        return found
-
-    def command(self, file: Path) -> Process:
-        """`clipzy submit`, started."""
-        env = environment(CLIPZY_URL=self.url, XDG_STATE_HOME=str(self.state))
-        return Process([*CLIPZY, "submit", str(file)], cwd=file.parent, env=env, log=file.with_suffix(".log"))
-
-    def check(self, job: Job, content: bytes = CONTENT) -> None:
-        """The video is the file, and nothing else is left, at the front end and here."""
-        assert read_bytes(self.deployed.storage, keys.upload(job.video_id, "mp4")) == content
-        assert self.deployed.left(job.video_id) == []
-        assert list((self.state / "clipzy/uploads").iterdir()) == []
-
-
-@pytest.fixture
-def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    return tmp_path / "state"
-
-
-@pytest.fixture(scope="module")
-def way(deployed: Deployed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[FrontEnd, TcpProxy]]:
-    """A front end, and the way of large files to it, or to its bucket."""
-    with ExitStack() as stack:
-        if "S3_BUCKET_NAME" not in deployed.settings:
-            yield deployed.first, stack.enter_context(TcpProxy(deployed.first.url))
-            return
-        proxy = stack.enter_context(TcpProxy(deployed.settings["AWS_ENDPOINT_URL_S3"]))
-        directory = tmp_path_factory.mktemp("direct")
-        yield stack.enter_context(another(deployed, directory, S3_PUBLIC_ENDPOINT_URL=proxy.url)), proxy
-
-
-@pytest.fixture
-def line(deployed: Deployed, way: tuple[FrontEnd, TcpProxy], state: Path) -> Line:
-    front_end, proxy = way
-    proxy.heal()
-    proxy.received_bytes = 0
-    return Line(deployed, front_end, proxy, state)
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    path = tmp_path / "holiday ☀.mp4"
-    path.write_bytes(CONTENT)
-    return path
-
-
-def another(deployed: Deployed, directory: Path, **more: str) -> AbstractContextManager[FrontEnd]:
-    """One more front end of the deployment."""
-    root = deployed.first.root
-    return running_front_end(directory, deployed.redis.url, storage_path=root, **deployed.settings, **more)
-
-
-def interrupted(line: Line, file: Path) -> int:
-    """Have a command send a part of the file, and kill it; returns how much had been sent."""
-    line.proxy.suffer(Fault("silence", of="request", after_bytes=10 * MIB))
-    command = line.command(file)
-    if line.is_direct:  # one of the parts is shorter than what passes
-        eventually(lambda: line.remembered() and line.unfinished()["etags"], "a part that has arrived")
-    else:
-        eventually(lambda: line.proxy.received_bytes > 9 * MIB, "some of the file")
-    command.kill()
-    sent_bytes = line.proxy.received_bytes
-    line.proxy.heal()
-    line.proxy.received_bytes = 0
-    return sent_bytes
+from tests.uploads.client_line import CONTENT, MIB, Line, another, interrupted
+from tests.uploads.tus_client import JOBS, UPLOADS, ask
 
 
 def test_a_large_file_takes_the_best_method(line: Line, file: Path) -> None:
@@ -331,68 +215,6 @@ def test_what_is_no_video_ends_early_and_is_forgotten(line: Line, file: Path) ->
     assert line.remembered() == []
 
 
-@ON_S3
-def test_a_bucket_out_of_reach_is_bypassed(deployed: Deployed, tmp_path: Path, file: Path, state: Path) -> None:
-    # Given an S3 service to which this machine has no way
-    nowhere = f"http://127.0.0.1:{free_port()}"
-    with (
-        another(deployed, tmp_path / "web", S3_PUBLIC_ENDPOINT_URL=nowhere) as front_end,
-        Client(front_end.url) as client,
-    ):
-        # Then the file goes through the front end, and only if that is not wanted is it an error
-        before = front_end.get("/api/v1/me").json()["usage"]["uploads"]
-        assert client.upload(file).size_bytes == len(CONTENT)
-        assert front_end.get("/api/v1/me").json()["usage"]["uploads"] == before
-        with pytest.raises(UploadFailed, match=f"cannot be sent to storage at {nowhere}.*refused") as error:
-            client.upload(file, method="s3")
-        assert "Signature" not in str(error.value)
-    assert state.exists()
-
-
-@ON_S3
-@pytest.mark.parametrize(
-    ("rule", "is_direct"),
-    [
-        (Rule(403, "AccessDenied", times=3), True),  # expired
-        (Rule(503, "SlowDown", times=2), True),
-        (Rule(lost=True, times=2), True),
-        (Rule(403, "SignatureDoesNotMatch"), False),
-    ],
-)
-def test_what_the_service_refuses_is_sent_anew(
-    deployed: Deployed, tmp_path: Path, file: Path, state: Path, rule: Rule, is_direct: bool
-) -> None:
-    with (
-        S3Proxy(deployed.settings["AWS_ENDPOINT_URL_S3"]) as bucket,
-        another(deployed, tmp_path / "web", S3_PUBLIC_ENDPOINT_URL=bucket.url) as front_end,
-        Client(front_end.url) as client,
-    ):
-        bucket.set_rule("UploadPart", rule)
-        video = client.upload(file)
-        assert read_bytes(deployed.storage, keys.upload(video.video_id, "mp4")) == CONTENT
-        assert (video.sha256 is None) == is_direct
-    assert state.exists()
-
-
-@ON_S3
-def test_urls_are_asked_for_as_they_are_needed(line: Line, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts, "SIGNED_AT_ONCE", 1)
-    interrupted(line, file)
-    line.check(line.submit(file))
-    assert line.proxy.received_bytes < 33 * MIB
-
-
-@ON_S3
-def test_parts_that_are_not_what_was_remembered_are_sent_anew(line: Line, file: Path) -> None:
-    interrupted(line, file)
-    (path,) = line.remembered()
-    remembered = json.loads(path.read_text())
-    remembered["etags"] = dict.fromkeys(remembered["etags"], '"0"')
-    path.write_text(json.dumps(remembered))
-    line.check(line.submit(file))
-
-
-@ON_LOCAL
 def test_what_is_remembered_wrongly_is_not_used(line: Line, file: Path) -> None:
     interrupted(line, file)
     (path,) = line.remembered()

@@ -4,8 +4,9 @@ import hashlib
 import json
 import secrets
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,11 @@ class Upload:
     method: Method | None = None
     """None for the best one."""
 
+    @cached_property
+    def source(self) -> Source:
+        """Raises ``UnusableFile``."""
+        return Source.of(self.path)
+
     def report(self, done_bytes: int, total_bytes: int) -> None:
         if self.on_progress:
             self.on_progress(done_bytes, total_bytes)
@@ -58,41 +64,44 @@ class Uploader:
 
     def submit(self, upload: Upload, options: Mapping[str, Any]) -> Job:
         """The file as a new job with these ``options``: ``config`` and ``queue``, where they are not the defaults."""
-        source = Source.of(upload.path)
-        with self._memory.entry(source, idempotency_key=upload.idempotency_key) as entry:
-            if self._is_resumable(upload, source) and (video := self._arrived(upload, source, entry)):
-                key = upload.idempotency_key or _job_key(entry, options)
-                job = submit_video(self._transport, video.video_id, options, idempotency_key=key)
-                self._end(upload, entry)
-                return job
+        if self._is_resumable(upload):
+            with self._entry(upload) as entry:
+                if video := self._arrived(upload, entry):
+                    key = upload.idempotency_key or _job_key(entry, options)
+                    job = submit_video(self._transport, video.video_id, options, idempotency_key=key)
+                    self._end(upload, entry)
+                    return job
         key = upload.idempotency_key or new_key()
         return self._form.submit(upload.path, options, idempotency_key=key, on_progress=upload.on_progress)
 
     def upload(self, upload: Upload) -> Video:
         """The file as a video without a job."""
-        source = Source.of(upload.path)
-        with self._memory.entry(source, idempotency_key=upload.idempotency_key) as entry:
-            if self._is_resumable(upload, source) and (video := self._arrived(upload, source, entry)):
-                self._end(upload, entry)
-                return video
+        if self._is_resumable(upload):
+            with self._entry(upload) as entry:
+                if video := self._arrived(upload, entry):
+                    self._end(upload, entry)
+                    return video
         key = upload.idempotency_key or new_key()
         return self._form.upload(upload.path, idempotency_key=key, on_progress=upload.on_progress)
 
-    def _is_resumable(self, upload: Upload, source: Source) -> bool:
-        return upload.method != "form" if upload.method else source.size_bytes >= FORM_BYTES
+    def _is_resumable(self, upload: Upload) -> bool:
+        return upload.method != "form" if upload.method else upload.source.size_bytes >= FORM_BYTES
 
-    def _arrived(self, upload: Upload, source: Source, entry: Entry) -> Video | None:
+    def _entry(self, upload: Upload) -> AbstractContextManager[Entry]:
+        return self._memory.entry(upload.source, idempotency_key=upload.idempotency_key)
+
+    def _arrived(self, upload: Upload, entry: Entry) -> Video | None:
         """The video of the file, continued if the entry has its upload; None if only a form can be sent."""
-        self._forget_other(upload, source, entry)
+        self._forget_other(upload, entry)
         methods = self._methods_for(upload)
         while True:
             is_continued = entry.unfinished is not None
-            unfinished = entry.unfinished or self._begun(upload, source, methods)
+            unfinished = entry.unfinished or self._begun(upload, methods)
             if unfinished is None:
                 return None
             entry.keep(unfinished)
             try:
-                in_progress = InProgress(source, unfinished, entry.keep, upload.report)
+                in_progress = InProgress(upload.source, unfinished, entry.keep, upload.report)
                 return self._resumable[unfinished.method].complete(in_progress)
             except ClipzyError as error:
                 methods = self._methods_after(error, upload, entry, methods if is_continued else None)
@@ -103,11 +112,11 @@ class Uploader:
             return [upload.method]
         return ["tus"] if self._is_bucket_unreachable else ["s3", "tus"]
 
-    def _begun(self, upload: Upload, source: Source, methods: Sequence[Method]) -> Unfinished | None:
+    def _begun(self, upload: Upload, methods: Sequence[Method]) -> Unfinished | None:
         """By the first of these methods that is offered."""
         for method in methods:
             try:
-                return self._resumable[method].begin(source, idempotency_key=_upload_key(upload, source, method))
+                return self._resumable[method].begin(upload.source, idempotency_key=_upload_key(upload, method))
             except ClipzyError as error:
                 is_offered = error.code != "NOT_OFFERED" and error.status not in NOT_OFFERED_STATUSES
                 if is_offered or upload.method:
@@ -135,10 +144,10 @@ class Uploader:
             return []
         raise error
 
-    def _forget_other(self, upload: Upload, source: Source, entry: Entry) -> None:
+    def _forget_other(self, upload: Upload, entry: Entry) -> None:
         """An upload of another version of the file, or by another method than is wanted now, is ended."""
         found = entry.unfinished
-        if found and not (found.is_of(source) and upload.method in (None, found.method)):
+        if found and not (found.is_of(upload.source) and upload.method in (None, found.method)):
             self._remove(entry)
 
     def _remove(self, entry: Entry) -> None:
@@ -164,11 +173,11 @@ def new_key() -> str:
     return secrets.token_urlsafe(24)
 
 
-def _upload_key(upload: Upload, source: Source, method: Method) -> str:
+def _upload_key(upload: Upload, method: Method) -> str:
     """Under the caller's own key it is the same for the same file: the job under it must be on the same video."""
     if upload.idempotency_key is None:
         return new_key()
-    content = json.dumps([upload.idempotency_key, method, source.sha256, source.path.name]).encode()
+    content = json.dumps([upload.idempotency_key, method, upload.source.sha256, upload.path.name]).encode()
     return hashlib.sha256(content).hexdigest()
 
 
