@@ -300,7 +300,7 @@ local function hold_upload(owner, id, ttl_ms)
   redis.call('ZREMRANGEBYSCORE', uploads_key(owner), '-inf', now)
   redis.call('ZADD', uploads_key(owner), now + ttl_ms, id)
   local last = redis.call('ZRANGE', uploads_key(owner), -1, -1, 'WITHSCORES')[2]
-  redis.call('PEXPIREAT', uploads_key(owner), string.format('%.0f', last))
+  redis.call('PEXPIRE', uploads_key(owner), string.format('%.0f', last - now))
 end
 
 local function upload_lock_key(id) return prefix .. 'upload:' .. id .. ':lock' end
