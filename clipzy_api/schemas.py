@@ -103,6 +103,8 @@ class CompletedParts(_Request):
     """All parts of the file."""
 
     parts: list[CompletedPart] = Field(min_length=1, max_length=10_000)
+    sha256: str | SkipJsonSchema[None] = Field(None, pattern="^[0-9a-f]{64}$")
+    """As when the upload is begun, for a client that reads the file only once."""
 
 
 class PartsQuery(_Request):

@@ -112,10 +112,11 @@ def complete_direct_upload(upload_id: str) -> tuple[Response, int, dict[str, str
     direct = _offered()
     require_media_type(JSON)
     refuse_parameters()
-    parts = _validated(schemas.CompletedParts).parts
+    completed = _validated(schemas.CompletedParts)
+    etags = {part.number: part.etag.strip('"') for part in completed.parts}
     try:
-        upload = direct.find(upload_id, owner=owner())
-        video = direct.complete(upload, {part.number: part.etag.strip('"') for part in parts})
+        upload = _with_digest(direct.find(upload_id, owner=owner()), completed.sha256)
+        video = direct.complete(upload, etags)
     except UploadNotFound:
         video = _completed_before(upload_id)
     location = absolute(url_for("videos.show_video", video_id=video.video_id))
@@ -151,6 +152,15 @@ def _validated(model: type[_SomeRequest]) -> _SomeRequest:
         return model.model_validate(json_body(admit=admit), strict=True)
     except ValidationError as error:
         raise refused(error) from error
+
+
+def _with_digest(upload: Upload, sha256: str | None) -> Upload:
+    """Raises ``ApiError`` 422 if the upload was begun with another one."""
+    if sha256 is None:
+        return upload
+    if upload.sha256 not in (None, sha256):
+        raise invalid_field("sha256", expects=f"{upload.sha256}, with which the upload was begun")
+    return upload.model_copy(update={"sha256": sha256})
 
 
 def _count_of(upload: Upload) -> int:

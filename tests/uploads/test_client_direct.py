@@ -1,5 +1,6 @@
 """The Python client sends files straight to the bucket, and past it where that is not possible."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -55,6 +56,8 @@ def test_what_the_service_refuses_is_sent_anew(
         video = client.upload(file)
         assert read_bytes(deployed.storage, keys.upload(video.video_id, "mp4")) == CONTENT
         assert (video.sha256 is None) == is_direct
+        record = read_bytes(deployed.storage, keys.video_record(video.video_id))
+        assert hashlib.sha256(CONTENT).hexdigest().encode() in record
     assert state.exists()
 
 

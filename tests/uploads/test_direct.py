@@ -40,8 +40,8 @@ def send_parts(begun: dict[str, Any], content: bytes = LARGE) -> list[dict[str, 
     return sent
 
 
-def complete(front_end: FrontEnd, begun: dict[str, Any], parts: list[dict[str, Any]]) -> requests.Response:
-    return front_end.post(f"{DIRECT}/{begun['upload_id']}/complete", json={"parts": parts})
+def complete(front_end: FrontEnd, begun: dict[str, Any], parts: list[dict[str, Any]], **more: Any) -> requests.Response:
+    return front_end.post(f"{DIRECT}/{begun['upload_id']}/complete", json={"parts": parts, **more})
 
 
 def usage(front_end: FrontEnd) -> dict[str, int]:
@@ -136,7 +136,8 @@ def test_an_upload_can_be_given_up(deployed: Deployed) -> None:
 @pytest.mark.parametrize(
     ("body", "code", "field"),
     [
-        ({"filename": "a.mp4"}, "INVALID_FIELD", "size_bytes"),
+        ({}, "MISSING_FIELD", "filename"),
+        ({"filename": "a.mp4"}, "MISSING_FIELD", "size_bytes"),
         ({"filename": "a.mp4", "size_bytes": 0}, "INVALID_FIELD", "size_bytes"),
         ({"filename": "a.mp4", "size_bytes": "9"}, "INVALID_FIELD", "size_bytes"),
         ({"filename": "a.mp4", "size_bytes": 9, "sha256": "x"}, "INVALID_FIELD", "sha256"),
@@ -154,12 +155,22 @@ def test_one_kind_of_upload_is_not_continued_as_the_other(deployed: Deployed) ->
     assert ask(deployed.first, "HEAD", f"{UPLOADS}/{begun['upload_id']}").status_code == 404
 
 
-def test_a_declared_digest_is_kept_for_the_worker(deployed: Deployed) -> None:
-    digest = hashlib.sha256(LARGE).hexdigest()
-    begun = begin(deployed.first, sha256=digest)
-    assert complete(deployed.first, begun, send_parts(begun)).json()["sha256"] is None
+@pytest.mark.parametrize("when", ["begun", "completed", "both"])
+def test_a_declared_digest_is_kept_for_the_worker(deployed: Deployed, when: str) -> None:
+    digest: dict[str, Any] = {"sha256": hashlib.sha256(LARGE).hexdigest()}
+    begun = begin(deployed.first, **(digest if when != "completed" else {}))
+    answer = complete(deployed.first, begun, send_parts(begun), **(digest if when != "begun" else {}))
+    assert answer.json()["sha256"] is None
     record = read_bytes(deployed.storage, keys.video_record(begun["upload_id"]))
-    assert digest.encode() in record
+    assert digest["sha256"].encode() in record
+
+
+def test_a_digest_that_is_not_the_first_one_is_refused(deployed: Deployed) -> None:
+    begun = begin(deployed.first, sha256="0" * 64)
+    sent = send_parts(begun)
+    answer = complete(deployed.first, begun, sent, sha256="1" * 64)
+    assert (answer.status_code, answer.json()["field"]) == (422, "sha256")
+    assert complete(deployed.first, begun, sent).status_code == 201
 
 
 def test_a_repetition_under_a_key_is_the_same_upload(deployed: Deployed) -> None:

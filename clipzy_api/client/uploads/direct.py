@@ -4,6 +4,7 @@ from clipzy_api.client.errors import ClipzyError
 from clipzy_api.client.outages import Outage
 from clipzy_api.client.paths import DIRECT_UPLOADS, direct_upload_path
 from clipzy_api.client.transport import Request, Transport, parsed
+from clipzy_api.client.uploads.background_digest import BackgroundDigest
 from clipzy_api.client.uploads.memory import Unfinished
 from clipzy_api.client.uploads.method import STALLED_SECONDS, InProgress, may_pass
 from clipzy_api.client.uploads.parts import PartTransfer
@@ -18,9 +19,8 @@ class DirectUploads:
         self._transport = transport
 
     def begin(self, source: Source, *, idempotency_key: str) -> Unfinished:
-        self._check_offered()
         name = source.path.name.encode("utf-8", "replace").decode()
-        content = {"filename": name, "size_bytes": source.size_bytes, "sha256": source.sha256}
+        content = {"filename": name, "size_bytes": source.size_bytes}
         request = Request.with_json(DIRECT_UPLOADS, content, headers={"Idempotency-Key": idempotency_key})
         begun = parsed(DirectUpload, self._transport.call(request))
         unfinished = Unfinished.begun("s3", begun.upload_id, source)
@@ -29,35 +29,30 @@ class DirectUploads:
         return unfinished
 
     def complete(self, upload: InProgress) -> Video:
-        for is_last in (False, True):
-            PartTransfer(self._transport, upload).run()
-            upload.source.check_unchanged()  # a part that has arrived earlier may be of another version
-            try:
-                return self._completed(upload.unfinished)
-            except ClipzyError as error:
-                if is_last or error.field != "parts":  # the service has other parts than are remembered
-                    raise
-            upload.unfinished.etags.clear()
+        with BackgroundDigest(upload.source) as digest:
+            for is_last in (False, True):
+                PartTransfer(self._transport, upload).run()
+                upload.source.check_unchanged()  # a part that has arrived earlier may be of another version
+                try:
+                    return self._completed(upload.unfinished, sha256=digest.hexdigest())
+                except ClipzyError as error:
+                    if is_last or error.field != "parts":  # the service has other parts than are remembered
+                        raise
+                upload.unfinished.etags.clear()
         raise AssertionError("the last time returns or raises")
 
     def remove(self, unfinished: Unfinished) -> None:
         path = direct_upload_path(unfinished.upload_id)
         self._transport.call(Request("DELETE", path, done_if_repeated=404))
 
-    def _check_offered(self) -> None:
-        """Before the file is read for its digest. Raises ``ClipzyError``."""
-        try:
-            self._transport.call(Request.with_json(DIRECT_UPLOADS, {}, headers={}))
-        except ClipzyError as error:
-            if error.field is None:  # otherwise only the fields are missed
-                raise
-
-    def _completed(self, unfinished: Unfinished) -> Video:
+    def _completed(self, unfinished: Unfinished, *, sha256: str) -> Video:
         parts = [{"number": number, "etag": etag} for number, etag in sorted(unfinished.etags.items())]
-        path = direct_upload_path(unfinished.upload_id, "/complete")
+        request = Request.with_json(
+            direct_upload_path(unfinished.upload_id, "/complete"), {"parts": parts, "sha256": sha256}, headers={}
+        )
         outage = Outage(self._transport, seconds=STALLED_SECONDS)
         while True:
             try:
-                return parsed(Video, self._transport.send(Request.with_json(path, {"parts": parts}, headers={})))
+                return parsed(Video, self._transport.send(request))
             except ClipzyError as error:
                 outage.bridge(error, may_pass=may_pass(error))
