@@ -149,7 +149,10 @@ class JobsQuery(_Request):
 
     status: records.Status | None = Field(default=None, json_schema_extra=_never_null)
     """Only jobs with this status."""
-    page: WholeNumber = Field(default=1, ge=1, le=MAX_PAGE)
+    page: WholeNumber | None = Field(default=None, ge=1, le=MAX_PAGE, json_schema_extra=_never_null)
+    """Counted from 1, which is the default. Jobs that arrive push others to the next page."""
+    cursor: str | None = Field(default=None, max_length=200, json_schema_extra=_never_null)
+    """The `next_cursor` of a page, instead of `page`: jobs that arrive change nothing of what follows."""
     page_size: WholeNumber = Field(default=20, ge=1, le=MAX_PAGE_SIZE)
 
 
@@ -275,8 +278,11 @@ class JobPage(_Body):
     jobs: list[Job]
     total: int = Field(ge=0)
     """Of all pages."""
-    page: int = Field(ge=1)
+    page: int | None = Field(ge=1)
+    """Null for a page that was asked for by its cursor."""
     page_size: int = Field(ge=1, le=MAX_PAGE_SIZE)
+    next_cursor: str | None
+    """Where the next page begins; null on the last one."""
 
 
 class LinkedArtifact(output.Artifact):

@@ -120,24 +120,24 @@ class Client:
         return parsed(Job, self._transport.call(Request("GET", job_path(job_id))))
 
     def jobs(self, *, status: Status | str | None = None, page_size: int = MAX_PAGE_SIZE) -> Iterator[Job]:
-        """All jobs, newest first, each once; fetched page by page.
+        """All jobs, newest first, each once; fetched page by page."""
+        page = self.jobs_page(status=status, page_size=page_size)
+        yield from page.jobs
+        while page.next_cursor:
+            page = self.jobs_page(None, status=status, page_size=page_size, cursor=page.next_cursor)
+            yield from page.jobs
 
-        Jobs that are deleted meanwhile may hide others from it.
-        """
-        seen: set[str] = set()  # a new job pushes the last one of a page to the next page
-        number = 1
-        while True:
-            page = self.jobs_page(number, status=status, page_size=page_size)
-            yield from (job for job in page.jobs if job.job_id not in seen)
-            seen.update(job.job_id for job in page.jobs)
-            if page.page * page.page_size >= page.total:
-                return
-            number += 1
-
-    def jobs_page(self, page: int = 1, *, status: Status | str | None = None, page_size: int = 20) -> JobPage:
-        """One page of jobs, counted from 1."""
-        chosen = {"status": str(status)} if status else {}
-        query = urlencode({**chosen, "page": page, "page_size": page_size})
+    def jobs_page(
+        self,
+        page: int | None = 1,
+        *,
+        status: Status | str | None = None,
+        page_size: int = 20,
+        cursor: str | None = None,
+    ) -> JobPage:
+        """One page of jobs: counted from 1, or what follows the ``cursor``, with which ``page`` is None."""
+        chosen = {"status": status and str(status), "page": page, "cursor": cursor, "page_size": page_size}
+        query = urlencode({name: value for name, value in chosen.items() if value is not None})
         return parsed(JobPage, self._transport.call(Request("GET", f"{JOBS}?{query}")))
 
     def video(self, video_id: str) -> Video:

@@ -9,9 +9,11 @@ from clipzy_api.openapi.document import describe
 from clipzy_api.openapi.operations import IF_NONE_MATCH, JSON, NOT_MODIFIED, Answer, described
 from clipzy_api.services import services
 from clipzy_api.static_content import StaticContent
+from clipzy_storage.models.output import json_schema
 
 STATIC = files("clipzy_api") / "static"
 PAGE = "index.html"
+SCHEMA = "application/schema+json"
 ASSETS = {
     "page.css": "text/css; charset=utf-8",
     "page.js": "text/javascript; charset=utf-8",
@@ -45,6 +47,22 @@ def _description() -> StaticContent:
     servers = [settings.public_url, "/"] if settings.public_url else ["/"]
     document = describe(current_app, servers=servers, asks_for_keys=settings.auth == "keys")
     return StaticContent.of(current_app.json.dumps(document).encode(), JSON)
+
+
+@description.get("/docs/output.schema.json")
+@described(
+    "The schema of results",
+    [Answer(200, "A JSON Schema of `output.json`.", {SCHEMA: {"type": "object"}}, ("ETag",)), NOT_MODIFIED],
+    problems=["OVERLOADED"],
+    headers=[IF_NONE_MATCH],
+)
+def show_output_schema() -> Response:
+    """It holds for `GET /api/v1/jobs/{job_id}/result` as well, and allows fields that later versions may add."""
+    return services().static_contents.named("output.schema.json", _output_schema).answer()
+
+
+def _output_schema() -> StaticContent:
+    return StaticContent.of(current_app.json.dumps(json_schema()).encode(), SCHEMA)
 
 
 @description.get("/docs")

@@ -111,7 +111,6 @@ def _headers(file: PublishedFile) -> dict[str, str]:
         "Content-Type": content_type_of(file.key),
         "Content-Disposition": content_disposition_of(file.key),
         "Content-Security-Policy": "default-src 'none'; sandbox",
-        "Cross-Origin-Resource-Policy": "same-site",
         "X-Content-Type-Options": "nosniff",
         "Cache-Control": "private, max-age=3600",
     }

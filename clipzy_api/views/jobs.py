@@ -10,7 +10,7 @@ from pydantic_core import from_json, to_json
 from clipzy_api import large_answers, schemas
 from clipzy_api.inputs import job_config, job_queue, source_url
 from clipzy_api.inputs.idempotency import fingerprinted, sent_key
-from clipzy_api.inputs.pagination import requested_page
+from clipzy_api.inputs.pagination import cursor_of, requested_page
 from clipzy_api.inputs.preconditions import JSON, MULTIPART, json_body, refuse_parameters, require_media_type
 from clipzy_api.links import absolute, link_to, period_of, result_link, why_missing
 from clipzy_api.openapi.operations import (
@@ -33,6 +33,7 @@ from clipzy_api.views.files import send_published
 from clipzy_api.views.submitting import accepted, submit
 from clipzy_api.views.videos import REFUSED_UPLOADS, content_of, find_video
 from clipzy_storage.errors import NotFound
+from clipzy_storage.jobs.listing import Page
 from clipzy_storage.jobs.rollback import Rollback
 from clipzy_storage.jobs.submission import JobRequest
 from clipzy_storage.models.records import ErrorCode, Job, Link, Queue, Status, Video, VideoToImport
@@ -128,12 +129,25 @@ def show_job(job_id: str) -> Response:
 def list_jobs() -> tuple[Response, int, dict[str, str]]:
     """Newest first, by pages."""
     query = requested_page(request.args)
-    found, total = services().store.page(
-        owner=owner(), status=query.status, number=query.page, page_size=query.page_size
+    found = _found(query)
+    listed = [schemas.Job.of(job, result_link(job)) for job in services().lookup.with_durable_outcomes(found.jobs)]
+    next_cursor = str(found.next_cursor) if found.next_cursor else None
+    body = schemas.JobPage(
+        jobs=listed,
+        total=found.total,
+        page=None if query.cursor else query.page or 1,
+        page_size=query.page_size,
+        next_cursor=next_cursor,
     )
-    listed = [schemas.Job.of(job, result_link(job)) for job in services().lookup.with_durable_outcomes(found)]
-    body = schemas.JobPage(jobs=listed, total=total, page=query.page, page_size=query.page_size)
-    return json_response(body), 200, _links(query, total)
+    return json_response(body), 200, _links(query, body)
+
+
+def _found(query: schemas.JobsQuery) -> Page:
+    listing = services().store.listing
+    if query.cursor:
+        cursor = cursor_of(query.cursor)
+        return listing.after(cursor, owner=owner(), status=query.status, page_size=query.page_size)
+    return listing.page(owner=owner(), status=query.status, number=query.page or 1, page_size=query.page_size)
 
 
 @jobs.get("/jobs/<job_id>/result")
@@ -218,13 +232,19 @@ def _result_index_of(job_id: str) -> ResultIndex:
         raise why_missing(job_id) from None
 
 
-def _links(query: schemas.JobsQuery, total: int) -> dict[str, str]:
-    last = max(1, -(-total // query.page_size))
-    targets = {}
-    if query.page < last:
-        targets["next"] = query.page + 1
-    if query.page > 1:
-        targets["prev"] = min(query.page - 1, last)
-    here, parameters = absolute(url_for("jobs.list_jobs")), query.model_dump(mode="json", exclude_none=True)
-    links = [f'<{here}?{urlencode(parameters | {"page": page})}>; rel="{rel}"' for rel, page in targets.items()]
+def _links(query: schemas.JobsQuery, page: schemas.JobPage) -> dict[str, str]:
+    """To the pages around this one, in the way that it was asked for."""
+    targets: dict[str, dict[str, Any]] = {}
+    if page.page is None:
+        targets |= {"next": {"cursor": page.next_cursor}} if page.next_cursor else {}
+    else:
+        last = max(1, -(-page.total // page.page_size))
+        targets |= {"next": {"page": page.page + 1}} if page.page < last else {}
+        targets |= {"prev": {"page": min(page.page - 1, last)}} if page.page > 1 else {}
+    here = absolute(url_for("jobs.list_jobs"))
+    links = [f'<{here}?{_with(query, target)}>; rel="{rel}"' for rel, target in targets.items()]
     return {"Link": ", ".join(links)} if links else {}
+
+
+def _with(query: schemas.JobsQuery, target: dict[str, Any]) -> str:
+    return urlencode(query.model_copy(update=target).model_dump(mode="json", exclude_none=True))

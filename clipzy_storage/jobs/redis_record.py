@@ -1,9 +1,10 @@
 """A job as its hash in Redis holds it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import structlog
 from pydantic import BaseModel, ConfigDict, Json, TypeAdapter, ValidationError
 
 from clipzy_storage import keys
@@ -32,6 +33,8 @@ UNCHANGING = {
 _VISIBLE_STATUS = {"running": Status.PROCESSING, "committing": Status.PROCESSING}
 
 Fields = Mapping[str, str]
+log = structlog.stdlib.get_logger(__name__)
+
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _FINAL = TypeAdapter(dict[str, str])
 
@@ -104,6 +107,16 @@ def job_of(fields: Fields) -> Job:
         return _Hash.model_validate(whole_fields(fields)).job()
     except ValueError as error:
         raise Damaged(f"the record of {_job_id_of(fields)} in Redis does not hold a job") from error
+
+
+def readable(records: Iterable[Fields]) -> Iterator[Job]:
+    """The jobs of those hashes that exist; a damaged one must not hide the others."""
+    for fields in records:
+        try:
+            if fields:
+                yield job_of(fields)
+        except Damaged as error:
+            log.error("record.damaged", reason=str(error))
 
 
 def submitted_job(job: Job, *, created_ms: int, revision: int) -> Job:

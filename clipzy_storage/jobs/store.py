@@ -5,7 +5,7 @@ heartbeats while it works, and then releases, fails or commits the job. A worker
 the job to another, and the token of its claim is refused from then on. States and keys: ``docs/job-protocol.md``.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -13,21 +13,21 @@ import structlog
 
 from clipzy_storage.errors import (
     CancellationRequested,
-    Damaged,
     JobNotFound,
     LostJob,
     QueueFull,
     VideoGone,
 )
+from clipzy_storage.jobs.listing import JobListing
 from clipzy_storage.jobs.owner_accounts import OwnerAccounts
 from clipzy_storage.jobs.owner_limits import OwnerLimits, any_if_none, too_many_unfinished, too_much_stored
 from clipzy_storage.jobs.redis_record import (
-    Fields,
     committed_job,
     fields_of,
     job_of,
     milliseconds,
     pending_completion_of,
+    readable,
     submitted_job,
     unchanging_part,
 )
@@ -46,7 +46,7 @@ from clipzy_storage.jobs.types import (
     Submitted,
 )
 from clipzy_storage.models.output import PIPELINE_VERSION
-from clipzy_storage.models.records import SCHEMA_VERSION, ErrorCode, Job, Queue, Status
+from clipzy_storage.models.records import SCHEMA_VERSION, ErrorCode, Job, Queue
 from clipzy_storage.models.result_cache_key import cache_key_of_result
 from clipzy_storage.process import ProcessIdentity
 from clipzy_storage.redis_client import RedisDatabase, translated
@@ -62,6 +62,7 @@ class JobStore:
         self.lease_seconds = lease_seconds
         self.limits = limits or OwnerLimits()
         self.accounts = OwnerAccounts(redis, self.limits)
+        self.listing = JobListing(redis)
 
     # called by front ends
 
@@ -118,18 +119,6 @@ class JobStore:
         if owner not in (None, fields.get("owner")):  # first: damage is its owner's alone to see
             raise JobNotFound(job_id)
         return job_of(fields), bool(answer[1])
-
-    def page(self, *, owner: str, status: Status | None, number: int, page_size: int) -> tuple[list[Job], int]:
-        """One page of the owner's jobs, newest first, and how many there are in all."""
-        listing = self._redis.key(f"jobs:of:{owner}" + (f":{status.value}" if status else ""))
-        first = (number - 1) * page_size
-        with translated():
-            total: int = self._redis.client.zcard(listing)
-            ids = self._redis.client.zrevrange(listing, first, first + page_size - 1)
-            pipeline = self._redis.client.pipeline(transaction=False)
-            for job_id in ids:
-                pipeline.hgetall(self._record_key(job_id))
-            return list(_readable(pipeline.execute())), total
 
     def find_cached(self, cache_key: str) -> list[str]:
         """Ids of finished jobs with this result cache key, newest first; some of those that Redis knows.
@@ -270,7 +259,7 @@ class JobStore:
     def find(self, job_id: str) -> Job | None:
         """The job whoever owns it; None if Redis does not know it, or its record is damaged."""
         with translated():
-            return next(_readable([self._redis.client.hgetall(self._record_key(job_id))]), None)
+            return next(readable([self._redis.client.hgetall(self._record_key(job_id))]), None)
 
     def count_waiting(self, queue: Queue) -> int:
         """How many jobs of this queue wait for a worker and are due."""
@@ -296,16 +285,6 @@ class JobStore:
 
     def _run(self, script: str, *args: str | int) -> Any:
         return run_script(self._redis, script, *args)
-
-
-def _readable(records: Iterable[Fields]) -> Iterator[Job]:
-    """A damaged record must not hide the others."""
-    for fields in records:
-        try:
-            if fields:
-                yield job_of(fields)
-        except Damaged as error:
-            log.error("record.damaged", reason=str(error))
 
 
 def _with_queues(flat: list[str]) -> list[tuple[str, Queue]]:

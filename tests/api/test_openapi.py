@@ -21,6 +21,7 @@ from clipzy_api import problems
 from clipzy_api import schemas as models
 from clipzy_api.problems import CODES
 from clipzy_api.server.request_log import RequestLog
+from clipzy_storage.models.output import json_schema
 from clipzy_storage.models.records import ErrorCode
 from tests.support.forms import CONTENT_TYPE, mp4_bytes
 from tests.support.openapi import assert_described, codes_of, document_of, routes_of, unconnected_app
@@ -41,6 +42,12 @@ def document(front_end: FrontEnd) -> dict[str, Any]:
 @pytest.fixture
 def app(tmp_path: Path) -> Flask:
     return unconnected_app(tmp_path)
+
+
+def test_the_schema_of_results_is_served(front_end: FrontEnd) -> None:
+    answer = front_end.get("/docs/output.schema.json")
+    assert answer.headers["Content-Type"] == "application/schema+json"
+    assert answer.json() == json_schema()
 
 
 def test_the_description_is_valid(front_end: FrontEnd) -> None:
