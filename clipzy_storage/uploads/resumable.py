@@ -34,7 +34,7 @@ class Continued:
     file: GrowingFile
     lock: Held
     digest: BackgroundHash | None
-    """Of all bytes so far; None if another process has received some of them."""
+    """Of all bytes so far; None if another process has received some of them, or one could not be written."""
     container_of: ContainerOf
     writing: threading.Lock = field(default_factory=threading.Lock)
     """Held while the file is changed: by the request, or by the thread that gives the upload up for it."""
@@ -53,9 +53,11 @@ class Continued:
             self.lock.check()
             if self.size_bytes == 0 and len(block) >= min(HEAD_BYTES, self.upload.size_bytes):
                 self.container_of(block[:HEAD_BYTES])  # early, so that no more of it is sent
-            if self.digest is not None:
-                self.digest.update(block)
+            digest, self.digest = self.digest, None  # of a block that fails nobody knows how much was written
             self.file.write(block)
+            if digest is not None:
+                digest.update(block)
+            self.digest = digest
 
 
 class ResumableUploads:
@@ -121,7 +123,7 @@ class ResumableUploads:
             with self._opened(upload) as file:
                 if file.size_bytes != offset:
                     raise OffsetMismatch(file.size_bytes)
-                digest = self._digests.take(upload.upload_id, offset)
+                digest = self._digests.take(upload, offset)
                 part = Continued(upload, file, lock, digest, self._container_of)
                 lock.when_wanted = partial(self._give_up_silent, part, silent_seconds)
                 try:
@@ -172,7 +174,7 @@ class ResumableUploads:
     def _save(self, part: Continued) -> None:
         part.file.keep()
         if part.digest is not None:
-            self._digests.keep(part.upload.upload_id, part.size_bytes, part.digest)
+            self._digests.keep(part.upload, part.size_bytes, part.digest)
         self._store.hold(part.upload)
 
     def _complete(self, upload: Upload) -> None:
