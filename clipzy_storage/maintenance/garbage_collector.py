@@ -132,10 +132,14 @@ class GarbageCollector:
         self._set_swept("results", until)
 
     def _sweep_recent_uploads(self, now: datetime) -> None:
-        """The ids of videos tell when they were created, which is before anything of them was written."""
+        """The ids of videos tell when they were created, which is before anything of them was written.
+
+        Those of keyed uploads do not: so all of these are listed, which are not many where they expire.
+        """
         if self._upload_ttl_seconds is not None:
             until = now - timedelta(seconds=self._upload_ttl_seconds) + OVERLAP
             self._sweep_uploads(all_uploads(self._storage, last_id=keys.first_id("vid", until)))
+            self._sweep_uploads(all_uploads(self._storage, first_id=keys.FIRST_KEYED_VIDEO_ID))
         since, until = self._admin.swept_until("uploads"), now - timedelta(seconds=DAY_SECONDS)
         first_id = keys.first_id("vid", since - LONGEST_UPLOAD)
         self._sweep_uploads(all_uploads(self._storage, first_id=first_id, last_id=keys.first_id("vid", until)))

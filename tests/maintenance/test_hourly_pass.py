@@ -113,6 +113,12 @@ def _expired_upload(aged: AgedStorage, admin: JobAdmin) -> Kind:  # noqa: ARG001
     return Kind.EXPIRED_UPLOAD
 
 
+def _expired_keyed_upload(aged: AgedStorage, admin: JobAdmin) -> Kind:  # noqa: ARG001
+    aged.upload(hours=51, video_id=keys.video_id_for_key("a", "key", storage_id=aged.storage_id))
+    aged.upload(hours=49, video_id=keys.video_id_for_key("a", "other", storage_id=aged.storage_id))
+    return Kind.EXPIRED_UPLOAD
+
+
 def _upload_without_record(aged: AgedStorage, admin: JobAdmin) -> Kind:  # noqa: ARG001
     video = aged.upload(hours=25)
     aged.storage.delete(keys.video_record(video.video_id))
@@ -120,7 +126,8 @@ def _upload_without_record(aged: AgedStorage, admin: JobAdmin) -> Kind:  # noqa:
 
 
 @pytest.mark.parametrize(
-    "make", [_open_record, _cancellation, _expired_result, _expired_upload, _upload_without_record]
+    "make",
+    [_open_record, _cancellation, _expired_result, _expired_upload, _expired_keyed_upload, _upload_without_record],
 )
 def test_the_hourly_pass_finds(
     aged: AgedStorage, reconciled: JobAdmin, make: Callable[[AgedStorage, JobAdmin], Kind]
