@@ -11,6 +11,7 @@ from tests.support.forms import mp4_bytes
 from tests.uploads.tus_client import (
     CHUNK,
     CONTENT,
+    JOBS,
     UPLOADS,
     VIDEOS,
     Deployed,
@@ -260,3 +261,36 @@ def test_a_repetition_under_a_key_is_the_same_upload(deployed: Deployed) -> None
     # And another one under that key is refused
     other = ask(deployed.first, "POST", UPLOADS, **{**length, "Upload_Length": "70000"}, **key)
     assert (other.status_code, other.json()["code"]) == (422, "IDEMPOTENCY_MISMATCH")
+
+
+def test_a_key_stands_for_one_file_when_that_is_a_video_too(deployed: Deployed) -> None:
+    # Given an upload that has become a video
+    key = {"Idempotency_Key": f"whole-{deployed.first.port}"}
+    path = begin(deployed.first, len(CONTENT), **key)
+    send(deployed.first, path, CONTENT, offset=0)
+    before = usage(deployed)
+    # When a shorter file is announced under its key, then that is refused, and the video counts as before
+    other = ask(deployed.first, "POST", UPLOADS, Upload_Length="1", **key)
+    assert (other.status_code, other.json()["code"]) == (422, "IDEMPOTENCY_MISMATCH")
+    assert usage(deployed) == before
+    # And the same one is told that nothing is missing
+    sent = {"Upload_Length": str(len(CONTENT)), "Upload_Metadata": "filename aG9saWRheS5tcDQ="}
+    again = ask(deployed.front_ends[1], "POST", UPLOADS, **sent, **key)
+    assert (again.headers["Location"], again.headers["Upload-Offset"]) == (path, str(len(CONTENT)))
+    assert usage(deployed) == before
+    assert_whole(deployed, path)
+
+
+def test_a_video_can_be_uploaded_again_under_its_key(deployed: Deployed) -> None:
+    # Given a video that was deleted
+    deployed.first.compare_records()
+    key = {"Idempotency_Key": f"again-{deployed.first.port}"}
+    path = begin(deployed.first, len(CONTENT), **key)
+    send(deployed.first, path, CONTENT, offset=0)
+    assert deployed.first.delete(f"{VIDEOS}/{id_of(path)}").status_code == 204
+    # When it is uploaded once more, then there can be jobs on it
+    assert begin(deployed.first, len(CONTENT), **key) == path
+    send(deployed.first, path, CONTENT, offset=0)
+    answer = deployed.first.post(JOBS, json={"video_id": id_of(path)})
+    assert answer.status_code == 202, answer.text
+    assert deployed.first.post(f"{JOBS}/{answer.json()['job_id']}/cancel").status_code == 202
