@@ -214,10 +214,10 @@ class GarbageCollector:
 
     def _may_be_deleted(self, video_id: str, kind: Kind) -> bool:
         """As far as Redis knows. It need not be asked about uploads without a record: only jobs that import them, whose
-        open records are read too, can use them.
+        open records are read too, can use them. One that is still in progress gets its record when it is asked for.
         """
         if kind is Kind.UPLOAD_WITHOUT_RECORD:
-            return True
+            return not self._storage.exists(keys.upload_state(video_id, durable_records.UPLOAD_RECORD))
         if not self._is_redis_unavailable:
             with self._left_to_the_next_pass(video_id):
                 return self._admin.block_video(video_id)

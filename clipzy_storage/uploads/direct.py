@@ -83,9 +83,10 @@ class DirectUploads:
             return self._store.finish(upload, key, container=container, sha256=None)
 
     def remove(self, upload: Upload) -> None:
-        """End the upload, and keep nothing of it. Raises ``UploadLocked``."""
+        """End the upload, and keep nothing of it. Raises ``UploadLocked``; ``UploadNotFound`` if it is a video."""
         with self._locks.held(upload.upload_id):
-            self._store.discard(upload)
+            if not self._store.discard(upload):
+                raise UploadNotFound(upload.upload_id)
 
     def _publish(self, upload: Upload, etags: Mapping[int, str]) -> str:
         try:

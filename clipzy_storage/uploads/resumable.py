@@ -12,7 +12,7 @@ from functools import partial
 from clipzy_storage import keys
 from clipzy_storage.backends.background import BackgroundHash
 from clipzy_storage.backends.base import HEAD_BYTES, GrowingFile, StorageBackend
-from clipzy_storage.errors import OffsetMismatch, QueueUnavailable, StorageError
+from clipzy_storage.errors import OffsetMismatch, QueueUnavailable, StorageError, UploadNotFound
 from clipzy_storage.failpoints import failpoint
 from clipzy_storage.models.records import Upload
 from clipzy_storage.uploads.digests import RunningDigests
@@ -144,9 +144,10 @@ class ResumableUploads:
             self._finish(upload, key, sha256=digest.hexdigest() if digest else None)
 
     def remove(self, upload: Upload) -> None:
-        """End the upload, and keep nothing of it. Raises ``UploadLocked``."""
+        """End the upload, and keep nothing of it. Raises ``UploadLocked``; ``UploadNotFound`` if it is a video."""
         with self._locks.held(upload.upload_id):
-            self._store.discard(upload)
+            if not self._store.discard(upload):
+                raise UploadNotFound(upload.upload_id)
 
     def _opened(self, upload: Upload) -> AbstractContextManager[GrowingFile]:
         def key_of(head: bytes) -> str:

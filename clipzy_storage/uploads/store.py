@@ -100,7 +100,11 @@ class UploadStore:
         self._storage.remove_growing(upload.upload_id)
         return video
 
-    def discard(self, upload: Upload) -> None:
-        """Keep nothing of it."""
+    def discard(self, upload: Upload) -> bool:
+        """Keep nothing of it; false if it is a video, which stays."""
+        is_video = self._storage.exists(keys.video_record(upload.upload_id))
+        if not is_video and (key := self.published(upload)):  # a crash came before it was recorded
+            self._storage.delete(key)
         self._storage.remove_growing(upload.upload_id)
-        self._accounts.end_upload(upload, size_bytes=0)
+        self._accounts.end_upload(upload, size_bytes=upload.size_bytes if is_video else 0)
+        return not is_video
