@@ -105,15 +105,20 @@ def begin_upload() -> Response:
         require_media_type(tus.CHUNK)
     require_room(length)
     upload_id = keyed_upload_id(owner(), storage_id=services().membership.guard().storage_id)
-    upload = Upload.begun_now(
+    announced = Upload.begun_now(
         upload_id=upload_id,
         owner=owner(),
         filename=tus.filename_in(metadata),
         metadata=metadata,
         size_bytes=length,
     )
-    upload = services().resumable.begin(upload, is_keyed=upload_id is not None)
-    size_bytes = _append_first(upload, checksum) if has_body else services().resumable.size_bytes(upload)
+    upload = services().resumable.begin(announced, is_keyed=upload_id is not None)
+    if not has_body:
+        size_bytes = services().resumable.size_bytes(upload)
+    elif upload is announced:
+        size_bytes = _append_first(upload, checksum)
+    else:
+        size_bytes = _append(upload, offset=0, checksum=checksum)
     location = absolute(url_for("uploads.show_upload", upload_id=upload.upload_id))
     return Response(status=201, headers={"Location": location, **_progress(upload, size_bytes)})
 

@@ -263,6 +263,19 @@ def test_a_repetition_under_a_key_is_the_same_upload(deployed: Deployed) -> None
     assert (other.status_code, other.json()["code"]) == (422, "IDEMPOTENCY_MISMATCH")
 
 
+def test_a_repetition_that_is_refused_ends_no_upload(deployed: Deployed) -> None:
+    # Given an upload with some bytes
+    key = {"Idempotency_Key": f"refused-{deployed.first.port}"}
+    path = begin(deployed.first, 70_000, **key)
+    send(deployed.first, path, CONTENT[:1000], offset=0)
+    # When it is begun again with a piece that is too long
+    sent = {"Upload_Length": "70000", "Upload_Metadata": ask(deployed.first, "HEAD", path).headers["Upload-Metadata"]}
+    refused = ask(deployed.first, "POST", UPLOADS, CONTENT[:70_001], **sent, **key, **CHUNK)
+    # Then what had arrived stays
+    assert (refused.status_code, refused.json()["code"]) == (413, "FILE_TOO_LARGE")
+    assert offset_of(deployed.first, path) == 1000
+
+
 def test_a_key_stands_for_one_file_when_that_is_a_video_too(deployed: Deployed) -> None:
     # Given an upload that has become a video
     key = {"Idempotency_Key": f"whole-{deployed.first.port}"}
