@@ -141,7 +141,8 @@ def show_upload(upload_id: str) -> Response:
         return Response(headers={"Upload-Offset": str(size_bytes), "Upload-Length": str(size_bytes)})
     with _removed_if_unsupported(upload):
         size_bytes = services().resumable.size_bytes(upload)
-    headers = _progress(upload, size_bytes) | {"Upload-Length": str(upload.size_bytes)}
+    idle_seconds = services().storage.growing_idle_seconds(upload_id) if size_bytes < upload.size_bytes else 0.0
+    headers = _progress(upload, size_bytes, idle_seconds=idle_seconds) | {"Upload-Length": str(upload.size_bytes)}
     return Response(headers=headers | ({"Upload-Metadata": upload.metadata} if upload.metadata else {}))
 
 
@@ -254,8 +255,9 @@ def _check_fits(size_bytes: int, part: Continued) -> None:
         raise file_too_large(f"The upload was begun for {part.upload.size_bytes} bytes, and more arrive.")
 
 
-def _progress(upload: Upload, size_bytes: int) -> dict[str, str]:
-    expires_at = datetime.now(UTC) + timedelta(seconds=services().resumable.expires_seconds)
+def _progress(upload: Upload, size_bytes: int, *, idle_seconds: float = 0.0) -> dict[str, str]:
+    """``idle_seconds``: how long ago the last byte has come."""
+    expires_at = datetime.now(UTC) + timedelta(seconds=services().resumable.expires_seconds - idle_seconds)
     expires = {} if size_bytes == upload.size_bytes else {"Upload-Expires": http_date(expires_at)}
     return {"Upload-Offset": str(size_bytes)} | expires
 

@@ -1,6 +1,9 @@
 """Resumable uploads by tus, request by request."""
 
 import hashlib
+import os
+import time
+from email.utils import parsedate_to_datetime
 from itertools import cycle
 
 import pytest
@@ -228,6 +231,19 @@ def test_metadata_is_returned_as_it_was_sent(deployed: Deployed) -> None:
     assert ask(deployed.first, "HEAD", path).headers["Upload-Metadata"] == sent
     send(deployed.first, path, mp4_bytes(70_000), offset=0)
     assert video(deployed.first, path)["filename"] == "a.mp4"
+
+
+@pytest.mark.parametrize("deployed", ["local"], indirect=True, scope="session")
+def test_an_upload_expires_after_its_last_byte(deployed: Deployed) -> None:
+    # Given an upload to which nothing has come for ten hours
+    path = begin(deployed.first, 70_000)
+    send(deployed.first, path, CONTENT[:1000], offset=0)
+    last_byte_at = time.time() - 36_000
+    for key in deployed.left(id_of(path)):
+        os.utime(deployed.first.root / key, (last_byte_at, last_byte_at))
+    # When it is asked for, then it is told how long it stays, and not longer for that
+    expires_at = parsedate_to_datetime(ask(deployed.first, "HEAD", path).headers["Upload-Expires"])
+    assert abs(expires_at.timestamp() - last_byte_at - 24 * 3600) < 60
 
 
 @pytest.mark.parametrize("upload_id", ["vid_00000000000000000000000000", "nothing", "job_00000000000000000000000000"])
