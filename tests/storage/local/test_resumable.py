@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -17,10 +18,11 @@ from clipzy_storage.jobs.owner_accounts import OwnerAccounts
 from clipzy_storage.jobs.owner_limits import OwnerLimits
 from clipzy_storage.models.records import Upload
 from clipzy_storage.redis_client import RedisDatabase
-from clipzy_storage.uploads.locks import UploadLocks
+from clipzy_storage.uploads.locks import HOLDS_PER_TTL, TTL_SECONDS, UploadLocks
 from clipzy_storage.uploads.resumable import ResumableUploads
 from clipzy_storage.uploads.store import UploadStore
 from tests.support.forms import mp4_bytes
+from tests.support.waiting import eventually
 
 CONTENT = mp4_bytes(600_000)
 HALF = len(CONTENT) // 2
@@ -93,3 +95,13 @@ def test_an_upload_that_is_begun_anew_has_a_digest_of_its_own(uploads: Uploads) 
     uploads.append(again, CONTENT[HALF:], offset=HALF)
     # Then what came before is not taken for its beginning
     assert uploads.known_digest(again) in (None, hashlib.sha256(other + CONTENT[HALF:]).hexdigest())
+
+
+def test_a_lock_that_redis_has_lost_is_not_valid_for_long(redis_client: Any, redis_url: str) -> None:
+    """Another process can take it at once."""
+    mine, other = UploadLocks(RedisDatabase(redis_url)), UploadLocks(RedisDatabase(redis_url))
+    upload_id = keys.new_id("vid")
+    with mine.held(upload_id) as lock:
+        redis_client.flushall()
+        with other.held(upload_id):
+            eventually(lambda: not lock.is_valid, "one lock", seconds=2 * TTL_SECONDS / HOLDS_PER_TTL)
