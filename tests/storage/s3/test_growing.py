@@ -1,13 +1,26 @@
 """Files in a bucket that several requests write: what only a bucket has."""
 
+import hashlib
 import io
+
+import pytest
 
 from clipzy_storage import keys
 from clipzy_storage.backends.base import read_bytes
 from clipzy_storage.backends.s3.growing import STATE, MultipartState
 from clipzy_storage.backends.s3.storage import SMALLEST_PART_BYTES, S3Storage
+from clipzy_storage.errors import StorageError
+from clipzy_storage.jobs.durable_records import read_video
+from clipzy_storage.jobs.owner_accounts import OwnerAccounts
+from clipzy_storage.jobs.owner_limits import OwnerLimits
+from clipzy_storage.models.records import Upload
+from clipzy_storage.redis_client import RedisDatabase
+from clipzy_storage.uploads.locks import UploadLocks
+from clipzy_storage.uploads.resumable import ResumableUploads
+from clipzy_storage.uploads.store import UploadStore
 from tests.storage.s3.conftest import OpenStorage
 from tests.storage.test_growing import CONTENT, ID, KEY, append, publish
+from tests.support.s3_proxy import Rule, S3Proxy
 from tests.support.s3_servers import S3Server
 
 TAIL = 3 * SMALLEST_PART_BYTES
@@ -56,3 +69,39 @@ def test_a_file_that_is_published_leaves_no_multipart_upload(
     storage.remove_growing(ID)
     assert server.unfinished(bucket) == []
     assert [key for key in server.keys(bucket) if key.startswith(keys.UPLOADS_IN_PROGRESS)] == []
+
+
+def test_how_much_is_kept_is_known_without_reading_it(open_storage: OpenStorage, proxy: S3Proxy) -> None:
+    """Clients ask often, and many of them at a time: what is read for each would fill the memory."""
+    storage = open_storage(proxy.url)
+    storage.prepare()
+    append(storage, CONTENT[: TAIL - 1])
+    proxy.seen.clear()
+    assert storage.growing_bytes(ID) == TAIL - 1
+    assert [request.operation for request in proxy.seen if "tail-" in request.path] == ["HeadObject"]
+
+
+def test_what_could_not_be_sent_is_in_no_digest(open_storage: OpenStorage, proxy: S3Proxy, redis_url: str) -> None:
+    # Given a bucket that refuses the first part, and takes what is kept of it
+    storage, content = open_storage(proxy.url), CONTENT[: SMALLEST_PART_BYTES + 1000]
+    storage.prepare()
+    redis = RedisDatabase(redis_url)
+    store = UploadStore(storage, OwnerAccounts(redis, OwnerLimits()), expires_seconds=3600)
+    resumable = ResumableUploads(storage, store, UploadLocks(redis), container_of=lambda _: "mp4")
+    upload = resumable.begin(Upload.begun_now(filename="a.mp4", size_bytes=len(content)))
+
+    def send(data: bytes, *, offset: int) -> None:
+        with resumable.continued(upload, offset=offset, silent_seconds=lambda: 0.0) as part:
+            part.write(data)
+
+    proxy.set_rule("CreateMultipartUpload", Rule())
+    with pytest.raises(StorageError):
+        send(content, offset=0)
+    proxy.rules.clear()
+    # When the rest is sent
+    kept_bytes = resumable.size_bytes(upload)
+    assert kept_bytes == SMALLEST_PART_BYTES
+    send(content[kept_bytes:], offset=kept_bytes)
+    # Then the digest is that of the file, or it is not known
+    known = read_video(storage, upload.upload_id).sha256
+    assert known in (None, hashlib.sha256(content).hexdigest())
