@@ -224,6 +224,18 @@ def test_options_tell_what_is_supported(deployed: Deployed) -> None:
         assert answer.headers["Tus-Checksum-Algorithm"] == "sha256,sha1"
 
 
+def test_clients_that_can_only_post_name_their_method(deployed: Deployed) -> None:
+    path = begin(deployed.first, 70_000)
+    named = {"X_HTTP_Method_Override": "PATCH", "Upload_Offset": "0", **CHUNK}
+    answer = ask(deployed.first, "POST", path, CONTENT[:1000], **named)
+    assert (answer.status_code, answer.headers["Upload-Offset"]) == (204, "1000")
+    assert ask(deployed.first, "POST", path, X_HTTP_Method_Override="DELETE").status_code == 204
+    assert ask(deployed.first, "HEAD", path).status_code == 404
+    # And other calls have the method that they are sent with
+    posted = ask(deployed.first, "POST", f"{VIDEOS}/{id_of(path)}", X_HTTP_Method_Override="DELETE")
+    assert posted.status_code == 405
+
+
 def test_metadata_is_returned_as_it_was_sent(deployed: Deployed) -> None:
     sent = "relativePath bnVsbA==,name YS5tcDQ=,type dmlkZW8vbXA0,empty"
     answer = ask(deployed.first, "POST", UPLOADS, Upload_Length="70000", Upload_Metadata=sent)
