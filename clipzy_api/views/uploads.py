@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import IO
 
 from flask import Blueprint, Response, url_for
 from werkzeug.http import http_date
@@ -30,7 +31,7 @@ from clipzy_api.openapi.operations import (
     Answer,
     described,
 )
-from clipzy_api.problems import ApiError, checksum_mismatch, file_too_large
+from clipzy_api.problems import ApiError, checksum_mismatch, file_too_large, storage_full
 from clipzy_api.services import owner, services
 from clipzy_api.views.videos import find_video
 from clipzy_storage.errors import OffsetMismatch, UploadNotFound
@@ -235,13 +236,21 @@ def _copy_compared(body: RequestBody, part: Continued, checksum: tus.Checksum) -
             size_bytes += len(block)
             _check_fits(size_bytes, part)
             digest.update(block)
-            spool.write(block)
+            _spool(block, spool)
         body.check_whole()
         if digest.hexdigest() != checksum.hexdigest:
             raise checksum_mismatch(checksum.algorithm, sent=checksum.hexdigest, found=digest.hexdigest())
         spool.seek(0)
         while block := spool.read(SPOOL_BYTES):
             part.write(block)
+
+
+def _spool(block: bytes, spool: IO[bytes]) -> None:
+    """Raises ``ApiError`` 507 if there is no room."""
+    try:
+        spool.write(block)
+    except OSError as error:
+        raise storage_full() from error
 
 
 def _scratch() -> Path:
