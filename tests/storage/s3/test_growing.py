@@ -4,6 +4,7 @@ import hashlib
 import io
 
 import pytest
+import requests
 
 from clipzy_storage import keys
 from clipzy_storage.backends.base import read_bytes
@@ -59,6 +60,24 @@ def test_an_upload_that_the_service_has_aborted_begins_anew(
     append(storage, CONTENT)
     publish(storage)
     assert read_bytes(storage, KEY) == CONTENT
+
+
+def test_a_direct_upload_that_the_service_has_aborted_begins_anew(
+    open_storage: OpenStorage, server: S3Server, bucket: str
+) -> None:
+    # Given one of which nothing but its state is left
+    storage = open_storage()
+    storage.prepare()
+    storage.direct.begin(ID, KEY, part_bytes=SMALLEST_PART_BYTES)
+    first = MultipartState.model_validate_json(read_bytes(storage, keys.upload_state(ID, STATE)))
+    server.client.abort_multipart_upload(Bucket=bucket, Key=KEY, UploadId=first.upload_id)
+    # When it is begun again under its key, then its parts can be sent
+    storage.direct.begin(ID, KEY, part_bytes=SMALLEST_PART_BYTES)
+    urls, _ = storage.direct.sign(ID, [1])
+    assert requests.put(urls[1], data=b"x", timeout=10).status_code == 200
+    # And again, then nothing changes
+    storage.direct.begin(ID, KEY, part_bytes=SMALLEST_PART_BYTES)
+    assert [part.size_bytes for part in storage.direct.parts(ID)] == [1]
 
 
 def test_a_file_that_is_published_leaves_no_multipart_upload(
