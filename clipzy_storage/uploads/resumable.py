@@ -96,10 +96,9 @@ class ResumableUploads:
         An upload that is whole is made a video by this, if a crash came before. Raises ``UploadLocked``, and what
         ``ContainerOf`` raises.
         """
-        if not self._store.published(upload):
-            kept_bytes = self._storage.growing_bytes(upload.upload_id)
-            if kept_bytes < upload.size_bytes:
-                return kept_bytes
+        kept_bytes = self._storage.growing_bytes(upload.upload_id)  # first: nothing grows any more once it is published
+        if kept_bytes < upload.size_bytes and not self._store.published(upload):
+            return kept_bytes
         with self._locks.held(upload.upload_id):
             self._complete(upload)
         return upload.size_bytes

@@ -97,6 +97,21 @@ def test_an_upload_that_is_begun_anew_has_a_digest_of_its_own(uploads: Uploads) 
     assert uploads.known_digest(again) in (None, hashlib.sha256(other + CONTENT[HALF:]).hexdigest())
 
 
+def test_an_upload_that_becomes_a_video_meanwhile_is_whole(uploads: Uploads, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a process that asks how much there is, when another one receives the rest
+    upload, growing_bytes = uploads.begun(), LocalStorage.growing_bytes
+    uploads.append(upload, CONTENT[:HALF])
+
+    def after_the_rest(storage: LocalStorage, upload_id: str) -> int:
+        monkeypatch.undo()
+        uploads.append(upload, CONTENT[HALF:], offset=HALF, process=1)
+        return growing_bytes(storage, upload_id)
+
+    monkeypatch.setattr(LocalStorage, "growing_bytes", after_the_rest)
+    # Then it does not see an upload of nothing
+    assert uploads.processes[0].size_bytes(upload) == len(CONTENT)
+
+
 def test_a_lock_that_redis_has_lost_is_not_valid_for_long(redis_client: Any, redis_url: str) -> None:
     """Another process can take it at once."""
     mine, other = UploadLocks(RedisDatabase(redis_url)), UploadLocks(RedisDatabase(redis_url))
