@@ -31,6 +31,19 @@ def test_a_file_becomes_a_job(client: Client, video: Path) -> None:
     assert (found.size_bytes, found.sha256) == (size_bytes, hashlib.sha256(video.read_bytes()).hexdigest())
 
 
+def test_of_a_file_that_something_still_writes_nothing_is_kept(client: Client, video: Path) -> None:
+    before = client.jobs_page().total
+
+    def write_on(sent_bytes: int, total_bytes: int) -> None:
+        if sent_bytes < total_bytes:
+            with video.open("ab") as file:
+                file.write(b"more")
+
+    with pytest.raises(UnusableFile, match="was changed while it was sent"):
+        client.submit(video, on_progress=write_on)
+    assert client.jobs_page().total == before
+
+
 def test_jobs_are_submitted_on_a_video(client: Client, video: Path) -> None:
     uploaded = client.upload(video)
     job = client.submit_video(uploaded.video_id, config=JobConfig(reuse=False), queue="batch")
