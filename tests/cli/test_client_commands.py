@@ -240,10 +240,20 @@ def test_every_command_has_short_help_and_json() -> None:
         assert ("--json" in options) == (command.info_name not in SERVICES), command.command_path
 
 
-def test_the_shell_completes_commands_and_options(tmp_path: Path) -> None:
-    env = environment(_CLIPZY_COMPLETE="bash_complete", COMP_WORDS="clipzy submit --", COMP_CWORD="2")
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("clipzy su", {"plain,submit"}),
+        ("clipzy submit --", {"plain,--wait", "plain,--json", "plain,--queue"}),
+        ("clipzy submit holi", {"file,holi"}),
+        ("clipzy submit --config con", {"file,con"}),
+        ("clipzy download JOB --to fi", {"dir,fi"}),
+    ],
+)
+def test_the_shell_completes_commands_options_and_files(tmp_path: Path, line: str, offered: set[str]) -> None:
+    env = environment(_CLIPZY_COMPLETE="bash_complete", COMP_WORDS=line, COMP_CWORD=str(len(line.split()) - 1))
     ended = subprocess.run([*CLIPZY], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)
-    assert {"plain,--wait", "plain,--json", "plain,--queue"} <= set(ended.stdout.splitlines())
+    assert offered <= set(ended.stdout.splitlines())
 
 
 def test_a_terminal_has_bars(tmp_path: Path) -> None:
