@@ -57,6 +57,11 @@ def front_end() -> Iterator[tuple[Client, InterruptNotice]]:
     except ClipzyError as error:
         message = _message(error, redacted(settings.clipzy_url))
         raise CommandFailed(message, exit_status=exit_status_of(error)) from error
+    except BrokenPipeError:
+        raise  # the reader has what it wanted, and click ends silently
+    except OSError as error:  # such as a full disk
+        message = f"the output cannot be written: {error.strerror}."
+        raise CommandFailed(message, exit_status=exit_statuses.NOT_DONE) from error
 
 
 def exit_status_of(error: ClipzyError) -> int:

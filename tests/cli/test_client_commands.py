@@ -278,6 +278,13 @@ def test_a_terminal_has_bars(tmp_path: Path) -> None:
     assert output.index("uploading") < output.index(JOB["job_id"]) < output.index("video_analysis")
 
 
+def test_output_that_cannot_be_written_is_said(front_end: FrontEnd, tmp_path: Path) -> None:
+    env = environment(CLIPZY_URL=front_end.url)
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run([*CLIPZY, "list"], cwd=tmp_path, env=env, stdout=full, stderr=-1, text=True, timeout=60)
+    assert (ended.returncode, ended.stderr) == (1, "clipzy: the output cannot be written: No space left on device.\n")
+
+
 def test_an_interrupted_watch_says_that_the_job_goes_on(front_end: FrontEnd, tmp_path: Path) -> None:
     # Given a job that is watched
     job_id = new_job(front_end)
