@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -283,6 +284,16 @@ def test_output_that_cannot_be_written_is_said(front_end: FrontEnd, tmp_path: Pa
     with Path("/dev/full").open("wb") as full:
         ended = subprocess.run([*CLIPZY, "list"], cwd=tmp_path, env=env, stdout=full, stderr=-1, text=True, timeout=60)
     assert (ended.returncode, ended.stderr) == (1, "clipzy: the output cannot be written: No space left on device.\n")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_closed_stream_does_not_matter(front_end: FrontEnd, tmp_path: Path, closed: str) -> None:
+    (tmp_path / "a.mp4").write_bytes(mp4_bytes(999))
+    before = front_end.get("/api/v1/jobs").json()["total"]
+    shell = f"{shlex.join(CLIPZY)} submit a.mp4 {closed}"
+    env = environment(CLIPZY_URL=front_end.url)
+    assert subprocess.run(["bash", "-c", shell], cwd=tmp_path, env=env, timeout=60).returncode == 0
+    assert front_end.get("/api/v1/jobs").json()["total"] == before + 1
 
 
 def test_an_interrupted_watch_says_that_the_job_goes_on(front_end: FrontEnd, tmp_path: Path) -> None:
