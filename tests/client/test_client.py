@@ -3,10 +3,12 @@
 import hashlib
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from clipzy_api.client import Client, ClipzyError, Job, JobFailed, Queue, Status, UnusableFile, WaitTimeout
+from clipzy_api.client.uploads.method import Method
 from clipzy_storage.models.job_config import JobConfig
 from clipzy_storage.models.records import ErrorCode
 from tests.support import played_worker
@@ -56,6 +58,27 @@ def test_under_the_same_key_there_is_one_job(client: Client, video: Path) -> Non
     job = client.submit(video, idempotency_key="one-job")
     assert client.submit(video, idempotency_key="one-job").job_id == job.job_id
     assert client.submit(video).job_id != job.job_id
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        ({"idempotency_key": "two words"}, "Idempotency-Key"),
+        ({"idempotency_key": "holiday ☀"}, "Idempotency-Key"),
+        ({"idempotency_key": "two\nlines"}, "Idempotency-Key"),
+        ({"idempotency_key": ""}, "Idempotency-Key"),
+        ({"config": {"shots": {"sensitivity": float("nan")}}}, "config"),
+        ({"config": {"shots": object()}}, "config"),
+    ],
+)
+@pytest.mark.parametrize("method", ["form", "tus"])
+def test_what_cannot_be_asked_for_is_refused_before_the_file_is_sent(
+    client: Client, video: Path, method: Method, options: dict[str, Any], field: str
+) -> None:
+    sent: list[int] = []
+    with pytest.raises(ClipzyError, match="INVALID_FIELD") as error:
+        client.submit(video, method=method, on_progress=lambda *done: sent.append(done[0]), **options)
+    assert (error.value.field, sent) == (field, [])
 
 
 def test_jobs_are_listed_each_once(client: Client, video: Path) -> None:
