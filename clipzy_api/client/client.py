@@ -19,7 +19,7 @@ from clipzy_api.client.transport import OnRetry, Request, Transport, parsed
 from clipzy_api.client.uploads.memory import UploadMemory, state_directory
 from clipzy_api.client.uploads.method import Method
 from clipzy_api.client.uploads.source import OnProgress
-from clipzy_api.client.uploads.uploader import Upload, Uploader, new_key, submit_video
+from clipzy_api.client.uploads.uploader import Upload, Uploader, new_job, new_key
 from clipzy_api.schemas import MAX_PAGE_SIZE, Job, JobPage, Me, Result, Video
 from clipzy_storage.config.urls import is_url, redacted
 from clipzy_storage.models.job_config import JobConfig
@@ -101,7 +101,19 @@ class Client:
     ) -> Job:
         """A new job on a video that was uploaded before."""
         key = _checked(idempotency_key) or new_key()
-        return submit_video(self._transport, video_id, _options(config, queue), idempotency_key=key)
+        return new_job(self._transport, {"video_id": video_id, **_options(config, queue)}, idempotency_key=key)
+
+    def submit_url(
+        self,
+        source_url: str,
+        *,
+        config: Config | None = None,
+        queue: Queue | str = Queue.INTERACTIVE,
+        idempotency_key: str | None = None,
+    ) -> Job:
+        """A new job on a video that a worker fetches from this URL, where the operator allows it."""
+        key = _checked(idempotency_key) or new_key()
+        return new_job(self._transport, {"source_url": source_url, **_options(config, queue)}, idempotency_key=key)
 
     def upload(
         self,
@@ -244,7 +256,8 @@ def _options(config: Config | None, queue: Queue | str) -> dict[str, Any]:
     try:
         json.dumps(content, allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise ClipzyError(f"The config is not JSON: {error}.", code="INVALID_FIELD", status=422, field="config") from error
+        detail = f"The config is not JSON: {error}."
+        raise ClipzyError(detail, code="INVALID_FIELD", status=422, field="config") from error
     chosen = {} if queue == Queue.INTERACTIVE else {"queue": str(queue)}
     return {**({"config": content} if content else {}), **chosen}
 

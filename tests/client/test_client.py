@@ -52,6 +52,12 @@ def test_jobs_are_submitted_on_a_video(client: Client, video: Path) -> None:
     assert (job.video_id, job.config, job.queue) == (uploaded.video_id, {"reuse": False}, "batch")
 
 
+def test_a_url_is_refused_where_that_is_not_allowed_and_is_not_shown(client: Client) -> None:
+    with pytest.raises(ClipzyError, match="ALLOW_URL_IMPORT") as error:
+        client.submit_url("https://videos.test/holiday.mp4?signature=secret")
+    assert (error.value.code, error.value.is_transient, "secret" in str(error.value)) == ("URL_REFUSED", False, False)
+
+
 def test_under_the_same_key_there_is_one_job(client: Client, video: Path) -> None:
     video_id = client.upload(video, idempotency_key="one-upload").video_id
     assert client.upload(video, idempotency_key="one-upload").video_id == video_id
