@@ -12,6 +12,7 @@ from clipzy_api import authentication, large_answers, problems, request_origin, 
 from clipzy_api.cache_hits import CachedResults
 from clipzy_api.concurrency_limits import BUCKET_BODIES, REQUEST_BODIES, ConcurrencyLimit
 from clipzy_api.inputs.received_file import recognised
+from clipzy_api.inputs.tus import MethodOverride
 from clipzy_api.key_audit import KeyUse, RefusedKeys
 from clipzy_api.membership import Membership
 from clipzy_api.redis_readiness import RedisReadiness
@@ -72,6 +73,7 @@ def create_app(
     security_headers.register(app, origins=settings.cors_origins)
     large_answers.register(app)
     _register_views(app)
+    app.wsgi_app = MethodOverride(app.wsgi_app, prefix=f"{BASE_PATH}/uploads/")  # type: ignore[method-assign]
     if proxies := settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)  # type: ignore[method-assign]
     return app

@@ -16,7 +16,8 @@ HEADERS = {
 }
 ALLOWED_HEADERS = (
     "Authorization, Content-Digest, Content-Disposition, Content-Type, Idempotency-Key, If-None-Match, If-Range,"
-    " Last-Event-ID, Range, Tus-Resumable, Upload-Checksum, Upload-Length, Upload-Metadata, Upload-Offset, X-Request-ID"
+    " Last-Event-ID, Range, Tus-Resumable, Upload-Checksum, Upload-Length, Upload-Metadata, Upload-Offset,"
+    " X-HTTP-Method-Override, X-Request-ID"
 )
 EXPOSED_HEADERS = (
     "Accept-Ranges, Content-Disposition, Content-Range, ETag, Idempotent-Replayed, Link, Location, Retry-After,"

@@ -80,13 +80,20 @@ def job_id_for_key(owner: str, key: str, *, storage_id: str) -> str:
 
 
 def video_id_for_key(owner: str, key: str, *, storage_id: str) -> str:
-    """The only id of the upload over several requests that is begun with this Idempotency-Key; as unpredictable."""
+    """The only id of the upload over several requests that is begun with this Idempotency-Key; as unpredictable.
+
+    It does not tell when that was. It sorts after ``FIRST_KEYED_VIDEO_ID``, as no other id does before the year 6429.
+    """
     digest = hashlib.sha256("\n".join((storage_id, "upload", owner, key)).encode()).digest()
-    return _id("vid", int.from_bytes(digest[:16], "big"))
+    return _id("vid", int.from_bytes(digest[:16], "big") | _KEYED)
 
 
 def _id(prefix: str, number: int) -> str:
     return f"{prefix}_" + "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
+
+
+_KEYED = 1 << 127
+FIRST_KEYED_VIDEO_ID = _id("vid", _KEYED)
 
 
 def new_key_id() -> str:

@@ -31,11 +31,12 @@ def _config(_context: click.Context, _option: click.Parameter, value: str | None
 
 
 @click.command()
-@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path())
 @click.option("--wait", is_flag=True, help="Wait until the jobs are finished; exit with 0 only if all completed.")
 @click.option(
     "--config",
     metavar="FILE|JSON",
+    type=click.Path(),
     callback=_config,
     help="The jobs' config as JSON, or a file with it; docs/api.md describes it.",
 )

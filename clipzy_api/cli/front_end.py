@@ -23,6 +23,7 @@ from clipzy_api.client import (
 from clipzy_storage.config.environment import settings_from_env
 from clipzy_storage.config.logs import escaped_text
 from clipzy_storage.config.urls import redacted
+from clipzy_storage.standard_streams import open_closed_streams
 
 
 class InterruptNotice:
@@ -49,6 +50,7 @@ class InterruptNotice:
 @contextmanager
 def front_end() -> Iterator[tuple[Client, InterruptNotice]]:
     """A client of it. Raises ``CommandFailed`` for its errors, and ``ConfigurationError``."""
+    open_closed_streams()
     settings = settings_from_env()
     notice = InterruptNotice()
     try:
@@ -57,6 +59,11 @@ def front_end() -> Iterator[tuple[Client, InterruptNotice]]:
     except ClipzyError as error:
         message = _message(error, redacted(settings.clipzy_url))
         raise CommandFailed(message, exit_status=exit_status_of(error)) from error
+    except BrokenPipeError:
+        raise  # the reader has what it wanted, and click ends silently
+    except OSError as error:  # such as a full disk
+        message = f"the output cannot be written: {error.strerror}."
+        raise CommandFailed(message, exit_status=exit_statuses.NOT_DONE) from error
 
 
 def exit_status_of(error: ClipzyError) -> int:

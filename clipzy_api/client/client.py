@@ -19,7 +19,7 @@ from clipzy_api.client.transport import OnRetry, Request, Transport, parsed
 from clipzy_api.client.uploads.memory import UploadMemory, state_directory
 from clipzy_api.client.uploads.method import Method
 from clipzy_api.client.uploads.source import OnProgress
-from clipzy_api.client.uploads.uploader import Upload, Uploader, new_key, submit_video
+from clipzy_api.client.uploads.uploader import Upload, Uploader, new_job, new_key
 from clipzy_api.schemas import MAX_PAGE_SIZE, Job, JobPage, Me, Result, Video
 from clipzy_storage.config.urls import is_url, redacted
 from clipzy_storage.models.job_config import JobConfig
@@ -88,7 +88,7 @@ class Client:
         random one unless it is given, for a program that may be started anew. ``method``: ``form``, ``tus`` or
         ``s3`` instead of the best one. Raises ``UnusableFile``, ``UploadFailed``.
         """
-        upload = Upload(Path(file), idempotency_key, on_progress, method)
+        upload = Upload(Path(file), _checked(idempotency_key), on_progress, method)
         return self._uploader.submit(upload, _options(config, queue))
 
     def submit_video(
@@ -100,9 +100,20 @@ class Client:
         idempotency_key: str | None = None,
     ) -> Job:
         """A new job on a video that was uploaded before."""
-        return submit_video(
-            self._transport, video_id, _options(config, queue), idempotency_key=idempotency_key or new_key()
-        )
+        key = _checked(idempotency_key) or new_key()
+        return new_job(self._transport, {"video_id": video_id, **_options(config, queue)}, idempotency_key=key)
+
+    def submit_url(
+        self,
+        source_url: str,
+        *,
+        config: Config | None = None,
+        queue: Queue | str = Queue.INTERACTIVE,
+        idempotency_key: str | None = None,
+    ) -> Job:
+        """A new job on a video that a worker fetches from this URL, where the operator allows it."""
+        key = _checked(idempotency_key) or new_key()
+        return new_job(self._transport, {"source_url": source_url, **_options(config, queue)}, idempotency_key=key)
 
     def upload(
         self,
@@ -113,7 +124,7 @@ class Client:
         method: Method | None = None,
     ) -> Video:
         """Upload a file without a job; as ``submit``."""
-        return self._uploader.upload(Upload(Path(file), idempotency_key, on_progress, method))
+        return self._uploader.upload(Upload(Path(file), _checked(idempotency_key), on_progress, method))
 
     def job(self, job_id: str) -> Job:
         """The job as it is now."""
@@ -217,12 +228,8 @@ class Client:
 
     def retry(self, job_id: str, *, idempotency_key: str | None = None) -> Job:
         """A new job on the video of one that failed or was cancelled, with its ``config`` and ``queue``."""
-        return parsed(
-            Job,
-            self._transport.call(
-                Request("POST", job_path(job_id, "/retry"), {"Idempotency-Key": idempotency_key or new_key()})
-            ),
-        )
+        headers = {"Idempotency-Key": _checked(idempotency_key) or new_key()}
+        return parsed(Job, self._transport.call(Request("POST", job_path(job_id, "/retry"), headers)))
 
     def delete(self, job_id: str) -> None:
         """Delete a finished job with its result; its video stays."""
@@ -242,9 +249,22 @@ class Client:
 
 
 def _options(config: Config | None, queue: Queue | str) -> dict[str, Any]:
-    """The fields of a submission that are not the defaults."""
+    """The fields of a submission that are not the defaults. Raises ``ClipzyError`` if the config is not JSON."""
     content = (
         config.model_dump(mode="json", exclude_unset=True) if isinstance(config, JobConfig) else dict(config or {})
     )
+    try:
+        json.dumps(content, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        detail = f"The config is not JSON: {error}."
+        raise ClipzyError(detail, code="INVALID_FIELD", status=422, field="config") from error
     chosen = {} if queue == Queue.INTERACTIVE else {"queue": str(queue)}
     return {**({"config": content} if content else {}), **chosen}
+
+
+def _checked(idempotency_key: str | None) -> str | None:
+    """A caller's own key, before a file is sent under it. Raises ``ClipzyError`` as a front end refuses it."""
+    if idempotency_key is None or re.fullmatch("[!-~]{1,255}", idempotency_key):
+        return idempotency_key
+    detail = "The Idempotency-Key is wrong; it should be 1 to 255 visible ASCII characters."
+    raise ClipzyError(detail, code="INVALID_FIELD", status=422, field="Idempotency-Key")

@@ -12,7 +12,15 @@ from urllib.request import getproxies, proxy_bypass
 
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, SSLError, TimeoutError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    LocationValueError,
+    NewConnectionError,
+    ProxyError,
+    SSLError,
+    TimeoutError,
+)
 from urllib3.util import make_headers, parse_url
 
 KEPT_CONNECTIONS = 8
@@ -97,14 +105,17 @@ def _is_loopback(host: str) -> bool:
 
 def cause_of(error: HTTPError) -> str:
     """Why there is no answer, in words that have no address and no secret in them."""
+    if isinstance(error, LocationValueError):
+        return "its address, or that of the proxy, is none"
+    place = "the proxy: " if isinstance(error, ProxyError) else ""
     found: BaseException | None = error
     while found is not None:
         if isinstance(found, OSError | HTTPException):
-            return getattr(found, "strerror", None) or str(found)
+            return place + (getattr(found, "strerror", None) or str(found))
         found = found.__cause__ or next((arg for arg in found.args if isinstance(arg, Exception)), None)
     return "timed out" if isinstance(error, TimeoutError) else type(error).__name__
 
 
 def was_connected(error: HTTPError) -> bool:
     """Whether the error came after a connection had been opened."""
-    return not isinstance(error, (NewConnectionError, ConnectTimeoutError, SSLError))
+    return not isinstance(error, (NewConnectionError, ConnectTimeoutError, SSLError, ProxyError, LocationValueError))

@@ -79,6 +79,7 @@ class Transport:
         self, url: str, *, api_key: str | None, timeout_seconds: float, attempts: int, on_retry: OnRetry | None
     ) -> None:
         self.url = url.rstrip("/")
+        self.is_encrypted = parse_url(url).scheme == "https"
         self.attempts = attempts
         self._on_retry = on_retry
         self._login = _login(url, api_key)

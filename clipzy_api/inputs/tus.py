@@ -4,12 +4,16 @@ import base64
 import binascii
 import hashlib
 import re
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple
 
 from flask import request
 
 from clipzy_api.inputs.received_file import clean_filename
 from clipzy_api.problems import ApiError
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 VERSION = "1.0.0"
 EXTENSIONS = "creation,creation-with-upload,expiration,checksum,termination"
@@ -31,6 +35,24 @@ class Checksum(NamedTuple):
 
     def new_digest(self) -> "hashlib._Hash":
         return hashlib.new(self.algorithm, usedforsecurity=False)
+
+
+class MethodOverride:
+    """WSGI middleware: lets clients that can only send ``POST`` name their method in ``X-HTTP-Method-Override``.
+
+    For uploads alone, of which tus demands it. What is allowed is decided by the method that they name.
+    """
+
+    def __init__(self, app: "WSGIApplication", *, prefix: str) -> None:
+        self._app = app
+        self._prefix = prefix
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        named = environ.get("HTTP_X_HTTP_METHOD_OVERRIDE", "").upper()
+        is_post = environ["REQUEST_METHOD"] == "POST" and environ.get("PATH_INFO", "").startswith(self._prefix)
+        if is_post and named in ("PATCH", "DELETE"):
+            environ["REQUEST_METHOD"] = named
+        return self._app(environ, start_response)
 
 
 def require_version() -> None:

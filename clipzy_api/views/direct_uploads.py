@@ -90,7 +90,7 @@ def begin_direct_upload() -> tuple[Response, int, dict[str, str]]:
     problems=[*_REFUSED, "MISSING_FIELD", "INVALID_FIELD"],
 )
 def sign_parts(upload_id: str) -> Response:
-    """Also for parts whose URLs have expired."""
+    """Also for parts whose URLs have expired. A key needs the scope `write` for this."""
     direct = _offered()
     upload = direct.find(upload_id, owner=owner())
     urls, expires_at = direct.sign(upload, _numbers(upload))

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import IO
 
 from flask import Blueprint, Response, url_for
 from werkzeug.http import http_date
@@ -30,7 +31,7 @@ from clipzy_api.openapi.operations import (
     Answer,
     described,
 )
-from clipzy_api.problems import ApiError, checksum_mismatch, file_too_large
+from clipzy_api.problems import ApiError, checksum_mismatch, file_too_large, storage_full
 from clipzy_api.services import owner, services
 from clipzy_api.views.videos import find_video
 from clipzy_storage.errors import OffsetMismatch, UploadNotFound
@@ -105,15 +106,20 @@ def begin_upload() -> Response:
         require_media_type(tus.CHUNK)
     require_room(length)
     upload_id = keyed_upload_id(owner(), storage_id=services().membership.guard().storage_id)
-    upload = Upload.begun_now(
+    announced = Upload.begun_now(
         upload_id=upload_id,
         owner=owner(),
         filename=tus.filename_in(metadata),
         metadata=metadata,
         size_bytes=length,
     )
-    upload = services().resumable.begin(upload, is_keyed=upload_id is not None)
-    size_bytes = _append_first(upload, checksum) if has_body else services().resumable.size_bytes(upload)
+    upload = services().resumable.begin(announced, is_keyed=upload_id is not None)
+    if not has_body:
+        size_bytes = services().resumable.size_bytes(upload)
+    elif upload is announced:
+        size_bytes = _append_first(upload, checksum)
+    else:
+        size_bytes = _append(upload, offset=0, checksum=checksum)
     location = absolute(url_for("uploads.show_upload", upload_id=upload.upload_id))
     return Response(status=201, headers={"Location": location, **_progress(upload, size_bytes)})
 
@@ -136,7 +142,8 @@ def show_upload(upload_id: str) -> Response:
         return Response(headers={"Upload-Offset": str(size_bytes), "Upload-Length": str(size_bytes)})
     with _removed_if_unsupported(upload):
         size_bytes = services().resumable.size_bytes(upload)
-    headers = _progress(upload, size_bytes) | {"Upload-Length": str(upload.size_bytes)}
+    idle_seconds = services().storage.growing_idle_seconds(upload_id) if size_bytes < upload.size_bytes else 0.0
+    headers = _progress(upload, size_bytes, idle_seconds=idle_seconds) | {"Upload-Length": str(upload.size_bytes)}
     return Response(headers=headers | ({"Upload-Metadata": upload.metadata} if upload.metadata else {}))
 
 
@@ -229,13 +236,21 @@ def _copy_compared(body: RequestBody, part: Continued, checksum: tus.Checksum) -
             size_bytes += len(block)
             _check_fits(size_bytes, part)
             digest.update(block)
-            spool.write(block)
+            _spool(block, spool)
         body.check_whole()
         if digest.hexdigest() != checksum.hexdigest:
             raise checksum_mismatch(checksum.algorithm, sent=checksum.hexdigest, found=digest.hexdigest())
         spool.seek(0)
         while block := spool.read(SPOOL_BYTES):
             part.write(block)
+
+
+def _spool(block: bytes, spool: IO[bytes]) -> None:
+    """Raises ``ApiError`` 507 if there is no room."""
+    try:
+        spool.write(block)
+    except OSError as error:
+        raise storage_full() from error
 
 
 def _scratch() -> Path:
@@ -249,8 +264,9 @@ def _check_fits(size_bytes: int, part: Continued) -> None:
         raise file_too_large(f"The upload was begun for {part.upload.size_bytes} bytes, and more arrive.")
 
 
-def _progress(upload: Upload, size_bytes: int) -> dict[str, str]:
-    expires_at = datetime.now(UTC) + timedelta(seconds=services().resumable.expires_seconds)
+def _progress(upload: Upload, size_bytes: int, *, idle_seconds: float = 0.0) -> dict[str, str]:
+    """``idle_seconds``: how long ago the last byte has come."""
+    expires_at = datetime.now(UTC) + timedelta(seconds=services().resumable.expires_seconds - idle_seconds)
     expires = {} if size_bytes == upload.size_bytes else {"Upload-Expires": http_date(expires_at)}
     return {"Upload-Offset": str(size_bytes)} | expires
 

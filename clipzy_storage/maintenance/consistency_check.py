@@ -156,7 +156,7 @@ class StorageCheck:
     def _upload(self, files: UploadInventory) -> Iterator[Finding]:
         if files.record is None:
             for blob in files.others:
-                if _is_settled(blob) and files.video_id not in self._importing:
+                if _is_settled(blob) and not self._gets_its_record(files.video_id):
                     yield _orphaned(blob.key, "there is no video.json next to it")
             return
         try:
@@ -168,6 +168,11 @@ class StorageCheck:
             found = next((blob for blob in files.others if blob.key == video.key), None)
             recorded = _RecordedFile(key=video.key, size_bytes=video.size_bytes, sha256=video.sha256)
             yield from self._compare(recorded, found, f"{files.record.key} is its record")
+
+    def _gets_its_record(self, video_id: str) -> bool:
+        """Whether its import, or its upload over several requests, has not come to its end."""
+        state = keys.upload_state(video_id, durable_records.UPLOAD_RECORD)
+        return video_id in self._importing or self._storage.exists(state)
 
     def _compare(self, recorded: "_RecordedFile", found: BlobInfo | None, why: str) -> Iterator[Finding]:
         """Whether a file is there as it was stored; ``why`` it should be."""

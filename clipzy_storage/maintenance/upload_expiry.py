@@ -53,7 +53,4 @@ class UploadExpiry:
         except NotFound:  # what its end, or its beginning, has left
             self._storage.remove_growing(upload_id)
             return True
-        if self._store.published(upload):  # a crash came before its last step, which whoever asks for it does
-            return False
-        self._store.discard(upload)
-        return True
+        return self._store.discard(upload)

@@ -75,9 +75,8 @@ class OutboundRequest:
         """Over a connection to one of the vetted addresses, whatever the name of the host resolves to by then."""
         addresses = self._policy.addresses_of(url.host, url.port)
         with _translated():
-            self._socket = _connected(url, addresses)
-            if self._is_aborted:
-                raise ServerUnreachable("the request was given up")
+            self._socket = _connected(url, self._first_answering(addresses, url.port))
+            self._check_wanted()
             self._socket.settimeout(self._read_timeout_seconds)
             connection = http.client.HTTPConnection(url.host, url.port)
             connection.sock = self._socket
@@ -85,10 +84,23 @@ class OutboundRequest:
             connection.request("GET", url.target, headers={"Host": url.host_header, **self._headers})
             return connection.getresponse()
 
+    def _first_answering(self, addresses: list[str], port: int) -> socket.socket:
+        failure: OSError | None = None
+        for address in addresses:
+            self._check_wanted()
+            try:
+                return socket.create_connection((address, port), timeout=CONNECT_TIMEOUT_SECONDS)
+            except OSError as error:
+                failure = error
+        raise failure or OSError("the host has no address")
 
-def _connected(url: TargetUrl, addresses: list[str]) -> socket.socket:
+    def _check_wanted(self) -> None:
+        if self._is_aborted:
+            raise ServerUnreachable("the request was given up")
+
+
+def _connected(url: TargetUrl, opened: socket.socket) -> socket.socket:
     """Raises ``OSError``."""
-    opened = _first_answering(addresses, url.port)
     if url.scheme == "http":
         return opened
     try:
@@ -96,16 +108,6 @@ def _connected(url: TargetUrl, addresses: list[str]) -> socket.socket:
     except BaseException:
         opened.close()
         raise
-
-
-def _first_answering(addresses: list[str], port: int) -> socket.socket:
-    failure: OSError | None = None
-    for address in addresses:
-        try:
-            return socket.create_connection((address, port), timeout=CONNECT_TIMEOUT_SECONDS)
-        except OSError as error:
-            failure = error
-    raise failure or OSError("the host has no address")
 
 
 @contextmanager

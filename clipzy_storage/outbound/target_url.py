@@ -48,7 +48,11 @@ class TargetUrl:
 
     def joined(self, location: str) -> Self:
         """Where a redirect leads. Raises ``UrlRefused``, also if it leads from https to http."""
-        target = type(self).parse(urljoin(f"{self.scheme}://{self.host_header}{self.target}", location))
+        try:
+            joined = urljoin(f"{self.scheme}://{self.host_header}{self.target}", location)
+        except ValueError:
+            raise UrlRefused("it redirects to a malformed URL") from None
+        target = type(self).parse(joined)
         if (self.scheme, target.scheme) == ("https", "http"):
             raise UrlRefused("it redirects from https to http")
         return target

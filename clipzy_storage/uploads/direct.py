@@ -83,9 +83,10 @@ class DirectUploads:
             return self._store.finish(upload, key, container=container, sha256=None)
 
     def remove(self, upload: Upload) -> None:
-        """End the upload, and keep nothing of it. Raises ``UploadLocked``."""
+        """End the upload, and keep nothing of it. Raises ``UploadLocked``; ``UploadNotFound`` if it is a video."""
         with self._locks.held(upload.upload_id):
-            self._store.discard(upload)
+            if not self._store.discard(upload):
+                raise UploadNotFound(upload.upload_id)
 
     def _publish(self, upload: Upload, etags: Mapping[int, str]) -> str:
         try:
@@ -107,6 +108,10 @@ class DirectUploads:
                 raise PartsMismatch(f"part {number} has not arrived")
             if arrived[number].etag != etag:
                 raise PartsMismatch(f"part {number} has the ETag {arrived[number].etag}")
+        part_bytes = part_bytes_of(upload.size_bytes)
+        for number in sorted(etags)[:-1]:  # services refuse small ones, and some those of different sizes
+            if arrived[number].size_bytes != part_bytes:
+                raise PartsMismatch(f"part {number} has {arrived[number].size_bytes} bytes, and not {part_bytes}")
         size_bytes = sum(arrived[number].size_bytes for number in etags)
         if size_bytes != upload.size_bytes:
             raise PartsMismatch(f"the parts have {size_bytes} bytes together, and {upload.size_bytes} were declared")

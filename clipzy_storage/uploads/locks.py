@@ -85,8 +85,7 @@ class UploadLocks:
             if lock.is_released:
                 return 0
             answer: int = run_script(self._redis, script, lock.upload_id, lock.token, int(self._ttl_seconds * 1000))
-        if answer:
-            lock.valid_until = begun_at + self._ttl_seconds
+        lock.valid_until = begun_at + self._ttl_seconds if answer else 0.0
         return answer
 
     def _hold_on(self) -> None:

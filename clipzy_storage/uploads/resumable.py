@@ -12,7 +12,7 @@ from functools import partial
 from clipzy_storage import keys
 from clipzy_storage.backends.background import BackgroundHash
 from clipzy_storage.backends.base import HEAD_BYTES, GrowingFile, StorageBackend
-from clipzy_storage.errors import OffsetMismatch, QueueUnavailable, StorageError
+from clipzy_storage.errors import OffsetMismatch, QueueUnavailable, StorageError, UploadNotFound
 from clipzy_storage.failpoints import failpoint
 from clipzy_storage.models.records import Upload
 from clipzy_storage.uploads.digests import RunningDigests
@@ -34,7 +34,7 @@ class Continued:
     file: GrowingFile
     lock: Held
     digest: BackgroundHash | None
-    """Of all bytes so far; None if another process has received some of them."""
+    """Of all bytes so far; None if another process has received some of them, or one could not be written."""
     container_of: ContainerOf
     writing: threading.Lock = field(default_factory=threading.Lock)
     """Held while the file is changed: by the request, or by the thread that gives the upload up for it."""
@@ -53,9 +53,11 @@ class Continued:
             self.lock.check()
             if self.size_bytes == 0 and len(block) >= min(HEAD_BYTES, self.upload.size_bytes):
                 self.container_of(block[:HEAD_BYTES])  # early, so that no more of it is sent
-            if self.digest is not None:
-                self.digest.update(block)
+            digest, self.digest = self.digest, None  # of a block that fails nobody knows how much was written
             self.file.write(block)
+            if digest is not None:
+                digest.update(block)
+            self.digest = digest
 
 
 class ResumableUploads:
@@ -94,10 +96,9 @@ class ResumableUploads:
         An upload that is whole is made a video by this, if a crash came before. Raises ``UploadLocked``, and what
         ``ContainerOf`` raises.
         """
-        if not self._store.published(upload):
-            kept_bytes = self._storage.growing_bytes(upload.upload_id)
-            if kept_bytes < upload.size_bytes:
-                return kept_bytes
+        kept_bytes = self._storage.growing_bytes(upload.upload_id)  # first: nothing grows any more once it is published
+        if kept_bytes < upload.size_bytes and not self._store.published(upload):
+            return kept_bytes
         with self._locks.held(upload.upload_id):
             self._complete(upload)
         return upload.size_bytes
@@ -121,7 +122,7 @@ class ResumableUploads:
             with self._opened(upload) as file:
                 if file.size_bytes != offset:
                     raise OffsetMismatch(file.size_bytes)
-                digest = self._digests.take(upload.upload_id, offset)
+                digest = self._digests.take(upload, offset)
                 part = Continued(upload, file, lock, digest, self._container_of)
                 lock.when_wanted = partial(self._give_up_silent, part, silent_seconds)
                 try:
@@ -142,9 +143,10 @@ class ResumableUploads:
             self._finish(upload, key, sha256=digest.hexdigest() if digest else None)
 
     def remove(self, upload: Upload) -> None:
-        """End the upload, and keep nothing of it. Raises ``UploadLocked``."""
+        """End the upload, and keep nothing of it. Raises ``UploadLocked``; ``UploadNotFound`` if it is a video."""
         with self._locks.held(upload.upload_id):
-            self._store.discard(upload)
+            if not self._store.discard(upload):
+                raise UploadNotFound(upload.upload_id)
 
     def _opened(self, upload: Upload) -> AbstractContextManager[GrowingFile]:
         def key_of(head: bytes) -> str:
@@ -172,7 +174,7 @@ class ResumableUploads:
     def _save(self, part: Continued) -> None:
         part.file.keep()
         if part.digest is not None:
-            self._digests.keep(part.upload.upload_id, part.size_bytes, part.digest)
+            self._digests.keep(part.upload, part.size_bytes, part.digest)
         self._store.hold(part.upload)
 
     def _complete(self, upload: Upload) -> None:

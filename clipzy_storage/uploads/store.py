@@ -43,14 +43,22 @@ class UploadStore:
         return upload
 
     def _begun(self, upload: Upload) -> Upload | None:
-        """The one with this id, if there is one. Raises ``IdempotencyMismatch`` if it is another."""
+        """The one with this id, if there is one. Raises ``IdempotencyMismatch`` if it is, or has become, another."""
         try:
             first = durable_records.read_upload(self._storage, upload.upload_id)
         except NotFound:
+            self._check_video(upload)
             return None
         if first.model_copy(update={"created_at": upload.created_at}) != upload:
             raise IdempotencyMismatch
         return first
+
+    def _check_video(self, upload: Upload) -> None:
+        with suppress(NotFound):
+            video = durable_records.read_video(self._storage, upload.upload_id)
+            known = (video.filename, video.size_bytes, video.declared_sha256)
+            if known != (upload.filename, upload.size_bytes, upload.sha256):
+                raise IdempotencyMismatch
 
     def find(self, upload_id: str, *, owner: str, kind: UploadKind) -> Upload:
         """Raises ``UploadNotFound``, also once it is a video."""
@@ -92,7 +100,11 @@ class UploadStore:
         self._storage.remove_growing(upload.upload_id)
         return video
 
-    def discard(self, upload: Upload) -> None:
-        """Keep nothing of it."""
+    def discard(self, upload: Upload) -> bool:
+        """Keep nothing of it; false if it is a video, which stays."""
+        is_video = self._storage.exists(keys.video_record(upload.upload_id))
+        if not is_video and (key := self.published(upload)):  # a crash came before it was recorded
+            self._storage.delete(key)
         self._storage.remove_growing(upload.upload_id)
-        self._accounts.end_upload(upload, size_bytes=0)
+        self._accounts.end_upload(upload, size_bytes=upload.size_bytes if is_video else 0)
+        return not is_video

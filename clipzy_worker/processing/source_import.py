@@ -12,7 +12,14 @@ from clipzy_storage import keys
 from clipzy_storage.backends.base import StorageWriter
 from clipzy_storage.backends.content_types import content_type_of
 from clipzy_storage.container_sniffing import SNIFF_BYTES, container_of
-from clipzy_storage.errors import AlreadyExists, NotFound, QueueUnavailable, QuotaExceeded, UrlRefused
+from clipzy_storage.errors import (
+    AlreadyExists,
+    NotFound,
+    QueueUnavailable,
+    QuotaExceeded,
+    StorageError,
+    UrlRefused,
+)
 from clipzy_storage.failpoints import failpoint
 from clipzy_storage.jobs import durable_records
 from clipzy_storage.jobs.completion import retry_while_unavailable
@@ -117,8 +124,9 @@ class _Import:
         try:
             yield
         except BaseException:
-            with suppress(QueueUnavailable):  # then the weekly count corrects it
-                admin.set_stored(video.owner, video.video_id, 0)
+            with suppress(QueueUnavailable, StorageError):  # then the weekly count corrects it
+                if not self._ctx.storage.exists(keys.video_record(video.video_id)):  # by another attempt
+                    admin.set_stored(video.owner, video.video_id, 0)
             raise
 
     def _check_quota(self, download: Download) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -240,10 +241,20 @@ def test_every_command_has_short_help_and_json() -> None:
         assert ("--json" in options) == (command.info_name not in SERVICES), command.command_path
 
 
-def test_the_shell_completes_commands_and_options(tmp_path: Path) -> None:
-    env = environment(_CLIPZY_COMPLETE="bash_complete", COMP_WORDS="clipzy submit --", COMP_CWORD="2")
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("clipzy su", {"plain,submit"}),
+        ("clipzy submit --", {"plain,--wait", "plain,--json", "plain,--queue"}),
+        ("clipzy submit holi", {"file,holi"}),
+        ("clipzy submit --config con", {"file,con"}),
+        ("clipzy download JOB --to fi", {"dir,fi"}),
+    ],
+)
+def test_the_shell_completes_commands_options_and_files(tmp_path: Path, line: str, offered: set[str]) -> None:
+    env = environment(_CLIPZY_COMPLETE="bash_complete", COMP_WORDS=line, COMP_CWORD=str(len(line.split()) - 1))
     ended = subprocess.run([*CLIPZY], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)
-    assert {"plain,--wait", "plain,--json", "plain,--queue"} <= set(ended.stdout.splitlines())
+    assert offered <= set(ended.stdout.splitlines())
 
 
 def test_a_terminal_has_bars(tmp_path: Path) -> None:
@@ -266,6 +277,23 @@ def test_a_terminal_has_bars(tmp_path: Path) -> None:
     assert "\r" in output
     assert "####" in output
     assert output.index("uploading") < output.index(JOB["job_id"]) < output.index("video_analysis")
+
+
+def test_output_that_cannot_be_written_is_said(front_end: FrontEnd, tmp_path: Path) -> None:
+    env = environment(CLIPZY_URL=front_end.url)
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run([*CLIPZY, "list"], cwd=tmp_path, env=env, stdout=full, stderr=-1, text=True, timeout=60)
+    assert (ended.returncode, ended.stderr) == (1, "clipzy: the output cannot be written: No space left on device.\n")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_closed_stream_does_not_matter(front_end: FrontEnd, tmp_path: Path, closed: str) -> None:
+    (tmp_path / "a.mp4").write_bytes(mp4_bytes(999))
+    before = front_end.get("/api/v1/jobs").json()["total"]
+    shell = f"{shlex.join(CLIPZY)} submit a.mp4 {closed}"
+    env = environment(CLIPZY_URL=front_end.url)
+    assert subprocess.run(["bash", "-c", shell], cwd=tmp_path, env=env, timeout=60).returncode == 0
+    assert front_end.get("/api/v1/jobs").json()["total"] == before + 1
 
 
 def test_an_interrupted_watch_says_that_the_job_goes_on(front_end: FrontEnd, tmp_path: Path) -> None:

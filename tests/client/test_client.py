@@ -3,10 +3,12 @@
 import hashlib
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from clipzy_api.client import Client, ClipzyError, Job, JobFailed, Queue, Status, UnusableFile, WaitTimeout
+from clipzy_api.client.uploads.method import Method
 from clipzy_storage.models.job_config import JobConfig
 from clipzy_storage.models.records import ErrorCode
 from tests.support import played_worker
@@ -31,10 +33,29 @@ def test_a_file_becomes_a_job(client: Client, video: Path) -> None:
     assert (found.size_bytes, found.sha256) == (size_bytes, hashlib.sha256(video.read_bytes()).hexdigest())
 
 
+def test_of_a_file_that_something_still_writes_nothing_is_kept(client: Client, video: Path) -> None:
+    before = client.jobs_page().total
+
+    def write_on(sent_bytes: int, total_bytes: int) -> None:
+        if sent_bytes < total_bytes:
+            with video.open("ab") as file:
+                file.write(b"more")
+
+    with pytest.raises(UnusableFile, match="was changed while it was sent"):
+        client.submit(video, on_progress=write_on)
+    assert client.jobs_page().total == before
+
+
 def test_jobs_are_submitted_on_a_video(client: Client, video: Path) -> None:
     uploaded = client.upload(video)
     job = client.submit_video(uploaded.video_id, config=JobConfig(reuse=False), queue="batch")
     assert (job.video_id, job.config, job.queue) == (uploaded.video_id, {"reuse": False}, "batch")
+
+
+def test_a_url_is_refused_where_that_is_not_allowed_and_is_not_shown(client: Client) -> None:
+    with pytest.raises(ClipzyError, match="ALLOW_URL_IMPORT") as error:
+        client.submit_url("https://videos.test/holiday.mp4?signature=secret")
+    assert (error.value.code, error.value.is_transient, "secret" in str(error.value)) == ("URL_REFUSED", False, False)
 
 
 def test_under_the_same_key_there_is_one_job(client: Client, video: Path) -> None:
@@ -43,6 +64,27 @@ def test_under_the_same_key_there_is_one_job(client: Client, video: Path) -> Non
     job = client.submit(video, idempotency_key="one-job")
     assert client.submit(video, idempotency_key="one-job").job_id == job.job_id
     assert client.submit(video).job_id != job.job_id
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        ({"idempotency_key": "two words"}, "Idempotency-Key"),
+        ({"idempotency_key": "holiday ☀"}, "Idempotency-Key"),
+        ({"idempotency_key": "two\nlines"}, "Idempotency-Key"),
+        ({"idempotency_key": ""}, "Idempotency-Key"),
+        ({"config": {"shots": {"sensitivity": float("nan")}}}, "config"),
+        ({"config": {"shots": object()}}, "config"),
+    ],
+)
+@pytest.mark.parametrize("method", ["form", "tus"])
+def test_what_cannot_be_asked_for_is_refused_before_the_file_is_sent(
+    client: Client, video: Path, method: Method, options: dict[str, Any], field: str
+) -> None:
+    sent: list[int] = []
+    with pytest.raises(ClipzyError, match="INVALID_FIELD") as error:
+        client.submit(video, method=method, on_progress=lambda *done: sent.append(done[0]), **options)
+    assert (error.value.field, sent) == (field, [])
 
 
 def test_jobs_are_listed_each_once(client: Client, video: Path) -> None:

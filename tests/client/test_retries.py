@@ -1,5 +1,6 @@
 """What is sent again, and what is not; against a stand-in, since a real front end cannot be made to fail on demand."""
 
+import re
 import socket
 import threading
 import time
@@ -71,6 +72,25 @@ def test_where_no_server_ever_was_nothing_is_repeated() -> None:
     with pytest.raises(FrontEndUnreachable, match="Connection refused") as error:
         Client(url, on_retry=lambda _error, seconds: pauses.append(seconds)).job(JOB_ID)
     assert (pauses, error.value.is_connected, error.value.is_transient) == ([], False, True)
+
+
+@pytest.mark.parametrize(
+    ("proxy", "cause"),
+    [
+        ("http://user:secret@127.0.0.1:1", "the proxy: Connection refused"),
+        ("127.0.0.1:1", "the proxy: Connection refused"),
+        ("socks5://127.0.0.1:1", "its address, or that of the proxy, is none"),
+    ],
+)
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_where_no_proxy_is_nothing_is_repeated(
+    monkeypatch: pytest.MonkeyPatch, scheme: str, proxy: str, cause: str
+) -> None:
+    monkeypatch.setenv(f"{scheme}_proxy", proxy)
+    pauses: list[float] = []
+    with pytest.raises(FrontEndUnreachable, match=re.escape(f"at {scheme}://clipzy.test ({cause}).")) as error:
+        Client(f"{scheme}://clipzy.test", on_retry=lambda _error, seconds: pauses.append(seconds)).job(JOB_ID)
+    assert (pauses, error.value.is_connected) == ([], False)
 
 
 def test_a_deletion_whose_answer_was_lost_is_done() -> None:

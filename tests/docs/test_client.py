@@ -20,6 +20,7 @@ from clipzy_api.client.uploads.parts import PARALLEL_PARTS
 from clipzy_api.client.uploads.uploader import FORM_BYTES
 from tests.support.deployment import Deployment
 from tests.support.processes import environment
+from tests.support.video_server import File, running_video_server
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/client.md").read_text()
@@ -63,8 +64,14 @@ def test_the_examples_do_what_is_shown(tmp_path: Path, redis_url: str) -> None:
     expected = re.findall(r"print\(.*\)  # (.*)", program)
     (tmp_path / "demo").symlink_to(ROOT / "demo")
 
-    # When they are run as one program, against a front end with a worker
-    with Deployment(tmp_path / "deployment", redis_url=redis_url) as stack:
+    # When they are run as one program, against a front end with a worker, and a web server that has a video
+    settings = {"ALLOW_URL_IMPORT": "true", "ALLOW_PRIVATE_ADDRESSES": "127.0.0.1/32"}
+    with (
+        running_video_server() as videos,
+        Deployment(tmp_path / "deployment", redis_url=redis_url, **settings) as stack,
+    ):
+        videos.pages["/holiday.mp4"] = File((ROOT / "demo/demo.mp4").read_bytes())
+        program = program.replace("https://videos.example.com/holiday.mp4", videos.url("/holiday.mp4"))
         program = program.replace("http://127.0.0.1:8000", stack.web().url)
         stack.worker()
         ended = subprocess.run(

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from clipzy_api.client import Client, JobFailed
 from clipzy_storage.failpoints import Failpoint
 from tests.support.api_client import ApiClient
 from tests.support.deployment import SHORT_LEASE, Deployment, claims_by
@@ -107,6 +108,25 @@ def test_a_video_is_imported_analysed_and_deleted(
     assert [
         path for path in deployment.directory.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()
     ] == []
+
+
+def test_the_client_has_a_video_imported(
+    deployment: Deployment, api: ApiClient, videos: VideoServer, clip: Path
+) -> None:
+    deployment.worker()
+    with Client(f"http://127.0.0.1:{api.port}") as client:
+        # When a URL is submitted twice under one key, Then there is one job as asked for, which is completed
+        made = [
+            client.submit_url(videos.url(PATH), config={"sprites": False}, queue="batch", idempotency_key="a-holiday")
+            for _ in range(2)
+        ]
+        assert (made[0].job_id, made[0].config, made[0].queue) == (made[1].job_id, {"sprites": False}, "batch")
+        job = client.wait(made[0].job_id, timeout_seconds=60)
+        is_kept_once(deployment, job.model_dump(mode="json"), clip)
+        # And one whose URL leads nowhere fails, without a word of the URL
+        with pytest.raises(JobFailed) as failure:
+            client.wait(client.submit_url(f"http://127.0.0.1:1/{SECRET}").job_id, timeout_seconds=60)
+    assert (failure.value.code, SECRET in str(failure.value)) == ("IMPORT_FAILED", False)
 
 
 def test_the_secrets_of_failed_imports_are_not_logged(

@@ -9,10 +9,11 @@ import pytest
 
 from clipzy_storage import keys
 from clipzy_storage.backends.local.storage import LocalStorage
+from clipzy_storage.jobs import durable_records
 from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.maintenance.consistency_check import Finding, StorageCheck, compare_with_redis
-from clipzy_storage.models.records import Job, Status
+from clipzy_storage.models.records import Job, Status, Upload
 from tests.support.aged_storage import CONTENT, POSTER, AgedStorage
 from tests.support.jobs import created, finish, source_key_of
 
@@ -199,6 +200,14 @@ def test_a_job_that_finishes_during_the_check_is_refreshed(aged: AgedStorage) ->
     """Without the refresh the result of a job is called orphaned whose record moved between two listings."""
     job = aged.completed_job(hours=100)
     aged.miss_once(keys.done_job(job.job_id))
+    assert _reported(aged) == set()
+
+
+def test_the_file_of_an_upload_in_progress_is_no_orphan(aged: AgedStorage) -> None:
+    """A crash came before it was recorded; whoever asks for the upload finds a video."""
+    video = aged.upload(hours=2)
+    aged.storage.delete(keys.video_record(video.video_id))
+    durable_records.write_upload(aged.storage, Upload.begun_now(upload_id=video.video_id, filename="a", size_bytes=9))
     assert _reported(aged) == set()
 
 

@@ -162,3 +162,30 @@ def test_a_silent_server_is_not_waited_for_longer(public: VideoServer) -> None:
     with pytest.raises(ServerUnreachable, match="in time"):
         request(public.url("/silent"), seconds=0.2).open()
     over.set()
+
+
+def test_a_request_that_was_given_up_tries_no_further_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise a name with thousands of them holds a thread for hours."""
+    monkeypatch.setattr("clipzy_storage.outbound.request.CONNECT_TIMEOUT_SECONDS", 0.5)
+    with socket.create_server(("0.0.0.0", 0), backlog=0) as full:  # all addresses of loopback
+        port, waiting = full.getsockname()[1], []
+        for _ in range(2):  # all that it takes; what comes on top is not answered
+            waiting.append(socket.socket())
+            waiting[-1].setblocking(False)
+            waiting[-1].connect_ex((PUBLIC, port))
+        policy = AddressPolicy(
+            (ipaddress.ip_network("127.0.0.0/8"),), lambda *_: [f"127.0.1.{n}" for n in range(1, 41)]
+        )
+        made = OutboundRequest(TargetUrl.parse(f"http://{NAME}:{port}/"), policy, headers={}, read_timeout_seconds=10)
+
+        def open_it() -> None:
+            with pytest.raises(ServerUnreachable):
+                made.open()
+
+        opening = threading.Thread(target=open_it)
+        opening.start()
+        made.abort()
+        opening.join(5)
+        assert not opening.is_alive()
+        for one in waiting:
+            one.close()

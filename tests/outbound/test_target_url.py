@@ -67,7 +67,13 @@ def test_redirects(location: str, target: str) -> None:
     assert TargetUrl.parse("https://example.com/a/v.mp4?q").joined(location) == TargetUrl.parse(target)
 
 
-@pytest.mark.parametrize("location", ["http://example.com/b.mp4", "https://me:pw@example.com/", "file:///etc/passwd"])
+@pytest.mark.parametrize(
+    "location",
+    [
+        *("http://example.com/b.mp4", "https://me:pw@example.com/", "file:///etc/passwd"),
+        *("https://[::1/", "https://[x]/", "//exa\u2100mple.com/"),
+    ],
+)
 def test_redirects_that_are_not_followed(location: str) -> None:
     with pytest.raises(UrlRefused):
         TargetUrl.parse("https://example.com/a/v.mp4").joined(location)

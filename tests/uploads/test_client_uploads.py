@@ -10,6 +10,7 @@ import pytest
 
 from clipzy_api.client import Client, ClipzyError, FrontEndUnreachable, Job, UnusableFile
 from clipzy_api.client.uploads.uploader import FORM_BYTES
+from tests.support.certificates import make_certificate
 from tests.support.failpoint_file import FailpointFile
 from tests.support.forms import mp4_bytes
 from tests.support.processes import clipzy
@@ -34,6 +35,26 @@ def test_a_large_file_takes_the_best_method(line: Line, file: Path) -> None:
         for method in (None, "form", "tus"):
             video = client.upload(file, method=method)
             assert video.size_bytes == len(CONTENT)
+
+
+def test_over_https_a_file_that_is_no_video_is_refused_early(
+    line: Line, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate = make_certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate.path))
+    with (
+        certificate.in_front_of("127.0.0.1", line.front_end.port) as port,
+        Client(f"https://127.0.0.1:{port}") as client,
+    ):
+        # Given a file that is no video, When it is sent, Then that is said after its first bytes
+        file.write_bytes(bytes(len(CONTENT)))
+        with pytest.raises(ClipzyError, match="UNSUPPORTED_FORMAT"):
+            client.upload(file, method="tus", on_progress=line.report)
+        assert max(line.seen) < MIB
+        # And a video arrives whole
+        file.write_bytes(CONTENT)
+        video = client.upload(file, method="tus", on_progress=line.report)
+        assert (video.size_bytes, line.seen[-1]) == (len(CONTENT), len(CONTENT))
 
 
 def test_a_small_file_takes_one_request(line: Line, file: Path) -> None:

@@ -112,6 +112,18 @@ def test_parts_that_are_others_can_be_sent_again(deployed: Deployed, wrong: str)
         assert complete(deployed.first, begun, send_parts(begun)).status_code == 201
 
 
+def test_a_file_that_is_cut_into_parts_of_other_sizes_is_refused(deployed: Deployed) -> None:
+    """Most services refuse those that are too small, and would go on to do so."""
+    begun = begin(deployed.first)
+    parts = []
+    for part, piece in zip(begun["parts"], (LARGE[:1_000_000], LARGE[1_000_000:]), strict=True):
+        sent = requests.put(part["url"], data=piece, timeout=60)
+        parts.append({"number": part["number"], "etag": sent.headers["ETag"]})
+    refused = complete(deployed.first, begun, parts)
+    assert (refused.status_code, refused.json().get("field")) == (422, "parts")
+    assert f"part 1 has 1000000 bytes, and not {LEAST_PART_BYTES}" in refused.json()["detail"]
+
+
 def test_what_is_no_video_is_refused_and_gone(deployed: Deployed) -> None:
     content = b"no video" * 1_000_000
     begun = begin(deployed.first, content)

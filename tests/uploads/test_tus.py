@@ -1,6 +1,9 @@
 """Resumable uploads by tus, request by request."""
 
 import hashlib
+import os
+import time
+from email.utils import parsedate_to_datetime
 from itertools import cycle
 
 import pytest
@@ -11,6 +14,7 @@ from tests.support.forms import mp4_bytes
 from tests.uploads.tus_client import (
     CHUNK,
     CONTENT,
+    JOBS,
     UPLOADS,
     VIDEOS,
     Deployed,
@@ -220,6 +224,18 @@ def test_options_tell_what_is_supported(deployed: Deployed) -> None:
         assert answer.headers["Tus-Checksum-Algorithm"] == "sha256,sha1"
 
 
+def test_clients_that_can_only_post_name_their_method(deployed: Deployed) -> None:
+    path = begin(deployed.first, 70_000)
+    named = {"X_HTTP_Method_Override": "PATCH", "Upload_Offset": "0", **CHUNK}
+    answer = ask(deployed.first, "POST", path, CONTENT[:1000], **named)
+    assert (answer.status_code, answer.headers["Upload-Offset"]) == (204, "1000")
+    assert ask(deployed.first, "POST", path, X_HTTP_Method_Override="DELETE").status_code == 204
+    assert ask(deployed.first, "HEAD", path).status_code == 404
+    # And other calls have the method that they are sent with
+    posted = ask(deployed.first, "POST", f"{VIDEOS}/{id_of(path)}", X_HTTP_Method_Override="DELETE")
+    assert posted.status_code == 405
+
+
 def test_metadata_is_returned_as_it_was_sent(deployed: Deployed) -> None:
     sent = "relativePath bnVsbA==,name YS5tcDQ=,type dmlkZW8vbXA0,empty"
     answer = ask(deployed.first, "POST", UPLOADS, Upload_Length="70000", Upload_Metadata=sent)
@@ -227,6 +243,19 @@ def test_metadata_is_returned_as_it_was_sent(deployed: Deployed) -> None:
     assert ask(deployed.first, "HEAD", path).headers["Upload-Metadata"] == sent
     send(deployed.first, path, mp4_bytes(70_000), offset=0)
     assert video(deployed.first, path)["filename"] == "a.mp4"
+
+
+@pytest.mark.parametrize("deployed", ["local"], indirect=True, scope="session")
+def test_an_upload_expires_after_its_last_byte(deployed: Deployed) -> None:
+    # Given an upload to which nothing has come for ten hours
+    path = begin(deployed.first, 70_000)
+    send(deployed.first, path, CONTENT[:1000], offset=0)
+    last_byte_at = time.time() - 36_000
+    for key in deployed.left(id_of(path)):
+        os.utime(deployed.first.root / key, (last_byte_at, last_byte_at))
+    # When it is asked for, then it is told how long it stays, and not longer for that
+    expires_at = parsedate_to_datetime(ask(deployed.first, "HEAD", path).headers["Upload-Expires"])
+    assert abs(expires_at.timestamp() - last_byte_at - 24 * 3600) < 60
 
 
 @pytest.mark.parametrize("upload_id", ["vid_00000000000000000000000000", "nothing", "job_00000000000000000000000000"])
@@ -260,3 +289,49 @@ def test_a_repetition_under_a_key_is_the_same_upload(deployed: Deployed) -> None
     # And another one under that key is refused
     other = ask(deployed.first, "POST", UPLOADS, **{**length, "Upload_Length": "70000"}, **key)
     assert (other.status_code, other.json()["code"]) == (422, "IDEMPOTENCY_MISMATCH")
+
+
+def test_a_repetition_that_is_refused_ends_no_upload(deployed: Deployed) -> None:
+    # Given an upload with some bytes
+    key = {"Idempotency_Key": f"refused-{deployed.first.port}"}
+    path = begin(deployed.first, 70_000, **key)
+    send(deployed.first, path, CONTENT[:1000], offset=0)
+    # When it is begun again with a piece that is too long
+    sent = {"Upload_Length": "70000", "Upload_Metadata": ask(deployed.first, "HEAD", path).headers["Upload-Metadata"]}
+    refused = ask(deployed.first, "POST", UPLOADS, CONTENT[:70_001], **sent, **key, **CHUNK)
+    # Then what had arrived stays
+    assert (refused.status_code, refused.json()["code"]) == (413, "FILE_TOO_LARGE")
+    assert offset_of(deployed.first, path) == 1000
+
+
+def test_a_key_stands_for_one_file_when_that_is_a_video_too(deployed: Deployed) -> None:
+    # Given an upload that has become a video
+    key = {"Idempotency_Key": f"whole-{deployed.first.port}"}
+    path = begin(deployed.first, len(CONTENT), **key)
+    send(deployed.first, path, CONTENT, offset=0)
+    before = usage(deployed)
+    # When a shorter file is announced under its key, then that is refused, and the video counts as before
+    other = ask(deployed.first, "POST", UPLOADS, Upload_Length="1", **key)
+    assert (other.status_code, other.json()["code"]) == (422, "IDEMPOTENCY_MISMATCH")
+    assert usage(deployed) == before
+    # And the same one is told that nothing is missing
+    sent = {"Upload_Length": str(len(CONTENT)), "Upload_Metadata": "filename aG9saWRheS5tcDQ="}
+    again = ask(deployed.front_ends[1], "POST", UPLOADS, **sent, **key)
+    assert (again.headers["Location"], again.headers["Upload-Offset"]) == (path, str(len(CONTENT)))
+    assert usage(deployed) == before
+    assert_whole(deployed, path)
+
+
+def test_a_video_can_be_uploaded_again_under_its_key(deployed: Deployed) -> None:
+    # Given a video that was deleted
+    deployed.first.compare_records()
+    key = {"Idempotency_Key": f"again-{deployed.first.port}"}
+    path = begin(deployed.first, len(CONTENT), **key)
+    send(deployed.first, path, CONTENT, offset=0)
+    assert deployed.first.delete(f"{VIDEOS}/{id_of(path)}").status_code == 204
+    # When it is uploaded once more, then there can be jobs on it
+    assert begin(deployed.first, len(CONTENT), **key) == path
+    send(deployed.first, path, CONTENT, offset=0)
+    answer = deployed.first.post(JOBS, json={"video_id": id_of(path)})
+    assert answer.status_code == 202, answer.text
+    assert deployed.first.post(f"{JOBS}/{answer.json()['job_id']}/cancel").status_code == 202

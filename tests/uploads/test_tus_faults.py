@@ -17,11 +17,24 @@ from clipzy_storage.backends.base import read_bytes
 from clipzy_storage.failpoints import UploadFailpoint
 from clipzy_storage.uploads import locks
 from clipzy_storage.uploads.resumable import SILENT_SECONDS
+from tests.support.disks import small_disk
 from tests.support.failpoint_file import FailpointFile
 from tests.support.servers import FrontEnd, running_front_end
 from tests.support.waiting import eventually
 from tests.support.wire import answer_on, connect, head
-from tests.uploads.tus_client import CHUNK, CONTENT, UPLOADS, Deployed, ask, begin, id_of, offset_of, send, video
+from tests.uploads.tus_client import (
+    CHUNK,
+    CONTENT,
+    UPLOADS,
+    Deployed,
+    ask,
+    begin,
+    checksum,
+    id_of,
+    offset_of,
+    send,
+    video,
+)
 
 
 @contextmanager
@@ -120,6 +133,17 @@ def test_what_a_broken_connection_has_sent_is_kept(deployed: Deployed) -> None:
         connection.shutdown(socket.SHUT_WR)
         eventually(lambda: offset_of(deployed.front_ends[1], path) == 7_000_000, "all that was sent")
     finish(deployed, path)
+
+
+def test_a_piece_for_whose_comparison_there_is_no_room_is_refused(deployed: Deployed, tmp_path: Path) -> None:
+    path = begin(deployed.first, len(CONTENT))
+    with (
+        small_disk(tmp_path / "work", mib=6) as disk,
+        another(deployed, tmp_path / "cramped", WORK_DIR=str(disk)) as front_end,
+    ):
+        refused = send(front_end, path, CONTENT, offset=0, Upload_Checksum=checksum(CONTENT))
+    assert (refused.status_code, refused.json()["code"]) == (507, "STORAGE_FULL")
+    assert offset_of(deployed.first, path) == 0
 
 
 def test_a_killed_front_end_costs_the_bytes_in_flight(deployed: Deployed, tmp_path: Path) -> None:

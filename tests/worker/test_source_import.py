@@ -13,6 +13,7 @@ from clipzy_storage import keys
 from clipzy_storage.backends.base import StorageBackend, put_bytes, read_bytes
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.backends.s3.storage import S3Storage
+from clipzy_storage.errors import LostJob
 from clipzy_storage.jobs import durable_records
 from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.owner_limits import OwnerLimits
@@ -126,6 +127,22 @@ def test_what_an_earlier_attempt_has_fetched_is_not_fetched_again(ctx: WorkerCon
     found = imported(ctx, job, on_progress=never)
     assert (found.key, found.size_bytes, found.sha256) == (first.key, first.size_bytes, None)
     assert len(server.requests) == 1
+    assert stored_bytes(ctx) == len(CONTENT)
+
+
+def test_an_attempt_that_is_stopped_takes_no_video_of_another_from_the_account(
+    ctx: WorkerContext, server: VideoServer
+) -> None:
+    # Given an attempt that has lost its job, which another one has finished importing
+    job = new_import(ctx, server.url("/v.mp4"))
+
+    def lose_it(fraction: float) -> None:
+        if fraction == 1.0 and stored_bytes(ctx):  # it has counted the video, and not stored it yet
+            imported(ctx, job, on_progress=never)
+            raise LostJob
+
+    with pytest.raises(LostJob):
+        imported(ctx, job, on_progress=lose_it)
     assert stored_bytes(ctx) == len(CONTENT)
 
 

@@ -45,7 +45,7 @@ class FileForm:
     every block of the file that was sent; the bytes done fall to 0 when the form is sent again.
 
     Raises:
-        UnusableFile: there is no file to send, or it became shorter while it was sent.
+        UnusableFile: there is no file to send, or it changed while it was sent.
     """
 
     def __init__(
@@ -68,6 +68,7 @@ class FileForm:
         yield self._head
         sent_bytes = 0
         for block in self._source.blocks():
+            self._source.check_unchanged()
             yield block
             sent_bytes += len(block)
             self._report(sent_bytes)

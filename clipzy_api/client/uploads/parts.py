@@ -70,8 +70,9 @@ class PartTransfer:
         if time.monotonic() - self._kept_at > KEEP_SECONDS:
             self._upload.keep(self._unfinished)
             self._kept_at = time.monotonic()
-        if failure:
-            self._outage.bridge(failure, may_pass=may_pass(failure))
+        if failure:  # S3 services ask with a 500, too, to try again
+            is_theirs = isinstance(failure, UploadFailed)
+            self._outage.bridge(failure, may_pass=failure.is_transient if is_theirs else may_pass(failure))
 
     def _start(self, executor: ThreadPoolExecutor) -> ClipzyError | None:
         """Have as many parts sent as may be at a time; returns why there is no URL for one."""

@@ -13,6 +13,8 @@ from clipzy_api.client.uploads.source import Piece, Source
 from clipzy_api.schemas import Video
 
 VERSION = {"Tus-Resumable": "1.0.0"}
+FIRST_BYTES = 256 << 10
+"""More than a front end needs to recognise the format."""
 CONTINUED_CODES = frozenset({"OFFSET_MISMATCH", "TRUNCATED_UPLOAD"})
 """Of answers after which the upload goes on where the front end says that it is."""
 
@@ -58,16 +60,27 @@ class TusUpload:
         try:
             offset = _offset_in(self._transport.send(Request("HEAD", path, VERSION)))
             report(offset)
-            if offset < source.size_bytes:
-                self._send(path, source, offset, report)
+            while offset < source.size_bytes:
+                stop = self._stop_of(source, offset)
+                self._send(path, source, offset, stop, report)
+                offset = stop
         except ClipzyError as error:
             outage.bridge(error, may_pass=error.code in CONTINUED_CODES or may_pass(error))
             return False
         return True
 
-    def _send(self, path: str, source: Source, offset: int, report: Callable[[int], None]) -> None:
-        """All that is missing, in one request."""
-        piece = Piece(source, start=offset, stop=source.size_bytes, on_sent=lambda sent: report(offset + sent))
+    def _stop_of(self, source: Source, offset: int) -> int:
+        """Where the request that begins there is to end.
+
+        An encrypted connection is not listened to while a body is sent: a front end that refuses the format, by the
+        first bytes, would wait for the rest for a while and then close it, with an answer that nobody has read.
+        """
+        is_probe = self._transport.is_encrypted and offset < FIRST_BYTES
+        return min(FIRST_BYTES, source.size_bytes) if is_probe else source.size_bytes
+
+    def _send(self, path: str, source: Source, offset: int, stop: int, report: Callable[[int], None]) -> None:
+        """What is missing up to ``stop``, in one request."""
+        piece = Piece(source, start=offset, stop=stop, on_sent=lambda sent: report(offset + sent))
         headers = VERSION | {
             "Content-Type": "application/offset+octet-stream",
             "Content-Length": str(len(piece)),

@@ -68,7 +68,8 @@ class Uploader:
             with self._entry(upload) as entry:
                 if video := self._arrived(upload, entry):
                     key = upload.idempotency_key or _job_key(entry, options)
-                    job = submit_video(self._transport, video.video_id, options, idempotency_key=key)
+                    fields = {"video_id": video.video_id, **options}
+                    job = new_job(self._transport, fields, idempotency_key=key)
                     self._end(upload, entry)
                     return job
         key = upload.idempotency_key or new_key()
@@ -162,9 +163,8 @@ class Uploader:
             entry.forget()
 
 
-def submit_video(transport: Transport, video_id: str, options: Mapping[str, Any], *, idempotency_key: str) -> Job:
-    """A new job on a video that was uploaded, with these ``options``. Raises ``ClipzyError``."""
-    fields = {"video_id": video_id, **options}
+def new_job(transport: Transport, fields: Mapping[str, Any], *, idempotency_key: str) -> Job:
+    """A new job on a video that was uploaded, or is to be fetched. Raises ``ClipzyError``."""
     headers = {"Idempotency-Key": idempotency_key}
     return parsed(Job, transport.call(Request.with_json(JOBS, fields, headers=headers)))
 

@@ -22,7 +22,8 @@ class S3DirectParts:
         self._conditional = conditional
 
     def begin(self, upload_id: str, key: str, *, part_bytes: int) -> None:
-        if read_state(self._client, upload_id) is not None:
+        state = read_state(self._client, upload_id)
+        if state is not None and self._exists(state):
             return
         about: dict[str, Any] = {"ContentType": content_type_of(key), "Metadata": {TOKEN: upload_id}}
         multipart_id = self._client.call("create_multipart_upload", Key=key, **about)["UploadId"]
@@ -47,6 +48,14 @@ class S3DirectParts:
         once = WriteOnce(self._client, state.key, token=upload_id, conditional=self._conditional)
         once.publish(partial(complete_parts, self._client, state.key, state.upload_id, parts))
         return BlobInfo(state.key, self._client.call("head_object", Key=state.key)["ContentLength"])
+
+    def _exists(self, state: MultipartState) -> bool:
+        """False also if the service has aborted it, by a rule of the bucket say."""
+        try:
+            next(self._client.list_parts(state.key, state.upload_id), None)
+        except NotFound:
+            return False
+        return True
 
     def _state(self, upload_id: str) -> MultipartState:
         state = read_state(self._client, upload_id)

@@ -158,7 +158,9 @@ def kept_bytes(client: S3Client, upload_id: str) -> int:
     with suppress(NotFound):
         if state := read_state(client, upload_id):
             start = state.part_bytes * sum(1 for _ in kept_parts(client, state))
-    return start + len(read_tail(client, upload_id, start=start))
+    with suppress(NotFound):
+        start += client.call("head_object", Key=keys.upload_state(upload_id, _tail(start)))["ContentLength"]
+    return start
 
 
 def write_state(client: S3Client, upload_id: str, state: MultipartState) -> None:

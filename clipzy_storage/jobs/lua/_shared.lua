@@ -306,9 +306,12 @@ end
 local function upload_lock_key(id) return prefix .. 'upload:' .. id .. ':lock' end
 local function upload_wanted_key(id) return prefix .. 'upload:' .. id .. ':wanted' end
 
+-- How many bytes a video or result counts with: 0 if it is deleted, or not known.
+local function bytes_of(owner, id) return tonumber(redis.call('HGET', stored_key(owner), id) or '0') end
+
 -- How many bytes a video or result has; 0 once it is deleted. What is set is absolute, so a repeated call changes nothing.
 local function set_stored(owner, id, bytes)
-  local before = tonumber(redis.call('HGET', stored_key(owner), id) or '0')
+  local before = bytes_of(owner, id)
   redis.call('HDEL', stored_key(owner), id)  -- first: a Redis without room refuses no deletion, nor what follows it
   if bytes > 0 then redis.call('SADD', prefix .. 'stored:owners', owner) end
   if bytes > 0 or redis.call('EXISTS', prefix .. 'stored:counting') == 1 then
@@ -322,7 +325,7 @@ end
 local function stored_at_limit(owner, video_id, bytes, limit)
   if limit == '' then return nil end
   local total = tonumber(redis.call('GET', bytes_key(owner)) or '0')
-  local more = redis.call('HEXISTS', stored_key(owner), video_id) == 1 and 0 or bytes
+  local more = bytes_of(owner, video_id) > 0 and 0 or bytes
   return (total >= tonumber(limit) or total + more > tonumber(limit)) and total or nil
 end
 

@@ -3,7 +3,7 @@
 -- Answers {'new', 'same' or 'mismatch', id of the first video under this key}, or {'stored', how many bytes it has}.
 local owner, key, fingerprint, id, bytes, limit = unpack(ARGV)
 local is_repeated = key ~= '' and redis.call('EXISTS', answer_key(owner, key)) == 1
-local is_counted = redis.call('HEXISTS', stored_key(owner), id) == 1  -- by this same call, sent before
+local is_counted = bytes_of(owner, id) > 0  -- by this same call, sent before
 local stored = not is_repeated and not is_counted and stored_at_limit(owner, id, tonumber(bytes), limit)
 if stored then return { 'stored', stored } end
 local verdict, first_id = recall(owner, key, fingerprint, id)
