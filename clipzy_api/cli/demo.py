@@ -111,7 +111,8 @@ def _ready_url(child: Child, log: Path) -> str:
         if ready := _READY.search(output):
             return ready[1]
         if has_exited or time.monotonic() > deadline:
-            raise click.ClickException(f"the service did not start. The end of {log}:\n{output[-SHOWN_CHARACTERS:]}")
+            click.echo(output[-SHOWN_CHARACTERS:], err=True)
+            raise click.ClickException(f"the service did not start. Above is the end of {log}.")
 
 
 def _show_result(storage_path: Path, job: Job) -> None:

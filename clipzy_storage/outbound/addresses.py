@@ -18,7 +18,9 @@ NOT_ALLOWED = "its host has an address to which this service does not connect"
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
 _SIX_TO_FOUR = IPv6Network("2002::/16")
 # Those whose last 32 bits are an IPv4 address that the packets, or the connection, go to.
-_EMBEDDING_IPV4 = tuple(map(IPv6Network, ("::ffff:0:0/96", "::ffff:0:0:0/96", "::/96", "64:ff9b::/96")))
+_EMBEDDING_IPV4 = tuple(
+    map(IPv6Network, ("::ffff:0:0/96", "::ffff:0:0:0/96", "::/96", "64:ff9b::/96", "64:ff9b:1::/48"))
+)
 # Whatever the operator allows. Behind them is this machine by another name, a whole network at once, or the service
 # from which a cloud's machines read their credentials: most of those have link-local addresses, and the last line is
 # the others, of AWS, Google, Alibaba, Azure and Oracle.

@@ -140,6 +140,7 @@ class ResumableUploads:
                 failpoint("upload-received")
                 key = file.publish().key
                 failpoint("upload-published")
+            lock.check()  # otherwise whoever has it makes it a video, or has removed it
             self._finish(upload, key, sha256=digest.hexdigest() if digest else None)
 
     def remove(self, upload: Upload) -> None:

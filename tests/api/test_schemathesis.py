@@ -120,7 +120,7 @@ def _filled(front_end: FrontEnd, clip: Path, directory: Path, headers: dict[str,
 @pytest.mark.parametrize(
     ("examples", "seed"),
     [
-        pytest.param(10, 1, id="short"),
+        pytest.param(6, 1, id="short"),
         pytest.param(200, 2, id="long", marks=[pytest.mark.long, pytest.mark.timeout(600)]),
     ],
 )

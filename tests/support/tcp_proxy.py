@@ -124,14 +124,13 @@ class TcpProxy:
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
-        passage = Passage(self._next_fault(), reader, writer, self._count)
+        passage = Passage(self._next_fault(), reader, writer, count=self._count, when_suffered=self._has_suffered)
         self._passages.add(passage)
         try:
             with contextlib.suppress(OSError):
                 await passage.run(*self._next_target())
         finally:
             self._passages.discard(passage)
-            self._has_passed(passage)
 
     def _next_fault(self) -> Fault:
         """What the next connection suffers."""
@@ -143,8 +142,8 @@ class TcpProxy:
         """Where the next connection is forwarded to."""
         return self._target
 
-    def _has_passed(self, passage: "Passage") -> None:
-        """Called at the end of each connection."""
+    def _has_suffered(self) -> None:
+        """Called as soon as as much of a connection has passed as its fault waits for."""
 
     def _count(self, way: str, size_bytes: int) -> None:
         self.received_bytes += size_bytes if way == "request" else 0
@@ -158,12 +157,13 @@ class Passage:
         fault: Fault,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
+        *,
         count: Callable[[str, int], None],
+        when_suffered: Callable[[], None],
     ) -> None:
         self.is_silent = False
-        self.has_suffered = False
-        """Whether as much of it has passed as its fault waits for."""
-        self._count = count
+        self._has_suffered = False
+        self._count, self._when_suffered = count, when_suffered
         self._fault = fault
         self._reader, self._writer = reader, writer
         self._over = asyncio.Event()
@@ -203,7 +203,9 @@ class Passage:
             await asyncio.Event().wait()
         if direction != fault.of or rest_bytes >= len(data):
             return data
-        self.has_suffered = True
+        if not self._has_suffered:
+            self._has_suffered = True
+            self._when_suffered()
         match fault.kind:
             case "delay":
                 await asyncio.sleep(fault.seconds)
