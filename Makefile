@@ -23,7 +23,7 @@ release: .venv/.dev
 SITE := site
 
 docs: .venv/.dev
-	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --quiet --strict --site-dir "$(SITE)"
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --site-dir "$(SITE)"
 
 # Three processes, also on two cores: most tests wait for other processes.
 test: .venv/.dev

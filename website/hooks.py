@@ -1,7 +1,7 @@
 """Makes the pages of ``docs`` work as a site as they do in the repository.
 
-What they link to outside of ``docs`` becomes a page of the site, under ``repository/``: Markdown as it is, any other file
-as its text. A link to a directory becomes text. So nothing leads to a server that may not be there.
+What they link to outside of ``docs`` becomes a page of the site, under ``repository/``: Markdown as it is, any other
+file as its text. A link to a directory becomes text. So nothing leads to a server that may not be there.
 """
 
 import os

@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -22,13 +23,13 @@ CREDENTIALS, _, AFTER = REST.partition("\nWhen the drills are over:\n")
 PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 
 
-def check(page: str, directory: Path, *, within: tuple[str, ...] = (), **settings: str) -> str:
+def check(page: str, directory: Path, settings: Mapping[str, str] | None = None, *, within: Sequence[str] = ()) -> str:
     """Run the commands of a page and compare what they print; what they write to standard error."""
     commands = console.commands_in(page)
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     (directory / "demo").symlink_to(ROOT / "demo")
-    env = environment(CLIPZY_URL=url, **settings) | {"PATH": PATH}
+    env = environment(CLIPZY_URL=url, **settings or {}) | {"PATH": PATH}
     scripts = [
         command.replace("clipzy up", f"clipzy up --port {port}").replace("http://127.0.0.1:8000", url)
         for command, _ in commands
@@ -45,14 +46,14 @@ def test_the_first_result_is_what_is_shown(tmp_path: Path) -> None:
 @pytest.mark.timeout(300)
 def test_backup_and_drills_show_what_is_said(tmp_path: Path) -> None:
     need_namespaces()
-    errors = check(BEFORE + AFTER, tmp_path, within=tuple(unshare()))
+    errors = check(BEFORE + AFTER, tmp_path, within=unshare())
     assert "Traceback" not in errors + (tmp_path / "up.log").read_text()
     assert (tmp_path / "backup/.clipzy/storage-id").exists()
 
 
 def test_expired_credentials_show_what_is_said(tmp_path: Path, rclone_server: S3Server, redis_url: str) -> None:
-    settings = s3_settings(rclone_server, rclone_server.new_bucket())
-    assert "Traceback" not in check(CREDENTIALS, tmp_path, REDIS_URL=redis_url, **settings)
+    settings = {"REDIS_URL": redis_url, **s3_settings(rclone_server, rclone_server.new_bucket())}
+    assert "Traceback" not in check(CREDENTIALS, tmp_path, settings)
 
 
 def test_the_figures_are_measured_ones() -> None:

@@ -2,8 +2,8 @@
 
 import functools
 import http.server
-import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.chromium import running_chromium
+from tests.support.chromium import Page, running_chromium
 from tests.support.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
@@ -75,6 +75,11 @@ def served(site: Path) -> Iterator[tuple[str, list[str]]]:
         server.shutdown()
 
 
+def await_diagrams(page: Page, count: int) -> None:
+    """Wait until so many are drawn. The theme draws into closed shadow roots: what holds one is no <pre> any more."""
+    eventually(lambda: page.run("document.querySelectorAll('div.mermaid').length") == count, f"{count} diagrams")
+
+
 def test_diagrams_are_drawn_and_the_search_finds_without_another_server(
     served: tuple[str, list[str]], tmp_path: Path
 ) -> None:
@@ -84,9 +89,7 @@ def test_diagrams_are_drawn_and_the_search_finds_without_another_server(
         for document in DIAGRAMS:
             # When a page with diagrams is opened, then each is drawn
             page.open(f"{url}/{address_of(document)}")
-            drawn = document.read_text().count("```mermaid")
-            # The theme draws into closed shadow roots: what holds one is no <pre> any more.
-            eventually(lambda drawn=drawn: page.run("document.querySelectorAll('div.mermaid').length") == drawn, "diagrams")
+            await_diagrams(page, document.read_text().count("```mermaid"))
             assert page.run("document.querySelectorAll('pre.mermaid').length") == 0
             assert page.run("[...document.querySelectorAll('div.mermaid')].every(one => one.offsetHeight > 100)")
             # And nothing comes from elsewhere
@@ -106,19 +109,16 @@ def test_the_viewer_of_diagrams_is_the_published_one() -> None:
 
 
 def test_a_page_that_is_in_no_navigation_ends_the_build(tmp_path: Path) -> None:
-    # Given the documents with one more page
-    for name in ("docs", "website", "CONTRIBUTING.md", "CHANGELOG.md", "README.md"):
-        (tmp_path / name).symlink_to(ROOT / name)
-    (tmp_path / "docs").unlink()
+    # Given the repository, whose site can be built
     (tmp_path / "docs").mkdir()
-    for path in (ROOT / "docs").iterdir():
-        (tmp_path / "docs" / path.name).symlink_to(path)
+    for path in [*ROOT.iterdir(), *(ROOT / "docs").iterdir()]:
+        if path.name not in {"docs", "mkdocs.yml"}:
+            (tmp_path / path.relative_to(ROOT)).symlink_to(path)
+    shutil.copy(ROOT / "mkdocs.yml", tmp_path)
+    mkdocs = [str(Path(sys.executable).parent / "mkdocs"), "build", "--strict", "--site-dir", "new-site"]
+    subprocess.run(mkdocs, cwd=tmp_path, check=True, capture_output=True, timeout=100)
+    # When there is one more page, then that fails and names the page
     (tmp_path / "docs/forgotten.md").write_text("# Forgotten\n")
-    (tmp_path / "mkdocs.yml").write_text((ROOT / "mkdocs.yml").read_text())
-    # When the site is built, then that fails and names the page
-    command = [str(Path(sys.executable).parent / "mkdocs"), "build", "--strict", "--site-dir", str(tmp_path / "site")]
-    built = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False, env=dict(os.environ)
-    )
+    built = subprocess.run(mkdocs, cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False)
     assert built.returncode != 0
     assert "forgotten.md" in built.stderr
