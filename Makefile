@@ -4,7 +4,7 @@ PIP := .venv/bin/python -m pip --quiet --disable-pip-version-check
 COMPILE := .venv/bin/uv pip compile pyproject.toml --group build --universal --generate-hashes \
 	--python-version 3.11 --fork-strategy fewest --no-emit-index-url --quiet --custom-compile-command "make lock"
 
-.PHONY: demo wheel test test-all chaos lint lock pin vendor bench clean
+.PHONY: demo wheel release docs test test-all chaos lint lock pin vendor bench clean
 
 demo: $(if $(wildcard .venv/.dev),.venv/.dev,.venv/.demo)
 	.venv/bin/clipzy demo
@@ -14,6 +14,16 @@ DIST := dist
 
 wheel: $(if $(wildcard .venv/.dev),.venv/.dev,.venv/.demo)
 	.venv/bin/hatchling build --target wheel --directory "$(DIST)"
+
+# What is published: `dist` with wheel, sdist and their digests, built twice and tried out. CONTRIBUTING.md explains it.
+release: .venv/.dev
+	@.ci/release "$(DIST)"
+
+# The documents as a site, which asks no other server. A broken link, or a page outside of the navigation, ends it.
+SITE := site
+
+docs: .venv/.dev
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --site-dir "$(SITE)"
 
 # Three processes, also on two cores: most tests wait for other processes.
 test: .venv/.dev
@@ -43,22 +53,29 @@ lock: .venv/.dev
 pin:
 	@compose/pin.sh
 
-# The viewer of the page at /docs, as published; git then shows whether anything has changed. Needs npm.
+# The viewers of the page at /docs and of diagrams in the site, as published; git then shows whether anything has
+# changed. Needs npm.
 SWAGGER_UI := 5.35.0
+MERMAID := 11.17.2
+MERMAID_DIR := website/theme/assets/mermaid
 VENDORED := swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt swagger-ui.css LICENSE NOTICE
 
 vendor:
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && \
 	npm pack --silent --pack-destination "$$dir" swagger-ui-dist@$(SWAGGER_UI) && \
-	tar -xzf "$$dir"/*.tgz --strip-components=1 --no-same-owner --directory clipzy_api/static/swagger-ui \
+	tar -xzf "$$dir"/swagger-ui-dist-*.tgz --strip-components=1 --no-same-owner --directory clipzy_api/static/swagger-ui \
 		$(VENDORED:%=package/%) && \
-	cd clipzy_api/static/swagger-ui && sha256sum $(VENDORED) > SHA256SUMS && cat SHA256SUMS
+	(cd clipzy_api/static/swagger-ui && sha256sum $(VENDORED) > SHA256SUMS && cat SHA256SUMS) && \
+	npm pack --silent --pack-destination "$$dir" @mermaid-js/tiny@$(MERMAID) && \
+	tar -xzf "$$dir"/mermaid-js-tiny-*.tgz --strip-components=1 --no-same-owner --directory "$$dir" && \
+	cp "$$dir/dist/mermaid.tiny.js" "$$dir/LICENSE" $(MERMAID_DIR) && \
+	cd $(MERMAID_DIR) && sha256sum LICENSE mermaid.tiny.js > SHA256SUMS && cat SHA256SUMS
 
 bench: .venv/.dev
 	.venv/bin/python -m bench
 
 clean:
-	rm -rf .venv dist .demo .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv dist site .demo .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 
 # Each stamp names the set that is in .venv; .dev includes .demo.
 .venv/.demo .venv/.dev: .venv/.%: requirements/%.txt pyproject.toml | .venv/bin/python
