@@ -21,6 +21,7 @@ if state ~= 'queued' then
   if ARGV[9] ~= '' then set(id, 'started_ms', ARGV[9]) end
   if ARGV[14] == '1' then set(id, 'expired', 1) end
   finish_as(id, state, ARGV[15], ARGV[16])  -- a process that is completing it with the same record finds it finished
+  if before then count_end(id) end
   if not before then redis.call('DEL', events_key(id)) end  -- no client has followed this record
 else
   log_event(id)
