@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from clipzy_storage import keys
+from clipzy_storage.fleet.counters import CounterStore
 from clipzy_storage.fleet.fleet import read_fleet, seconds_to_empty
 from clipzy_storage.guard.guard import Guard
 from clipzy_storage.guard.members import Member
@@ -225,3 +226,25 @@ def a_job(size_bytes: int, percent: int) -> HeldJob:
 )
 def test_the_estimate(jobs: JobsOverview, running: list[HeldJob], slots: int, seconds: float | None) -> None:
     assert seconds_to_empty(jobs, running, slots=slots) == (None if seconds is None else pytest.approx(seconds))
+
+
+def test_reading_it_costs_the_same_however_many_jobs_have_finished(
+    store: JobStore, redis: RedisDatabase, redis_client: Any
+) -> None:
+    def commands() -> int:
+        read_fleet(redis)  # its script is loaded then
+        before = sum(one["calls"] for one in redis_client.info("commandstats").values())
+        read_fleet(redis)
+        CounterStore(redis).read()
+        return int(sum(one["calls"] for one in redis_client.info("commandstats").values()) - before)
+
+    def finish_some(count: int) -> None:
+        for _ in range(count):
+            claim = claimed(store, submitted(store).job_id)
+            store.fail(claim.job.job_id, claim.token, ErrorCode.INVALID_MEDIA, "no video")
+            finish(store, claim.job.job_id, claim.token)
+
+    finish_some(3)
+    few = commands()
+    finish_some(300)
+    assert commands() == few

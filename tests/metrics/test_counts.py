@@ -1,6 +1,7 @@
 """What one process counts, until it hands it on."""
 
 import os
+import signal
 
 import pytest
 
@@ -68,6 +69,7 @@ def test_a_forked_process_counts_from_zero() -> None:
         # When it forks
         pid = os.fork()
         if pid == 0:
+            signal.alarm(30)  # if it waits for the lock for ever
             metrics.count(UPLOADS, 7, method="form")
             os._exit(COUNTS.take() != {f"{UPLOADS}|form": 7})
     # Then the child has what it has counted itself, and the parent keeps the rest
