@@ -123,6 +123,11 @@ def test_every_panel_shows_something(prometheus: Prometheus, title: str, express
     assert eventually(lambda: prometheus.query(filled_in(expression)), f"a value of {title}")
 
 
+def test_what_keda_asks_has_one_value(prometheus: Prometheus) -> None:
+    queries = re.findall(r"^ +query: (.*)$", (COMPOSE.parent / "docs/scaling.md").read_text(), re.MULTILINE)
+    assert [len(prometheus.query(query)) for query in queries] == [1, 1]
+
+
 def test_every_metric_is_on_the_dashboard() -> None:
     shown = " ".join(expression for _, expression in QUERIES)
     assert [name for name in METRICS if name not in shown] == []

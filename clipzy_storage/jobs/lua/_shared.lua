@@ -32,7 +32,7 @@
 --                                  or nothing has come for so long
 --   upload:{id}:lock       string  token of the request that writes the upload
 --   upload:{id}:wanted     string  exists for a while after another request was refused the lock
---   stored:owners          set     owners of whom anything was ever counted
+--   stored:owners          set     owners of whom anything was ever counted, or who had a job
 --   stored:counting        set     counts in progress: what is deleted meanwhile stays in the hash as 0 bytes
 --   stored:counted         string  they have been counted since this Redis was started
 --   idem:{owner}:{key}     string  fingerprint of the first request under an Idempotency-Key, and the id it created
