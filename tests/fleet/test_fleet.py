@@ -171,9 +171,8 @@ def test_each_worker_is_shown_with_what_it_runs(store: JobStore, redis: RedisDat
 def test_the_speed_is_that_of_the_latest_analyses(store: JobStore, redis: RedisDatabase) -> None:
     def completed(work: Work | None) -> None:
         claim = claimed(store, submitted(store).job_id)
-        commit = {"attempt_prefix": f"{claim.job.job_id}/", "result_sha256": "0" * 64}
         for _ in range(2):  # as when the answer to the first call is lost
-            store.commit(claim, **commit, work=work)
+            store.commit(claim, attempt_prefix=f"{claim.job.job_id}/", result_sha256="0" * 64, work=work)
         finish(store, claim.job.job_id, claim.token)
 
     # Given no analysis, or a result that was taken over

@@ -107,13 +107,9 @@ end
 
 -- The job waits no more.
 local function remove_from_queues(id)
-  for queue, queued in pairs(queued_sets) do
-    redis.call('ZREM', queued, id)
-    if redis.call('ZREM', waiting_sets[queue], id) == 1 then
-      local _, bytes = queue_of(id)
-      add_to_sums(queue, bytes, -1)
-    end
-  end
+  local queue, bytes = queue_of(id)
+  redis.call('ZREM', queued_sets[queue], id)
+  if redis.call('ZREM', waiting_sets[queue], id) == 1 then add_to_sums(queue, bytes, -1) end
   redis.call('ZREM', delayed_set, id)
   redis.call('ZREM', parked_set, id)
   redis.call('ZREM', parked_key(get(id, 'owner')), id)
@@ -260,17 +256,11 @@ local function uncache(id)
   if cache_key then redis.call('ZREM', cache_set(cache_key), id) end
 end
 
--- A job whose end was not counted before.
-local function count_end(id)
-  count('clipzy_jobs_finished_total', get(id, 'state'), final_field(id, 'error_code') or '')
-end
-
--- Make the outcome visible, and take the job out of the listings of unfinished ones.
+-- Make the outcome visible, and take the job, which waits no more, out of the listings of unfinished ones.
 local function finish_as(id, outcome, cache_key, pipeline_version)
   move(id, outcome)
   set(id, 'stage', '')
   if outcome == 'completed' then set(id, 'progress', 100) end
-  remove_from_queues(id)
   redis.call('ZREM', lease_set, id)
   redis.call('HDEL', job_key(id), 'suspect_ms', 'holder', 'claimed_ms', 'cancel')
   redis.call('SREM', users_key(cjson.decode(get(id, 'record')).video_id), id)
