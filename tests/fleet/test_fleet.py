@@ -1,8 +1,9 @@
 """What waits, what workers run, and how long it will take."""
 
+import random
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -11,16 +12,18 @@ from clipzy_storage.fleet.counters import CounterStore
 from clipzy_storage.fleet.fleet import read_fleet, seconds_to_empty
 from clipzy_storage.guard.guard import Guard
 from clipzy_storage.guard.members import Member
+from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.overview import HeldJob, JobsOverview, Speed, WaitingJobs, read_overview
 from clipzy_storage.jobs.owner_limits import OwnerLimits
 from clipzy_storage.jobs.store import JobStore
-from clipzy_storage.jobs.types import Work
+from clipzy_storage.jobs.types import Claim, Released, ReleaseReason, Work
 from clipzy_storage.models.records import ErrorCode, Queue, Status
 from clipzy_storage.process import ProcessIdentity
 from clipzy_storage.redis_client import RedisDatabase
-from tests.support.jobs import claimed, finish, let_delay_pass, reap_twice, submitted
+from tests.support.jobs import claimed, current, finish, let_delay_pass, reap_twice, submitted
 
 PREFIX = keys.REDIS_PREFIX
+T = TypeVar("T")
 
 
 def waiting(redis: RedisDatabase) -> dict[str, tuple[int, int, int]]:
@@ -247,3 +250,74 @@ def test_reading_it_costs_the_same_however_many_jobs_have_finished(
     few = commands()
     finish_some(300)
     assert commands() == few
+
+
+class Life:
+    """All kinds of things that happen to jobs, by chance."""
+
+    def __init__(self, store: JobStore, admin: JobAdmin, client: Any, seed: int) -> None:
+        self._store, self._admin, self._client, self._chance = store, admin, client, random.Random(seed)
+        self._waiting: list[str] = []
+        self._claims: list[Claim] = []
+        self.sizes: dict[str, int] = {}
+
+    def go_on(self) -> None:
+        happenings = (self._submit, self._submit, self._claim, self._claim, self._release, self._fail, self._cancel)
+        self._chance.choice((*happenings, self._lose, self._forget))()
+
+    def _submit(self) -> None:
+        size, queue = self._chance.choice([10, 2000]), self._chance.choice([*Queue])
+        self._waiting.append(submitted(self._store, source_size_bytes=size, queue=queue).job_id)
+        self.sizes[self._waiting[-1]] = size
+
+    def _claim(self) -> None:
+        for job_id in self._taken(self._waiting):
+            self._claims.append(claimed(self._store, job_id, self._nonce()))
+
+    def _release(self) -> None:
+        for claim in self._taken(self._claims):
+            reason: ReleaseReason = self._chance.choice(["preempted", "transient", "crashed"])
+            if self._store.release(claim, reason) is Released.QUEUED:
+                self._waiting.append(claim.job.job_id)
+
+    def _fail(self) -> None:
+        for claim in self._taken(self._claims):
+            self._store.fail(claim.job.job_id, claim.token, ErrorCode.INVALID_MEDIA, "no video")
+            finish(self._store, claim.job.job_id, claim.token)
+
+    def _cancel(self) -> None:
+        for job_id in self._taken(self._waiting):
+            finish(self._store, job_id, self._store.request_cancellation(job_id, nonce=self._nonce()).token)
+
+    def _lose(self) -> None:
+        reap_twice(self._store, self._client)
+        lost, self._claims = [claim.job.job_id for claim in self._claims], []
+        self._waiting += [job_id for job_id in lost if current(self._store, job_id).status is Status.QUEUED]
+
+    def _forget(self) -> None:
+        for job_id in self._taken(self._waiting):
+            self._admin.forget(job_id, while_it_is="queued")
+
+    def _taken(self, some: list[T]) -> list[T]:
+        """One of them, if there is any."""
+        return [some.pop(self._chance.randrange(len(some)))] if some else []
+
+    def _nonce(self) -> str:
+        return self._chance.randbytes(4).hex()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_whatever_happens_to_jobs_the_sums_are_those_of_what_waits(
+    store: JobStore, redis: RedisDatabase, redis_client: Any, seed: int
+) -> None:
+    # Given jobs to which all kinds of things happen
+    life = Life(store, JobAdmin(redis), redis_client, seed)
+    for _ in range(150):
+        life.go_on()
+
+    # Then what is summed up is what is in the queues
+    for queue, suffix in {"interactive": "", "batch": ":batch"}.items():
+        queued = set(redis_client.zrange(f"{PREFIX}jobs:queued{suffix}", 0, -1))
+        assert set(redis_client.zrange(f"{PREFIX}jobs:waiting{suffix}", 0, -1)) == queued
+        expected = (len(queued), sum(life.sizes[job_id] for job_id in queued), 0)
+        assert waiting(redis).get(queue, (0, 0, 0)) == expected
