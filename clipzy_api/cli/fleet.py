@@ -31,10 +31,8 @@ def _workers(fleet: Fleet) -> str:
     for worker in fleet.workers:
         about = (worker.name, f"{len(worker.running)}/{worker.slots}", ",".join(worker.queues))
         for job in worker.running:
-            progress = f"{job.progress_percent:>6} %"
-            rows.append(
-                (*about, job.job_id or _HIDDEN, job.current_stage or "", progress, _duration(job.running_seconds))
-            )
+            progress, since = f"{job.progress_percent:>6} %", _duration(job.running_seconds)
+            rows.append((*about, job.job_id or _HIDDEN, job.current_stage or "", progress, since))
             about = ("", "", "")
         if not worker.running:
             rows.append((*about, "idle", "", "", ""))
@@ -42,15 +40,10 @@ def _workers(fleet: Fleet) -> str:
 
 
 def _waiting(fleet: Fleet) -> str:
-    rows = [
-        (
-            one.queue.value,
-            str(one.jobs),
-            "" if one.oldest_seconds is None else _duration(one.oldest_seconds),
-            _size(one.size_bytes),
-        )
-        for one in fleet.queues
-    ]
+    rows = []
+    for one in fleet.queues:
+        oldest = "" if one.oldest_seconds is None else _duration(one.oldest_seconds)
+        rows.append((one.queue.value, str(one.jobs), oldest, _size(one.size_bytes)))
     others = {"delayed after an error": fleet.delayed_jobs, "parked by an owner's limit": fleet.parked_jobs}
     return "\n".join([table(_QUEUES, rows), *(f"{jobs} {why}" for why, jobs in others.items() if jobs)])
 
