@@ -17,16 +17,19 @@ from clipzy_api.key_audit import KeyUse, RefusedKeys
 from clipzy_api.membership import Membership
 from clipzy_api.redis_readiness import RedisReadiness
 from clipzy_api.result_indexes import ResultIndexes
-from clipzy_api.services import EXTENSION, REQUEST_ID_KEY, Services
+from clipzy_api.services import ENDPOINT_KEY, EXTENSION, REQUEST_ID_KEY, Services
+from clipzy_api.storage_probe import StorageProbe
 from clipzy_api.task_queue import TaskQueue
 from clipzy_api.views.direct_uploads import direct_uploads as direct_upload_views
 from clipzy_api.views.docs import description as description_views
 from clipzy_api.views.events import events as event_views
 from clipzy_api.views.files import files as file_views
+from clipzy_api.views.fleet import fleet as fleet_views
 from clipzy_api.views.health import health as health_views
 from clipzy_api.views.job_actions import actions as action_views
 from clipzy_api.views.jobs import jobs as job_views
 from clipzy_api.views.me import me as me_views
+from clipzy_api.views.metrics import metrics as metric_views
 from clipzy_api.views.uploads import uploads as upload_views
 from clipzy_api.views.videos import videos as video_views
 from clipzy_storage.access.api_keys import ApiKeys
@@ -49,6 +52,8 @@ from clipzy_storage.uploads.resumable import ResumableUploads
 from clipzy_storage.uploads.store import UploadStore
 
 BASE_PATH = "/api/v1"
+FREE_SPACE_SECONDS = 1.0
+"""How long `/metrics` waits for it."""
 
 
 def create_app(
@@ -112,6 +117,7 @@ def _services(
         submission=submission,
         cancellation=JobCancellation(store, admin, storage, lookup, notify_workers=queue.notify_workers),
         membership=membership,
+        free_space=StorageProbe(storage.free_space, timeout_seconds=FREE_SPACE_SECONDS),
         redis_readiness=RedisReadiness(redis, broker),
         api_keys=KeyTable(ApiKeys(storage)),
         key_use=KeyUse(redis),
@@ -144,18 +150,20 @@ class _OrderedJson(DefaultJSONProvider):
 
 
 def _register_views(app: Flask) -> None:
-    for blueprint in (job_views, action_views, event_views, video_views, upload_views, direct_upload_views, me_views):
+    ours = (job_views, action_views, event_views, video_views, upload_views, direct_upload_views, me_views, fleet_views)
+    for blueprint in ours:
         app.register_blueprint(blueprint, url_prefix=BASE_PATH)
-    for blueprint in (file_views, health_views, description_views):
+    for blueprint in (file_views, health_views, metric_views, description_views):
         app.register_blueprint(blueprint)
 
 
 def _identify_requests(app: Flask) -> None:
-    """Note the request's id and its client, for the log."""
+    """Note the request's id, endpoint and client, for log and metrics."""
 
     @app.before_request
     def begin() -> None:
         g.request_id = request.environ[REQUEST_ID_KEY]
+        request.environ[ENDPOINT_KEY] = request.endpoint
         g.at_end = ExitStack()
         structlog.contextvars.bind_contextvars(client=problems.shown(request.remote_addr or ""))
 

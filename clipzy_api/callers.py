@@ -7,6 +7,8 @@ from clipzy_storage.models.records import EVERYONE
 
 LINKS = "/storage/"
 """Below it are files, which the signature of a link opens instead of a key."""
+METRICS = "/metrics"
+"""What Prometheus reads, with a key that need allow nothing else."""
 _OPEN_PATHS = frozenset({"/healthz", "/readyz", "/openapi.json", "/docs"})
 _OPEN_PREFIXES = ("/docs/",)
 

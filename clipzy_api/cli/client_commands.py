@@ -175,4 +175,13 @@ def plot(job_id: str, output: Path | None, as_json: bool) -> int:
     return plot(job_id, output, as_json=as_json)
 
 
-COMMANDS = (submit, list_jobs, status, watch, result, download, cancel, retry, delete, plot)
+@click.command()
+@_json
+def fleet(as_json: bool) -> int:
+    """Show the workers, what each runs, and what waits."""
+    from clipzy_api.cli.fleet import show_fleet
+
+    return show_fleet(as_json=as_json)
+
+
+COMMANDS = (submit, list_jobs, status, watch, result, download, cancel, retry, delete, plot, fleet)

@@ -15,6 +15,7 @@ from clipzy_api.client.errors import (
     WaitTimeout,
 )
 from clipzy_api.client.events import Event
+from clipzy_api.fleet_schemas import Fleet
 from clipzy_api.schemas import Job, JobPage, Me, Result, Video
 from clipzy_storage.models.job_config import JobConfig
 from clipzy_storage.models.records import Queue, Status
@@ -24,6 +25,7 @@ __all__ = [
     "ClipzyError",
     "DownloadFailed",
     "Event",
+    "Fleet",
     "FrontEndUnreachable",
     "Job",
     "JobConfig",

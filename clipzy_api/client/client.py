@@ -20,6 +20,7 @@ from clipzy_api.client.uploads.memory import UploadMemory, state_directory
 from clipzy_api.client.uploads.method import Method
 from clipzy_api.client.uploads.source import OnProgress
 from clipzy_api.client.uploads.uploader import Upload, Uploader, new_job, new_key
+from clipzy_api.fleet_schemas import Fleet
 from clipzy_api.schemas import MAX_PAGE_SIZE, Job, JobPage, Me, Result, Video
 from clipzy_storage.config.urls import is_url, redacted
 from clipzy_storage.models.job_config import JobConfig
@@ -242,6 +243,10 @@ class Client:
     def me(self) -> Me:
         """The API key, its owner, and what that may have and has."""
         return parsed(Me, self._transport.call(Request("GET", "/api/v1/me")))
+
+    def fleet(self) -> Fleet:
+        """The workers, what each runs, and what waits for them."""
+        return parsed(Fleet, self._transport.call(Request("GET", "/api/v1/fleet")))
 
     def absolute(self, link: str) -> str:
         """A link in an answer as an absolute URL."""

@@ -32,7 +32,8 @@ is answered with 404 `NOT_FOUND`, a method that an address does not support with
 without a well-formed `Host` with 400 `BAD_REQUEST`, one under a name that is not the server's with 421 `WRONG_HOST`, a
 change from a foreign web page with 403 `CROSS_SITE`. Where the server asks for API keys, a call without a valid one is
 answered with 401 `UNAUTHORIZED`, one that the key does not allow with 403 `FORBIDDEN`: reading needs the scope `read`,
-everything else `write`. What belongs to another owner is answered as what does not exist.
+everything else `write`, and `/metrics` the scope `metrics`. What belongs to another owner is answered as what does not
+exist.
 """
 
 _IMPLIED_METHODS = frozenset({"HEAD", "OPTIONS"})  # Flask answers them for every route

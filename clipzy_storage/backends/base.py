@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal, Protocol
 
 from clipzy_storage import keys
-from clipzy_storage.errors import Damaged, StorageError, StorageUnavailable
+from clipzy_storage.backends.error_counts import not_what_was_stored
+from clipzy_storage.errors import StorageError, StorageUnavailable
 from clipzy_storage.free_space import FreeSpace
 from clipzy_storage.models.records import Link
 
@@ -290,7 +291,7 @@ def copy_through(
         while block := stream.read(READ_BLOCK_BYTES):
             writer.write(block)
         if writer.sha256 != sha256:
-            raise Damaged(f"{key} is not what was stored: its sha256 is {writer.sha256}")
+            raise not_what_was_stored(key, writer.sha256)
         return writer.publish()
 
 

@@ -1,5 +1,6 @@
 """A job as its hash in Redis holds it."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,6 +12,7 @@ from clipzy_storage import keys
 from clipzy_storage.errors import Damaged
 from clipzy_storage.jobs.types import PendingCompletion
 from clipzy_storage.models.records import ErrorCode, Job, JobError, Queue, Status
+from clipzy_storage.process import ProcessIdentity
 
 UNCHANGING = {
     "schema_version",
@@ -84,6 +86,19 @@ class _Hash(BaseModel):
         return JobError(code=ErrorCode(self.error_code), stage=self.error_stage or None, message=self.error_message)
 
 
+def holder_json(process: ProcessIdentity, *, worker: str) -> str:
+    """The process that holds a job, and the name of its worker."""
+    return json.dumps(process.as_dict() | ({"worker": worker} if worker else {}))
+
+
+def worker_in(holder: str) -> str:
+    """The name of the worker whose process this is; empty if it is none, or not known."""
+    try:
+        return _Holder.model_validate_json(holder).worker
+    except ValidationError:
+        return ""
+
+
 def unchanging_part(job: Job) -> str:
     """The fields that never change, which the hash keeps as one JSON text, without what is as usual."""
     usual = {"source_key": keys.upload(job.video_id, job.source_container or ""), "queue": Queue.INTERACTIVE}
@@ -155,6 +170,10 @@ def pending_completion_of(fields: Fields, token: str) -> PendingCompletion:
 def milliseconds(moment: datetime | None) -> int | str:
     """A time as the scripts take it: milliseconds since the epoch, or an empty string."""
     return (moment - _EPOCH) // timedelta(milliseconds=1) if moment else ""
+
+
+class _Holder(BaseModel):
+    worker: str = ""
 
 
 class _Named(BaseModel):

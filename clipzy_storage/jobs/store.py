@@ -24,6 +24,7 @@ from clipzy_storage.jobs.owner_limits import OwnerLimits, any_if_none, too_many_
 from clipzy_storage.jobs.redis_record import (
     committed_job,
     fields_of,
+    holder_json,
     job_of,
     milliseconds,
     pending_completion_of,
@@ -44,6 +45,7 @@ from clipzy_storage.jobs.types import (
     Released,
     ReleaseReason,
     Submitted,
+    Work,
 )
 from clipzy_storage.models.output import PIPELINE_VERSION
 from clipzy_storage.models.records import SCHEMA_VERSION, ErrorCode, Job, Queue
@@ -57,8 +59,12 @@ log = structlog.stdlib.get_logger(__name__)
 class JobStore:
     """The job records of one Redis, with limits for each owner. Every method may raise ``QueueUnavailable``."""
 
-    def __init__(self, redis: RedisDatabase, *, lease_seconds: int, limits: OwnerLimits | None = None) -> None:
+    def __init__(
+        self, redis: RedisDatabase, *, lease_seconds: int, limits: OwnerLimits | None = None, worker: str = ""
+    ) -> None:
+        """``worker`` is the name of the one that claims jobs; none where a front end does."""
         self._redis = redis
+        self._worker = worker
         self.lease_seconds = lease_seconds
         self.limits = limits or OwnerLimits()
         self.accounts = OwnerAccounts(redis, self.limits)
@@ -138,7 +144,8 @@ class JobStore:
         None if it is not queued, not due, or stored elsewhere; or, if that ``is_limited``, if its owner has as many
         running jobs as it may: then the job is parked until ``unpark``.
         """
-        args = (job_id, nonce, ProcessIdentity.own().to_json(), storage_id, self._lease_ms, stage, SCHEMA_VERSION)
+        holder = holder_json(ProcessIdentity.own(), worker=self._worker)
+        args = (job_id, nonce, holder, storage_id, self._lease_ms, stage, SCHEMA_VERSION)
         token, *rest = self._run("claim", *args, any_if_none(self.limits.running_jobs if is_limited else None))
         if not token:
             return None
@@ -176,15 +183,19 @@ class JobStore:
         result_sha256: str,
         attempt: int | None = None,
         pipeline_version: str = PIPELINE_VERSION,
+        work: Work | None = None,
     ) -> PendingCompletion:
         """Make a result the job's: that of the claimed attempt, or of the earlier ``attempt``.
+
+        ``work`` is what was done for it, and shows how fast workers are; None if the result was taken over.
 
         Raises:
             LostJob: the claim is no longer valid.
             CancellationRequested: the job must be cancelled instead; see ``confirm_cancelled``.
         """
         result = (attempt_prefix, result_sha256, attempt or claim.job.attempt, pipeline_version)
-        answer, *rest = self._run("commit", claim.job.job_id, claim.token, *result)
+        done = (work.size_bytes, int(work.seconds * 1000)) if work else ("", "")
+        answer, *rest = self._run("commit", claim.job.job_id, claim.token, *result, *done)
         if answer == "cancelled":
             raise CancellationRequested(claim.job.job_id)
         if answer != "committed":

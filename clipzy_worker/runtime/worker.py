@@ -21,6 +21,7 @@ from clipzy_worker.runtime.app import create_app
 from clipzy_worker.runtime.consumer import BatchingConsumer
 from clipzy_worker.runtime.janitor import Janitor
 from clipzy_worker.runtime.liveness import LivenessFile
+from clipzy_worker.runtime.metrics import WorkerMetrics
 from clipzy_worker.runtime.notification_queue import NotificationQueues
 from clipzy_worker.runtime.reaper import Reaper
 from clipzy_worker.runtime.shutdown import ReturnUnstarted, Shutdown
@@ -59,7 +60,15 @@ def _join_and_work(config: Settings, shutdown: Shutdown, watchdog: Watchdog, *, 
 
     redis = RedisDatabase(config.redis_url)
     registration = startup.join_deployment(config, redis, role="worker", name=name, on_refused=on_refused, wait=True)
-    app, ctx = create_app(config, redis, registration.storage, storage_id=registration.heartbeats.joined().storage_id)
+    metrics = WorkerMetrics(redis)
+    app, ctx = create_app(
+        config,
+        redis,
+        registration.storage,
+        storage_id=registration.heartbeats.joined().storage_id,
+        name=name,
+        flush_metrics=metrics.flush,
+    )
     scratch.sweep(config.work_dir)
     queues = NotificationQueues(broker_of(config, redis), storage_id=ctx.storage_id)
     reaper, janitor = Reaper(ctx, queues=queues), Janitor(ctx, UploadLocks(redis))
@@ -69,6 +78,7 @@ def _join_and_work(config: Settings, shutdown: Shutdown, watchdog: Watchdog, *, 
     def on_ready(**_: Any) -> None:
         reaper.start()  # not earlier: the pool is forked while few threads run that could hold a lock
         janitor.start()
+        metrics.start()
         watchdog.watch(
             intake.is_stalled, give_up=lambda: shutdown.request_stop(status=EXIT_NOT_CONSUMING, immediately=True)
         )
@@ -80,6 +90,7 @@ def _join_and_work(config: Settings, shutdown: Shutdown, watchdog: Watchdog, *, 
     finally:
         reaper.stop()
         janitor.stop()
+        metrics.stop()
         registration.heartbeats.stop()
         if refusals:
             raise ConfigurationError(refusals)

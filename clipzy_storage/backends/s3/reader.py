@@ -4,6 +4,7 @@ import hashlib
 import io
 from typing import TYPE_CHECKING, Any
 
+from clipzy_storage.backends.error_counts import counted, not_what_was_stored
 from clipzy_storage.backends.s3.client import S3Client, metadata_of
 from clipzy_storage.backends.s3.errors import boto_errors_translated
 from clipzy_storage.backends.s3.writer import DIGEST
@@ -91,17 +92,17 @@ class RangeReader(io.RawIOBase):
                 raise Damaged(f"{self._key} was replaced while it was read") from error
             self._stream = response["Body"]
             if response["ContentLength"] != last - first + 1:
-                raise StorageUnavailable("the S3 service sends another range than was requested")
+                raise counted(StorageUnavailable("the S3 service sends another range than was requested"))
         with boto_errors_translated(self._key):
             data: bytes = self._stream.read(size)
         if not data:
-            raise StorageUnavailable("the response of the S3 service is truncated")
+            raise counted(StorageUnavailable("the response of the S3 service is truncated"))
         return data
 
     def _compare(self, data: bytes) -> None:
         self._hash.update(data)
         if self._position == self._size and self._hash.hexdigest() != self._sha256:
-            raise Damaged(f"{self._key} is not what was stored: its sha256 is {self._hash.hexdigest()}")
+            raise not_what_was_stored(self._key, self._hash.hexdigest())
 
     def _drop_stream(self) -> None:
         if self._stream is not None:

@@ -9,6 +9,7 @@ if get(id, 'state') == 'committing' then
       'error_message', ARGV[7])
   end
   finish_as(id, outcome, ARGV[8], ARGV[9])
+  count('clipzy_jobs_finished_total', outcome, ARGV[5])
   set_stored(get(id, 'owner'), id, tonumber(ARGV[10]))
 end
 return VISIBLE[get(id, 'state')] ~= 'processing' and number(id, 'revision') or 0

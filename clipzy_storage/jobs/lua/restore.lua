@@ -20,7 +20,9 @@ if state ~= 'queued' then
     'error_stage', ARGV[12], 'error_message', ARGV[13])
   if ARGV[9] ~= '' then set(id, 'started_ms', ARGV[9]) end
   if ARGV[14] == '1' then set(id, 'expired', 1) end
+  remove_from_queues(id)
   finish_as(id, state, ARGV[15], ARGV[16])  -- a process that is completing it with the same record finds it finished
+  if before then count('clipzy_jobs_finished_total', state, ARGV[11]) end
   if not before then redis.call('DEL', events_key(id)) end  -- no client has followed this record
 else
   log_event(id)
