@@ -1,7 +1,8 @@
 """What Clipzy requires of a storage, as protocols promised in words; ``local`` and ``s3`` implement them.
 
 A backend moves bytes and nothing else: size limits, formats and records are decided by its callers. Every key is
-written once and is invisible until it is complete; a second write of the same key fails and changes nothing.
+written once and is invisible until it is complete; a second write of the same key fails and changes nothing. Only what
+is made for that can be replaced.
 """
 
 import json
@@ -106,6 +107,13 @@ class Storage(Protocol):
         """Start a file that ``publish`` will make visible under ``key``. May raise ``StorageFull``.
 
         A backend may keep some space free; only the small files that complete jobs ``may_use_reserve``.
+        """
+
+    def replace(self, key: str, data: bytes, *, content_type: str) -> None:
+        """Write a small file over what is under ``key``, if anything is: the one exception from writing once.
+
+        Durable and in one step as ``publish``: a reader finds the old file or the new one. Of two that replace it at
+        the same time either may be the last. May raise ``StorageFull``.
         """
 
     def open(self, key: str, *, start: int = 0, length: int | None = None) -> BinaryIO:
