@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from time import monotonic
 from typing import Any, Self
-from urllib.parse import urlencode, urljoin
+from urllib.parse import quote, urlencode, urljoin
 
 from clipzy_api.client import events
 from clipzy_api.client.downloads import Download
@@ -20,7 +20,7 @@ from clipzy_api.client.uploads.memory import UploadMemory, state_directory
 from clipzy_api.client.uploads.method import Method
 from clipzy_api.client.uploads.source import OnProgress
 from clipzy_api.client.uploads.uploader import Upload, Uploader, new_key, submit_video
-from clipzy_api.schemas import MAX_PAGE_SIZE, Job, JobPage, Me, Result, Video
+from clipzy_api.schemas import MAX_PAGE_SIZE, Deliveries, Delivery, Job, JobPage, Me, Result, Video
 from clipzy_storage.config.urls import is_url, redacted
 from clipzy_storage.models.job_config import JobConfig
 from clipzy_storage.models.records import Queue, Status
@@ -78,6 +78,7 @@ class Client:
         *,
         config: Config | None = None,
         queue: Queue | str = Queue.INTERACTIVE,
+        webhook_url: str | None = None,
         idempotency_key: str | None = None,
         on_progress: OnProgress | None = None,
         method: Method | None = None,
@@ -89,7 +90,7 @@ class Client:
         ``s3`` instead of the best one. Raises ``UnusableFile``, ``UploadFailed``.
         """
         upload = Upload(Path(file), idempotency_key, on_progress, method)
-        return self._uploader.submit(upload, _options(config, queue))
+        return self._uploader.submit(upload, _options(config, queue, webhook_url))
 
     def submit_video(
         self,
@@ -97,12 +98,12 @@ class Client:
         *,
         config: Config | None = None,
         queue: Queue | str = Queue.INTERACTIVE,
+        webhook_url: str | None = None,
         idempotency_key: str | None = None,
     ) -> Job:
         """A new job on a video that was uploaded before."""
-        return submit_video(
-            self._transport, video_id, _options(config, queue), idempotency_key=idempotency_key or new_key()
-        )
+        options = _options(config, queue, webhook_url)
+        return submit_video(self._transport, video_id, options, idempotency_key=idempotency_key or new_key())
 
     def upload(
         self,
@@ -224,6 +225,15 @@ class Client:
             ),
         )
 
+    def deliveries(self, job_id: str) -> list[Delivery]:
+        """What was sent to the webhook of a job, and what will be."""
+        return parsed(Deliveries, self._transport.call(Request("GET", job_path(job_id, "/deliveries")))).deliveries
+
+    def replay(self, job_id: str, delivery_id: str) -> Delivery:
+        """Have a delivery made anew."""
+        path = job_path(job_id, f"/deliveries/{quote(delivery_id, safe='')}/replay")
+        return parsed(Delivery, self._transport.call(Request("POST", path)))
+
     def delete(self, job_id: str) -> None:
         """Delete a finished job with its result; its video stays."""
         self._transport.call(Request("DELETE", job_path(job_id), done_if_repeated=404))
@@ -241,10 +251,11 @@ class Client:
         return urljoin(f"{self._transport.url}/", link)
 
 
-def _options(config: Config | None, queue: Queue | str) -> dict[str, Any]:
+def _options(config: Config | None, queue: Queue | str, webhook_url: str | None) -> dict[str, Any]:
     """The fields of a submission that are not the defaults."""
     content = (
         config.model_dump(mode="json", exclude_unset=True) if isinstance(config, JobConfig) else dict(config or {})
     )
     chosen = {} if queue == Queue.INTERACTIVE else {"queue": str(queue)}
-    return {**({"config": content} if content else {}), **chosen}
+    webhook = {} if webhook_url is None else {"webhook_url": webhook_url}
+    return {**({"config": content} if content else {}), **chosen, **webhook}

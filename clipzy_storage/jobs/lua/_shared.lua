@@ -6,7 +6,8 @@
 --
 -- A caller sees running and committing alike as "processing". All times are those of Redis, in milliseconds.
 -- A script may be sent twice: it answers the second time as it did the first, and changes nothing. Only the answers of
--- reap and due_for_notification may be lost; the leases and notifications that they gave out expire and are given again.
+-- reap, due_for_notification and claim_deliveries may be lost; the leases and notifications that they gave out expire and
+-- are given again.
 --
 -- Keys, each after the prefix:
 --   job:{id}               hash    the record: record (JSON of what never changes), state, token, attempt, progress, …
@@ -36,6 +37,9 @@
 --   fence                  counter of tokens
 --   epoch                  string  run id of the server under which the records were reconciled with storage
 --   turn:{name}            string  locks of the janitor and the reaper
+--   webhooks:due           zset    finished jobs whose end is to be delivered to their webhook, by the time at which it is
+--                                  due; by the expiry of its lease while a process delivers it
+--   webhooks:held          hash    token of that process, by job
 --   access:used            hash    day of the last use of each API key, by its id
 local prefix = KEYS[1]
 local clock = redis.call('TIME')
@@ -221,6 +225,21 @@ local function uncache(id)
   if cache_key then redis.call('ZREM', cache_set(cache_key), id) end
 end
 
+local deliveries_due, deliveries_held = prefix .. 'webhooks:due', prefix .. 'webhooks:held'
+
+-- Have the end of a job delivered now, unless it is scheduled already.
+local function schedule_delivery(id) redis.call('ZADD', deliveries_due, 'NX', now, id) end
+
+-- The same for a job that has a webhook.
+local function announce_end(id)
+  if cjson.decode(get(id, 'record')).webhook_url then schedule_delivery(id) end
+end
+
+local function end_delivery(id)
+  redis.call('ZREM', deliveries_due, id)
+  redis.call('HDEL', deliveries_held, id)
+end
+
 -- Make the outcome visible, and take the job out of the listings of unfinished ones.
 local function finish_as(id, outcome, cache_key, pipeline_version)
   move(id, outcome)
@@ -252,6 +271,7 @@ local function forget(id)
   redis.call('ZREM', list_key(owner), id)
   redis.call('ZREM', list_key(owner, VISIBLE[get(id, 'state')]), id)
   remove_from_queues(id)
+  end_delivery(id)
   for _, listing in ipairs({ lease_set, ended_set }) do redis.call('ZREM', listing, id) end
   redis.call('SREM', users_key(cjson.decode(get(id, 'record')).video_id), id)
   redis.call('DEL', job_key(id), events_key(id))
