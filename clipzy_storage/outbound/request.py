@@ -113,7 +113,9 @@ class OutboundRequest:
             connection.auto_open = 0  # never by the name
             method, headers = "GET" if self._body is None else "POST", {"Host": url.host_header, **self._headers}
             connection.request(method, url.target, body=self._body, headers=headers)
-            return connection.getresponse()
+            response = connection.getresponse()
+            self._check_aborted()  # which may have cut its head
+            return response
 
     def _connected(self, url: TargetUrl, addresses: list[str]) -> socket.socket:
         """Raises ``OSError``."""

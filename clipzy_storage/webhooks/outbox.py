@@ -7,7 +7,7 @@ one holds the delivery (``DueDeliveries``). All functions may raise ``StorageErr
 from pydantic import ValidationError
 
 from clipzy_storage import keys
-from clipzy_storage.backends.base import Storage, read_bytes
+from clipzy_storage.backends.base import Storage, read_replaceable
 from clipzy_storage.errors import Damaged, NotFound
 from clipzy_storage.models.deliveries import DeliveryRecord
 from clipzy_storage.models.records import SCHEMA_VERSION, Job
@@ -17,7 +17,7 @@ def read(storage: Storage, job: Job) -> DeliveryRecord:
     """That of a finished job. Raises ``Damaged``, also if a later version has written it."""
     key = keys.deliveries(job.job_id)
     try:
-        record = DeliveryRecord.model_validate_json(read_bytes(storage, key))
+        record = DeliveryRecord.model_validate_json(read_replaceable(storage, key))
     except NotFound:
         return DeliveryRecord.first_of(job)
     except ValidationError as error:
