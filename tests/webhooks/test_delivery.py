@@ -5,6 +5,7 @@ import json
 import threading
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -285,7 +286,12 @@ def test_a_deleted_job_is_not_announced(deployment: Deployment, receiver: Receiv
 
 def test_a_job_that_is_deleted_during_an_attempt_leaves_nothing(deployment: Deployment, receiver: Receiver) -> None:
     job = deployment.completed(receiver.url())
-    receiver.answers = [lambda request: (delete_job(deployment.storage, deployment.admin, job), status(500)(request))]
+
+    def delete_meanwhile(request: BaseHTTPRequestHandler) -> None:
+        delete_job(deployment.storage, deployment.admin, job)
+        status(500)(request)
+
+    receiver.answers = [delete_meanwhile]
     deployment.deliver()
     assert len(receiver.received) == 1
     assert finished_jobs.files_of(deployment.storage, job.job_id) == []
