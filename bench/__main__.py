@@ -20,6 +20,7 @@ from bench import (
     submit_to_start,
     upload,
     upload_s3,
+    webhooks,
 )
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
 from clipzy_storage.config import logs
@@ -43,6 +44,7 @@ def main() -> int:
                 slow_clients.measure(directory / "slow", redis_url=redis_url),
                 fleet.measure(directory / "fleet", redis_url=redis_url),
                 api_keys.compare(directory / "keys", redis_url=redis_url),
+                webhooks.measure(directory / "webhooks", redis_url=redis_url),
             ]
     return 0 if all(reached) else 1
 

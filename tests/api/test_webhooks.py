@@ -217,11 +217,12 @@ def test_a_deleted_job_has_no_deliveries(announcing: FrontEnd, ada: dict[str, st
     assert announcing.post(replay, headers=ada).json()["code"] == "JOB_NOT_FOUND"
 
 
-def test_a_replay_is_not_lost_with_its_front_end(announcing: FrontEnd, ada: dict[str, str], tmp_path: Path) -> None:
-    # Given a delivery that has been made
-    job_id = submit(announcing, ada).json()["job_id"]
+def test_a_replay_is_not_lost_with_its_front_end(announcing: FrontEnd, tmp_path: Path) -> None:
+    # Given a delivery that has been made, to those whose front ends ask for no keys
+    key = _key(announcing, "everyone")
+    job_id = submit(announcing, key).json()["job_id"]
     complete(announcing, job_id)
-    (delivery,) = deliveries(announcing, job_id, ada).json()["deliveries"]
+    (delivery,) = deliveries(announcing, job_id, key).json()["deliveries"]
     due = DueDeliveries(RedisDatabase(announcing.redis_url), lease_seconds=0.01)
     assert due.hold(job_id, token="t")
     due.settle(job_id, token="t", delay_seconds=None)
@@ -230,7 +231,7 @@ def test_a_replay_is_not_lost_with_its_front_end(announcing: FrontEnd, ada: dict
         announcing.doomed(tmp_path / "doomed", at="replay-recorded") as dying,
         pytest.raises(requests.RequestException),
     ):
-        dying.post(f"{JOBS}/{job_id}/deliveries/{delivery['delivery_id']}/replay", headers=ada)
+        dying.post(f"{JOBS}/{job_id}/deliveries/{delivery['delivery_id']}/replay", headers=key)
     # Then it is due as soon as the lease of that front end has expired
     client = RedisDatabase(announcing.redis_url).client
     assert client.zscore(f"{keys.REDIS_PREFIX}webhooks:due", job_id) is not None
