@@ -25,6 +25,7 @@ from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.jobs.types import CancelVerdict
 from clipzy_storage.maintenance.index_repair import for_each, repair_index
 from clipzy_storage.models.records import Job, Queue, Status
+from clipzy_storage.webhooks import outbox
 
 KEEP_FINISHED = timedelta(days=30)
 """How long finished jobs stay in Redis, and so in listings; storage keeps their records."""
@@ -120,13 +121,17 @@ class Recovery:
         return report
 
     def _resume_deliveries(self) -> None:
-        """Have all deliveries due that were attempted in the last days. Whoever makes the attempt reads how they stand.
+        """Have all deliveries due that were attempted or replayed in the last days, and have not ended.
 
-        That includes replays of any job. Deliveries without an attempt became due with the end of their jobs.
+        Those without an attempt became due with the restored ends of their jobs.
         """
-        for blob in list_own(self._storage, keys.DELIVERIES):
-            if blob.age_seconds <= RESUME_DELIVERIES.total_seconds():
-                self._admin.schedule_delivery(str(keys.id_in(blob.key)))
+        listed = list_own(self._storage, keys.DELIVERIES)
+        recent = [str(keys.id_in(one.key)) for one in listed if one.age_seconds <= RESUME_DELIVERIES.total_seconds()]
+        for_each(recent, self._resume_delivery)
+
+    def _resume_delivery(self, job_id: str) -> None:
+        if outbox.is_unfinished(self._storage, job_id):
+            self._admin.schedule_delivery(job_id)
 
     def _ages_of_entries(self) -> dict[str, float]:
         """Of each job that ended in that time, or up to two days before it: the index tells days only."""

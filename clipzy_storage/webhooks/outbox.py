@@ -9,22 +9,26 @@ from pydantic import ValidationError
 from clipzy_storage import keys
 from clipzy_storage.backends.base import Storage, read_replaceable
 from clipzy_storage.errors import Damaged, NotFound
-from clipzy_storage.models.deliveries import DeliveryRecord
+from clipzy_storage.models.deliveries import DeliveryRecord, DeliveryStatus
 from clipzy_storage.models.records import SCHEMA_VERSION, Job
 
 
 def read(storage: Storage, job: Job) -> DeliveryRecord:
     """That of a finished job. Raises ``Damaged``, also if a later version has written it."""
-    key = keys.deliveries(job.job_id)
     try:
-        record = DeliveryRecord.model_validate_json(read_replaceable(storage, key))
+        return _read(storage, job.job_id)
     except NotFound:
         return DeliveryRecord.first_of(job)
-    except ValidationError as error:
-        raise Damaged(f"{key} is damaged: it is no record of deliveries") from error
-    if record.schema_version > SCHEMA_VERSION:
-        raise Damaged(f"{key} has schema version {record.schema_version}: upgrade this Clipzy")
-    return record
+
+
+def is_unfinished(storage: Storage, job_id: str) -> bool:
+    """Whether there is a record by which something is still to be delivered; also if it is damaged."""
+    try:
+        return _read(storage, job_id).status is DeliveryStatus.PENDING
+    except NotFound:
+        return False
+    except Damaged:
+        return True
 
 
 def write(storage: Storage, record: DeliveryRecord) -> None:
@@ -34,3 +38,14 @@ def write(storage: Storage, record: DeliveryRecord) -> None:
     # A deletion of the job removes its done record first, so that one of the two sees what the other has done.
     if not storage.exists(keys.done_job(record.job_id)):
         storage.delete(keys.deliveries(record.job_id))
+
+
+def _read(storage: Storage, job_id: str) -> DeliveryRecord:
+    key = keys.deliveries(job_id)
+    try:
+        record = DeliveryRecord.model_validate_json(read_replaceable(storage, key))
+    except ValidationError as error:
+        raise Damaged(f"{key} is damaged: it is no record of deliveries") from error
+    if record.schema_version > SCHEMA_VERSION:
+        raise Damaged(f"{key} has schema version {record.schema_version}: upgrade this Clipzy")
+    return record
