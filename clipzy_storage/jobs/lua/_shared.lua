@@ -230,30 +230,27 @@ local deliveries_due, deliveries_held = prefix .. 'webhooks:due', prefix .. 'web
 -- Have the end of a job delivered now, unless it is scheduled already.
 local function schedule_delivery(id) redis.call('ZADD', deliveries_due, 'NX', now, id) end
 
--- The same for a job that has a webhook.
-local function announce_end(id)
-  if cjson.decode(get(id, 'record')).webhook_url then schedule_delivery(id) end
-end
-
 local function end_delivery(id)
   redis.call('ZREM', deliveries_due, id)
   redis.call('HDEL', deliveries_held, id)
 end
 
--- Make the outcome visible, and take the job out of the listings of unfinished ones.
+-- Make the outcome visible, and take the job out of the listings of unfinished ones. Returns whether it has a webhook.
 local function finish_as(id, outcome, cache_key, pipeline_version)
+  local record = cjson.decode(get(id, 'record'))
   move(id, outcome)
   set(id, 'stage', '')
   if outcome == 'completed' then set(id, 'progress', 100) end
   remove_from_queues(id)
   redis.call('ZREM', lease_set, id)
   redis.call('HDEL', job_key(id), 'suspect_ms', 'holder', 'cancel')
-  redis.call('SREM', users_key(cjson.decode(get(id, 'record')).video_id), id)
+  redis.call('SREM', users_key(record.video_id), id)
   redis.call('ZADD', ended_set, number(id, 'finished_ms'), id)
   log_event(id)
   cache_result(id, cache_key, pipeline_version)
   compact(id)
   redis.call('EXPIRE', events_key(id), KEEP_EVENTS_SECONDS)
+  return record.webhook_url ~= nil
 end
 
 local function create(id, owner, storage_id, record, order, created_ms, revision)

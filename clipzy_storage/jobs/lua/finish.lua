@@ -9,8 +9,7 @@ if get(id, 'state') == 'committing' then
     set(id, 'outcome', outcome, 'attempt', attempt, 'finished_ms', finished_ms, 'error_code', ARGV[5], 'error_stage', ARGV[6],
       'error_message', ARGV[7])
   end
-  finish_as(id, outcome, ARGV[8], ARGV[9])
-  announce_end(id)
+  if finish_as(id, outcome, ARGV[8], ARGV[9]) then schedule_delivery(id) end
   set_stored(get(id, 'owner'), id, tonumber(ARGV[10]))
 end
 return VISIBLE[get(id, 'state')] ~= 'processing' and number(id, 'revision') or 0

@@ -22,8 +22,9 @@ if state ~= 'queued' then
     'error_stage', ARGV[12], 'error_message', ARGV[13])
   if ARGV[9] ~= '' then set(id, 'started_ms', ARGV[9]) end
   if ARGV[14] == '1' then set(id, 'expired', 1) end
-  finish_as(id, state, ARGV[15], ARGV[16])  -- a process that is completing it with the same record finds it finished
-  if now - tonumber(ARGV[10]) < DELIVER_AFTER_LOSS_MS then announce_end(id) end
+  -- A process that is completing it with the same record finds it finished.
+  local has_webhook = finish_as(id, state, ARGV[15], ARGV[16])
+  if has_webhook and now - tonumber(ARGV[10]) < DELIVER_AFTER_LOSS_MS then schedule_delivery(id) end
   if not before then redis.call('DEL', events_key(id)) end  -- no client has followed this record
 else
   log_event(id)
