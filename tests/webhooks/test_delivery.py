@@ -26,13 +26,13 @@ from clipzy_storage.webhooks.schedule import DELAYS_SECONDS
 from clipzy_storage.webhooks.signatures import secrets_of
 from tests.support import finished_jobs
 from tests.support.jobs import attempt_at, reap_twice
+from tests.support.webhook_deployment import WebhookDeployment
 from tests.support.webhook_receiver import OTHER_SECRET, SECRET, Receiver, drip, running_receiver, silence, status
-from tests.webhooks.conftest import Deployment
 
 CANARY = "canary-of-a-token"
 
 
-def test_a_receiver_gets_the_job_as_clients_see_it(deployment: Deployment, receiver: Receiver) -> None:
+def test_a_receiver_gets_the_job_as_clients_see_it(deployment: WebhookDeployment, receiver: Receiver) -> None:
     # Given a job that was completed
     job = deployment.completed(receiver.url("/hook?a=b"))
     # When what is due is delivered
@@ -53,7 +53,7 @@ def test_a_receiver_gets_the_job_as_clients_see_it(deployment: Deployment, recei
     assert deployment.due_in_seconds(job) is None
 
 
-def test_failed_and_cancelled_jobs_are_announced_too(deployment: Deployment, receiver: Receiver) -> None:
+def test_failed_and_cancelled_jobs_are_announced_too(deployment: WebhookDeployment, receiver: Receiver) -> None:
     failing, cancelled, lost = (
         finished_jobs.accepted(deployment.store, deployment.storage, webhook_url=receiver.url()) for _ in range(3)
     )
@@ -74,14 +74,14 @@ def test_failed_and_cancelled_jobs_are_announced_too(deployment: Deployment, rec
     assert (events[cancelled.job_id]["type"], events[cancelled.job_id]["data"]["result"]) == ("job.cancelled", None)
 
 
-def test_a_job_without_a_webhook_is_not_announced(deployment: Deployment) -> None:
+def test_a_job_without_a_webhook_is_not_announced(deployment: WebhookDeployment) -> None:
     job = deployment.completed(None)
     assert deployment.due_in_seconds(job) is None
 
 
 def test_each_of_two_secrets_verifies_a_delivery(tmp_path: Path, redis_url: str, receiver: Receiver) -> None:
     # Given two secrets, as while receivers change from one to the other
-    deployment = Deployment(tmp_path / "storage", redis_url, {"WEBHOOK_SECRETS": f"{OTHER_SECRET},{SECRET}"})
+    deployment = WebhookDeployment(tmp_path / "storage", redis_url, {"WEBHOOK_SECRETS": f"{OTHER_SECRET},{SECRET}"})
     jobs = [deployment.completed(receiver.url(), owner=owner) for owner in ("everyone", "anna")]
     deployment.deliver()
     ((ours,), (annas,)) = (receiver.of(job.job_id) for job in jobs)
@@ -94,7 +94,7 @@ def test_each_of_two_secrets_verifies_a_delivery(tmp_path: Path, redis_url: str,
         annas.event(secret=secret)
 
 
-def test_a_failing_receiver_is_tried_for_an_hour_and_a_day(deployment: Deployment, receiver: Receiver) -> None:
+def test_a_failing_receiver_is_tried_for_an_hour_and_a_day(deployment: WebhookDeployment, receiver: Receiver) -> None:
     # Given a receiver that answers 500
     receiver.otherwise = status(500, b"x" * 1000)
     job = deployment.completed(receiver.url())
@@ -115,7 +115,7 @@ def test_a_failing_receiver_is_tried_for_an_hour_and_a_day(deployment: Deploymen
     assert [attempt.response for attempt in record.attempts] == ["x" * 500] * 9
 
 
-def test_a_receiver_that_recovers_after_an_hour_has_the_event(deployment: Deployment, receiver: Receiver) -> None:
+def test_a_receiver_that_recovers_after_an_hour_has_it(deployment: WebhookDeployment, receiver: Receiver) -> None:
     receiver.otherwise = status(500)
     job = deployment.completed(receiver.url())
     for _ in range(6):  # at once, and after 5 s, 20 s, 60 s, 5 min and 30 min
@@ -139,7 +139,7 @@ def test_a_receiver_that_recovers_after_an_hour_has_the_event(deployment: Deploy
         (lambda: format_datetime(datetime.now(UTC) + timedelta(seconds=600), usegmt=True), 600),
     ],
 )
-def test_retry_after_is_honoured(deployment: Deployment, receiver: Receiver, sent: Any, seconds: int) -> None:
+def test_retry_after_is_honoured(deployment: WebhookDeployment, receiver: Receiver, sent: Any, seconds: int) -> None:
     receiver.answers = [status(503, Retry_After=sent if isinstance(sent, str) else sent())]
     job = deployment.completed(receiver.url())
     deployment.deliver()
@@ -148,7 +148,7 @@ def test_retry_after_is_honoured(deployment: Deployment, receiver: Receiver, sen
     assert abs(due - seconds) <= 2
 
 
-def test_gone_is_for_good(deployment: Deployment, receiver: Receiver) -> None:
+def test_gone_is_for_good(deployment: WebhookDeployment, receiver: Receiver) -> None:
     receiver.answers = [status(410)]
     job = deployment.completed(receiver.url())
     deployment.deliver()
@@ -157,7 +157,7 @@ def test_gone_is_for_good(deployment: Deployment, receiver: Receiver) -> None:
 
 
 @pytest.mark.parametrize("code", [200, 201, 299])
-def test_any_2xx_is_success(deployment: Deployment, receiver: Receiver, code: int) -> None:
+def test_any_2xx_is_success(deployment: WebhookDeployment, receiver: Receiver, code: int) -> None:
     receiver.answers = [status(code, b"\xff thanks")]
     job = deployment.completed(receiver.url())
     deployment.deliver()
@@ -167,7 +167,7 @@ def test_any_2xx_is_success(deployment: Deployment, receiver: Receiver, code: in
 
 
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
-def test_redirects_are_not_followed(deployment: Deployment, receiver: Receiver, code: int) -> None:
+def test_redirects_are_not_followed(deployment: WebhookDeployment, receiver: Receiver, code: int) -> None:
     """Whether they lead to where a delivery may go, or to a private address."""
     with running_receiver("127.0.0.9") as private:
         receiver.otherwise = status(code, Location=private.url())
@@ -182,7 +182,7 @@ def test_redirects_are_not_followed(deployment: Deployment, receiver: Receiver, 
 def test_a_receiver_that_hangs_costs_the_time_limit(
     tmp_path: Path, redis_url: str, receiver: Receiver, over: threading.Event, kind: str
 ) -> None:
-    deployment = Deployment(tmp_path / "storage", redis_url, timeout_seconds=0.5)
+    deployment = WebhookDeployment(tmp_path / "storage", redis_url, timeout_seconds=0.5)
     receiver.otherwise = {
         "silent": silence(over),
         "slow head": drip(over),
@@ -203,14 +203,14 @@ def test_a_receiver_that_hangs_costs_the_time_limit(
 def test_a_success_with_a_slow_body_is_a_success(
     tmp_path: Path, redis_url: str, receiver: Receiver, over: threading.Event
 ) -> None:
-    deployment = Deployment(tmp_path / "storage", redis_url, timeout_seconds=0.5)
+    deployment = WebhookDeployment(tmp_path / "storage", redis_url, timeout_seconds=0.5)
     receiver.otherwise = drip(over, after=b"HTTP/1.1 200 OK\r\nContent-Length: 400\r\n\r\n")
     job = deployment.completed(receiver.url())
     deployment.deliver()
     assert deployment.record(job).status is DeliveryStatus.DELIVERED
 
 
-def test_a_receiver_that_refuses_is_tried_again(deployment: Deployment, receiver: Receiver) -> None:
+def test_a_receiver_that_refuses_is_tried_again(deployment: WebhookDeployment, receiver: Receiver) -> None:
     url = receiver.url()
     job = deployment.completed(f"{url.rpartition(':')[0]}:1/hook?token={CANARY}")
     with structlog.testing.capture_logs() as logged:
@@ -227,7 +227,7 @@ def test_a_receiver_that_refuses_is_tried_again(deployment: Deployment, receiver
 @pytest.mark.parametrize("host", ["127.0.0.9", "localhost", "2130706441", "[::1]", "169.254.169.254", "0"])
 def test_a_private_address_gets_nothing(tmp_path: Path, redis_url: str, host: str) -> None:
     """A name is looked up when it is delivered, and may lead elsewhere than when the job was submitted."""
-    deployment = Deployment(tmp_path / "storage", redis_url, {"ALLOW_PRIVATE_ADDRESSES": "10.0.0.0/8"})
+    deployment = WebhookDeployment(tmp_path / "storage", redis_url, {"ALLOW_PRIVATE_ADDRESSES": "10.0.0.0/8"})
     with running_receiver("127.0.0.9") as private:
         job = deployment.completed(private.url(host=host))
         deployment.deliver()
@@ -237,7 +237,7 @@ def test_a_private_address_gets_nothing(tmp_path: Path, redis_url: str, host: st
     assert deployment.due_in_seconds(job) == DELAYS_SECONDS[0]
 
 
-def test_a_replay_is_the_same_event_once_more(deployment: Deployment, receiver: Receiver) -> None:
+def test_a_replay_is_the_same_event_once_more(deployment: WebhookDeployment, receiver: Receiver) -> None:
     # Given a delivery that was given up
     receiver.answers = [status(410)]
     job = deployment.completed(receiver.url())
@@ -252,7 +252,7 @@ def test_a_replay_is_the_same_event_once_more(deployment: Deployment, receiver: 
     assert [attempt.status_code for attempt in deployment.record(job).attempts] == [410, 204]
 
 
-def test_a_replay_waits_for_an_attempt_in_progress(deployment: Deployment, receiver: Receiver) -> None:
+def test_a_replay_waits_for_an_attempt_in_progress(deployment: WebhookDeployment, receiver: Receiver) -> None:
     job = deployment.completed(receiver.url())
     assert deployment.due.claim(limit=1, token="a worker's") == [job.job_id]
     with pytest.raises(DeliveryInProgress):
@@ -261,7 +261,7 @@ def test_a_replay_waits_for_an_attempt_in_progress(deployment: Deployment, recei
     assert replay(deployment.due, deployment.storage, job).status is DeliveryStatus.PENDING
 
 
-def test_what_one_process_delivers_no_other_does(deployment: Deployment, receiver: Receiver) -> None:
+def test_what_one_process_delivers_no_other_does(deployment: WebhookDeployment, receiver: Receiver) -> None:
     job = deployment.completed(receiver.url())
     assert deployment.due.claim(limit=5, token="first") == [job.job_id]
     assert deployment.due.claim(limit=5, token="second") == []
@@ -274,7 +274,7 @@ def test_what_one_process_delivers_no_other_does(deployment: Deployment, receive
     assert deployment.due_in_seconds(job) is None
 
 
-def test_a_deleted_job_is_not_announced(deployment: Deployment, receiver: Receiver) -> None:
+def test_a_deleted_job_is_not_announced(deployment: WebhookDeployment, receiver: Receiver) -> None:
     receiver.otherwise = status(500)
     job = deployment.completed(receiver.url())
     deployment.deliver()
@@ -284,7 +284,7 @@ def test_a_deleted_job_is_not_announced(deployment: Deployment, receiver: Receiv
     assert finished_jobs.files_of(deployment.storage, job.job_id) == []
 
 
-def test_a_job_that_is_deleted_during_an_attempt_leaves_nothing(deployment: Deployment, receiver: Receiver) -> None:
+def test_a_job_that_is_deleted_during_its_attempt_is_gone(deployment: WebhookDeployment, receiver: Receiver) -> None:
     job = deployment.completed(receiver.url())
 
     def delete_meanwhile(request: BaseHTTPRequestHandler) -> None:
@@ -301,7 +301,7 @@ def test_a_job_that_is_deleted_during_an_attempt_leaves_nothing(deployment: Depl
     assert deployment.due_in_seconds(job) is None
 
 
-def test_a_damaged_record_is_kept_and_looked_at_again(deployment: Deployment, receiver: Receiver) -> None:
+def test_a_damaged_record_is_kept_and_looked_at_again(deployment: WebhookDeployment, receiver: Receiver) -> None:
     job = deployment.completed(receiver.url())
     deployment.storage.replace(keys.deliveries(job.job_id), b"{", content_type="application/json")
     with structlog.testing.capture_logs() as logged:
@@ -314,7 +314,7 @@ def test_a_damaged_record_is_kept_and_looked_at_again(deployment: Deployment, re
 
 def test_links_are_signed_for_each_attempt(tmp_path: Path, redis_url: str, receiver: Receiver) -> None:
     settings = {"CLIPZY_AUTH": "keys", "PUBLIC_URL": "https://clips.example.com", "S3_PRESIGN_EXPIRES_SECONDS": "60"}
-    deployment = Deployment(tmp_path / "storage", redis_url, settings)
+    deployment = WebhookDeployment(tmp_path / "storage", redis_url, settings)
     job = deployment.completed(receiver.url())
     deployment.deliver()
     replay(deployment.due, deployment.storage, job)

@@ -10,19 +10,19 @@ from clipzy_storage.maintenance.recovery import Recovery
 from clipzy_storage.models.deliveries import DeliveryStatus
 from clipzy_storage.models.records import Job
 from clipzy_storage.webhooks.delivery import replay
+from tests.support.webhook_deployment import WebhookDeployment
 from tests.support.webhook_receiver import Receiver, status
-from tests.webhooks.conftest import Deployment
 
 
 @pytest.fixture
-def lost(deployment: Deployment) -> "Lost":
+def lost(deployment: WebhookDeployment) -> "Lost":
     return Lost(deployment)
 
 
 class Lost:
     """The loss of everything in Redis, and what a janitor does about it."""
 
-    def __init__(self, deployment: Deployment) -> None:
+    def __init__(self, deployment: WebhookDeployment) -> None:
         self.deployment = deployment
 
     def now(self) -> None:
@@ -30,7 +30,7 @@ class Lost:
         Recovery(self.deployment.store, self.deployment.admin, self.deployment.storage).rebuild()
 
 
-def test_an_end_that_was_not_announced_is(deployment: Deployment, receiver: Receiver, lost: Lost) -> None:
+def test_an_end_that_was_not_announced_is(deployment: WebhookDeployment, receiver: Receiver, lost: Lost) -> None:
     job = deployment.completed(receiver.url())
     before = deployment.record(job).delivery_id
     lost.now()
@@ -38,7 +38,7 @@ def test_an_end_that_was_not_announced_is(deployment: Deployment, receiver: Rece
     assert receiver.received[0].webhook_id == before
 
 
-def test_a_failing_delivery_goes_on(deployment: Deployment, receiver: Receiver, lost: Lost) -> None:
+def test_a_failing_delivery_goes_on(deployment: WebhookDeployment, receiver: Receiver, lost: Lost) -> None:
     receiver.answers = [status(500)]
     job = deployment.completed(receiver.url())
     deployment.deliver()
@@ -49,7 +49,9 @@ def test_a_failing_delivery_goes_on(deployment: Deployment, receiver: Receiver, 
 
 
 @pytest.mark.parametrize("answer", [204, 410])
-def test_what_has_ended_is_not_sent_again(deployment: Deployment, receiver: Receiver, lost: Lost, answer: int) -> None:
+def test_what_has_ended_is_not_sent_again(
+    deployment: WebhookDeployment, receiver: Receiver, lost: Lost, answer: int
+) -> None:
     receiver.answers = [status(answer)]
     job = deployment.completed(receiver.url())
     deployment.deliver()
@@ -59,7 +61,7 @@ def test_what_has_ended_is_not_sent_again(deployment: Deployment, receiver: Rece
     assert deployment.due_in_seconds(job) is None
 
 
-def test_a_replay_is_not_lost(deployment: Deployment, receiver: Receiver, lost: Lost) -> None:
+def test_a_replay_is_not_lost(deployment: WebhookDeployment, receiver: Receiver, lost: Lost) -> None:
     job = deployment.completed(receiver.url())
     deployment.deliver()
     replay(deployment.due, deployment.storage, job)
@@ -69,7 +71,7 @@ def test_a_replay_is_not_lost(deployment: Deployment, receiver: Receiver, lost: 
     assert deployment.record(job).status is DeliveryStatus.DELIVERED
 
 
-def test_an_end_of_some_days_ago_is_left_alone(deployment: Deployment, receiver: Receiver) -> None:
+def test_an_end_of_some_days_ago_is_left_alone(deployment: WebhookDeployment, receiver: Receiver) -> None:
     """Unless it is replayed: a receiver does not expect it any more."""
 
     def restored(job: Job, days: float) -> Job:
@@ -84,7 +86,7 @@ def test_an_end_of_some_days_ago_is_left_alone(deployment: Deployment, receiver:
     assert deployment.due_in_seconds(old) is None
 
 
-def test_a_deleted_job_stays_silent(deployment: Deployment, receiver: Receiver, lost: Lost) -> None:
+def test_a_deleted_job_stays_silent(deployment: WebhookDeployment, receiver: Receiver, lost: Lost) -> None:
     receiver.otherwise = status(500)
     job = deployment.completed(receiver.url())
     deployment.deliver()
