@@ -21,6 +21,7 @@ from bench import (
     submit_to_start,
     upload,
     upload_s3,
+    webhooks,
 )
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
 from clipzy_storage.config import logs
@@ -45,6 +46,7 @@ def main() -> int:
                 fleet.measure(directory / "fleet", redis_url=redis_url),
                 metrics.measure(directory / "metrics", redis_url=redis_url),
                 api_keys.compare(directory / "keys", redis_url=redis_url),
+                webhooks.measure(directory / "webhooks", redis_url=redis_url),
             ]
     return 0 if all(reached) else 1
 

@@ -20,6 +20,7 @@ from clipzy_api.result_indexes import ResultIndexes
 from clipzy_api.services import ENDPOINT_KEY, EXTENSION, REQUEST_ID_KEY, Services
 from clipzy_api.storage_probe import StorageProbe
 from clipzy_api.task_queue import TaskQueue
+from clipzy_api.views.deliveries import deliveries as delivery_views
 from clipzy_api.views.direct_uploads import direct_uploads as direct_upload_views
 from clipzy_api.views.docs import description as description_views
 from clipzy_api.views.events import events as event_views
@@ -33,6 +34,7 @@ from clipzy_api.views.metrics import metrics as metric_views
 from clipzy_api.views.uploads import uploads as upload_views
 from clipzy_api.views.videos import videos as video_views
 from clipzy_storage.access.api_keys import ApiKeys
+from clipzy_storage.access.file_links import FileLinks
 from clipzy_storage.access.key_table import KeyTable
 from clipzy_storage.access.link_secrets import LinkSecretStore
 from clipzy_storage.backends.base import StorageBackend
@@ -50,6 +52,7 @@ from clipzy_storage.uploads.direct import DirectUploads
 from clipzy_storage.uploads.locks import UploadLocks
 from clipzy_storage.uploads.resumable import ResumableUploads
 from clipzy_storage.uploads.store import UploadStore
+from clipzy_storage.webhooks.due_deliveries import DueDeliveries
 
 BASE_PATH = "/api/v1"
 FREE_SPACE_SECONDS = 1.0
@@ -104,7 +107,7 @@ def _services(
         complete_from_cache=cached_results.try_complete,
         notify_workers=queue.notify_workers,
     )
-    locks = UploadLocks(redis)
+    locks, link_secrets = UploadLocks(redis), LinkSecretStore(storage)
     upload_store = UploadStore(storage, store.accounts, expires_seconds=settings.upload_expires_hours * 3600)
     return Services(
         settings=settings,
@@ -122,7 +125,9 @@ def _services(
         api_keys=KeyTable(ApiKeys(storage)),
         key_use=KeyUse(redis),
         refused_keys=RefusedKeys(),
-        link_secrets=LinkSecretStore(storage),
+        link_secrets=link_secrets,
+        file_links=FileLinks(settings, storage, link_secrets),
+        due_deliveries=DueDeliveries(redis),
         result_indexes=ResultIndexes(storage),
         request_bodies=ConcurrencyLimit(REQUEST_BODIES if storage.kind == "local" else BUCKET_BODIES),
         uploads=UploadsInProgress(redis, limit=store.limits.uploads),
@@ -150,8 +155,8 @@ class _OrderedJson(DefaultJSONProvider):
 
 
 def _register_views(app: Flask) -> None:
-    ours = (job_views, action_views, event_views, video_views, upload_views, direct_upload_views, me_views, fleet_views)
-    for blueprint in ours:
+    about_jobs = (job_views, action_views, event_views, delivery_views)
+    for blueprint in (*about_jobs, video_views, upload_views, direct_upload_views, me_views, fleet_views):
         app.register_blueprint(blueprint, url_prefix=BASE_PATH)
     for blueprint in (file_views, health_views, metric_views, description_views):
         app.register_blueprint(blueprint)

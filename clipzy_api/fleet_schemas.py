@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from clipzy_api.schemas import JobId, Timestamp
+from clipzy_storage.models.answers import JobId, Timestamp
 from clipzy_storage.models.records import Queue
 
 if TYPE_CHECKING:  # clients have no Redis

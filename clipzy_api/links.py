@@ -1,17 +1,16 @@
 """Links in answers: to this API, and to files in storage."""
 
 from collections.abc import Mapping
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import structlog
 
 from clipzy_api.problems import ApiError, result_expired, unauthorized
 from clipzy_api.services import services
 from clipzy_storage import keys
-from clipzy_storage.access.link_signatures import EXPIRES, SIGNATURE, has_expired, is_signed, signed_query
+from clipzy_storage.access.link_signatures import EXPIRES, SIGNATURE, has_expired, is_signed
 from clipzy_storage.errors import QueueUnavailable
-from clipzy_storage.models.records import Job, Link, Status
+from clipzy_storage.models.records import Job, Link
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -23,15 +22,7 @@ def absolute(path: str) -> str:
 
 def link_to(key: str) -> Link:
     """Where a client fetches the file. A link that opens without an API key is signed again for every answer."""
-    link = services().storage.link(key)
-    if not link.url.startswith("/"):
-        return link
-    if services().settings.auth != "keys":
-        return replace(link, url=absolute(link.url))
-    now = datetime.now(UTC)
-    expires_at = now + timedelta(seconds=services().settings.s3_presign_expires_seconds)
-    query = signed_query(key, secret=services().link_secrets.secrets().signing(now), expires_at=expires_at)
-    return Link(absolute(f"{link.url}?{query}"), expires_at.replace(microsecond=0))
+    return services().file_links.to(key)
 
 
 def check_signature(key: str, arguments: Mapping[str, str]) -> None:
@@ -57,9 +48,7 @@ def period_of(link: Link, *, life_seconds: int) -> str:
 
 def result_link(job: Job) -> Link | None:
     """Where a client fetches the job's ``output.json``; None if there is none."""
-    if job.status is not Status.COMPLETED or job.expired:
-        return None
-    return link_to(keys.result_index(job.job_id))
+    return services().file_links.to_result_of(job)
 
 
 def why_missing(job_id: str) -> ApiError:

@@ -14,6 +14,7 @@ from clipzy_api.redis_readiness import RedisReadiness
 from clipzy_api.result_indexes import ResultIndexes
 from clipzy_api.static_content import StaticContents
 from clipzy_api.storage_probe import StorageProbe
+from clipzy_storage.access.file_links import FileLinks
 from clipzy_storage.access.key_table import KeyTable
 from clipzy_storage.access.link_secrets import LinkSecretStore
 from clipzy_storage.backends.base import StorageBackend
@@ -30,6 +31,7 @@ from clipzy_storage.models.records import Job
 from clipzy_storage.redis_client import RedisDatabase
 from clipzy_storage.uploads.direct import DirectUploads
 from clipzy_storage.uploads.resumable import ResumableUploads
+from clipzy_storage.webhooks.due_deliveries import DueDeliveries
 
 EXTENSION = "clipzy"
 # In the WSGI environment of every request.
@@ -56,6 +58,8 @@ class Services:
     key_use: KeyUse
     refused_keys: RefusedKeys
     link_secrets: LinkSecretStore
+    file_links: FileLinks
+    due_deliveries: DueDeliveries
     result_indexes: ResultIndexes
     uploads: UploadsInProgress
     resumable: ResumableUploads

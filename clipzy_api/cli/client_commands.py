@@ -47,8 +47,9 @@ def _config(_context: click.Context, _option: click.Parameter, value: str | None
     show_default=True,
     help="batch for jobs that may wait.",
 )
+@click.option("--webhook-url", metavar="URL", help="Where the end of each job is announced.")
 @_json
-def submit(files: tuple[str, ...], wait: bool, config: dict[str, Any] | None, queue: str, as_json: bool) -> int:
+def submit(files: tuple[str, ...], wait: bool, as_json: bool, **options: Any) -> int:
     """Upload files, each as a job, and print the ids.
 
     FILE is a file, a directory, whose videos are sent at any depth, or a pattern such as 'day-*/**/*.mov'. They are
@@ -56,7 +57,7 @@ def submit(files: tuple[str, ...], wait: bool, config: dict[str, Any] | None, qu
     """
     from clipzy_api.cli.submit import submit
 
-    return submit(files, config=config, queue=queue, wait=wait, as_json=as_json)
+    return submit(files, wait=wait, as_json=as_json, **options)
 
 
 @click.command("list")

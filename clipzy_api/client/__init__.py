@@ -16,13 +16,14 @@ from clipzy_api.client.errors import (
 )
 from clipzy_api.client.events import Event
 from clipzy_api.fleet_schemas import Fleet
-from clipzy_api.schemas import Job, JobPage, Me, Result, Video
+from clipzy_api.schemas import Delivery, Job, JobPage, Me, Result, Video
 from clipzy_storage.models.job_config import JobConfig
 from clipzy_storage.models.records import Queue, Status
 
 __all__ = [
     "Client",
     "ClipzyError",
+    "Delivery",
     "DownloadFailed",
     "Event",
     "Fleet",

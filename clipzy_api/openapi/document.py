@@ -21,7 +21,7 @@ from clipzy_api.callers import LINKS, is_open
 from clipzy_api.openapi.operations import HEADERS, JSON, Answer, Fragment, View, described, operation_of
 from clipzy_api.problems import CODES
 from clipzy_api.problems import CONTENT_TYPE as PROBLEM_JSON
-from clipzy_api.schemas import FileKey, JobId, Problem, VideoId
+from clipzy_api.schemas import DeliveryId, FileKey, JobId, Problem, VideoId
 
 INTRODUCTION = """\
 Upload a video, poll or follow its job, fetch the result.
@@ -66,6 +66,10 @@ _PATH_PARAMETERS: Mapping[str, tuple[Fragment, str]] = {
         "UPLOAD_NOT_FOUND",
     ),
     "video_id": (_path_parameter("video_id", VideoId, "The `video_id` of an upload or a job."), "VIDEO_NOT_FOUND"),
+    "delivery_id": (
+        _path_parameter("delivery_id", DeliveryId, "A `delivery_id` among the job's deliveries."),
+        "DELIVERY_NOT_FOUND",
+    ),
     "name": (
         _path_parameter("name", FileKey, "A `name` among the result's artifacts, or `output.json`."),
         "FILE_NOT_FOUND",

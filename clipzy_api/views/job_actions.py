@@ -60,9 +60,10 @@ def cancel_job(job_id: str) -> tuple[Response, int, dict[str, str]]:
     headers=[IDEMPOTENCY_KEY],
 )
 def retry_job(job_id: str) -> tuple[Response, int, dict[str, str]]:
-    """Submits a new job on the video of a failed or cancelled one, with its `config` and `queue`. The old job stays.
+    """Submits a new job on the video of a failed or cancelled one, with its `config`, `queue` and `webhook_url`.
 
-    A video that was to be imported and was not, or is no longer there, is fetched anew, as another video.
+    The old job stays. A video that was to be imported and was not, or is no longer there, is fetched anew, as another
+    video.
     """
     text = sent_key()
     _expect_nothing(admit=admit_job)
@@ -73,7 +74,8 @@ def retry_job(job_id: str) -> tuple[Response, int, dict[str, str]]:
         raise JobAlreadyFinished(first.status.value)
     key = fingerprinted(text, "retry", job_id=job_id)
     with Rollback(services().storage) as rollback:
-        job, is_replay = submit(JobRequest(_video_of(first), first.config, key, first.queue), rollback)
+        request = JobRequest(_video_of(first), first.config, key, first.queue, first.webhook_url)
+        job, is_replay = submit(request, rollback)
     return accepted(job, is_replay)
 
 

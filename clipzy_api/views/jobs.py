@@ -8,7 +8,7 @@ from flask import Blueprint, Response, request, url_for
 from pydantic_core import from_json, to_json
 
 from clipzy_api import large_answers, schemas
-from clipzy_api.inputs import job_config, job_queue, source_url
+from clipzy_api.inputs import job_config, job_queue, source_url, webhook_url
 from clipzy_api.inputs.idempotency import fingerprinted, sent_key
 from clipzy_api.inputs.pagination import cursor_of, requested_page
 from clipzy_api.inputs.preconditions import JSON, MULTIPART, json_body, refuse_parameters, require_media_type
@@ -78,7 +78,10 @@ def _uploaded(text: str | None, rollback: Rollback) -> JobRequest:
         content["config"] = form.config
     if form.queue is not Queue.INTERACTIVE:
         content["queue"] = form.queue
-    return JobRequest(video, form.config, fingerprinted(text, "submit upload", **content), form.queue)
+    if form.webhook_url is not None:
+        content["webhook_url"] = form.webhook_url
+    key = fingerprinted(text, "submit upload", **content)
+    return JobRequest(video, form.config, key, form.queue, form.webhook_url)
 
 
 def _requested(text: str | None) -> JobRequest:
@@ -90,8 +93,9 @@ def _requested(text: str | None) -> JobRequest:
             raise unknown_field(name, known=", ".join(known))
     config = job_config.checked_config(fields.get(job_config.NAME, {}))
     queue = job_queue.checked_queue(fields.get(job_queue.NAME, Queue.INTERACTIVE))
+    webhook = webhook_url.checked_webhook_url(fields[webhook_url.NAME]) if webhook_url.NAME in fields else None
     key = fingerprinted(text, "submit", fields=fields)
-    return JobRequest(_named_video(fields), config, key, queue)
+    return JobRequest(_named_video(fields), config, key, queue, webhook)
 
 
 @jobs.get("/jobs/<job_id>")

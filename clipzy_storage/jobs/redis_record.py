@@ -21,6 +21,7 @@ UNCHANGING = {
     "video_id",
     "filename",
     "source_url",
+    "webhook_url",
     "source_key",
     "source_size_bytes",
     "source_sha256",

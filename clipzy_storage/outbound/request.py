@@ -1,4 +1,4 @@
-"""One request to a URL that a client has named, connected to vetted addresses only; its redirects are vetted alike.
+"""One request to a URL that a client has named, connected to vetted addresses only, as are the redirects of a GET.
 
 The proxies of the environment are not used: they would connect to what was not vetted.
 """
@@ -6,6 +6,8 @@ The proxies of the environment are not used: they would connect to what was not 
 import http.client
 import socket
 import ssl
+import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 
@@ -14,20 +16,36 @@ from clipzy_storage.outbound.addresses import AddressPolicy
 from clipzy_storage.outbound.target_url import TargetUrl
 
 MAX_REDIRECTS = 5
+TOO_LATE = "the server did not answer in time"
 CONNECT_TIMEOUT_SECONDS = 10.0
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 
 class OutboundRequest:
-    """A ``GET``, and the redirects that it leads to.
+    """A ``GET``, and the redirects that it leads to; or with a ``body`` a ``POST``, whose redirects are not followed.
 
     ``open`` and ``read1`` are for one thread; ``abort`` has them fail from any other.
     """
 
     def __init__(
-        self, url: TargetUrl, policy: AddressPolicy, *, headers: Mapping[str, str], read_timeout_seconds: float
+        self,
+        url: TargetUrl,
+        policy: AddressPolicy,
+        *,
+        headers: Mapping[str, str],
+        read_timeout_seconds: float,
+        total_timeout_seconds: float | None = None,
+        body: bytes | None = None,
     ) -> None:
+        """``read_timeout_seconds`` is for each wait, ``total_timeout_seconds`` for everything after ``open`` is called.
+
+        A lookup of the host's name is not cut off by the second; what follows it is.
+        """
         self._url = url
+        self._body = body
+        self._total_timeout_seconds = total_timeout_seconds
+        self._give_up_at: float | None = None
+        self._timer: threading.Timer | None = None
         self._policy = policy
         self._headers = {"User-Agent": "Clipzy", "Accept": "*/*", "Accept-Encoding": "identity", **headers}
         self._read_timeout_seconds = read_timeout_seconds
@@ -36,7 +54,15 @@ class OutboundRequest:
         self._is_aborted = False
 
     def open(self) -> http.client.HTTPResponse:
-        """The answer that is no redirect, its body unread. Raises ``UrlRefused``, ``ServerUnreachable``."""
+        """The answer, its body unread; no redirect unless this is a ``POST``.
+
+        Raises ``UrlRefused``, ``ServerUnreachable``.
+        """
+        if self._total_timeout_seconds is not None:
+            self._give_up_at = time.monotonic() + self._total_timeout_seconds
+            self._timer = threading.Timer(self._total_timeout_seconds, self.abort)
+            self._timer.daemon = True
+            self._timer.start()
         try:
             return self._followed(self._url)
         except BaseException:
@@ -46,15 +72,15 @@ class OutboundRequest:
     def _followed(self, url: TargetUrl) -> http.client.HTTPResponse:
         for _ in range(MAX_REDIRECTS + 1):
             self._response = self._send(url)
-            if self._response.status not in _REDIRECTS:
+            if self._body is not None or self._response.status not in _REDIRECTS:
                 return self._response
             url = url.joined(self._response.headers.get("Location") or "")
-            self.close()
+            self._disconnect()
         raise UrlRefused(f"it redirects more than {MAX_REDIRECTS} times")
 
     def read1(self, size_bytes: int) -> bytes:
         """What has arrived of the body, at most so much; none at its end. Raises ``ServerUnreachable``."""
-        with _translated():
+        with self._translated():
             return self._response.read1(size_bytes) if self._response else b""
 
     def abort(self) -> None:
@@ -66,6 +92,11 @@ class OutboundRequest:
 
     def close(self) -> None:
         """Raises nothing."""
+        if self._timer:
+            self._timer.cancel()
+        self._disconnect()
+
+    def _disconnect(self) -> None:
         for opened in (self._response, self._socket):
             with suppress(OSError):
                 if opened is not None:
@@ -74,50 +105,57 @@ class OutboundRequest:
     def _send(self, url: TargetUrl) -> http.client.HTTPResponse:
         """Over a connection to one of the vetted addresses, whatever the name of the host resolves to by then."""
         addresses = self._policy.addresses_of(url.host, url.port)
-        with _translated():
-            self._socket = _connected(url, self._first_answering(addresses, url.port))
-            self._check_wanted()
-            self._socket.settimeout(self._read_timeout_seconds)
+        with self._translated():
+            opened = self._connected(url, addresses)
+            opened.settimeout(self._read_timeout_seconds)
             connection = http.client.HTTPConnection(url.host, url.port)
-            connection.sock = self._socket
+            connection.sock = opened
             connection.auto_open = 0  # never by the name
-            connection.request("GET", url.target, headers={"Host": url.host_header, **self._headers})
-            return connection.getresponse()
+            method, headers = "GET" if self._body is None else "POST", {"Host": url.host_header, **self._headers}
+            connection.request(method, url.target, body=self._body, headers=headers)
+            response = connection.getresponse()
+            self._check_aborted()  # which may have cut its head
+            return response
+
+    def _connected(self, url: TargetUrl, addresses: list[str]) -> socket.socket:
+        """Raises ``OSError``."""
+        opened = self._socket = self._first_answering(addresses, url.port)
+        if url.scheme == "https":
+            context = ssl.create_default_context()
+            # The handshake comes after, so that ``abort`` finds the socket during it, too.
+            opened = wrapped = context.wrap_socket(opened, server_hostname=url.host, do_handshake_on_connect=False)
+            self._socket = wrapped
+            self._check_aborted()
+            wrapped.do_handshake()
+        self._check_aborted()
+        return opened
 
     def _first_answering(self, addresses: list[str], port: int) -> socket.socket:
         failure: OSError | None = None
         for address in addresses:
-            self._check_wanted()
+            self._check_aborted()
             try:
-                return socket.create_connection((address, port), timeout=CONNECT_TIMEOUT_SECONDS)
+                return socket.create_connection((address, port), timeout=self._connect_timeout_seconds())
             except OSError as error:
                 failure = error
         raise failure or OSError("the host has no address")
 
-    def _check_wanted(self) -> None:
+    def _connect_timeout_seconds(self) -> float:
+        if self._give_up_at is None:
+            return CONNECT_TIMEOUT_SECONDS
+        return max(min(CONNECT_TIMEOUT_SECONDS, self._give_up_at - time.monotonic()), 0.001)
+
+    def _check_aborted(self) -> None:
         if self._is_aborted:
-            raise ServerUnreachable("the request was given up")
+            raise OSError("the request was given up")
 
-
-def _connected(url: TargetUrl, opened: socket.socket) -> socket.socket:
-    """Raises ``OSError``."""
-    if url.scheme == "http":
-        return opened
-    try:
-        return ssl.create_default_context().wrap_socket(opened, server_hostname=url.host)
-    except BaseException:
-        opened.close()
-        raise
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Errors without a text of the server's, or one that repeats the URL."""
-    try:
-        yield
-    except ssl.SSLCertVerificationError:
-        raise UrlRefused("the certificate of its host is not valid") from None
-    except TimeoutError:
-        raise ServerUnreachable("the server did not answer in time") from None
-    except (OSError, ValueError, http.client.HTTPException):
-        raise ServerUnreachable("the connection to the server failed or broke") from None
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Errors without a text of the server's, or one that repeats the URL."""
+        try:
+            yield
+        except ssl.SSLCertVerificationError:
+            raise UrlRefused("the certificate of its host is not valid") from None
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            is_late = isinstance(error, TimeoutError) or (self._give_up_at and time.monotonic() >= self._give_up_at)
+            raise ServerUnreachable(TOO_LATE if is_late else "the connection to the server failed or broke") from None

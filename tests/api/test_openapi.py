@@ -21,6 +21,7 @@ from clipzy_api import problems
 from clipzy_api import schemas as models
 from clipzy_api.problems import CODES
 from clipzy_api.server.request_log import RequestLog
+from clipzy_storage.models.answers import ResultLink
 from clipzy_storage.models.output import json_schema
 from clipzy_storage.models.records import ErrorCode
 from tests.support.forms import CONTENT_TYPE, mp4_bytes
@@ -103,8 +104,8 @@ def test_only_supported_fields_are_described(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
 
     assert list(schemas["Upload"]["properties"]) == ["file"]
-    assert list(schemas["JobUpload"]["properties"]) == ["file", "config", "queue"]
-    assert list(schemas["JobRequest"]["properties"]) == ["video_id", "config", "queue"]
+    assert list(schemas["JobUpload"]["properties"]) == ["file", "config", "queue", "webhook_url"]
+    assert list(schemas["JobRequest"]["properties"]) == ["video_id", "config", "queue", "webhook_url"]
     bodies = document["paths"][JOBS]["post"]["requestBody"]["content"]
     assert set(bodies) == {"multipart/form-data", "application/json"}
 
@@ -120,7 +121,7 @@ def test_answers_have_the_fields_that_are_described(front_end: FrontEnd) -> None
 
     # Then it has the fields of the models, in their order
     assert list(job) == list(models.Job.model_fields)
-    assert list(job["result"]) == list(models.ResultLink.model_fields)
+    assert list(job["result"]) == list(ResultLink.model_fields)
     assert list(failed["error"]) == list(models.JobError.model_fields)
     assert list(video) == list(models.Video.model_fields)
     assert list(front_end.get(JOBS).json()) == list(models.JobPage.model_fields)

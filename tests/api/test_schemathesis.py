@@ -17,6 +17,7 @@ from tests.support.deployment import Deployment
 from tests.support.forms import mp4_bytes
 from tests.support.servers import FrontEnd, running_front_end, running_redis
 from tests.support.waiting import eventually
+from tests.support.webhook_receiver import SECRET
 
 ROOT = Path(__file__).parents[2]
 
@@ -76,6 +77,7 @@ def target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
             MAX_FILE_SIZE_MB="64",
             CLIPZY_AUTH=request.param,
             ALLOW_URL_IMPORT="true",
+            WEBHOOK_SECRETS=SECRET,
         ) as front_end,
     ):
         headers = _new_key(front_end) if request.param == "keys" else {}

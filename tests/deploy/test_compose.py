@@ -53,7 +53,7 @@ NOT_PASSED_ON = {
     "CLIPZY_API_KEY": "no container submits jobs",
     "AWS_PROFILE": "no container has the files that it names",
 }
-ONLY_FOR_FRONT_ENDS = {"CLIPZY_AUTH", "TRUSTED_PROXIES", "CORS_ORIGINS", "PUBLIC_URL", "ALLOWED_HOSTS"}
+ONLY_FOR_FRONT_ENDS = {"TRUSTED_PROXIES", "CORS_ORIGINS", "ALLOWED_HOSTS"}
 AUTH = "${CLIPZY_AUTH:-${HTTP_ADDRESS:+keys}}"
 UNITS = {"M": 1 << 20, "G": 1 << 30, "mb": 1 << 20, "gb": 1 << 30}
 

@@ -143,6 +143,11 @@ class LocalStorage:
         finally:
             writer.discard()
 
+    def replace(self, key: str, data: bytes, *, content_type: str) -> None:
+        with self.open_writer(key, content_type=content_type, may_use_reserve=True) as writer:
+            writer.write(data)
+            writer.replace()
+
     def open(self, key: str, *, start: int = 0, length: int | None = None) -> BinaryIO:
         check_range(start, length)
         with self._root.parent_of(key) as (directory, name):

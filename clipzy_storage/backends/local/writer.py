@@ -4,13 +4,13 @@ import fcntl
 import io
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from clipzy_storage import keys
 from clipzy_storage.backends.background import BackgroundHash, BackgroundSink
 from clipzy_storage.backends.base import BlobInfo, check_kept
-from clipzy_storage.backends.local.dirfd import FILE_MODE, NEW_FILE, link_once, size_bytes
+from clipzy_storage.backends.local.dirfd import FILE_MODE, NEW_FILE, link_once, rename_over, size_bytes
 from clipzy_storage.backends.local.errors import os_errors_translated
 from clipzy_storage.backends.local.root import LocalRoot
 from clipzy_storage.backends.local.writeback import Writeback
@@ -55,13 +55,12 @@ class LocalWriter:
             self._sink.put(block)
 
     def publish(self) -> BlobInfo:
-        with self._discarded_on_failure(self._key):
-            self._sink.finish()
-            self._hash.finish()
-            self._make_durable()
-            self._root.in_parent_of(self._key, self._link)
-        self.discard()
+        self._publish(self._link)
         return BlobInfo(self._key, self._size_bytes)
+
+    def replace(self) -> None:
+        """Publish the file in place of the one that has the key, if there is one."""
+        self._publish(self._rename)
 
     def reflink(self, file: int) -> bool:
         """Share the content of an open file until one of them changes; false if the filesystem cannot.
@@ -88,6 +87,14 @@ class LocalWriter:
             os.unlink(self._name, dir_fd=self._directory)
         os.close(self._directory)
 
+    def _publish(self, give_name: Callable[[int, str], None]) -> None:
+        with self._discarded_on_failure(self._key):
+            self._sink.finish()
+            self._hash.finish()
+            self._make_durable()
+            self._root.in_parent_of(self._key, give_name)
+        self.discard()
+
     def _append(self, block: bytes) -> None:
         rest = memoryview(block)
         while rest:
@@ -96,6 +103,9 @@ class LocalWriter:
 
     def _link(self, parent: int, name: str) -> None:
         link_once(self._directory, self._name, parent, name, self._key)
+
+    def _rename(self, parent: int, name: str) -> None:
+        rename_over(self._directory, self._name, parent, name)
 
     def _make_durable(self) -> None:
         """Network filesystems report failed writes only here."""

@@ -148,6 +148,10 @@ class S3Storage:
         finally:
             writer.discard()
 
+    def replace(self, key: str, data: bytes, *, content_type: str) -> None:
+        segments_of(key)
+        self._client.call("put_object", Key=key, Body=data, ContentType=content_type)
+
     def open(self, key: str, *, start: int = 0, length: int | None = None) -> BinaryIO:
         segments_of(key)
         check_range(start, length)

@@ -6,7 +6,8 @@
 --
 -- A caller sees running and committing alike as "processing". All times are those of Redis, in milliseconds.
 -- A script may be sent twice: it answers the second time as it did the first, and changes nothing. Only the answers of
--- reap and due_for_notification may be lost; the leases and notifications that they gave out expire and are given again.
+-- reap, due_for_notification and claim_deliveries may be lost; the leases and notifications that they gave out expire and
+-- are given again.
 --
 -- Keys, each after the prefix:
 --   job:{id}               hash    the record: record (JSON of what never changes), state, token, attempt, progress, …
@@ -40,6 +41,9 @@
 --   fence                  counter of tokens
 --   epoch                  string  run id of the server under which the records were reconciled with storage
 --   turn:{name}            string  locks of the janitor and the reaper
+--   webhooks:due           zset    finished jobs whose end is to be delivered to their webhook, by the time at which it is
+--                                  due; by the expiry of its lease while a process delivers it
+--   webhooks:held          hash    token of that process, by job
 --   access:used            hash    day of the last use of each API key, by its id
 --   metrics:counts         hash    sums of what was counted for /metrics; all others are added by add_counts of the fleet
 local prefix = KEYS[1]
@@ -256,19 +260,32 @@ local function uncache(id)
   if cache_key then redis.call('ZREM', cache_set(cache_key), id) end
 end
 
--- Make the outcome visible, and take the job, which waits no more, out of the listings of unfinished ones.
+local deliveries_due, deliveries_held = prefix .. 'webhooks:due', prefix .. 'webhooks:held'
+
+-- Have the end of a job delivered now, unless it is scheduled already.
+local function schedule_delivery(id) redis.call('ZADD', deliveries_due, 'NX', now, id) end
+
+local function end_delivery(id)
+  redis.call('ZREM', deliveries_due, id)
+  redis.call('HDEL', deliveries_held, id)
+end
+
+-- Make the outcome visible, and take the job, which waits no more, out of the listings of unfinished ones. Returns whether
+-- it has a webhook.
 local function finish_as(id, outcome, cache_key, pipeline_version)
+  local record = cjson.decode(get(id, 'record'))
   move(id, outcome)
   set(id, 'stage', '')
   if outcome == 'completed' then set(id, 'progress', 100) end
   redis.call('ZREM', lease_set, id)
   redis.call('HDEL', job_key(id), 'suspect_ms', 'holder', 'claimed_ms', 'cancel')
-  redis.call('SREM', users_key(cjson.decode(get(id, 'record')).video_id), id)
+  redis.call('SREM', users_key(record.video_id), id)
   redis.call('ZADD', ended_set, number(id, 'finished_ms'), id)
   log_event(id)
   cache_result(id, cache_key, pipeline_version)
   compact(id)
   redis.call('EXPIRE', events_key(id), KEEP_EVENTS_SECONDS)
+  return record.webhook_url ~= nil
 end
 
 local function create(id, owner, storage_id, record, order, created_ms, revision)
@@ -287,6 +304,7 @@ local function forget(id)
   redis.call('ZREM', list_key(owner), id)
   redis.call('ZREM', list_key(owner, VISIBLE[get(id, 'state')]), id)
   remove_from_queues(id)
+  end_delivery(id)
   for _, listing in ipairs({ lease_set, ended_set }) do redis.call('ZREM', listing, id) end
   redis.call('SREM', users_key(cjson.decode(get(id, 'record')).video_id), id)
   redis.call('DEL', job_key(id), events_key(id))
