@@ -47,12 +47,34 @@ pin:
 SWAGGER_UI := 5.35.0
 VENDORED := swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt swagger-ui.css LICENSE NOTICE
 
+# The libraries of the page at /, and the licences of what they contain: package@version:file:name here.
+PAGE_LIBRARIES := \
+	htm@3.1.1:preact/standalone.module.js:htm-preact.js \
+	htm@3.1.1:LICENSE:htm-preact.LICENSE-htm.txt \
+	preact@10.5.15:LICENSE:htm-preact.LICENSE-preact.txt \
+	uplot@1.6.32:dist/uPlot.iife.min.js:uPlot.iife.min.js \
+	uplot@1.6.32:dist/uPlot.min.css:uPlot.min.css \
+	uplot@1.6.32:LICENSE:uPlot.LICENSE.txt \
+	tus-js-client@4.3.1:dist/tus.min.js:tus.min.js \
+	tus-js-client@4.3.1:LICENSE:tus.LICENSE.txt \
+	js-base64@3.7.8:LICENSE.md:tus.LICENSE-js-base64.txt \
+	url-parse@1.5.10:LICENSE:tus.LICENSE-url-parse.txt \
+	querystringify@2.2.0:LICENSE:tus.LICENSE-querystringify.txt \
+	requires-port@1.0.0:LICENSE:tus.LICENSE-requires-port.txt
+
 vendor:
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && \
 	npm pack --silent --pack-destination "$$dir" swagger-ui-dist@$(SWAGGER_UI) && \
 	tar -xzf "$$dir"/*.tgz --strip-components=1 --no-same-owner --directory clipzy_api/static/swagger-ui \
 		$(VENDORED:%=package/%) && \
 	cd clipzy_api/static/swagger-ui && sha256sum $(VENDORED) > SHA256SUMS && cat SHA256SUMS
+	@set -e; dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; cd clipzy_api/static/vendor; \
+	for entry in $(PAGE_LIBRARIES); do \
+		package=$${entry%%:*} rest=$${entry#*:}; \
+		archive=$$(npm pack --silent --pack-destination "$$dir" "$$package"); \
+		tar -xzOf "$$dir/$$archive" "package/$${rest%%:*}" > "$${rest#*:}"; \
+	done; \
+	LC_ALL=C; export LC_ALL; sha256sum *.js *.css *.txt > SHA256SUMS; cat SHA256SUMS
 
 bench: .venv/.dev
 	.venv/bin/python -m bench
