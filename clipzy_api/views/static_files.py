@@ -1,0 +1,30 @@
+"""Files of this package that browsers load: the web page, and the page at `/docs`."""
+
+from collections.abc import Callable
+from importlib.resources import files
+
+from flask import Response
+
+from clipzy_api.services import services
+from clipzy_api.static_content import StaticContent
+
+STATIC = files("clipzy_api") / "static"
+CONTENT_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
+}
+
+
+def static_file(path: str, *, policy: str, changed: Callable[[bytes], bytes] = bytes) -> Response:
+    """The file at this path below ``static``, as it is ``changed``, under this ``Content-Security-Policy``."""
+
+    def read() -> StaticContent:
+        suffix = path[path.rindex(".") :]
+        return StaticContent.of(changed(STATIC.joinpath(path).read_bytes()), CONTENT_TYPES[suffix])
+
+    answer = services().static_contents.named(path, read).answer()
+    answer.headers["Content-Security-Policy"] = policy
+    return answer
