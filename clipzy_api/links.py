@@ -44,7 +44,7 @@ def video_link(video: Video) -> Link:
     link = services().storage.link(video.key)
     if not link.url.startswith("/"):
         return link
-    here = url_for("video_files.show_file", video_id=video.video_id)
+    here = url_for("video_files.show_uploaded", video_id=video.video_id)
     return link_here(here, signs=signed_name_of(video.video_id))
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from functools import partial
+from urllib.parse import quote
 
 from flask import Blueprint, Response, request
 from werkzeug.wsgi import FileWrapper
@@ -75,7 +76,7 @@ def send_file(file: PublishedFile, *, why_missing: Callable[[], ApiError], filen
     answer = Response()  # no direct_passthrough: werkzeug does not close what it passes through
     answer.headers.update(_headers(file))
     if filename is not None:
-        answer.headers.set("Content-Disposition", "inline", filename=filename)
+        answer.headers.set("Content-Disposition", "inline", **_named(filename))
     answer.content_length = file.size_bytes
     answer.set_etag(file.sha256)
     if request.method == "GET":
@@ -89,6 +90,11 @@ def send_file(file: PublishedFile, *, why_missing: Callable[[], ApiError], filen
         answer.close()
         raise
     return answer
+
+
+def _named(filename: str) -> dict[str, str]:
+    """The name as a parameter of ``Content-Disposition`` (RFC 6266)."""
+    return {"filename": filename} if filename.isascii() else {"filename*": f"UTF-8''{quote(filename, safe='')}"}
 
 
 def _is_one_range(text: str, size_bytes: int) -> bool:

@@ -22,7 +22,7 @@ video_files = Blueprint("video_files", __name__)
     problems=["RANGE_NOT_SATISFIABLE", "STORAGE_UNAVAILABLE", "OVERLOADED"],
     headers=FILE_REQUEST_HEADERS,
 )
-def show_file(video_id: str) -> Response:
+def show_uploaded(video_id: str) -> Response:
     """As it was uploaded. On S3 the answer is a redirect to a freshly signed URL.
 
     Where keys are asked for, a player, which cannot send one, opens it by the `storage_url` of the video.

@@ -73,11 +73,9 @@ class Page:
         self._call(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=is_touch
         )
-        preferences = [
-            {"name": "prefers-color-scheme", "value": theme},
-            {"name": "prefers-reduced-motion", "value": "reduce"},
-        ]
-        self._call("Emulation.setEmulatedMedia", features=preferences)
+        preferences = {"prefers-color-scheme": theme, "prefers-reduced-motion": "reduce"}
+        features = [{"name": name, "value": value} for name, value in preferences.items()]
+        self._call("Emulation.setEmulatedMedia", features=features)
 
     def screenshot(self, path: Path, *, is_whole: bool = False) -> None:
         """A PNG of what the window shows, or of the whole page."""

@@ -22,6 +22,11 @@ export class Store {
 
 export function useStore(store) {
   const [, redraw] = useState(0);
-  useEffect(() => store.subscribe(() => redraw((count) => count + 1)), [store]);
-  return store.value;
+  const shown = store.value;
+  useEffect(() => {
+    const again = () => redraw((count) => count + 1);
+    if (store.value !== shown) again(); // it has changed since this was drawn
+    return store.subscribe(again);
+  }, [store]);
+  return shown;
 }

@@ -16,7 +16,7 @@ export class TimelineChart {
     this.onHover = onHover;
     this.layout = layout;
     const painter = new LanePainter(result, layout.lanes);
-    this.plot = new uPlot(this.#options(element.clientWidth, painter), dataOf(result), element);
+    this.plot = new uPlot(this.#options(element.clientWidth, painter), dataOf(result, this.durationSeconds), element);
     this.line = document.createElement("div");
     this.line.className = "playhead";
     this.plot.over.append(this.line);
@@ -66,7 +66,7 @@ export class TimelineChart {
       height: height + AXIS_HEIGHT,
       padding: [0, 1, 0, GUTTER],
       legend: { show: false },
-      scales: { x: { time: false, range: [0, this.durationSeconds] }, ...Object.fromEntries(scales) },
+      scales: { x: { time: false }, ...Object.fromEntries(scales) },
       axes: [axis(), { show: false }],
       series: [{}, ...curves.map(curve)],
       cursor: { y: false, points: { show: false }, drag: { x: true, y: false, dist: CLICK_PIXELS } },
@@ -129,16 +129,23 @@ function curve(name) {
   };
 }
 
-/** The curves of a result over common times; silence is at the bottom of its lane. */
-function dataOf({ loudness, motion }) {
+/** The curves of a result over common times, to the end of the video; silence is at the bottom of its lane. */
+function dataOf({ loudness, motion }, durationSeconds) {
   const tables = [
-    loudness && tableOf(loudness.momentary_lufs, loudness.step_seconds, SCALES.loudness),
-    motion && tableOf(motion.intensity, motion.step_seconds, SCALES.motion),
+    loudness && tableOf(loudness.momentary_lufs, loudness.step_seconds, SCALES.loudness, durationSeconds),
+    motion && tableOf(motion.intensity, motion.step_seconds, SCALES.motion, durationSeconds),
   ].filter(Boolean);
-  if (tables.length === 0) return [[0]];
+  if (tables.length === 0) return [[0, durationSeconds]];
   return tables.length === 1 ? tables[0] : uPlot.join(tables);
 }
 
-function tableOf(values, stepSeconds, [low, high]) {
-  return [values.map((_, index) => index * stepSeconds), values.map((value) => Math.min(Math.max(value ?? low, low), high))];
+/** The times and levels of a curve; the last level holds to the end. */
+function tableOf(values, stepSeconds, [low, high], endSeconds) {
+  const levels = values.map((value) => Math.min(Math.max(value ?? low, low), high));
+  const times = levels.map((_, index) => index * stepSeconds);
+  const shown = times.filter((time) => time < endSeconds).length;
+  return [
+    [...times.slice(0, shown), endSeconds],
+    [...levels.slice(0, shown), levels[shown - 1] ?? low],
+  ];
 }

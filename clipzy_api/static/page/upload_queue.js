@@ -8,7 +8,7 @@ const RETRY_SECONDS = [0, 1, 2, 4, 8, 15, 30, 30, 30, 30, 30, 30];
 const SPEED_SPAN_SECONDS = 3; // over about which the speed is averaged
 const LASTING_REFUSALS = new Set([409, 423, 429]); // of the 4xx those that may pass
 
-/** What the page shows: one entry for each file. States: waiting, uploading, paused, submitting, failed. */
+/** What the page shows: one entry for each file. States: waiting, uploading, paused, submitting, failed, refused. */
 export const uploads = new Store([]);
 
 /** Uploads that an earlier visit left unfinished; choosing the same file again continues one. */
@@ -49,9 +49,8 @@ export async function findUnfinished() {
 }
 
 export async function forgetUnfinished(upload) {
-  await tus.defaultOptions.urlStorage.removeUpload(upload.urlStorageKey);
+  await forget((other) => other.urlStorageKey === upload.urlStorageKey);
   await tus.Upload.terminate(own(upload.uploadUrl), { headers: keyHeaders(), retryDelays: null }).catch(() => {});
-  await findUnfinished();
 }
 
 function find(id) {
@@ -95,17 +94,18 @@ function transferOf(id, file) {
     retryDelays: RETRY_SECONDS.map((seconds) => seconds * 1000),
     removeFingerprintOnSuccess: true,
     httpStack: new HereOnly(tus.defaultOptions.httpStack),
-    onShouldRetry: (error) => mayPass(error.originalResponse?.getStatus() ?? 0),
+    onShouldRetry: (error) => mayPass(statusIn(error)),
     onProgress(sent) {
       const before = measured ?? { at: performance.now(), sent, speed: 0 };
       measured = measuredSpeed(before, sent);
       change(id, { sent, speed: measured.speed });
     },
-    onError: (error) => fail(id, refusalIn(error)),
+    onError: (error) => (mayPass(statusIn(error)) ? fail(id, reasonIn(error)) : refuse(id, reasonIn(error))),
     onSuccess: () => submit(id),
   });
 }
 
+const statusIn = (error) => error.originalResponse?.getStatus() ?? 0;
 const mayPass = (status) => status === 0 || status >= 500 || LASTING_REFUSALS.has(status);
 
 function measuredSpeed(before, sent) {
@@ -118,7 +118,7 @@ function measuredSpeed(before, sent) {
 }
 
 /** What the server said, or that it said nothing. */
-function refusalIn(error) {
+function reasonIn(error) {
   try {
     return JSON.parse(error.originalResponse.getBody()).detail;
   } catch {
@@ -144,6 +144,20 @@ async function submit(id) {
 function fail(id, error) {
   if (find(id)) change(id, { state: "failed", error, speed: 0 });
   startNext();
+}
+
+/** It will not do, however often it is sent; so nothing is kept to continue it. */
+async function refuse(id, error) {
+  if (find(id)) change(id, { state: "refused", error, speed: 0 });
+  startNext();
+  await forget((upload) => upload.uploadUrl === transfers.get(id)?.url);
+}
+
+async function forget(isMeant) {
+  const { urlStorage } = tus.defaultOptions;
+  const found = (await urlStorage.findAllUploads()).filter(isMeant);
+  await Promise.all(found.map((upload) => urlStorage.removeUpload(upload.urlStorageKey)));
+  await findUnfinished();
 }
 
 /** Sends to this server under the name that it was opened with, also where PUBLIC_URL gives uploads another one. */

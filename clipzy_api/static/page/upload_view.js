@@ -98,7 +98,7 @@ function actionsOf({ id, state, file }) {
 
 function describe({ state, sent, speed, file, error }) {
   const amount = `${size(sent)} of ${size(file.size)}`;
-  if (state === "failed") return html`<span class="error">${error}</span>`;
+  if (error) return html`<span class="error">${error}</span>`;
   if (state === "waiting") return "Waits for the uploads before it";
   if (state === "paused") return `Paused at ${amount}`;
   if (state === "submitting") return "Uploaded; its job is being submitted";
