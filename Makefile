@@ -1,13 +1,17 @@
-# `make demo` and `make test` work on a fresh checkout with Python 3.11 or newer; everything is installed in .venv.
+# `make demo`, `make up` and `make test` work on a fresh checkout with Python 3.11 or newer; everything is installed in .venv.
 
 PIP := .venv/bin/python -m pip --quiet --disable-pip-version-check
 COMPILE := .venv/bin/uv pip compile pyproject.toml --group build --universal --generate-hashes \
 	--python-version 3.11 --fork-strategy fewest --no-emit-index-url --quiet --custom-compile-command "make lock"
 
-.PHONY: demo wheel test test-all chaos lint lock pin vendor bench clean
+.PHONY: demo up wheel test test-all chaos lint lock pin vendor bench clean
 
 demo: $(if $(wildcard .venv/.dev),.venv/.dev,.venv/.demo)
 	.venv/bin/clipzy demo
+
+# The whole service, with its web page, until Ctrl-C; settings come from the environment and from .env.
+up: $(if $(wildcard .venv/.dev),.venv/.dev,.venv/.demo)
+	.venv/bin/clipzy up
 
 # What a machine without a checkout is set up from, see docs/deploy.md.
 DIST := dist

@@ -9,13 +9,14 @@ from clipzy_api.services import services
 from clipzy_api.static_content import StaticContent
 from clipzy_api.views.static_files import static_file
 
-PAGE = "docs/index.html"
+PAGE = "static/docs/index.html"
 ASSETS = {
-    "page.css": "docs/page.css",
-    "page.js": "docs/page.js",
-    "swagger-ui/swagger-ui.css": "swagger-ui/swagger-ui.css",
-    "swagger-ui/swagger-ui-bundle.js": "swagger-ui/swagger-ui-bundle.js",
-    "swagger-ui/swagger-ui-bundle.js.LICENSE.txt": "swagger-ui/swagger-ui-bundle.js.LICENSE.txt",
+    "page.css": "static/docs/page.css",
+    "page.js": "static/docs/page.js",
+    **{
+        f"swagger-ui/{name}": f"static/swagger-ui/{name}"
+        for name in ("swagger-ui.css", "swagger-ui-bundle.js", "swagger-ui-bundle.js.LICENSE.txt")
+    },
 }
 """The path of each file by its address below `/docs/`."""
 # Images may also be the answer to a call that was tried (blob:), or part of the viewer's style sheet (data:).

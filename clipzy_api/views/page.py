@@ -20,21 +20,21 @@ page = Blueprint("page", __name__)
 def _assets() -> dict[str, str]:
     """The path of each file by its address below `/page/`."""
     return {
-        prefix + file.name: f"{directory}/{file.name}"
+        prefix + file.name: f"static/{directory}/{file.name}"
         for prefix, directory in DIRECTORIES.items()
         for file in STATIC.joinpath(directory).iterdir()
         if file.name != DOCUMENT and file.name[file.name.rfind(".") :] in CONTENT_TYPES
     }
 
 
-ASSETS = _assets()
+ASSETS = _assets() | {"demo.mp4": "cli/demo.mp4"}
 ASIDE = frozenset({"theme.js", "vendor/tus.min.js", "vendor/uPlot.iife.min.js"})
 """Scripts that are no modules."""
 
 
 @page.get("/")
 def show_page() -> Response:
-    return static_file(f"page/{DOCUMENT}", policy=_policy(), changed=_document)
+    return static_file(f"static/page/{DOCUMENT}", policy=_policy(), changed=_document)
 
 
 def _document(text: bytes) -> bytes:

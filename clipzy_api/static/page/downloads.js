@@ -6,23 +6,31 @@ import { size, words } from "./format.js";
 export function Downloads({ job, result }) {
   const { output, links } = result;
   const [stills, others] = [true, false].map((wanted) =>
-    output.artifacts.filter((artifact) => (artifact.kind === "thumbnail") === wanted));
+    output.artifacts.filter((artifact) => (artifact.kind === "thumbnail") === wanted),
+  );
   const row = (artifact) => html`<${File} key=${artifact.name} name=${artifact.name} link=${links.get(artifact.name)}
     kind=${words(artifact.kind)} bytes=${artifact.size_bytes} />`;
   return html`
     <section aria-labelledby="downloads-title">
       <h2 id="downloads-title">Downloads</h2>
       <ul class="files">
-        ${result.video && html`
-          <${File} name=${output.source.filename} link=${result.video.link} kind="the uploaded video" bytes=${output.source.size_bytes} />`}
+        ${
+          result.video &&
+          html`
+          <${File} name=${output.source.filename} link=${result.video.link} kind="the uploaded video"
+            bytes=${output.source.size_bytes} />`
+        }
         <${File} name="output.json" link=${own(job.result.storage_url)} kind="all figures" />
         ${others.map(row)}
       </ul>
-      ${stills.length > 0 && html`
+      ${
+        stills.length > 0 &&
+        html`
         <details>
           <summary>${stills.length} ${stills.length === 1 ? "thumbnail" : "thumbnails"}</summary>
           <ul class="files">${stills.map(row)}</ul>
-        </details>`}
+        </details>`
+      }
     </section>`;
 }
 

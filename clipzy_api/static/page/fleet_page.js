@@ -70,5 +70,6 @@ function Worker({ worker }) {
 
 function describe({ jobId, stage, since }) {
   const job = jobId ? html`<a href=${jobLink(jobId)}><code>${jobId}</code></a>` : "a job of another owner";
-  return html`${job} <span class="muted">${stage && sentence(stage)} ${since && html`<${Moment} at=${since} before="since " />`}</span>`;
+  const begun = since && html`<${Moment} at=${since} before="since " />`;
+  return html`${job} <span class="muted">${stage && sentence(stage)} ${begun}</span>`;
 }

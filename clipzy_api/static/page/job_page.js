@@ -25,9 +25,13 @@ export function JobPage({ id }) {
       </div>
       <${Actions} job=${job} status=${status} onChange=${ask} />
     </div>
-    ${FINAL.has(job.status)
-      ? status === "completed" ? html`<${ResultView} job=${job} />` : html`<${Outcome} job=${job} status=${status} />`
-      : html`<${Progress} job=${job} />`}`;
+    ${
+      FINAL.has(job.status)
+        ? status === "completed"
+          ? html`<${ResultView} job=${job} />`
+          : html`<${Outcome} job=${job} status=${status} />`
+        : html`<${Progress} job=${job} />`
+    }`;
 }
 
 /** The job, live: each event changes it, and after the last one it is read once more, with its link. */

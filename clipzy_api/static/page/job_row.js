@@ -17,7 +17,8 @@ export function JobRow({ job }) {
           <span class="muted"><${Details} job=${job} /></span>
         </span>
         <span class="job-status">
-          ${job.status === "processing" && html`<${Bar} value=${job.progress_percent} label=${`Progress of ${job.filename}`} />`}
+          ${job.status === "processing" && html`
+            <${Bar} value=${job.progress_percent} label=${`Progress of ${job.filename}`} />`}
           <${Badge} status=${status} />
         </span>
       </a>
@@ -40,7 +41,8 @@ function Still({ job }) {
   const [isBroken, setBroken] = useState(false);
   const link = useStill(job);
   if (!link || isBroken) return html`<span class="still" aria-hidden="true"></span>`;
-  return html`<img class="still" src=${link} alt="" loading="lazy" decoding="async" onError=${() => setBroken(true)} />`;
+  return html`
+    <img class="still" src=${link} alt="" loading="lazy" decoding="async" onError=${() => setBroken(true)} />`;
 }
 
 function useStill(job) {

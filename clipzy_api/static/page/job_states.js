@@ -31,7 +31,8 @@ function stagesOf({ current_stage: current }) {
 }
 
 function Stage({ stage }) {
-  return html`<li class="stage-${stage.state}" aria-current=${stage.state === "current" ? "step" : null}>${sentence(stage.name)}</li>`;
+  const current = stage.state === "current" ? "step" : null;
+  return html`<li class="stage-${stage.state}" aria-current=${current}>${sentence(stage.name)}</li>`;
 }
 
 export function Outcome({ job, status }) {

@@ -26,15 +26,21 @@ export function JobsPage({ query }) {
     <${Chooser} isLarge=${isEmpty} />
     <${Uploads} />
     ${problem && html`<${Notice} kind="bad" retry=${() => ask()}>${problem.message}</${Notice}>`}
-    ${list && !isEmpty && html`
+    ${
+      list &&
+      !isEmpty &&
+      html`
       <section aria-labelledby="jobs-title">
         <h2 id="jobs-title" class="hidden">All jobs</h2>
         <${Filters} status=${query.status} name=${name} setName=${setName} />
-        ${shown.length
-          ? html`<ul class="jobs">${shown.map((job) => html`<${JobRow} key=${job.job_id} job=${job} />`)}</ul>`
-          : html`<p class="nothing">${name ? "No job on this page has that name." : `No job is ${query.status}.`}</p>`}
+        ${
+          shown.length
+            ? html`<ul class="jobs">${shown.map((job) => html`<${JobRow} key=${job.job_id} job=${job} />`)}</ul>`
+            : html`<p class="nothing">${name ? "No job on this page has that name." : `No job is ${query.status}.`}</p>`
+        }
         <${Pages} list=${list} query=${query} />
-      </section>`}
+      </section>`
+    }
     ${isEmpty && html`<p class="nothing">No jobs yet. The first video that you upload will be analysed here.</p>`}`;
 }
 

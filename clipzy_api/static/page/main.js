@@ -40,7 +40,8 @@ function Header({ view }) {
   const current = (name) => (view === name ? "page" : null);
   return html`
     <header class="top">
-      <a class="brand" href="#/" aria-label="Clipzy, all jobs"><img src="page/icon.svg" alt="" width="24" height="24" />Clipzy</a>
+      <a class="brand" href="#/" aria-label="Clipzy, all jobs">
+        <img src="page/icon.svg" alt="" width="24" height="24" />Clipzy</a>
       <nav aria-label="Main">
         <a href="#/" aria-current=${current("jobs")}>Jobs</a>
         <a href="#/fleet" aria-current=${current("fleet")}>Fleet</a>

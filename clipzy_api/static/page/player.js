@@ -18,10 +18,12 @@ export function Player({ job, result, playhead }) {
     return readVideo(job.video_id).then(setVideo, (problem) => setWhy(problem.message));
   };
   const ratio = { aspectRatio: `${source.width} / ${source.height}` };
-  if (why || !video) return html`<${Storyboard} why=${why ?? GONE} result=${result} playhead=${playhead} ratio=${ratio} />`;
+  if (why || !video)
+    return html`<${Storyboard} why=${why ?? GONE} result=${result} playhead=${playhead} ratio=${ratio} />`;
   return html`
     <div class="player" style=${ratio}>
-      <${Video} key=${video.link} link=${video.link} poster=${result.links.get("poster.jpg")} playhead=${playhead} onFail=${fail} />
+      <${Video} key=${video.link} link=${video.link} poster=${result.links.get("poster.jpg")}
+        playhead=${playhead} onFail=${fail} />
     </div>`;
 }
 
@@ -38,7 +40,8 @@ function Video({ link, poster, playhead, onFail }) {
     return () => playhead.attach(null);
   }, []);
   return html`
-    <video ref=${element} src=${link} poster=${poster} controls preload="metadata" playsinline aria-label="Video"></video>`;
+    <video ref=${element} src=${link} poster=${poster} controls preload="metadata" playsinline
+      aria-label="Video"></video>`;
 }
 
 function Storyboard({ why, result, playhead, ratio }) {
@@ -47,11 +50,14 @@ function Storyboard({ why, result, playhead, ratio }) {
   const [element, width] = useWidth();
   return html`
     <div class="player storyboard" style=${ratio} ref=${element}>
-      ${result.sprites && width > 0
-        ? html`<${Frame} sprites=${result.sprites} seconds=${seconds} width=${width} />`
-        : html`<img src=${result.links.get("poster.jpg")} alt="" />`}
+      ${
+        result.sprites && width > 0
+          ? html`<${Frame} sprites=${result.sprites} seconds=${seconds} width=${width} />`
+          : html`<img src=${result.links.get("poster.jpg")} alt="" />`
+      }
       <div class="storyboard-bar">
-        <button type="button" class="button" onClick=${() => playhead.toggle()}>${isPlaying ? "Pause" : "Play stills"}</button>
+        <button type="button" class="button" onClick=${() => playhead.toggle()}>
+          ${isPlaying ? "Pause" : "Play stills"}</button>
         <span>${clock(seconds)} of ${clock(playhead.durationSeconds)}</span>
         <span class="storyboard-why">${why}</span>
       </div>

@@ -22,10 +22,13 @@ function Shown({ job, result }) {
   const playhead = useMemo(() => new Playhead(output.source.duration_seconds), [result]);
   useEffect(() => () => playhead.stop(), [playhead]);
   return html`
-    ${result.isIncomplete && html`
+    ${
+      result.isIncomplete &&
+      html`
       <${Notice} title="Some files cannot be read from here.">
         If the storage is S3, the bucket needs a CORS rule that allows GET from this page’s origin.
-      </${Notice}>`}
+      </${Notice}>`
+    }
     <div class="watch">
       <${Player} job=${job} result=${result} playhead=${playhead} />
       <${Facts} output=${output} />
@@ -33,11 +36,14 @@ function Shown({ job, result }) {
     <${Timeline} result=${result} playhead=${playhead} />
     <${Shots} result=${result} playhead=${playhead} />
     ${output.style && html`<${StyleCard} style=${output.style} palette=${output.color?.dominant ?? []} />`}
-    ${output.warnings.length > 0 && html`
+    ${
+      output.warnings.length > 0 &&
+      html`
       <section class="card" aria-labelledby="warnings-title">
         <h2 id="warnings-title">Irregularities of the file</h2>
         <ul>${output.warnings.map((warning) => html`<li>${warning}</li>`)}</ul>
-      </section>`}
+      </section>`
+    }
     <${Downloads} job=${job} result=${result} />`;
 }
 

@@ -15,9 +15,11 @@ export function Shots({ result, playhead }) {
     <section aria-labelledby="shots-title">
       <h2 id="shots-title">Shots <span class="count">${shots.length}</span></h2>
       <ol class="shots" ref=${list}>
-        ${shots.map((shot) => html`
+        ${shots.map(
+          (shot) => html`
           <${Shot} key=${shot.index} shot=${shot} still=${stills.get(shot.index)}
-            isCurrent=${shot.index === current} onOpen=${() => playhead.seek(shot.start_seconds)} />`)}
+            isCurrent=${shot.index === current} onOpen=${() => playhead.seek(shot.start_seconds)} />`,
+        )}
       </ol>
     </section>`;
 }
@@ -41,13 +43,17 @@ function keepInSight(list, item) {
 
 function Shot({ shot, still, isCurrent, onOpen }) {
   const camera = cameraIn(shot);
+  const isSoft = ["fade", "dissolve"].includes(shot.transition);
+  const band = ({ hex, share }) => html`<i style=${{ background: hex, flexGrow: share * 100 }}></i>`;
   const length = (shot.end_seconds - shot.start_seconds).toFixed(1);
   return html`
     <li>
       <button type="button" class="shot" aria-current=${isCurrent ? "true" : null} onClick=${onOpen}>
-        ${still ? html`<img src=${still} alt="" loading="lazy" decoding="async" />` : html`<span class="shot-blank"></span>`}
+        ${still
+          ? html`<img src=${still} alt="" loading="lazy" decoding="async" />`
+          : html`<span class="shot-blank"></span>`}
         <span class="palette" aria-hidden="true">
-          ${(shot.color?.dominant ?? []).map(({ hex, share }) => html`<i style=${{ background: hex, flexGrow: share * 100 }}></i>`)}
+          ${(shot.color?.dominant ?? []).map(band)}
         </span>
         <span class="shot-text">
           <strong><span class="hidden">Shot </span>${shot.index + 1}</strong>
@@ -56,7 +62,7 @@ function Shot({ shot, still, isCurrent, onOpen }) {
         </span>
         <span class="shot-camera muted">
           ${camera ? html`<span aria-hidden="true">${camera.sign} </span>${sentence(camera.name)}` : "–"}
-          ${["fade", "dissolve"].includes(shot.transition) && html`<em class="transition-${shot.transition}">${shot.transition}</em>`}
+          ${isSoft && html`<em>${shot.transition}</em>`}
         </span>
       </button>
     </li>`;

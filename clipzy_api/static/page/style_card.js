@@ -12,13 +12,49 @@ const GRADE = {
   shadows: ["deep", "lifted"],
 };
 /** The words for figures: each up to its limit. */
-const PACE = [[3, "unhurried"], [10, "steady"], [25, "brisk"], [Infinity, "rapid"]];
-const MOTION = [[15, "calm"], [40, "moderate"], [65, "lively"], [100, "restless"]];
-const SHARE = [[1, "none"], [15, "a little"], [40, "some"], [70, "much"], [100, "most of the time"]];
-const LEVEL = [[25, "quiet"], [50, "moderate"], [75, "loud"], [100, "very loud"]];
-const BASS = [[20, "light"], [50, "balanced"], [75, "strong"], [100, "dominant"]];
-const SYNC = [[10, "by chance"], [40, "now and then"], [75, "often"], [100, "nearly always"]];
-const RANGE = [[1.5, "wide dynamics"], [3, "natural"], [6, "compressed"], [Infinity, "flat, constant"]];
+const PACE = [
+  [3, "unhurried"],
+  [10, "steady"],
+  [25, "brisk"],
+  [Infinity, "rapid"],
+];
+const MOTION = [
+  [15, "calm"],
+  [40, "moderate"],
+  [65, "lively"],
+  [100, "restless"],
+];
+const SHARE = [
+  [1, "none"],
+  [15, "a little"],
+  [40, "some"],
+  [70, "much"],
+  [100, "most of the time"],
+];
+const LEVEL = [
+  [25, "quiet"],
+  [50, "moderate"],
+  [75, "loud"],
+  [100, "very loud"],
+];
+const BASS = [
+  [20, "light"],
+  [50, "balanced"],
+  [75, "strong"],
+  [100, "dominant"],
+];
+const SYNC = [
+  [10, "by chance"],
+  [40, "now and then"],
+  [75, "often"],
+  [100, "nearly always"],
+];
+const RANGE = [
+  [1.5, "wide dynamics"],
+  [3, "natural"],
+  [6, "compressed"],
+  [Infinity, "flat, constant"],
+];
 
 export function StyleCard({ style, palette }) {
   return html`
@@ -39,8 +75,12 @@ export function StyleCard({ style, palette }) {
 const rate = ({ frame_rate: rate }) => (rate ? ` · ${number(rate)} fps` : "");
 
 function Palette({ colors }) {
-  const bands = colors.map(({ hex, share }) => html`<i style=${{ background: hex, flexGrow: share * 100 }} title=${`${hex}, ${percent(share)}`}></i>`);
-  return html`<div class="palette palette-large" role="img" aria-label=${`Main colours: ${colors.map(({ hex }) => hex).join(", ")}`}>${bands}</div>`;
+  const bands = colors.map(
+    ({ hex, share }) =>
+      html`<i style=${{ background: hex, flexGrow: share * 100 }} title=${`${hex}, ${percent(share)}`}></i>`,
+  );
+  const label = `Main colours: ${colors.map(({ hex }) => hex).join(", ")}`;
+  return html`<div class="palette palette-large" role="img" aria-label=${label}>${bands}</div>`;
 }
 
 function Group({ title, children }) {
@@ -58,7 +98,8 @@ function looks({ color_grade: grade }) {
 
 function paces(style) {
   return [
-    html`<${Row} name="cuts" value=${wordFor(PACE, style.cut_frequency)} figure=${`${number(style.cut_frequency)}/min`} />`,
+    html`
+      <${Row} name="cuts" value=${wordFor(PACE, style.cut_frequency)} figure=${`${number(style.cut_frequency)}/min`} />`,
     html`<${Row} name="transitions" value=${transitionsIn(style)} />`,
     measured("motion", style.motion_intensity, MOTION),
     measured("zoom", style.zoom_usage, SHARE),
@@ -71,8 +112,10 @@ function sounds({ audio_style: audio }) {
   if (!audio) return html`<${Row} name="Sound" value="none" />`;
   return [
     audio.normalization_level !== null && measured("loudness", audio.normalization_level * 100, LEVEL),
-    audio.compression_ratio !== null && html`
-      <${Row} name="compression" value=${wordFor(RANGE, audio.compression_ratio)} figure=${`${number(audio.compression_ratio)} : 1`} />`,
+    audio.compression_ratio !== null &&
+      html`
+      <${Row} name="compression" value=${wordFor(RANGE, audio.compression_ratio)}
+        figure=${`${number(audio.compression_ratio)} : 1`} />`,
     measured("bass", audio.bass_boost, BASS),
     measured("speech", audio.speech_ratio === null ? null : audio.speech_ratio * 100, SHARE),
   ];
@@ -96,7 +139,8 @@ function Row({ name, value, figure, children }) {
 /** A bar from the middle of a scale to the value. */
 function Scale({ value }) {
   const half = Math.min(100, Math.abs(value)) / 2;
-  return html`<span class="scale scale-centred"><i style=${{ left: `${value < 0 ? 50 - half : 50}%`, width: `${half}%` }}></i></span>`;
+  const bar = { left: `${value < 0 ? 50 - half : 50}%`, width: `${half}%` };
+  return html`<span class="scale scale-centred"><i style=${bar}></i></span>`;
 }
 
 const signed = (value) => `${value > 0 ? "+" : ""}${Math.round(value)}`.replace("-", "−");

@@ -29,14 +29,16 @@ export function Timeline({ result, playhead }) {
       </div>
       <${Slider} result=${result} playhead=${playhead}>
         <div class="lane-names" aria-hidden="true">
-          ${Object.entries(layout.lanes).map(([name, { top, height }]) => html`
-            <span style=${{ top: `${top}px`, height: `${height}px` }}>${sentence(name)}</span>`)}
+          ${Object.entries(layout.lanes).map(
+            ([name, { top, height }]) => html`
+            <span style=${{ top: `${top}px`, height: `${height}px` }}>${sentence(name)}</span>`,
+          )}
         </div>
         <div ref=${element} class="chart"></div>
         ${hovered && html`<${Preview} result=${result} hovered=${hovered} />`}
       </${Slider}>
-      <p class="muted hint">Click to seek, drag to zoom, double-click to see all. Keys: arrows, Page Up and Page Down for
-        shots, space to play.</p>
+      <p class="muted hint">Click to seek, drag to zoom, double-click to see all. Keys: arrows, Page Up and Page Down
+        for shots, space to play.</p>
     </section>`;
 }
 
@@ -59,7 +61,8 @@ function Slider({ result, playhead, children }) {
   const seconds = useStore(playhead.time);
   const { shots, source } = result.output;
   const shot = shotAt(shots, seconds);
-  const text = `${clock(seconds, { tenths: true })} of ${clock(source.duration_seconds)}, shot ${(shot?.index ?? 0) + 1}`;
+  const number = (shot?.index ?? 0) + 1;
+  const text = `${clock(seconds, { tenths: true })} of ${clock(source.duration_seconds)}, shot ${number}`;
   const press = (event) => {
     const action = keyAction(event, { seconds, shots, playhead });
     if (!action) return;
@@ -97,8 +100,9 @@ function Preview({ result, hovered: { seconds, left } }) {
     valueAt(result.loudness?.momentary_lufs, result.loudness?.step_seconds, seconds, "LUFS"),
     valueAt(result.motion?.intensity, result.motion?.step_seconds, seconds, "motion"),
   ].filter(Boolean);
+  const margin = PREVIEW_WIDTH / 2 + 8;
   return html`
-    <div class="preview" style=${{ left: `clamp(${PREVIEW_WIDTH / 2 + 8}px, ${GUTTER + left}px, 100% - ${PREVIEW_WIDTH / 2 + 8}px)` }}>
+    <div class="preview" style=${{ left: `clamp(${margin}px, ${GUTTER + left}px, 100% - ${margin}px)` }}>
       ${result.sprites && html`<${Frame} sprites=${result.sprites} seconds=${seconds} width=${PREVIEW_WIDTH} />`}
       <strong>${place.filter(Boolean).join(" · ")}</strong>
       <span class="muted">${figures.join(" · ")}</span>

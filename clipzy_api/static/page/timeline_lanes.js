@@ -79,7 +79,8 @@ export class LanePainter {
       y += part;
     }
     const isSoft = shot.transition === "fade" || shot.transition === "dissolve";
-    if (shot.index) pen.line(shot.start_seconds, top, top + height, isSoft ? color("--soft-cut") : color("--surface"), 2);
+    if (shot.index)
+      pen.line(shot.start_seconds, top, top + height, isSoft ? color("--soft-cut") : color("--surface"), 2);
     if (pen.width(shot.start_seconds, shot.end_seconds) < MIN_LABELLED_WIDTH) return;
     pen.label(`${shot.index + 1}`, shot.start_seconds, top + 14);
     pen.label(cameraIn(shot)?.sign ?? "", shot.start_seconds, top + height - 7);
@@ -127,7 +128,12 @@ class Pen {
 
   line(seconds, top, bottom, stroke, width) {
     this.ctx.fillStyle = stroke;
-    this.ctx.fillRect(this.x(seconds) - (width * this.ratio) / 2, this.y(top), width * this.ratio, (bottom - top) * this.ratio);
+    this.ctx.fillRect(
+      this.x(seconds) - (width * this.ratio) / 2,
+      this.y(top),
+      width * this.ratio,
+      (bottom - top) * this.ratio,
+    );
   }
 
   dashedLine(pixels, stroke) {

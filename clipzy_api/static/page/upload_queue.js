@@ -16,8 +16,17 @@ export const unfinished = new Store([]);
 
 const transfers = new Map(); // the tus.Upload of each entry that has begun
 
-export function addFiles(files, queue) {
-  const added = [...files].map((file) => ({ id: randomName(), file, queue, state: "waiting", sent: 0, speed: 0 }));
+/** `onJob` is called with the job of each file, once there is one. */
+export function addFiles(files, queue, onJob = () => {}) {
+  const added = [...files].map((file) => ({
+    id: randomName(),
+    file,
+    queue,
+    onJob,
+    state: "waiting",
+    sent: 0,
+    speed: 0,
+  }));
   uploads.set([...uploads.value, ...added]);
   startNext();
 }
@@ -127,12 +136,12 @@ function reasonIn(error) {
 }
 
 async function submit(id) {
-  const { queue, jobKey } = find(id);
+  const { queue, jobKey, onJob } = find(id);
   const idempotencyKey = jobKey ?? randomName();
   change(id, { state: "submitting", jobKey: idempotencyKey });
   const json = { video_id: transfers.get(id).url.split("/").pop(), queue };
   try {
-    await read("jobs", { method: "POST", json, headers: { "Idempotency-Key": idempotencyKey } });
+    onJob(await read("jobs", { method: "POST", json, headers: { "Idempotency-Key": idempotencyKey } }));
     remove(id);
   } catch (problem) {
     fail(id, problem.message);
@@ -175,7 +184,9 @@ class HereOnly {
   }
 }
 
-addEventListener("online", () => uploads.value.filter((entry) => entry.state === "failed").forEach((e) => resume(e.id)));
+addEventListener("online", () =>
+  uploads.value.filter((entry) => entry.state === "failed").forEach((e) => resume(e.id)),
+);
 addEventListener("beforeunload", (event) => {
   if (uploads.value.some((entry) => ["waiting", "uploading"].includes(entry.state))) event.preventDefault();
 });

@@ -1,6 +1,7 @@
 // Choosing and dropping files, and what becomes of them on their way.
 import { html, useEffect, useRef, useState } from "./vendor/htm-preact.js";
 import { size, span } from "./format.js";
+import { jobLink } from "./route.js";
 import { Store, useStore } from "./store.js";
 import * as queue from "./upload_queue.js";
 import { Bar } from "./widgets.js";
@@ -9,6 +10,13 @@ const FORMATS = ".mp4,.m4v,.mov,.avi,.mkv,.webm,video/*";
 const chosenQueue = new Store("interactive");
 
 const add = (files) => files.length && queue.addFiles(files, chosenQueue.value);
+
+/** Upload the demo, and open its job: for somebody who has no video at hand. */
+async function addDemo() {
+  const answer = await fetch("page/demo.mp4");
+  const file = new File([await answer.blob()], "demo.mp4", { type: "video/mp4", lastModified: 0 });
+  queue.addFiles([file], chosenQueue.value, (job) => (location.hash = jobLink(job.job_id)));
+}
 
 /** The place on the list where files are chosen; large while there is nothing else to show. */
 export function Chooser({ isLarge }) {
@@ -29,6 +37,7 @@ export function Chooser({ isLarge }) {
           </select>
         </label>
         <button type="button" class="button button-primary" onClick=${() => input.current.click()}>Choose files</button>
+        ${isLarge && html`<button type="button" class="button" onClick=${addDemo}>Try the demo video</button>`}
         <input ref=${input} type="file" multiple accept=${FORMATS} hidden onChange=${choose} aria-label="Videos" />
       </div>
     </section>`;
@@ -86,7 +95,8 @@ function Entry({ entry }) {
 
 function actionsOf({ id, state, file }) {
   const button = (label, action) =>
-    html`<button type="button" class="button" aria-label=${`${label} ${file.name}`} onClick=${() => action(id)}>${label}</button>`;
+    html`<button type="button" class="button" aria-label=${`${label} ${file.name}`}
+      onClick=${() => action(id)}>${label}</button>`;
   if (state === "submitting") return null;
   return [
     state === "uploading" && button("Pause", queue.pause),
