@@ -4,7 +4,7 @@ PIP := .venv/bin/python -m pip --quiet --disable-pip-version-check
 COMPILE := .venv/bin/uv pip compile pyproject.toml --group build --universal --generate-hashes \
 	--python-version 3.11 --fork-strategy fewest --no-emit-index-url --quiet --custom-compile-command "make lock"
 
-.PHONY: demo up wheel test test-all chaos lint lock pin vendor bench clean
+.PHONY: demo up wheel test test-all chaos lint lock pin vendor screenshots bench clean
 
 demo: $(if $(wildcard .venv/.dev),.venv/.dev,.venv/.demo)
 	.venv/bin/clipzy demo
@@ -79,6 +79,10 @@ vendor:
 		tar -xzOf "$$dir/$$archive" "package/$${rest%%:*}" > "$${rest#*:}"; \
 	done; \
 	LC_ALL=C; export LC_ALL; sha256sum *.js *.css *.txt > SHA256SUMS; cat SHA256SUMS
+
+# The pictures of the web page in docs/page.md and the README. Needs chromium.
+screenshots: .venv/.dev
+	.venv/bin/python -m tests.page.screenshots docs/screenshots
 
 bench: .venv/.dev
 	.venv/bin/python -m bench

@@ -14,6 +14,7 @@ from bench import (
     api_keys,
     eight_uploads,
     fleet,
+    page,
     protocol,
     slow_clients,
     speech,
@@ -42,6 +43,7 @@ def main() -> int:
                 eight_uploads.measure(directory / "eight", redis_url=redis_url),
                 slow_clients.measure(directory / "slow", redis_url=redis_url),
                 fleet.measure(directory / "fleet", redis_url=redis_url),
+                page.measure(directory / "page", redis_url=redis_url),
                 api_keys.compare(directory / "keys", redis_url=redis_url),
             ]
     return 0 if all(reached) else 1

@@ -6,23 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 
-from clipzy_storage.log_events import WORKER_READY
+from tests.page.analysed import DEMO, analysed, running_worker
 from tests.page.web_page import WIDTH, WebPage, installed_axe
 from tests.support.chromium import Page, running_chromium
 from tests.support.media import clips
-from tests.support.processes import CLIPZY, Process, environment
 from tests.support.servers import FrontEnd, RedisServer, running_front_end, running_redis
 from tests.support.tcp_proxy import TcpProxy
-from tests.support.waiting import eventually
-
-DEMO = Path(__file__).parents[2] / "demo/demo.mp4"
 
 
 @dataclass(frozen=True)
-class Analysed:
-    """Completed jobs of a real worker: the demo, and a video in a format that browsers do not play."""
+class CompletedJobs:
+    """Of a real worker: on the demo, and on a video in a format that browsers do not play."""
 
     demo: dict[str, Any]
     avi: dict[str, Any]
@@ -72,27 +67,7 @@ def network(front_end: FrontEnd) -> Iterator[TcpProxy]:
 
 
 @pytest.fixture(scope="session")
-def analysed(front_end: FrontEnd, clips_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Analysed:
+def jobs(front_end: FrontEnd, clips_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> CompletedJobs:
     avi = clips.cuts_clip(clips_directory, suffix="avi", codec="mpeg4").path
-    directory = tmp_path_factory.mktemp("worker")
-    settings = {
-        "LOCAL_STORAGE_PATH": str(front_end.root),
-        "CLIPZY_DATA_DIR": str(directory / "data"),
-        "REDIS_URL": front_end.redis_url,
-    }
-    worker = Process([*CLIPZY, "worker"], cwd=directory, env=environment(**settings), log=directory / "worker.log")
-    try:
-        worker.wait_for_log(WORKER_READY)
-        return Analysed(_analysed(front_end, DEMO), _analysed(front_end, avi))
-    finally:
-        worker.stop()
-
-
-def _analysed(front_end: FrontEnd, video: Path) -> dict[str, Any]:
-    """The job on this video, once it is completed."""
-    with video.open("rb") as file:
-        submitted = requests.post(front_end.api + "/jobs", files={"file": (video.name, file)}, timeout=60)
-    assert submitted.status_code == 202, submitted.text
-    path = f"/api/v1/jobs/{submitted.json()['job_id']}"
-    job: dict[str, Any] = eventually(lambda: (job := front_end.get(path).json())["result"] and job, "a result")
-    return job
+    with running_worker(front_end, tmp_path_factory.mktemp("worker")):
+        return CompletedJobs(analysed(front_end, DEMO), analysed(front_end, avi))

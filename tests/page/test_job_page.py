@@ -1,6 +1,8 @@
 """A job's page in a real browser: the player, the timeline under it, and everything that was measured."""
 
-from tests.page.conftest import Analysed
+from functools import partial
+
+from tests.page.conftest import CompletedJobs
 from tests.page.web_page import WebPage
 from tests.support.servers import FrontEnd
 from tests.support.waiting import eventually
@@ -9,9 +11,9 @@ PLAYER = ".player video"
 TIMELINE = "[role=slider]"
 
 
-def test_everything_that_was_measured_is_shown(page: WebPage, front_end: FrontEnd, analysed: Analysed) -> None:
+def test_everything_that_was_measured_is_shown(page: WebPage, front_end: FrontEnd, jobs: CompletedJobs) -> None:
     # Given a completed job
-    job = analysed.demo
+    job = jobs.demo
     output = front_end.get(f"/api/v1/jobs/{job['job_id']}/result").json()
 
     # When its page is opened
@@ -39,9 +41,9 @@ def test_everything_that_was_measured_is_shown(page: WebPage, front_end: FrontEn
     page.check()
 
 
-def test_a_click_on_the_timeline_seeks_and_the_pointer_previews(page: WebPage, analysed: Analysed) -> None:
+def test_a_click_on_the_timeline_seeks_and_the_pointer_previews(page: WebPage, jobs: CompletedJobs) -> None:
     # Given the page of a video that the browser plays
-    page.open(f"#/jobs/{analysed.demo['job_id']}")
+    page.open(f"#/jobs/{jobs.demo['job_id']}")
     eventually(lambda: page.tab.run(f"document.querySelector('{PLAYER}')?.readyState >= 1"), "a video that is loaded")
     page.find(".chart .u-over")
 
@@ -64,9 +66,13 @@ def test_a_click_on_the_timeline_seeks_and_the_pointer_previews(page: WebPage, a
     eventually(lambda: abs(page.value(PLAYER, "currentTime") - 8.4) < 0.05, "a player at the fourth shot")
 
 
-def test_the_timeline_can_be_used_with_the_keyboard(page: WebPage, analysed: Analysed) -> None:
+def _is_at(page: WebPage, seconds: str) -> bool:
+    return bool(page.value(TIMELINE, "ariaValueNow") == seconds)
+
+
+def test_the_timeline_can_be_used_with_the_keyboard(page: WebPage, jobs: CompletedJobs) -> None:
     # Given a timeline that has the focus, reached with Tab alone
-    page.open(f"#/jobs/{analysed.demo['job_id']}")
+    page.open(f"#/jobs/{jobs.demo['job_id']}")
     eventually(lambda: page.tab.run(f"document.querySelector('{PLAYER}')?.readyState >= 1"), "a video that is loaded")
     page.find(".chart .u-over")
     for _ in range(40):
@@ -78,7 +84,8 @@ def test_the_timeline_can_be_used_with_the_keyboard(page: WebPage, analysed: Ana
     # When keys are pressed, then it seeks by seconds, by shots, and to the ends
     for key, seconds in {"ArrowRight": 1.0, "PageDown": 3.0, "ArrowLeft": 2.0, "End": 13.4, "Home": 0.0}.items():
         page.tab.press(key)
-        eventually(lambda seconds=seconds: page.value(TIMELINE, "ariaValueNow") == str(seconds).removesuffix(".0"), key)
+        text = str(seconds).removesuffix(".0")
+        eventually(partial(_is_at, page, text), f"{text} s after {key}")
 
     # And the space bar plays
     page.tab.press(" ")
@@ -88,8 +95,8 @@ def test_the_timeline_can_be_used_with_the_keyboard(page: WebPage, analysed: Ana
     eventually(lambda: page.value(PLAYER, "paused") is True, "a video that is paused")
 
 
-def test_zooming_keeps_to_the_video(page: WebPage, analysed: Analysed) -> None:
-    page.open(f"#/jobs/{analysed.demo['job_id']}")
+def test_zooming_keeps_to_the_video(page: WebPage, jobs: CompletedJobs) -> None:
+    page.open(f"#/jobs/{jobs.demo['job_id']}")
     page.find(".chart .u-over")
     box = page.box(".chart .u-over")
     centre_y = box["y"] + box["height"] / 2
@@ -105,9 +112,9 @@ def test_zooming_keeps_to_the_video(page: WebPage, analysed: Analysed) -> None:
     page.see("shot 5")
 
 
-def test_a_format_that_the_browser_cannot_play_is_a_storyboard(page: WebPage, analysed: Analysed) -> None:
+def test_a_format_that_the_browser_cannot_play_is_a_storyboard(page: WebPage, jobs: CompletedJobs) -> None:
     # Given a video in an AVI file
-    page.open(f"#/jobs/{analysed.avi['job_id']}")
+    page.open(f"#/jobs/{jobs.avi['job_id']}")
     page.see("This browser cannot play the format.", "Play stills")
 
     # When the timeline is moved, then the small frame of that moment is shown

@@ -7,7 +7,7 @@ from typing import Any
 
 from clipzy_storage.log_events import HTTP_REQUEST
 from clipzy_storage.models.records import ErrorCode
-from tests.page.conftest import Analysed
+from tests.page.conftest import CompletedJobs
 from tests.page.web_page import WebPage
 from tests.support.forms import MP4_HEAD
 from tests.support.log_lines import events_in
@@ -170,7 +170,7 @@ def test_a_result_that_has_expired_can_be_made_again(page: WebPage, front_end: F
     page.see("This job was cancelled")
 
 
-def test_the_list_is_filtered(page: WebPage, front_end: FrontEnd, analysed: Analysed) -> None:
+def test_the_list_is_filtered(page: WebPage, front_end: FrontEnd, jobs: CompletedJobs) -> None:
     # Given jobs of several states
     fail(front_end, submit(front_end, filename="broken.mp4")["job_id"], ErrorCode.JOB_TIMEOUT, "It took too long.")
     page.open()
@@ -196,7 +196,7 @@ def test_the_list_is_filtered(page: WebPage, front_end: FrontEnd, analysed: Anal
     page.see("demo.mp4")
     page.tab.run("[...document.querySelectorAll('.job a')].find(a => a.textContent.includes('demo.mp4')).click()")
     page.see("Timeline")
-    assert analysed.demo["job_id"] in page.tab.run("location.hash")
+    assert jobs.demo["job_id"] in page.tab.run("location.hash")
 
 
 def test_what_is_not_there_is_said(page: WebPage) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from clipzy_storage.access.api_keys import ApiKeys
 from clipzy_storage.models.access import Scope
-from tests.page.conftest import Analysed
+from tests.page.conftest import CompletedJobs
 from tests.page.web_page import WIDTH, WebPage
 from tests.support.chromium import Page
 from tests.support.servers import FrontEnd, running_front_end
@@ -72,7 +72,7 @@ def test_a_key_is_asked_for_once_and_kept_for_the_tab(page: WebPage, guarded: Fr
     assert page.tab.run("sessionStorage.length") == 0
 
 
-def test_pictures_and_the_video_need_no_key_of_their_own(page: WebPage, guarded: FrontEnd, analysed: Analysed) -> None:
+def test_pictures_and_the_video_need_no_key_of_their_own(page: WebPage, guarded: FrontEnd, jobs: CompletedJobs) -> None:
     # Given a completed job of the owner that everything belonged to before there were keys
     page.open()
     enter(page, key_of(guarded, "everyone"))
@@ -80,7 +80,7 @@ def test_pictures_and_the_video_need_no_key_of_their_own(page: WebPage, guarded:
     # Then its still is on the list, and its page has the video, the curves and the pictures
     page.see("demo.mp4")
     eventually(lambda: page.count("img.still[src^='blob:']") > 0, "a still")
-    page.go(f"#/jobs/{analysed.demo['job_id']}")
+    page.go(f"#/jobs/{jobs.demo['job_id']}")
     page.see("Timeline", "Style DNA")
     eventually(lambda: page.tab.run("document.querySelector('.player video')?.readyState >= 1"), "the video")
     assert "signature=" in page.value(".player video", "src")

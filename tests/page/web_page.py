@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,10 @@ class WebPage:
     def see(self, *texts: str) -> None:
         """Wait until the page shows all of these."""
         for text in texts:
-            eventually(lambda text=text: text in self.text(), f"a page that shows {text!r}", seconds=30)
+            eventually(partial(self._has, text), f"a page that shows {text!r}", seconds=30)
+
+    def _has(self, text: str) -> bool:
+        return text in self.text()
 
     def count(self, selector: str) -> int:
         return int(self.tab.run(f"document.querySelectorAll({json.dumps(selector)}).length"))

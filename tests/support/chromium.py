@@ -77,6 +77,10 @@ class Page:
         features = [{"name": name, "value": value} for name, value in preferences.items()]
         self._call("Emulation.setEmulatedMedia", features=features)
 
+    def hide_scrollbars(self) -> None:
+        """For pictures, which show what is in sight."""
+        self._call("Emulation.setScrollbarsHidden", hidden=True)
+
     def screenshot(self, path: Path, *, is_whole: bool = False) -> None:
         """A PNG of what the window shows, or of the whole page."""
         shot = self._call("Page.captureScreenshot", format="png", captureBeyondViewport=is_whole)

@@ -17,8 +17,11 @@ export function JobRow({ job }) {
           <span class="muted"><${Details} job=${job} /></span>
         </span>
         <span class="job-status">
-          ${job.status === "processing" && html`
-            <${Bar} value=${job.progress_percent} label=${`Progress of ${job.filename}`} />`}
+          ${
+            job.status === "processing" &&
+            html`
+            <${Bar} value=${job.progress_percent} label=${`Progress of ${job.filename}`} />`
+          }
           <${Badge} status=${status} />
         </span>
       </a>
@@ -29,7 +32,7 @@ function Details({ job }) {
   if (job.status === "processing") {
     return html`${job.progress_percent} % · ${job.current_stage ? sentence(job.current_stage) : "Starting"}`;
   }
-  if (job.status === "queued") return html`<${Moment} at=${job.created_at} before="Waits since " />`;
+  if (job.status === "queued") return html`<${Moment} at=${job.created_at} before="Submitted " />`;
   if (job.error) return html`<span class="clip">${job.error.message}</span>`;
   const took = job.started_at && (Date.parse(job.finished_at) - Date.parse(job.started_at)) / 1000;
   const duration = job.status === "completed" && took > 0 ? ` · took ${span(took)}` : "";

@@ -20,10 +20,11 @@ export function JobsPage({ query }) {
   const [name, setName] = useState("");
   useFollowed(list?.jobs ?? [], merge, ask);
   const isEmpty = list?.total === 0 && !query.status;
+  const isIdle = useStore(uploads).length === 0;
   const shown = list?.jobs.filter((job) => job.filename.toLowerCase().includes(name.toLowerCase())) ?? [];
   return html`
     <h1 class="hidden">Jobs</h1>
-    <${Chooser} isLarge=${isEmpty} />
+    <${Chooser} isLarge=${isEmpty && isIdle} />
     <${Uploads} />
     ${problem && html`<${Notice} kind="bad" retry=${() => ask()}>${problem.message}</${Notice}>`}
     ${
@@ -41,7 +42,12 @@ export function JobsPage({ query }) {
         <${Pages} list=${list} query=${query} />
       </section>`
     }
-    ${isEmpty && html`<p class="nothing">No jobs yet. The first video that you upload will be analysed here.</p>`}`;
+    ${
+      isEmpty &&
+      isIdle &&
+      html`
+      <p class="nothing">No jobs yet. The first video that you upload will be analysed here.</p>`
+    }`;
 }
 
 /** The page of the list that the query asks for, asked again while somebody looks. */

@@ -49,9 +49,11 @@ function Shot({ shot, still, isCurrent, onOpen }) {
   return html`
     <li>
       <button type="button" class="shot" aria-current=${isCurrent ? "true" : null} onClick=${onOpen}>
-        ${still
-          ? html`<img src=${still} alt="" loading="lazy" decoding="async" />`
-          : html`<span class="shot-blank"></span>`}
+        ${
+          still
+            ? html`<img src=${still} alt="" loading="lazy" decoding="async" />`
+            : html`<span class="shot-blank"></span>`
+        }
         <span class="palette" aria-hidden="true">
           ${(shot.color?.dominant ?? []).map(band)}
         </span>

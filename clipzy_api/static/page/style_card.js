@@ -97,9 +97,10 @@ function looks({ color_grade: grade }) {
 }
 
 function paces(style) {
+  const cuts = style.cut_frequency;
   return [
     html`
-      <${Row} name="cuts" value=${wordFor(PACE, style.cut_frequency)} figure=${`${number(style.cut_frequency)}/min`} />`,
+      <${Row} name="cuts" value=${wordFor(PACE, cuts)} figure=${`${number(cuts)}/min`} />`,
     html`<${Row} name="transitions" value=${transitionsIn(style)} />`,
     measured("motion", style.motion_intensity, MOTION),
     measured("zoom", style.zoom_usage, SHARE),

@@ -61,8 +61,8 @@ function Slider({ result, playhead, children }) {
   const seconds = useStore(playhead.time);
   const { shots, source } = result.output;
   const shot = shotAt(shots, seconds);
-  const number = (shot?.index ?? 0) + 1;
-  const text = `${clock(seconds, { tenths: true })} of ${clock(source.duration_seconds)}, shot ${number}`;
+  const shotNumber = (shot?.index ?? 0) + 1;
+  const text = `${clock(seconds, { tenths: true })} of ${clock(source.duration_seconds)}, shot ${shotNumber}`;
   const press = (event) => {
     const action = keyAction(event, { seconds, shots, playhead });
     if (!action) return;
@@ -97,8 +97,13 @@ function Preview({ result, hovered: { seconds, left } }) {
   const shot = shotAt(shots, seconds);
   const place = [clock(Math.min(seconds, source.duration_seconds), { tenths: true }), shot && `shot ${shot.index + 1}`];
   const figures = [
-    valueAt(result.loudness?.momentary_lufs, result.loudness?.step_seconds, seconds, "LUFS"),
-    valueAt(result.motion?.intensity, result.motion?.step_seconds, seconds, "motion"),
+    valueAt(
+      result.loudness?.momentary_lufs,
+      result.loudness?.step_seconds,
+      seconds,
+      (value) => `${number(value)} LUFS`,
+    ),
+    valueAt(result.motion?.intensity, result.motion?.step_seconds, seconds, (value) => `motion ${Math.round(value)}`),
   ].filter(Boolean);
   const margin = PREVIEW_WIDTH / 2 + 8;
   return html`
@@ -109,7 +114,7 @@ function Preview({ result, hovered: { seconds, left } }) {
     </div>`;
 }
 
-function valueAt(values, stepSeconds, seconds, unit) {
+function valueAt(values, stepSeconds, seconds, write) {
   const value = values?.[Math.floor(seconds / stepSeconds)];
-  return value === null || value === undefined ? null : `${number(value)} ${unit}`;
+  return value === null || value === undefined ? null : write(value);
 }

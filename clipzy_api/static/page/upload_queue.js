@@ -49,6 +49,7 @@ export async function discard(id) {
   remove(id);
   startNext();
   await transfer?.abort(Boolean(transfer.url)).catch(() => {}); // what is left there expires by itself
+  await findUnfinished();
 }
 
 export async function findUnfinished() {
