@@ -60,10 +60,11 @@ def page(tab: Page, axe: str, front_end: FrontEnd) -> Iterator[WebPage]:
 
 
 @pytest.fixture
-def network(front_end: FrontEnd) -> Iterator[TcpProxy]:
+def network(front_end: FrontEnd, tab: Page) -> Iterator[TcpProxy]:
     """What stands between the browser and the front end, if the page is opened at its URL."""
     with TcpProxy(front_end.url) as proxy:
         yield proxy
+        tab.open("about:blank")  # it leaves nothing unread
 
 
 @pytest.fixture(scope="session")

@@ -58,8 +58,7 @@ def test_a_click_on_the_timeline_seeks_and_the_pointer_previews(page: WebPage, j
     page.tab.click(*middle)
     eventually(lambda: abs(page.value(PLAYER, "currentTime") - 6.7) < 0.05, "a player at the middle")
     assert page.value(TIMELINE, "ariaValueText") == "0:06.7 of 0:13, shot 3"
-    assert page.value(".shot[aria-current]", "innerText").startswith("Shot 3") is False
-    assert "0:05.4" in page.value(".shot[aria-current]", "innerText")
+    assert "0:05.4" in page.value(".shot[aria-current]", "textContent")
 
     # And a shot in the strip seeks to its beginning
     page.tab.run("document.querySelectorAll('.shots button')[3].click()")

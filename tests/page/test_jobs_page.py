@@ -112,6 +112,25 @@ def test_an_upload_is_paused_continued_and_given_up(page: WebPage, front_end: Fr
     assert front_end.stored() == before
 
 
+def test_files_can_be_dropped_anywhere(page: WebPage) -> None:
+    # Given another view than the list
+    page.expected = ["status of 404", "status of 422"]
+    page.open("#/jobs/job_00000000000000000000000000")
+    page.see("There is no such job")
+
+    # When two files are dropped on it, which are no videos
+    page.tab.run("""{
+      const dataTransfer = new DataTransfer();
+      for (const name of ["one.mp4", "two.mov"]) dataTransfer.items.add(new File(["no video".repeat(99)], name));
+      for (const type of ["dragover", "drop"])
+        document.body.dispatchEvent(new DragEvent(type, {dataTransfer, bubbles: true, cancelable: true}));
+    }""")
+
+    # Then the list shows what became of both
+    page.find(".upload-refused", count=2)
+    page.see("one.mp4", "two.mov", "Drop videos here")
+
+
 def test_a_job_is_followed_on_its_page_cancelled_retried_and_deleted(page: WebPage, front_end: FrontEnd) -> None:
     # Given the page of a job that waits
     job = submit(front_end, filename="waits.mp4")

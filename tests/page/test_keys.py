@@ -15,9 +15,10 @@ from tests.support.waiting import eventually
 
 @pytest.fixture(scope="module")
 def guarded(front_end: FrontEnd, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FrontEnd]:
-    """A front end on the same storage that asks for keys."""
+    """A front end on the same storage that asks for keys, and is also reached by a name that the browser lacks."""
     directory = tmp_path_factory.mktemp("guarded")
-    with running_front_end(directory, front_end.redis_url, storage_path=front_end.root, CLIPZY_AUTH="keys") as running:
+    settings = {"CLIPZY_AUTH": "keys", "PUBLIC_URL": "https://clips.example.com"}
+    with running_front_end(directory, front_end.redis_url, storage_path=front_end.root, **settings) as running:
         yield running
 
 
@@ -83,6 +84,9 @@ def test_pictures_and_the_video_need_no_key_of_their_own(page: WebPage, guarded:
     page.go(f"#/jobs/{jobs.demo['job_id']}")
     page.see("Timeline", "Style DNA")
     eventually(lambda: page.tab.run("document.querySelector('.player video')?.readyState >= 1"), "the video")
-    assert "signature=" in page.value(".player video", "src")
+    source = page.value(".player video", "src")
+    assert "signature=" in source
+    assert source.startswith(guarded.url), "the name under which the page was opened"
+    page.find(".lane-names span", count=5)
     page.box(".shots")
     eventually(lambda: page.tab.run("document.querySelector('.shots img').naturalWidth") > 0, "a thumbnail")
