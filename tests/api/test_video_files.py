@@ -103,7 +103,7 @@ def test_on_s3_it_is_a_redirect_and_the_page_may_load_from_there(tmp_path: Any, 
     settings = s3_settings(moto_server, moto_server.new_bucket())
     with (
         running_redis(tmp_path / "redis") as redis,
-        running_front_end(tmp_path / "web", redis.url, **settings) as front_end,
+        running_front_end(tmp_path / "web", redis.url, storage_path=None, **settings) as front_end,
     ):
         video = uploaded(front_end)
 

@@ -18,7 +18,7 @@ def test_results_are_shown_from_the_bucket(tab: Page, tmp_path: Path, moto_serve
     settings = s3_settings(moto_server, moto_server.new_bucket())
     with (
         running_redis(tmp_path / "redis") as redis,
-        running_front_end(tmp_path / "web", redis.url, **settings) as front_end,
+        running_front_end(tmp_path / "web", redis.url, storage_path=None, **settings) as front_end,
     ):
         job = analysed_demo(front_end, tmp_path / "worker", **settings)
 
