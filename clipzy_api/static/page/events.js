@@ -1,5 +1,5 @@
 // A job's server-sent events, read by `fetch`: an `EventSource` cannot send an API key.
-import { call } from "./api.js";
+import { call, read } from "./api.js";
 
 const PAUSE_MS = 3000;
 export const FINAL = new Set(["completed", "failed", "cancelled"]);
@@ -24,8 +24,16 @@ export async function follow(jobId, show, signal) {
     } catch (problem) {
       if (signal.aborted || problem.status === 404) return;
       await pause((problem.retryAfterSeconds ?? 0) * 1000 || PAUSE_MS, signal);
+      if (problem.status === 503 && (await poll(jobId, show, signal))) return;
     }
   }
+}
+
+/** Show the job as it is, where too many follow one by events. Whether it has finished. */
+async function poll(jobId, show, signal) {
+  const job = await read(`jobs/${jobId}`, { signal }).catch(() => null);
+  if (job) show(job);
+  return job !== null && FINAL.has(job.status);
 }
 
 /** The events of a stream; see https://html.spec.whatwg.org/multipage/server-sent-events.html. Ours have one line. */

@@ -1,5 +1,5 @@
 // One job of the list.
-import { html, useEffect, useState } from "./vendor/htm-preact.js";
+import { html, useEffect, useRef, useState } from "./vendor/htm-preact.js";
 import { address, call } from "./api.js";
 import { sentence, span } from "./format.js";
 import { ASKS_FOR_KEYS } from "./key.js";
@@ -39,29 +39,33 @@ function Details({ job }) {
   return html`<${Moment} at=${job.finished_at} />${duration}`;
 }
 
-/** The first thumbnail. Where keys are asked for, an image cannot send one: it is fetched, once it is in sight. */
+/** The first thumbnail. */
 function Still({ job }) {
   const [isBroken, setBroken] = useState(false);
-  const link = useStill(job);
-  if (!link || isBroken) return html`<span class="still" aria-hidden="true"></span>`;
+  const path = job.result && `jobs/${job.job_id}/files/${stillOf(job.config.thumbnails)}`;
+  if (!path || isBroken) return html`<span class="still" aria-hidden="true"></span>`;
+  if (ASKS_FOR_KEYS) return html`<${FetchedStill} path=${path} />`;
   return html`
-    <img class="still" src=${link} alt="" loading="lazy" decoding="async" onError=${() => setBroken(true)} />`;
+    <img class="still" src=${address(path)} alt="" loading="lazy" decoding="async" onError=${() => setBroken(true)} />`;
 }
 
-function useStill(job) {
-  const [fetched, setFetched] = useState(null);
-  const path = job.result && `jobs/${job.job_id}/files/${stillOf(job.config.thumbnails)}`;
+/** Where keys are asked for, which an image cannot send: fetched as soon as it is in sight. */
+function FetchedStill({ path }) {
+  const [link, setLink] = useState(null);
+  const element = useRef(null);
   useEffect(() => {
-    if (!ASKS_FOR_KEYS || !path) return undefined;
     const control = new AbortController();
-    let url = null;
-    call(path, { signal: control.signal })
-      .then((answer) => answer.blob())
-      .then((blob) => setFetched((url = URL.createObjectURL(blob))))
-      .catch(() => {}); // the row has a blank place then
-    return () => (control.abort(), url && URL.revokeObjectURL(url));
+    const load = async () => setLink(URL.createObjectURL(await (await call(path, { signal: control.signal })).blob()));
+    const observer = new IntersectionObserver(([entry]) => {
+      if (!entry.isIntersecting) return;
+      observer.disconnect();
+      load().catch(() => {}); // the row has a blank place then
+    });
+    observer.observe(element.current);
+    return () => (control.abort(), observer.disconnect());
   }, [path]);
-  return ASKS_FOR_KEYS ? fetched : path && address(path);
+  useEffect(() => () => link && URL.revokeObjectURL(link), [link]);
+  return html`<span class="still" ref=${element}>${link && html`<img class="still" src=${link} alt="" />`}</span>`;
 }
 
 function stillOf(thumbnails) {

@@ -14,11 +14,11 @@ const ADVICE = {
 };
 
 export function Progress({ job }) {
-  const isQueued = job.status === "queued";
+  const stage = job.status === "queued" ? "Waiting for a worker" : sentence(job.current_stage ?? "starting");
   return html`
     <section class="state card" aria-labelledby="progress-title">
-      <h2 id="progress-title">${isQueued ? "Waiting for a worker" : sentence(job.current_stage ?? "starting")}</h2>
-      <p class="big-number" aria-live="polite">${job.progress_percent} %</p>
+      <h2 id="progress-title" aria-live="polite">${stage}</h2>
+      <p class="big-number">${job.progress_percent} %</p>
       <${Bar} value=${job.progress_percent} label="Progress" />
       <ol class="stages">${stagesOf(job).map((stage) => html`<${Stage} key=${stage.name} stage=${stage} />`)}</ol>
     </section>`;

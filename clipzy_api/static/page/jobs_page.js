@@ -68,9 +68,8 @@ function useList({ status, page }) {
     }
   };
   const unfinished = (list?.jobs ?? []).filter((job) => !FINAL.has(job.status)).length;
-  usePolling(ask, unfinished > STREAMS ? 1 : 3, [status, page]);
-  const count = useStore(uploads).length;
-  useEffect(() => void ask(), [count]); // an upload has become a job
+  const uploading = useStore(uploads).length; // one less: it has become a job
+  usePolling(ask, unfinished > STREAMS ? 1 : 3, [status, page, uploading]);
   const merge = (change) =>
     setList((before) => ({
       ...before,

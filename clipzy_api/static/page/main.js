@@ -1,5 +1,5 @@
 // The page: its frame, and which view the address asks for.
-import { html, render, useEffect, useState } from "./vendor/htm-preact.js";
+import { html, render, useEffect, useRef, useState } from "./vendor/htm-preact.js";
 import { read } from "./api.js";
 import { FleetPage } from "./fleet_page.js";
 import { JobPage } from "./job_page.js";
@@ -16,8 +16,13 @@ function Page() {
     addEventListener("hashchange", follow);
     return () => removeEventListener("hashchange", follow);
   }, []);
+  const isFirst = useRef(true);
   useEffect(() => {
     document.title = { fleet: "Fleet · Clipzy", job: "Job · Clipzy" }[route.view] ?? "Clipzy";
+    // Another view is read from its beginning.
+    if (!isFirst.current) document.getElementById("content").focus();
+    if (!isFirst.current) scrollTo(0, 0);
+    isFirst.current = false;
   }, [route.view, route.id]);
   return html`
     <a class="skip" href="#content" onClick=${skip}>Skip to the content</a>

@@ -89,7 +89,7 @@ function Entry({ entry }) {
         <span class="upload-actions">${actionsOf(entry)}</span>
       </div>
       <${Bar} value=${Math.floor(done)} label=${`Upload of ${entry.file.name}`} />
-      <p class="muted" aria-live="polite">${describe(entry)}</p>
+      <p class="muted">${describe(entry)}</p>
     </li>`;
 }
 
@@ -108,7 +108,7 @@ function actionsOf({ id, state, file }) {
 
 function describe({ state, sent, speed, file, error }) {
   const amount = `${size(sent)} of ${size(file.size)}`;
-  if (error) return html`<span class="error">${error}</span>`;
+  if (error) return html`<span class="error" role="alert">${error}</span>`;
   if (state === "waiting") return "Waits for the uploads before it";
   if (state === "paused") return `Paused at ${amount}`;
   if (state === "submitting") return "Uploaded; its job is being submitted";
