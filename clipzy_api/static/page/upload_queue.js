@@ -46,9 +46,10 @@ export function resume(id) {
 /** Give it up, here and at the server. */
 export async function discard(id) {
   const transfer = transfers.get(id);
+  const isKept = transfer?.url && find(id).state !== "refused";
   remove(id);
   startNext();
-  await transfer?.abort(Boolean(transfer.url)).catch(() => {}); // what is left there expires by itself
+  await transfer?.abort(Boolean(isKept)).catch(() => {}); // what is left there expires by itself
   await findUnfinished();
 }
 
