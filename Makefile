@@ -1,13 +1,17 @@
-# `make demo` and `make test` work on a fresh checkout with Python 3.11 or newer; everything is installed in .venv.
+# `make demo`, `make up` and `make test` work on a fresh checkout with Python 3.11 or newer; everything is installed in .venv.
 
 PIP := .venv/bin/python -m pip --quiet --disable-pip-version-check
 COMPILE := .venv/bin/uv pip compile pyproject.toml --group build --universal --generate-hashes \
 	--python-version 3.11 --fork-strategy fewest --no-emit-index-url --quiet --custom-compile-command "make lock"
 
-.PHONY: demo wheel release docs test test-all chaos lint lock pin vendor bench clean
+.PHONY: demo up wheel release docs test test-all chaos lint lock pin vendor screenshots bench clean
 
 demo: $(if $(wildcard .venv/.dev),.venv/.dev,.venv/.demo)
 	.venv/bin/clipzy demo
+
+# The whole service, with its web page, until Ctrl-C; settings come from the environment and from .env.
+up: $(if $(wildcard .venv/.dev),.venv/.dev,.venv/.demo)
+	.venv/bin/clipzy up
 
 # What a machine without a checkout is set up from, see docs/deploy.md.
 DIST := dist
@@ -60,6 +64,21 @@ MERMAID := 11.17.2
 MERMAID_DIR := website/theme/assets/mermaid
 VENDORED := swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt swagger-ui.css LICENSE NOTICE
 
+# The libraries of the page at /, and the licences of what they contain: package@version:file:name here.
+PAGE_LIBRARIES := \
+	htm@3.1.1:preact/standalone.module.js:htm-preact.js \
+	htm@3.1.1:LICENSE:htm-preact.LICENSE-htm.txt \
+	preact@10.5.15:LICENSE:htm-preact.LICENSE-preact.txt \
+	uplot@1.6.32:dist/uPlot.iife.min.js:uPlot.iife.min.js \
+	uplot@1.6.32:dist/uPlot.min.css:uPlot.min.css \
+	uplot@1.6.32:LICENSE:uPlot.LICENSE.txt \
+	tus-js-client@4.3.1:dist/tus.min.js:tus.min.js \
+	tus-js-client@4.3.1:LICENSE:tus.LICENSE.txt \
+	js-base64@3.7.8:LICENSE.md:tus.LICENSE-js-base64.txt \
+	url-parse@1.5.10:LICENSE:tus.LICENSE-url-parse.txt \
+	querystringify@2.2.0:LICENSE:tus.LICENSE-querystringify.txt \
+	requires-port@1.0.0:LICENSE:tus.LICENSE-requires-port.txt
+
 vendor:
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && \
 	npm pack --silent --pack-destination "$$dir" swagger-ui-dist@$(SWAGGER_UI) && \
@@ -70,6 +89,17 @@ vendor:
 	tar -xzf "$$dir"/mermaid-js-tiny-*.tgz --strip-components=1 --no-same-owner --directory "$$dir" && \
 	cp "$$dir/dist/mermaid.tiny.js" "$$dir/LICENSE" $(MERMAID_DIR) && \
 	cd $(MERMAID_DIR) && sha256sum LICENSE mermaid.tiny.js > SHA256SUMS && cat SHA256SUMS
+	@set -e; dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; cd clipzy_api/static/vendor; \
+	for entry in $(PAGE_LIBRARIES); do \
+		package=$${entry%%:*} rest=$${entry#*:}; \
+		archive=$$(npm pack --silent --pack-destination "$$dir" "$$package"); \
+		tar -xzOf "$$dir/$$archive" "package/$${rest%%:*}" > "$${rest#*:}"; \
+	done; \
+	LC_ALL=C; export LC_ALL; sha256sum *.js *.css *.txt > SHA256SUMS; cat SHA256SUMS
+
+# The pictures of the web page in docs/page.md and the README. Needs chromium.
+screenshots: .venv/.dev
+	.venv/bin/python -m tests.page.screenshots docs/screenshots
 
 bench: .venv/.dev
 	.venv/bin/python -m bench

@@ -15,6 +15,7 @@ from bench import (
     eight_uploads,
     fleet,
     metrics,
+    page,
     protocol,
     slow_clients,
     speech,
@@ -45,6 +46,7 @@ def main() -> int:
                 slow_clients.measure(directory / "slow", redis_url=redis_url),
                 fleet.measure(directory / "fleet", redis_url=redis_url),
                 metrics.measure(directory / "metrics", redis_url=redis_url),
+                page.measure(directory / "page", redis_url=redis_url),
                 api_keys.compare(directory / "keys", redis_url=redis_url),
                 webhooks.measure(directory / "webhooks", redis_url=redis_url),
             ]

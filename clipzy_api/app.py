@@ -31,7 +31,9 @@ from clipzy_api.views.job_actions import actions as action_views
 from clipzy_api.views.jobs import jobs as job_views
 from clipzy_api.views.me import me as me_views
 from clipzy_api.views.metrics import metrics as metric_views
+from clipzy_api.views.page import page as page_views
 from clipzy_api.views.uploads import uploads as upload_views
+from clipzy_api.views.video_files import video_files as video_file_views
 from clipzy_api.views.videos import videos as video_views
 from clipzy_storage.access.api_keys import ApiKeys
 from clipzy_storage.access.file_links import FileLinks
@@ -156,9 +158,10 @@ class _OrderedJson(DefaultJSONProvider):
 
 def _register_views(app: Flask) -> None:
     about_jobs = (job_views, action_views, event_views, delivery_views)
-    for blueprint in (*about_jobs, video_views, upload_views, direct_upload_views, me_views, fleet_views):
+    about_videos = (video_views, video_file_views, upload_views, direct_upload_views)
+    for blueprint in (*about_jobs, *about_videos, me_views, fleet_views):
         app.register_blueprint(blueprint, url_prefix=BASE_PATH)
-    for blueprint in (file_views, health_views, metric_views, description_views):
+    for blueprint in (file_views, health_views, metric_views, description_views, page_views):
         app.register_blueprint(blueprint)
 
 

@@ -8,7 +8,7 @@ from typing import NoReturn
 import structlog
 from flask import Flask, g, request
 
-from clipzy_api.callers import ANYONE, LINKS, METRICS, UNKNOWN, Caller, is_open
+from clipzy_api.callers import ANYONE, METRICS, UNKNOWN, Caller, is_open, takes_signature
 from clipzy_api.key_audit import Refusal
 from clipzy_api.problems import ApiError, key_needed, unauthorized
 from clipzy_api.services import OWNER_KEY, services
@@ -78,7 +78,7 @@ def _needed_scope() -> Scope:
 
 def _is_signed() -> bool:
     """Whether the address brings its own permission, whoever sends it and with whatever credentials of a proxy."""
-    return request.path.startswith(LINKS) and SIGNATURE in request.args
+    return takes_signature(request.path) and SIGNATURE in request.args
 
 
 def _known(sent: str) -> ApiKey:

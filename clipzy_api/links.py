@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import structlog
+from flask import url_for
 
 from clipzy_api.problems import ApiError, result_expired, unauthorized
 from clipzy_api.services import services
 from clipzy_storage import keys
 from clipzy_storage.access.link_signatures import EXPIRES, SIGNATURE, has_expired, is_signed
 from clipzy_storage.errors import QueueUnavailable
-from clipzy_storage.models.records import Job, Link
+from clipzy_storage.models.records import Job, Link, Video
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -25,15 +26,29 @@ def link_to(key: str) -> Link:
     return services().file_links.to(key)
 
 
+def video_link(video: Video) -> Link:
+    """Where a client fetches the uploaded file."""
+    link = services().storage.link(video.key)
+    if not link.url.startswith("/"):
+        return link
+    here = url_for("video_files.show_uploaded", video_id=video.video_id)
+    return services().file_links.at(here, signs=signed_name_of(video.video_id))
+
+
+def signed_name_of(video_id: str) -> str:
+    """What the link to a video's file signs: known without its record."""
+    return f"{keys.upload_prefix(video_id)}source"
+
+
 def check_signature(key: str, arguments: Mapping[str, str]) -> None:
-    """Raise ``ApiError`` 401 or 403 unless these arguments of a query are those of a link to this key."""
+    """Raise ``ApiError`` 401 or 403 unless these arguments of a query are those of a link that signs this."""
     expires, signature = arguments.get(EXPIRES, ""), arguments.get(SIGNATURE, "")
     now = datetime.now(UTC)
     secrets = services().link_secrets.secrets().accepted(now)
     if not is_signed(key, expires=expires, signature=signature, secrets=secrets):
-        raise unauthorized("The signature is not that of this `storage_url`. Ask for its job again.")
+        raise unauthorized("The signature is not that of this `storage_url`. Ask for its job or video again.")
     if has_expired(expires, now=now):
-        raise ApiError("FORBIDDEN", detail="The link has expired; ask for its job again.")
+        raise ApiError("FORBIDDEN", detail="The link has expired; ask for its job or video again.")
 
 
 def period_of(link: Link, *, life_seconds: int) -> str:

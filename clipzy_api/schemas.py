@@ -164,6 +164,20 @@ class Video(Body):
         return cls(**video.model_dump(include=set(cls.model_fields)))
 
 
+class LinkedVideo(Video):
+    """An uploaded file, with a link to it."""
+
+    storage_url: Address
+    """Where to fetch the file: `/api/v1/videos/{video_id}/file`, signed where API keys are asked for; on S3 a
+    pre-signed URL."""
+    expires_at: Timestamp | None
+    """When the link expires; null if it does not."""
+
+    @classmethod
+    def linked(cls, video: records.Video, link: records.Link) -> Self:
+        return cls(**dict(Video.of(video)), storage_url=link.url, expires_at=link.expires_at)
+
+
 class SignedPart(Body):
     """Where to send one part."""
 

@@ -17,7 +17,7 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import models_json_schema
 from werkzeug.routing import Rule
 
-from clipzy_api.callers import LINKS, is_open
+from clipzy_api.callers import is_open, takes_signature
 from clipzy_api.openapi.operations import HEADERS, JSON, Answer, Fragment, View, described, operation_of
 from clipzy_api.problems import CODES
 from clipzy_api.problems import CONTENT_TYPE as PROBLEM_JSON
@@ -143,7 +143,7 @@ def _security(path: str) -> list[Fragment]:
     if is_open(path):
         return []
     key: Fragment = {name: [] for name in _SECURITY_SCHEMES}
-    return [key, {}] if path.startswith(LINKS) else [key]
+    return [key, {}] if takes_signature(path) else [key]
 
 
 def _query(model: type[BaseModel] | None) -> list[Fragment]:

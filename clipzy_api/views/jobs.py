@@ -1,6 +1,7 @@
 """Jobs: submitting, following, listing them, and reading their results."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -29,7 +30,7 @@ from clipzy_api.retry_after import poll_headers
 from clipzy_api.schemas import json_response
 from clipzy_api.services import find_job, owner, services
 from clipzy_api.video_uploads import store_form
-from clipzy_api.views.files import send_published
+from clipzy_api.views.files import send_file
 from clipzy_api.views.submitting import accepted, submit
 from clipzy_api.views.videos import REFUSED_UPLOADS, content_of, find_video
 from clipzy_storage.errors import NotFound
@@ -182,7 +183,7 @@ def show_file(job_id: str, name: str) -> Response:
     if file is None:
         raise ApiError("FILE_NOT_FOUND", detail="The job's result lists no such file.")
     if services().storage.kind == "local":
-        return send_published(job_id, file)
+        return send_file(file, why_missing=partial(why_missing, job_id))
     return Response(status=302, headers={"Location": link_to(file.key).url, "Cache-Control": "no-store"})
 
 

@@ -16,7 +16,7 @@ from clipzy_api.inputs.preconditions import (
     refuse_parameters,
     require_media_type,
 )
-from clipzy_api.links import absolute
+from clipzy_api.links import absolute, video_link
 from clipzy_api.openapi.operations import (
     CONTENT_DIGEST,
     CONTENT_DISPOSITION,
@@ -104,10 +104,12 @@ def _created(video: Video, headers: dict[str, str]) -> tuple[Response, int, dict
 
 
 @videos.get("/videos/<video_id>")
-@described("Show a video", [Answer(200, "The video.", schemas.Video)], problems=["STORAGE_UNAVAILABLE"])
+@described("Show a video", [Answer(200, "The video.", schemas.LinkedVideo)], problems=["STORAGE_UNAVAILABLE"])
 def show_video(video_id: str) -> Response:
-    """Its size, digest and file name."""
-    return json_response(schemas.Video.of(find_video(video_id)))
+    """Its size, digest and file name, and a link to the file."""
+    video = find_video(video_id)
+    link = video_link(video)
+    return json_response(schemas.LinkedVideo.linked(video, link))
 
 
 @videos.delete("/videos/<video_id>")
@@ -130,12 +132,12 @@ def content_of(video: Video) -> dict[str, str | int | None]:
     return {"sha256": video.sha256, "size_bytes": video.size_bytes, "filename": video.filename}
 
 
-def find_video(video_id: str) -> Video:
-    """Raises ``ApiError`` 404 if there is none, or it belongs to another owner."""
+def find_video(video_id: str, *, has_link: bool = False) -> Video:
+    """Raises ``ApiError`` 404 if there is none, or it belongs to another owner; who ``has_link`` needs to be none."""
     if keys.is_video_id(video_id):
         with suppress(NotFound), _hidden_if_damaged():
             video = read_video(services().storage, video_id)
-            if video.owner == owner():
+            if has_link or video.owner == owner():
                 return video
     raise video_not_found()
 

@@ -1,6 +1,5 @@
 """Links in answers and events to files in storage, which open without an API key."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from clipzy_storage import keys
@@ -22,14 +21,16 @@ class FileLinks:
     def to(self, key: str) -> Link:
         """Where a client fetches the file."""
         link = self._storage.link(key)
-        if not link.url.startswith("/"):
-            return link
+        return self.at(link.url, signs=key) if link.url.startswith("/") else link
+
+    def at(self, path: str, *, signs: str) -> Link:
+        """A link to this path of a front end; where keys are asked for, it is signed, by the name of what it opens."""
         if self._settings.auth != "keys":
-            return replace(link, url=self._absolute(link.url))
+            return Link(self._absolute(path), None)
         now = datetime.now(UTC)
         expires_at = now + timedelta(seconds=self._settings.s3_presign_expires_seconds)
-        query = signed_query(key, secret=self._secrets.secrets().signing(now), expires_at=expires_at)
-        return Link(self._absolute(f"{link.url}?{query}"), expires_at.replace(microsecond=0))
+        query = signed_query(signs, secret=self._secrets.secrets().signing(now), expires_at=expires_at)
+        return Link(self._absolute(f"{path}?{query}"), expires_at.replace(microsecond=0))
 
     def to_result_of(self, job: Job) -> Link | None:
         """Where a client fetches the job's ``output.json``; None if there is none."""

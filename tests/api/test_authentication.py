@@ -27,7 +27,7 @@ from tests.support.s3_servers import S3Server
 from tests.support.servers import FrontEnd, running_front_end, running_redis
 from tests.support.waiting import eventually
 
-OPEN = ("/healthz", "/readyz", "/openapi.json", "/docs")
+OPEN = ("/healthz", "/readyz", "/openapi.json", "/docs", "/", "/page/main.js")
 ALL = (Scope.READ, Scope.WRITE)
 
 
