@@ -18,6 +18,7 @@ RUN_AS_A_WHOLE = {
     "docs/cli.md": "tests/docs/test_cli.py",
     "docs/index.md": "tests/docs/test_operating.py",
     "docs/operating.md": "tests/docs/test_operating.py",
+    "docs/webhooks.md": "tests/docs/test_webhooks.py",
 }
 """Pages whose ``console`` blocks a test runs in one shell."""
 
@@ -27,22 +28,27 @@ COMPOSE_TESTS = "tests/deploy/test_compose.py"
 COMPOSE = f"{COMPOSE_TESTS}::test_every_command_and_its_options_exist"
 ENV_EXAMPLE = "tests/deploy/test_wheel.py::test_the_first_settings_come_from_the_wheel"
 KEYS = "tests/cli/test_keys.py::test_a_key_is_made_listed_and_revoked"
+SCALE = "tests/docs/test_monitoring.py::test_compose_is_scaled_by_the_age_of_the_oldest_job"
 CRASH_POINTS = "tests/e2e/test_crash_points.py::test_a_worker_that_exits"
 
 RUN_BY = {
     ("README.md", "make demo"): "tests/deploy/test_wheel.py::test_the_demo_runs",
     ("README.md", ".venv/bin/clipzy up"): "tests/cli/test_up.py::test_the_service_runs_and_stops",
+    ("README.md", "make up"): "tests/cli/test_up.py::test_the_service_runs_and_stops",
+    ("docs/page.md", "make up"): "tests/cli/test_up.py::test_the_service_runs_and_stops",
     ("README.md", "curl -F file"): "tests/docs/test_readme.py::test_the_calls_do_what_is_shown",
     ("README.md", ".venv/bin/clipzy up --workers 4"): "tests/cli/test_up.py::test_the_service_runs_and_stops",
     ("CONTRIBUTING.md", ".venv/bin/python -m clipzy_api.cli.env_example"): ENV_EXAMPLE,
     ("CONTRIBUTING.md", "export REDIS_URL"): "tests/deploy/test_wheel.py::test_a_front_end_and_a_worker_run",
     ("CONTRIBUTING.md", 'echo "committed'): CRASH_POINTS,
     ("docs/api.md", "curl -H 'Authorization"): KEYS,
-    ("docs/cli.md", "eval"): "tests/cli/test_client_commands.py::test_the_shell_completes_commands_and_options",
+    ("docs/cli.md", "eval"): "tests/cli/test_client_commands.py::test_the_shell_completes_commands_options_and_files",
     ("docs/deploy.md", "export CLIPZY_AUTH=keys"): KEYS,
     ("docs/deploy.md", "echo HTTP_ADDRESS"): f"{COMPOSE_TESTS}::test_keys_are_asked_for_where_other_machines_reach_it",
     ("docs/deploy.md", "docker compose up"): COMPOSE,
     ("docs/deploy.md", 'echo "AWS_SECRET'): f"{COMPOSE_TESTS}::test_the_file_for_s3_names_known_variables_only",
+    ("docs/deploy.md", "docker compose --profile monitoring"): COMPOSE,
+    ("docs/deploy.md", 'echo "METRICS_API_KEY'): COMPOSE,
     ("docs/deploy.md", "umask 022"): SYSTEMD,
     ("docs/deploy.md", "python3 -m venv --clear"): SYSTEMD,
     ("docs/deploy.md", "redis_password="): SYSTEMD,
@@ -56,6 +62,7 @@ RUN_BY = {
     ("docs/performance.md", "TMPDIR=/dev/shm .venv/bin/pytest"): "tests/maintenance/test_many_jobs.py",
     ("docs/reliability.md", "make chaos"): "tests/chaos/test_chaos.py::test_every_accepted_job_ends_once",
     ("docs/reliability.md", 'echo "committed'): CRASH_POINTS,
+    ("docs/scaling.md", "MIN_WORKERS=1"): SCALE,
     ("docs/uploads.md", "curl -sS --json"): "tests/e2e/test_imports.py::test_a_video_is_imported_analysed_and_deleted",
 }
 """The test that does what a block does, by the page and the beginning of the block."""

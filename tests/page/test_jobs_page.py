@@ -2,11 +2,13 @@
 
 import hashlib
 import secrets
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from clipzy_api.fleet_schemas import Fleet, FleetQueue, FleetWorker, RunningJob
 from clipzy_storage.log_events import HTTP_REQUEST
-from clipzy_storage.models.records import ErrorCode
+from clipzy_storage.models.records import ErrorCode, Queue
 from tests.page.conftest import CompletedJobs
 from tests.page.web_page import WebPage
 from tests.support.forms import MP4_HEAD
@@ -226,20 +228,41 @@ def test_what_is_not_there_is_said(page: WebPage) -> None:
 
 def test_the_fleet(page: WebPage) -> None:
     # Given an answer of two workers; a stand-in, since no worker runs for long enough here to be looked at
-    fleet = """{
-      workers: [{name: "clipzy@one", queues: ["interactive", "batch"], slots: 2,
-        running: [{job_id: null, stage: "video_analysis", since: new Date().toISOString()}]},
-        {name: "clipzy@two", queues: ["batch"], slots: 1, running: []}],
-      queues: [{name: "interactive", jobs: 3, oldest_seconds: 75, bytes: 5e9, time_to_empty_seconds: 600},
-        {name: "batch", jobs: 0}]}"""
+    queues = [Queue.INTERACTIVE, Queue.BATCH]
+    run = RunningJob(
+        job_id=None,
+        current_stage="video_analysis",
+        progress_percent=7,
+        running_seconds=1,
+        started_at=datetime.now(UTC),
+    )
+    fleet = Fleet(
+        workers=[
+            FleetWorker(name="clipzy@one", queues=queues, slots=2, running=[run]),
+            FleetWorker(name="clipzy@two", queues=[Queue.BATCH], slots=1, running=[]),
+        ],
+        queues=[
+            FleetQueue(queue=Queue.INTERACTIVE, jobs=3, oldest_seconds=75, size_bytes=5_000_000_000),
+            FleetQueue(queue=Queue.BATCH, jobs=0, oldest_seconds=None, size_bytes=0),
+        ],
+        delayed_jobs=1,
+        parked_jobs=2,
+        estimated_seconds_to_empty=600,
+    ).model_dump_json()
     page.open()
     page.tab.run(
         f"void (globalThis.fetch = (fetch => (url, ...rest) => url.endsWith('/fleet')"
-        f" ? Promise.resolve(new Response(JSON.stringify({fleet}))) : fetch(url, ...rest))(fetch))"
+        f" ? Promise.resolve(new Response({fleet!r})) : fetch(url, ...rest))(fetch))"
     )
 
     # When the view is opened, then it shows both, and what waits
     page.go("#/fleet")
     page.see("clipzy@one", "1 of 2 slots", "a job of another owner", "Video analysis", "clipzy@two", "idle")
     page.see("3 jobs", "oldest for 75 s", "5 GB", "empty in about 10 min", "nothing waits")
+    page.see("1 job waiting", "2 jobs waiting")
     page.check()
+
+    # And that of the front end too
+    page.open()
+    page.go("#/fleet")
+    page.see("No worker is running", "nothing waits")

@@ -23,22 +23,32 @@ export function FleetPage() {
   return html`
     <h1>Fleet</h1>
     ${problem && html`<${Notice} kind="bad" retry=${() => ask()}>${problem.message}</${Notice}>`}
-    ${fleet && html`<${Queues} queues=${fleet.queues} /><${Workers} workers=${fleet.workers} />`}`;
+    ${fleet && html`<${Queues} fleet=${fleet} /><${Workers} workers=${fleet.workers} />`}`;
 }
 
-function Queues({ queues }) {
+function Queues({ fleet }) {
+  const { queues, delayedJobs, parkedJobs, emptySeconds } = fleet;
+  const elsewhere = [
+    emptySeconds > 0 && `empty in about ${span(emptySeconds)}`,
+    delayedJobs > 0 && `${counted(delayedJobs)} waiting for their time after an error`,
+    parkedJobs > 0 && `${counted(parkedJobs)} waiting for another one of their owner to finish`,
+  ].filter(Boolean);
   return html`
     <section aria-labelledby="queues-title">
       <h2 id="queues-title">What waits</h2>
       <div class="tiles">${queues.map((queue) => html`<${Queue} key=${queue.name} queue=${queue} />`)}</div>
+      ${elsewhere.length > 0 && html`<p class="muted">${elsewhere.join(" · ")}</p>`}
     </section>`;
+}
+
+function counted(jobs) {
+  return jobs === 1 ? "1 job" : `${jobs} jobs`;
 }
 
 function Queue({ queue }) {
   const details = [
-    queue.oldestSeconds !== null && queue.jobs > 0 && `oldest for ${span(queue.oldestSeconds)}`,
-    queue.bytes !== null && queue.jobs > 0 && size(queue.bytes),
-    queue.emptySeconds !== null && queue.jobs > 0 && `empty in about ${span(queue.emptySeconds)}`,
+    queue.oldestSeconds !== null && `oldest for ${span(queue.oldestSeconds)}`,
+    queue.bytes > 0 && size(queue.bytes),
   ].filter(Boolean);
   return html`
     <div class="card tile">
@@ -58,7 +68,7 @@ function Workers({ workers }) {
 }
 
 function Worker({ worker }) {
-  const slots = worker.slots === null ? "" : ` · ${worker.running.length} of ${worker.slots} slots`;
+  const slots = ` · ${worker.running.length} of ${worker.slots} slots`;
   return html`
     <li class="card worker">
       <div><strong class="filename">${worker.name}</strong>
@@ -68,8 +78,8 @@ function Worker({ worker }) {
     </li>`;
 }
 
-function describe({ jobId, stage, since }) {
+function describe({ jobId, stage, percent, since }) {
   const job = jobId ? html`<a href=${jobLink(jobId)}><code>${jobId}</code></a>` : "a job of another owner";
-  const begun = since && html`<${Moment} at=${since} before="since " />`;
-  return html`${job} <span class="muted">${stage && sentence(stage)} ${begun}</span>`;
+  const begun = html`<${Moment} at=${since} before="since " />`;
+  return html`${job} <span class="muted">${stage && sentence(stage)} ${percent} % ${begun}</span>`;
 }
