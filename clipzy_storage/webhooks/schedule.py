@@ -34,5 +34,5 @@ def retry_after_seconds(header: str | None, *, now: datetime) -> float | None:
     try:
         moment = parsedate_to_datetime(text)
         return max((moment - now).total_seconds(), 0.0)
-    except (TypeError, ValueError):  # also of a date without a zone
+    except (TypeError, ValueError, OverflowError):  # also of a date without a zone, or of numbers that no clock has
         return None

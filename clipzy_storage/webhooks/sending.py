@@ -85,4 +85,4 @@ def _beginning(request: OutboundRequest) -> bytes:
     with suppress(ServerUnreachable):
         while len(found) < KEPT_RESPONSE_BYTES and (block := request.read1(KEPT_RESPONSE_BYTES - len(found))):
             found += block
-    return found
+    return found[:KEPT_RESPONSE_BYTES]  # a chunk of a malformed length may be read as longer than was asked for

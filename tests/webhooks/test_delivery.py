@@ -136,6 +136,8 @@ def test_a_receiver_that_recovers_after_an_hour_has_it(deployment: WebhookDeploy
         ("999999999", 24 * 3600),
         ("soon", 5),
         ("-7", 5),
+        (f"Mon, 01 Jan {'9' * 20} 00:00:00 GMT", 5),
+        (f"Mon, 01 Jan 2029 00:00:00 +{'9' * 20}", 5),
         (lambda: format_datetime(datetime.now(UTC) + timedelta(seconds=600), usegmt=True), 600),
     ],
 )
@@ -208,6 +210,15 @@ def test_a_success_with_a_slow_body_is_a_success(
     job = deployment.completed(receiver.url())
     deployment.deliver()
     assert deployment.record(job).status is DeliveryStatus.DELIVERED
+
+
+def test_a_malformed_body_is_not_kept_beyond_its_beginning(deployment: WebhookDeployment, receiver: Receiver) -> None:
+    malformed = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n" + b"x" * 100_000
+    receiver.answers = [lambda request: request.wfile.write(malformed)]
+    job = deployment.completed(receiver.url())
+    deployment.deliver()
+    (attempt,) = deployment.record(job).attempts
+    assert (attempt.status_code, attempt.response) == (200, "x" * 500)
 
 
 def test_a_receiver_that_refuses_is_tried_again(deployment: WebhookDeployment, receiver: Receiver) -> None:
