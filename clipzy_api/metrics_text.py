@@ -43,7 +43,10 @@ def rendered(measured: Measured, *, accept: str) -> tuple[bytes, str]:
     """The text, and its content type: that of the formats which the header ``Accept`` prefers."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Families(measured))
-    encode, content_type = choose_encoder(accept)
+    try:
+        encode, content_type = choose_encoder(accept)
+    except TypeError:  # it asks for a version that is no number
+        encode, content_type = choose_encoder("")
     return encode(registry), content_type
 
 

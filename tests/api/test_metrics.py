@@ -59,6 +59,12 @@ def test_the_names_are_those_of_the_table_and_no_others(front_end: FrontEnd) -> 
     assert "_created" not in answer.text
 
 
+@pytest.mark.parametrize("kind", ["application/openmetrics-text", "text/plain"])
+def test_a_version_that_is_none_is_answered_in_the_plain_format(front_end: FrontEnd, kind: str) -> None:
+    answer = front_end.get("/metrics", headers={"Accept": f"{kind}; version=1.0.0-rc.1"})
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
+
+
 def test_prometheus_gets_the_format_that_it_prefers(front_end: FrontEnd) -> None:
     answer = front_end.get("/metrics", headers=OPENMETRICS)
 
