@@ -39,15 +39,18 @@ wanted() { # METRICS WORKERS: half as many again while jobs wait for too long, o
 }
 
 while :; do
-    if metrics=$(read_metrics); then
-        workers=$(docker compose ps --quiet worker | wc -l)
+    if ! metrics=$(read_metrics); then
+        echo "No front end answers; the workers stay as they are." >&2
+    elif ! running=$(docker compose ps --quiet worker); then
+        echo "Docker does not tell how many workers run; they stay as they are." >&2
+    else
+        workers=$(echo "$running" | grep -c . || true)
         want=$(wanted "$metrics" "$workers")
         if [ "$want" -ne "$workers" ]; then
             echo "$workers workers, $want wanted"
-            docker compose up --detach --no-recreate --scale worker="$want" worker
+            docker compose up --detach --no-recreate --scale worker="$want" worker ||
+                echo "Docker could not start or stop workers." >&2
         fi
-    else
-        echo "No front end answers; the workers stay as they are." >&2
     fi
     [ "${1:-}" != --once ] || exit 0
     sleep "$interval"

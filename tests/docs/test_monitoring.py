@@ -57,9 +57,11 @@ class Compose:
         self._calls, self._workers, self._metrics = (directory / name for name in ("calls", "workers", "metrics"))
         program = directory / "bin" / "docker"
         program.parent.mkdir()
+        self._failing = directory / "failing"
         program.write_text(
             f"""#!/bin/sh
 echo "$*" >>{self._calls}
+if [ "$2" = "$(cat {self._failing} 2>/dev/null)" ]; then exit 1; fi
 case "$2" in
 ps) cat {self._workers} ;;
 exec) if [ -e {self._metrics} ]; then cat {self._metrics}; else shift 6; METRICS_API_KEY= exec "$@"; fi ;;
@@ -80,6 +82,10 @@ esac
         return subprocess.run(
             ["sh", str(SCALE), "--once"], cwd=self._directory, env=env, capture_output=True, text=True, timeout=60
         )
+
+    def fail_at(self, command: str) -> None:
+        """Refuse this command of `docker compose` from now on."""
+        self._failing.write_text(command)
 
     def wanted(self) -> int | None:
         """How many workers it asked for at last, if it did."""
@@ -114,6 +120,16 @@ def test_compose_is_scaled_by_the_age_of_the_oldest_job(
 
     assert (done.returncode, done.stderr) == (0, "")
     assert compose.wanted() == wanted
+
+
+@pytest.mark.parametrize(("command", "wanted"), [("ps", None), ("up", 6)])
+def test_a_docker_that_fails_stops_no_worker_and_does_not_end_it(
+    compose: Compose, command: str, wanted: int | None
+) -> None:
+    compose.fail_at(command)
+    done = compose.scale(4, LEAST_METRICS.format(oldest=61.0, waiting=3, free=0), MAX_WORKERS="6")
+    assert (done.returncode, compose.wanted()) == (0, wanted)
+    assert done.stderr.startswith("Docker ")
 
 
 def test_it_reads_a_real_front_end(compose: Compose, tmp_path: Path, redis_url: str) -> None:
