@@ -28,8 +28,6 @@ from clipzy_storage.webhooks.receivers import Receivers
 from clipzy_storage.webhooks.schedule import next_delay_seconds
 from clipzy_storage.webhooks.sending import WebhookSender
 
-BUSY_AGAIN_SECONDS = (5.0, 30.0)
-"""When an event for a slow receiver is looked at again, which gets as many as it may at the moment."""
 DAMAGED_AGAIN_SECONDS = 3600.0
 """When a delivery whose record is damaged is tried again: an operator may have restored it by then."""
 
@@ -80,8 +78,9 @@ class WebhookDelivery:
             record = outbox.read(self._storage, job)
             if record.status is not DeliveryStatus.PENDING:
                 return None
-            with self._receivers.attempt(urlsplit(job.webhook_url).netloc) as may_attempt:
-                return self._send(job, record) if may_attempt else self._uniform(*BUSY_AGAIN_SECONDS)
+            host = urlsplit(job.webhook_url).hostname or ""  # however it is written, and whichever the port
+            with self._receivers.attempt(host) as may_attempt:
+                return self._send(job, record) if may_attempt else self._receivers.turn_in_seconds(host)
 
     def _send(self, job: Job, record: DeliveryRecord) -> float | None:
         attempt, asked_seconds = self._sender.send(job, record.delivery_id)

@@ -212,6 +212,34 @@ def test_a_success_with_a_slow_body_is_a_success(
     assert deployment.record(job).status is DeliveryStatus.DELIVERED
 
 
+def test_a_slow_host_is_known_however_it_is_written(
+    tmp_path: Path, redis_url: str, receiver: Receiver, over: threading.Event
+) -> None:
+    # Given a host that was slow at its last attempt
+    allowed = {"ALLOW_PRIVATE_ADDRESSES": "127.0.0.1,::1"}
+    deployment = WebhookDeployment(tmp_path / "storage", redis_url, allowed, timeout_seconds=1.2)
+    receiver.otherwise = silence(over)
+    deployment.completed(receiver.url(host="localhost"), pictures={})
+    deployment.deliver()
+    # When it has as many attempts as it may, each under another name or port
+    with running_receiver() as other_port:
+        hosts = ["localhost", "LOCALHOST", "LocalHost", "locaLhost", "localhosT"]
+        jobs = [deployment.completed(other_port.url(host=host), pictures={}) for host in hosts]
+        other_port.otherwise = silence(over)
+        token = "a worker's"
+        assert len(deployment.due.claim(limit=10, token=token)) == 5
+        threads = [
+            threading.Thread(target=deployment.delivery.attempt, args=[job.job_id], kwargs={"token": token})
+            for job in jobs
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        # Then one of the five has to wait
+        assert len(other_port.received) == 4
+
+
 def test_a_malformed_body_is_not_kept_beyond_its_beginning(deployment: WebhookDeployment, receiver: Receiver) -> None:
     malformed = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n" + b"x" * 100_000
     receiver.answers = [lambda request: request.wfile.write(malformed)]
