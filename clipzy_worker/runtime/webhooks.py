@@ -56,7 +56,11 @@ class WebhookDispatcher(PeriodicThread):
     def _begin(self, job_id: str, token: str) -> None:
         thread = threading.Thread(target=self._run_attempt, args=(job_id, token), name="webhook", daemon=True)
         self._attempts.add(thread)
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:  # the machine has no room for another thread now
+            self._attempts.discard(thread)
+            raise
 
     def _run_attempt(self, job_id: str, token: str) -> None:
         try:

@@ -92,6 +92,24 @@ def test_an_attempt_that_fails_ends_nothing(due: DueDeliveries) -> None:
     assert {line["thread"] for line in logged} == {"webhooks"}
 
 
+def test_threads_that_cannot_be_started_occupy_nothing(due: DueDeliveries, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a machine that has no room for another thread for a while
+    attempts = Attempts()
+    attempts.may_end.set()
+    dispatcher = WebhookDispatcher(due, attempts, at_once=2)
+
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as full:
+        full.setattr(threading.Thread, "start", refuse)
+        for _ in range(4):
+            with pytest.raises(RuntimeError):
+                dispatcher.run_once()
+    # When it has, Then as many attempts are made as ever
+    eventually_dispatched(dispatcher, lambda: len(attempts.begun) == 30 - 4 * 2)
+
+
 def test_a_receiver_that_hangs_does_not_delay_another(tmp_path: Path, redis_url: str, receiver: Receiver) -> None:
     # Given a worker whose attempts are all taken by a receiver that never answers
     over = threading.Event()
