@@ -52,7 +52,7 @@ class MetricsSender:
                 log.debug("metrics.not_sent", reason=str(error))
             except Exception:  # the thread must outlive whatever one batch causes
                 log.exception("metrics.failed")
-                self._batch = {}
+                self._batch, self._number = {}, self._number + 1  # it may have been added under that number
 
     def _run(self) -> None:
         while not self._stopping.is_set():

@@ -1,5 +1,6 @@
 """The sums in Redis of what all processes count."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -107,6 +108,23 @@ def test_an_answer_that_is_lost_does_not_count_twice() -> None:
     # When it is asked again, then the same batch comes under the same number, and the rest under the next
     sender.flush()
     assert received == [(0, {LOST: 1}), (0, {LOST: 1}), (1, {LOST: 5})]
+
+
+def test_a_batch_that_fails_costs_no_other(counters: CounterStore) -> None:
+    # Given a batch that was added, and of whose answer nothing could be made
+    def send(sender: str, number: int, batch: Mapping[str, int]) -> None:
+        counters.add(sender, number, batch)
+        if number == 0:
+            raise ValueError("an answer that is none")
+
+    counts = Counts()
+    sender = MetricsSender(send, counts=counts)
+    counts.count(LOST)
+    sender.flush()
+    # When there is another one, Then it is counted as well
+    counts.count(LOST, 5)
+    sender.flush()
+    assert counters_of(counters, LOST) == {(): 6}
 
 
 def test_nothing_is_sent_while_nothing_is_counted(redis: RedisDatabase, redis_client: Any) -> None:
