@@ -143,7 +143,10 @@ def cancel(job_id: str, as_json: bool) -> int:
 @_job
 @_json
 def retry(job_id: str, as_json: bool) -> int:
-    """Submit a failed or cancelled job anew, and print the id of the new one."""
+    """Submit a failed or cancelled job anew.
+
+    The id of the new job is printed.
+    """
     from clipzy_api.cli.jobs import retry
 
     return retry(job_id, as_json=as_json)

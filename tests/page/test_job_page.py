@@ -49,7 +49,7 @@ def test_a_click_on_the_timeline_seeks_and_the_pointer_previews(page: WebPage, j
 
     # When the pointer is over the middle of the timeline, then it shows that moment
     box = page.box(".chart .u-over")
-    middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    middle = (box["x"] + box["width"] / 2 + 2, box["y"] + box["height"] / 2)
     page.tab.move(*middle)
     page.see("0:06.7 · shot 3")
     assert page.value(".preview .frame-picture", "style.backgroundImage").startswith('url("http')
@@ -86,6 +86,10 @@ def test_the_timeline_can_be_used_with_the_keyboard(page: WebPage, jobs: Complet
         text = str(seconds).removesuffix(".0")
         eventually(partial(_is_at, page, text), f"{text} s after {key}")
 
+    # And what is the browser's own, such as going back, stays so
+    event = "new KeyboardEvent('keydown', {key: 'ArrowLeft', altKey: true, bubbles: true, cancelable: true})"
+    assert page.tab.run(f"document.activeElement.dispatchEvent({event})")
+
     # And the space bar plays
     page.tab.press(" ")
     eventually(lambda: page.value(PLAYER, "paused") is False, "a video that plays")
@@ -109,6 +113,18 @@ def test_zooming_keeps_to_the_video(page: WebPage, jobs: CompletedJobs) -> None:
     page.push("Show all of the video")
     page.tab.move(box["x"] + box["width"] - 4, centre_y)
     page.see("shot 5")
+
+    # And however near one looks, no two marks of time are called alike
+    page.tab.run(
+        "globalThis.drawn = []; CanvasRenderingContext2D.prototype.fillText = function (text) { drawn.push(text); }"
+    )
+    for _ in range(6):
+        page.tab.run("drawn.length = 0")
+        page.push("Zoom in")
+        eventually(lambda: page.tab.run("drawn.length > 0"), "marks of time")
+    marks = [text for text in page.tab.run("drawn") if ":" in text]
+    assert len(marks) >= 4
+    assert len(set(marks)) == len(marks)
 
 
 def test_a_format_that_the_browser_cannot_play_is_a_storyboard(page: WebPage, jobs: CompletedJobs) -> None:

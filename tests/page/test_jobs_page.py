@@ -87,6 +87,10 @@ def test_an_upload_is_paused_continued_and_given_up(page: WebPage, front_end: Fr
     page.tab.choose(CHOOSER, video)
     page.see("/s ·")
 
+    # When the same file is chosen once more, then it is not sent a second time
+    page.tab.choose(CHOOSER, video)
+    page.find(".upload")
+
     # When it is paused, and the page loaded anew, then it can be continued with the same file
     page.push("Pause paused.mp4")
     page.see("Paused at")
@@ -120,17 +124,18 @@ def test_files_can_be_dropped_anywhere(page: WebPage) -> None:
     page.open("#/jobs/job_00000000000000000000000000")
     page.see("There is no such job")
 
-    # When two files are dropped on it, which are no videos
+    # When files are dropped on it, which are no videos
     page.tab.run("""{
       const dataTransfer = new DataTransfer();
       for (const name of ["one.mp4", "two.mov"]) dataTransfer.items.add(new File(["no video".repeat(99)], name));
+      dataTransfer.items.add(new File([], "three.mp4"));
       for (const type of ["dragover", "drop"])
         document.body.dispatchEvent(new DragEvent(type, {dataTransfer, bubbles: true, cancelable: true}));
     }""")
 
-    # Then the list shows what became of both
-    page.find(".upload-refused", count=2)
-    page.see("one.mp4", "two.mov", "Drop videos here")
+    # Then the list shows what became of them
+    page.find(".upload-refused", count=3)
+    page.see("one.mp4", "two.mov", "The file is empty.", "Drop videos here")
 
 
 def test_a_job_is_followed_on_its_page_cancelled_retried_and_deleted(page: WebPage, front_end: FrontEnd) -> None:
@@ -173,6 +178,31 @@ def test_a_job_is_followed_on_its_page_cancelled_retried_and_deleted(page: WebPa
     page.find(".badge-cancelled", count=front_end.get("/api/v1/jobs?status=cancelled").json()["total"])
 
 
+def test_a_job_is_kept_whose_video_another_one_uses(page: WebPage, front_end: FrontEnd) -> None:
+    # Given a failed job, and another one on its video that waits
+    page.expected = ["status of 409"]
+    front_end.compare_records()
+    job = submit(front_end, filename="shared.mp4")
+    fail(front_end, job["job_id"], ErrorCode.JOB_TIMEOUT, "It took too long.")
+    retried = front_end.post(f"/api/v1/jobs/{job['job_id']}/retry").json()["job_id"]
+
+    # When it is to be deleted with the video, then the page says why not, and the job is still there
+    page.open(f"#/jobs/{job['job_id']}")
+    page.push("Delete")
+    page.find("dialog[open]")
+    page.tab.run("document.querySelector('dialog input').click()")
+    page.tab.run("document.querySelector('dialog .button-danger').click()")
+    page.see("An unfinished job uses the video.")
+    assert front_end.get(f"/api/v1/jobs/{job['job_id']}").ok
+
+    # When that other job is cancelled, then both go
+    assert front_end.post(f"/api/v1/jobs/{retried}/cancel").status_code == 202
+    page.tab.run("document.querySelector('dialog .button-danger').click()")
+    page.find(".jobs")
+    for path in (f"jobs/{job['job_id']}", f"videos/{job['video_id']}"):
+        assert front_end.get(f"/api/v1/{path}").status_code == 404
+
+
 def test_a_result_that_has_expired_can_be_made_again(page: WebPage, front_end: FrontEnd) -> None:
     # Given a completed job whose result is gone
     job = submit(front_end, filename="old.mp4")
@@ -209,6 +239,12 @@ def test_the_list_is_filtered(page: WebPage, front_end: FrontEnd, jobs: Complete
     for letter in "zzz":
         page.tab.press(letter, text=letter)
     page.see("No job on this page has that name.")
+
+    # And where the list has become shorter meanwhile, there is a way back
+    page.open("#/?page=99")
+    page.see("This page of the list is empty by now.")
+    page.push("To the newest jobs")
+    page.see("demo.mp4")
 
     # And every row leads to its job
     page.go("#/?status=completed")
@@ -258,7 +294,7 @@ def test_the_fleet(page: WebPage) -> None:
     # When the view is opened, then it shows both, and what waits
     page.go("#/fleet")
     page.see("clipzy@one", "1 of 2 slots", "a job of another owner", "Video analysis", "clipzy@two", "idle")
-    page.see("3 jobs", "oldest for 75 s", "5 GB", "empty in about 10 min", "nothing waits")
+    page.see("3 jobs", "oldest for 75 s", "5 GB", "all done in about 10 min", "nothing waits")
     page.see("1 job waiting", "2 jobs waiting")
     page.check()
 

@@ -33,6 +33,11 @@ def test_results_are_shown_from_the_bucket(tab: Page, tmp_path: Path, moto_serve
         eventually(lambda: tab.run("document.querySelector('.shots img').naturalWidth") > 0, "a thumbnail")
         assert NOTICE not in page.text()
 
+        # And a download, which is of another origin, does not take the place of the page
+        elsewhere = "[...document.querySelectorAll('.files a')].filter(link => link.origin !== location.origin)"
+        assert page.tab.run(f"{elsewhere}.length") > 0
+        assert page.tab.run(f"{elsewhere}.every(link => link.target === '_blank')")
+
         # And where the browser may not read from there, for want of a CORS rule, the rest is shown, and a notice. Both
         # S3 servers that the tests have allow everything, so the browser's refusal is played.
         page.go("#/")

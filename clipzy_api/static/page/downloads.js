@@ -35,7 +35,9 @@ export function Downloads({ job, result }) {
 }
 
 function File({ name, link, kind, bytes }) {
+  // Browsers ignore `download` at another origin, such as that of a bucket, and would leave this page.
+  const isElsewhere = new URL(link, document.baseURI).origin !== location.origin;
   return html`
-    <li><a href=${link} download=${name.replaceAll("/", "-")}>${name}</a>
+    <li><a href=${link} download=${name.replaceAll("/", "-")} target=${isElsewhere ? "_blank" : null}>${name}</a>
       <span class="muted">${kind}${bytes !== undefined && ` · ${size(bytes)}`}</span></li>`;
 }

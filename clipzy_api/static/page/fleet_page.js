@@ -29,7 +29,7 @@ export function FleetPage() {
 function Queues({ fleet }) {
   const { queues, delayedJobs, parkedJobs, emptySeconds } = fleet;
   const elsewhere = [
-    emptySeconds > 0 && `empty in about ${span(emptySeconds)}`,
+    emptySeconds > 0 && `all done in about ${span(emptySeconds)}`,
     delayedJobs > 0 && `${counted(delayedJobs)} waiting for their time after an error`,
     parkedJobs > 0 && `${counted(parkedJobs)} waiting for another one of their owner to finish`,
   ].filter(Boolean);
@@ -80,6 +80,6 @@ function Worker({ worker }) {
 
 function describe({ jobId, stage, percent, since }) {
   const job = jobId ? html`<a href=${jobLink(jobId)}><code>${jobId}</code></a>` : "a job of another owner";
-  const begun = html`<${Moment} at=${since} before="since " />`;
-  return html`${job} <span class="muted">${stage && sentence(stage)} ${percent} % ${begun}</span>`;
+  const begun = html`<${Moment} at=${since} before="started " />`;
+  return html`${job} <span class="muted">${stage && `${sentence(stage)} · `}${percent} % · ${begun}</span>`;
 }

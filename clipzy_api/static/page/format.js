@@ -19,7 +19,8 @@ export function size(bytes) {
 
 /** A position in a video: 1:02:03, or with tenths 0:03.4. */
 export function clock(seconds, { tenths = false } = {}) {
-  const whole = tenths ? Math.floor(seconds * 10) / 10 : Math.floor(seconds);
+  const surely = seconds + 1e-6; // 64.1 * 10 is less than 641
+  const whole = tenths ? Math.floor(surely * 10) / 10 : Math.floor(surely);
   const hours = Math.floor(whole / 3600);
   const minutes = Math.floor((whole % 3600) / 60);
   const rest = tenths ? (whole % 60).toFixed(1) : String(whole % 60);

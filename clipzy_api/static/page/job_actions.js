@@ -45,13 +45,22 @@ async function analyseAgain({ video_id, config, queue }) {
 
 const show = (job) => (location.hash = jobLink(job.job_id));
 
+async function removeUnlessGone(path) {
+  try {
+    await call(path, { method: "DELETE" });
+  } catch (problem) {
+    if (problem.status !== 404) throw problem;
+  }
+}
+
 function DeleteDialog({ job, onClose }) {
   const [withVideo, setWithVideo] = useState(false);
   const [error, setError] = useState(null);
   const remove = async () => {
     try {
-      await call(`jobs/${job.job_id}`, { method: "DELETE" });
-      if (withVideo) await call(`videos/${job.video_id}`, { method: "DELETE" });
+      // The video goes first: if it cannot, since another job uses it, the job is still there to decide anew.
+      if (withVideo) await removeUnlessGone(`videos/${job.video_id}`);
+      await removeUnlessGone(`jobs/${job.job_id}`);
       location.hash = "#/";
     } catch (problem) {
       setError(problem.message);

@@ -54,7 +54,7 @@ const failure = ({ error }) => ({
 
 const cancellation = () => ({
   title: "This job was cancelled",
-  text: "It has no result. The video is still there: a retry analyses it from the beginning.",
+  text: "It has no result. A retry analyses the video from the beginning.",
 });
 
 const expiry = () => ({

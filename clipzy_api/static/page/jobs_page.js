@@ -37,7 +37,7 @@ export function JobsPage({ query }) {
         ${
           shown.length
             ? html`<ul class="jobs">${shown.map((job) => html`<${JobRow} key=${job.job_id} job=${job} />`)}</ul>`
-            : html`<p class="nothing">${name ? "No job on this page has that name." : `No job is ${query.status}.`}</p>`
+            : html`<p class="nothing">${absence(list, query, name)}</p>`
         }
         <${Pages} list=${list} query=${query} />
       </section>`
@@ -48,6 +48,13 @@ export function JobsPage({ query }) {
       html`
       <p class="nothing">No jobs yet. The first video that you upload will be analysed here.</p>`
     }`;
+}
+
+/** Why no job is shown. */
+function absence(list, { status }, name) {
+  if (name) return "No job on this page has that name.";
+  if (list.total === 0) return `No job is ${status}.`;
+  return html`This page of the list is empty by now. <a href=${listLink({ status })}>To the newest jobs</a>`;
 }
 
 /** The page of the list that the query asks for, asked again while somebody looks. */
@@ -115,7 +122,7 @@ function Filters({ status, name, setName }) {
 function Pages({ list, query }) {
   const last = Math.max(1, Math.ceil(list.total / list.page_size));
   const first = (list.page - 1) * list.page_size;
-  if (last === 1) return null;
+  if (last === 1 || list.page > last) return null;
   const to = (page, label) =>
     page < 1 || page > last
       ? html`<span class="button" aria-disabled="true">${label}</span>`

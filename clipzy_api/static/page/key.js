@@ -19,6 +19,9 @@ export function keyHeaders() {
   return key() ? { Authorization: `Bearer ${key()}` } : {};
 }
 
+/** Whether a text looks like a key; with other characters it could not even be sent. */
+export const isKey = (text) => /^clz_[0-9A-Za-z]{12}_[0-9A-Za-z]{43}$/.test(text.trim());
+
 /** Ask for a key; resolves when there is one. However many calls wait, they wait for the same answer. */
 export function askForKey(why) {
   answered ??= new Promise((resolve) => (give = resolve));

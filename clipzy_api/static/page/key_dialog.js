@@ -1,6 +1,6 @@
 // Asks for an API key, where the server wants one.
 import { html, useState } from "./vendor/htm-preact.js";
-import { acceptKey, question } from "./key.js";
+import { acceptKey, isKey, question } from "./key.js";
 import { useStore } from "./store.js";
 import { Dialog } from "./widgets.js";
 
@@ -10,8 +10,8 @@ export function KeyDialog() {
   if (why === null) return null;
   const submit = (event) => {
     event.preventDefault();
-    if (!text.trim()) return;
-    acceptKey(text);
+    if (isKey(text)) acceptKey(text);
+    else question.set("This is no API key, or not all of it. A key begins with clz_ and has 60 characters.");
     setText("");
   };
   // There is nothing behind it without a key, so it cannot be closed.

@@ -64,10 +64,11 @@ function Header({ view }) {
 
 function Owner() {
   const [me, setMe] = useState(null);
-  useEffect(() => void read("me").then(setMe, () => {}), []);
-  if (!me?.key) return null;
+  useEffect(() => void read("me").then(setMe, () => setMe({})), []); // a key may be one that cannot ask this
+  if (!me) return null;
   return html`
-    <span class="owner"><span title=${`Key ${me.key.name}: ${me.key.scopes.join(", ")}`}>${me.owner}</span>
+    <span class="owner">
+      ${me.key && html`<span title=${`Key ${me.key.name}: ${me.key.scopes.join(", ")}`}>${me.owner}</span>`}
       <button type="button" class="button button-quiet" onClick=${forgetKey}>Forget key</button>
     </span>`;
 }

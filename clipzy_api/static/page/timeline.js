@@ -64,6 +64,7 @@ function Slider({ result, playhead, children }) {
   const shotNumber = (shot?.index ?? 0) + 1;
   const text = `${clock(seconds, { tenths: true })} of ${clock(source.duration_seconds)}, shot ${shotNumber}`;
   const press = (event) => {
+    if (event.altKey || event.ctrlKey || event.metaKey) return; // those are the browser's own
     const action = keyAction(event, { seconds, shots, playhead });
     if (!action) return;
     event.preventDefault();

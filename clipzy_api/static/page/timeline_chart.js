@@ -5,6 +5,8 @@ import { LanePainter, SCALES, plotScale } from "./timeline_lanes.js";
 
 export const GUTTER = 76; // for the names of the lanes
 const AXIS_HEIGHT = 30;
+const MARGIN = 16; // for the half of the last time that stands beyond the end
+const TICK_SECONDS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 36000];
 const CLICK_PIXELS = 5; // a press that moves further is a drag
 const MIN_SPAN_SECONDS = 0.5;
 
@@ -64,7 +66,7 @@ export class TimelineChart {
     return {
       width,
       height: height + AXIS_HEIGHT,
-      padding: [0, 1, 0, GUTTER],
+      padding: [0, MARGIN, 0, GUTTER],
       legend: { show: false },
       scales: { x: { time: false }, ...Object.fromEntries(scales) },
       axes: [axis(), { show: false }],
@@ -112,7 +114,8 @@ function axis() {
     font: "12px system-ui, sans-serif",
     grid: { show: false },
     ticks: { stroke: () => color("--line"), width: 1, size: 5 },
-    values: (_, seconds) => seconds.map((second) => clock(second, { tenths: second % 1 !== 0 })),
+    incrs: TICK_SECONDS,
+    values: (plot, seconds, index, space, step) => seconds.map((second) => clock(second, { tenths: step < 1 })),
     space: 70,
   };
 }

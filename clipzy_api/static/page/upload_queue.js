@@ -1,6 +1,6 @@
 // Files on their way to the server, by tus: two at a time, each continued where it broke. Then their jobs.
 import { address, own, randomName, read } from "./api.js";
-import { keyHeaders } from "./key.js";
+import { ASKS_FOR_KEYS, askForKey, key, keyHeaders } from "./key.js";
 import { Store } from "./store.js";
 
 const AT_ONCE = 2; // browsers have six connections to a server, and event streams need some
@@ -16,20 +16,25 @@ export const unfinished = new Store([]);
 
 const transfers = new Map(); // the tus.Upload of each entry that has begun
 
-/** `onJob` is called with the job of each file, once there is one. */
+/**
+ * `onJob` is called with the job of each file, once there is one. A file that is here already is continued and not sent
+ * a second time: the server would be asked for the same upload twice.
+ */
 export function addFiles(files, queue, onJob = () => {}) {
-  const added = [...files].map((file) => ({
-    id: randomName(),
-    file,
-    queue,
-    onJob,
-    state: "waiting",
-    sent: 0,
-    speed: 0,
-  }));
-  uploads.set([...uploads.value, ...added]);
+  for (const file of files) {
+    const known = uploads.value.find((entry) => entry.state !== "refused" && isSame(entry.file, file));
+    if (!known) add(file, queue, onJob);
+    else if (["paused", "failed"].includes(known.state)) resume(known.id);
+  }
   startNext();
 }
+
+function add(file, queue, onJob) {
+  const state = file.size ? { state: "waiting" } : { state: "refused", error: "The file is empty." };
+  uploads.set([...uploads.value, { id: randomName(), file, queue, onJob, sent: 0, speed: 0, ...state }]);
+}
+
+const isSame = (one, other) => ["name", "size", "type", "lastModified"].every((name) => one[name] === other[name]);
 
 export function pause(id) {
   transfers.get(id)?.abort();
@@ -86,6 +91,8 @@ function startNext() {
 }
 
 async function start({ id, file }) {
+  if (ASKS_FOR_KEYS && !key()) await askForKey("");
+  if (!find(id)) return; // it was discarded meanwhile
   if (!transfers.has(id)) transfers.set(id, transferOf(id, file));
   const transfer = transfers.get(id);
   transfer.options.headers = keyHeaders();
@@ -111,7 +118,11 @@ function transferOf(id, file) {
       measured = measuredSpeed(before, sent);
       change(id, { sent, speed: measured.speed });
     },
-    onError: (error) => (mayPass(statusIn(error)) ? fail(id, reasonIn(error)) : refuse(id, reasonIn(error))),
+    onError(error) {
+      const status = statusIn(error);
+      if (status === 401) return askForKey(reasonIn(error)).then(() => find(id) && start(find(id)));
+      return mayPass(status) ? fail(id, reasonIn(error)) : refuse(id, reasonIn(error));
+    },
     onSuccess: () => submit(id),
   });
 }
