@@ -41,6 +41,7 @@ def _decimal(text: str | int) -> str | int:
 
 
 WholeNumber = Annotated[int, BeforeValidator(_decimal)]
+PageNumber = Annotated[int, Field(ge=1, le=MAX_PAGE), BeforeValidator(_decimal)]
 
 
 def _never_null(schema: dict[str, Any]) -> None:
@@ -141,7 +142,7 @@ class JobsQuery(_Request):
 
     status: records.Status | None = Field(default=None, json_schema_extra=_never_null)
     """Only jobs with this status."""
-    page: WholeNumber | None = Field(default=None, ge=1, le=MAX_PAGE, json_schema_extra=_never_null)
+    page: PageNumber | None = Field(default=None, json_schema_extra=_never_null)
     """Counted from 1, which is the default. Jobs that arrive push others to the next page."""
     cursor: str | None = Field(default=None, max_length=200, json_schema_extra=_never_null)
     """The `next_cursor` of a page, instead of `page`: jobs that arrive change nothing of what follows."""
@@ -162,20 +163,6 @@ class Video(Body):
     @classmethod
     def of(cls, video: records.Video) -> Self:
         return cls(**video.model_dump(include=set(cls.model_fields)))
-
-
-class LinkedVideo(Video):
-    """An uploaded file, with a link to it."""
-
-    storage_url: Address
-    """Where to fetch the file: `/api/v1/videos/{video_id}/file`, signed where API keys are asked for; on S3 a
-    pre-signed URL."""
-    expires_at: Timestamp | None
-    """When the link expires; null if it does not."""
-
-    @classmethod
-    def linked(cls, video: records.Video, link: records.Link) -> Self:
-        return cls(**dict(Video.of(video)), storage_url=link.url, expires_at=link.expires_at)
 
 
 class SignedPart(Body):

@@ -36,7 +36,7 @@ def register(app: Flask, *, origins: Collection[str]) -> None:
             answer.headers.setdefault(name, value)
         if origins:
             _add_cors(answer, origins)
-        if answer.status_code == 204 or request.method == "OPTIONS":
+        if answer.status_code == 204 or (request.method == "OPTIONS" and answer.status_code == 200):
             answer.headers.pop("Content-Type", None)  # Flask names HTML where there is no content
         return answer
 

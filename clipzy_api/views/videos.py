@@ -16,7 +16,7 @@ from clipzy_api.inputs.preconditions import (
     refuse_parameters,
     require_media_type,
 )
-from clipzy_api.links import absolute, video_link
+from clipzy_api.links import absolute
 from clipzy_api.openapi.operations import (
     CONTENT_DIGEST,
     CONTENT_DISPOSITION,
@@ -104,12 +104,10 @@ def _created(video: Video, headers: dict[str, str]) -> tuple[Response, int, dict
 
 
 @videos.get("/videos/<video_id>")
-@described("Show a video", [Answer(200, "The video.", schemas.LinkedVideo)], problems=["STORAGE_UNAVAILABLE"])
+@described("Show a video", [Answer(200, "The video.", schemas.Video)], problems=["STORAGE_UNAVAILABLE"])
 def show_video(video_id: str) -> Response:
-    """Its size, digest and file name, and a link to the file."""
-    video = find_video(video_id)
-    link = video_link(video)
-    return json_response(schemas.LinkedVideo.linked(video, link))
+    """Its size, digest and file name."""
+    return json_response(schemas.Video.of(find_video(video_id)))
 
 
 @videos.delete("/videos/<video_id>")

@@ -123,7 +123,7 @@ def test_answers_have_the_fields_that_are_described(front_end: FrontEnd) -> None
     assert list(job) == list(models.Job.model_fields)
     assert list(job["result"]) == list(ResultLink.model_fields)
     assert list(failed["error"]) == list(models.JobError.model_fields)
-    assert list(video) == list(models.LinkedVideo.model_fields)
+    assert list(video) == list(models.Video.model_fields)
     assert list(front_end.get(JOBS).json()) == list(models.JobPage.model_fields)
     assert list(front_end.get("/healthz").json()) == list(models.Alive.model_fields)
     assert list(front_end.get("/readyz").json()) == list(models.Ready.model_fields)

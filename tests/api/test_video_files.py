@@ -20,11 +20,11 @@ NAME = "holiday ☀.mp4"
 
 
 def uploaded(front_end: FrontEnd, **options: Any) -> dict[str, Any]:
-    """A video, as it is shown."""
+    """A video, with the link to its file."""
     files = {"file": (NAME, CONTENT)}
-    video_id = front_end.post("/api/v1/videos", files=files, **options).json()["video_id"]
-    video: dict[str, Any] = front_end.get(f"/api/v1/videos/{video_id}", **options).json()
-    return video
+    video: dict[str, Any] = front_end.post("/api/v1/videos", files=files, **options).json()
+    link: dict[str, Any] = front_end.get(f"/api/v1/videos/{video['video_id']}/link", **options).json()
+    return video | link
 
 
 def test_a_file_is_served_whole_and_by_ranges_under_its_name(front_end: FrontEnd) -> None:
@@ -84,6 +84,7 @@ def test_a_player_opens_it_by_a_signed_link(guarded: FrontEnd) -> None:
     assert guarded.get(path, headers=ada).content == CONTENT
     assert guarded.get(path).status_code == 401
     assert guarded.get(path, headers=bob).status_code == 404
+    assert guarded.get(f"/api/v1/videos/{video['video_id']}/link", headers=bob).status_code == 404
 
     # And the link opens it without a key, and no other video, until it expires
     link = video["storage_url"]
@@ -107,7 +108,7 @@ def test_on_s3_it_is_a_redirect_and_the_page_may_load_from_there(tmp_path: Any, 
     ):
         video = uploaded(front_end)
 
-        # When the file is fetched, then the answer leads to a signed URL, as the video does
+        # When the file is fetched, then the answer leads to a signed URL, as the link does
         answer = front_end.get(f"/api/v1/videos/{video['video_id']}/file", allow_redirects=False)
         assert answer.status_code == 302
         for link in (answer.headers["Location"], video["storage_url"]):

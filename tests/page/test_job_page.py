@@ -133,6 +133,7 @@ def test_a_format_that_the_browser_cannot_play_is_a_storyboard(page: WebPage, jo
     page.see("This browser cannot play the format.", "Play stills")
 
     # When the timeline is moved, then the small frame of that moment is shown
+    page.find(".storyboard .frame-picture")
     first = page.value(".storyboard .frame-picture", "style.backgroundPosition")
     page.find(".chart .u-over")
     page.tab.run("document.querySelectorAll('.shots button')[2].click()")

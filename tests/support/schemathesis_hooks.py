@@ -55,6 +55,7 @@ def _make_acceptable(case: Any) -> None:
         case.headers["Upload-Length"] = "5000000"
     for name in ("Content-Digest", "Upload-Checksum"):  # they depend on the body
         case.headers.pop(name, None)
+    case.query.pop("cursor", None)  # only one that an earlier page had is valid, and none beside a page number
     if case.media_type == "multipart/form-data":  # a form has the name of its file itself
         case.query.pop("filename", None)
 

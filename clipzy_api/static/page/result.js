@@ -25,8 +25,8 @@ export async function readResult(jobId, signal) {
 /** The uploaded file: its link, which a `<video>` opens without a key, and when that expires. Null if it is gone. */
 export async function readVideo(videoId, signal) {
   try {
-    const video = await read(`videos/${videoId}`, { signal });
-    return { link: own(video.storage_url), expiresAt: Date.parse(video.expires_at ?? "9999-01-01") };
+    const found = await read(`videos/${videoId}/link`, { signal });
+    return { link: own(found.storage_url), expiresAt: Date.parse(found.expires_at ?? "9999-01-01") };
   } catch (problem) {
     if (problem.status === 404) return null;
     throw problem;
