@@ -4,10 +4,16 @@ PIP := .venv/bin/python -m pip --quiet --disable-pip-version-check
 COMPILE := .venv/bin/uv pip compile pyproject.toml --group build --universal --generate-hashes \
 	--python-version 3.11 --fork-strategy fewest --no-emit-index-url --quiet --custom-compile-command "make lock"
 
-.PHONY: demo test test-all chaos lint lock pin vendor bench clean
+.PHONY: demo wheel test test-all chaos lint lock pin vendor bench clean
 
 demo: $(if $(wildcard .venv/.dev),.venv/.dev,.venv/.demo)
 	.venv/bin/clipzy demo
+
+# What a machine without a checkout is set up from, see docs/deploy.md.
+DIST := dist
+
+wheel: $(if $(wildcard .venv/.dev),.venv/.dev,.venv/.demo)
+	.venv/bin/hatchling build --target wheel --directory "$(DIST)"
 
 # Three processes, also on two cores: most tests wait for other processes.
 test: .venv/.dev
@@ -52,7 +58,7 @@ bench: .venv/.dev
 	.venv/bin/python -m bench
 
 clean:
-	rm -rf .venv .demo .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv dist .demo .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 
 # Each stamp names the set that is in .venv; .dev includes .demo.
 .venv/.demo .venv/.dev: .venv/.%: requirements/%.txt pyproject.toml | .venv/bin/python

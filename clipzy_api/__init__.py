@@ -1,4 +1,4 @@
-"""The HTTP front end and the ``clipzy`` command.
+"""The HTTP front end, the Python client and the ``clipzy`` command.
 
 May import ``clipzy_storage``; never ``clipzy_worker`` or a media library.
 """

@@ -6,15 +6,20 @@ import structlog
 from flask import Flask, g, request
 from flask.json.provider import DefaultJSONProvider
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.routing import BaseConverter
 
 from clipzy_api import authentication, large_answers, problems, request_origin, security_headers
 from clipzy_api.cache_hits import CachedResults
+from clipzy_api.concurrency_limits import BUCKET_BODIES, REQUEST_BODIES, ConcurrencyLimit
+from clipzy_api.inputs.received_file import recognised
+from clipzy_api.inputs.tus import MethodOverride
 from clipzy_api.key_audit import KeyUse, RefusedKeys
 from clipzy_api.membership import Membership
 from clipzy_api.redis_readiness import RedisReadiness
 from clipzy_api.result_indexes import ResultIndexes
 from clipzy_api.services import EXTENSION, REQUEST_ID_KEY, Services
 from clipzy_api.task_queue import TaskQueue
+from clipzy_api.views.direct_uploads import direct_uploads as direct_upload_views
 from clipzy_api.views.docs import description as description_views
 from clipzy_api.views.events import events as event_views
 from clipzy_api.views.files import files as file_views
@@ -22,6 +27,7 @@ from clipzy_api.views.health import health as health_views
 from clipzy_api.views.job_actions import actions as action_views
 from clipzy_api.views.jobs import jobs as job_views
 from clipzy_api.views.me import me as me_views
+from clipzy_api.views.uploads import uploads as upload_views
 from clipzy_api.views.videos import videos as video_views
 from clipzy_storage.access.api_keys import ApiKeys
 from clipzy_storage.access.key_table import KeyTable
@@ -37,6 +43,10 @@ from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.jobs.submission import JobSubmission
 from clipzy_storage.jobs.uploads_in_progress import UploadsInProgress
 from clipzy_storage.redis_client import RedisDatabase
+from clipzy_storage.uploads.direct import DirectUploads
+from clipzy_storage.uploads.locks import UploadLocks
+from clipzy_storage.uploads.resumable import ResumableUploads
+from clipzy_storage.uploads.store import UploadStore
 
 BASE_PATH = "/api/v1"
 
@@ -55,6 +65,7 @@ def create_app(
     app.json = _OrderedJson(app)
     app.extensions[EXTENSION] = _services(settings, redis, broker, storage, queue, membership)
     app.url_map.merge_slashes = False  # a key with an empty segment is a bad key, not another spelling of a good one
+    app.url_map.converters["upload_id"] = _UploadId
     problems.register(app)
     _identify_requests(app)
     request_origin.register(app, settings)
@@ -62,6 +73,7 @@ def create_app(
     security_headers.register(app, origins=settings.cors_origins)
     large_answers.register(app)
     _register_views(app)
+    app.wsgi_app = MethodOverride(app.wsgi_app, prefix=f"{BASE_PATH}/uploads/")  # type: ignore[method-assign]
     if proxies := settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)  # type: ignore[method-assign]
     return app
@@ -87,6 +99,8 @@ def _services(
         complete_from_cache=cached_results.try_complete,
         notify_workers=queue.notify_workers,
     )
+    locks = UploadLocks(redis)
+    upload_store = UploadStore(storage, store.accounts, expires_seconds=settings.upload_expires_hours * 3600)
     return Services(
         settings=settings,
         storage=storage,
@@ -104,8 +118,23 @@ def _services(
         refused_keys=RefusedKeys(),
         link_secrets=LinkSecretStore(storage),
         result_indexes=ResultIndexes(storage),
+        request_bodies=ConcurrencyLimit(REQUEST_BODIES if storage.kind == "local" else BUCKET_BODIES),
         uploads=UploadsInProgress(redis, limit=store.limits.uploads),
+        resumable=ResumableUploads(storage, upload_store, locks, container_of=recognised),
+        direct=_direct_uploads(storage, upload_store, locks),
     )
+
+
+def _direct_uploads(storage: StorageBackend, store: UploadStore, locks: UploadLocks) -> DirectUploads | None:
+    """None on a storage that clients cannot reach themselves."""
+    parts = storage.direct
+    return DirectUploads(storage, parts, store, locks, container_of=recognised) if parts else None
+
+
+class _UploadId(BaseConverter):
+    """Any id but the name of another address at its place."""
+
+    regex = "(?!s3$)[^/]+"
 
 
 class _OrderedJson(DefaultJSONProvider):
@@ -115,7 +144,7 @@ class _OrderedJson(DefaultJSONProvider):
 
 
 def _register_views(app: Flask) -> None:
-    for blueprint in (job_views, action_views, event_views, video_views, me_views):
+    for blueprint in (job_views, action_views, event_views, video_views, upload_views, direct_upload_views, me_views):
         app.register_blueprint(blueprint, url_prefix=BASE_PATH)
     for blueprint in (file_views, health_views, description_views):
         app.register_blueprint(blueprint)

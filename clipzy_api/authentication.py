@@ -19,6 +19,8 @@ from clipzy_storage.errors import ConfigurationError
 from clipzy_storage.models.access import ApiKey, Scope
 
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
+_WRITING = frozenset({"direct_uploads.sign_parts"})
+"""The endpoints that let their callers write whatever the method."""
 _SCHEME = "bearer "
 
 
@@ -61,7 +63,8 @@ def _caller() -> Caller:
     if sent is None:
         raise key_needed()
     key = _known(sent)
-    _require(Scope.READ if request.method in _SAFE_METHODS else Scope.WRITE, key)
+    only_reads = request.method in _SAFE_METHODS and request.endpoint not in _WRITING
+    _require(Scope.READ if only_reads else Scope.WRITE, key)
     services().key_use.note(key)
     structlog.contextvars.bind_contextvars(key_id=key.key_id)
     return Caller.with_key(key)

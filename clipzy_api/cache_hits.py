@@ -53,9 +53,10 @@ class CachedResults:
 
         Raises nothing.
         """
-        if not is_allowed(job) or not self.limit.acquire():
+        if job.source is None or not is_allowed(job) or not self.limit.acquire():
             return None
-        completion = _Completion(self, job)
+        max_bytes = self.settings.max_result_bytes(source_size_bytes=job.source.size_bytes)
+        completion = _Completion(self, job, max_bytes=max_bytes)
         threading.Thread(target=copy_context().run, args=(completion.run,), name="cache-hit", daemon=True).start()
         completion.is_over.wait(self.timeout_seconds)
         return completion.completed
@@ -64,8 +65,8 @@ class CachedResults:
 class _Completion:
     """The work on one job, in a thread of its own."""
 
-    def __init__(self, results: CachedResults, job: Job) -> None:
-        self._results, self._job = results, job
+    def __init__(self, results: CachedResults, job: Job, *, max_bytes: int) -> None:
+        self._results, self._job, self._max_bytes = results, job, max_bytes
         self._deadline = time.monotonic() + results.timeout_seconds
         self.is_over = threading.Event()
         self.completed: Job | None = None
@@ -84,8 +85,7 @@ class _Completion:
 
     def _find(self) -> CachedResult | None:
         results, job = self._results, self._job
-        max_bytes = results.settings.max_result_bytes(source_size_bytes=job.source_size_bytes)
-        cached = find_cached_result(results.store, results.storage, job, max_bytes=max_bytes)
+        cached = find_cached_result(results.store, results.storage, job, max_bytes=self._max_bytes)
         if cached and len(cached.output.artifacts) > self._results.max_artifacts:
             return None
         return cached if time.monotonic() < self._deadline else None

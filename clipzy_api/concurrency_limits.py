@@ -6,7 +6,8 @@ from contextlib import contextmanager
 
 # An upload, a download, a large answer, the drain of a refused body and an event stream each hold a thread for as long
 # as their client takes. The remaining threads answer quick requests.
-REQUEST_BODIES = 24
+REQUEST_BODIES = 416
+BUCKET_BODIES = 24  # into a bucket, where each has a part of 5 MiB or more in memory
 DOWNLOADS = 16
 LARGE_ANSWERS = 16
 DRAINS = 8

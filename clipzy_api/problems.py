@@ -1,7 +1,7 @@
 """Every error that a client can receive, as ``application/problem+json`` (RFC 9457), from one handler."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -40,6 +40,7 @@ CODES = {
     "VIDEO_NOT_FOUND": Code(404, "There is no such video."),
     "JOB_NOT_FOUND": Code(404, "There is no such job."),
     "FILE_NOT_FOUND": Code(404, "The job's result lists no such file, or it is no longer in storage."),
+    "UPLOAD_NOT_FOUND": Code(404, "There is no such upload: it was given up, or nothing has come for too long."),
     "METHOD_NOT_ALLOWED": Code(405, "The address does not support this method; `Allow` names those that it supports."),
     "JOB_NOT_FINISHED": Code(409, "The job is not finished yet; ask again after `Retry-After` seconds.", POLL_SECONDS),
     "JOB_ALREADY_FINISHED": Code(409, "The outcome of the job is fixed; it never changes again."),
@@ -48,10 +49,16 @@ CODES = {
     "JOB_TIMEOUT": Code(409, "The job failed: it took longer than `PROCESSING_TIMEOUT_SECONDS`."),
     "WORKER_LOST": Code(409, "The job failed: it lost its worker several times."),
     "RESULT_TOO_LARGE": Code(409, "The job failed: its result would be over `MAX_RESULT_MB`. Nothing was kept."),
+    "IMPORT_FAILED": Code(409, "The job failed: its video could not be fetched from `source_url`, or not be kept."),
     "PROCESSING_FAILED": Code(409, "The job failed, and the file is not at fault."),
+    "NOT_OFFERED": Code(409, "The storage takes no files from clients directly; `detail` names the calls that do."),
+    "OFFSET_MISMATCH": Code(409, "The upload has another number of bytes; `Upload-Offset` has it. Nothing was kept."),
     "VIDEO_IN_USE": Code(409, "A job that is not finished uses the video.", UNAVAILABLE_SECONDS),
     "RESULT_EXPIRED": Code(410, "The result was kept for `RESULT_TTL_HOURS`, and no longer."),
-    "LENGTH_REQUIRED": Code(411, "A JSON body needs a `Content-Length`."),
+    "LENGTH_REQUIRED": Code(
+        411, "A JSON body needs a `Content-Length`; a file as the body that, or a `Content-Digest`."
+    ),
+    "TUS_VERSION_MISMATCH": Code(412, "`Tus-Resumable` is missing, or names a version other than 1.0.0."),
     "FILE_TOO_LARGE": Code(413, "The file is over `MAX_FILE_SIZE_MB`, or a JSON body over 1 MiB. Nothing was kept."),
     "UNSUPPORTED_MEDIA_TYPE": Code(
         415, "The body is of another type, or compressed; `Accept` names what is supported."
@@ -60,12 +67,18 @@ CODES = {
     "WRONG_HOST": Code(421, "The `Host` is not a name of this server; `ALLOWED_HOSTS` has them."),
     "MISSING_FIELD": Code(422, "The field that `field` names is missing or empty."),
     "INVALID_FIELD": Code(422, "The field, parameter or header that `field` names is wrong or unknown."),
+    "URL_REFUSED": Code(422, "`source_url` is not one that this service opens, or it opens none."),
     "UNSUPPORTED_FORMAT": Code(422, "The content is not mp4, mov, avi, mkv or webm, whatever its name says."),
+    "DIGEST_MISMATCH": Code(422, "The bytes that arrived have another digest than was sent. Nothing was kept."),
     "IDEMPOTENCY_MISMATCH": Code(
         422, "The `Idempotency-Key` was used before, for another request. Nothing was created."
     ),
+    "UPLOAD_LOCKED": Code(423, "Another request writes this upload.", POLL_SECONDS),
     "QUOTA_EXCEEDED": Code(
         429, "The owner has as many jobs, uploads or stored bytes as allowed. Nothing was kept.", QUOTA_SECONDS
+    ),
+    "CHECKSUM_MISMATCH": Code(
+        460, "The body has another digest than `Upload-Checksum`; its bytes were not kept. Send them again."
     ),
     "INTERNAL": Code(500, "An internal error; the operator finds it in the log under `request_id`."),
     "QUEUE_UNAVAILABLE": Code(
@@ -80,6 +93,9 @@ CODES = {
     ),
     "STORAGE_FULL": Code(507, "The storage has no room for this. Nothing was kept."),
 }
+
+_PHRASES = {460: "Checksum Mismatch"}
+"""Of a status that is defined by tus alone."""
 
 # For errors of the framework; the names in HTTPStatus differ between Python versions.
 _FRAMEWORK_CODES = {
@@ -116,7 +132,7 @@ class ApiError(Exception):
 
     def response(self) -> Response:
         problem = {
-            "title": HTTPStatus(self.status).phrase,
+            "title": _PHRASES.get(self.status) or HTTPStatus(self.status).phrase,
             "status": self.status,
             "detail": self.detail,
             "code": self.code,
@@ -176,6 +192,13 @@ def key_needed() -> ApiError:
     return unauthorized("This call needs an API key: the header `Authorization` with `Bearer` and the key.")
 
 
+def checksum_mismatch(algorithm: str, *, sent: str, found: str) -> ApiError:
+    detail = (
+        f"The bytes that arrived have the {algorithm} {found}, and {sent} was sent. They are not kept; send them again."
+    )
+    return ApiError("CHECKSUM_MISMATCH", detail=detail)
+
+
 def video_not_found() -> ApiError:
     return ApiError("VIDEO_NOT_FOUND", detail="There is no such video.")
 
@@ -208,26 +231,39 @@ def _as_api_error(error: Exception) -> ApiError:
             return _from_framework(error)
         case errors.StorageError():
             return _from_storage(error)
-        case errors.JobNotFound():
-            return ApiError("JOB_NOT_FOUND", detail="There is no such job.")
-        case errors.VideoGone():
-            return video_not_found()
-        case errors.VideoInUse():
-            detail = "An unfinished job uses the video. Wait until it finishes, or cancel it."
-            return ApiError("VIDEO_IN_USE", detail=detail)
-        case errors.IdempotencyMismatch():
-            detail = "This Idempotency-Key was used before, for another request. Nothing was created; use a new key."
-            return ApiError("IDEMPOTENCY_MISMATCH", detail=detail)
+        case errors.PartsMismatch():
+            return invalid_field("parts", expects=f"all parts as they have arrived: {error}")
+        case errors.OffsetMismatch():
+            detail = f"The upload has {error.size_bytes} bytes. Continue it after them."
+            return ApiError("OFFSET_MISMATCH", detail=detail, headers={"Upload-Offset": str(error.size_bytes)})
         case errors.JobAlreadyFinished():
             return ApiError("JOB_ALREADY_FINISHED", detail=f"The job is already {error}; that never changes again.")
         case errors.QueueFull() | errors.QuotaExceeded() | errors.QueueUnavailable():
             return _from_queue(error)
-    return _unexpected(error)
+    refusal = _REFUSALS.get(type(error))
+    return refusal() if refusal else _unexpected(error)
+
+
+_REFUSALS: Mapping[type[Exception], Callable[[], ApiError]] = {
+    errors.JobNotFound: lambda: ApiError("JOB_NOT_FOUND", detail="There is no such job."),
+    errors.UploadNotFound: lambda: ApiError("UPLOAD_NOT_FOUND", detail="There is no such upload. Begin it again."),
+    errors.UploadLocked: lambda: ApiError(
+        "UPLOAD_LOCKED", detail="Another request writes this upload. Try again, or wait until that one has ended."
+    ),
+    errors.VideoGone: video_not_found,
+    errors.VideoInUse: lambda: ApiError(
+        "VIDEO_IN_USE", detail="An unfinished job uses the video. Wait until it finishes, or cancel it."
+    ),
+    errors.IdempotencyMismatch: lambda: ApiError(
+        "IDEMPOTENCY_MISMATCH",
+        detail="This Idempotency-Key was used before, for another request. Nothing was created; use a new key.",
+    ),
+}
 
 
 def _from_queue(error: errors.QueueFull | errors.QuotaExceeded | errors.QueueUnavailable) -> ApiError:
     if isinstance(error, errors.QuotaExceeded):
-        return ApiError("QUOTA_EXCEEDED", detail=f"{error} Nothing was kept.")
+        return ApiError("QUOTA_EXCEEDED", detail=f"{error} Nothing was kept.", members={"limit": error.limit})
     if isinstance(error, errors.QueueFull):
         log.warning("queue.full", reason="MAX_UNFINISHED_JOBS is reached; new jobs are refused")
         detail = "Too many jobs wait or are processed. Nothing was kept; try again when some have finished."

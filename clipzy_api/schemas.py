@@ -2,18 +2,22 @@
 
 from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from flask import Response, jsonify
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, PlainSerializer
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticKnownError, core_schema
 
-from clipzy_storage.jobs.owner_limits import OwnerLimits, OwnerUsage
 from clipzy_storage.keys import MAX_KEY_LENGTH
 from clipzy_storage.models import output, records
 from clipzy_storage.models.access import ApiKey, Scope
 from clipzy_storage.models.job_config import JobConfig
+from clipzy_storage.outbound.target_url import MAX_URL_LENGTH
+
+if TYPE_CHECKING:  # clients read answers with these models, and have neither a server nor Redis
+    from flask import Response
+
+    from clipzy_storage.jobs.owner_limits import OwnerLimits, OwnerUsage
 
 MAX_PAGE_SIZE = 100
 MAX_PAGE = 1_000_000_000
@@ -21,6 +25,7 @@ MAX_PAGE = 1_000_000_000
 _JOB_ID, _VIDEO_ID = "job_01m81bjpv79tb3zakvwp78vdzw", "vid_01m81bjpv3rgjp4c18v8p81aj2"
 JobId = Annotated[str, Field(pattern="^job_[0-9a-hjkmnp-tv-z]{26}$", examples=[_JOB_ID])]
 VideoId = Annotated[str, Field(pattern="^vid_[0-9a-hjkmnp-tv-z]{26}$", examples=[_VIDEO_ID])]
+SourceUrl = Annotated[str, Field(max_length=MAX_URL_LENGTH, json_schema_extra={"format": "uri"})]
 FileKey = Annotated[str, Field(min_length=1, max_length=MAX_KEY_LENGTH)]
 Address = Annotated[str, Field(json_schema_extra={"format": "uri-reference"})]
 Timestamp = Annotated[datetime, PlainSerializer(records.rfc3339, return_type=str, when_used="json")]
@@ -68,6 +73,47 @@ class Upload(_Request):
     """The video: mp4, mov, avi, mkv or webm, recognised by its content. The part needs a file name."""
 
 
+class UploadQuery(_Request):
+    """The query of an upload whose body is the file itself."""
+
+    filename: str | SkipJsonSchema[None] = None
+    """The file's name; that of `Content-Disposition` counts without it."""
+
+
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class DirectUploadRequest(_Request):
+    """A file whose parts the client will send to the S3 service."""
+
+    filename: str = Field(max_length=1024)
+    size_bytes: int = Field(ge=1)
+    """Of the whole file; at most `MAX_FILE_SIZE_MB`."""
+    sha256: str | SkipJsonSchema[None] = Field(None, pattern="^[0-9a-f]{64}$")
+    """Hex digest of the file. The first worker that reads the file compares it: a job on another file fails."""
+
+
+class CompletedPart(_Request):
+    number: int = Field(ge=1, le=10_000)
+    etag: str = Field(min_length=1, max_length=200)
+    """As the S3 service answered it, with or without quotes."""
+
+
+class CompletedParts(_Request):
+    """All parts of the file."""
+
+    parts: list[CompletedPart] = Field(min_length=1, max_length=10_000)
+    sha256: str | SkipJsonSchema[None] = Field(None, pattern="^[0-9a-f]{64}$")
+    """As when the upload is begun, for a client that reads the file only once."""
+
+
+class PartsQuery(_Request):
+    """The query of a request for URLs."""
+
+    numbers: str
+    """Numbers of parts and ranges of them, such as `101-200,205`, at most 1,000 in all."""
+
+
 class JobUpload(_Request):
     """A form with one file and, before or after it, the job's `config` and `queue`."""
 
@@ -83,6 +129,16 @@ class JobRequest(_Request):
     """A job on an uploaded video."""
 
     video_id: VideoId
+    config: JobConfig = JobConfig()
+    queue: records.Queue = records.Queue.INTERACTIVE
+    """`batch` for a job that may wait: workers take jobs of `interactive` first."""
+
+
+class JobImport(_Request):
+    """A job on a video that a worker fetches, where `ALLOW_URL_IMPORT` is set."""
+
+    source_url: SourceUrl
+    """Where the video is: `http` or `https`, without user and password."""
     config: JobConfig = JobConfig()
     queue: records.Queue = records.Queue.INTERACTIVE
     """`batch` for a job that may wait: workers take jobs of `interactive` first."""
@@ -104,12 +160,42 @@ class Video(_Body):
     filename: str
     """The client's name for it; for display only, never part of a path."""
     size_bytes: int = Field(ge=1)
-    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    sha256: Sha256 | None
+    """Null until a worker has computed it, for a file that did not arrive as a whole at one front end."""
     uploaded_at: Timestamp
 
     @classmethod
     def of(cls, video: records.Video) -> Self:
         return cls(**video.model_dump(include=set(cls.model_fields)))
+
+
+class SignedPart(_Body):
+    """Where to send one part."""
+
+    number: int
+    url: str
+    """For a `PUT` whose body is the part. The answer's `ETag` is needed to complete the upload."""
+
+
+class SignedParts(_Body):
+    """Where to send parts."""
+
+    parts: list[SignedPart]
+    expires_at: Timestamp
+    """When the URLs expire; further ones can be had at any time."""
+
+
+class DirectUpload(_Body):
+    """A direct upload that was begun."""
+
+    upload_id: VideoId
+    """Also the id of the video that it becomes."""
+    part_size_bytes: int
+    """Of every part but the last one."""
+    parts: list[SignedPart]
+    """The first 100."""
+    expires_at: Timestamp
+    """When the URLs expire; further ones can be had at any time."""
 
 
 class ResultLink(_Body):
@@ -246,7 +332,7 @@ class Me(_Body):
     usage: Usage
 
     @classmethod
-    def of(cls, owner: str, key: ApiKey | None, *, limits: OwnerLimits, usage: OwnerUsage) -> Self:
+    def of(cls, owner: str, key: ApiKey | None, *, limits: "OwnerLimits", usage: "OwnerUsage") -> Self:
         shown = key and Key(name=key.name, scopes=sorted(key.scopes), expires_at=key.expires_at)
         return cls(owner=owner, key=shown, limits=Limits(**asdict(limits)), usage=Usage(**asdict(usage)))
 
@@ -275,6 +361,8 @@ class Problem(_Body):
     """For programs; each answer lists its codes."""
     field: str | SkipJsonSchema[None] = None
     """With `MISSING_FIELD` and `INVALID_FIELD`: the field."""
+    limit: str | SkipJsonSchema[None] = None
+    """With `QUOTA_EXCEEDED`: which limit of the owner is reached, by its name in `GET /me`."""
     request_id: str | SkipJsonSchema[None] = None
     """With `INTERNAL`: the id under which the operator finds the error in the log."""
 
@@ -289,6 +377,8 @@ class NotReady(Problem):
     """Null if unknown."""
 
 
-def json_response(body: BaseModel) -> Response:
+def json_response(body: BaseModel) -> "Response":
     """The body as JSON, fields in the order of its model."""
+    from flask import jsonify
+
     return jsonify(body.model_dump(mode="json"))

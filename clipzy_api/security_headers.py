@@ -13,11 +13,14 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 ALLOWED_HEADERS = (
-    "Authorization, Content-Type, Idempotency-Key, If-None-Match, If-Range, Last-Event-ID, Range, X-Request-ID"
+    "Authorization, Content-Digest, Content-Disposition, Content-Type, Idempotency-Key, If-None-Match, If-Range,"
+    " Last-Event-ID, Range, Tus-Resumable, Upload-Checksum, Upload-Length, Upload-Metadata, Upload-Offset,"
+    " X-HTTP-Method-Override, X-Request-ID"
 )
 EXPOSED_HEADERS = (
     "Accept-Ranges, Content-Disposition, Content-Range, ETag, Idempotent-Replayed, Link, Location, Retry-After,"
-    " X-Request-ID"
+    " Tus-Checksum-Algorithm, Tus-Extension, Tus-Max-Size, Tus-Resumable, Tus-Version, Upload-Expires, Upload-Length,"
+    " Upload-Metadata, Upload-Offset, X-Request-ID"
 )
 PREFLIGHT_SECONDS = "600"
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from flask import current_app, g
 
 from clipzy_api.callers import Caller
-from clipzy_api.concurrency_limits import DOWNLOADS, EVENT_STREAMS, LARGE_ANSWERS, REQUEST_BODIES, ConcurrencyLimit
+from clipzy_api.concurrency_limits import DOWNLOADS, EVENT_STREAMS, LARGE_ANSWERS, ConcurrencyLimit
 from clipzy_api.key_audit import KeyUse, RefusedKeys
 from clipzy_api.membership import Membership
 from clipzy_api.problems import key_needed
@@ -26,6 +26,8 @@ from clipzy_storage.jobs.submission import JobSubmission
 from clipzy_storage.jobs.uploads_in_progress import UploadsInProgress
 from clipzy_storage.models.records import Job
 from clipzy_storage.redis_client import RedisDatabase
+from clipzy_storage.uploads.direct import DirectUploads
+from clipzy_storage.uploads.resumable import ResumableUploads
 
 EXTENSION = "clipzy"
 # In the WSGI environment of every request.
@@ -52,7 +54,9 @@ class Services:
     link_secrets: LinkSecretStore
     result_indexes: ResultIndexes
     uploads: UploadsInProgress
-    request_bodies: ConcurrencyLimit = field(default_factory=lambda: ConcurrencyLimit(REQUEST_BODIES))
+    resumable: ResumableUploads
+    direct: DirectUploads | None
+    request_bodies: ConcurrencyLimit
     downloads: ConcurrencyLimit = field(default_factory=lambda: ConcurrencyLimit(DOWNLOADS))
     large_answers: ConcurrencyLimit = field(default_factory=lambda: ConcurrencyLimit(LARGE_ANSWERS))
     large_answer_work: threading.Lock = field(default_factory=threading.Lock)

@@ -95,11 +95,38 @@ class QueueFull(Exception):
 
 
 class QuotaExceeded(Exception):
-    """The owner has as much as a setting allows; nothing was created. The message is for the owner."""
+    """The owner has as much as a setting allows; nothing was created. The message is for the owner.
+
+    ``limit`` is a field of ``OwnerLimits``.
+    """
+
+    def __init__(self, message: str, *, limit: str) -> None:
+        super().__init__(message)
+        self.limit = limit
 
 
 class JobNotFound(Exception):
     """No such job, or it belongs to another owner."""
+
+
+class UploadNotFound(Exception):
+    """No such upload, or it belongs to another owner, or it has expired."""
+
+
+class OffsetMismatch(Exception):
+    """The upload has another number of bytes than the request continues after."""
+
+    def __init__(self, size_bytes: int) -> None:
+        super().__init__(f"the upload has {size_bytes} bytes")
+        self.size_bytes = size_bytes
+
+
+class PartsMismatch(Exception):
+    """The parts of a direct upload are not what was declared. The message is for the owner."""
+
+
+class UploadLocked(Exception):
+    """Another request writes this upload."""
 
 
 class VideoGone(Exception):
@@ -124,3 +151,17 @@ class CancellationRequested(Exception):
 
 class JobAlreadyFinished(Exception):
     """The job is in a terminal state, which never changes."""
+
+
+class UrlRefused(Exception):
+    """A URL that a client has named, or a redirect from it, is not one that Clipzy opens.
+
+    The message is a clause about the URL, "it", and shows nothing of it.
+    """
+
+
+class ServerUnreachable(Exception):
+    """The server behind a URL that a client has named does not answer, or the connection broke. Trying again may help.
+
+    The message is a clause for the client.
+    """

@@ -24,6 +24,8 @@ PAUSE_CHECK_SECONDS = 0.02
 
 # In the order in which a job passes them.
 FrontEndFailpoint = Literal["upload-stored", "video-recorded", "job-opened", "job-submitted", "workers-notified"]
+UploadFailpoint = Literal["upload-begun", "upload-received", "upload-published", "upload-recorded"]
+ImportFailpoint = Literal["import-published", "import-recorded"]
 AttemptFailpoint = Literal[
     "claimed",
     "source-copied",
@@ -46,7 +48,7 @@ AdminFailpoint = Literal[
     "results-deleted",
     "job-restored",
 ]
-Failpoint = FrontEndFailpoint | AttemptFailpoint | AdminFailpoint
+Failpoint = FrontEndFailpoint | UploadFailpoint | ImportFailpoint | AttemptFailpoint | AdminFailpoint
 Action = Literal["exit", "exit-once", "pause"]
 
 FRONT_END: tuple[Failpoint, ...] = get_args(FrontEndFailpoint)

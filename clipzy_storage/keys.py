@@ -15,11 +15,14 @@ _ID_TAIL = "[0-9a-hjkmnp-tv-z]{26}"
 _ID = re.compile(f"(?:job|vid)_{_ID_TAIL}")
 _ARTIFACT = "(?:[a-z0-9][a-z0-9_-]{0,63}/)?[a-z0-9][a-z0-9_-]{0,63}[.][a-z0-9]{1,8}"
 _OURS = re.compile(
-    f"uploads/(vid_{_ID_TAIL})/(?:video[.]json|source[.](?:mp4|mov|avi|mkv|webm))"
+    f"uploads/(vid_{_ID_TAIL})/(?:video[.]json|sha256[.]json|source[.](?:mp4|mov|avi|mkv|webm))"
     f"|jobs/(?:open|done|cancel)/(job_{_ID_TAIL})[.]json"
     f"|jobs/by-day/[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}/(job_{_ID_TAIL})"
     f"|results/(job_{_ID_TAIL})/(?:output[.]json|expired[.]json|attempts/[0-9]+-[0-9a-z]+/{_ARTIFACT})"
 )
+_UPLOAD_STATE = re.compile(f"[.]clipzy/uploads/(vid_{_ID_TAIL})/(?:upload[.]json|data|multipart[.]json|tail-[0-9]+)")
+CONTAINERS = ("mp4", "mov", "avi", "mkv", "webm")
+"""The extensions of uploaded videos."""
 KEY_ID_LENGTH = 12
 _KEY_RECORD = re.compile(f"access/(?:keys|revoked)/([0-9A-Za-z]{{{KEY_ID_LENGTH}}})[.]json")
 _OWNER = re.compile("[a-z0-9][a-z0-9_-]{0,63}")
@@ -40,6 +43,8 @@ STORAGE_ID = ".clipzy/storage-id"
 """The identity of the storage, written once by the first process that prepares it."""
 INCOMING = ".clipzy/incoming"
 """The prefix of unfinished files and of the markers of multipart uploads; no key of a caller."""
+UPLOADS_IN_PROGRESS = ".clipzy/uploads/"
+"""The prefix of uploads over several requests that are not whole yet."""
 DAY_INDEX = "jobs/by-day/"
 """The prefix of the day index."""
 DAY_INDEX_COMPLETE = "jobs/by-day/complete"
@@ -74,8 +79,21 @@ def job_id_for_key(owner: str, key: str, *, storage_id: str) -> str:
     return _id("job", int.from_bytes(digest[:16], "big"))
 
 
+def video_id_for_key(owner: str, key: str, *, storage_id: str) -> str:
+    """The only id of the upload over several requests that is begun with this Idempotency-Key; as unpredictable.
+
+    It does not tell when that was. It sorts after ``FIRST_KEYED_VIDEO_ID``, as no other id does before the year 6429.
+    """
+    digest = hashlib.sha256("\n".join((storage_id, "upload", owner, key)).encode()).digest()
+    return _id("vid", int.from_bytes(digest[:16], "big") | _KEYED)
+
+
 def _id(prefix: str, number: int) -> str:
     return f"{prefix}_" + "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
+
+
+_KEYED = 1 << 127
+FIRST_KEYED_VIDEO_ID = _id("vid", _KEYED)
 
 
 def new_key_id() -> str:
@@ -116,6 +134,26 @@ def upload(video_id: str, extension: str) -> str:
 def video_record(video_id: str) -> str:
     """The ``Video`` next to its file."""
     return f"uploads/{video_id}/video.json"
+
+
+def video_digest(video_id: str) -> str:
+    """The digest of a video whose record lacks it, once a worker has computed it."""
+    return f"uploads/{video_id}/sha256.json"
+
+
+def upload_prefix(video_id: str) -> str:
+    """All that is kept of a video."""
+    return f"uploads/{video_id}/"
+
+
+def container_of(key: str) -> str:
+    """The container of the video under this key, which is its extension."""
+    return key.rpartition(".")[2]
+
+
+def upload_state(upload_id: str, name: str) -> str:
+    """What is kept of an upload in progress: its record, and what the storage has of its file."""
+    return f"{UPLOADS_IN_PROGRESS}{upload_id}/{name}"
 
 
 def open_job(job_id: str) -> str:
@@ -179,6 +217,12 @@ def key_id_in(key: str) -> str | None:
     return found and found[1]
 
 
+def upload_id_in(key: str) -> str | None:
+    """The id of the upload in progress that this file belongs to; None for every other file."""
+    found = _UPLOAD_STATE.fullmatch(key)
+    return found and found[1]
+
+
 def id_in(key: str) -> str | None:
     """The id of the job or video whose file has this key; None for every file that Clipzy did not write.
 
@@ -197,6 +241,11 @@ def is_foreign(key: str) -> bool:
 def is_temporary(key: str) -> bool:
     """Whether a key under ``INCOMING`` or ``PROBE`` is one of ours: its name ends in a random part."""
     return _TEMPORARY.fullmatch(key) is not None
+
+
+def is_source(key: str) -> bool:
+    """Whether the key of one of our files is that of an uploaded video."""
+    return key.startswith("uploads/") and not key.endswith(".json")
 
 
 def is_upload(text: str) -> bool:

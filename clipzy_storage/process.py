@@ -90,7 +90,7 @@ def die_with_parent(parent_pid: int, *, with_signal: signal.Signals = signal.SIG
 
 def with_parent_death_signal(*command: str) -> list[str]:
     """The command line that runs ``command`` as a child of this process and ends it when this process ends."""
-    return [sys.executable, "-m", "clipzy_storage.process", str(os.getpid()), *command]
+    return [sys.executable, "-P", "-m", "clipzy_storage.process", str(os.getpid()), *command]
 
 
 def _boot_id() -> str:

@@ -19,6 +19,8 @@ from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import QueueRefused, QueueUnavailable, ScriptFailed
 
 ANSWER_SECONDS = 5.0
+MAX_CONNECTIONS = 600
+"""Of one process: more than a front end has threads, each of which may ask at the same moment."""
 CONNECT_SECONDS = 2.0
 
 IS_CLUSTER = "is a Redis Cluster, which is not supported. Use a single server"
@@ -47,7 +49,7 @@ def _connect(url: RedisUrl, *, answer_seconds: float) -> "Redis":
         socket_connect_timeout=min(answer_seconds, CONNECT_SECONDS),
         socket_keepalive=True,
         health_check_interval=25,
-        max_connections=200,
+        max_connections=MAX_CONNECTIONS,
         retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
         driver_info=None,  # saves two round trips per connection, when a burst of requests opens many
         decode_responses=True,

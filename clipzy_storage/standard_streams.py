@@ -19,10 +19,17 @@ def drop_unwritable_output() -> None:
     Descriptors 0 to 2 that are closed are opened on the null device, so that no other file gets their numbers; child
     processes inherit that.
     """
-    for descriptor in (_INPUT, _OUTPUT, _ERROR):
-        _open_if_closed(descriptor)
+    open_closed_streams()
     sys.stdout = sys.__stdout__ = _dropping_stream(_OUTPUT, sys.stdout)  # type: ignore[misc] # Celery uses the second
     sys.stderr = sys.__stderr__ = _dropping_stream(_ERROR, sys.stderr)  # type: ignore[misc]
+
+
+def open_closed_streams() -> None:
+    """Standard streams that were closed when Python started are there, and lead nowhere."""
+    for descriptor in (_INPUT, _OUTPUT, _ERROR):
+        _open_if_closed(descriptor)
+    sys.stdout = sys.stdout or _dropping_stream(_OUTPUT, None)
+    sys.stderr = sys.stderr or _dropping_stream(_ERROR, None)
 
 
 def stop_signals() -> tuple[signal.Signals, ...]:

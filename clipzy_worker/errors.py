@@ -15,6 +15,12 @@ class InvalidMedia(PermanentFailure):
     code = ErrorCode.INVALID_MEDIA
 
 
+class ImportFailed(PermanentFailure):
+    """The video cannot be fetched from where its URL leads, or may not be kept. Nothing of the URL is in the text."""
+
+    code = ErrorCode.IMPORT_FAILED
+
+
 class ResultTooLarge(PermanentFailure):
     """The result exceeds ``MAX_RESULT_MB``, or the size of an ``output.json``."""
 

@@ -20,6 +20,7 @@ from clipzy_storage.config.environment import load_dotenv, settings_from_env
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import ConfigurationError, QueueUnavailable
 from clipzy_storage.guard import members
+from clipzy_storage.installation import install_command
 from clipzy_storage.models.records import Queue
 from clipzy_storage.redis_client import RedisDatabase
 from clipzy_storage.standard_streams import drop_unwritable_output, stop_signals
@@ -88,7 +89,8 @@ def run(config: Settings, host: str, port: int, *, logins: list[str]) -> int:
         from flower.options import options
         from flower.urls import settings as web_settings
     except ImportError as error:
-        raise ConfigurationError(["Flower is not installed. Install it with: pip install 'clipzy[flower]'"]) from error
+        problem = f"Flower is not installed. Install it with: {install_command('flower')}"
+        raise ConfigurationError([problem]) from error
     try:
         redis_check.check_broker(config)
     except QueueUnavailable as error:
@@ -138,7 +140,7 @@ def _restart_on_another_storage(redis: RedisDatabase, storage_id: str | None) ->
     while (found := _pinned_storage_id(redis)) in (None, storage_id):
         time.sleep(POLL_SECONDS)
     log.info("flower.restarting", storage_id=found)
-    os.execv(sys.executable, [sys.executable, "-m", "clipzy_worker.flower", *sys.argv[1:]])
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "clipzy_worker.flower", *sys.argv[1:]])
 
 
 def _celery(config: Settings, storage_id: str) -> Celery:

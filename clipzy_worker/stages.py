@@ -1,7 +1,10 @@
-"""The stages of a job in order, and its progress. All run in one media process, since they share one decode pass."""
+"""The stages of a job in order, and its progress. Those of the analysis run in one process, over one decode pass."""
 
 from dataclasses import dataclass
 
+IMPORT = "import"
+"""Comes before the others, in jobs whose video a worker fetches."""
+IMPORTED_PERCENT = 30
 UPLOADING_FROM_PERCENT = 98
 
 
@@ -27,6 +30,6 @@ def fraction_of(stage: Stage, fraction: float, *, stages: tuple[Stage, ...] = ST
     return done / sum(other.weight for other in stages)
 
 
-def percent_of(fraction: float) -> int:
-    """Whole percent of the job for this fraction of all stages; uploading the results takes the rest."""
-    return int(UPLOADING_FROM_PERCENT * min(max(fraction, 0.0), 1.0))
+def percent_of(fraction: float, *, begun_at_percent: int = 0) -> int:
+    """Whole percent of the job for this fraction of all stages; what the import and the upload take is beside it."""
+    return begun_at_percent + int((UPLOADING_FROM_PERCENT - begun_at_percent) * min(max(fraction, 0.0), 1.0))

@@ -4,7 +4,6 @@ May import everything else in ``clipzy_api``. A subcommand's module is imported 
 """
 
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,12 +11,12 @@ from typing import NoReturn
 
 import click
 
+from clipzy_api.cli import client_commands
+from clipzy_api.cli.exit_statuses import INTERRUPTED, NOT_DONE, CommandFailed
 from clipzy_api.server.listening_socket import PortUnavailable
 from clipzy_storage.config.complaints import complain
 from clipzy_storage.errors import ConfigurationError, QueueRefused, QueueUnavailable, ScriptFailed, StorageError
 from clipzy_storage.standard_streams import drop_unwritable_output
-
-INTERRUPTED = 130
 
 _host = click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 _port = click.option(
@@ -31,7 +30,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON only.")
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run one command and exit: 0 done, 1 failed, 2 wrong usage, 78 wrong settings, 130 interrupted."""
+    """Run one command and exit with one of ``exit_statuses``, or 78 for wrong settings."""
     sys.exit(run(arguments))
 
 
@@ -46,6 +45,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.UsageError as error:
         error.show()
         return error.exit_code
+    except CommandFailed as error:
+        complain(error.format_message())
+        return error.exit_status
     except click.ClickException as error:
         complain(error.format_message())
         return error.exit_code
@@ -54,12 +56,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return ConfigurationError.EXIT_STATUS
     except (PortUnavailable, StorageError, QueueUnavailable, ScriptFailed) as error:
         complain(str(error))
-        return 1
+        return NOT_DONE
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
 
 
-@click.group()
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="clipzy", message="%(prog)s %(version)s")
 def commands() -> None:
     """Self-hosted video jobs: upload a video, let workers analyse it, follow the job, get links."""
@@ -111,7 +113,7 @@ def web(host: str, port: int, published_on: str | None) -> int:
 @commands.command()
 def worker() -> None:
     """Run one worker."""
-    os.execv(sys.executable, [sys.executable, "-m", "clipzy_worker"])
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "clipzy_worker"])
 
 
 @commands.command()
@@ -122,41 +124,11 @@ def flower(host: str, port: int) -> None:
 
     Its login is FLOWER_BASIC_AUTH=user:password.
     """
-    os.execv(sys.executable, [sys.executable, "-m", "clipzy_worker.flower", "--host", host, "--port", str(port)])
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "clipzy_worker.flower", "--host", host, "--port", str(port)])
 
 
-@commands.command()
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--wait", is_flag=True, help="Wait until the job is finished; exit with 0 only if it completed.")
-@click.option("--config", default="", metavar="JSON", help="The job's config, as described in docs/api.md.")
-@_json
-def submit(file: Path, wait: bool, config: str, as_json: bool) -> int:
-    """Upload FILE and print its job.
-
-    The file is uploaded to the front end at CLIPZY_URL.
-    """
-    from clipzy_api.cli.submit import submit
-    from clipzy_storage.config.environment import settings_from_env
-
-    # Exits immediately: a KeyboardInterrupt raised in a destructor would be lost, and nothing here needs a clean-up.
-    signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
-    settings = settings_from_env()
-    return submit(settings.clipzy_url, file, wait=wait, as_json=as_json, config=config, api_key=settings.api_key)
-
-
-@commands.command()
-@click.argument("job_id")
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="File to write.  [default: JOB_ID.svg]")
-def plot(job_id: str, output: Path | None) -> int:
-    """Draw the timeline of a completed job.
-
-    The SVG image shows shots, motion, loudness, speech and beats.
-    """
-    from clipzy_api.cli.plot import plot
-    from clipzy_storage.config.environment import settings_from_env
-
-    settings = settings_from_env()
-    return plot(settings.clipzy_url, job_id, output, api_key=settings.api_key)
+for _command in client_commands.COMMANDS:
+    commands.add_command(_command)
 
 
 @commands.command()
@@ -172,7 +144,8 @@ def doctor(as_json: bool) -> int:
 
 
 @commands.command()
-def recover() -> int:
+@_json
+def recover(as_json: bool) -> int:
     """Recover unfinished jobs after a loss of Redis.
 
     Returns every unfinished job to the queue; exits with 1 if a record in storage is damaged.
@@ -180,7 +153,7 @@ def recover() -> int:
     from clipzy_api.cli.recover import recover
     from clipzy_storage.config.environment import settings_from_env
 
-    return recover(settings_from_env())
+    return recover(settings_from_env(), as_json=as_json)
 
 
 @commands.group()
@@ -243,7 +216,8 @@ def list_keys(as_json: bool) -> int:
 
 @key_commands.command("revoke")
 @click.argument("key_id", metavar="ID")
-def revoke_key(key_id: str) -> int:
+@_json
+def revoke_key(key_id: str, as_json: bool) -> int:
     """Refuse a key from now on.
 
     Front ends do so within 5 s; open streams and signed links run out.
@@ -251,11 +225,12 @@ def revoke_key(key_id: str) -> int:
     from clipzy_api.cli import keys
     from clipzy_storage.config.environment import settings_from_env
 
-    return keys.revoke(settings_from_env(), key_id)
+    return keys.revoke(settings_from_env(), key_id, as_json=as_json)
 
 
 @key_commands.command("rotate-link-secret")
-def rotate_link_secret() -> int:
+@_json
+def rotate_link_secret(as_json: bool) -> int:
     """Sign links to local storage with a new secret.
 
     The old one is valid until its last link has expired.
@@ -263,7 +238,7 @@ def rotate_link_secret() -> int:
     from clipzy_api.cli import keys
     from clipzy_storage.config.environment import settings_from_env
 
-    return keys.rotate_link_secret(settings_from_env())
+    return keys.rotate_link_secret(settings_from_env(), as_json=as_json)
 
 
 @commands.command()
@@ -271,7 +246,7 @@ def rotate_link_secret() -> int:
 def demo(video: Path | None) -> int:
     """Analyse VIDEO once, and stop again.
 
-    Runs front end, worker and Redis in ./.demo. VIDEO is by default demo/demo.mp4 of the sources.
+    Runs front end, worker and Redis in ./.demo. VIDEO is by default a short one that is installed with Clipzy.
     """
     from clipzy_api.cli.demo import demo
 

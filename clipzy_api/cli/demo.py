@@ -1,6 +1,5 @@
 """`clipzy demo`: one real video through the whole service, in a directory of its own."""
 
-import json
 import os
 import re
 import sys
@@ -11,9 +10,10 @@ from pathlib import Path
 
 import click
 
-from clipzy_api.cli.client import FrontEnd, Job
-from clipzy_api.cli.submit import described, follow, upload
+from clipzy_api.cli.display import described, stage_of
+from clipzy_api.cli.submit import upload, waited_for
 from clipzy_api.cli.supervisor import Child
+from clipzy_api.client import Client, ClipzyError, Job, JobFailed, Status
 from clipzy_storage import keys
 from clipzy_storage.config import settings
 from clipzy_storage.models.output import Output
@@ -23,7 +23,7 @@ READY_TIMEOUT_SECONDS = 120
 POLL_SECONDS = 0.1
 STOP_TIMEOUT_SECONDS = 100
 SHOWN_CHARACTERS = 4000
-DEFAULT_VIDEO = Path(__file__).parents[2] / "demo" / "demo.mp4"
+DEFAULT_VIDEO = Path(__file__).with_name("demo.mp4")
 _READY = re.compile(r"^Clipzy is ready at (\S+)$", re.MULTILINE)
 
 
@@ -40,10 +40,9 @@ def demo(video: Path | None) -> int:
     click.echo(f"Starting a front end, a worker and a Redis in {directory}")
     with service(directory) as url:
         click.echo(f"Clipzy is ready at {url}")
-        front_end = FrontEnd(url)
-        job = _followed(front_end, upload(front_end, video, config=json.dumps({"reuse": False})))
+        job = _run(url, video)
     click.echo(f"\n{described(job)}\n")
-    if job["status"] != "completed":
+    if job.status is not Status.COMPLETED:
         click.echo(f"The log is in {directory / 'up.log'}.", err=True)
         return 1
     _show_result(directory / "storage", job)
@@ -65,7 +64,7 @@ def service(directory: Path) -> Iterator[str]:
         raise click.ClickException(
             f"{directory} cannot be used: {error.strerror}. Run it in a directory that you can write to."
         ) from error
-    command = [sys.executable, "-m", "clipzy_api.cli", "up", "--port", "0"]
+    command = [sys.executable, "-P", "-m", "clipzy_api.cli", "up", "--port", "0"]
     child = Child("clipzy up", command, env=demo_environment(directory), output=log)
     child.start()
     try:
@@ -81,15 +80,27 @@ def demo_environment(directory: Path) -> dict[str, str]:
     return {**os.environ, **defaults, **changed, "PYTHONUNBUFFERED": "1"}
 
 
-def _followed(front_end: FrontEnd, job: Job) -> Job:
+def _run(url: str, video: Path) -> Job:
+    """The finished job over the video. Raises ``click.ClickException``."""
+    try:
+        with Client(url) as client:
+            return _followed(client, upload(client, video, config={"reuse": False}))
+    except ClipzyError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _followed(client: Client, job: Job) -> Job:
     """The finished job; its progress is shown as a bar, or line by line if there is no terminal."""
     if sys.stderr.isatty():
-        return follow(front_end, job, pause_seconds=POLL_SECONDS)
-    return front_end.follow(job, on_change=_show_progress, pause_seconds=POLL_SECONDS)
+        return waited_for(client, job, poll_seconds=POLL_SECONDS)
+    try:
+        return client.wait(job.job_id, on_change=_show_progress, poll_seconds=POLL_SECONDS)
+    except JobFailed as failure:
+        return failure.job
 
 
 def _show_progress(job: Job) -> None:
-    click.echo(f"{job['progress_percent']:>3} %  {job['current_stage'] or job['status']}")
+    click.echo(f"{job.progress_percent:>3} %  {stage_of(job)}")
 
 
 def _ready_url(child: Child, log: Path) -> str:
@@ -100,11 +111,12 @@ def _ready_url(child: Child, log: Path) -> str:
         if ready := _READY.search(output):
             return ready[1]
         if has_exited or time.monotonic() > deadline:
-            raise click.ClickException(f"the service did not start. The end of {log}:\n{output[-SHOWN_CHARACTERS:]}")
+            click.echo(output[-SHOWN_CHARACTERS:], err=True)
+            raise click.ClickException(f"the service did not start. Above is the end of {log}.")
 
 
 def _show_result(storage_path: Path, job: Job) -> None:
-    index = storage_path / keys.result_index(job["job_id"])
+    index = storage_path / keys.result_index(job.job_id)
     output = Output.model_validate_json(index.read_bytes())
     click.echo("shot    from (s)    to (s)  begins with")
     for shot in output.shots:

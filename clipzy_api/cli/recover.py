@@ -1,5 +1,7 @@
 """`clipzy recover`: returns every unfinished job to the queue after a loss of Redis, as workers do by themselves."""
 
+import json
+
 import click
 
 from clipzy_api.task_queue import TaskQueue
@@ -12,11 +14,11 @@ from clipzy_storage.guard import members
 from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.maintenance.index_repair import repair_index
-from clipzy_storage.maintenance.recovery import Recovery
+from clipzy_storage.maintenance.recovery import Recovery, Report
 from clipzy_storage.redis_client import RedisDatabase
 
 
-def recover(settings: Settings) -> int:
+def recover(settings: Settings, *, as_json: bool) -> int:
     """Compare the records in Redis with storage, correct Redis, and print what was done; 1 if a record is damaged.
 
     Raises:
@@ -40,14 +42,23 @@ def recover(settings: Settings) -> int:
     repair_index(storage)
     store = JobStore(redis, lease_seconds=settings.job_lease_seconds)
     report = Recovery(store, JobAdmin(redis), storage).rebuild()
+    if as_json:
+        click.echo(json.dumps({"storage": storage.location, **{word: list(ids) for word, ids in vars(report).items()}}))
+    else:
+        _show(report, storage.location)
+    queue = TaskQueue(settings, storage_id=lambda: storage_id)
+    if not all(queue.notify_workers(job_id, name) for job_id, name in report.waiting.items()):
+        click.echo(
+            "the broker is unavailable; the workers find the waiting jobs by themselves within minutes", err=True
+        )
+    return 1 if report.damaged else 0
+
+
+def _show(report: Report, location: str) -> None:
     for word, ids in vars(report).items():
         for job_id in ids:
             click.echo(f"{word:<9}  {job_id}")
-    click.echo(f"{storage.location}: {report}")
-    queue = TaskQueue(settings, storage_id=lambda: storage_id)
-    if not all(queue.notify_workers(job_id, name) for job_id, name in report.waiting.items()):
-        click.echo("the broker is unavailable; the workers find the waiting jobs by themselves within minutes")
-    return 1 if report.damaged else 0
+    click.echo(f"{location}: {report}")
 
 
 def _check_redis(settings: Settings) -> None:

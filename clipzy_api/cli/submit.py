@@ -1,68 +1,98 @@
-"""`clipzy submit`: uploads a file and prints its job."""
+"""`clipzy submit`: uploads files and prints their jobs."""
 
-import json
-import sys
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from clipzy_api.cli.client import FrontEnd, Job
-from clipzy_api.cli.upload_form import FileForm
+from clipzy_api.cli import exit_statuses
+from clipzy_api.cli.display import accepted, described, print_json, progress, stage_of
+from clipzy_api.cli.front_end import InterruptNotice, exit_status_of, front_end
+from clipzy_api.cli.video_files import video_files
+from clipzy_api.client import Client, ClipzyError, Job, JobFailed, Status, UnusableFile
+from clipzy_storage.config.logs import escaped_text
+
+# The answer is about this file; the next one may be accepted.
+FILE_PROBLEMS = frozenset({"FILE_TOO_LARGE", "UNSUPPORTED_FORMAT", "TRUNCATED_UPLOAD"})
 
 
-def submit(url: str, file: Path, *, wait: bool, as_json: bool, config: str = "", api_key: str | None = None) -> int:
-    """Upload the file and print its job; 0 if the job was accepted, with ``wait`` only if it completed.
+def submit(names: Sequence[str], *, config: Mapping[str, Any] | None, queue: str, wait: bool, as_json: bool) -> int:
+    """Upload each file as a job; with ``wait`` follow all of them. Returns the status of the first that was not done.
 
     Raises:
-        click.ClickException: there is no such file, or the front end refuses it or cannot be reached.
+        click.ClickException: a name leads to no file, or no file can be submitted now.
     """
-    front_end = FrontEnd(url, api_key=api_key)
-    job = upload(front_end, file, config=config)
-    if wait:
-        job = follow(front_end, job)
+    statuses: list[int] = []
+    with front_end() as (client, notice):
+        jobs = []
+        for job in _submitted(client, notice, video_files(names), statuses, config=config, queue=queue):
+            jobs.append(job)
+            notice.unfinished += [job.job_id] if wait else []
+            if as_json and not wait:
+                print_json(job)
+            else:
+                click.echo(accepted(job), err=as_json)
+        for job in jobs if wait else []:
+            finished = waited_for(client, job)
+            notice.unfinished.remove(job.job_id)
+            statuses.append(show_finished(client, finished, as_json=as_json))
+    return next(filter(None, statuses), exit_statuses.DONE)
+
+
+def _submitted(
+    client: Client, notice: InterruptNotice, files: Sequence[Path], statuses: list[int], **options: Any
+) -> Iterator[Job]:
+    """The job of each file. Of several files, one that is refused is reported, and its exit status is added.
+
+    Raises ``ClipzyError`` for what concerns the other files too.
+    """
+    for file in files:
+        notice.sent = file
+        try:
+            job = upload(client, file, **options)
+        except ClipzyError as error:
+            if len(files) == 1 or not _is_about_file(error):
+                raise
+            click.echo(f"clipzy: {escaped_text(str(file))}: {error}", err=True)
+            statuses.append(exit_status_of(error))
+        else:
+            notice.sent = None
+            yield job
+
+
+def _is_about_file(error: ClipzyError) -> bool:
+    return isinstance(error, UnusableFile) or error.code in FILE_PROBLEMS or error.field == "file"
+
+
+def upload(client: Client, file: Path, *, config: Mapping[str, Any] | None = None, queue: str = "interactive") -> Job:
+    """Upload the file as a job, with its progress. Raises ``ClipzyError``."""
+    label = f"uploading {escaped_text(file.name)}"
+    with progress(label) as show:
+
+        def show_bytes(sent: int, total: int) -> None:
+            show(sent * 100 // total, label)
+
+        return client.submit(file, config=config, queue=queue, on_progress=show_bytes)
+
+
+def waited_for(client: Client, job: Job, *, poll_seconds: float | None = None) -> Job:
+    """The finished job, whatever its outcome; its progress is shown. Raises ``ClipzyError``."""
+    with progress(stage_of(job)) as show:
+        try:
+            return client.wait(
+                job.job_id,
+                poll_seconds=poll_seconds,
+                on_change=lambda changed: show(changed.progress_percent, stage_of(changed)),
+            )
+        except JobFailed as failure:
+            return failure.job
+
+
+def show_finished(client: Client, job: Job, *, as_json: bool) -> int:
+    """Print a finished job; 0 only if it completed."""
     if as_json:
-        click.echo(json.dumps(job, ensure_ascii=False, indent=1))
+        print_json(job)
     else:
-        click.echo(described(job, absolute=front_end.absolute))
-    return 0 if not wait or job["status"] == "completed" else 1
-
-
-def upload(front_end: FrontEnd, file: Path, *, config: str = "") -> Job:
-    """Upload the file with a progress bar; ``config`` is JSON text. Raises ``click.ClickException``."""
-    form = FileForm(file, config=config)
-    with _bar("uploading", length=form.size_bytes) as bar:
-        form.on_sent = bar.update
-        return front_end.submit(form)
-
-
-def follow(front_end: FrontEnd, job: Job, *, pause_seconds: float | None = None) -> Job:
-    """Follow the job with a progress bar until it is finished. Raises ``click.ClickException``."""
-    with _bar(_stage(job), length=100) as bar:
-
-        def show(changed: Job) -> None:
-            bar.label = _stage(changed)
-            bar.update(changed["progress_percent"] - bar.pos)
-
-        return front_end.follow(job, on_change=show, pause_seconds=pause_seconds)
-
-
-def described(job: Job, *, absolute: Callable[[str], str] | None = None) -> str:
-    """The job as text, one line for each fact; with a link to its result if ``absolute`` makes links absolute."""
-    facts = {name: job[name] for name in ("job_id", "video_id", "filename", "status", "created_at", "finished_at")}
-    if job["result"] and absolute:
-        facts["result"] = absolute(job["result"]["storage_url"])
-    if job["error"]:
-        facts["error"] = f"{job['error']['code']}: {job['error']['message']}"
-    return "\n".join(f"{name:<12} {value}" for name, value in facts.items() if value is not None)
-
-
-def _bar(label: str, *, length: int) -> Any:
-    return click.progressbar(
-        length=length, label=f"{label:<16}", file=sys.stderr, hidden=not sys.stderr.isatty(), show_eta=False
-    )
-
-
-def _stage(job: Job) -> str:
-    return f"{job['current_stage'] or job['status']:<16}"
+        click.echo(described(job, absolute=client.absolute))
+    return exit_statuses.DONE if job.status is Status.COMPLETED else exit_statuses.JOB_NOT_COMPLETED

@@ -58,7 +58,7 @@ def up(host: str, port: int, *, workers: int | None) -> int:
 def _serve(
     supervisor: Supervisor, host: str, port: int, *, worker_count: int, env: dict[str, str], settings: Settings
 ) -> int:
-    clipzy = [sys.executable, "-m", "clipzy_api.cli"]
+    clipzy = [sys.executable, "-P", "-m", "clipzy_api.cli"]
     web = Child("web", [*clipzy, "web", "--host", host, "--port", str(port)], env=env)
     workers = [Child(f"worker {number}", [*clipzy, "worker"], env=env) for number in range(1, worker_count + 1)]
     try:

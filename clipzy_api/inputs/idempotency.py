@@ -8,6 +8,7 @@ from typing import Any
 from flask import request
 
 from clipzy_api.problems import invalid_field
+from clipzy_storage import keys
 from clipzy_storage.jobs.types import IdempotencyKey
 
 HEADER = "Idempotency-Key"
@@ -24,6 +25,12 @@ def sent_key() -> str | None:
     if text is not None and not _KEY.fullmatch(text):
         raise invalid_field(HEADER, expects=f"1 to {MAX_LENGTH} visible ASCII characters")
     return text
+
+
+def keyed_upload_id(owner: str, *, storage_id: str) -> str | None:
+    """The id of an upload over several requests that is begun under the key of this request; None without one."""
+    text = sent_key()
+    return keys.video_id_for_key(owner, text, storage_id=storage_id) if text else None
 
 
 def fingerprinted(text: str | None, call: str, **sent: Any) -> IdempotencyKey | None:

@@ -4,32 +4,28 @@ The form may also have a job's ``config`` and ``queue``, before or after the fil
 """
 
 import re
-import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
 from werkzeug.http import parse_options_header
 
 from clipzy_api.inputs import job_config, job_queue
-from clipzy_api.inputs.container_sniffing import SNIFF_BYTES, Container, container_of
 from clipzy_api.inputs.multipart_reader import MAX_HEADER_BYTES, MultipartReader, PartData, PartHead
+from clipzy_api.inputs.received_file import ReceivedFile, clean_filename
 from clipzy_api.inputs.request_body import RequestBody
-from clipzy_api.problems import ApiError, file_too_large, invalid_field, missing_field, truncated, unknown_field
+from clipzy_api.problems import invalid_field, missing_field, truncated, unknown_field
 from clipzy_storage.backends.base import StorageWriter
+from clipzy_storage.container_sniffing import Container
 from clipzy_storage.models.job_config import MAX_CONFIG_BYTES
 from clipzy_storage.models.records import Queue
 
 FRAMING_LIMIT_BYTES = 1 << 20  # everything but the file: boundaries, part headers, config, epilogue
-MAX_FILENAME_LENGTH = 255
 
 _BACKSLASH = re.compile(r'\\(["\\]?)')
 _FORM_EXPECTS = (
     "a well-formed multipart/form-data body: a boundary that occurs in none of its parts,"
     f" and at most {MAX_HEADER_BYTES >> 10} KiB of headers in each"
 )
-# Invisible characters by which a name is shown in another order than it has, `exe.4pm` as `mp4.exe` say: marks,
-# embeddings, overrides and isolates of bidirectional text, deprecated controls, annotations. Joiners stay.
-_REORDERING = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u206f\ufff9-\ufffb]")
 _FILE_EXPECTS = "one part with a file name and the bytes of the video"
 _TEXT_EXPECTS = {
     job_config.NAME: "one part with a JSON object",
@@ -47,15 +43,11 @@ class UploadForm:
     def __init__(self, body: RequestBody, *, boundary: bytes, cap_bytes: int, for_job: bool = False) -> None:
         self._body = body
         self._events = self._read_events(boundary)
-        self._cap_bytes = cap_bytes
+        self._file = ReceivedFile(cap_bytes=cap_bytes)
         self._fields = ("file", *_TEXT_EXPECTS) if for_job else ("file",)
         self._part = ""
         self._texts: dict[str, bytearray] = {}
-        self._head = bytearray()
-        self._container: Container | None = None
-        self._writer: StorageWriter | None = None
         self._has_file = False
-        self._file_bytes = 0
         self.filename = ""
         self.config: dict[str, Any] = {}
         self.queue = Queue.INTERACTIVE
@@ -64,15 +56,13 @@ class UploadForm:
         """Read until the first bytes of the file show its container."""
         for event in self._events:
             self._accept(event)
-            if self._container is not None:
-                return self._container
+            if self._file.container is not None:
+                return self._file.container
         raise missing_field("file", expects=_FILE_EXPECTS)
 
     def copy_file(self, writer: StorageWriter) -> None:
         """Read the body to its end and write the whole file. Also raises what ``writer`` raises."""
-        self._writer = writer
-        writer.write(self._head)
-        self._head.clear()
+        self._file.begin(writer)
         for event in self._events:
             self._accept(event)
 
@@ -80,23 +70,16 @@ class UploadForm:
         try:
             yield from MultipartReader(self._read_block, boundary).events()
         except EOFError:
-            self._refuse_if_short()
+            self._body.check_whole()
             detail = "The form does not end in its final boundary. Nothing was kept; send it again."
             raise truncated(detail) from None
         except ValueError as error:
             raise invalid_field("body", expects=_FORM_EXPECTS) from error
-        self._refuse_if_short()
-
-    def _refuse_if_short(self) -> None:
-        if self._body.is_short:
-            raise truncated(
-                f"{self._body.received_bytes} of the {self._body.declared_bytes} bytes declared in Content-Length"
-                " arrived. Nothing was kept; send it again."
-            )
+        self._body.check_whole()
 
     def _read_block(self) -> bytes:
         # What was received before is the file or the framing: the reader asks for more when it has given out the file.
-        if self._body.received_bytes - self._file_bytes > FRAMING_LIMIT_BYTES:
+        if self._body.received_bytes - self._file.size_bytes > FRAMING_LIMIT_BYTES:
             raise invalid_field("body", expects=f"a form with at most {FRAMING_LIMIT_BYTES >> 20} MiB around its file")
         return self._body.read()
 
@@ -105,7 +88,7 @@ class UploadForm:
             case PartHead():
                 self._begin(event)
             case PartData() if self._part == "file":
-                self._take(event)
+                self._file.take(event.data, is_last=event.is_last)
             case PartData():
                 self._take_text(event)
 
@@ -140,38 +123,8 @@ class UploadForm:
         else:
             self.queue = job_queue.read_queue(bytes(text))
 
-    def _take(self, part: PartData) -> None:
-        self._file_bytes += len(part.data)
-        if self._file_bytes > self._cap_bytes:
-            raise file_too_large(f"The file is larger than the {self._cap_bytes >> 20} MiB allowed.")
-        if self._writer is not None:
-            self._writer.write(part.data)
-            return
-        self._head += part.data
-        is_enough = len(self._head) >= SNIFF_BYTES or (part.is_last and self._head)
-        if self._container is None and is_enough:
-            self._container = _recognised(bytes(self._head[:SNIFF_BYTES]))
-
-
-def _recognised(head: bytes) -> Container:
-    container = container_of(head)
-    if container is None:
-        detail = "The file is not mp4, mov, avi, mkv or webm, whatever its name says."
-        raise ApiError("UNSUPPORTED_FORMAT", detail=detail)
-    return container
-
 
 def _parameters_of(part: PartHead) -> dict[str, str]:
     """Name and file name. Browsers send a backslash as it is, which the parser takes for an escape."""
     doubled = _BACKSLASH.sub(lambda match: match[0] if match[1] else r"\\", part.disposition)
     return parse_options_header(doubled)[1]
-
-
-def clean_filename(name: str) -> str:
-    """The client's name of its file, safe to show: the last path component, without control characters.
-
-    Those that reorder text are control characters too.
-    """
-    last = _REORDERING.sub("", name.replace("\\", "/").rpartition("/")[2])
-    shown = "".join(char for char in last if unicodedata.category(char) not in {"Cc", "Cs", "Zl", "Zp"})
-    return shown.strip()[:MAX_FILENAME_LENGTH] or "upload"

@@ -1,7 +1,7 @@
 """Request checks before the first byte of a body is read, cheapest first, so that a refusal costs nothing."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import structlog
@@ -15,10 +15,10 @@ from clipzy_api.problems import (
     ApiError,
     file_too_large,
     invalid_field,
+    missing_field,
     overloaded,
     queue_unavailable,
     storage_full,
-    truncated,
     unknown_field,
 )
 from clipzy_api.services import owner, services
@@ -26,6 +26,8 @@ from clipzy_storage.guard.refusals import Refused
 
 JSON_LIMIT_BYTES = 1 << 20
 MULTIPART = "multipart/form-data"
+RAW = ("application/octet-stream", "video/*")
+"""The types of a body that is the file itself."""
 JSON = "application/json"
 
 log = structlog.stdlib.get_logger(__name__)
@@ -34,7 +36,8 @@ log = structlog.stdlib.get_logger(__name__)
 def require_media_type(*allowed: str) -> str:
     """The body's media type. Raises ``ApiError`` 415 if it is none of ``allowed`` or the body is compressed."""
     coding = _coding()
-    if request.mimetype not in allowed or coding:
+    kind = request.mimetype.partition("/")[0]
+    if not {request.mimetype, f"{kind}/*"} & set(allowed) or coding:
         found = f"encoded as {coding}" if coding else request.mimetype or "of no type"
         detail = f"The body is {found[:100]}; it should be plain {' or '.join(allowed)}."
         raise ApiError("UNSUPPORTED_MEDIA_TYPE", detail=detail, headers={"Accept": ", ".join(allowed)})
@@ -79,43 +82,80 @@ def admit_job() -> None:
     services().submission.check_room(owner=owner(), key_text=sent_key() or "", storage_id=storage_id)
 
 
-@contextmanager
-def upload_body(*, admit: Callable[[], None] = admit) -> Iterator[RequestBody]:
+def form_body(*, admit: Callable[[], None] = admit) -> AbstractContextManager[RequestBody]:
     """A multipart body, once it may be read.
 
     Raises ``ApiError`` 413, 503 or 507, ``QuotaExceeded``, and what ``admit`` raises.
     """
+    return _file_body(framing_bytes=FRAMING_LIMIT_BYTES, admit=admit)
+
+
+def raw_body() -> AbstractContextManager[RequestBody]:
+    """The same for a body that is the file itself."""
+    return _file_body(framing_bytes=0, admit=admit)
+
+
+@contextmanager
+def _file_body(*, framing_bytes: int, admit: Callable[[], None]) -> Iterator[RequestBody]:
+    """``framing_bytes``: how much of the body may not be of the file."""
     body = current_body()
     cap_bytes = services().settings.max_file_size_bytes
-    if body.declared_bytes is not None and body.declared_bytes > cap_bytes + FRAMING_LIMIT_BYTES:
+    if body.declared_bytes is not None and body.declared_bytes > cap_bytes + framing_bytes:
         raise file_too_large(
             f"{body.declared_bytes} bytes are declared; a file may have at most {cap_bytes >> 20} MiB."
         )
     admit()
-    _check_stored(body)
-    free_bytes = services().storage.free_space().size_bytes
-    if free_bytes is not None and body.declared_bytes is not None and body.declared_bytes > free_bytes:
-        raise storage_full()
+    _check_stored(max((body.declared_bytes or 0) - framing_bytes, 1))
+    _check_free(body.declared_bytes)
     # Until the request has its answer: if Redis fails meanwhile, the job must be the first to ask it, and not this.
     g.at_end.enter_context(services().uploads.held(owner()))
     with _body_slot():
         yield body
 
 
-def _check_stored(body: RequestBody) -> None:
-    """Whether the owner may store as much as is declared, but for what may surround the file."""
-    size_bytes = max((body.declared_bytes or 0) - FRAMING_LIMIT_BYTES, 1)
+@contextmanager
+def chunk_body(missing_bytes: int) -> Iterator[RequestBody]:
+    """A body that is the next piece of an upload, once it may be read. Raises ``ApiError`` 413, 503 or 507."""
+    body = current_body()
+    if (body.declared_bytes or 0) > max(missing_bytes, 0):
+        raise file_too_large(f"{body.declared_bytes} bytes are declared, and the upload lacks {missing_bytes}.")
+    admit()
+    _check_free(body.declared_bytes)
+    body.begin_small()
+    with _body_slot():
+        yield body
+
+
+def require_room(size_bytes: int) -> None:
+    """For an upload of this size. Raises ``ApiError`` 413, 422, 503 or 507."""
+    cap_bytes = services().settings.max_file_size_bytes
+    if size_bytes > cap_bytes:
+        raise file_too_large(f"{size_bytes} bytes are declared; a file may have at most {cap_bytes >> 20} MiB.")
+    if size_bytes == 0:
+        raise missing_field("Upload-Length", expects="the size of a video, and so at least 1")
+    admit()
+    _check_free(size_bytes)
+
+
+def _check_free(size_bytes: int | None) -> None:
+    free_bytes = services().storage.free_space().size_bytes
+    if free_bytes is not None and size_bytes is not None and size_bytes > free_bytes:
+        raise storage_full()
+
+
+def _check_stored(size_bytes: int) -> None:
+    """Whether the owner may store so much more."""
     services().store.accounts.check_stored(owner(), key_text=sent_key() or "", size_bytes=size_bytes)
 
 
-def json_body() -> dict[str, Any]:
-    """The object that the body of a new job holds. Raises ``ApiError`` 400, 411, 413, 422 or 503, ``QueueFull``."""
+def json_body(*, admit: Callable[[], None] = admit_job) -> dict[str, Any]:
+    """The object that the body holds. Raises ``ApiError`` 400, 411, 413, 422 or 503, and what ``admit`` raises."""
     body = current_body()
     if body.declared_bytes is None:
         raise ApiError("LENGTH_REQUIRED", detail="A JSON body needs a Content-Length.")
     if body.declared_bytes > JSON_LIMIT_BYTES:
         raise _json_too_large()
-    admit_job()
+    admit()
     return _object_in(_all_of(body))
 
 
@@ -146,8 +186,7 @@ def _object_in(text: bytes) -> dict[str, Any]:
 def _all_of(body: RequestBody) -> bytes:
     with _body_slot():
         blocks = list(_blocks_of(body))
-    if body.is_short:
-        raise truncated(f"{body.received_bytes} of the {body.declared_bytes} bytes declared in Content-Length arrived.")
+    body.check_whole()
     return b"".join(blocks)
 
 

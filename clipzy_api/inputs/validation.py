@@ -12,6 +12,8 @@ def refused(error: ValidationError, *, root: str = "") -> ApiError:
     mistake = error.errors(include_url=False)[0]
     path = root + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in mistake["loc"])
     field, value = shown(path.removeprefix(".")), shown(json.dumps(mistake["input"], ensure_ascii=False))
+    if mistake["type"] == "missing":
+        return ApiError("MISSING_FIELD", detail=f"The field `{field}` is missing.", members={"field": field})
     is_unknown = mistake["type"] == "extra_forbidden"
     found = "unknown; it should be left out" if is_unknown else f"{value}. {mistake['msg']}"
     detail = f"The field `{field}` is {found}."

@@ -60,6 +60,10 @@ def _path_parameter(name: str, kind: Any, description: str) -> Fragment:
 # By the name of the variable in the route: the parameter, and the code if there is nothing of that name.
 _PATH_PARAMETERS: Mapping[str, tuple[Fragment, str]] = {
     "job_id": (_path_parameter("job_id", JobId, "The `job_id` from the answer to the submission."), "JOB_NOT_FOUND"),
+    "upload_id": (
+        _path_parameter("upload_id", VideoId, "The end of its `Location`: the id of the video that it becomes."),
+        "UPLOAD_NOT_FOUND",
+    ),
     "video_id": (_path_parameter("video_id", VideoId, "The `video_id` of an upload or a job."), "VIDEO_NOT_FOUND"),
     "name": (
         _path_parameter("name", FileKey, "A `name` among the result's artifacts, or `output.json`."),
@@ -75,7 +79,8 @@ def describe(app: Flask, *, servers: Sequence[str], asks_for_keys: bool) -> Frag
     tags = {}
     for rule, view, operation in _declared(app):
         tags[rule.endpoint.partition(".")[0]] = (inspect.getdoc(inspect.getmodule(view)) or "").partition("\n")[0]
-        for method in (rule.methods or set()) - _IMPLIED_METHODS:
+        methods = rule.methods or set()
+        for method in methods - _IMPLIED_METHODS or methods & {"HEAD"}:
             paths[_VARIABLE.sub(r"{\1}", rule.rule)][method.lower()] = _operation(
                 rule, view, operation, asks_for_keys=asks_for_keys
             )
@@ -123,7 +128,7 @@ def _operation(rule: Rule, view: View, operation: described, *, asks_for_keys: b
     if asks_for_keys:
         fragment["security"] = _security(rule.rule)
     if operation.takes:
-        content = {media_type: {"schema": _ref(model)} for media_type, model in operation.takes.items()}
+        content = {media_type: {"schema": _schema(body)} for media_type, body in operation.takes.items()}
         fragment["requestBody"] = {"required": True, "content": content}
     return fragment
 
@@ -176,6 +181,12 @@ def _problem(status: int, codes: Sequence[str], model: type[Problem]) -> Fragmen
     }
 
 
+def _schema(body: type[BaseModel] | tuple[type[BaseModel], ...] | Fragment) -> Fragment:
+    if isinstance(body, tuple):
+        return {"anyOf": [_ref(model) for model in body]}
+    return _ref(body) if isinstance(body, type) else body
+
+
 def _ref(model: type[BaseModel]) -> Fragment:
     return {"$ref": _REF.format(model=model.__name__)}
 
@@ -184,9 +195,10 @@ def _schemas(operations: Sequence[described]) -> Fragment:
     """Of all models that ``_ref`` may name."""
     models: dict[type[BaseModel], None] = {Problem: None}
     for operation in operations:
-        bodies = (answer.body for answer in operation.answers)
-        models |= dict.fromkeys((*operation.takes.values(), *operation.problem_models.values()))
-        models |= dict.fromkeys(body for body in bodies if isinstance(body, type))
+        answered = (answer.body for answer in operation.answers)
+        taken = (one for body in operation.takes.values() for one in (body if isinstance(body, tuple) else (body,)))
+        found = (*taken, *operation.problem_models.values(), *answered)
+        models |= dict.fromkeys(body for body in found if isinstance(body, type))
     schemas: Fragment = models_json_schema([(model, "validation") for model in models], ref_template=_REF)[1]["$defs"]
     return {name: _defaults_in_words(schema) for name, schema in schemas.items()}
 

@@ -42,6 +42,9 @@ HEADERS: Mapping[str, Fragment] = {
     "Idempotent-Replayed": _header("`true` if the same key created this before.", required=False),
     "Link": _header("The previous and the next page, as `rel=prev` and `rel=next`.", required=False),
     "Location": _header("The address of the new job or video.", format="uri-reference"),
+    "Upload-Expires": _header("When the upload is removed if nothing more comes.", required=False),
+    "Upload-Length": _header("The size of the file in bytes."),
+    "Upload-Offset": _header("How many bytes of the file have arrived."),
     "WWW-Authenticate": _header("`Bearer`, with an `error` if a key was sent."),
     "Retry-After": _header(
         "Seconds to wait before the next request; absent if none is needed.", required=False, type="integer", minimum=1
@@ -68,16 +71,16 @@ class Answer:
 class described:  # a decorator
     """Declares the operation of a view, which stays as it is; its docstring is the description.
 
-    ``takes`` has the models of request bodies by media type, ``headers`` the request headers. ``problems`` are codes,
-    but for ``INTERNAL`` and those that follow from the path. ``problem_models`` has the models of problems with further
-    members, by status.
+    ``takes`` has the model, models or schema of request bodies by media type, ``headers`` the request headers.
+    ``problems`` are codes, but for ``INTERNAL`` and those that follow from the path. ``problem_models`` has the models
+    of problems with further members, by status.
     """
 
     summary: str
     answers: Sequence[Answer]
     problems: Sequence[str] = ()
     problem_models: Mapping[int, type[Problem]] = field(default_factory=dict)
-    takes: Mapping[str, type[BaseModel]] = field(default_factory=dict)
+    takes: Mapping[str, type[BaseModel] | tuple[type[BaseModel], ...] | Fragment] = field(default_factory=dict)
     query: type[BaseModel] | None = None
     headers: Sequence[Fragment] = ()
 
@@ -91,8 +94,9 @@ def operation_of(view: View) -> described | None:
     return operation
 
 
-def _request_header(name: str, description: str, **schema: Any) -> Fragment:
-    return {"name": name, "in": "header", "description": description, "schema": {"type": "string"} | schema}
+def _request_header(name: str, description: str, *, required: bool = False, **schema: Any) -> Fragment:
+    fragment = {"name": name, "in": "header", "description": description, "schema": {"type": "string"} | schema}
+    return fragment | ({"required": True} if required else {})
 
 
 IDEMPOTENCY_KEY = _request_header(
@@ -100,6 +104,34 @@ IDEMPOTENCY_KEY = _request_header(
     "A name of your choice for this request, kept for a day: the same request under the same key creates nothing and is"
     " answered with what the first one created.",
     pattern=f"^{idempotency.PATTERN}$",
+)
+CONTENT_DIGEST = _request_header(
+    "Content-Digest",
+    "`sha-256=:…:` with the digest of the body in base64 (RFC 9530), which what arrives is compared with. For a file as"
+    " the body; one without a `Content-Length` needs it.",
+    pattern="^sha-256=:[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=:$",
+)
+CONTENT_DISPOSITION = _request_header(
+    "Content-Disposition", 'For a file as the body: `attachment; filename="…"`, unless the query has its name.'
+)
+CHUNK_BODY: Fragment = {"type": "string", "format": "binary"}
+TUS_RESUMABLE = _request_header("Tus-Resumable", "The version of the protocol.", pattern="^1[.]0[.]0$", required=True)
+UPLOAD_LENGTH = _request_header(
+    "Upload-Length", "The size of the file in bytes.", pattern="^[1-9][0-9]{0,17}$", required=True
+)
+UPLOAD_OFFSET = _request_header(
+    "Upload-Offset", "After how many bytes of the file the body begins.", pattern="^[0-9]{1,18}$", required=True
+)
+UPLOAD_METADATA = _request_header(
+    "Upload-Metadata",
+    "Keys with values in base64, separated by commas. `filename` is the name of the file.",
+    pattern="^(?:[!-+.-~]+(?: (?:[A-Za-z0-9+/]{4})+)?(?:,[!-+.-~]+(?: (?:[A-Za-z0-9+/]{4})+)?)*)?$",
+    maxLength=4096,
+)
+UPLOAD_CHECKSUM = _request_header(
+    "Upload-Checksum",
+    "`sha256 …` or `sha1 …` with the digest of the body in base64, which what arrives is compared with.",
+    pattern="^(?:sha256 [A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=|sha1 [A-Za-z0-9+/]{26}[AEIMQUYcgkosw048]=)$",
 )
 IF_NONE_MATCH = _request_header("If-None-Match", "The `ETag` of an earlier answer, which is not sent again.")
 LAST_EVENT_ID = _request_header(

@@ -7,6 +7,7 @@ from flask import Blueprint, Response
 from clipzy_api import schemas
 from clipzy_api.inputs.idempotency import fingerprinted, sent_key
 from clipzy_api.inputs.preconditions import admit, admit_job, refuse_fields, refuse_parameters
+from clipzy_api.inputs.source_url import video_at
 from clipzy_api.links import result_link
 from clipzy_api.openapi.operations import (
     DELETED,
@@ -26,7 +27,7 @@ from clipzy_storage.errors import JobAlreadyFinished
 from clipzy_storage.jobs import deletion
 from clipzy_storage.jobs.rollback import Rollback
 from clipzy_storage.jobs.submission import JobRequest
-from clipzy_storage.models.records import Job, Status
+from clipzy_storage.models.records import Job, Status, Video, VideoToImport
 
 UNAVAILABLE = ("QUEUE_UNAVAILABLE", "STORAGE_UNAVAILABLE", "STORAGE_FULL")
 
@@ -52,14 +53,17 @@ def cancel_job(job_id: str) -> tuple[Response, int, dict[str, str]]:
     [Answer(202, "A new job.", schemas.Job, NEW_JOB_HEADERS)],
     problems=[
         *("VIDEO_NOT_FOUND", "JOB_NOT_FINISHED", "JOB_ALREADY_FINISHED", "IDEMPOTENCY_MISMATCH"),
-        *("QUEUE_FULL", "QUOTA_EXCEEDED"),
+        *("QUEUE_FULL", "QUOTA_EXCEEDED", "URL_REFUSED"),
         *NO_FIELDS_PROBLEMS,
         *UNAVAILABLE,
     ],
     headers=[IDEMPOTENCY_KEY],
 )
 def retry_job(job_id: str) -> tuple[Response, int, dict[str, str]]:
-    """Submits a new job on the video of a failed or cancelled one, with its `config` and `queue`. The old job stays."""
+    """Submits a new job on the video of a failed or cancelled one, with its `config` and `queue`. The old job stays.
+
+    A video that was to be imported and was not, or is no longer there, is fetched anew, as another video.
+    """
     text = sent_key()
     _expect_nothing(admit=admit_job)
     first = find_job(job_id)
@@ -69,8 +73,18 @@ def retry_job(job_id: str) -> tuple[Response, int, dict[str, str]]:
         raise JobAlreadyFinished(first.status.value)
     key = fingerprinted(text, "retry", job_id=job_id)
     with Rollback(services().storage) as rollback:
-        job, is_replay = submit(JobRequest(find_video(first.video_id), first.config, key, first.queue), rollback)
+        job, is_replay = submit(JobRequest(_video_of(first), first.config, key, first.queue), rollback)
     return accepted(job, is_replay)
+
+
+def _video_of(job: Job) -> Video | VideoToImport:
+    """Raises ``ApiError`` 404 if it was uploaded and is no longer there, 422 if its URL may not be opened any more."""
+    try:
+        return find_video(job.video_id)
+    except ApiError as error:
+        if job.source_url is None or error.code != "VIDEO_NOT_FOUND":
+            raise
+    return video_at(job.source_url)
 
 
 @actions.delete("/jobs/<job_id>")

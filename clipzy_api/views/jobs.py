@@ -8,7 +8,7 @@ from flask import Blueprint, Response, request, url_for
 from pydantic_core import from_json, to_json
 
 from clipzy_api import large_answers, schemas
-from clipzy_api.inputs import job_config, job_queue
+from clipzy_api.inputs import job_config, job_queue, source_url
 from clipzy_api.inputs.idempotency import fingerprinted, sent_key
 from clipzy_api.inputs.pagination import requested_page
 from clipzy_api.inputs.preconditions import JSON, MULTIPART, json_body, refuse_parameters, require_media_type
@@ -28,13 +28,14 @@ from clipzy_api.result_indexes import ResultIndex
 from clipzy_api.retry_after import poll_headers
 from clipzy_api.schemas import json_response
 from clipzy_api.services import find_job, owner, services
+from clipzy_api.video_uploads import store_form
 from clipzy_api.views.files import send_published
 from clipzy_api.views.submitting import accepted, submit
-from clipzy_api.views.videos import REFUSED_UPLOADS, content_of, find_video, store_upload
+from clipzy_api.views.videos import REFUSED_UPLOADS, content_of, find_video
 from clipzy_storage.errors import NotFound
 from clipzy_storage.jobs.rollback import Rollback
 from clipzy_storage.jobs.submission import JobRequest
-from clipzy_storage.models.records import ErrorCode, Job, Link, Queue, Status, Video
+from clipzy_storage.models.records import ErrorCode, Job, Link, Queue, Status, Video, VideoToImport
 
 UNAVAILABLE = ("QUEUE_UNAVAILABLE", "STORAGE_UNAVAILABLE")
 NO_RESULT = ("FILE_NOT_FOUND", "JOB_NOT_FINISHED", "JOB_CANCELLED", "RESULT_EXPIRED", *ErrorCode)
@@ -46,12 +47,15 @@ jobs = Blueprint("jobs", __name__)
 @described(
     "Submit a job",
     [Answer(202, "The job.", schemas.Job, NEW_JOB_HEADERS)],
-    takes={MULTIPART: schemas.JobUpload, JSON: schemas.JobRequest},
-    problems=[*REFUSED_UPLOADS, "LENGTH_REQUIRED", "VIDEO_NOT_FOUND", "JOB_NOT_FOUND", "QUEUE_FULL", "QUOTA_EXCEEDED"],
+    takes={MULTIPART: schemas.JobUpload, JSON: (schemas.JobRequest, schemas.JobImport)},
+    problems=[
+        *REFUSED_UPLOADS,
+        *("LENGTH_REQUIRED", "VIDEO_NOT_FOUND", "JOB_NOT_FOUND", "QUEUE_FULL", "QUOTA_EXCEEDED", "URL_REFUSED"),
+    ],
     headers=[IDEMPOTENCY_KEY],
 )
 def submit_job() -> tuple[Response, int, dict[str, str]]:
-    """Upload a file as a form, or name an earlier upload in JSON. A job that was answered with 202 will finish.
+    """Upload a file as a form, or name an earlier upload or a URL in JSON. A job answered with 202 will finish.
 
     If an earlier job has the same result, the job is completed in the answer, unless `config.reuse` is false.
 
@@ -67,7 +71,7 @@ def submit_job() -> tuple[Response, int, dict[str, str]]:
 
 
 def _uploaded(text: str | None, rollback: Rollback) -> JobRequest:
-    video, form = store_upload(rollback, for_job=True)
+    video, form = store_form(rollback, for_job=True)
     content: dict[str, Any] = dict(content_of(video))
     if form.config:
         content["config"] = form.config
@@ -79,14 +83,14 @@ def _uploaded(text: str | None, rollback: Rollback) -> JobRequest:
 def _requested(text: str | None) -> JobRequest:
     """Raises ``ApiError`` 404 or 422."""
     fields = json_body()
-    known = schemas.JobRequest.model_fields
+    known = schemas.JobRequest.model_fields | schemas.JobImport.model_fields
     for name in fields:
         if name not in known:
             raise unknown_field(name, known=", ".join(known))
     config = job_config.checked_config(fields.get(job_config.NAME, {}))
     queue = job_queue.checked_queue(fields.get(job_queue.NAME, Queue.INTERACTIVE))
     key = fingerprinted(text, "submit", fields=fields)
-    return JobRequest(_named_video(fields.get("video_id")), config, key, queue)
+    return JobRequest(_named_video(fields), config, key, queue)
 
 
 @jobs.get("/jobs/<job_id>")
@@ -172,11 +176,15 @@ def _with_links(index: bytes) -> Response:
     return Response(to_json(result), content_type="application/json")
 
 
-def _named_video(named: Any) -> Video:
+def _named_video(fields: dict[str, Any]) -> Video | VideoToImport:
     """Raises ``ApiError`` 404 or 422."""
-    match named:
+    if fields.get(source_url.NAME) not in (None, ""):
+        if "video_id" in fields:
+            raise invalid_field(source_url.NAME, expects="sent without `video_id`: the video that it becomes is new")
+        return source_url.video_at(fields[source_url.NAME])
+    match fields.get("video_id"):
         case None | "":
-            raise missing_field("video_id", expects="the id of an uploaded video")
+            raise missing_field("video_id", expects="the id of an uploaded video; or `source_url`, where it is fetched")
         case str(video_id):
             return find_video(video_id)
     raise invalid_field("video_id", expects="the id of an uploaded video, as a string")

@@ -2,46 +2,44 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 
 import structlog
-from flask import Blueprint, Response, request, url_for
+from flask import Blueprint, Response, url_for
 
 from clipzy_api import schemas
 from clipzy_api.inputs.idempotency import REPLAYED, fingerprinted, sent_key
-from clipzy_api.inputs.multipart import UploadForm
 from clipzy_api.inputs.preconditions import (
     MULTIPART,
+    RAW,
     admit,
-    admit_job,
     refuse_fields,
     refuse_parameters,
     require_media_type,
-    upload_body,
 )
 from clipzy_api.links import absolute
-from clipzy_api.openapi.operations import DELETED, IDEMPOTENCY_KEY, NO_FIELDS_PROBLEMS, Answer, described
-from clipzy_api.problems import invalid_field, video_not_found
+from clipzy_api.openapi.operations import (
+    CONTENT_DIGEST,
+    CONTENT_DISPOSITION,
+    DELETED,
+    FILE_CONTENT,
+    IDEMPOTENCY_KEY,
+    NO_FIELDS_PROBLEMS,
+    Answer,
+    described,
+)
+from clipzy_api.problems import video_not_found
 from clipzy_api.schemas import json_response
 from clipzy_api.services import owner, services
+from clipzy_api.video_uploads import store_body, store_form
 from clipzy_storage import keys
 from clipzy_storage.errors import NotFound, StorageError, StorageUnavailable
-from clipzy_storage.failpoints import failpoint
 from clipzy_storage.jobs import deletion
-from clipzy_storage.jobs.durable_records import read_video, write_video
+from clipzy_storage.jobs.durable_records import read_video
 from clipzy_storage.jobs.rollback import Rollback
 from clipzy_storage.jobs.types import IdempotencyKey
 from clipzy_storage.log_events import STORAGE_DAMAGED
 from clipzy_storage.models.records import Video
 
-CONTENT_TYPES = {
-    "mp4": "video/mp4",
-    "mov": "video/quicktime",
-    "avi": "video/x-msvideo",
-    "mkv": "video/x-matroska",
-    "webm": "video/webm",
-}
-MAX_BOUNDARY_LENGTH = 200  # RFC 2046 says 70
 REFUSED_UPLOADS = (
     "TRUNCATED_UPLOAD",
     "FILE_TOO_LARGE",
@@ -65,17 +63,22 @@ log = structlog.stdlib.get_logger(__name__)
 @described(
     "Upload a video",
     [Answer(201, "The video.", schemas.Video, ("Location", "Idempotent-Replayed"))],
-    takes={MULTIPART: schemas.Upload},
-    problems=[*REFUSED_UPLOADS, "VIDEO_NOT_FOUND", "QUOTA_EXCEEDED"],
-    headers=[IDEMPOTENCY_KEY],
+    takes={MULTIPART: schemas.Upload, RAW[0]: FILE_CONTENT[RAW[0]]},
+    query=schemas.UploadQuery,
+    problems=[*REFUSED_UPLOADS, "LENGTH_REQUIRED", "DIGEST_MISMATCH", "VIDEO_NOT_FOUND", "QUOTA_EXCEEDED"],
+    headers=[IDEMPOTENCY_KEY, CONTENT_DIGEST, CONTENT_DISPOSITION],
 )
 def upload_video() -> tuple[Response, int, dict[str, str]]:
-    """Without a job; any number of jobs can be submitted on it afterwards."""
-    require_media_type(MULTIPART)
-    refuse_parameters()
+    """As a form, or the file itself as the body, of this type or of any `video/…`.
+
+    Any number of jobs can be submitted on the video afterwards.
+    """
+    is_form = require_media_type(MULTIPART, *RAW) == MULTIPART
+    if is_form:
+        refuse_parameters()
     text = sent_key()
     with Rollback(services().storage) as rollback:
-        video, _ = store_upload(rollback)
+        video = store_form(rollback)[0] if is_form else store_body(rollback)
         key = fingerprinted(text, "upload", **content_of(video))
         first_id = _add(video, key, rollback)
         if first_id == video.video_id:
@@ -122,43 +125,7 @@ def delete_video(video_id: str) -> Response:
     return Response(status=204)
 
 
-def store_upload(rollback: Rollback, *, for_job: bool = False) -> tuple[Video, UploadForm]:
-    """Store the file of this multipart request and its record; both are registered with ``rollback``.
-
-    Returns the record, and the form, which may have the other fields of a job if it is ``for_job``.
-
-    Raises:
-        ApiError: the upload is refused.
-        QueueFull, StorageFull, StorageUnavailable
-    """
-    storage, video_id = services().storage, keys.new_id("vid")
-    cap_bytes, boundary = services().settings.max_file_size_bytes, _boundary()
-    with upload_body(admit=admit_job if for_job else admit) as body:
-        form = UploadForm(body, boundary=boundary, cap_bytes=cap_bytes, for_job=for_job)
-        container = form.read_head()
-        key = keys.upload(video_id, container)
-        with storage.open_writer(key, content_type=CONTENT_TYPES[container]) as writer:
-            form.copy_file(writer)
-            rollback.on_failure_delete(key)
-            writer.publish()
-    failpoint("upload-stored")
-    video = Video(
-        owner=owner(),
-        video_id=video_id,
-        filename=form.filename,
-        key=key,
-        container=container,
-        size_bytes=writer.size_bytes,
-        sha256=writer.sha256,
-        uploaded_at=datetime.now(UTC),
-    )
-    rollback.on_failure_delete(keys.video_record(video_id))
-    write_video(storage, video)
-    failpoint("video-recorded")
-    return video, form
-
-
-def content_of(video: Video) -> dict[str, str | int]:
+def content_of(video: Video) -> dict[str, str | int | None]:
     """What the client sent when it uploaded the video, for the fingerprint of its ``Idempotency-Key``."""
     return {"sha256": video.sha256, "size_bytes": video.size_bytes, "filename": video.filename}
 
@@ -185,10 +152,3 @@ def _hidden_if_damaged() -> Iterator[None]:
             raise
         log.error(STORAGE_DAMAGED, reason=str(error))
         raise video_not_found() from None
-
-
-def _boundary() -> bytes:
-    boundary = request.mimetype_params.get("boundary", "")
-    if not (0 < len(boundary) <= MAX_BOUNDARY_LENGTH and boundary.isascii() and boundary.isprintable()):
-        raise invalid_field("body", expects="multipart/form-data whose Content-Type names its boundary")
-    return boundary.encode("ascii")

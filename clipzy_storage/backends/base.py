@@ -5,9 +5,10 @@ written once and is invisible until it is complete; a second write of the same k
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, Protocol
 
@@ -19,6 +20,11 @@ from clipzy_storage.models.records import Link
 READ_BLOCK_BYTES = 1 << 20
 """How much of a file is read at a time, wherever one is copied or hashed."""
 RECORD_LIMIT_BYTES = 64 << 20
+
+HEAD_BYTES = 64 << 10
+"""How much of a file ``KeyOf`` is given, if it has so much."""
+KeyOf = Callable[[bytes], str]
+"""The key of a file that begins with these bytes. May raise, and then nothing is stored under a key."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +57,7 @@ class StorageWriter(Protocol):
         """Hex digest of the bytes written so far, computed while they are written."""
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Append all of ``data``."""
+        """Append all of ``data``. It is written in the background: a later call may raise its error."""
 
     def publish(self) -> BlobInfo:
         """Make the file durable and then visible under its key, whole, in one step.
@@ -62,6 +68,27 @@ class StorageWriter(Protocol):
 
     def discard(self) -> None:
         """Remove the unfinished file. Safe to call twice and after ``publish``."""
+
+
+class GrowingFile(Protocol):
+    """A file that several requests write, one after the other and in any processes, until it is whole.
+
+    All methods may raise ``StorageFull`` or ``StorageUnavailable``: what was written may be kept then, as far as it
+    reached the storage.
+    """
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes written so far, those of earlier requests included."""
+
+    def write(self, data: bytes) -> None:
+        """Append all of ``data``. It is written in the background: a later call may raise its error."""
+
+    def keep(self) -> None:
+        """Wait until everything is kept for the next request. Without it the latest bytes may be lost."""
+
+    def publish(self) -> BlobInfo:
+        """Make the file durable and visible under its key. Raises ``AlreadyExists``, and what its ``KeyOf`` raises."""
 
 
 class Storage(Protocol):
@@ -162,22 +189,74 @@ class IncompleteUploads(Protocol):
         """The number of unfinished files that have not grown for so long."""
 
 
-class StorageBackend(Storage, StorageLifecycle, IncompleteUploads, Protocol):
+class GrowingFiles(Protocol):
+    """The unfinished files of uploads in progress, each under ``keys.upload_state``."""
+
+    def open_growing(self, upload_id: str, *, key_of: KeyOf) -> AbstractContextManager[GrowingFile]:
+        """Continue the file of this upload, or begin it; only one at a time may do so. May raise ``StorageFull``."""
+
+    def growing_bytes(self, upload_id: str) -> int:
+        """How many bytes of the file are kept; 0 if nothing is."""
+
+    def growing_idle_seconds(self, upload_id: str) -> float:
+        """Time since anything of the upload was written, by the clock of the storage; 0 if nothing is there."""
+
+    def remove_growing(self, upload_id: str) -> None:
+        """Remove the unfinished file and everything else that is kept of the upload."""
+
+
+@dataclass(frozen=True)
+class StoredPart:
+    """One part that the storage has received."""
+
+    number: int
+    etag: str
+    """Without quotes."""
+    size_bytes: int
+
+
+class DirectParts(Protocol):
+    """Files whose parts clients send to the storage service themselves. All methods may raise ``StorageUnavailable``.
+
+    Those for an upload raise ``NotFound`` if it was not begun, or is completed, or was removed.
+    """
+
+    def begin(self, upload_id: str, key: str, *, part_bytes: int) -> None:
+        """Begin the upload of a file that gets this key, unless it was begun before.
+
+        ``GrowingFiles.remove_growing`` gives it up.
+        """
+
+    def sign(self, upload_id: str, numbers: Iterable[int]) -> tuple[dict[int, str], datetime]:
+        """The URLs to which parts are sent, by their numbers from 1 to 10,000; and when these expire."""
+
+    def parts(self, upload_id: str) -> list[StoredPart]:
+        """The parts that have arrived, by number."""
+
+    def complete(self, upload_id: str, numbers: Iterable[int]) -> BlobInfo:
+        """Make these parts the file, visible under its key in one step. Raises ``AlreadyExists``."""
+
+
+class StorageBackend(Storage, StorageLifecycle, IncompleteUploads, GrowingFiles, Protocol):
     """All that a backend implements."""
 
     kind: Literal["local", "s3"]
     """The value of ``STORAGE_TYPE``."""
 
+    @property
+    def direct(self) -> DirectParts | None:
+        """None if clients cannot send files to the storage service themselves."""
+
     def free_space(self) -> FreeSpace:
         """Space left, as far as it is known. May raise ``StorageUnavailable``."""
 
     def local_copy(
-        self, key: str, scratch: Path, *, sha256: str, on_progress: Callable[[], object] = lambda: None
+        self, key: str, scratch: Path, *, sha256: str | None, on_progress: Callable[[], object] = lambda: None
     ) -> Path:
         """A path that a decoder can open: the file itself, or a copy in ``scratch``. Never written to.
 
-        A copy is compared with ``sha256``, the digest of what was stored; during the copy ``on_progress`` is called
-        repeatedly, and may raise to stop it.
+        A copy is compared with ``sha256``, the digest of what was stored, if that is known; during the copy
+        ``on_progress`` is called repeatedly, and may raise to stop it.
 
         Raises:
             NotFound: nothing is under ``key``.

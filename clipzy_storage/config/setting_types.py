@@ -1,6 +1,7 @@
 """The types of settings whose values are read in a way of their own."""
 
 import os
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -42,6 +43,13 @@ def _host_names(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name if name == ANY_HOST else host_name(name) for name in names)
 
 
+def _networks(text: Any) -> Any:
+    given = (text or "").strip().lower()
+    if given in ("", "false"):
+        return ()
+    return tuple(map(ip_network, ("0.0.0.0/0", "::/0") if given == "true" else _listed(given)))
+
+
 def _queues(names: tuple[str, ...]) -> tuple[str, ...]:
     if not names or len(set(names)) < len(names):
         raise ValueError("no queue, or one twice")
@@ -61,6 +69,8 @@ OptionalRedisUrl = Annotated[RedisUrl | None, BeforeValidator(_parsed)]
 Origins = Annotated[tuple[str, ...], BeforeValidator(_listed), AfterValidator(_origins)]
 HostNames = Annotated[tuple[str, ...], BeforeValidator(_listed), AfterValidator(_host_names)]
 """As browsers send them, or ``ANY_HOST``."""
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_networks)]
+"""All of them for ``true``, none for ``false``."""
 Queue = Literal["interactive", "batch"]
 Queues = Annotated[tuple[Queue, ...], BeforeValidator(_listed), AfterValidator(_queues)]
 """In the order of preference."""

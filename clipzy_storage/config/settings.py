@@ -13,6 +13,7 @@ from clipzy_storage.config.setting_types import (
     BaseUrl,
     HostNames,
     LogLevel,
+    Networks,
     OptionalBaseUrl,
     OptionalRedisUrl,
     Origins,
@@ -220,6 +221,14 @@ class Settings(BaseModel):
         expects="a whole number of hours from 0 to 1000000",
         help="How long a result is kept after its job has finished; 0: forever.",
     )
+    upload_expires_hours: int = _setting(
+        "UPLOAD_EXPIRES_HOURS",
+        "24",
+        ge=1,
+        le=720,
+        expects="a whole number of hours from 1 to 720",
+        help="How long after its last byte an unfinished upload over several requests is removed.",
+    )
     upload_ttl_hours: int = _setting(
         "UPLOAD_TTL_HOURS",
         "0",
@@ -227,6 +236,19 @@ class Settings(BaseModel):
         le=1_000_000,
         expects="a whole number of hours from 0 to 1000000",
         help="How long an upload is kept, and longer only while an unfinished job needs it; 0: forever.",
+    )
+    allow_url_import: bool = _setting(
+        "ALLOW_URL_IMPORT",
+        "false",
+        expects="true or false",
+        help="Whether a job may name the URL of its video, which a worker then fetches; see docs/uploads.md.",
+    )
+    allow_private_addresses: Networks = _setting(
+        "ALLOW_PRIVATE_ADDRESSES",
+        None,
+        expects="true, or networks such as 10.1.0.0/16 or 192.168.7.20, separated by commas",
+        help="Networks from which videos may be imported although they are not public; true: all. Link-local addresses"
+        " never are.",
     )
     drain: Literal["requeue", "wait"] = _setting(
         "CLIPZY_DRAIN",

@@ -60,7 +60,8 @@ def _complete(store: JobStore, storage: Storage, pending: PendingCompletion, ind
         except LostResult as error:
             return _fail_lost_result(store, storage, pending, error)
         failpoint("published")
-    standing = durable_records.write_done_job(storage, job)
+    # Of a job that failed or was cancelled the URL is kept, for a retry.
+    standing = durable_records.write_done_job(storage, job.without_url() if job.status is Status.COMPLETED else job)
     result_bytes = _result_bytes(storage, standing, index)
     failpoint("done-recorded")
     finished = store.finish(standing, pending.token, result_bytes=result_bytes)

@@ -47,4 +47,5 @@ def delete_video(storage: Storage, admin: JobAdmin, video: Video) -> None:
         raise VideoInUse
     storage.delete(keys.video_record(video.video_id))
     admin.set_stored(video.owner, video.video_id, 0)  # before the file: without its record it is no one's
+    storage.delete(keys.video_digest(video.video_id))
     storage.delete(video.key)

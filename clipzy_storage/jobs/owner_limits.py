@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from clipzy_storage.config.settings import Settings
+from clipzy_storage.errors import QuotaExceeded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,22 +41,27 @@ def any_if_none(limit: int | None) -> str | int:
     return "" if limit is None else limit
 
 
-def too_many_unfinished(limit: int, count: int) -> str:
+def too_many_unfinished(limit: int, count: int) -> QuotaExceeded:
     """The refusal of one more job."""
-    return (
+    return QuotaExceeded(
         f"OWNER_MAX_UNFINISHED_JOBS allows {limit} jobs that wait or are processed, and there are {count}."
-        " Try again when some have finished."
+        " Try again when some have finished.",
+        limit="unfinished_jobs",
     )
 
 
-def too_much_stored(limit_bytes: int, bytes_stored: int) -> str:
+def too_much_stored(limit_bytes: int, bytes_stored: int) -> QuotaExceeded:
     """The refusal of one more video, or of one more job."""
-    return (
+    return QuotaExceeded(
         f"OWNER_MAX_STORED_MB allows {limit_bytes >> 20} MiB of videos and results, and there are already"
-        f" {bytes_stored / 2**20:.1f}. Delete some videos or jobs."
+        f" {bytes_stored / 2**20:.1f}. Delete some videos or jobs.",
+        limit="stored_bytes",
     )
 
 
-def too_many_uploads(limit: int, count: int) -> str:
+def too_many_uploads(limit: int, count: int) -> QuotaExceeded:
     """The refusal of one more upload."""
-    return f"OWNER_MAX_UPLOADS allows {limit} uploads at a time, and there are {count}. Try again when one has ended."
+    return QuotaExceeded(
+        f"OWNER_MAX_UPLOADS allows {limit} uploads at a time, and there are {count}. Try again when one has ended.",
+        limit="uploads",
+    )

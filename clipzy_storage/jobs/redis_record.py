@@ -17,6 +17,7 @@ UNCHANGING = {
     "job_id",
     "video_id",
     "filename",
+    "source_url",
     "source_key",
     "source_size_bytes",
     "source_sha256",
@@ -72,8 +73,9 @@ class _Hash(BaseModel):
         )
 
     def _unchanging(self) -> dict[str, Any]:
-        names = self.record.get("video_id", ""), self.record.get("source_container", "")
-        return {"source_key": keys.upload(*names)} | self.record
+        container = self.record.get("source_container")
+        implied = {"source_key": keys.upload(self.record.get("video_id", ""), container)} if container else {}
+        return implied | self.record
 
     def _error(self) -> JobError:
         return JobError(code=ErrorCode(self.error_code), stage=self.error_stage or None, message=self.error_message)
@@ -81,7 +83,7 @@ class _Hash(BaseModel):
 
 def unchanging_part(job: Job) -> str:
     """The fields that never change, which the hash keeps as one JSON text, without what is as usual."""
-    usual = {"source_key": keys.upload(job.video_id, job.source_container), "queue": Queue.INTERACTIVE}
+    usual = {"source_key": keys.upload(job.video_id, job.source_container or ""), "queue": Queue.INTERACTIVE}
     implied = {name for name, value in usual.items() if getattr(job, name) == value}
     return job.model_dump_json(include=UNCHANGING - implied, exclude_none=True)
 

@@ -17,7 +17,6 @@ from clipzy_storage.errors import (
     JobNotFound,
     LostJob,
     QueueFull,
-    QuotaExceeded,
     VideoGone,
 )
 from clipzy_storage.jobs.owner_accounts import OwnerAccounts
@@ -93,9 +92,9 @@ class JobStore:
         if verdict == "full":
             raise QueueFull
         if verdict == "unfinished":
-            raise QuotaExceeded(too_many_unfinished(self.limits.unfinished_jobs or 0, rest[0]))
+            raise too_many_unfinished(self.limits.unfinished_jobs or 0, rest[0])
         if verdict == "stored":
-            raise QuotaExceeded(too_much_stored(self.limits.stored_bytes or 0, rest[0]))
+            raise too_much_stored(self.limits.stored_bytes or 0, rest[0])
         if verdict == "new":
             created_ms, revision = rest
             return Submitted(job.job_id, submitted_job(job, created_ms=created_ms, revision=revision))

@@ -33,7 +33,7 @@ from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.jobs.types import IdempotencyKey, NotifyWorkers, Submitted
 from clipzy_storage.log_events import JOB_SUBMITTED
 from clipzy_storage.models.job_config import canonical_config
-from clipzy_storage.models.records import Job, Queue, Video
+from clipzy_storage.models.records import Job, Queue, Video, VideoToImport
 from clipzy_storage.process import ProcessIdentity
 
 KEY_LIFETIME = timedelta(hours=24)
@@ -48,7 +48,7 @@ log = structlog.stdlib.get_logger(__name__)
 class JobRequest:
     """What a job is created from, the key under which it was requested, and where it waits."""
 
-    video: Video
+    video: Video | VideoToImport
     config: dict[str, Any]
     key: IdempotencyKey | None = None
     queue: Queue = Queue.INTERACTIVE

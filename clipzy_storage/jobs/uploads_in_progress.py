@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from clipzy_storage.errors import QueueUnavailable, QuotaExceeded
+from clipzy_storage.errors import QueueUnavailable
 from clipzy_storage.jobs.owner_limits import any_if_none, too_many_uploads
 from clipzy_storage.jobs.scripts import run_script
 from clipzy_storage.redis_client import RedisDatabase
@@ -54,7 +54,7 @@ class UploadsInProgress:
                 raise
             return
         if count >= 0:
-            raise QuotaExceeded(too_many_uploads(self._limit or 0, count))
+            raise too_many_uploads(self._limit or 0, count)
         with self._lock:
             self._held[upload_id] = owner
             if not self._is_refreshing:

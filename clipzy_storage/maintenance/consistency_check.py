@@ -59,6 +59,7 @@ class StorageCheck:
         self._entries: set[str] | None = None
         self.uploads = self.foreign = 0  # complete once all findings were iterated over, as ``jobs``
         self._recorded: set[str] = set()
+        self._importing: set[str] = set()
 
     @property
     def jobs(self) -> int:
@@ -97,7 +98,9 @@ class StorageCheck:
         except StorageError as error:
             yield from _damaged_record(record.key, error)
             return
-        if _is_settled(record) and not self._storage.exists(job.source_key):
+        if job.source_key is None:
+            self._importing.add(job.video_id)
+        elif _is_settled(record) and not self._storage.exists(job.source_key):
             yield Finding(FindingKind.MISSING, job.source_key, f"the unfinished job {job_id} needs it")
 
     def _finished_job(self, files: JobInventory, record: BlobInfo) -> Iterator[Finding]:
@@ -153,7 +156,7 @@ class StorageCheck:
     def _upload(self, files: UploadInventory) -> Iterator[Finding]:
         if files.record is None:
             for blob in files.others:
-                if _is_settled(blob):
+                if _is_settled(blob) and not self._gets_its_record(files.video_id):
                     yield _orphaned(blob.key, "there is no video.json next to it")
             return
         try:
@@ -166,10 +169,16 @@ class StorageCheck:
             recorded = _RecordedFile(key=video.key, size_bytes=video.size_bytes, sha256=video.sha256)
             yield from self._compare(recorded, found, f"{files.record.key} is its record")
 
+    def _gets_its_record(self, video_id: str) -> bool:
+        """Whether its import, or its upload over several requests, has not come to its end."""
+        state = keys.upload_state(video_id, durable_records.UPLOAD_RECORD)
+        return video_id in self._importing or self._storage.exists(state)
+
     def _compare(self, recorded: "_RecordedFile", found: BlobInfo | None, why: str) -> Iterator[Finding]:
         """Whether a file is there as it was stored; ``why`` it should be."""
-        sha256 = self._sha256(recorded.key) if found and self._deep else recorded.sha256
-        if found is None or sha256 is None:
+        is_compared = found and self._deep and recorded.sha256
+        sha256 = self._sha256(recorded.key) if is_compared else recorded.sha256
+        if found is None or (is_compared and sha256 is None):
             yield Finding(FindingKind.MISSING, recorded.key, why)
         elif found.size_bytes != recorded.size_bytes:
             sizes = f"it has {found.size_bytes} bytes, and {recorded.size_bytes} were stored"
@@ -229,7 +238,7 @@ class _RecordedFile(BaseModel):
 
     key: str
     size_bytes: int
-    sha256: str
+    sha256: str | None
 
 
 class _Index(BaseModel):

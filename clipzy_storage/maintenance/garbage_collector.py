@@ -132,10 +132,14 @@ class GarbageCollector:
         self._set_swept("results", until)
 
     def _sweep_recent_uploads(self, now: datetime) -> None:
-        """The ids of videos tell when they were created, which is before anything of them was written."""
+        """The ids of videos tell when they were created, which is before anything of them was written.
+
+        Those of keyed uploads do not: so all of these are listed, which are not many where they expire.
+        """
         if self._upload_ttl_seconds is not None:
             until = now - timedelta(seconds=self._upload_ttl_seconds) + OVERLAP
             self._sweep_uploads(all_uploads(self._storage, last_id=keys.first_id("vid", until)))
+            self._sweep_uploads(all_uploads(self._storage, first_id=keys.FIRST_KEYED_VIDEO_ID))
         since, until = self._admin.swept_until("uploads"), now - timedelta(seconds=DAY_SECONDS)
         first_id = keys.first_id("vid", since - LONGEST_UPLOAD)
         self._sweep_uploads(all_uploads(self._storage, first_id=first_id, last_id=keys.first_id("vid", until)))
@@ -209,9 +213,11 @@ class GarbageCollector:
                     self._sweep_upload(video_id, kind)
 
     def _may_be_deleted(self, video_id: str, kind: Kind) -> bool:
-        """As far as Redis knows. It need not be asked about uploads without a record: they can have no jobs."""
+        """As far as Redis knows. It need not be asked about uploads without a record: only jobs that import them, whose
+        open records are read too, can use them. One that is still in progress gets its record when it is asked for.
+        """
         if kind is Kind.UPLOAD_WITHOUT_RECORD:
-            return True
+            return not self._storage.exists(keys.upload_state(video_id, durable_records.UPLOAD_RECORD))
         if not self._is_redis_unavailable:
             with self._left_to_the_next_pass(video_id):
                 return self._admin.block_video(video_id)

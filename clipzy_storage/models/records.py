@@ -1,11 +1,11 @@
 """Videos and jobs as Redis and storage hold them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from clipzy_storage import keys
 
@@ -58,6 +58,8 @@ class ErrorCode(StrEnum):
     """Workers were lost too often during the job."""
     RESULT_TOO_LARGE = "RESULT_TOO_LARGE"
     """The result would exceed ``MAX_RESULT_MB``; another attempt would fail as well."""
+    IMPORT_FAILED = "IMPORT_FAILED"
+    """The video could not be fetched from its ``source_url``, or may not be kept."""
     PROCESSING_FAILED = "PROCESSING_FAILED"
     """An internal error, or the job was interrupted too often."""
 
@@ -95,10 +97,68 @@ class Video(_Record):
     """The recognised container, which is also the extension of the key."""
     size_bytes: int
     """Size of the file."""
-    sha256: str
-    """Hex digest of the file, computed during the upload."""
+    sha256: str | None = None
+    """Hex digest of the file; None until a worker has read one that this service did not receive as a whole."""
+    declared_sha256: str | None = None
+    """Hex digest that the client said the file has, if this service did not receive it; not compared yet."""
     uploaded_at: datetime
     """When the upload had been received."""
+
+
+UploadKind = Literal["tus", "s3"]
+"""How the bytes of an upload arrive: in requests to front ends, or from the client to the S3 service directly."""
+
+
+class Upload(_Record):
+    """A file on its way in over several requests, as ``upload.json`` describes it from the first one on."""
+
+    schema_version: int = SCHEMA_VERSION
+    """Of the record; a version that this Clipzy does not know is not read."""
+    owner: str = EVERYONE
+    """Who may see and continue the upload."""
+    upload_id: str
+    """``vid_…``: the video that it becomes has the same id."""
+    kind: UploadKind = "tus"
+    """How its bytes arrive."""
+    filename: str
+    """As the client sent it; never part of a key."""
+    metadata: str = ""
+    """What the client sent about the file, as it is to be returned."""
+    size_bytes: int
+    """How large the file will be."""
+    sha256: str | None = None
+    """Its hex digest, as the client said it when it began; only of kind ``s3``."""
+    created_at: datetime
+    """When the upload was begun."""
+
+    @classmethod
+    def begun_now(cls, *, upload_id: str | None = None, **fields: Any) -> Self:
+        """One that begins, with a new id unless it has one; ``fields`` are those that are not defaults."""
+        return cls(upload_id=upload_id or keys.new_id("vid"), created_at=datetime.now(UTC), **fields)
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """The file of a video, as a job knows it."""
+
+    key: str
+    """Where it is in storage."""
+    container: str
+    size_bytes: int
+    sha256: str | None
+    """Hex digest; None if it was not known when the job was submitted."""
+
+
+@dataclass(frozen=True)
+class VideoToImport:
+    """A video that a worker is to fetch."""
+
+    owner: str
+    video_id: str
+    """Under which it will exist."""
+    filename: str
+    url: str = field(repr=False)
+    """May hold secrets: see ``Job.source_url``."""
 
 
 class JobError(_Record):
@@ -125,13 +185,18 @@ class Job(_Record):
     """The analysed video."""
     filename: str
     """The video's name as the client sent it."""
-    source_key: UploadKey
-    """Where the video's file is in storage."""
-    source_size_bytes: int
+    source_url: str | None = Field(default=None, repr=False)
+    """Where a worker fetches the video; None for an upload, and once the job is completed.
+
+    It may hold secrets: it is kept in the records, and is neither logged nor shown to anyone.
+    """
+    source_key: UploadKey | None = None
+    """Where the video's file is in storage; None, as all about the file, as long as it is to be imported."""
+    source_size_bytes: int | None = None
     """Size of that file."""
-    source_sha256: str
-    """Hex digest of that file."""
-    source_container: str
+    source_sha256: str | None = None
+    """Hex digest of that file; None if it was not known when the job was submitted."""
+    source_container: str | None = None
     """The recognised container of that file."""
     storage_id: str
     """The identity of the storage with the file; workers on another one do not claim the job."""
@@ -170,20 +235,47 @@ class Job(_Record):
     pipeline_version: str | None = None
     """The version of the pipeline that made the result; None unless the job is completed."""
 
+    @model_validator(mode="after")
+    def _names_its_source(self) -> Self:
+        if self.source is None and self.source_url is None and self.status is not Status.COMPLETED:
+            raise ValueError("neither a file nor a URL")
+        return self
+
     @classmethod
-    def for_video(cls, video: Video, **fields: Any) -> Self:
+    def for_video(cls, video: Video | VideoToImport, **fields: Any) -> Self:
         """A new job for this video; ``fields`` are ``storage_id``, ``created_at`` and those that are not defaults."""
         about = {
             "job_id": keys.new_id("job"),
             "video_id": video.video_id,
             "filename": video.filename,
-            "source_key": video.key,
-            "source_size_bytes": video.size_bytes,
-            "source_sha256": video.sha256,
-            "source_container": video.container,
             "config": {},
         }
-        return cls(**about | fields)
+        source = {"source_url": video.url} if isinstance(video, VideoToImport) else _source_fields(video)
+        return cls(**about | source | fields)
+
+    @property
+    def source(self) -> SourceFile | None:
+        """The file of the video; None while it is not known that it was imported."""
+        if self.source_key is None or self.source_container is None or self.source_size_bytes is None:
+            return None
+        return SourceFile(self.source_key, self.source_container, self.source_size_bytes, self.source_sha256)
+
+    def with_imported(self, video: Video) -> Self:
+        """The same job, now that its video is in storage."""
+        return self.model_copy(update=_source_fields(video))
+
+    def without_url(self) -> Self:
+        """The same job without the secrets that the URL of its video may hold."""
+        return self.model_copy(update={"source_url": None})
+
+
+def _source_fields(video: Video) -> dict[str, Any]:
+    return {
+        "source_key": video.key,
+        "source_size_bytes": video.size_bytes,
+        "source_sha256": video.sha256,
+        "source_container": video.container,
+    }
 
 
 def rfc3339(moment: datetime | None) -> str | None:

@@ -13,9 +13,10 @@ from clipzy_storage.models.records import Job, Status
 def result_cache_key(job: Job, *, pipeline_version: str | None = PIPELINE_VERSION) -> str:
     """A sha256 of the owner, the bytes of the video, the config and the pipeline version.
 
-    Empty if it is unknown: for a result from before pipelines had versions, and for a config of a later Clipzy.
+    Empty if it is unknown: for a video whose digest was not known yet, for a result from before pipelines had versions,
+    and for a config of a later Clipzy.
     """
-    if not pipeline_version:
+    if not pipeline_version or job.source_sha256 is None:
         return ""
     try:
         options = JobConfig.model_validate(job.config).effective()

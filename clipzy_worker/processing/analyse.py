@@ -9,11 +9,11 @@ import structlog
 from clipzy_storage.config.settings import Settings
 from clipzy_storage.models.analysis import Analysis
 from clipzy_storage.models.job_config import JobConfig
-from clipzy_storage.models.records import Job
+from clipzy_storage.models.records import Job, SourceFile
 from clipzy_worker.errors import MediaCrashed
 from clipzy_worker.processing.scratch import OUT
 from clipzy_worker.sandbox.process import MediaLimits, MediaProcess, MediaRequest
-from clipzy_worker.stages import percent_of
+from clipzy_worker.stages import IMPORTED_PERCENT, percent_of
 
 # Each thread holds decoded frames in memory, and more threads than this are no faster.
 MAX_DECODER_THREADS = 16
@@ -23,15 +23,23 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 def run_stages(
-    settings: Settings, job: Job, source: Path, directory: Path, *, on_progress: Callable[[int, str], object]
+    settings: Settings,
+    job: Job,
+    source: SourceFile,
+    path: Path,
+    directory: Path,
+    *,
+    on_progress: Callable[[int, str], object],
 ) -> Analysis:
-    """The result of all stages; its artifacts are files in ``OUT`` below ``directory``.
+    """The result of all stages over ``source``, a local copy of which is at ``path``.
 
-    ``on_progress`` is called repeatedly with the job's percent and stage, and may raise to stop.
+    Its artifacts are files in ``OUT`` below ``directory``. ``on_progress`` is called repeatedly with the job's percent
+    and stage, and may raise to stop.
     """
-    with MediaProcess(_request(settings, job, source, directory)) as media:
+    begun_at_percent = IMPORTED_PERCENT if job.source_url else 0
+    with MediaProcess(_request(settings, job, source, path, directory)) as media:
         for fraction in media.updates(poll_seconds=POLL_SECONDS):
-            on_progress(percent_of(fraction), media.stage)
+            on_progress(percent_of(fraction, begun_at_percent=begun_at_percent), media.stage)
         try:
             return media.result()
         except MediaCrashed:
@@ -40,11 +48,11 @@ def run_stages(
             raise
 
 
-def _request(settings: Settings, job: Job, source: Path, directory: Path) -> MediaRequest:
+def _request(settings: Settings, job: Job, source: SourceFile, path: Path, directory: Path) -> MediaRequest:
     threads = max(1, min(MAX_DECODER_THREADS, _cores() // settings.max_concurrent_jobs))
     return MediaRequest(
-        source=source,
-        container=job.source_container,
+        source=path,
+        container=source.container,
         out_directory=directory / OUT,
         config=JobConfig.model_validate(job.config),
         decoder_threads=threads,
@@ -53,7 +61,7 @@ def _request(settings: Settings, job: Job, source: Path, directory: Path) -> Med
         limits=MediaLimits(
             cpu_seconds=settings.processing_timeout_seconds * (threads + 1),
             max_decoded_pixels=settings.max_decoded_pixels,
-            output_bytes=settings.max_result_bytes(source_size_bytes=job.source_size_bytes),
+            output_bytes=settings.max_result_bytes(source_size_bytes=source.size_bytes),
         ),
     )
 

@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
 
-from clipzy_storage.backends.base import StorageBackend
+from clipzy_storage.backends.base import Storage, StorageBackend
 from clipzy_storage.errors import (
     CancellationRequested,
     CredentialsRefused,
@@ -18,6 +19,7 @@ from clipzy_storage.errors import (
     StorageError,
 )
 from clipzy_storage.failpoints import failpoint
+from clipzy_storage.jobs import durable_records
 from clipzy_storage.jobs.attempt import STOPPED_TOO_OFTEN, AttemptResult, JobAttempt, claim_job
 from clipzy_storage.jobs.log_context import about_job
 from clipzy_storage.jobs.types import ReleaseReason
@@ -30,15 +32,15 @@ from clipzy_storage.log_events import (
     JOB_SOURCE_DAMAGED,
     JOB_STORAGE_UNAVAILABLE,
 )
-from clipzy_storage.models.records import ErrorCode, Job, Status
-from clipzy_worker.errors import DeadlineExceeded, JobFailed, MediaCrashed, PermanentFailure
-from clipzy_worker.processing import analyse, prior_results, upload_results
+from clipzy_storage.models.records import ErrorCode, Job, SourceFile, Status
+from clipzy_worker.errors import DeadlineExceeded, InvalidMedia, JobFailed, MediaCrashed, PermanentFailure
+from clipzy_worker.processing import analyse, prior_results, source_import, upload_results
 from clipzy_worker.processing.context import WorkerContext
 from clipzy_worker.processing.integrity import Sha256Check
 from clipzy_worker.processing.interruption import Interruption
 from clipzy_worker.processing.lease import HeldLease
 from clipzy_worker.processing.scratch import OUT, attempt_directory
-from clipzy_worker.stages import STAGES
+from clipzy_worker.stages import IMPORT, IMPORTED_PERCENT, STAGES
 
 REDIS_TIMEOUT_SECONDS = 600  # a finished attempt is worth waiting for Redis
 FIRST_STAGE = STAGES[0].name
@@ -69,7 +71,8 @@ def run(ctx: WorkerContext, job_id: str) -> str:
         )
         if attempt is None:
             return "not queued"
-        with about_job(attempt.job), ctx.leases.held(attempt.claim, stage=FIRST_STAGE) as lease:
+        stage = FIRST_STAGE if attempt.job.source else IMPORT
+        with about_job(attempt.job), ctx.leases.held(attempt.claim, stage=stage) as lease:
             log.info(JOB_CLAIMED)
             return _Processing(ctx, attempt, lease, interruption).run()
 
@@ -82,6 +85,7 @@ class _Processing:
         self._attempt = attempt
         self._lease = lease
         self._interruption = interruption
+        self._deadline = time.monotonic() + ctx.settings.processing_timeout_seconds
 
     def run(self) -> str:
         try:
@@ -137,43 +141,61 @@ class _Processing:
         return _outcome(self._attempt.commit(result))
 
     def _result(self) -> AttemptResult:
-        return (
-            prior_results.published_result(self._ctx, self._attempt.claim)
-            or prior_results.cached_result(self._ctx, self._attempt, on_progress=self._check)
-            or self._analysed_result()
-        )
+        return prior_results.published_result(self._ctx, self._attempt.claim) or self._result_over(self._source())
 
-    def _analysed_result(self) -> AttemptResult:
+    def _source(self) -> SourceFile:
+        """The file of the job's video, fetched by this attempt if it is in storage not yet."""
+        if source := self._job.source:
+            return source
+        video = source_import.imported(self._ctx, self._job, on_progress=self._report_import)
+        claim = replace(self._attempt.claim, job=self._job.with_imported(video))
+        self._attempt = replace(self._attempt, claim=claim)
+        with suppress(QueueUnavailable):  # now, so that an early end of the next stage is not shown as one of this
+            self._ctx.store.heartbeat(claim, percent=IMPORTED_PERCENT, stage=FIRST_STAGE)
+        self._lease.report(IMPORTED_PERCENT, FIRST_STAGE)
+        return SourceFile(video.key, video.container, video.size_bytes, video.sha256)
+
+    def _result_over(self, source: SourceFile) -> AttemptResult:
+        cached = prior_results.cached_result(self._ctx, self._attempt, on_progress=self._check)
+        return cached or self._analysed_result(source)
+
+    def _analysed_result(self, source: SourceFile) -> AttemptResult:
         """Run the stages and store their results under the attempt's prefix."""
         job, settings, storage = self._job, self._ctx.settings, self._ctx.storage
-        deadline = time.monotonic() + settings.processing_timeout_seconds
-
-        def check() -> None:
-            self._check()
-            if time.monotonic() > deadline:
-                raise DeadlineExceeded
-
-        def report(percent: int, stage: str) -> None:
-            self._lease.report(percent, stage)
-            check()
-
         name = f"{job.job_id}-{job.attempt}-{self._attempt.claim.nonce}"
         with attempt_directory(settings.work_dir, name) as directory:
-            source = _local_source(storage, job, directory, on_progress=check)
+            path = _local_source(storage, source, directory, on_progress=self._check_with_time)
             failpoint("source-copied")
-            with _verified(source, job, directory, on_progress=check):
-                analysis = analyse.run_stages(settings, job, source, directory, on_progress=report)
+            with _verified(path, source, directory, on_progress=self._check_with_time) as verified:
+                analysis = analyse.run_stages(settings, job, source, path, directory, on_progress=self._report)
+            if source.sha256 is None:
+                _note_digest(storage, job.video_id, verified.sha256)
             index = upload_results.store_attempt(
                 storage,
                 job,
+                source,
                 directory / OUT,
                 prefix=self._attempt.prefix,
                 analysis=analysis,
-                max_bytes=settings.max_result_bytes(source_size_bytes=job.source_size_bytes),
-                on_progress=check,
+                source_sha256=verified.sha256,
+                max_bytes=settings.max_result_bytes(source_size_bytes=source.size_bytes),
+                on_progress=self._check_with_time,
             )
         failpoint("attempt-stored")
         return AttemptResult(job.attempt, self._attempt.prefix, index)
+
+    def _report(self, percent: int, stage: str) -> None:
+        self._lease.report(percent, stage)
+        self._check_with_time()
+
+    def _report_import(self, fraction: float) -> None:
+        self._report(int(IMPORTED_PERCENT * fraction), IMPORT)
+
+    def _check_with_time(self) -> None:
+        """Also raises ``DeadlineExceeded``."""
+        self._check()
+        if time.monotonic() > self._deadline:
+            raise DeadlineExceeded
 
     def _check(self) -> None:
         """Raises ``SystemExit`` on shutdown, ``LostJob`` or ``CancellationRequested``."""
@@ -219,24 +241,44 @@ def _outcome(job: Job | None) -> str:
     return job.status.value
 
 
-def _local_source(storage: StorageBackend, job: Job, directory: Path, *, on_progress: Callable[[], object]) -> Path:
+def _local_source(
+    storage: StorageBackend, source: SourceFile, directory: Path, *, on_progress: Callable[[], object]
+) -> Path:
     """The video as a local file. Raises ``NotFound`` also if only part of it is visible yet."""
-    found_bytes = storage.info(job.source_key).size_bytes
-    if found_bytes != job.source_size_bytes:
-        raise NotFound(f"{job.source_key} has {found_bytes} of its {job.source_size_bytes} bytes")
-    return storage.local_copy(job.source_key, directory, sha256=job.source_sha256, on_progress=on_progress)
+    found_bytes = storage.info(source.key).size_bytes
+    if found_bytes != source.size_bytes:
+        raise NotFound(f"{source.key} has {found_bytes} of its {source.size_bytes} bytes")
+    return storage.local_copy(source.key, directory, sha256=source.sha256, on_progress=on_progress)
+
+
+def _note_digest(storage: Storage, video_id: str, sha256: str) -> None:
+    """Add it to the record of the video. Raises ``InvalidMedia`` if the client had declared another one."""
+    declared = durable_records.read_video(storage, video_id).declared_sha256
+    if declared not in (None, sha256):
+        raise InvalidMedia(f"the file has the sha256 {sha256}, and {declared} was declared when its upload began")
+    durable_records.write_digest(storage, video_id, sha256)
+
+
+class _Verified:
+    """``sha256`` of the source, after the block in which it is verified."""
+
+    sha256: str
 
 
 @contextmanager
-def _verified(source: Path, job: Job, directory: Path, *, on_progress: Callable[[], object]) -> Iterator[None]:
+def _verified(
+    path: Path, source: SourceFile, directory: Path, *, on_progress: Callable[[], object]
+) -> Iterator[_Verified]:
     """What is measured in this block counts only if the file is what was uploaded. Raises ``Damaged``."""
-    if source.parent == directory:  # a copy, verified when it was made
-        yield
+    verified = _Verified()
+    if path.parent == directory and source.sha256:  # a copy, verified when it was made
+        verified.sha256 = source.sha256
+        yield verified
         return
-    with Sha256Check(source, sha256=job.source_sha256) as digest:
+    with Sha256Check(path, sha256=source.sha256) as digest:
         try:
-            yield
+            yield verified
         except PermanentFailure:
             digest.check(on_progress=on_progress)
             raise
-        digest.check(on_progress=on_progress)
+        verified.sha256 = digest.check(on_progress=on_progress)

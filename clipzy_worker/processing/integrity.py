@@ -14,12 +14,12 @@ _POLL_SECONDS = 0.25
 
 
 class Sha256Check:
-    """Reads all of a file in a thread, from ``with`` on, and compares its sha256.
+    """Reads all of a file in a thread, from ``with`` on, and compares its sha256, or computes it if it is not known.
 
     After the block the thread ends at its next read, or stays behind if storage hangs.
     """
 
-    def __init__(self, path: Path, *, sha256: str) -> None:
+    def __init__(self, path: Path, *, sha256: str | None) -> None:
         self._path = path
         self._sha256 = sha256
         self._digest = hashlib.sha256()
@@ -36,8 +36,10 @@ class Sha256Check:
     ) -> None:
         self._is_closed.set()
 
-    def check(self, *, on_progress: Callable[[], object] = lambda: None) -> None:
-        """Wait until it is read; meanwhile ``on_progress`` is called repeatedly, and may raise to stop waiting.
+    def check(self, *, on_progress: Callable[[], object] = lambda: None) -> str:
+        """Wait until it is read, and return its sha256.
+
+        Meanwhile ``on_progress`` is called repeatedly, and may raise to stop waiting.
 
         Raises:
             Damaged: the file is not what was uploaded.
@@ -48,8 +50,10 @@ class Sha256Check:
             self._thread.join(_POLL_SECONDS)
         if self._error is not None:
             raise StorageUnavailable(f"the upload cannot be read: {self._error.strerror}") from self._error
-        if self._digest.hexdigest() != self._sha256:
-            raise Damaged(f"the upload is not what was stored: its sha256 is {self._digest.hexdigest()}")
+        found = self._digest.hexdigest()
+        if self._sha256 not in (None, found):
+            raise Damaged(f"the upload is not what was stored: its sha256 is {found}")
+        return found
 
     def _read(self) -> None:
         block = memoryview(bytearray(READ_BLOCK_BYTES))

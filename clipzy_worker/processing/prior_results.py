@@ -73,8 +73,11 @@ def cached_result(
 
     Raises what ``on_progress`` raises.
     """
+    source = attempt.job.source
+    if source is None:
+        return None
     try:
-        max_bytes = ctx.settings.max_result_bytes(source_size_bytes=attempt.job.source_size_bytes)
+        max_bytes = ctx.settings.max_result_bytes(source_size_bytes=source.size_bytes)
         cached = find_cached_result(ctx.store, ctx.storage, attempt.job, max_bytes=max_bytes)
         if cached is None:
             return None

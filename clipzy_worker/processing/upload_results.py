@@ -7,7 +7,7 @@ from clipzy_storage.backends.base import READ_BLOCK_BYTES, Storage, put_bytes
 from clipzy_storage.failpoints import failpoint
 from clipzy_storage.models.analysis import Analysis, ArtifactFile
 from clipzy_storage.models.output import Artifact, Output, Source
-from clipzy_storage.models.records import Job, rfc3339
+from clipzy_storage.models.records import Job, SourceFile, rfc3339
 from clipzy_storage.models.style_dna import StyleDna
 from clipzy_worker.errors import result_too_large
 
@@ -15,10 +15,12 @@ from clipzy_worker.errors import result_too_large
 def store_attempt(
     storage: Storage,
     job: Job,
+    source: SourceFile,
     directory: Path,
     *,
     prefix: str,
     analysis: Analysis,
+    source_sha256: str,
     max_bytes: int,
     on_progress: Callable[[], object] = lambda: None,
 ) -> bytes:
@@ -37,7 +39,7 @@ def store_attempt(
     for file in analysis.artifacts:
         artifacts.append(_store_artifact(storage, directory, prefix, file, on_written=count))
         failpoint("artifact-stored")
-    index = _output(job, analysis, artifacts).to_json()
+    index = _output(job, source, analysis, artifacts, sha256=source_sha256).to_json()
     size.add(len(index))
     put_bytes(storage, prefix + "output.json", index, content_type="application/json")
     return index
@@ -54,7 +56,7 @@ class _ResultSize:
             raise result_too_large(self._max_bytes)
 
 
-def _output(job: Job, analysis: Analysis, artifacts: list[Artifact]) -> Output:
+def _output(job: Job, source: SourceFile, analysis: Analysis, artifacts: list[Artifact], *, sha256: str) -> Output:
     created_at = str(rfc3339(job.created_at))
     return Output(
         job_id=job.job_id,
@@ -63,9 +65,9 @@ def _output(job: Job, analysis: Analysis, artifacts: list[Artifact]) -> Output:
         created_at=created_at,
         source=Source(
             filename=job.filename,
-            container=job.source_container,
-            size_bytes=job.source_size_bytes,
-            sha256=job.source_sha256,
+            container=source.container,
+            size_bytes=source.size_bytes,
+            sha256=sha256,
             **dict(analysis.source),
         ),
         shots=analysis.shots,

@@ -11,6 +11,9 @@ from clipzy_storage.log_events import JANITOR_REBUILT, JANITOR_RECONCILED
 from clipzy_storage.maintenance.garbage_collector import GarbageCollector
 from clipzy_storage.maintenance.recovery import IN_FLIGHT_SECONDS, KEEP_FINISHED, Recovery, Report
 from clipzy_storage.maintenance.stored_bytes import count_stored
+from clipzy_storage.maintenance.upload_expiry import UploadExpiry
+from clipzy_storage.uploads.locks import UploadLocks
+from clipzy_storage.uploads.store import UploadStore
 from clipzy_worker.processing.context import WorkerContext
 from clipzy_worker.runtime.periodic import PeriodicThread
 
@@ -18,6 +21,7 @@ REBUILD_RETRY_SECONDS = 10
 RECONCILE_EVERY_SECONDS = 600
 COLLECT_EVERY_SECONDS = 3600
 COUNT_SECONDS = 3600
+UPLOADS_EVERY_SECONDS = 600
 COLLECT_EVERYTHING_EVERY_SECONDS = 7 * 24 * 3600
 
 log = structlog.stdlib.get_logger(__name__)
@@ -26,11 +30,14 @@ log = structlog.stdlib.get_logger(__name__)
 class Janitor(PeriodicThread):
     """The thread that maintains the records and files of all jobs."""
 
-    def __init__(self, ctx: WorkerContext) -> None:
+    def __init__(self, ctx: WorkerContext, locks: UploadLocks) -> None:
         super().__init__("janitor", interval_seconds=ctx.store.lease_seconds / 6)
         self._ctx = ctx
         self._recovery = Recovery(ctx.store, ctx.admin, ctx.storage)
         self._garbage_collector = GarbageCollector(ctx.storage, ctx.admin, ctx.settings)
+        expires_seconds = ctx.settings.upload_expires_hours * 3600
+        upload_store = UploadStore(ctx.storage, ctx.store.accounts, expires_seconds=expires_seconds)
+        self._upload_expiry = UploadExpiry(ctx.storage, upload_store, locks)
 
     def run_once(self) -> None:
         """Do what is due. Raises ``QueueUnavailable``, ``StorageError``."""
@@ -48,6 +55,8 @@ class Janitor(PeriodicThread):
                 count_stored(self._ctx.storage, admin)
             finally:
                 admin.extend_lock("count", ttl_seconds=REBUILD_RETRY_SECONDS)
+        elif admin.try_lock("uploads", ttl_seconds=UPLOADS_EVERY_SECONDS):
+            self._upload_expiry.run()
         elif admin.try_lock("clear", ttl_seconds=COLLECT_EVERY_SECONDS):
             self._collect_garbage()
 

@@ -15,6 +15,7 @@ from clipzy_storage.guard.members import new_member_name
 from clipzy_storage.log_events import WORKER_READY
 from clipzy_storage.models.records import Queue
 from clipzy_storage.redis_client import RedisDatabase, broker_of
+from clipzy_storage.uploads.locks import UploadLocks
 from clipzy_worker.processing import scratch
 from clipzy_worker.runtime.app import create_app
 from clipzy_worker.runtime.consumer import BatchingConsumer
@@ -61,7 +62,7 @@ def _join_and_work(config: Settings, shutdown: Shutdown, watchdog: Watchdog, *, 
     app, ctx = create_app(config, redis, registration.storage, storage_id=registration.heartbeats.joined().storage_id)
     scratch.sweep(config.work_dir)
     queues = NotificationQueues(broker_of(config, redis), storage_id=ctx.storage_id)
-    reaper, janitor = Reaper(ctx, queues=queues), Janitor(ctx)
+    reaper, janitor = Reaper(ctx, queues=queues), Janitor(ctx, UploadLocks(redis))
     taken = [Queue(name) for name in config.worker_queues]
     intake = Intake(slots=config.max_concurrent_jobs, queues=queues, taken=taken)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from av.packet import Packet
 
-from clipzy_api.inputs.container_sniffing import SNIFF_BYTES, container_of
+from clipzy_storage.container_sniffing import SNIFF_BYTES, container_of
 from clipzy_worker.decode.decoded_pixels import DecodedPixels, coded_frames
 from clipzy_worker.decode.source import open_source
 from clipzy_worker.sandbox.request import MediaRequest

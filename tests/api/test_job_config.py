@@ -134,7 +134,7 @@ def test_the_description_has_every_option(front_end: FrontEnd) -> None:
     document = document_of(front_end)
     schemas = document["components"]["schemas"]
     schema = schemas["JobConfig"] | {"components": document["components"]}
-    for body in ("JobUpload", "JobRequest"):
+    for body in ("JobUpload", "JobRequest", "JobImport"):
         assert schemas[body]["properties"]["config"]["$ref"] == "#/components/schemas/JobConfig"
         assert "config" not in schemas[body]["required"]
     # Then each option is described with its default, in words: generators would make it required, or send it

@@ -128,7 +128,7 @@ def test_http_client_reads_the_refusal(small_front_end: FrontEnd, large_file: Pa
 @pytest.mark.parametrize(
     ("path", "content_type", "status", "code"),
     [
-        (VIDEOS, "video/mp4", 415, "UNSUPPORTED_MEDIA_TYPE"),
+        (VIDEOS, "image/png", 415, "UNSUPPORTED_MEDIA_TYPE"),
         (VIDEOS, "application/json", 415, "UNSUPPORTED_MEDIA_TYPE"),
         (JOBS, "application/octet-stream", 415, "UNSUPPORTED_MEDIA_TYPE"),
         (JOBS, "application/json", 413, "FILE_TOO_LARGE"),

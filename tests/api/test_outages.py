@@ -10,6 +10,7 @@ import requests
 
 from clipzy_storage.jobs import durable_records
 from tests.support.forms import mp4_bytes, video_form
+from tests.support.jobs import source_key_of
 from tests.support.played_worker import submit
 from tests.support.requirements import missing
 from tests.support.servers import FrontEnd, RedisServer, running_front_end
@@ -110,7 +111,7 @@ def test_where_redis_may_have_heard_the_files_stay(own_front_end: FrontEnd, own_
 
     # Then what the job needs is still there, for it may run after all
     job_id = (set(durable_records.open_job_ids(own_front_end.storage)) - {first["job_id"]}).pop()
-    assert own_front_end.storage.exists(durable_records.read_open(own_front_end.storage, job_id).source_key)
+    assert own_front_end.storage.exists(source_key_of(durable_records.read_open(own_front_end.storage, job_id)))
 
     # And it does: once Redis wakes it knows the job
     own_redis.thaw()

@@ -40,6 +40,7 @@ def me(front_end: FrontEnd) -> Any:
 def is_refused(answer: requests.Response) -> bool:
     problem = answer.json()
     assert answer.headers["Retry-After"] == "30"
+    assert problem["limit"] == "unfinished_jobs"
     assert f"OWNER_MAX_UNFINISHED_JOBS allows {LIMIT} jobs" in problem["detail"]
     assert f"there are {LIMIT}" in problem["detail"]
     return (answer.status_code, problem["code"]) == (429, "QUOTA_EXCEEDED")
@@ -121,6 +122,7 @@ def test_what_is_stored_has_a_limit_and_falls_with_deletion(small: FrontEnd) -> 
         answer = small.post(call, files={"file": ("c.mp4", mp4_bytes(MIB // 2))})
         assert (answer.status_code, answer.json()["code"]) == (429, "QUOTA_EXCEEDED")
         assert "OWNER_MAX_STORED_MB allows 2 MiB" in answer.json()["detail"]
+        assert answer.json()["limit"] == "stored_bytes"
     assert small.stored() == stored
     assert me(small)["usage"]["stored_bytes"] == used
     # And before the body is read, where its length tells
@@ -168,6 +170,7 @@ def test_uploads_at_a_time_have_a_limit_over_all_front_ends(busy: list[FrontEnd]
             answer = front_end.post(call, files={"file": ("c.mp4", mp4_bytes(1000))})
             assert (answer.status_code, answer.json()["code"]) == (429, "QUOTA_EXCEEDED")
             assert "OWNER_MAX_UPLOADS allows 2 uploads at a time, and there are 2." in answer.json()["detail"]
+            assert answer.json()["limit"] == "uploads"
         # When one of them ends, then there is room
         one.sendall(body[500:])
         assert answer_on(one).status == 201

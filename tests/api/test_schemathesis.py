@@ -27,17 +27,27 @@ hooks = "{hooks}"
 fail-on = true
 
 [checks.positive_data_acceptance]
-# 416 next to the defaults: a schema of `Range` cannot express the size of a file.
-expected-statuses = ["2xx", "3xx", "401", "403", "404", "409", "416", "429", "5xx"]
+# Next to the defaults what a schema cannot express: the cap on a file (413), the size of one (416), the digest of a
+# body (460, and 422 for one of many).
+expected-statuses = ["2xx", "3xx", "401", "403", "404", "409", "413", "416", "429", "460", "5xx"]
+
+[checks.negative_data_rejection]
+# 412 next to the defaults: tus has it for a wrong `Tus-Resumable`.
+expected-statuses = ["400", "401", "403", "404", "405", "406", "409", "412", "413", "415", "422", "429", "460", "5xx"]
+
+[checks.missing_required_header]
+expected-statuses = ["400", "401", "403", "406", "412", "415", "422"]
 
 [dictionaries]
 jobs = {{ values = {jobs} }}
 videos = {{ values = {videos} }}
+uploads = {{ values = {uploads} }}
 names = {{ values = ["poster.jpg", "output.json"] }}
 
 [parameters]
 "path.job_id" = {{ dictionary = "jobs", probability = 0.8 }}
 "path.video_id" = {{ dictionary = "videos", probability = 0.8 }}
+"path.upload_id" = {{ dictionary = "uploads", probability = 0.8 }}
 "path.name" = {{ dictionary = "names", probability = 0.8 }}
 """
 
@@ -49,6 +59,7 @@ class Target:
     url: str
     jobs: list[str]
     videos: list[str]
+    uploads: list[str]
     stored_key: str
     headers: dict[str, str]
 
@@ -59,7 +70,13 @@ def target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     (directory / "redis").mkdir()
     with (
         running_redis(directory / "redis") as redis,
-        running_front_end(directory / "web", redis.url, MAX_FILE_SIZE_MB="64", CLIPZY_AUTH=request.param) as front_end,
+        running_front_end(
+            directory / "web",
+            redis.url,
+            MAX_FILE_SIZE_MB="64",
+            CLIPZY_AUTH=request.param,
+            ALLOW_URL_IMPORT="true",
+        ) as front_end,
     ):
         headers = _new_key(front_end) if request.param == "keys" else {}
         yield _filled(front_end, clip, directory / "worker", headers)
@@ -85,16 +102,25 @@ def _filled(front_end: FrontEnd, clip: Path, directory: Path, headers: dict[str,
     jobs = [done, failed, waiting]
     assert [job["status"] for job in jobs] == ["completed", "failed", "queued"]
     poster = api.get(f"/jobs/{done['job_id']}/result").json()["artifacts"][0]
+    begun = [
+        api.post("/uploads", headers={"Tus-Resumable": "1.0.0", "Upload-Length": "60000000"}).headers["Location"]
+        for _ in range(3)
+    ]
     api.close()
     return Target(
-        front_end.url, [job["job_id"] for job in jobs], [job["video_id"] for job in jobs], poster["key"], headers
+        front_end.url,
+        [job["job_id"] for job in jobs],
+        [job["video_id"] for job in jobs],
+        [location.rpartition("/")[2] for location in begun],
+        poster["key"],
+        headers,
     )
 
 
 @pytest.mark.parametrize(
     ("examples", "seed"),
     [
-        pytest.param(10, 1, id="short"),
+        pytest.param(6, 1, id="short"),
         pytest.param(200, 2, id="long", marks=[pytest.mark.long, pytest.mark.timeout(600)]),
     ],
 )
@@ -102,7 +128,8 @@ def test_schemathesis_finds_nothing(target: Target, tmp_path: Path, examples: in
     # Given the ids of existing jobs and videos
     hooks = ROOT / "tests/support/schemathesis_hooks.py"
     config = tmp_path / "schemathesis.toml"
-    config.write_text(CONFIG.format(hooks=hooks, jobs=json.dumps(target.jobs), videos=json.dumps(target.videos)))
+    found = {name: json.dumps(getattr(target, name)) for name in ("jobs", "videos", "uploads")}
+    config.write_text(CONFIG.format(hooks=hooks, **found))
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "STORED_KEY": target.stored_key}
     env |= {"TARGET_URL": target.url, "FINISHED_JOB": target.jobs[0], "HEADERS": json.dumps(target.headers)}
 

@@ -11,32 +11,15 @@ from typing import Any
 import requests
 from urllib3 import encode_multipart_formdata
 
+from tests.chaos.caller import Caller
 from tests.chaos.history import History
 from tests.chaos.owners import Owner
+from tests.chaos.pieces import Pieces
 
-ANSWER_SECONDS = 20.0
-CHANCE_OF_JSON, CHANCE_OF_CANCEL, CHANCE_OF_SLOWNESS = 0.25, 0.12, 0.4
+CHANCE_OF_JSON, CHANCE_OF_CANCEL, CHANCE_OF_SLOWNESS = 0.4, 0.12, 0.4
+CHANCE_OF_PIECES = 0.5  # of those whose job is submitted as JSON
 CHANCE_OF_REUSE = 1 / 3  # the clips are few, and most of their jobs are to be worked on
 ASK_AGAIN = {409, 425, 429}  # another request under the same key is still under way
-
-
-class Caller:
-    """Asks one front end after the other on behalf of one owner; no answer is ``None``."""
-
-    def __init__(self, urls: list[str], rng: random.Random, owner: Owner) -> None:
-        self._urls, self._rng = urls, rng
-        self._http = requests.Session()
-        self._http.headers.update(owner.headers)
-
-    def ask(self, method: str, path: str, **more: Any) -> requests.Response | None:
-        url = self._rng.choice(self._urls) + "/api/v1" + path
-        try:
-            return self._http.request(method, url, timeout=ANSWER_SECONDS, **more)
-        except requests.RequestException:
-            return None
-
-    def close(self) -> None:
-        self._http.close()
 
 
 class Body:
@@ -108,13 +91,21 @@ class Client(threading.Thread):
         if not is_json:
             job = self._insist("/jobs", key, 202, **upload)
         else:
-            video = self._insist("/videos", key, 201, **upload)
-            job = video and self._insist("/jobs", key, 202, json={"video_id": video["video_id"], "config": config})
+            video_id = self._upload(key, clip, upload)
+            job = self._insist("/jobs", key, 202, json={"video_id": video_id, "config": config}) if video_id else None
         if job:
             about = {"job_id": job["job_id"], "video_id": job["video_id"], "owner": self._owner.name}
             self._history.add("accepted", key=key, **about, **config)
             if self._rng.random() < CHANCE_OF_CANCEL:
                 self._cancels.append((self._history.now() + self._rng.uniform(0, 3), job["job_id"]))
+
+    def _upload(self, key: str, clip: Path, upload: dict[str, Any]) -> str | None:
+        """The id of the video, which is sent in a form, or in pieces."""
+        if self._rng.random() < CHANCE_OF_PIECES:
+            pieces = Pieces(self._caller, self._rng, self._history, giving_up=self._giving_up)
+            return pieces.send(key, clip.read_bytes())
+        video = self._insist("/videos", key, 201, **upload)
+        return str(video["video_id"]) if video else None
 
     def _insist(
         self, path: str, key: str, wanted: int, *, headers: dict[str, str] | None = None, **body: Any

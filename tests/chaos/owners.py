@@ -12,7 +12,7 @@ SETTINGS = {
     "CLIPZY_AUTH": "keys",
     "OWNER_MAX_UNFINISHED_JOBS": "4",
     "OWNER_MAX_RUNNING_JOBS": "2",
-    "OWNER_MAX_UPLOADS": "2",
+    "OWNER_MAX_UPLOADS": "3",
     "OWNER_MAX_STORED_MB": "100000",  # never met: nothing is deleted, so that it would stop the run
 }
 

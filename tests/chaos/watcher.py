@@ -6,7 +6,7 @@ from typing import Any
 
 from clipzy_storage.backends.base import Storage
 from clipzy_storage.errors import StorageError
-from tests.chaos.clients import Caller
+from tests.chaos.caller import Caller
 from tests.chaos.history import History
 from tests.chaos.owners import Owner
 from tests.chaos.results import PublishedResult, read_published

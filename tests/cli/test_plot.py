@@ -7,8 +7,8 @@ from xml.etree import ElementTree
 import pytest
 
 from clipzy_api.cli.plot import WIDTH, timeline
-from tests.cli.scripted_server import accept, front_end
 from tests.support.processes import clipzy
+from tests.support.scripted_server import RESULT, Respond, accept, front_end
 
 SVG = "{http://www.w3.org/2000/svg}"
 BEATS = [{"time_seconds": i / 2, "confidence": 0.8, "band": "bass"} for i in range(20)]
@@ -87,11 +87,15 @@ def test_a_file_name_is_shown_as_text() -> None:
 
 
 def test_an_unavailable_storage_is_reported_without_the_signature(tmp_path: Path, free_port: int) -> None:
-    # Given a result that is a link to storage, where no server listens
-    link = f"http://127.0.0.1:{free_port}/clipzy/output.json"
+    # Given a result with a file that is a link to storage, where no server listens
+    link = f"http://127.0.0.1:{free_port}/clipzy/motion.json"
+    answers: list[Respond] = [
+        lambda exchange: exchange.answer(200, RESULT),
+        lambda exchange: exchange.answer(302, Location=f"{link}?Signature=secret"),
+    ]
 
     # When the job is plotted
-    with front_end(accept, lambda exchange: exchange.answer(302, Location=f"{link}?Signature=secret")) as server:
+    with front_end(accept, *answers) as server:
         ended = clipzy("plot", "job_1", cwd=tmp_path, CLIPZY_URL=server.url)
 
     # Then one line names the address, and keeps what would give access to it

@@ -1,5 +1,6 @@
 """`clipzy recover` where it cannot do anything: one line with the remedy, and nothing left behind."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -49,3 +50,5 @@ def test_a_storage_is_recovered_from(tmp_path: Path, redis_url: str) -> None:
     ended = clipzy("recover", cwd=tmp_path, REDIS_URL=redis_url)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout == f"{tmp_path}/storage: all in step\n"
+    report = json.loads(clipzy("recover", "--json", cwd=tmp_path, REDIS_URL=redis_url).stdout)
+    assert (report["storage"], report["waiting"], report["damaged"]) == (f"{tmp_path}/storage", [], [])

@@ -13,8 +13,8 @@ from threading import Event
 import pytest
 from werkzeug.formparser import parse_form_data
 
-from tests.cli.scripted_server import COMPLETED, FAILED, JOB, RUNNING, Exchange, Respond, accept, front_end
 from tests.support.processes import CLIPZY, clipzy, environment
+from tests.support.scripted_server import COMPLETED, FAILED, JOB, RUNNING, Exchange, Respond, accept, front_end
 from tests.support.waiting import TIMEOUT_SECONDS
 
 SOON = "0.1"
@@ -88,7 +88,7 @@ def test_an_upload_without_an_answer_is_sent_again_under_the_same_key(video: Pat
         ended = clipzy("submit", str(video), "--json", cwd=tmp_path, CLIPZY_URL=server.url)
 
     # Then it is sent until it is accepted, each time under the same key
-    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.returncode == 0, ended.stderr
     assert json.loads(ended.stdout) == JOB
     assert (len(keys), len(set(keys))) == (4, 1)
     assert len(keys[0]) >= 32
@@ -109,12 +109,35 @@ def test_an_upload_is_sent_a_few_times_at_most(video: Path, tmp_path: Path) -> N
         return respond
 
     # When a file is submitted, then the command stops after some attempts or the first, and prints the problem
-    for status, times in ((503, 5), (500, 1), (422, 1)):
+    for status, times, exit_status in ((503, 5, 75), (500, 1, 1), (422, 1, 1)):
         with front_end(answer(status)) as server:
             ended = clipzy("submit", str(video), cwd=tmp_path, CLIPZY_URL=server.url)
-        assert ended.returncode == 1
-        assert ended.stderr.startswith(f"clipzy: CODE_{status}: No.")
+        assert ended.returncode == exit_status
+        assert f"clipzy: CODE_{status}: No." in ended.stderr
         assert answered.count(status) == times
+
+
+@pytest.mark.parametrize(("limit", "times", "exit_status"), [("stored_bytes", 1, 1), ("uploads", 2, 0)])
+def test_a_quota_is_waited_for_where_that_helps(
+    video: Path, tmp_path: Path, limit: str, times: int, exit_status: int
+) -> None:
+    # Given an owner who has as much as is allowed, until later
+    asked: list[str] = []
+
+    def respond(exchange: Exchange) -> None:
+        asked.append(exchange.path)
+        if len(asked) > 1:
+            accept(exchange)
+            return
+        sum(map(len, exchange.body()))
+        exchange.answer(429, {"code": "QUOTA_EXCEEDED", "detail": "There are 2.", "limit": limit}, Retry_After="1")
+
+    # When a file is submitted, Then it waits for a slot, and says so; but not for files that somebody has to delete
+    with front_end(respond) as server:
+        ended = clipzy("submit", str(video), cwd=tmp_path, CLIPZY_URL=server.url)
+    assert (len(asked), ended.returncode) == (times, exit_status)
+    line = "QUOTA_EXCEEDED: There are 2."
+    assert ended.stderr.startswith(f"{line} Trying again in 1 s.\n" if times > 1 else f"clipzy: {line} (CLIPZY_URL=")
 
 
 def test_a_job_is_followed_through_outages_until_it_is_finished(video: Path, tmp_path: Path) -> None:
@@ -139,16 +162,18 @@ def test_a_job_is_followed_through_outages_until_it_is_finished(video: Path, tmp
 
 
 def test_the_result_is_printed_as_an_absolute_link(video: Path, tmp_path: Path) -> None:
-    with front_end(accept, answers(COMPLETED, etag='W/"1"')) as server:
+    link = COMPLETED["result"]["storage_url"] + "?expires=1&signature=2"
+    signed = COMPLETED | {"result": {"storage_url": link, "expires_at": None}}
+    with front_end(accept, answers(signed, etag='W/"1"')) as server:
         ended = clipzy("submit", str(video), "--wait", cwd=tmp_path, CLIPZY_URL=server.url)
     assert ended.returncode == 0
-    assert server.url + COMPLETED["result"]["storage_url"] in ended.stdout
+    assert f" {server.url}{link}\n" in ended.stdout
 
 
 def test_waiting_for_a_failed_job_fails(video: Path, tmp_path: Path) -> None:
     with front_end(accept, answers(FAILED, etag='W/"1"')) as server:
         ended = clipzy("submit", str(video), "--wait", cwd=tmp_path, CLIPZY_URL=server.url)
-    assert ended.returncode == 1
+    assert ended.returncode == 3
     assert "INVALID_MEDIA: The file has no video frames." in ended.stdout
 
 
@@ -195,10 +220,11 @@ def test_a_large_file_is_not_held_in_memory(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "complaint"), [("missing.mp4", "No such file"), (".", "is a directory"), ("empty.mp4", "is empty")]
+    ("name", "complaint"), [("missing.mp4", "No such file"), ("empty", "has no video files"), ("empty.mp4", "is empty")]
 )
 def test_a_file_that_cannot_be_sent_is_reported_on_one_line(name: str, complaint: str, tmp_path: Path) -> None:
     (tmp_path / "empty.mp4").touch()
+    (tmp_path / "empty").mkdir()
     ended = clipzy("submit", str(tmp_path / name), cwd=tmp_path)
     assert ended.returncode == 1
     assert complaint in ended.stderr
@@ -214,7 +240,7 @@ def test_an_address_without_a_server_is_reported(video: Path, tmp_path: Path) ->
     ended = clipzy("submit", str(video), cwd=tmp_path, CLIPZY_URL=url)
 
     # Then one line reports that and the remedy
-    assert ended.returncode == 1
+    assert ended.returncode == 75
     assert ended.stderr.startswith(f"clipzy: no front end can be reached at CLIPZY_URL={url} (Connection refused)")
     assert ended.stderr.count("\n") == 1
 
@@ -223,10 +249,13 @@ def test_an_address_of_another_service_is_reported(video: Path, tmp_path: Path) 
     with front_end(lambda exchange: exchange.answer(404, "no such page")) as server:
         ended = clipzy("submit", str(video), cwd=tmp_path, CLIPZY_URL=server.url)
     assert ended.returncode == 1
-    assert f"CLIPZY_URL={server.url} answered with status 404" in ended.stderr
+    assert ended.stderr == (
+        "clipzy: the server answered with status 404, but not as Clipzy does. Set the address to that of the front end."
+        f" (CLIPZY_URL={server.url})\n"
+    )
 
 
-def test_an_interrupt_exits_without_a_traceback(video: Path, tmp_path: Path) -> None:
+def test_an_interrupt_tells_that_the_job_goes_on(video: Path, tmp_path: Path) -> None:
     # Given a command that waits for a job
     polled = Event()
 
@@ -250,6 +279,7 @@ def test_an_interrupt_exits_without_a_traceback(video: Path, tmp_path: Path) -> 
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=TIMEOUT_SECONDS)
 
-    # Then it exits immediately and without a traceback
+    # Then it exits immediately, and says that the job goes on
     assert process.returncode == 130
+    assert stderr.endswith(f"clipzy: {JOB['job_id']} goes on. Follow it with `clipzy watch {JOB['job_id']}`.\n")
     assert "Traceback" not in stderr

@@ -14,7 +14,7 @@ import yaml
 
 from clipzy_api.authentication import require_choice
 from clipzy_api.cli import commands
-from clipzy_api.concurrency_limits import REQUEST_BODIES, THREADS
+from clipzy_api.concurrency_limits import BUCKET_BODIES, THREADS
 from clipzy_api.server.run import STOP_TIMEOUT_SECONDS as WEB_STOP_TIMEOUT_SECONDS
 from clipzy_storage.config import settings
 from clipzy_storage.config.environment import settings_from_env
@@ -275,7 +275,7 @@ def test_no_service_depends_on_one_of_another_profile() -> None:
 def test_one_client_cannot_take_all_upload_slots() -> None:
     default = re.search(r"NGINX_BODIES_PER_CLIENT:-(\d+)", (COMPOSE / "nginx.sh").read_text())
     assert default
-    assert int(default[1]) < REQUEST_BODIES
+    assert int(default[1]) < BUCKET_BODIES
 
 
 def test_scripts_are_executable() -> None:

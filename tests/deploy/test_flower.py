@@ -1,5 +1,6 @@
 """Flower with a real deployment: what it shows, and what it refuses."""
 
+import shlex
 import signal
 import subprocess
 import sys
@@ -237,9 +238,8 @@ def test_if_it_is_not_installed_it_prints_how_to_install_it(tmp_path: Path) -> N
     done = _flower(tmp_path, {"FLOWER_BASIC_AUTH": "a:b", "PYTHONPATH": str(hidden)})
 
     assert done.returncode == 78
-    assert done.stderr.splitlines() == [
-        "clipzy: Flower is not installed. Install it with: pip install 'clipzy[flower]'"
-    ]
+    words = [sys.executable, "-m", "pip", "install", "--editable", f"{DEPLOY.parents[1]}[flower]"]
+    assert done.stderr.splitlines() == [f"clipzy: Flower is not installed. Install it with: {shlex.join(words)}"]
 
 
 def _flower(directory: Path, env: dict[str, str]) -> "subprocess.CompletedProcess[str]":

@@ -26,6 +26,7 @@ from tests.support.processes import free_port
 from tests.support.s3_servers import S3Server
 from tests.support.servers import FrontEnd
 from tests.support.waiting import eventually
+from tests.support.wheels import build_wheel
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "compose"
@@ -59,6 +60,24 @@ def test_copied_files_exist_and_are_not_ignored() -> None:
         assert (ROOT / source).exists(), source
         assert any(fnmatch(source, pattern) for pattern in not_ignored), source
     assert all((ROOT / name).exists() for name in not_ignored)
+
+
+def test_the_copied_files_are_all_that_is_installed(tmp_path: Path) -> None:
+    # Given the files of the first stage
+    for name, arguments in stages()["packages"]:
+        if name == "COPY":
+            *sources, target = shlex.split(arguments)
+            for source in (ROOT / source for source in sources):
+                if source.is_dir():
+                    shutil.copytree(source, tmp_path / target, ignore=shutil.ignore_patterns("__pycache__"))
+                else:
+                    (tmp_path / target).mkdir(exist_ok=True)
+                    shutil.copy(source, tmp_path / target)
+    # When a wheel is built of them, as pip does, then it is the one of the checkout
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path / "dist")]
+    subprocess.run(build, cwd=tmp_path, check=True, capture_output=True, timeout=60)
+    (built,) = (tmp_path / "dist").iterdir()
+    assert built.read_bytes() == build_wheel(tmp_path).read_bytes()
 
 
 def test_bases_are_pinned_and_packages_are_locked() -> None:

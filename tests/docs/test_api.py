@@ -2,8 +2,6 @@
 
 import json
 import re
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +10,9 @@ import pytest
 
 from clipzy_api.problems import CODES
 from clipzy_storage.models.job_config import MAX_CONFIG_BYTES, JobConfig
+from tests.support import console
 from tests.support.deployment import Deployment
 from tests.support.openapi import routes_of, unconnected_app
-from tests.support.requirements import missing
 
 CONFIG = JobConfig.model_json_schema()
 ROOT = Path(__file__).parents[2]
@@ -67,37 +65,18 @@ def test_the_longest_config_is_there() -> None:
 
 def test_the_commands_do_what_is_shown(tmp_path: Path, redis_url: str) -> None:
     # Given the page's commands, each with the lines that it is said to print
-    commands: list[tuple[str, list[str]]] = []
-    for line in "\n".join(re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL)).splitlines():
-        if line.startswith("$ "):
-            commands.append((line[2:], []))
-        elif line:
-            commands[-1][1].append(line)
+    commands = console.commands_in(PAGE)
 
     # When they are run one after the other in one shell, against a front end with a worker
     (tmp_path / "demo").symlink_to(ROOT / "demo")
     with Deployment(tmp_path / "deployment", redis_url=redis_url) as stack:
         url = stack.web().url
         stack.worker()
-        printed = _run([command.replace("http://127.0.0.1:8000", url) for command, _ in commands], tmp_path)
+        printed, errors = console.run(
+            [command.replace("http://127.0.0.1:8000", url) for command, _ in commands], tmp_path
+        )
 
     # Then each prints those lines
-    for (command, expected), lines in zip(commands, printed, strict=True):
-        remaining = iter(lines)
-        for shown in expected:
-            pattern = re.compile(".*".join(map(re.escape, shown.split("…"))))
-            assert any(pattern.fullmatch(line) for line in remaining), f"{command}: {shown} is not in {lines}"
+    assert errors == ""
+    console.assert_printed(commands, printed)
     assert (tmp_path / "poster.jpg").read_bytes().startswith(b"\xff\xd8")
-
-
-def _run(commands: list[str], directory: Path) -> list[list[str]]:
-    """What each has printed."""
-    bash = shutil.which("bash")
-    if bash is None or shutil.which("curl") is None:
-        missing("bash and curl are needed")
-    script = "".join(f"{command}\necho; echo @end\n" for command in commands)
-    done = subprocess.run(
-        [bash, "-u"], cwd=directory, input=script, capture_output=True, text=True, timeout=100, check=True
-    )
-    assert done.stderr == ""
-    return [part.splitlines() for part in done.stdout.split("@end\n")[:-1]]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.owner_limits import OwnerLimits
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.jobs.types import IdempotencyKey
-from clipzy_storage.models.records import Queue, Status
+from clipzy_storage.models.records import Queue, Status, Video
 from clipzy_storage.redis_client import RedisDatabase
 from tests.support.jobs import STORAGE_ID, finish, let_leases_expire, new_job, submitted
 
@@ -70,6 +71,25 @@ def test_an_owner_has_no_more_unfinished_jobs_than_it_may(limited: Limited) -> N
     complete(store, running.job_id)
     store.accounts.check_unfinished_jobs("a")
     assert submitted(store, owner="a")
+
+
+def test_a_video_that_is_still_without_bytes_is_no_room_for_it(limited: Limited, redis_url: str) -> None:
+    """One that is to be imported is known before it is fetched, as one that was deleted is, while all are counted."""
+    store, admin, video_id = limited(stored_bytes=10), JobAdmin(RedisDatabase(redis_url)), keys.new_id("vid")
+    count = admin.begin_count()
+    admin.set_stored("a", video_id, 0)
+    video = Video(
+        owner="a",
+        video_id=video_id,
+        filename="a.mp4",
+        key=keys.upload(video_id, "mp4"),
+        container="mp4",
+        size_bytes=11,
+        uploaded_at=datetime.now(UTC),
+    )
+    with pytest.raises(QuotaExceeded):
+        store.accounts.add_video(video)
+    admin.end_count(count)
 
 
 def test_a_job_beyond_the_running_ones_is_parked(limited: Limited, redis_url: str, redis_client: Any) -> None:

@@ -9,12 +9,13 @@ import pytest
 
 from clipzy_storage import keys
 from clipzy_storage.backends.local.storage import LocalStorage
+from clipzy_storage.jobs import durable_records
 from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.maintenance.consistency_check import Finding, StorageCheck, compare_with_redis
-from clipzy_storage.models.records import Job, Status
+from clipzy_storage.models.records import Job, Status, Upload
 from tests.support.aged_storage import CONTENT, POSTER, AgedStorage
-from tests.support.jobs import created, finish
+from tests.support.jobs import created, finish, source_key_of
 
 Reported = set[tuple[str, str]]
 
@@ -49,9 +50,9 @@ def _short_artifact(aged: AgedStorage, hours: float) -> Reported:
 
 def _open_without_source(aged: AgedStorage, hours: float) -> Reported:
     job = aged.open_job(hours=hours)
-    aged.storage.delete(job.source_key)
+    aged.storage.delete(source_key_of(job))
     aged.storage.delete(keys.video_record(job.video_id))
-    return {("missing", job.source_key)}
+    return {("missing", source_key_of(job))}
 
 
 def _video_without_source(aged: AgedStorage, hours: float) -> Reported:
@@ -188,17 +189,25 @@ def test_only_a_deep_check_finds_changed_bytes(aged: AgedStorage) -> None:
     # Given an artifact and a source in which a byte was flipped
     job = aged.completed_job(job=aged.new_job(aged.upload(hours=100)), hours=100)
     _replace(aged, _poster(job), POSTER.swapcase())
-    _replace(aged, job.source_key, CONTENT.swapcase())
+    _replace(aged, source_key_of(job), CONTENT.swapcase())
 
     # Then their sizes show nothing, and their digests do
     assert _reported(aged) == set()
-    assert _reported(aged, deep=True) == {("damaged", _poster(job)), ("damaged", job.source_key)}
+    assert _reported(aged, deep=True) == {("damaged", _poster(job)), ("damaged", source_key_of(job))}
 
 
 def test_a_job_that_finishes_during_the_check_is_refreshed(aged: AgedStorage) -> None:
     """Without the refresh the result of a job is called orphaned whose record moved between two listings."""
     job = aged.completed_job(hours=100)
     aged.miss_once(keys.done_job(job.job_id))
+    assert _reported(aged) == set()
+
+
+def test_the_file_of_an_upload_in_progress_is_no_orphan(aged: AgedStorage) -> None:
+    """A crash came before it was recorded; whoever asks for the upload finds a video."""
+    video = aged.upload(hours=2)
+    aged.storage.delete(keys.video_record(video.video_id))
+    durable_records.write_upload(aged.storage, Upload.begun_now(upload_id=video.video_id, filename="a", size_bytes=9))
     assert _reported(aged) == set()
 
 

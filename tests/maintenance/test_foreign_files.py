@@ -29,6 +29,7 @@ from clipzy_storage.maintenance.retention_rules import Kind
 from clipzy_storage.models.records import Job, Queue, Status, Video
 from clipzy_storage.redis_client import RedisDatabase
 from tests.support.aged_storage import AgedStorage
+from tests.support.jobs import source_key_of
 from tests.support.s3_servers import S3Server
 
 LEVELS = (
@@ -134,7 +135,7 @@ class Scene:
             Kind.RESULT_OF_UNCOMPLETED: 1,
             Kind.UNUSED_ATTEMPT: 1,
         }
-        assert self.aged.storage.exists(self.waiting.source_key)
+        assert self.aged.storage.exists(source_key_of(self.waiting))
 
         delete_job(self.aged.storage, self.admin, self.deleted)
         video = durable_records.read_video(self.aged.storage, self.deleted.video_id)

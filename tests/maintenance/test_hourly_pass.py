@@ -11,11 +11,12 @@ from clipzy_storage import keys
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.config.environment import settings_from_env
 from clipzy_storage.errors import StorageUnavailable
-from clipzy_storage.jobs import day_index
+from clipzy_storage.jobs import day_index, durable_records
 from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.maintenance.garbage_collector import GarbageCollector
 from clipzy_storage.maintenance.retention_rules import Kind
+from clipzy_storage.models.records import Upload
 from tests.support.aged_storage import AgedStorage
 from tests.support.counted_storage import CountedStorage
 from tests.support.jobs import current
@@ -113,6 +114,12 @@ def _expired_upload(aged: AgedStorage, admin: JobAdmin) -> Kind:  # noqa: ARG001
     return Kind.EXPIRED_UPLOAD
 
 
+def _expired_keyed_upload(aged: AgedStorage, admin: JobAdmin) -> Kind:  # noqa: ARG001
+    aged.upload(hours=51, video_id=keys.video_id_for_key("a", "key", storage_id=aged.storage_id))
+    aged.upload(hours=49, video_id=keys.video_id_for_key("a", "other", storage_id=aged.storage_id))
+    return Kind.EXPIRED_UPLOAD
+
+
 def _upload_without_record(aged: AgedStorage, admin: JobAdmin) -> Kind:  # noqa: ARG001
     video = aged.upload(hours=25)
     aged.storage.delete(keys.video_record(video.video_id))
@@ -120,7 +127,8 @@ def _upload_without_record(aged: AgedStorage, admin: JobAdmin) -> Kind:  # noqa:
 
 
 @pytest.mark.parametrize(
-    "make", [_open_record, _cancellation, _expired_result, _expired_upload, _upload_without_record]
+    "make",
+    [_open_record, _cancellation, _expired_result, _expired_upload, _expired_keyed_upload, _upload_without_record],
 )
 def test_the_hourly_pass_finds(
     aged: AgedStorage, reconciled: JobAdmin, make: Callable[[AgedStorage, JobAdmin], Kind]
@@ -137,6 +145,15 @@ def test_the_hourly_pass_finds(
     assert _collector(aged.storage, reconciled, **LIMITS).sweep_recent() == {kind: 1}
     assert _collector(aged.storage, reconciled, **LIMITS).sweep_recent() == {}
     assert _collector(aged.storage, reconciled, **LIMITS).sweep() == {}
+
+
+def test_the_file_of_an_upload_in_progress_is_no_garbage(aged: AgedStorage, reconciled: JobAdmin) -> None:
+    """A crash came before it was recorded; whoever asks for the upload finds a video."""
+    video = aged.upload(hours=60)
+    aged.storage.delete(keys.video_record(video.video_id))
+    durable_records.write_upload(aged.storage, Upload.begun_now(upload_id=video.video_id, filename="a", size_bytes=9))
+    assert _collector(aged.storage, reconciled).sweep() == {}
+    assert aged.storage.exists(video.key)
 
 
 def test_an_open_record_stays_until_all_attempts_are_cleared(aged: AgedStorage, reconciled: JobAdmin) -> None:

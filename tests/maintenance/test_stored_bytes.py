@@ -23,6 +23,7 @@ from clipzy_storage.maintenance.recovery import Recovery
 from clipzy_storage.maintenance.stored_bytes import count_stored
 from clipzy_storage.models.records import Job, Video
 from clipzy_storage.redis_client import RedisDatabase
+from clipzy_storage.uploads.locks import UploadLocks
 from clipzy_worker.processing.context import WorkerContext
 from clipzy_worker.processing.lease import LeaseRenewer
 from clipzy_worker.runtime.janitor import Janitor
@@ -276,7 +277,9 @@ class _Aged:
         return replace(blob, age_seconds=blob.age_seconds + older)
 
 
-def test_the_janitor_counts_once_after_a_loss(shelf: Shelf, make_settings: Any, redis_client: Any) -> None:
+def test_the_janitor_counts_once_after_a_loss(
+    shelf: Shelf, make_settings: Any, redis_url: str, redis_client: Any
+) -> None:
     # Given what an owner has stored, and an empty Redis
     shelf.completed(shelf.video("a", 1000), 500)
     before = shelf.stored("a")
@@ -290,7 +293,7 @@ def test_the_janitor_counts_once_after_a_loss(shelf: Shelf, make_settings: Any, 
         leases=LeaseRenewer(shelf.store),
         notify_workers=noting([]),
     )
-    janitor = Janitor(ctx)
+    janitor = Janitor(ctx, UploadLocks(RedisDatabase(redis_url)))
     # When the janitor has looked a few times, then it has rebuilt the records, and counted
     for _ in range(3):
         janitor.run_once()

@@ -92,10 +92,10 @@ class AgedStorage:
         """The keys of the day index."""
         return [blob.key for blob in self.storage.list(keys.DAY_INDEX)]
 
-    def upload(self, *, hours: float = 0) -> Video:
-        """A complete upload, whose id was made as long ago as it is old."""
+    def upload(self, *, hours: float = 0, video_id: str = "") -> Video:
+        """A complete upload, whose id was made as long ago as it is old, unless it is given."""
         created_at = datetime.now(UTC) - timedelta(hours=hours)
-        video_id = keys.first_id("vid", created_at)[:-16] + keys.new_id("vid")[-16:]
+        video_id = video_id or keys.first_id("vid", created_at)[:-16] + keys.new_id("vid")[-16:]
         video = Video(
             video_id=video_id,
             filename="holiday.mp4",

@@ -1,6 +1,7 @@
 """A name server for one name, whose address tests change, as Docker's does when a container is replaced."""
 
 import contextlib
+import socket
 import socketserver
 import threading
 from collections.abc import Iterator
@@ -13,10 +14,19 @@ _HEADER_BYTES = 12
 
 @dataclass
 class Names:
-    """A running name server, which answers with ``address``."""
+    """A running name server, which answers with ``address``, and counts the queries."""
 
     address: str
     port: int = 0
+    queries: int = 0
+
+    def resolve(self, _host: str, _port: int) -> list[str]:
+        """Ask this server, where the system's resolver cannot be pointed at it."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.settimeout(10)
+            client.sendto(_question(NAME), ("127.0.0.1", self.port))
+            answer = client.recv(512)
+        return [socket.inet_ntoa(answer[-4:])]
 
 
 @contextlib.contextmanager
@@ -26,6 +36,7 @@ def running_names(address: str) -> Iterator[Names]:
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
             query, connection = self.request
+            names.queries += 1
             connection.sendto(_answer(query, names.address), self.client_address)
 
     with socketserver.UDPServer(("127.0.0.1", 0), Handler) as server:
@@ -37,6 +48,11 @@ def running_names(address: str) -> Iterator[Names]:
         finally:
             server.shutdown()
             thread.join()
+
+
+def _question(name: str) -> bytes:
+    labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
+    return bytes(2) + b"\1\0\0\1" + bytes(6) + labels + b"\0" + _TYPE_A + b"\0\1"
 
 
 def _answer(query: bytes, address: str) -> bytes:

@@ -19,6 +19,7 @@ from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.process import ProcessIdentity
 from clipzy_storage.redis_client import RedisDatabase
+from clipzy_storage.uploads.locks import UploadLocks
 from clipzy_worker.processing.context import WorkerContext
 from clipzy_worker.processing.lease import LeaseRenewer
 from clipzy_worker.runtime.janitor import Janitor
@@ -56,7 +57,7 @@ class Fleet:
         self._reapers = [
             Reaper(ctx, queues=NotificationQueues(self._redis, storage_id=self._storage_id)) for _ in range(size)
         ]
-        self._janitors = [Janitor(ctx) for _ in range(size)]
+        self._janitors = [Janitor(ctx, UploadLocks(self._redis)) for _ in range(size)]
         for _ in range(size):
             claimed(ctx.store, submitted(ctx.store).job_id)
 

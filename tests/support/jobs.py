@@ -34,6 +34,12 @@ def new_job(**changes: Any) -> Job:
     return Job(**values | changes)
 
 
+def source_key_of(job: Job) -> str:
+    """The key of the file of a job's video."""
+    assert job.source is not None
+    return job.source.key
+
+
 def submitted(store: JobStore, **changes: Any) -> Job:
     return created(store, new_job(**changes))
 

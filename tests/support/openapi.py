@@ -44,7 +44,7 @@ def routes_of(app: Flask) -> set[tuple[str, str]]:
     return {
         (method.lower(), re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule))
         for rule in app.url_map.iter_rules()
-        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"} or {"HEAD"} & (rule.methods or set())
     }
 
 

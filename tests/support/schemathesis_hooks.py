@@ -14,6 +14,17 @@ from tests.support.forms import MP4_HEAD, mp4_bytes
 
 # Any other bytes are valid by the schema, but are refused.
 schemathesis.openapi.format("binary", strategies.binary(max_size=2000).map(lambda tail: Binary(MP4_HEAD + tail)))
+# Any other URI is valid by the schema, but most have a scheme that is refused.
+schemathesis.openapi.format("uri", strategies.just("https://videos.example.com/holiday.mp4"))
+
+
+schemathesis.serializer.alias("application/offset+octet-stream", "application/octet-stream")
+
+
+def _new_upload() -> str:
+    uploads, headers = os.environ["TARGET_URL"] + "/api/v1/uploads", json.loads(os.environ["HEADERS"])
+    begun = requests.post(uploads, headers=headers | {"Tus-Resumable": "1.0.0", "Upload-Length": "1000000"}, timeout=30)
+    return begun.headers["Location"].rpartition("/")[2]
 
 
 def _new_cancelled_job() -> dict[str, str]:
@@ -24,16 +35,28 @@ def _new_cancelled_job() -> dict[str, str]:
     return {"job_id": job["job_id"], "video_id": job["video_id"]}
 
 
+def _make_acceptable(case: Any) -> None:
+    """A request that is valid by the schema is to be accepted."""
+    if case.operation.path == "/storage/{key}":  # a dictionary cannot hold a slash
+        case.path_parameters["key"] = os.environ["STORED_KEY"]
+    if "Idempotency-Key" in case.headers:  # no key is valid for a second request
+        case.headers["Idempotency-Key"] = uuid.uuid4().hex
+    if case.method == "DELETE" and case.path_parameters:  # keeps the jobs of the other calls
+        is_upload = "upload_id" in case.path_parameters
+        made = {"upload_id": _new_upload()} if is_upload else _new_cancelled_job()
+        case.path_parameters.update({name: made[name] for name in case.path_parameters})
+    if "Upload-Length" in case.headers:  # the cap is a setting
+        case.headers["Upload-Length"] = "5000000"
+    for name in ("Content-Digest", "Upload-Checksum"):  # they depend on the body
+        case.headers.pop(name, None)
+    if case.media_type == "multipart/form-data":  # a form has the name of its file itself
+        case.query.pop("filename", None)
+
+
 @schemathesis.hook
 def before_call(_context: Any, case: Any, _kwargs: Any) -> None:
-    is_positive = case.meta is not None and case.meta.generation.mode.is_positive
-    if case.operation.path == "/storage/{key}" and is_positive:  # a dictionary cannot hold a slash
-        case.path_parameters["key"] = os.environ["STORED_KEY"]
-    if is_positive and "Idempotency-Key" in case.headers:  # no key is valid for a second request
-        case.headers["Idempotency-Key"] = uuid.uuid4().hex
-    if is_positive and case.method == "DELETE" and case.path_parameters:  # keeps the jobs of the other calls
-        made = _new_cancelled_job()
-        case.path_parameters.update({name: made[name] for name in case.path_parameters})
+    if case.meta is not None and case.meta.generation.mode.is_positive:
+        _make_acceptable(case)
     if case.operation.path.endswith("/events") and str(case.path_parameters.get("job_id")).startswith("job_"):
         case.path_parameters["job_id"] = os.environ["FINISHED_JOB"]  # the stream of a queued job does not end
     if any(str(value).endswith(".json") for value in case.path_parameters.values()):

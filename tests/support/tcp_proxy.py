@@ -8,14 +8,14 @@ import struct
 import sys
 import termios
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 CHUNK_BYTES = 16 << 10
 BUFFER_BYTES = 64 << 10
-Kind = Literal["pass", "refuse", "silence", "reset", "cut", "flip", "delay"]
+Kind = Literal["pass", "refuse", "silence", "reset", "cut", "leave", "flip", "delay"]
 Way = Literal["request", "answer"]
 
 
@@ -24,6 +24,7 @@ class Fault:
     """What happens to a connection once ``after_bytes`` of it have passed in the direction ``of``.
 
     ``silence``: nothing is forwarded any more, either way. ``reset``: reset (RST). ``cut``: closed properly (FIN).
+    ``leave``: reset for the client, while the server hears nothing any more, as if the client had changed its network.
     ``flip``: one bit is inverted. ``delay``: each chunk arrives ``seconds`` late. ``refuse``: the port is closed.
     """
 
@@ -49,11 +50,13 @@ class TcpProxy:
         self._target = str(parts.hostname), int(parts.port or 80)
         self._host, self._port = host, 0
         self._fault, self._left = Fault(), 0
-        self._passages: set[_Passage] = set()
+        self._passages: set[Passage] = set()
         self._server: asyncio.Server | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="tcp-proxy", daemon=True)
         self.accepted = 0
+        self.received_bytes = 0
+        """All that clients have sent and that was forwarded."""
 
     @property
     def url(self) -> str:
@@ -121,22 +124,46 @@ class TcpProxy:
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
-        suffers = self._left != 0
-        self._left -= suffers
-        passage = _Passage(self._fault if suffers else Fault(), reader, writer)
+        passage = Passage(self._next_fault(), reader, writer, count=self._count, when_suffered=self._has_suffered)
         self._passages.add(passage)
         try:
             with contextlib.suppress(OSError):
-                await passage.run(*self._target)
+                await passage.run(*self._next_target())
         finally:
             self._passages.discard(passage)
 
+    def _next_fault(self) -> Fault:
+        """What the next connection suffers."""
+        suffers = self._left != 0
+        self._left -= suffers
+        return self._fault if suffers else Fault()
 
-class _Passage:
+    def _next_target(self) -> tuple[str, int]:
+        """Where the next connection is forwarded to."""
+        return self._target
+
+    def _has_suffered(self) -> None:
+        """Called as soon as as much of a connection has passed as its fault waits for."""
+
+    def _count(self, way: str, size_bytes: int) -> None:
+        self.received_bytes += size_bytes if way == "request" else 0
+
+
+class Passage:
     """One connection, forwarded both ways until either side closes it."""
 
-    def __init__(self, fault: Fault, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self,
+        fault: Fault,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        *,
+        count: Callable[[str, int], None],
+        when_suffered: Callable[[], None],
+    ) -> None:
         self.is_silent = False
+        self._has_suffered = False
+        self._count, self._when_suffered = count, when_suffered
         self._fault = fault
         self._reader, self._writer = reader, writer
         self._over = asyncio.Event()
@@ -163,6 +190,7 @@ class _Passage:
             data = await self._harmed(direction, data, passed_bytes)
             writer.write(data)
             await writer.drain()
+            self._count(direction, len(data))
             passed_bytes += len(data)
             if self._fault.kind == "cut" and direction == self._fault.of and passed_bytes >= self._fault.after_bytes:
                 return
@@ -175,6 +203,9 @@ class _Passage:
             await asyncio.Event().wait()
         if direction != fault.of or rest_bytes >= len(data):
             return data
+        if not self._has_suffered:
+            self._has_suffered = True
+            self._when_suffered()
         match fault.kind:
             case "delay":
                 await asyncio.sleep(fault.seconds)
@@ -184,6 +215,10 @@ class _Passage:
                 return data[:rest_bytes] + bytes([data[rest_bytes] ^ 1]) + data[rest_bytes + 1 :]
             case "reset":
                 await self._break_off(data[: max(0, rest_bytes)] if direction == "answer" else b"")
+                raise ConnectionResetError
+            case "leave":
+                await self._break_off(b"")
+                await asyncio.Event().wait()
         return data
 
     async def _break_off(self, last: bytes) -> None:
@@ -194,7 +229,6 @@ class _Passage:
             await asyncio.sleep(0.001)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._writer.transport.abort()
-        raise ConnectionResetError
 
 
 def _unsent_bytes(connection: socket.socket) -> int:

@@ -9,7 +9,7 @@ import pytest
 from clipzy_storage.backends.base import read_bytes
 from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.models.analysis import Analysis, ArtifactFile
-from clipzy_storage.models.records import Job
+from clipzy_storage.models.records import Job, SourceFile
 from clipzy_worker.errors import ResultTooLarge
 from clipzy_worker.processing.upload_results import store_attempt
 from tests.support.media.nothing_found import nothing_found
@@ -28,6 +28,7 @@ JOB = Job(
     created_at=datetime(2026, 1, 1, tzinfo=UTC),
     attempt=1,
 )
+SOURCE = SourceFile("uploads/vid_x.mov", "mov", 7, "a" * 64)
 
 
 def test_the_index_has_the_upload_s_facts_and_the_measured_ones(storage: LocalStorage, tmp_path: Path) -> None:
@@ -37,7 +38,9 @@ def test_the_index_has_the_upload_s_facts_and_the_measured_ones(storage: LocalSt
     analysis = nothing_found(artifacts=[poster])
 
     # When it is stored
-    index = store_attempt(storage, JOB, tmp_path, prefix=PREFIX, analysis=analysis, max_bytes=1 << 20)
+    index = store_attempt(
+        storage, JOB, SOURCE, tmp_path, prefix=PREFIX, analysis=analysis, source_sha256="a" * 64, max_bytes=1 << 20
+    )
 
     # Then the index in storage has both kinds of facts, in the published order
     document = json.loads(index)
@@ -69,6 +72,8 @@ def test_a_result_over_the_limit_is_not_stored(storage: LocalStorage, tmp_path: 
     analysis, limit = nothing_found(artifacts=[poster]), 9_999 if left_out == "the file" else 10_001
     # When it is stored, Then that ends before the index is there
     with pytest.raises(ResultTooLarge, match="MAX_RESULT_MB"):
-        store_attempt(storage, JOB, tmp_path, prefix=PREFIX, analysis=analysis, max_bytes=limit)
+        store_attempt(
+            storage, JOB, SOURCE, tmp_path, prefix=PREFIX, analysis=analysis, source_sha256="a" * 64, max_bytes=limit
+        )
     assert not storage.exists(PREFIX + "output.json")
     assert storage.exists(PREFIX + "poster.jpg") == (left_out == "the index")

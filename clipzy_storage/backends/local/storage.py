@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from clipzy_storage import keys
-from clipzy_storage.backends.base import BlobInfo, check_range, copy_through
+from clipzy_storage.backends.base import BlobInfo, KeyOf, check_range, copy_through
 from clipzy_storage.backends.local.copying import link_read_only, sha256_of
 from clipzy_storage.backends.local.dirfd import (
     MARKER_SUFFIX,
@@ -30,6 +30,7 @@ from clipzy_storage.backends.local.dirfd import (
     size_bytes,
 )
 from clipzy_storage.backends.local.errors import explained, named, os_errors_translated
+from clipzy_storage.backends.local.growing import LocalGrowingFile
 from clipzy_storage.backends.local.identity import OWN_DIRECTORY, read_identity, verify, withdraw, write_identity
 from clipzy_storage.backends.local.reader import RangeReader, list_files, time_of
 from clipzy_storage.backends.local.root import RACE_ATTEMPTS, LocalRoot
@@ -50,6 +51,8 @@ FREE_RESERVE_BYTES, FREE_RESERVE_INODES = 256 << 20, 4096
 
 _KEPT_DIRECTORIES = {OWN_DIRECTORY, "jobs"}
 """The directories in these are in use all the time, empty or not."""
+_GROWING = "data"
+"""The unfinished file of an upload in progress."""
 _IDENTITY = re.compile(rb"([0-9a-f]{32})\n")
 _REPAIR = "Restore that file from a backup; remove it only if nothing in the directory is worth keeping."
 
@@ -63,6 +66,7 @@ class LocalStorage:
 
     kind: Literal["local", "s3"] = "local"
     has_conditional_writes = True
+    direct = None
     may_show_files_late = True  # it may be a mount of several machines, declared or not
 
     def __init__(
@@ -126,9 +130,8 @@ class LocalStorage:
         may_use_reserve: bool = False,
     ) -> Iterator[LocalWriter]:
         segments_of(key)
-        free = FreeSpace() if may_use_reserve else self.free_space()
-        if free.lacks(size_bytes=self._free_reserve_bytes, inodes=self._free_reserve_inodes):
-            raise StorageFull(f"the storage has only {free} left; delete something or add space")
+        if not may_use_reserve:
+            self._check_room()
         with (
             os_errors_translated(keys.INCOMING, writing=True),
             self._root.opened() as root,
@@ -152,7 +155,7 @@ class LocalStorage:
         key: str,
         scratch: Path,  # noqa: ARG002 - the file itself is returned
         *,
-        sha256: str,  # noqa: ARG002
+        sha256: str | None,  # noqa: ARG002
         on_progress: Callable[[], object] = lambda: None,  # noqa: ARG002
     ) -> Path:
         self.info(key)
@@ -230,6 +233,36 @@ class LocalStorage:
             return sum(not name.endswith(MARKER_SUFFIX) for name in found)
         return 0
 
+    @contextmanager
+    def open_growing(self, upload_id: str, *, key_of: KeyOf) -> Iterator[LocalGrowingFile]:
+        self._check_room()
+        key = keys.upload_state(upload_id, _GROWING)
+        opened: list[LocalGrowingFile] = []
+
+        def open_in(directory: int, name: str) -> None:
+            opened.append(LocalGrowingFile(name, root=self._root, directory=os.dup(directory), key_of=key_of))
+
+        with os_errors_translated(key, writing=True):
+            self._root.in_parent_of(key, open_in)
+        try:
+            yield opened[0]
+        finally:
+            opened[0].close()
+
+    def growing_bytes(self, upload_id: str) -> int:
+        try:
+            return self.info(keys.upload_state(upload_id, _GROWING)).size_bytes
+        except NotFound:
+            return 0
+
+    def growing_idle_seconds(self, upload_id: str) -> float:
+        return min((blob.age_seconds for blob in self.list(keys.upload_state(upload_id, ""))), default=0.0)
+
+    def remove_growing(self, upload_id: str) -> None:
+        for blob in list(self.list(keys.upload_state(upload_id, ""))):
+            if keys.upload_id_in(blob.key):
+                self.delete(blob.key)
+
     def _listed(self, prefix: str, names: Sequence[str], after: str) -> Iterator[BlobInfo]:
         with (
             suppress(NotFound),
@@ -238,6 +271,11 @@ class LocalStorage:
             open_descendant(root, names) as directory,
         ):
             yield from list_files(directory, prefix, now=time_of(root), after=after)
+
+    def _check_room(self) -> None:
+        free = self.free_space()
+        if free.lacks(size_bytes=self._free_reserve_bytes, inodes=self._free_reserve_inodes):
+            raise StorageFull(f"the storage has only {free} left; delete something or add space")
 
     def _create_root(self) -> None:
         ancestors = (self._root.path, *self._root.path.parents)

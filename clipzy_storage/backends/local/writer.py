@@ -1,7 +1,6 @@
 """One file of a local storage that is being written."""
 
 import fcntl
-import hashlib
 import io
 import os
 import secrets
@@ -9,10 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from clipzy_storage import keys
+from clipzy_storage.backends.background import BackgroundHash, BackgroundSink
 from clipzy_storage.backends.base import BlobInfo, check_kept
 from clipzy_storage.backends.local.dirfd import FILE_MODE, NEW_FILE, link_once, size_bytes
 from clipzy_storage.backends.local.errors import os_errors_translated
 from clipzy_storage.backends.local.root import LocalRoot
+from clipzy_storage.backends.local.writeback import Writeback
 from clipzy_storage.errors import StorageError
 
 _FICLONE = 0x40049409  # a constant of Linux, which Python has since 3.14
@@ -27,7 +28,8 @@ class LocalWriter:
         self._root = root
         self._directory = directory
         self._name = writer + secrets.token_hex(16)
-        self._hash = hashlib.sha256()
+        self._hash = BackgroundHash()
+        self._sink = BackgroundSink(self._append)
         self._size_bytes = 0
         self._closed = False
         try:
@@ -35,6 +37,7 @@ class LocalWriter:
         except OSError:
             os.close(directory)
             raise
+        self._writeback = Writeback(self._file.fileno())
 
     @property
     def size_bytes(self) -> int:
@@ -45,16 +48,16 @@ class LocalWriter:
         return self._hash.hexdigest()
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        rest = memoryview(data).cast("B")
-        self._hash.update(rest)
+        block = data if isinstance(data, bytes) else bytes(data)
+        self._size_bytes += len(block)
         with self._discarded_on_failure(keys.INCOMING):
-            while rest:
-                count = self._file.write(rest) or 0
-                self._size_bytes += count
-                rest = rest[count:]
+            self._hash.update(block)
+            self._sink.put(block)
 
     def publish(self) -> BlobInfo:
         with self._discarded_on_failure(self._key):
+            self._sink.finish()
+            self._hash.finish()
             self._make_durable()
             self._root.in_parent_of(self._key, self._link)
         self.discard()
@@ -77,11 +80,19 @@ class LocalWriter:
         if self._closed:
             return
         self._closed = True
+        self._hash.stop()
+        self._sink.stop()
         with suppress(OSError):  # the error concerns bytes that are discarded
             self._file.close()
         with suppress(OSError):  # the unfinished file counts for nothing, and the sweep will remove it
             os.unlink(self._name, dir_fd=self._directory)
         os.close(self._directory)
+
+    def _append(self, block: bytes) -> None:
+        rest = memoryview(block)
+        while rest:
+            rest = rest[self._file.write(rest) or 0 :]
+        self._writeback.grown_to(self._file.tell())
 
     def _link(self, parent: int, name: str) -> None:
         link_once(self._directory, self._name, parent, name, self._key)

@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -150,16 +150,18 @@ class S3Client:
                 return
             more = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
 
-    def part_bytes(self, key: str, upload_id: str) -> int:
-        """How many bytes the service has received of a multipart upload. Raises what ``call`` raises."""
-        size_bytes = 0
+    def list_parts(self, key: str, upload_id: str) -> Iterator[dict[str, Any]]:
+        """The parts of a multipart upload that the service has, by number, with their age by its clock: ``AgeSeconds``.
+
+        Raises what ``call`` raises.
+        """
         more: dict[str, Any] = {}
         while True:
             page = self.call("list_parts", Key=key, UploadId=upload_id, **more)
             page.require("Bucket")
-            size_bytes += sum(int(part["Size"]) for part in page.get("Parts", []))
+            yield from _aged(page, page.get("Parts", []), "LastModified", 0)
             if not page.get("IsTruncated"):
-                return size_bytes
+                return
             more = {"PartNumberMarker": page["NextPartNumberMarker"]}
 
     def abort(self, key: str, upload_id: str) -> None:
@@ -195,6 +197,21 @@ class S3Client:
                 ExpiresIn=expires_seconds,
             )
         return url, now + timedelta(seconds=expires_seconds)
+
+    def signed_parts(self, key: str, upload_id: str, numbers: Iterable[int]) -> tuple[dict[int, str], datetime]:
+        """URLs to which the parts of a multipart upload can be sent, and when they expire. Raises as ``signed_url``."""
+        connection = self._connected()
+        with boto_errors_translated(key):
+            expires_seconds = self._lifetime_seconds(connection)
+            now = datetime.now(UTC).replace(microsecond=0)
+            part = {"Bucket": self.bucket, "Key": key, "UploadId": upload_id}
+            urls = {
+                number: connection.signer.generate_presigned_url(
+                    "upload_part", Params=part | {"PartNumber": number}, ExpiresIn=expires_seconds
+                )
+                for number in numbers
+            }
+        return urls, now + timedelta(seconds=expires_seconds)
 
     def _raise_if_credentials_are_refused(self, key: str) -> None:
         """Ask in another way why a HEAD was refused: the response to one has no body, and so no code."""

@@ -76,13 +76,15 @@ def connect(
         # If a bucket's name has a dot, which no certificate matches, botocore uses the path in any case.
         auto = "virtual" if on_aws else "path"
         style = auto if addressing_style == "auto" else addressing_style
-        config = _config(style, on_aws=on_aws, timeouts=timeouts)
 
-        def client(endpoint_url: str | None) -> Any:
+        def client(endpoint_url: str | None, *, checksums: bool) -> Any:
+            config = _config(style, checksums="when_supported" if checksums else "when_required", timeouts=timeouts)
             return session.client("s3", region_name=region or DEFAULT_REGION, endpoint_url=endpoint_url, config=config)
 
-        api = client(None)
-        return Connection(session, api, client(public_endpoint_url) if public_endpoint_url else api, on_aws)
+        # Other services reject the newer checksums; content is compared with our own sha256 in any case. A link cannot
+        # have the checksum of what a client will send.
+        api, signer = client(None, checksums=on_aws), client(public_endpoint_url, checksums=False)
+        return Connection(session, api, signer, on_aws)
 
 
 def is_aws(endpoint_url: str) -> bool:
@@ -90,9 +92,7 @@ def is_aws(endpoint_url: str) -> bool:
     return (urlsplit(endpoint_url).hostname or "").endswith(_AWS)
 
 
-def _config(style: str, *, on_aws: bool, timeouts: Timeouts) -> Config:
-    # Other services reject the newer checksums; content is compared with our own sha256 in any case.
-    checksums = "when_supported" if on_aws else "when_required"
+def _config(style: str, *, checksums: str, timeouts: Timeouts) -> Config:
     return Config(
         signature_version="s3v4",
         s3={"addressing_style": style, "us_east_1_regional_endpoint": "regional"},

@@ -15,6 +15,7 @@ from clipzy_storage import keys
 from clipzy_storage.backends.base import (
     READ_BLOCK_BYTES,
     BlobInfo,
+    KeyOf,
     StorageWriter,
     check_kept,
     check_range,
@@ -22,7 +23,9 @@ from clipzy_storage.backends.base import (
 )
 from clipzy_storage.backends.content_types import content_disposition_of, content_type_of
 from clipzy_storage.backends.s3.client import S3Client, metadata_of
+from clipzy_storage.backends.s3.direct import S3DirectParts
 from clipzy_storage.backends.s3.errors import NotSupported, explained
+from clipzy_storage.backends.s3.growing import S3GrowingFile, kept_bytes, read_state
 from clipzy_storage.backends.s3.identity import S3Identity
 from clipzy_storage.backends.s3.reader import RangeReader
 from clipzy_storage.backends.s3.session import Timeouts
@@ -151,7 +154,7 @@ class S3Storage:
         return io.BufferedReader(RangeReader(self._client, key, start, length))
 
     def local_copy(
-        self, key: str, scratch: Path, *, sha256: str, on_progress: Callable[[], object] = lambda: None
+        self, key: str, scratch: Path, *, sha256: str | None, on_progress: Callable[[], object] = lambda: None
     ) -> Path:
         needed_bytes = self.info(key).size_bytes + self._scratch_reserve_bytes
         free = free_space(scratch)
@@ -163,7 +166,7 @@ class S3Storage:
                 digest.update(block)
                 file.write(block)
                 on_progress()
-        if digest.hexdigest() != sha256:
+        if sha256 not in (None, digest.hexdigest()):
             raise Damaged(f"{key} is not what was stored: its sha256 is {digest.hexdigest()}")
         return copy
 
@@ -225,7 +228,44 @@ class S3Storage:
             return len(old)
         markers = list(self._client.list_objects(f"{keys.INCOMING}/"))  # written again and again while the upload grows
         growing = {self._marked_key(mark["Key"]) for mark in markers if mark["AgeSeconds"] < older_than_seconds}
-        return sum(key not in growing for key in old)
+        continued = self._ids_of_continued()
+        return sum(key not in growing and keys.id_in(key) not in continued for key in old)
+
+    @contextmanager
+    def open_growing(self, upload_id: str, *, key_of: KeyOf) -> Iterator[S3GrowingFile]:
+        file = S3GrowingFile(
+            self._client,
+            upload_id,
+            key_of=key_of,
+            part_bytes=self._part_bytes,
+            part_slots=self._part_slots,
+            conditional=self.has_conditional_writes,
+        )
+        try:
+            yield file
+        finally:
+            file.close()
+
+    @property
+    def direct(self) -> S3DirectParts:
+        return S3DirectParts(self._client, conditional=self.has_conditional_writes)
+
+    def growing_bytes(self, upload_id: str) -> int:
+        return kept_bytes(self._client, upload_id)
+
+    def growing_idle_seconds(self, upload_id: str) -> float:
+        ages = [blob.age_seconds for blob in self.list(keys.upload_state(upload_id, ""))]
+        with suppress(NotFound):
+            if state := read_state(self._client, upload_id):
+                ages += [part["AgeSeconds"] for part in self._client.list_parts(state.key, state.upload_id)]
+        return min(ages, default=0.0)
+
+    def remove_growing(self, upload_id: str) -> None:
+        if state := read_state(self._client, upload_id):
+            self._client.abort_all(state.key)
+        for blob in list(self.list(keys.upload_state(upload_id, ""))):
+            if keys.upload_id_in(blob.key):
+                self._client.call("delete_object", Key=blob.key)
 
     def free_space(self) -> FreeSpace:
         return FreeSpace()
@@ -262,10 +302,15 @@ class S3Storage:
         if not uploads:
             return 0
         marked = {self._marked_key(marker["Key"]) for marker in self._client.list_objects(f"{keys.INCOMING}/")}
-        strays = [(key, upload_id) for key, upload_id in uploads if key not in marked]
+        continued = self._ids_of_continued()
+        strays = [found for found in uploads if found[0] not in marked and keys.id_in(found[0]) not in continued]
         for key, upload_id in strays:
             self._client.abort(key, upload_id)
         return len(strays)
+
+    def _ids_of_continued(self) -> set[str]:
+        """The uploads in progress, whose multipart uploads end when they do."""
+        return {upload_id for blob in self.list(keys.UPLOADS_IN_PROGRESS) if (upload_id := keys.upload_id_in(blob.key))}
 
     def _marked_key(self, marker: str) -> str | None:
         """The key that a marker names; None if its writer has just removed it, or if it is damaged or foreign."""

@@ -24,7 +24,10 @@
 --   video:{id}:gone        string  the video is deleted: new jobs over it are refused
 --   owner:{owner}:stored   hash    bytes in storage of each of the owner's videos and results, by the id of video or job
 --   owner:{owner}:bytes    string  their sum
---   owner:{owner}:uploads  zset    uploads that are being received, by the time at which their front end counts as gone
+--   owner:{owner}:uploads  zset    uploads in progress by the time at which they count no more: their front end is gone,
+--                                  or nothing has come for so long
+--   upload:{id}:lock       string  token of the request that writes the upload
+--   upload:{id}:wanted     string  exists for a while after another request was refused the lock
 --   stored:owners          set     owners of whom anything was ever counted
 --   stored:counting        set     counts in progress: what is deleted meanwhile stays in the hash as 0 bytes
 --   stored:counted         string  they have been counted since this Redis was started
@@ -292,9 +295,23 @@ local function count_uploads(owner)
   return redis.call('ZCOUNT', uploads_key(owner), '(' .. now, '+inf')
 end
 
+-- The upload counts until then, unless it is held again or ended.
+local function hold_upload(owner, id, ttl_ms)
+  redis.call('ZREMRANGEBYSCORE', uploads_key(owner), '-inf', now)
+  redis.call('ZADD', uploads_key(owner), now + ttl_ms, id)
+  local last = redis.call('ZRANGE', uploads_key(owner), -1, -1, 'WITHSCORES')[2]
+  redis.call('PEXPIRE', uploads_key(owner), string.format('%.0f', last - now))
+end
+
+local function upload_lock_key(id) return prefix .. 'upload:' .. id .. ':lock' end
+local function upload_wanted_key(id) return prefix .. 'upload:' .. id .. ':wanted' end
+
+-- How many bytes a video or result counts with: 0 if it is deleted, or not known.
+local function bytes_of(owner, id) return tonumber(redis.call('HGET', stored_key(owner), id) or '0') end
+
 -- How many bytes a video or result has; 0 once it is deleted. What is set is absolute, so a repeated call changes nothing.
 local function set_stored(owner, id, bytes)
-  local before = tonumber(redis.call('HGET', stored_key(owner), id) or '0')
+  local before = bytes_of(owner, id)
   redis.call('HDEL', stored_key(owner), id)  -- first: a Redis without room refuses no deletion, nor what follows it
   if bytes > 0 then redis.call('SADD', prefix .. 'stored:owners', owner) end
   if bytes > 0 or redis.call('EXISTS', prefix .. 'stored:counting') == 1 then
@@ -308,7 +325,7 @@ end
 local function stored_at_limit(owner, video_id, bytes, limit)
   if limit == '' then return nil end
   local total = tonumber(redis.call('GET', bytes_key(owner)) or '0')
-  local more = redis.call('HEXISTS', stored_key(owner), video_id) == 1 and 0 or bytes
+  local more = bytes_of(owner, video_id) > 0 and 0 or bytes
   return (total >= tonumber(limit) or total + more > tonumber(limit)) and total or nil
 end
 

@@ -1,5 +1,5 @@
--- ARGV: id, nonce of this claim, holder (JSON), storage id, lease in ms, first stage, latest supported schema version,
--- how many jobs of its owner may be held, or '' for any number.
+-- ARGV: id, nonce of this claim, holder (JSON), storage id, lease in ms, first stage of the analysis, latest supported
+-- schema version, how many jobs of its owner may be held, or '' for any number.
 -- Answers {token, record…, whether the records are reconciled (1 or 0), ms since the job was created}, or {''} if the job
 -- is not queued, not due, stored elsewhere or of a later schema version, or if so many are held: it is parked then.
 local id, nonce, holder, storage_id, lease_ms = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
@@ -11,7 +11,8 @@ end
 if state ~= 'queued' or get(id, 'storage_id') ~= storage_id or now < number(id, 'not_before_ms') then
   return { '' }
 end
-if (tonumber(cjson.decode(get(id, 'record')).schema_version) or 0) > tonumber(ARGV[7]) then return { '' } end
+local about = cjson.decode(get(id, 'record'))
+if (tonumber(about.schema_version) or 0) > tonumber(ARGV[7]) then return { '' } end
 if ARGV[8] ~= '' and count_of(get(id, 'owner'), 'processing') >= tonumber(ARGV[8]) then
   park(id)
   return { '' }
@@ -20,7 +21,7 @@ local token = new_token(id, nonce)
 move(id, 'running')
 redis.call('HINCRBY', job_key(id), 'attempt', 1)
 redis.call('HSETNX', job_key(id), 'started_ms', now)
-set(id, 'nonce', nonce, 'holder', holder, 'stage', ARGV[6])
+set(id, 'nonce', nonce, 'holder', holder, 'stage', about.source_url and 'import' or ARGV[6])
 remove_from_queues(id)
 redis.call('ZADD', lease_set, now + lease_ms, id)
 log_event(id)

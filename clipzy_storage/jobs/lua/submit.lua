@@ -6,6 +6,7 @@
 -- bytes it has}. After the last three neither this job nor this key is known.
 local id, owner, storage_id, record, key, fingerprint = unpack(ARGV)
 local about = cjson.decode(record)
+local size_bytes = about.source_size_bytes or 0  -- of a video that is yet to be imported: it is counted then
 if redis.call('EXISTS', prefix .. 'video:' .. about.video_id .. ':gone') == 1 then return { 'gone' } end
 local known = get(id, 'record')
 local is_repeated = key ~= '' and redis.call('EXISTS', answer_key(owner, key)) == 1
@@ -13,7 +14,7 @@ if not known and not is_repeated then
   if not has_room(ARGV[7]) then return { 'full' } end
   local unfinished = unfinished_at_limit(owner, ARGV[8])
   if unfinished then return { 'unfinished', unfinished } end
-  local stored = stored_at_limit(owner, about.video_id, about.source_size_bytes, ARGV[9])
+  local stored = stored_at_limit(owner, about.video_id, size_bytes, ARGV[9])
   if stored then return { 'stored', stored } end
 end
 local verdict, first_id, is_new_key = recall(owner, key, fingerprint, id)
@@ -24,6 +25,6 @@ if not known then
   -- The order is finer than the milliseconds shown, so that listings keep it.
   create(id, owner, storage_id, record, clock[1] * 1000000 + clock[2], now, 1)
   log_event(id)
-  set_stored(owner, about.video_id, about.source_size_bytes)
+  set_stored(owner, about.video_id, size_bytes)
 end
 return { 'new', tonumber(final_field(id, 'created_ms')), number(id, 'revision') }

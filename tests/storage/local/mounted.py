@@ -26,8 +26,9 @@ def full_disk(root: Path) -> None:
     # When a file does not fit
     with storage.open_writer(KEY) as incoming:
         incoming.write(b"x" * 1_000_000)
+        incoming.write(b"x" * 2_000_000)  # in the background
         with pytest.raises(StorageFull) as refusal:
-            incoming.write(b"x" * 2_000_000)
+            incoming.publish()
 
         # Then it is removed immediately, and so are its bytes
         assert list((root / ".clipzy/incoming").iterdir()) == []

@@ -4,8 +4,8 @@ import pytest
 
 from clipzy_storage import keys
 from clipzy_storage.backends.base import put_bytes, put_json, read_bytes
+from clipzy_storage.backends.s3.multipart import PARALLEL_PARTS
 from clipzy_storage.backends.s3.session import Timeouts
-from clipzy_storage.backends.s3.writer import PARALLEL_PARTS
 from clipzy_storage.errors import StorageFull, StorageUnavailable
 from tests.storage.s3.conftest import SHORT, VERY_SHORT, OpenStorage
 from tests.storage.s3.uploads import CONTENT, KEY, PART_BYTES, assert_nothing_left, stored, upload

@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from clipzy_api.inputs.container_sniffing import SNIFF_BYTES, container_of
+from clipzy_storage.container_sniffing import SNIFF_BYTES, container_of
 
 
 def atom(kind: bytes, payload: bytes = b"") -> bytes:

@@ -19,6 +19,7 @@ JOB: dict[str, Any] = {
     "current_stage": None,
     "attempt": 0,
     "config": {},
+    "queue": "interactive",
     "created_at": "2026-11-22T12:00:00.000Z",
     "started_at": None,
     "finished_at": None,
@@ -42,6 +43,40 @@ FAILED = {
     "error": {"code": "INVALID_MEDIA", "stage": "video_analysis", "message": "The file has no video frames."},
 }
 
+RESULT: dict[str, Any] = {
+    "schema_version": "1.0",
+    "job_id": JOB["job_id"],
+    "video_id": JOB["video_id"],
+    "attempt": 1,
+    "created_at": JOB["created_at"],
+    "source": {
+        "filename": "holiday.mp4",
+        "container": "mp4",
+        "size_bytes": 1,
+        "sha256": "0" * 64,
+        "duration_seconds": 1.0,
+        "width": 640,
+        "height": 360,
+        "frame_rate": 25.0,
+        "video_codec": "h264",
+        "audio_codec": None,
+    },
+    "shots": [],
+    "artifacts": [
+        {
+            "name": "motion.json",
+            "key": f"results/{JOB['job_id']}/motion.json",
+            "kind": "curves",
+            "content_type": "application/json",
+            "size_bytes": 1,
+            "sha256": "0" * 64,
+            "storage_url": f"/storage/results/{JOB['job_id']}/motion.json",
+        }
+    ],
+    "timings": {},
+}
+"""As short as a result may be."""
+
 Respond = Callable[["Exchange"], None]
 
 
@@ -52,15 +87,26 @@ class Exchange(BaseHTTPRequestHandler):
     server: "StandIn"
 
     def do_POST(self) -> None:
-        self.server.on_upload(self)
+        if self.path.startswith("/api/v1/uploads"):
+            self._answer_as_before_uploads()
+        else:
+            self.server.on_upload(self)
 
     def do_GET(self) -> None:
         self.server.seen.append(dict(self.headers))
         self.server.polls.pop(0)(self)
 
+    do_DELETE = do_GET
+
+    def _answer_as_before_uploads(self) -> None:
+        """As a version that offers forms alone."""
+        for _ in self.body():
+            pass
+        self.answer(404, {"code": "NOT_FOUND", "detail": "There is nothing at this address."})
+
     def body(self) -> Iterator[bytes]:
         """What the client sends, until it has sent what it declared or has disconnected."""
-        left = int(self.headers["Content-Length"])
+        left = int(self.headers.get("Content-Length", 0))
         while left and (data := self.rfile.read1(min(left, 1 << 16))):
             left -= len(data)
             yield data
@@ -78,7 +124,7 @@ class Exchange(BaseHTTPRequestHandler):
 
 
 class StandIn(ThreadingHTTPServer):
-    """Answers uploads with ``on_upload``, and polls with ``polls`` in turn."""
+    """Answers uploads with ``on_upload``, and other requests with ``polls`` in turn."""
 
     def __init__(self, on_upload: Respond, polls: list[Respond]) -> None:
         super().__init__(("127.0.0.1", 0), Exchange)

@@ -1,12 +1,13 @@
-"""The form that `clipzy submit` sends, as the front end reads it."""
+"""The form in which the client uploads a file, as the front end reads it."""
 
 import os
 from pathlib import Path
 
-import click
 import pytest
 
-from clipzy_api.cli.upload_form import BLOCK_BYTES, FileForm
+from clipzy_api.client import UnusableFile
+from clipzy_api.client.uploads.form import FileForm
+from clipzy_api.client.uploads.source import BLOCK_BYTES
 from clipzy_api.inputs.multipart import UploadForm
 from tests.support.forms import mp4_bytes, read_upload
 
@@ -25,13 +26,13 @@ def test_a_file_of_any_size_and_end_arrives_whole(tmp_path: Path, size_bytes: in
     content = mp4_bytes(size_bytes - len(ending)) + ending
     path = tmp_path / "a.mp4"
     path.write_bytes(content)
-    form = FileForm(path, config='{"reuse": false}')
+    form = FileForm(path, fields={"config": '{"reuse": false}', "queue": "batch"})
 
     # When it is sent, and sent again
     for upload, stored in (read(form), read(form)):
         # Then it is the same each time
         assert stored == content
-        assert upload.config == {"reuse": False}
+        assert (upload.config, upload.queue) == ({"reuse": False}, "batch")
 
 
 @pytest.mark.parametrize(
@@ -62,14 +63,15 @@ def test_a_name_that_is_no_text_is_sent(tmp_path: Path) -> None:
     assert (upload.filename, stored) == ("?.mp4", path.read_bytes())
 
 
-def test_of_a_file_that_grows_meanwhile_what_was_declared_is_sent(tmp_path: Path) -> None:
+def test_a_file_that_grows_is_not_sent_as_if_it_were_whole(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
-    path.write_bytes(content := mp4_bytes(BLOCK_BYTES + 10))
+    path.write_bytes(mp4_bytes(BLOCK_BYTES + 10))
     form = FileForm(path)
     with path.open("ab") as file:
         file.write(b"more")
 
-    assert read(form)[1] == content
+    with pytest.raises(UnusableFile, match="was changed while it was sent"):
+        read(form)
 
 
 def test_a_file_that_became_shorter_is_not_sent_as_if_it_were_whole(tmp_path: Path) -> None:
@@ -84,12 +86,12 @@ def test_a_file_that_became_shorter_is_not_sent_as_if_it_were_whole(tmp_path: Pa
     os.truncate(path, 2 * BLOCK_BYTES)
 
     # Then the sender stops before the end of the form
-    with pytest.raises(click.ClickException, match="became shorter"):
+    with pytest.raises(UnusableFile, match="was changed while it was sent"):
         sent.extend(blocks)
     assert sum(map(len, sent)) < len(form)
 
 
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(path := tmp_path / "a.mp4")
-    with pytest.raises(click.ClickException, match=r"a\.mp4 is not a regular file\. Save the video to a file first\."):
+    with pytest.raises(UnusableFile, match=r"a\.mp4 is not a regular file\. Save the video to a file first\."):
         FileForm(path)
