@@ -1,7 +1,6 @@
 """A front end, and a way to it, or to its bucket, that can be broken while a client sends a large file."""
 
 import json
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from clipzy_storage import keys
 from clipzy_storage.backends.base import read_bytes
 from tests.support.forms import mp4_bytes
 from tests.support.processes import CLIPZY, Process, environment
-from tests.support.servers import FrontEnd, running_front_end
+from tests.support.servers import FrontEnd
 from tests.support.tcp_proxy import Fault, TcpProxy
 from tests.support.waiting import eventually
 from tests.uploads.tus_client import Deployed
@@ -66,12 +65,6 @@ class Line:
         assert read_bytes(self.deployed.storage, keys.upload(job.video_id, "mp4")) == content
         assert self.deployed.left(job.video_id) == []
         assert list((self.state / "clipzy/uploads").iterdir()) == []
-
-
-def another(deployed: Deployed, directory: Path, **more: str) -> AbstractContextManager[FrontEnd]:
-    """One more front end of the deployment."""
-    root = deployed.first.root
-    return running_front_end(directory, deployed.redis.url, storage_path=root, **deployed.settings, **more)
 
 
 def interrupted(line: Line, file: Path) -> int:

@@ -8,9 +8,9 @@ import pytest
 
 from tests.support.servers import FrontEnd, RedisServer, running_front_end, running_redis
 from tests.support.tcp_proxy import TcpProxy
-from tests.uploads.client_line import CONTENT, Line, another
+from tests.uploads.client_line import CONTENT, Line
 from tests.uploads.javascript import PageServer, running_page_server
-from tests.uploads.tus_client import Deployed
+from tests.uploads.tus_client import Deployed, another
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,8 @@ from clipzy_storage import keys
 from clipzy_storage.backends.base import read_bytes
 from tests.support.processes import free_port
 from tests.support.s3_proxy import Rule, S3Proxy
-from tests.uploads.client_line import CONTENT, MIB, Line, another, interrupted
-from tests.uploads.tus_client import Deployed
+from tests.uploads.client_line import CONTENT, MIB, Line, interrupted
+from tests.uploads.tus_client import Deployed, another
 
 pytestmark = pytest.mark.parametrize("deployed", ["rclone"], indirect=True, scope="session")
 

@@ -16,8 +16,8 @@ from tests.support.forms import mp4_bytes
 from tests.support.processes import clipzy
 from tests.support.tcp_proxy import Fault
 from tests.support.waiting import eventually
-from tests.uploads.client_line import CONTENT, MIB, Line, another, interrupted
-from tests.uploads.tus_client import JOBS, UPLOADS, ask
+from tests.uploads.client_line import CONTENT, MIB, Line, interrupted
+from tests.uploads.tus_client import JOBS, UPLOADS, another, ask
 
 
 def test_a_large_file_takes_the_best_method(line: Line, file: Path) -> None:

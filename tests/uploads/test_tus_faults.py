@@ -19,7 +19,7 @@ from clipzy_storage.uploads import locks
 from clipzy_storage.uploads.resumable import SILENT_SECONDS
 from tests.support.disks import small_disk
 from tests.support.failpoint_file import FailpointFile
-from tests.support.servers import FrontEnd, running_front_end
+from tests.support.servers import FrontEnd
 from tests.support.waiting import eventually
 from tests.support.wire import answer_on, connect, head
 from tests.uploads.tus_client import (
@@ -27,6 +27,7 @@ from tests.uploads.tus_client import (
     CONTENT,
     UPLOADS,
     Deployed,
+    another,
     ask,
     begin,
     checksum,
@@ -35,14 +36,6 @@ from tests.uploads.tus_client import (
     send,
     video,
 )
-
-
-@contextmanager
-def another(deployed: Deployed, directory: Path, **more: str) -> Iterator[FrontEnd]:
-    """One more front end of the deployment, to be broken."""
-    root = deployed.first.root
-    with running_front_end(directory, deployed.redis.url, storage_path=root, **deployed.settings, **more) as found:
-        yield found
 
 
 @contextmanager

@@ -3,7 +3,9 @@
 import base64
 import hashlib
 import os
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -15,7 +17,7 @@ from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.backends.s3.storage import S3Storage
 from clipzy_storage.models.access import Scope
 from tests.support.forms import mp4_bytes
-from tests.support.servers import FrontEnd, RedisServer
+from tests.support.servers import FrontEnd, RedisServer, running_front_end
 from tests.support.waiting import eventually
 
 UPLOADS, VIDEOS, JOBS = "/api/v1/uploads", "/api/v1/videos", "/api/v1/jobs"
@@ -100,3 +102,9 @@ def video(front_end: FrontEnd, path: str) -> dict[str, Any]:
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()
     return found
+
+
+def another(deployed: Deployed, directory: Path, **more: str) -> AbstractContextManager[FrontEnd]:
+    """One more front end of the deployment."""
+    root = deployed.first.root
+    return running_front_end(directory, deployed.redis.url, storage_path=root, **deployed.settings, **more)

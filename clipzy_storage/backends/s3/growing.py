@@ -69,9 +69,7 @@ class S3GrowingFile:
     def write(self, data: bytes) -> None:
         rest = memoryview(data)
         while rest:
-            space = self._buffer.space_bytes
-            self._buffer.append(rest[:space])
-            rest = rest[space:]
+            rest = self._buffer.append(rest)
             if not self._buffer.space_bytes:
                 self._send_part()
 

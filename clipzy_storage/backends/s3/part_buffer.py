@@ -25,11 +25,14 @@ class PartBuffer(io.RawIOBase):
     def space_bytes(self) -> int:
         return self._capacity_bytes - self.size_bytes
 
-    def append(self, data: "ReadableBuffer") -> None:
-        """Add the data, for which there is space."""
-        end = self.size_bytes + memoryview(data).nbytes
-        self._memory[self.size_bytes : end] = data
+    def append(self, data: "ReadableBuffer") -> memoryview:
+        """Add as much of the data as there is space for; returns the rest."""
+        view = memoryview(data)
+        fitting = view[: self.space_bytes]
+        end = self.size_bytes + len(fitting)
+        self._memory[self.size_bytes : end] = fitting
         self.size_bytes = end
+        return view[len(fitting) :]
 
     def first(self, length: int) -> bytes:
         """The first ``length`` bytes, or fewer if there are no more."""

@@ -85,9 +85,7 @@ class S3Writer:
         rest = memoryview(block)
         with self._discarded_on_failure():
             while rest:
-                space = self._buffer.space_bytes
-                self._buffer.append(rest[:space])
-                rest = rest[space:]
+                rest = self._buffer.append(rest)
                 if not self._buffer.space_bytes:
                     self._send_part()
 
