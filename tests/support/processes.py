@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import os
+import random
 import select
 import signal
 import socket
@@ -18,6 +19,9 @@ from tests.support.waiting import TIMEOUT_SECONDS, eventually
 
 CLIPZY = (sys.executable, "-m", "clipzy_api.cli")
 _hosts = itertools.count()
+_BELOW_EPHEMERAL_PORTS = range(16384, 32768)
+"""The kernel chooses higher ones, for clients and for servers that ask for any port."""
+_reservations: list[socket.socket] = []
 
 
 class Process:
@@ -107,8 +111,19 @@ def clipzy(*arguments: str, cwd: Path, **settings: str) -> "subprocess.Completed
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    """A port that no client is given, nor any other test as long as this process lives.
+
+    One that the kernel chooses may be chosen again before anything listens on it, so that a test talks to the server of
+    another.
+    """
+    for port in random.sample(_BELOW_EPHEMERAL_PORTS, len(_BELOW_EPHEMERAL_PORTS)):
+        reservation = socket.socket(socket.AF_UNIX)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            reservation.bind(f"\0clipzy-port-{port}")  # the name of an abstract socket is free again once we exit
+            _reservations.append(reservation)
+            return port
+        reservation.close()
+    raise OSError("no port is free")
 
 
 def own_host() -> str:
