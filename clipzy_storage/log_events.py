@@ -56,7 +56,7 @@ SUPERVISOR_RESTARTING = "supervisor.restarting"
 WEBHOOK_ATTEMPT_FAILED = "webhook.attempt_failed"
 WEBHOOK_DELIVERED = "webhook.delivered"
 WEBHOOK_GIVEN_UP = "webhook.given_up"
-WEBHOOK_RECORD_DAMAGED = "webhook.record_damaged"
+WEBHOOK_RECORD_FAILED = "webhook.record_failed"
 WEBHOOK_REPLAYED = "webhook.replayed"
 
 WEB_LISTENING = "web.listening"

@@ -17,9 +17,14 @@ def read_webhook_url(text: bytes) -> str:
 
 def checked_webhook_url(value: Any) -> str:
     """The same value, if it is a URL to which events may go. Raises ``ApiError`` 422."""
-    if not services().settings.webhook_secrets:
-        raise invalid_field(NAME, expects="left out: the operator has to set WEBHOOK_SECRETS, to sign events with")
+    require_secrets()
     if not isinstance(value, str):
         raise invalid_field(NAME, expects=f"a URL of at most {MAX_URL_LENGTH} characters, as a string")
     checked_url(value)
     return value
+
+
+def require_secrets() -> None:
+    """For whatever leads to a delivery. Raises ``ApiError`` 422 if there is nothing to sign it with."""
+    if not services().settings.webhook_secrets:
+        raise invalid_field(NAME, expects="left out until the operator sets WEBHOOK_SECRETS, to sign events with")

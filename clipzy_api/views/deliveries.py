@@ -4,6 +4,7 @@ from flask import Blueprint, Response
 
 from clipzy_api import schemas
 from clipzy_api.inputs.preconditions import admit, refuse_fields, refuse_parameters
+from clipzy_api.inputs.webhook_url import require_secrets
 from clipzy_api.openapi.operations import NO_FIELDS_PROBLEMS, Answer, described
 from clipzy_api.problems import ApiError
 from clipzy_api.schemas import json_response
@@ -47,6 +48,7 @@ def replay_delivery(job_id: str, delivery_id: str) -> tuple[Response, int]:
     record = _record_of(job)
     if record is None or record.delivery_id != delivery_id:
         raise ApiError("DELIVERY_NOT_FOUND", detail="The job has no such delivery.")
+    require_secrets()
     replayed = replay(services().due_deliveries, services().storage, job)
     return json_response(schemas.Delivery.of(job, replayed)), 202
 

@@ -9,6 +9,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, InvalidStateError
 from contextlib import contextmanager, suppress
 
 from clipzy_storage.errors import ServerUnreachable, UrlRefused
@@ -18,6 +19,7 @@ from clipzy_storage.outbound.target_url import TargetUrl
 MAX_REDIRECTS = 5
 TOO_LATE = "the server did not answer in time"
 CONNECT_TIMEOUT_SECONDS = 10.0
+_GIVEN_UP = "the request was given up"
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 
@@ -37,10 +39,7 @@ class OutboundRequest:
         total_timeout_seconds: float | None = None,
         body: bytes | None = None,
     ) -> None:
-        """``read_timeout_seconds`` is for each wait, ``total_timeout_seconds`` for everything after ``open`` is called.
-
-        A lookup of the host's name is not cut off by the second; what follows it is.
-        """
+        """``read_timeout_seconds`` is for each wait, ``total_timeout_seconds`` for everything after ``open`` is called."""
         self._url = url
         self._body = body
         self._total_timeout_seconds = total_timeout_seconds
@@ -49,6 +48,7 @@ class OutboundRequest:
         self._policy = policy
         self._headers = {"User-Agent": "Clipzy", "Accept": "*/*", "Accept-Encoding": "identity", **headers}
         self._read_timeout_seconds = read_timeout_seconds
+        self._lookup: Future[list[str]] = Future()
         self._socket: socket.socket | None = None
         self._response: http.client.HTTPResponse | None = None
         self._is_aborted = False
@@ -86,6 +86,8 @@ class OutboundRequest:
     def abort(self) -> None:
         """Have a call that waits for the server return, and the next one fail. Raises nothing."""
         self._is_aborted = True
+        with suppress(InvalidStateError):  # it has ended
+            self._lookup.set_exception(OSError(_GIVEN_UP))
         if opened := self._socket:
             with suppress(OSError):
                 socket.socket.shutdown(opened, socket.SHUT_RDWR)  # not the one of TLS, which is for its own thread
@@ -104,9 +106,8 @@ class OutboundRequest:
 
     def _send(self, url: TargetUrl) -> http.client.HTTPResponse:
         """Over a connection to one of the vetted addresses, whatever the name of the host resolves to by then."""
-        addresses = self._policy.addresses_of(url.host, url.port)
         with self._translated():
-            opened = self._connected(url, addresses)
+            opened = self._connected(url, self._addresses_of(url))
             opened.settimeout(self._read_timeout_seconds)
             connection = http.client.HTTPConnection(url.host, url.port)
             connection.sock = opened
@@ -116,6 +117,22 @@ class OutboundRequest:
             response = connection.getresponse()
             self._check_aborted()  # which may have cut its head
             return response
+
+    def _addresses_of(self, url: TargetUrl) -> list[str]:
+        """Looked up by another thread: nothing ends a lookup, but who waits for it can be told not to."""
+        lookup = self._lookup = Future()
+        self._check_aborted()
+
+        def look_up() -> None:
+            try:
+                found, failure = self._policy.addresses_of(url.host, url.port), None
+            except Exception as error:
+                found, failure = [], error
+            with suppress(InvalidStateError):  # it was given up
+                lookup.set_exception(failure) if failure else lookup.set_result(found)
+
+        threading.Thread(target=look_up, name="lookup", daemon=True).start()
+        return lookup.result()
 
     def _connected(self, url: TargetUrl, addresses: list[str]) -> socket.socket:
         """Raises ``OSError``."""
@@ -147,7 +164,7 @@ class OutboundRequest:
 
     def _check_aborted(self) -> None:
         if self._is_aborted:
-            raise OSError("the request was given up")
+            raise OSError(_GIVEN_UP)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

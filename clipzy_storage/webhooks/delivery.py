@@ -17,7 +17,7 @@ from clipzy_storage.log_events import (
     WEBHOOK_ATTEMPT_FAILED,
     WEBHOOK_DELIVERED,
     WEBHOOK_GIVEN_UP,
-    WEBHOOK_RECORD_DAMAGED,
+    WEBHOOK_RECORD_FAILED,
     WEBHOOK_REPLAYED,
 )
 from clipzy_storage.models.deliveries import DeliveryAttempt, DeliveryRecord, DeliveryStatus
@@ -28,8 +28,8 @@ from clipzy_storage.webhooks.receivers import Receivers
 from clipzy_storage.webhooks.schedule import next_delay_seconds
 from clipzy_storage.webhooks.sending import WebhookSender
 
-DAMAGED_AGAIN_SECONDS = 3600.0
-"""When a delivery whose record is damaged is tried again: an operator may have restored it by then."""
+RECORD_FAILED_AGAIN_SECONDS = 3600.0
+"""When a delivery is tried again whose record is damaged, or had no room: an operator may have mended that by then."""
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -65,8 +65,8 @@ class WebhookDelivery:
         except StorageUnavailable:
             raise
         except StorageError as error:
-            log.error(WEBHOOK_RECORD_DAMAGED, job_id=job_id, reason=str(error))
-            delay_seconds = DAMAGED_AGAIN_SECONDS
+            log.error(WEBHOOK_RECORD_FAILED, job_id=job_id, reason=str(error))
+            delay_seconds = RECORD_FAILED_AGAIN_SECONDS
         self._due.settle(job_id, token=token, delay_seconds=delay_seconds)
 
     def _attempt(self, job_id: str) -> float | None:

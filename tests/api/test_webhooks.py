@@ -139,6 +139,24 @@ def test_without_secrets_a_webhook_is_refused_with_the_remedy(front_end: FrontEn
     assert eventually(lambda: front_end.stored() == before)
 
 
+def test_without_secrets_no_delivery_is_promised_anew(
+    announcing: FrontEnd, ada: dict[str, str], tmp_path: Path
+) -> None:
+    # Given a failed job with a webhook, in a deployment that has no secrets any more
+    job_id = submit(announcing, ada).json()["job_id"]
+    fail(announcing, job_id, ErrorCode.INVALID_MEDIA, "it is no video")
+    (delivery,) = deliveries(announcing, job_id, ada).json()["deliveries"]
+    replay = REPLAY.format(job_id=job_id, delivery_id=delivery["delivery_id"])
+    with running_front_end(
+        tmp_path, announcing.redis_url, storage_path=announcing.root, CLIPZY_AUTH="keys"
+    ) as without_secrets:
+        # Then neither a retry nor a replay is accepted, of which nothing would be sent
+        for path in (f"{JOBS}/{job_id}/retry", replay):
+            answer = without_secrets.post(path, headers=ada)
+            assert (answer.status_code, answer.json()["field"]) == (422, "webhook_url")
+            assert "WEBHOOK_SECRETS" in answer.json()["detail"]
+
+
 def test_another_webhook_is_another_request(announcing: FrontEnd, ada: dict[str, str]) -> None:
     key = {"Idempotency-Key": "announced-1"}
     first, second = (submit(announcing, ada, **key) for _ in range(2))

@@ -15,7 +15,8 @@ from standardwebhooks import WebhookVerificationError
 
 from clipzy_storage import keys
 from clipzy_storage.backends.base import read_bytes
-from clipzy_storage.errors import DeliveryInProgress
+from clipzy_storage.backends.local.storage import LocalStorage
+from clipzy_storage.errors import DeliveryInProgress, StorageFull
 from clipzy_storage.jobs.completion import complete_job
 from clipzy_storage.jobs.deletion import delete_job
 from clipzy_storage.models.answers import Job as ShownJob
@@ -340,12 +341,27 @@ def test_a_job_that_is_deleted_during_its_attempt_is_gone(deployment: WebhookDep
     assert deployment.due_in_seconds(job) is None
 
 
+def test_without_room_for_the_record_the_event_is_not_sent_all_the_time(
+    deployment: WebhookDeployment, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = deployment.completed(receiver.url())
+
+    def full(*_: Any, **__: Any) -> None:
+        raise StorageFull("no space is left")
+
+    with monkeypatch.context() as patched, structlog.testing.capture_logs() as logged:
+        patched.setattr(LocalStorage, "replace", full)  # a disk that is full only then cannot be had
+        deployment.deliver()
+    assert [line["event"] for line in logged] == ["webhook.record_failed"]
+    assert (len(receiver.received), deployment.due_in_seconds(job)) == (1, 3600)
+
+
 def test_a_damaged_record_is_kept_and_looked_at_again(deployment: WebhookDeployment, receiver: Receiver) -> None:
     job = deployment.completed(receiver.url())
     deployment.storage.replace(keys.deliveries(job.job_id), b"{", content_type="application/json")
     with structlog.testing.capture_logs() as logged:
         deployment.deliver()
-    assert [line["event"] for line in logged] == ["webhook.record_damaged"]
+    assert [line["event"] for line in logged] == ["webhook.record_failed"]
     assert read_bytes(deployment.storage, keys.deliveries(job.job_id)) == b"{"
     assert deployment.due_in_seconds(job) == 3600
     assert receiver.received == []
