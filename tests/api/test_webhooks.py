@@ -246,7 +246,7 @@ def test_a_replay_is_not_lost_with_its_front_end(announcing: FrontEnd, tmp_path:
     due.settle(job_id, token="t", delay_seconds=None)
     # When a front end dies over its replay
     with (
-        announcing.doomed(tmp_path / "doomed", at="replay-recorded") as dying,
+        announcing.doomed(tmp_path / "doomed", at="replay-recorded", WEBHOOK_SECRETS=SECRET) as dying,
         pytest.raises(requests.RequestException),
     ):
         dying.post(f"{JOBS}/{job_id}/deliveries/{delivery['delivery_id']}/replay", headers=key)
