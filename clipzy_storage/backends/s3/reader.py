@@ -23,15 +23,16 @@ class RangeReader(io.RawIOBase):
     """A range of an object as a seekable file. A stream that breaks is opened again at the position where it broke.
 
     An object that is read from its first byte to its last without a seek is compared with its digest, if it has one.
+    A whole object is opened with one request: it cannot be replaced before its first bytes are read.
     """
 
     def __init__(self, client: S3Client, key: str, start: int, length: int | None) -> None:
         """Raises ``NotFound``, ``StorageUnavailable``."""
         self._client, self._key, self._start = client, key, start
         self._position = 0
-        self._stream: Any = None
         self._failures, self._broke_at = 0, 0
-        whole = client.call("head_object", Key=key)
+        whole = client.call("head_object" if start or length is not None else "get_object", Key=key)
+        self._stream: Any = whole.get("Body")
         self._etag = whole["ETag"]
         rest = max(0, whole["ContentLength"] - start)
         self._size = rest if length is None else min(rest, length)
