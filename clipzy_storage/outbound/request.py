@@ -39,7 +39,7 @@ class OutboundRequest:
         total_timeout_seconds: float | None = None,
         body: bytes | None = None,
     ) -> None:
-        """``read_timeout_seconds`` is for each wait, ``total_timeout_seconds`` for everything after ``open`` is called."""
+        """``read_timeout_seconds`` is for each wait, ``total_timeout_seconds`` for all from ``open`` on."""
         self._url = url
         self._body = body
         self._total_timeout_seconds = total_timeout_seconds
@@ -126,7 +126,7 @@ class OutboundRequest:
         def look_up() -> None:
             try:
                 found, failure = self._policy.addresses_of(url.host, url.port), None
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - who waits for the lookup raises it
                 found, failure = [], error
             with suppress(InvalidStateError):  # it was given up
                 lookup.set_exception(failure) if failure else lookup.set_result(found)
