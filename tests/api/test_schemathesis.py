@@ -65,7 +65,7 @@ class Target:
     headers: dict[str, str]
 
 
-@pytest.fixture(scope="module", params=["none", "keys"])
+@pytest.fixture(scope="module", params=[pytest.param("none", marks=pytest.mark.long), "keys"])
 def target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, clip: Path) -> Iterator[Target]:
     directory = tmp_path_factory.mktemp("schemathesis")
     (directory / "redis").mkdir()
