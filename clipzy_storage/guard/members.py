@@ -38,6 +38,8 @@ class Member(BaseModel):
     """The queues whose jobs a worker takes; none of a front end."""
     slots: int = 0
     """How many jobs a worker runs at a time; none of a front end."""
+    webhooks: bool = False
+    """Whether it has secrets for webhooks: a front end accepts them then, and a worker delivers to them."""
 
     def to_json(self) -> str:
         return self.model_dump_json(by_alias=True)
@@ -59,6 +61,7 @@ def new_member(settings: Settings, *, role: Role, name: str, storage_id: str, st
         process=ProcessIdentity.own(),
         queues=settings.worker_queues if role == "worker" else (),
         slots=settings.max_concurrent_jobs if role == "worker" else 0,
+        webhooks=bool(settings.webhook_secrets),
     )
 
 

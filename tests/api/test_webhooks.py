@@ -1,5 +1,6 @@
 """``webhook_url`` at the front end: what is refused before a job exists, who sees deliveries, and replays."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from clipzy_storage.webhooks.due_deliveries import DueDeliveries
 from tests.support.forms import mp4_bytes
 from tests.support.openapi import assert_described, document_of
 from tests.support.played_worker import complete, fail
+from tests.support.processes import clipzy
 from tests.support.servers import FrontEnd, running_front_end, running_redis
 from tests.support.waiting import eventually
 from tests.support.webhook_receiver import SECRET
@@ -155,6 +157,10 @@ def test_without_secrets_no_delivery_is_promised_anew(
             answer = without_secrets.post(path, headers=ada)
             assert (answer.status_code, answer.json()["field"]) == (422, "webhook_url")
             assert "WEBHOOK_SECRETS" in answer.json()["detail"]
+        # And an operator is told where they are missing
+        examined = clipzy("doctor", cwd=tmp_path, REDIS_URL=announcing.redis_url)
+        lacking = r"^warn  webhooks  WEBHOOK_SECRETS is not set for front end [^,]+: "
+        assert re.search(lacking, examined.stdout, re.MULTILINE), examined.stdout
 
 
 def test_another_webhook_is_another_request(announcing: FrontEnd, ada: dict[str, str]) -> None:
