@@ -14,12 +14,15 @@ from bench import (
     api_keys,
     eight_uploads,
     fleet,
+    metrics,
+    page,
     protocol,
     slow_clients,
     speech,
     submit_to_start,
     upload,
     upload_s3,
+    webhooks,
 )
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
 from clipzy_storage.config import logs
@@ -42,7 +45,10 @@ def main() -> int:
                 eight_uploads.measure(directory / "eight", redis_url=redis_url),
                 slow_clients.measure(directory / "slow", redis_url=redis_url),
                 fleet.measure(directory / "fleet", redis_url=redis_url),
+                metrics.measure(directory / "metrics", redis_url=redis_url),
+                page.measure(directory / "page", redis_url=redis_url),
                 api_keys.compare(directory / "keys", redis_url=redis_url),
+                webhooks.measure(directory / "webhooks", redis_url=redis_url),
             ]
     return 0 if all(reached) else 1
 

@@ -110,7 +110,7 @@ def alone(redis_url: str, storage: LocalStorage) -> str:
 
 
 def _completed(store: JobStore) -> int:
-    return store.page(owner=EVERYONE, status=Status.COMPLETED, number=1, page_size=1)[1]
+    return store.listing.page(owner=EVERYONE, status=Status.COMPLETED, number=1, page_size=1)[1]
 
 
 def _new_job(source_key: str, storage_id: str) -> Job:

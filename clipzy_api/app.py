@@ -17,19 +17,26 @@ from clipzy_api.key_audit import KeyUse, RefusedKeys
 from clipzy_api.membership import Membership
 from clipzy_api.redis_readiness import RedisReadiness
 from clipzy_api.result_indexes import ResultIndexes
-from clipzy_api.services import EXTENSION, REQUEST_ID_KEY, Services
+from clipzy_api.services import ENDPOINT_KEY, EXTENSION, REQUEST_ID_KEY, Services
+from clipzy_api.storage_probe import StorageProbe
 from clipzy_api.task_queue import TaskQueue
+from clipzy_api.views.deliveries import deliveries as delivery_views
 from clipzy_api.views.direct_uploads import direct_uploads as direct_upload_views
 from clipzy_api.views.docs import description as description_views
 from clipzy_api.views.events import events as event_views
 from clipzy_api.views.files import files as file_views
+from clipzy_api.views.fleet import fleet as fleet_views
 from clipzy_api.views.health import health as health_views
 from clipzy_api.views.job_actions import actions as action_views
 from clipzy_api.views.jobs import jobs as job_views
 from clipzy_api.views.me import me as me_views
+from clipzy_api.views.metrics import metrics as metric_views
+from clipzy_api.views.page import page as page_views
 from clipzy_api.views.uploads import uploads as upload_views
+from clipzy_api.views.video_files import video_files as video_file_views
 from clipzy_api.views.videos import videos as video_views
 from clipzy_storage.access.api_keys import ApiKeys
+from clipzy_storage.access.file_links import FileLinks
 from clipzy_storage.access.key_table import KeyTable
 from clipzy_storage.access.link_secrets import LinkSecretStore
 from clipzy_storage.backends.base import StorageBackend
@@ -47,8 +54,11 @@ from clipzy_storage.uploads.direct import DirectUploads
 from clipzy_storage.uploads.locks import UploadLocks
 from clipzy_storage.uploads.resumable import ResumableUploads
 from clipzy_storage.uploads.store import UploadStore
+from clipzy_storage.webhooks.due_deliveries import DueDeliveries
 
 BASE_PATH = "/api/v1"
+FREE_SPACE_SECONDS = 1.0
+"""How long `/metrics` waits for it."""
 
 
 def create_app(
@@ -99,7 +109,7 @@ def _services(
         complete_from_cache=cached_results.try_complete,
         notify_workers=queue.notify_workers,
     )
-    locks = UploadLocks(redis)
+    locks, link_secrets = UploadLocks(redis), LinkSecretStore(storage)
     upload_store = UploadStore(storage, store.accounts, expires_seconds=settings.upload_expires_hours * 3600)
     return Services(
         settings=settings,
@@ -112,11 +122,14 @@ def _services(
         submission=submission,
         cancellation=JobCancellation(store, admin, storage, lookup, notify_workers=queue.notify_workers),
         membership=membership,
+        free_space=StorageProbe(storage.free_space, timeout_seconds=FREE_SPACE_SECONDS),
         redis_readiness=RedisReadiness(redis, broker),
         api_keys=KeyTable(ApiKeys(storage)),
         key_use=KeyUse(redis),
         refused_keys=RefusedKeys(),
-        link_secrets=LinkSecretStore(storage),
+        link_secrets=link_secrets,
+        file_links=FileLinks(settings, storage, link_secrets),
+        due_deliveries=DueDeliveries(redis),
         result_indexes=ResultIndexes(storage),
         request_bodies=ConcurrencyLimit(REQUEST_BODIES if storage.kind == "local" else BUCKET_BODIES),
         uploads=UploadsInProgress(redis, limit=store.limits.uploads),
@@ -144,18 +157,21 @@ class _OrderedJson(DefaultJSONProvider):
 
 
 def _register_views(app: Flask) -> None:
-    for blueprint in (job_views, action_views, event_views, video_views, upload_views, direct_upload_views, me_views):
+    about_jobs = (job_views, action_views, event_views, delivery_views)
+    about_videos = (video_views, video_file_views, upload_views, direct_upload_views)
+    for blueprint in (*about_jobs, *about_videos, me_views, fleet_views):
         app.register_blueprint(blueprint, url_prefix=BASE_PATH)
-    for blueprint in (file_views, health_views, description_views):
+    for blueprint in (file_views, health_views, metric_views, description_views, page_views):
         app.register_blueprint(blueprint)
 
 
 def _identify_requests(app: Flask) -> None:
-    """Note the request's id and its client, for the log."""
+    """Note the request's id, endpoint and client, for log and metrics."""
 
     @app.before_request
     def begin() -> None:
         g.request_id = request.environ[REQUEST_ID_KEY]
+        request.environ[ENDPOINT_KEY] = request.endpoint
         g.at_end = ExitStack()
         structlog.contextvars.bind_contextvars(client=problems.shown(request.remote_addr or ""))
 

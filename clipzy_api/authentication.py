@@ -8,7 +8,7 @@ from typing import NoReturn
 import structlog
 from flask import Flask, g, request
 
-from clipzy_api.callers import ANYONE, LINKS, UNKNOWN, Caller, is_open
+from clipzy_api.callers import ANYONE, METRICS, UNKNOWN, Caller, is_open, takes_signature
 from clipzy_api.key_audit import Refusal
 from clipzy_api.problems import ApiError, key_needed, unauthorized
 from clipzy_api.services import OWNER_KEY, services
@@ -63,16 +63,22 @@ def _caller() -> Caller:
     if sent is None:
         raise key_needed()
     key = _known(sent)
-    only_reads = request.method in _SAFE_METHODS and request.endpoint not in _WRITING
-    _require(Scope.READ if only_reads else Scope.WRITE, key)
+    _require(_needed_scope(), key)
     services().key_use.note(key)
     structlog.contextvars.bind_contextvars(key_id=key.key_id)
     return Caller.with_key(key)
 
 
+def _needed_scope() -> Scope:
+    if request.path == METRICS:
+        return Scope.METRICS
+    only_reads = request.method in _SAFE_METHODS and request.endpoint not in _WRITING
+    return Scope.READ if only_reads else Scope.WRITE
+
+
 def _is_signed() -> bool:
     """Whether the address brings its own permission, whoever sends it and with whatever credentials of a proxy."""
-    return request.path.startswith(LINKS) and SIGNATURE in request.args
+    return takes_signature(request.path) and SIGNATURE in request.args
 
 
 def _known(sent: str) -> ApiKey:

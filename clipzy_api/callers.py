@@ -1,14 +1,21 @@
 """On whose behalf a request is made, and what it may do."""
 
+import re
 from dataclasses import dataclass
 
 from clipzy_storage.models.access import ApiKey
 from clipzy_storage.models.records import EVERYONE
 
-LINKS = "/storage/"
-"""Below it are files, which the signature of a link opens instead of a key."""
-_OPEN_PATHS = frozenset({"/healthz", "/readyz", "/openapi.json", "/docs"})
-_OPEN_PREFIXES = ("/docs/",)
+METRICS = "/metrics"
+"""What Prometheus reads, with a key that need allow nothing else."""
+_LINKED = re.compile("/storage/.*|/api/v1/videos/[^/]+/file", re.DOTALL)
+_OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/openapi.json", "/docs"})
+_OPEN_PREFIXES = ("/docs/", "/page/")
+
+
+def takes_signature(path: str) -> bool:
+    """Whether at this address, or of this rule, is a file that the signature of a link opens instead of a key."""
+    return _LINKED.fullmatch(path) is not None
 
 
 def is_open(path: str) -> bool:

@@ -1,17 +1,17 @@
 """Links in answers: to this API, and to files in storage."""
 
 from collections.abc import Mapping
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import structlog
+from flask import url_for
 
 from clipzy_api.problems import ApiError, result_expired, unauthorized
 from clipzy_api.services import services
 from clipzy_storage import keys
-from clipzy_storage.access.link_signatures import EXPIRES, SIGNATURE, has_expired, is_signed, signed_query
+from clipzy_storage.access.link_signatures import EXPIRES, SIGNATURE, has_expired, is_signed
 from clipzy_storage.errors import QueueUnavailable
-from clipzy_storage.models.records import Job, Link, Status
+from clipzy_storage.models.records import Job, Link, Video
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -23,26 +23,32 @@ def absolute(path: str) -> str:
 
 def link_to(key: str) -> Link:
     """Where a client fetches the file. A link that opens without an API key is signed again for every answer."""
-    link = services().storage.link(key)
+    return services().file_links.to(key)
+
+
+def video_link(video: Video) -> Link:
+    """Where a client fetches the uploaded file."""
+    link = services().storage.link(video.key)
     if not link.url.startswith("/"):
         return link
-    if services().settings.auth != "keys":
-        return replace(link, url=absolute(link.url))
-    now = datetime.now(UTC)
-    expires_at = now + timedelta(seconds=services().settings.s3_presign_expires_seconds)
-    query = signed_query(key, secret=services().link_secrets.secrets().signing(now), expires_at=expires_at)
-    return Link(absolute(f"{link.url}?{query}"), expires_at.replace(microsecond=0))
+    here = url_for("video_files.show_uploaded", video_id=video.video_id)
+    return services().file_links.at(here, signs=signed_name_of(video.video_id))
+
+
+def signed_name_of(video_id: str) -> str:
+    """What the link to a video's file signs: known without its record."""
+    return f"{keys.upload_prefix(video_id)}source"
 
 
 def check_signature(key: str, arguments: Mapping[str, str]) -> None:
-    """Raise ``ApiError`` 401 or 403 unless these arguments of a query are those of a link to this key."""
+    """Raise ``ApiError`` 401 or 403 unless these arguments of a query are those of a link that signs this."""
     expires, signature = arguments.get(EXPIRES, ""), arguments.get(SIGNATURE, "")
     now = datetime.now(UTC)
     secrets = services().link_secrets.secrets().accepted(now)
     if not is_signed(key, expires=expires, signature=signature, secrets=secrets):
-        raise unauthorized("The signature is not that of this `storage_url`. Ask for its job again.")
+        raise unauthorized("The signature is not that of this `storage_url`. Ask for its job or video again.")
     if has_expired(expires, now=now):
-        raise ApiError("FORBIDDEN", detail="The link has expired; ask for its job again.")
+        raise ApiError("FORBIDDEN", detail="The link has expired; ask for its job or video again.")
 
 
 def period_of(link: Link, *, life_seconds: int) -> str:
@@ -57,9 +63,7 @@ def period_of(link: Link, *, life_seconds: int) -> str:
 
 def result_link(job: Job) -> Link | None:
     """Where a client fetches the job's ``output.json``; None if there is none."""
-    if job.status is not Status.COMPLETED or job.expired:
-        return None
-    return link_to(keys.result_index(job.job_id))
+    return services().file_links.to_result_of(job)
 
 
 def why_missing(job_id: str) -> ApiError:

@@ -3,10 +3,10 @@
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
 
+from clipzy_api.storage_probe import StorageProbe
 from clipzy_storage.backends.base import StorageLifecycle
-from clipzy_storage.errors import ConfigurationError, QueueUnavailable, StorageError, StorageUnavailable
+from clipzy_storage.errors import ConfigurationError, QueueUnavailable, StorageUnavailable
 from clipzy_storage.guard.guard import Guard
 from clipzy_storage.guard.refusals import OtherStorage, Refused
 
@@ -37,13 +37,11 @@ class Membership:
         self._storage = storage
         self._retry_seconds = retry_seconds
         self._lock_timeout_seconds = lock_timeout_seconds
-        self._check_timeout_seconds = check_timeout_seconds
         self._guard: Guard | None = None
         self._opening = threading.Lock()
         self._is_blocked = False
         self._next_try_at = 0.0
-        self._check: Future[None] | None = None
-        self._checking = threading.Lock()
+        self._check = StorageProbe(storage.check, timeout_seconds=check_timeout_seconds)
 
     def guard(self) -> Guard:
         """Raises ``StorageUnavailable`` as long as the storage could not be checked."""
@@ -68,26 +66,7 @@ class Membership:
         A dead network mount blocks one thread of this process as long as it is dead, however many requests there are.
         """
         self.guard()
-        with self._checking:
-            if self._check is None or self._check.done():
-                self._check = Future()
-                threading.Thread(target=self._run_check, args=[self._check], name="storage-check", daemon=True).start()
-            check = self._check
-        try:
-            check.result(self._check_timeout_seconds)
-        except TimeoutError as error:
-            raise StorageUnavailable("the storage does not answer") from error
-
-    def _run_check(self, check: "Future[None]") -> None:
-        try:
-            self._storage.check()
-        except StorageError as error:
-            check.set_exception(error)
-        else:
-            check.set_result(None)
-        finally:
-            if not check.done():
-                check.set_exception(StorageUnavailable("the storage could not be checked"))
+        self._check.answer()
 
     def _try_to_open(self) -> None:
         try:

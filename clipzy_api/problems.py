@@ -41,6 +41,7 @@ CODES = {
     "JOB_NOT_FOUND": Code(404, "There is no such job."),
     "FILE_NOT_FOUND": Code(404, "The job's result lists no such file, or it is no longer in storage."),
     "UPLOAD_NOT_FOUND": Code(404, "There is no such upload: it was given up, or nothing has come for too long."),
+    "DELIVERY_NOT_FOUND": Code(404, "The job has no such delivery to a webhook."),
     "METHOD_NOT_ALLOWED": Code(405, "The address does not support this method; `Allow` names those that it supports."),
     "JOB_NOT_FINISHED": Code(409, "The job is not finished yet; ask again after `Retry-After` seconds.", POLL_SECONDS),
     "JOB_ALREADY_FINISHED": Code(409, "The outcome of the job is fixed; it never changes again."),
@@ -53,6 +54,7 @@ CODES = {
     "PROCESSING_FAILED": Code(409, "The job failed, and the file is not at fault."),
     "NOT_OFFERED": Code(409, "The storage takes no files from clients directly; `detail` names the calls that do."),
     "OFFSET_MISMATCH": Code(409, "The upload has another number of bytes; `Upload-Offset` has it. Nothing was kept."),
+    "DELIVERY_IN_PROGRESS": Code(409, "An attempt at this delivery is being made.", POLL_SECONDS),
     "VIDEO_IN_USE": Code(409, "A job that is not finished uses the video.", UNAVAILABLE_SECONDS),
     "RESULT_EXPIRED": Code(410, "The result was kept for `RESULT_TTL_HOURS`, and no longer."),
     "LENGTH_REQUIRED": Code(
@@ -67,7 +69,7 @@ CODES = {
     "WRONG_HOST": Code(421, "The `Host` is not a name of this server; `ALLOWED_HOSTS` has them."),
     "MISSING_FIELD": Code(422, "The field that `field` names is missing or empty."),
     "INVALID_FIELD": Code(422, "The field, parameter or header that `field` names is wrong or unknown."),
-    "URL_REFUSED": Code(422, "`source_url` is not one that this service opens, or it opens none."),
+    "URL_REFUSED": Code(422, "`source_url` or `webhook_url` is not one that this service opens, if it opens any."),
     "UNSUPPORTED_FORMAT": Code(422, "The content is not mp4, mov, avi, mkv or webm, whatever its name says."),
     "DIGEST_MISMATCH": Code(422, "The bytes that arrived have another digest than was sent. Nothing was kept."),
     "IDEMPOTENCY_MISMATCH": Code(
@@ -249,6 +251,9 @@ _REFUSALS: Mapping[type[Exception], Callable[[], ApiError]] = {
     errors.UploadNotFound: lambda: ApiError("UPLOAD_NOT_FOUND", detail="There is no such upload. Begin it again."),
     errors.UploadLocked: lambda: ApiError(
         "UPLOAD_LOCKED", detail="Another request writes this upload. Try again, or wait until that one has ended."
+    ),
+    errors.DeliveryInProgress: lambda: ApiError(
+        "DELIVERY_IN_PROGRESS", detail="An attempt at this delivery is being made. Ask again in some seconds."
     ),
     errors.VideoGone: video_not_found,
     errors.VideoInUse: lambda: ApiError(

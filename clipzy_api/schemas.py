@@ -1,16 +1,21 @@
 """The bodies of requests and answers. Answers are made with them, and the OpenAPI document describes them."""
 
 from dataclasses import asdict
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, PlainSerializer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
-from pydantic_core import PydanticKnownError, core_schema
+from pydantic_core import PydanticKnownError
 
 from clipzy_storage.keys import MAX_KEY_LENGTH
 from clipzy_storage.models import output, records
 from clipzy_storage.models.access import ApiKey, Scope
+from clipzy_storage.models.answers import Address, Body, Timestamp
+from clipzy_storage.models.answers import Job as Job
+from clipzy_storage.models.answers import JobError as JobError
+from clipzy_storage.models.answers import JobId as JobId
+from clipzy_storage.models.answers import VideoId as VideoId
+from clipzy_storage.models.deliveries import DeliveryRecord, DeliveryStatus
 from clipzy_storage.models.job_config import JobConfig
 from clipzy_storage.outbound.target_url import MAX_URL_LENGTH
 
@@ -22,13 +27,10 @@ if TYPE_CHECKING:  # clients read answers with these models, and have neither a 
 MAX_PAGE_SIZE = 100
 MAX_PAGE = 1_000_000_000
 
-_JOB_ID, _VIDEO_ID = "job_01m81bjpv79tb3zakvwp78vdzw", "vid_01m81bjpv3rgjp4c18v8p81aj2"
-JobId = Annotated[str, Field(pattern="^job_[0-9a-hjkmnp-tv-z]{26}$", examples=[_JOB_ID])]
-VideoId = Annotated[str, Field(pattern="^vid_[0-9a-hjkmnp-tv-z]{26}$", examples=[_VIDEO_ID])]
 SourceUrl = Annotated[str, Field(max_length=MAX_URL_LENGTH, json_schema_extra={"format": "uri"})]
+WebhookUrl = Annotated[str, Field(max_length=MAX_URL_LENGTH, json_schema_extra={"format": "uri"})]
+DeliveryId = Annotated[str, Field(pattern="^dlv_[0-9a-hjkmnp-tv-z]{26}$")]
 FileKey = Annotated[str, Field(min_length=1, max_length=MAX_KEY_LENGTH)]
-Address = Annotated[str, Field(json_schema_extra={"format": "uri-reference"})]
-Timestamp = Annotated[datetime, PlainSerializer(records.rfc3339, return_type=str, when_used="json")]
 
 
 def _decimal(text: str | int) -> str | int:
@@ -39,6 +41,7 @@ def _decimal(text: str | int) -> str | int:
 
 
 WholeNumber = Annotated[int, BeforeValidator(_decimal)]
+PageNumber = Annotated[int, Field(ge=1, le=MAX_PAGE), BeforeValidator(_decimal)]
 
 
 def _never_null(schema: dict[str, Any]) -> None:
@@ -46,23 +49,7 @@ def _never_null(schema: dict[str, Any]) -> None:
     schema |= schema.pop("anyOf")[0]
 
 
-class _AsSent:
-    """A ``config`` with the JSON schema of ``JobConfig``, neither validated nor completed with defaults."""
-
-    @staticmethod
-    def __get_pydantic_core_schema__(_source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        return core_schema.no_info_wrap_validator_function(
-            lambda value, _validate: value,
-            handler.generate_schema(JobConfig),
-            serialization=core_schema.plain_serializer_function_ser_schema(lambda value: value),
-        )
-
-
-class _Body(BaseModel):
-    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
-
-
-class _Request(_Body):
+class _Request(Body):
     model_config = ConfigDict(extra="forbid")
 
 
@@ -123,6 +110,8 @@ class JobUpload(_Request):
     """As JSON text of at most 16 KiB."""
     queue: records.Queue = records.Queue.INTERACTIVE
     """`batch` for a job that may wait: workers take jobs of `interactive` first."""
+    webhook_url: WebhookUrl | SkipJsonSchema[None] = None
+    """Where the end of the job is announced, if `WEBHOOK_SECRETS` is set: `http` or `https`, without a password."""
 
 
 class JobRequest(_Request):
@@ -132,6 +121,8 @@ class JobRequest(_Request):
     config: JobConfig = JobConfig()
     queue: records.Queue = records.Queue.INTERACTIVE
     """`batch` for a job that may wait: workers take jobs of `interactive` first."""
+    webhook_url: WebhookUrl | SkipJsonSchema[None] = None
+    """Where the end of the job is announced, if `WEBHOOK_SECRETS` is set: `http` or `https`, without a password."""
 
 
 class JobImport(_Request):
@@ -142,6 +133,8 @@ class JobImport(_Request):
     config: JobConfig = JobConfig()
     queue: records.Queue = records.Queue.INTERACTIVE
     """`batch` for a job that may wait: workers take jobs of `interactive` first."""
+    webhook_url: WebhookUrl | SkipJsonSchema[None] = None
+    """Where the end of the job is announced, if `WEBHOOK_SECRETS` is set: `http` or `https`, without a password."""
 
 
 class JobsQuery(_Request):
@@ -149,11 +142,14 @@ class JobsQuery(_Request):
 
     status: records.Status | None = Field(default=None, json_schema_extra=_never_null)
     """Only jobs with this status."""
-    page: WholeNumber = Field(default=1, ge=1, le=MAX_PAGE)
+    page: PageNumber | None = Field(default=None, json_schema_extra=_never_null)
+    """Counted from 1, which is the default. Jobs that arrive push others to the next page."""
+    cursor: str | None = Field(default=None, max_length=200, json_schema_extra=_never_null)
+    """The `next_cursor` of a page, instead of `page`: jobs that arrive change nothing of what follows."""
     page_size: WholeNumber = Field(default=20, ge=1, le=MAX_PAGE_SIZE)
 
 
-class Video(_Body):
+class Video(Body):
     """An uploaded file."""
 
     video_id: VideoId
@@ -169,7 +165,7 @@ class Video(_Body):
         return cls(**video.model_dump(include=set(cls.model_fields)))
 
 
-class SignedPart(_Body):
+class SignedPart(Body):
     """Where to send one part."""
 
     number: int
@@ -177,7 +173,7 @@ class SignedPart(_Body):
     """For a `PUT` whose body is the part. The answer's `ETag` is needed to complete the upload."""
 
 
-class SignedParts(_Body):
+class SignedParts(Body):
     """Where to send parts."""
 
     parts: list[SignedPart]
@@ -185,7 +181,7 @@ class SignedParts(_Body):
     """When the URLs expire; further ones can be had at any time."""
 
 
-class DirectUpload(_Body):
+class DirectUpload(Body):
     """A direct upload that was begun."""
 
     upload_id: VideoId
@@ -198,85 +194,55 @@ class DirectUpload(_Body):
     """When the URLs expire; further ones can be had at any time."""
 
 
-class ResultLink(_Body):
-    """Where to fetch `output.json`."""
-
-    storage_url: Address
-    """A path on this server, or a pre-signed URL of S3, signed again for every answer."""
-    expires_at: Timestamp | None
-    """When the link expires; null if it does not."""
-
-
-class JobError(_Body):
-    """Why a job failed."""
-
-    code: records.ErrorCode
-    stage: str | None
-    message: str
-
-
-_A_JOB: dict[str, Any] = {
-    "job_id": _JOB_ID,
-    "video_id": _VIDEO_ID,
-    "filename": "holiday.mp4",
-    "status": "completed",
-    "progress_percent": 100,
-    "current_stage": None,
-    "attempt": 1,
-    "config": {},
-    "queue": "interactive",
-    "created_at": "2026-01-31T12:00:00.000Z",
-    "started_at": "2026-01-31T12:00:00.007Z",
-    "finished_at": "2026-01-31T12:00:02.350Z",
-    "result": {"storage_url": f"/storage/results/{_JOB_ID}/output.json", "expires_at": None},
-    "error": None,
-}
-
-
-class Job(_Body):
-    """One processing run over a video."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [_A_JOB]})
-
-    job_id: JobId
-    video_id: VideoId
-    filename: str
-    status: records.Status
-    """`completed`, `failed` and `cancelled` never change again."""
-    progress_percent: int = Field(ge=0, le=100)
-    """Never falls; 100 only when completed."""
-    current_stage: str | None
-    """Null unless processing."""
-    attempt: int = Field(ge=0)
-    """Attempts so far; 0 before the first."""
-    config: Annotated[dict[str, Any], _AsSent]
-    """As the client sent it; a missing field has its default."""
-    queue: records.Queue
-    """Where it waits for a worker: jobs of `batch` let those of `interactive` pass."""
-    created_at: Timestamp
-    started_at: Timestamp | None
-    finished_at: Timestamp | None
-    result: ResultLink | None
-    """Null until completed, and after it has expired."""
-    error: JobError | None
-    """Null unless failed."""
-
-    @classmethod
-    def of(cls, job: records.Job, link: records.Link | None) -> Self:
-        """The job as every answer shows it; ``link`` leads to its ``output.json``, and is None unless completed."""
-        shown = job.model_dump(include=set(cls.model_fields))
-        result = None if link is None else ResultLink(storage_url=link.url, expires_at=link.expires_at)
-        return cls(**shown, result=result)
-
-
-class JobPage(_Body):
+class JobPage(Body):
     """One page of jobs, newest first."""
 
     jobs: list[Job]
     total: int = Field(ge=0)
     """Of all pages."""
-    page: int = Field(ge=1)
+    page: int | None = Field(ge=1)
+    """Null for a page that was asked for by its cursor."""
     page_size: int = Field(ge=1, le=MAX_PAGE_SIZE)
+    next_cursor: str | None
+    """Where the next page begins; null on the last one."""
+
+
+class DeliveryAttempt(Body):
+    """One request to the webhook."""
+
+    attempted_at: Timestamp
+    duration_seconds: float = Field(ge=0)
+    status_code: int | None
+    """Of the answer; null if there was none."""
+    error: str | None
+    """Why there was no answer."""
+    response: str
+    """The first 500 bytes of the answer's body."""
+
+
+class Delivery(Body):
+    """The announcement of a job's end to its webhook."""
+
+    delivery_id: DeliveryId
+    """The `webhook-id` of every attempt, those of replays included."""
+    type: Literal["job.completed", "job.failed", "job.cancelled"]
+    status: DeliveryStatus
+    """`delivered` once the receiver has answered 200 to 299; `failed` when no further attempt is made."""
+    next_attempt_at: Timestamp | None
+    """When the next attempt is made, about; null if it is due now, or if there is none."""
+    attempts: list[DeliveryAttempt]
+    """The last 50, oldest first."""
+
+    @classmethod
+    def of(cls, job: records.Job, record: DeliveryRecord) -> Self:
+        shown = record.model_dump(include=set(cls.model_fields))
+        return cls(**shown, type=f"job.{job.status}")
+
+
+class Deliveries(Body):
+    """What is sent to the webhook of a job: nothing before it has finished, or if it has none."""
+
+    deliveries: list[Delivery]
 
 
 class LinkedArtifact(output.Artifact):
@@ -291,7 +257,7 @@ class Result(output.Output):
     artifacts: list[LinkedArtifact]  # type: ignore[assignment] # the models are frozen, so a narrower list is safe
 
 
-class Key(_Body):
+class Key(Body):
     """An API key, without its secret."""
 
     name: str
@@ -300,7 +266,7 @@ class Key(_Body):
     """Null if it does not expire."""
 
 
-class Limits(_Body):
+class Limits(Body):
     """What the owner may have at a time; null is no limit."""
 
     unfinished_jobs: int | None
@@ -313,7 +279,7 @@ class Limits(_Body):
     """Requests with a file that is being received; one more is refused."""
 
 
-class Usage(_Body):
+class Usage(Body):
     """What the owner has now."""
 
     unfinished_jobs: int = Field(ge=0)
@@ -322,7 +288,7 @@ class Usage(_Body):
     uploads: int = Field(ge=0)
 
 
-class Me(_Body):
+class Me(Body):
     """The caller, its owner, and what that may have and has."""
 
     owner: str
@@ -337,11 +303,11 @@ class Me(_Body):
         return cls(owner=owner, key=shown, limits=Limits(**asdict(limits)), usage=Usage(**asdict(usage)))
 
 
-class Alive(_Body):
+class Alive(Body):
     status: Literal["ok"]
 
 
-class Ready(_Body):
+class Ready(Body):
     status: Literal["ok"]
     redis: Literal["ok"]
     storage: Literal["ok"]
@@ -350,7 +316,7 @@ class Ready(_Body):
     """Workers with a current heartbeat; none is needed to accept a job."""
 
 
-class Problem(_Body):
+class Problem(Body):
     """An error as in RFC 9457. More members may be added."""
 
     title: str

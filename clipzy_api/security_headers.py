@@ -1,15 +1,17 @@
 """Security headers of every answer, and cross-origin resource sharing (CORS)."""
 
 from collections.abc import Collection
+from urllib.parse import urlsplit
 
 from flask import Flask, Response, request
 
+OWN_RESOURCE_POLICY = "same-site"
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-site",
+    "Cross-Origin-Resource-Policy": OWN_RESOURCE_POLICY,
     "Cache-Control": "no-store",
 }
 ALLOWED_HEADERS = (
@@ -34,12 +36,15 @@ def register(app: Flask, *, origins: Collection[str]) -> None:
             answer.headers.setdefault(name, value)
         if origins:
             _add_cors(answer, origins)
+        if answer.status_code == 204 or (request.method == "OPTIONS" and answer.status_code == 200):
+            answer.headers.pop("Content-Type", None)  # Flask names HTML where there is no content
         return answer
 
 
 def _add_cors(answer: Response, origins: Collection[str]) -> None:
     """Without credentials: there are no cookies."""
-    answer.vary.add("Origin")
+    answer.vary.update(("Origin", "Referer"))
+    answer.headers["Cross-Origin-Resource-Policy"] = _resource_policy(origins)
     origin = request.headers.get("Origin")
     if origin not in origins:
         return
@@ -49,3 +54,14 @@ def _add_cors(answer: Response, origins: Collection[str]) -> None:
         answer.headers["Access-Control-Allow-Methods"] = answer.headers.get("Allow", "")
         answer.headers["Access-Control-Allow-Headers"] = ALLOWED_HEADERS
         answer.headers["Access-Control-Max-Age"] = PREFLIGHT_SECONDS
+
+
+def _resource_policy(origins: Collection[str]) -> str:
+    """What a browser is told that loads an image or a video for a page, of which it sends no ``Origin``.
+
+    It names the page's origin in ``Referer`` unless the page has that withheld. Other clients ignore the policy.
+    """
+    if not (referer := request.headers.get("Referer")):
+        return OWN_RESOURCE_POLICY if "Sec-Fetch-Site" in request.headers else "cross-origin"
+    page = urlsplit(referer)
+    return "cross-origin" if f"{page.scheme}://{page.netloc}" in origins else OWN_RESOURCE_POLICY

@@ -13,10 +13,13 @@ from clipzy_api.problems import key_needed
 from clipzy_api.redis_readiness import RedisReadiness
 from clipzy_api.result_indexes import ResultIndexes
 from clipzy_api.static_content import StaticContents
+from clipzy_api.storage_probe import StorageProbe
+from clipzy_storage.access.file_links import FileLinks
 from clipzy_storage.access.key_table import KeyTable
 from clipzy_storage.access.link_secrets import LinkSecretStore
 from clipzy_storage.backends.base import StorageBackend
 from clipzy_storage.config.settings import Settings
+from clipzy_storage.free_space import FreeSpace
 from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.cancellation import JobCancellation
 from clipzy_storage.jobs.events import JobEvents
@@ -28,11 +31,13 @@ from clipzy_storage.models.records import Job
 from clipzy_storage.redis_client import RedisDatabase
 from clipzy_storage.uploads.direct import DirectUploads
 from clipzy_storage.uploads.resumable import ResumableUploads
+from clipzy_storage.webhooks.due_deliveries import DueDeliveries
 
 EXTENSION = "clipzy"
 # In the WSGI environment of every request.
 REQUEST_ID_KEY = "clipzy.request_id"
 OWNER_KEY = "clipzy.owner"
+ENDPOINT_KEY = "clipzy.endpoint"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,11 +52,14 @@ class Services:
     submission: JobSubmission
     cancellation: JobCancellation
     membership: Membership
+    free_space: StorageProbe[FreeSpace]
     redis_readiness: RedisReadiness
     api_keys: KeyTable
     key_use: KeyUse
     refused_keys: RefusedKeys
     link_secrets: LinkSecretStore
+    file_links: FileLinks
+    due_deliveries: DueDeliveries
     result_indexes: ResultIndexes
     uploads: UploadsInProgress
     resumable: ResumableUploads

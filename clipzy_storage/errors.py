@@ -153,6 +153,10 @@ class JobAlreadyFinished(Exception):
     """The job is in a terminal state, which never changes."""
 
 
+class DeliveryInProgress(Exception):
+    """An attempt to deliver the event is being made at this moment."""
+
+
 class UrlRefused(Exception):
     """A URL that a client has named, or a redirect from it, is not one that Clipzy opens.
 

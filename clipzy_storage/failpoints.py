@@ -48,12 +48,14 @@ AdminFailpoint = Literal[
     "results-deleted",
     "job-restored",
 ]
-Failpoint = FrontEndFailpoint | UploadFailpoint | ImportFailpoint | AttemptFailpoint | AdminFailpoint
+WebhookFailpoint = Literal["webhook-sent", "delivery-recorded", "replay-recorded"]
+Failpoint = FrontEndFailpoint | UploadFailpoint | ImportFailpoint | AttemptFailpoint | AdminFailpoint | WebhookFailpoint
 Action = Literal["exit", "exit-once", "pause"]
 
 FRONT_END: tuple[Failpoint, ...] = get_args(FrontEndFailpoint)
 ATTEMPT: tuple[Failpoint, ...] = get_args(AttemptFailpoint)
 ADMIN: tuple[Failpoint, ...] = get_args(AdminFailpoint)
+WEBHOOK: tuple[Failpoint, ...] = get_args(WebhookFailpoint)
 
 log = structlog.stdlib.get_logger(__name__)
 

@@ -16,7 +16,7 @@ _ID = re.compile(f"(?:job|vid)_{_ID_TAIL}")
 _ARTIFACT = "(?:[a-z0-9][a-z0-9_-]{0,63}/)?[a-z0-9][a-z0-9_-]{0,63}[.][a-z0-9]{1,8}"
 _OURS = re.compile(
     f"uploads/(vid_{_ID_TAIL})/(?:video[.]json|sha256[.]json|source[.](?:mp4|mov|avi|mkv|webm))"
-    f"|jobs/(?:open|done|cancel)/(job_{_ID_TAIL})[.]json"
+    f"|jobs/(?:open|done|cancel|deliveries)/(job_{_ID_TAIL})[.]json"
     f"|jobs/by-day/[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}/(job_{_ID_TAIL})"
     f"|results/(job_{_ID_TAIL})/(?:output[.]json|expired[.]json|attempts/[0-9]+-[0-9a-z]+/{_ARTIFACT})"
 )
@@ -49,6 +49,8 @@ DAY_INDEX = "jobs/by-day/"
 """The prefix of the day index."""
 DAY_INDEX_COMPLETE = "jobs/by-day/complete"
 """Exists once every done record of an older version has an entry in the day index."""
+DELIVERIES = "jobs/deliveries/"
+"""The prefix of what was delivered to the webhooks of jobs, and of what is still to be."""
 PROBE = ".clipzy/probe"
 """The prefix of the files with which a process verifies the storage."""
 
@@ -86,6 +88,12 @@ def video_id_for_key(owner: str, key: str, *, storage_id: str) -> str:
     """
     digest = hashlib.sha256("\n".join((storage_id, "upload", owner, key)).encode()).digest()
     return _id("vid", int.from_bytes(digest[:16], "big") | _KEYED)
+
+
+def delivery_id_for(job_id: str, finished_at: datetime) -> str:
+    """The only id of the event that the job ended then: the same for every attempt to deliver it."""
+    digest = hashlib.sha256(f"{job_id}\n{int(finished_at.timestamp() * 1000)}".encode()).digest()
+    return _id("dlv", int.from_bytes(digest[:16], "big"))
 
 
 def _id(prefix: str, number: int) -> str:
@@ -174,6 +182,11 @@ def day_entry(day: date, job_id: str) -> str:
 def cancellation_request(job_id: str) -> str:
     """The cancellation request for an unfinished job."""
     return f"jobs/cancel/{job_id}.json"
+
+
+def deliveries(job_id: str) -> str:
+    """The ``DeliveryRecord`` of a finished job; absent until the first attempt."""
+    return f"{DELIVERIES}{job_id}.json"
 
 
 def result_prefix(job_id: str) -> str:

@@ -53,6 +53,12 @@ STORAGE_DAMAGED = "storage.damaged"
 SUPERVISOR_READY = "supervisor.ready"
 SUPERVISOR_RESTARTING = "supervisor.restarting"
 
+WEBHOOK_ATTEMPT_FAILED = "webhook.attempt_failed"
+WEBHOOK_DELIVERED = "webhook.delivered"
+WEBHOOK_GIVEN_UP = "webhook.given_up"
+WEBHOOK_RECORD_FAILED = "webhook.record_failed"
+WEBHOOK_REPLAYED = "webhook.replayed"
+
 WEB_LISTENING = "web.listening"
 
 WORKER_EXIT_FORCED = "worker.exit_forced"

@@ -33,6 +33,7 @@ COMMANDS: dict[Use, tuple[str, ...]] = {
         "ZRANGE KEY 0 0",
         "ZRANGEBYSCORE KEY 0 0",
         "ZREVRANGE KEY 0 0",
+        "ZREVRANGEBYSCORE KEY 0 0",
         "ZSCORE KEY m",
         "ZMSCORE KEY m",
         "ZRANK KEY m",

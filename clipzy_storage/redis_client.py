@@ -188,6 +188,12 @@ class RedisDatabase:
         self.client.close()
 
 
+def used_memory_bytes(redis: RedisDatabase) -> int:
+    """What the whole server uses. Raises ``QueueUnavailable``."""
+    with translated():
+        return int(redis.client.info("memory")["used_memory"])
+
+
 def broker_of(settings: Settings, records: RedisDatabase, *, answer_seconds: float = ANSWER_SECONDS) -> RedisDatabase:
     """The Redis of the queue, which is that of the ``records`` unless CELERY_BROKER_URL names another."""
     if settings.broker_url == settings.redis_url:

@@ -241,6 +241,20 @@ def rotate_link_secret(as_json: bool) -> int:
     return keys.rotate_link_secret(settings_from_env(), as_json=as_json)
 
 
+@key_commands.command("webhook-secret")
+@click.argument("owner")
+@_json
+def webhook_secret(owner: str, as_json: bool) -> int:
+    """Print what deliveries to the webhooks of OWNER are signed with.
+
+    There is one for each of WEBHOOK_SECRETS; receivers accept a delivery that is signed with any that they know.
+    """
+    from clipzy_api.cli import keys
+    from clipzy_storage.config.environment import settings_from_env
+
+    return keys.show_webhook_secrets(settings_from_env(), owner, as_json=as_json)
+
+
 @commands.command()
 @click.argument("video", type=click.Path(path_type=Path), required=False)
 def demo(video: Path | None) -> int:

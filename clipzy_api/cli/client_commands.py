@@ -47,8 +47,9 @@ def _config(_context: click.Context, _option: click.Parameter, value: str | None
     show_default=True,
     help="batch for jobs that may wait.",
 )
+@click.option("--webhook-url", metavar="URL", help="Where the end of each job is announced.")
 @_json
-def submit(files: tuple[str, ...], wait: bool, config: dict[str, Any] | None, queue: str, as_json: bool) -> int:
+def submit(files: tuple[str, ...], wait: bool, as_json: bool, **options: Any) -> int:
     """Upload files, each as a job, and print the ids.
 
     FILE is a file, a directory, whose videos are sent at any depth, or a pattern such as 'day-*/**/*.mov'. They are
@@ -56,7 +57,7 @@ def submit(files: tuple[str, ...], wait: bool, config: dict[str, Any] | None, qu
     """
     from clipzy_api.cli.submit import submit
 
-    return submit(files, config=config, queue=queue, wait=wait, as_json=as_json)
+    return submit(files, wait=wait, as_json=as_json, **options)
 
 
 @click.command("list")
@@ -142,7 +143,10 @@ def cancel(job_id: str, as_json: bool) -> int:
 @_job
 @_json
 def retry(job_id: str, as_json: bool) -> int:
-    """Submit a failed or cancelled job anew, and print the id of the new one."""
+    """Submit a failed or cancelled job anew.
+
+    The id of the new job is printed.
+    """
     from clipzy_api.cli.jobs import retry
 
     return retry(job_id, as_json=as_json)
@@ -175,4 +179,13 @@ def plot(job_id: str, output: Path | None, as_json: bool) -> int:
     return plot(job_id, output, as_json=as_json)
 
 
-COMMANDS = (submit, list_jobs, status, watch, result, download, cancel, retry, delete, plot)
+@click.command()
+@_json
+def fleet(as_json: bool) -> int:
+    """Show the workers, what each runs, and what waits."""
+    from clipzy_api.cli.fleet import show_fleet
+
+    return show_fleet(as_json=as_json)
+
+
+COMMANDS = (submit, list_jobs, status, watch, result, download, cancel, retry, delete, plot, fleet)

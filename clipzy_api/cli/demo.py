@@ -24,7 +24,7 @@ POLL_SECONDS = 0.1
 STOP_TIMEOUT_SECONDS = 100
 SHOWN_CHARACTERS = 4000
 DEFAULT_VIDEO = Path(__file__).with_name("demo.mp4")
-_READY = re.compile(r"^Clipzy is ready at (\S+)$", re.MULTILINE)
+_READY = re.compile(r"^Clipzy is ready at (\S+) ", re.MULTILINE)
 
 
 def demo(video: Path | None) -> int:

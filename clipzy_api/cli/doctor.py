@@ -76,7 +76,7 @@ def _checks() -> Iterator[Check]:
     except ConfigurationError as error:
         yield from (Check("settings", ok=False, detail=problem) for problem in error.problems)
         yield from _unknown_names()
-        rest = ("redis", "storage", "ffmpeg", "decoder", "sandbox", "scratch", "workers", "queues", "guard")
+        rest = ("redis", "storage", "ffmpeg", "decoder", "sandbox", "scratch", "workers", "queues", "webhooks", "guard")
         yield Check("rest", ok=None, detail=f"not checked until the settings are right: {', '.join(rest)}")
         return
     yield _checked("settings", checks.settings_in_use)
@@ -87,6 +87,7 @@ def _checks() -> Iterator[Check]:
     yield from _media_checks()
     yield _checked("workers", checks.workers, after=[redis])
     yield _checked("queues", checks.queues, after=[redis])
+    yield _checked("webhooks", checks.webhooks, after=[redis])
     yield _checked("guard", checks.guard, after=[redis, storage])
 
 
@@ -174,6 +175,21 @@ class _DeploymentChecks:
         if workers and (left := [queue for queue in Queue if waiting[queue] and not takers[queue]]):
             raise Warned(f"{found}. Start a worker whose WORKER_QUEUES has {' and '.join(left)}.")
         return found
+
+    def webhooks(self) -> str:
+        """Whether every live process has secrets for them, or none has."""
+        from clipzy_storage.guard.members import ROLES, live_members
+
+        with RedisDatabase(self._settings.redis_url) as redis:
+            members = live_members(redis).values()
+        if not self._settings.webhook_secrets and not any(member.webhooks for member in members):
+            return "off: WEBHOOK_SECRETS is not set"
+        if lacking := [f"{ROLES[member.role]} {member.name}" for member in members if not member.webhooks]:
+            raise Warned(
+                f"WEBHOOK_SECRETS is not set for {', '.join(lacking)}: a front end without it refuses webhooks, a"
+                " worker without it delivers none. Set the same for every process."
+            )
+        return "on: WEBHOOK_SECRETS is set for every live process"
 
     def guard(self) -> str:
         """Whether this process may join the deployment: by its settings, and by the storage that Redis belongs to."""

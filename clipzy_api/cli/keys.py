@@ -1,4 +1,4 @@
-"""`clipzy keys`: makes, lists and revokes API keys, and rotates what links are signed with."""
+"""`clipzy keys`: makes, lists and revokes API keys; what links and webhooks are signed with."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -19,6 +19,7 @@ from clipzy_storage.log_events import ACCESS_KEY_CREATED, ACCESS_KEY_REVOKED, AC
 from clipzy_storage.models.access import ApiKey, Scope
 from clipzy_storage.models.records import rfc3339
 from clipzy_storage.redis_client import RedisDatabase
+from clipzy_storage.webhooks.signatures import secrets_of
 
 _COLUMNS = {
     "key_id": "ID",
@@ -31,15 +32,15 @@ _COLUMNS = {
     "last_used_on": "LAST USED",
 }
 
+_OWNER_EXPECTS = "should have 1 to 64 of a-z, 0-9, - and _, with no - or _ first."
+
 log = structlog.stdlib.get_logger("clipzy.keys")
 
 
 def create(settings: Settings, name: str, *, owner: str, scopes: str, expires_days: int | None, as_json: bool) -> int:
     """Make a key and print it, this once. Raises ``click.UsageError``, ``StorageError``, ``ConfigurationError``."""
     if not storage_keys.is_owner(owner):
-        raise click.UsageError(
-            f"--owner {owner[:80]!r} should have 1 to 64 of a-z, 0-9, - and _, with no - or _ first."
-        )
+        raise click.UsageError(f"--owner {owner[:80]!r} {_OWNER_EXPECTS}")
     expires_at = datetime.now(UTC) + timedelta(days=expires_days) if expires_days else None
     storage = _storage(settings)
     key, text = ApiKeys(storage).create(name, owner=owner, scopes=_scopes(scopes), expires_at=expires_at)
@@ -90,6 +91,19 @@ def _remove(api_keys: ApiKeys, key_id: str, *, as_json: bool) -> int:
         click.echo(json.dumps({"key_id": key_id, "damaged": True}))
     else:
         click.echo(f"The record of {key_id} was damaged; it is removed, and `clipzy keys list` shows it no more.")
+    return 0
+
+
+def show_webhook_secrets(settings: Settings, owner: str, *, as_json: bool) -> int:
+    """Print the secrets of this owner. Raises ``click.ClickException`` if webhooks are off, ``click.UsageError``."""
+    if not storage_keys.is_owner(owner):
+        raise click.UsageError(f"OWNER {owner[:80]!r} {_OWNER_EXPECTS}")
+    if not settings.webhook_secrets:
+        raise click.ClickException(
+            "WEBHOOK_SECRETS is not set. Set it for front ends and workers: whsec_ and 24 to 64 random bytes in base64."
+        )
+    secrets = secrets_of(owner, settings.webhook_secrets)
+    click.echo(json.dumps({"owner": owner, "secrets": secrets}) if as_json else "\n".join(secrets))
     return 0
 
 

@@ -1,6 +1,6 @@
 """`clipzy submit`: uploads files and prints their jobs."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,10 @@ from clipzy_storage.config.logs import escaped_text
 FILE_PROBLEMS = frozenset({"FILE_TOO_LARGE", "UNSUPPORTED_FORMAT", "TRUNCATED_UPLOAD"})
 
 
-def submit(names: Sequence[str], *, config: Mapping[str, Any] | None, queue: str, wait: bool, as_json: bool) -> int:
+def submit(names: Sequence[str], *, wait: bool, as_json: bool, **options: Any) -> int:
     """Upload each file as a job; with ``wait`` follow all of them. Returns the status of the first that was not done.
+
+    ``options`` are the ``config``, ``queue`` and ``webhook_url`` of every job.
 
     Raises:
         click.ClickException: a name leads to no file, or no file can be submitted now.
@@ -26,7 +28,7 @@ def submit(names: Sequence[str], *, config: Mapping[str, Any] | None, queue: str
     statuses: list[int] = []
     with front_end() as (client, notice):
         jobs = []
-        for job in _submitted(client, notice, video_files(names), statuses, config=config, queue=queue):
+        for job in _submitted(client, notice, video_files(names), statuses, **options):
             jobs.append(job)
             notice.unfinished += [job.job_id] if wait else []
             if as_json and not wait:
@@ -65,15 +67,15 @@ def _is_about_file(error: ClipzyError) -> bool:
     return isinstance(error, UnusableFile) or error.code in FILE_PROBLEMS or error.field == "file"
 
 
-def upload(client: Client, file: Path, *, config: Mapping[str, Any] | None = None, queue: str = "interactive") -> Job:
-    """Upload the file as a job, with its progress. Raises ``ClipzyError``."""
+def upload(client: Client, file: Path, **options: Any) -> Job:
+    """Upload the file as a job with these options, with its progress. Raises ``ClipzyError``."""
     label = f"uploading {escaped_text(file.name)}"
     with progress(label) as show:
 
         def show_bytes(sent: int, total: int) -> None:
             show(sent * 100 // total, label)
 
-        return client.submit(file, config=config, queue=queue, on_progress=show_bytes)
+        return client.submit(file, **options, on_progress=show_bytes)
 
 
 def waited_for(client: Client, job: Job, *, poll_seconds: float | None = None) -> Job:

@@ -122,7 +122,8 @@ def _reachable(host: str) -> str:
 
 
 def _announce(url: str, settings: Settings) -> None:
+    message = f"Clipzy is ready at {url} (web page; its API is below /api/v1)"
     if settings.log_format == "json":
-        log.info(SUPERVISOR_READY, url=url, message=f"Clipzy is ready at {url}")
+        log.info(SUPERVISOR_READY, url=url, message=message)
     else:
-        click.echo(f"Clipzy is ready at {url}")
+        click.echo(message)

@@ -15,15 +15,18 @@ from clipzy_api.client.errors import (
     WaitTimeout,
 )
 from clipzy_api.client.events import Event
-from clipzy_api.schemas import Job, JobPage, Me, Result, Video
+from clipzy_api.fleet_schemas import Fleet
+from clipzy_api.schemas import Delivery, Job, JobPage, Me, Result, Video
 from clipzy_storage.models.job_config import JobConfig
 from clipzy_storage.models.records import Queue, Status
 
 __all__ = [
     "Client",
     "ClipzyError",
+    "Delivery",
     "DownloadFailed",
     "Event",
+    "Fleet",
     "FrontEndUnreachable",
     "Job",
     "JobConfig",

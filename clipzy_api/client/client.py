@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from time import monotonic
 from typing import Any, Self
-from urllib.parse import urlencode, urljoin
+from urllib.parse import quote, urlencode, urljoin
 
 from clipzy_api.client import events
 from clipzy_api.client.downloads import Download
@@ -20,7 +20,8 @@ from clipzy_api.client.uploads.memory import UploadMemory, state_directory
 from clipzy_api.client.uploads.method import Method
 from clipzy_api.client.uploads.source import OnProgress
 from clipzy_api.client.uploads.uploader import Upload, Uploader, new_job, new_key
-from clipzy_api.schemas import MAX_PAGE_SIZE, Job, JobPage, Me, Result, Video
+from clipzy_api.fleet_schemas import Fleet
+from clipzy_api.schemas import MAX_PAGE_SIZE, Deliveries, Delivery, Job, JobPage, Me, Result, Video
 from clipzy_storage.config.urls import is_url, redacted
 from clipzy_storage.models.job_config import JobConfig
 from clipzy_storage.models.records import Queue, Status
@@ -78,6 +79,7 @@ class Client:
         *,
         config: Config | None = None,
         queue: Queue | str = Queue.INTERACTIVE,
+        webhook_url: str | None = None,
         idempotency_key: str | None = None,
         on_progress: OnProgress | None = None,
         method: Method | None = None,
@@ -89,7 +91,7 @@ class Client:
         ``s3`` instead of the best one. Raises ``UnusableFile``, ``UploadFailed``.
         """
         upload = Upload(Path(file), _checked(idempotency_key), on_progress, method)
-        return self._uploader.submit(upload, _options(config, queue))
+        return self._uploader.submit(upload, _options(config, queue, webhook_url))
 
     def submit_video(
         self,
@@ -97,11 +99,14 @@ class Client:
         *,
         config: Config | None = None,
         queue: Queue | str = Queue.INTERACTIVE,
+        webhook_url: str | None = None,
         idempotency_key: str | None = None,
     ) -> Job:
         """A new job on a video that was uploaded before."""
         key = _checked(idempotency_key) or new_key()
-        return new_job(self._transport, {"video_id": video_id, **_options(config, queue)}, idempotency_key=key)
+        return new_job(
+            self._transport, {"video_id": video_id, **_options(config, queue, webhook_url)}, idempotency_key=key
+        )
 
     def submit_url(
         self,
@@ -109,11 +114,14 @@ class Client:
         *,
         config: Config | None = None,
         queue: Queue | str = Queue.INTERACTIVE,
+        webhook_url: str | None = None,
         idempotency_key: str | None = None,
     ) -> Job:
         """A new job on a video that a worker fetches from this URL, where the operator allows it."""
         key = _checked(idempotency_key) or new_key()
-        return new_job(self._transport, {"source_url": source_url, **_options(config, queue)}, idempotency_key=key)
+        return new_job(
+            self._transport, {"source_url": source_url, **_options(config, queue, webhook_url)}, idempotency_key=key
+        )
 
     def upload(
         self,
@@ -131,24 +139,24 @@ class Client:
         return parsed(Job, self._transport.call(Request("GET", job_path(job_id))))
 
     def jobs(self, *, status: Status | str | None = None, page_size: int = MAX_PAGE_SIZE) -> Iterator[Job]:
-        """All jobs, newest first, each once; fetched page by page.
+        """All jobs, newest first, each once; fetched page by page."""
+        page = self.jobs_page(status=status, page_size=page_size)
+        yield from page.jobs
+        while page.next_cursor:
+            page = self.jobs_page(None, status=status, page_size=page_size, cursor=page.next_cursor)
+            yield from page.jobs
 
-        Jobs that are deleted meanwhile may hide others from it.
-        """
-        seen: set[str] = set()  # a new job pushes the last one of a page to the next page
-        number = 1
-        while True:
-            page = self.jobs_page(number, status=status, page_size=page_size)
-            yield from (job for job in page.jobs if job.job_id not in seen)
-            seen.update(job.job_id for job in page.jobs)
-            if page.page * page.page_size >= page.total:
-                return
-            number += 1
-
-    def jobs_page(self, page: int = 1, *, status: Status | str | None = None, page_size: int = 20) -> JobPage:
-        """One page of jobs, counted from 1."""
-        chosen = {"status": str(status)} if status else {}
-        query = urlencode({**chosen, "page": page, "page_size": page_size})
+    def jobs_page(
+        self,
+        page: int | None = 1,
+        *,
+        status: Status | str | None = None,
+        page_size: int = 20,
+        cursor: str | None = None,
+    ) -> JobPage:
+        """One page of jobs: counted from 1, or what follows the ``cursor``, with which ``page`` is None."""
+        chosen = {"status": status and str(status), "page": page, "cursor": cursor, "page_size": page_size}
+        query = urlencode({name: value for name, value in chosen.items() if value is not None})
         return parsed(JobPage, self._transport.call(Request("GET", f"{JOBS}?{query}")))
 
     def video(self, video_id: str) -> Video:
@@ -231,6 +239,15 @@ class Client:
         headers = {"Idempotency-Key": _checked(idempotency_key) or new_key()}
         return parsed(Job, self._transport.call(Request("POST", job_path(job_id, "/retry"), headers)))
 
+    def deliveries(self, job_id: str) -> list[Delivery]:
+        """What was sent to the webhook of a job, and what will be."""
+        return parsed(Deliveries, self._transport.call(Request("GET", job_path(job_id, "/deliveries")))).deliveries
+
+    def replay(self, job_id: str, delivery_id: str) -> Delivery:
+        """Have a delivery made anew."""
+        path = job_path(job_id, f"/deliveries/{quote(delivery_id, safe='')}/replay")
+        return parsed(Delivery, self._transport.call(Request("POST", path)))
+
     def delete(self, job_id: str) -> None:
         """Delete a finished job with its result; its video stays."""
         self._transport.call(Request("DELETE", job_path(job_id), done_if_repeated=404))
@@ -243,12 +260,16 @@ class Client:
         """The API key, its owner, and what that may have and has."""
         return parsed(Me, self._transport.call(Request("GET", "/api/v1/me")))
 
+    def fleet(self) -> Fleet:
+        """The workers, what each runs, and what waits for them."""
+        return parsed(Fleet, self._transport.call(Request("GET", "/api/v1/fleet")))
+
     def absolute(self, link: str) -> str:
         """A link in an answer as an absolute URL."""
         return urljoin(f"{self._transport.url}/", link)
 
 
-def _options(config: Config | None, queue: Queue | str) -> dict[str, Any]:
+def _options(config: Config | None, queue: Queue | str, webhook_url: str | None) -> dict[str, Any]:
     """The fields of a submission that are not the defaults. Raises ``ClipzyError`` if the config is not JSON."""
     content = (
         config.model_dump(mode="json", exclude_unset=True) if isinstance(config, JobConfig) else dict(config or {})
@@ -259,7 +280,8 @@ def _options(config: Config | None, queue: Queue | str) -> dict[str, Any]:
         detail = f"The config is not JSON: {error}."
         raise ClipzyError(detail, code="INVALID_FIELD", status=422, field="config") from error
     chosen = {} if queue == Queue.INTERACTIVE else {"queue": str(queue)}
-    return {**({"config": content} if content else {}), **chosen}
+    webhook = {} if webhook_url is None else {"webhook_url": webhook_url}
+    return {**({"config": content} if content else {}), **chosen, **webhook}
 
 
 def _checked(idempotency_key: str | None) -> str | None:

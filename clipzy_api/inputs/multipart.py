@@ -1,6 +1,6 @@
 """Reads one uploaded file from a multipart body as it arrives, without a temporary file or a second copy.
 
-The form may also have a job's ``config`` and ``queue``, before or after the file.
+The form may also have a job's ``config``, ``queue`` and ``webhook_url``, before or after the file.
 """
 
 import re
@@ -9,7 +9,7 @@ from typing import Any
 
 from werkzeug.http import parse_options_header
 
-from clipzy_api.inputs import job_config, job_queue
+from clipzy_api.inputs import job_config, job_queue, webhook_url
 from clipzy_api.inputs.multipart_reader import MAX_HEADER_BYTES, MultipartReader, PartData, PartHead
 from clipzy_api.inputs.received_file import ReceivedFile, clean_filename
 from clipzy_api.inputs.request_body import RequestBody
@@ -30,13 +30,14 @@ _FILE_EXPECTS = "one part with a file name and the bytes of the video"
 _TEXT_EXPECTS = {
     job_config.NAME: "one part with a JSON object",
     job_queue.NAME: "one part with the name of a queue",
+    webhook_url.NAME: "one part with a URL",
 }
 
 
 class UploadForm:
     """One form with one file, read from a request body block by block.
 
-    Call ``read_head``, then ``copy_file``; ``filename``, ``config`` and ``queue`` are complete after both. Both raise
+    Call ``read_head``, then ``copy_file``; ``filename`` and the other fields are complete after both. Both raise
     ``ApiError`` if the upload is refused; a field is validated as soon as it is complete.
     """
 
@@ -51,6 +52,7 @@ class UploadForm:
         self.filename = ""
         self.config: dict[str, Any] = {}
         self.queue = Queue.INTERACTIVE
+        self.webhook_url: str | None = None
 
     def read_head(self) -> Container:
         """Read until the first bytes of the file show its container."""
@@ -114,14 +116,17 @@ class UploadForm:
     def _take_text(self, part: PartData) -> None:
         text = self._texts[self._part]
         text += part.data
-        if len(text) > MAX_CONFIG_BYTES:
-            raise job_config.config_too_long() if self._part == job_config.NAME else job_queue.no_queue()
-        if not part.is_last:
-            return
-        if self._part == job_config.NAME:
-            self.config = job_config.read_config(bytes(text))
-        else:
-            self.queue = job_queue.read_queue(bytes(text))
+        if part.is_last or len(text) > MAX_CONFIG_BYTES:  # no field is longer
+            self._set(bytes(text))
+
+    def _set(self, text: bytes) -> None:
+        match self._part:
+            case job_config.NAME:
+                self.config = job_config.read_config(text)
+            case job_queue.NAME:
+                self.queue = job_queue.read_queue(text)
+            case webhook_url.NAME:
+                self.webhook_url = webhook_url.read_webhook_url(text)
 
 
 def _parameters_of(part: PartHead) -> dict[str, str]:

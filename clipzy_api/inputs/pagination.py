@@ -6,6 +6,7 @@ from werkzeug.datastructures import MultiDict
 from clipzy_api.inputs.validation import refused
 from clipzy_api.problems import invalid_field
 from clipzy_api.schemas import JobsQuery
+from clipzy_storage.jobs.listing import Cursor
 
 
 def requested_page(args: MultiDict[str, str]) -> JobsQuery:
@@ -15,6 +16,17 @@ def requested_page(args: MultiDict[str, str]) -> JobsQuery:
             raise invalid_field(name, expects="given once")
     known = JobsQuery.model_fields
     try:
-        return JobsQuery.model_validate({name: text for name, text in args.items() if text or name not in known})
+        query = JobsQuery.model_validate({name: text for name, text in args.items() if text or name not in known})
     except ValidationError as error:
         raise refused(error) from error
+    if query.cursor and query.page:
+        raise invalid_field("cursor", expects="sent without `page`")
+    return query
+
+
+def cursor_of(text: str) -> Cursor:
+    """Raises ``ApiError`` 422."""
+    try:
+        return Cursor.parse(text)
+    except ValueError:
+        raise invalid_field("cursor", expects="the `next_cursor` of an earlier page") from None

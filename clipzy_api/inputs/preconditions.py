@@ -87,18 +87,19 @@ def form_body(*, admit: Callable[[], None] = admit) -> AbstractContextManager[Re
 
     Raises ``ApiError`` 413, 503 or 507, ``QuotaExceeded``, and what ``admit`` raises.
     """
-    return _file_body(framing_bytes=FRAMING_LIMIT_BYTES, admit=admit)
+    return _file_body("form", framing_bytes=FRAMING_LIMIT_BYTES, admit=admit)
 
 
 def raw_body() -> AbstractContextManager[RequestBody]:
     """The same for a body that is the file itself."""
-    return _file_body(framing_bytes=0, admit=admit)
+    return _file_body("raw", framing_bytes=0, admit=admit)
 
 
 @contextmanager
-def _file_body(*, framing_bytes: int, admit: Callable[[], None]) -> Iterator[RequestBody]:
+def _file_body(method: str, *, framing_bytes: int, admit: Callable[[], None]) -> Iterator[RequestBody]:
     """``framing_bytes``: how much of the body may not be of the file."""
     body = current_body()
+    body.upload_method = method
     cap_bytes = services().settings.max_file_size_bytes
     if body.declared_bytes is not None and body.declared_bytes > cap_bytes + framing_bytes:
         raise file_too_large(
@@ -117,6 +118,7 @@ def _file_body(*, framing_bytes: int, admit: Callable[[], None]) -> Iterator[Req
 def chunk_body(missing_bytes: int) -> Iterator[RequestBody]:
     """A body that is the next piece of an upload, once it may be read. Raises ``ApiError`` 413, 503 or 507."""
     body = current_body()
+    body.upload_method = "tus"
     if (body.declared_bytes or 0) > max(missing_bytes, 0):
         raise file_too_large(f"{body.declared_bytes} bytes are declared, and the upload lacks {missing_bytes}.")
     admit()

@@ -6,6 +6,7 @@ from typing import Any, BinaryIO
 from flask import request
 
 from clipzy_api.problems import truncated
+from clipzy_storage import metrics
 
 BLOCK_BYTES = 256 << 10
 FIRST_BLOCK_BYTES, LEAST_BLOCK_BYTES = 64 << 10, 4 << 10
@@ -26,6 +27,8 @@ class RequestBody:
         length = environ.get("CONTENT_LENGTH") or ""
         self.declared_bytes = int(length) if length.isascii() and length.isdecimal() else None
         self.received_bytes = 0
+        self.upload_method: str | None = None
+        """If the body brings a file: how, for the metrics."""
         self._source: BinaryIO = environ["wsgi.input"]
         self._block_bytes = BLOCK_BYTES
         self._waiting_since: float | None = time.monotonic()
@@ -78,6 +81,8 @@ class RequestBody:
             return b""
         block = self._read_block()
         self.received_bytes += len(block)
+        if self.upload_method is not None:
+            metrics.count("clipzy_upload_bytes_total", len(block), method=self.upload_method)
         self._finished = not block or self.received_bytes == self.declared_bytes
         return block
 

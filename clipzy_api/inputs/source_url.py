@@ -3,13 +3,12 @@
 from typing import Any
 from urllib.parse import unquote
 
+from clipzy_api.inputs.outbound_url import checked_url
 from clipzy_api.inputs.received_file import clean_filename
 from clipzy_api.problems import ApiError, invalid_field
 from clipzy_api.services import owner, services
 from clipzy_storage import keys
-from clipzy_storage.errors import UrlRefused
 from clipzy_storage.models.records import VideoToImport
-from clipzy_storage.outbound.addresses import AddressPolicy
 from clipzy_storage.outbound.target_url import TargetUrl
 
 NAME = "source_url"
@@ -20,15 +19,9 @@ def video_at(value: Any) -> VideoToImport:
     """A new video that is to be fetched from this URL. Raises ``ApiError`` 422."""
     if not isinstance(value, str):
         raise invalid_field(NAME, expects="the URL of a video, as a string")
-    settings = services().settings
-    if not settings.allow_url_import:
+    if not services().settings.allow_url_import:
         raise ApiError("URL_REFUSED", detail="This service does not import videos by URL (ALLOW_URL_IMPORT).")
-    try:
-        url = TargetUrl.parse(value)
-        AddressPolicy(settings.allow_private_addresses).check_literal(url.host)
-    except UrlRefused as error:
-        raise ApiError("URL_REFUSED", detail=f"The URL is refused: {error}.") from None
-    return VideoToImport(owner(), keys.new_id("vid"), _filename(url), value)
+    return VideoToImport(owner(), keys.new_id("vid"), _filename(checked_url(value)), value)
 
 
 def _filename(url: TargetUrl) -> str:

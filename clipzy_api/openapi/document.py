@@ -17,11 +17,11 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import models_json_schema
 from werkzeug.routing import Rule
 
-from clipzy_api.callers import LINKS, is_open
+from clipzy_api.callers import is_open, takes_signature
 from clipzy_api.openapi.operations import HEADERS, JSON, Answer, Fragment, View, described, operation_of
 from clipzy_api.problems import CODES
 from clipzy_api.problems import CONTENT_TYPE as PROBLEM_JSON
-from clipzy_api.schemas import FileKey, JobId, Problem, VideoId
+from clipzy_api.schemas import DeliveryId, FileKey, JobId, Problem, VideoId
 
 INTRODUCTION = """\
 Upload a video, poll or follow its job, fetch the result.
@@ -32,7 +32,8 @@ is answered with 404 `NOT_FOUND`, a method that an address does not support with
 without a well-formed `Host` with 400 `BAD_REQUEST`, one under a name that is not the server's with 421 `WRONG_HOST`, a
 change from a foreign web page with 403 `CROSS_SITE`. Where the server asks for API keys, a call without a valid one is
 answered with 401 `UNAUTHORIZED`, one that the key does not allow with 403 `FORBIDDEN`: reading needs the scope `read`,
-everything else `write`. What belongs to another owner is answered as what does not exist.
+everything else `write`, and `/metrics` the scope `metrics`. What belongs to another owner is answered as what does not
+exist.
 """
 
 _IMPLIED_METHODS = frozenset({"HEAD", "OPTIONS"})  # Flask answers them for every route
@@ -65,6 +66,10 @@ _PATH_PARAMETERS: Mapping[str, tuple[Fragment, str]] = {
         "UPLOAD_NOT_FOUND",
     ),
     "video_id": (_path_parameter("video_id", VideoId, "The `video_id` of an upload or a job."), "VIDEO_NOT_FOUND"),
+    "delivery_id": (
+        _path_parameter("delivery_id", DeliveryId, "A `delivery_id` among the job's deliveries."),
+        "DELIVERY_NOT_FOUND",
+    ),
     "name": (
         _path_parameter("name", FileKey, "A `name` among the result's artifacts, or `output.json`."),
         "FILE_NOT_FOUND",
@@ -138,7 +143,7 @@ def _security(path: str) -> list[Fragment]:
     if is_open(path):
         return []
     key: Fragment = {name: [] for name in _SECURITY_SCHEMES}
-    return [key, {}] if path.startswith(LINKS) else [key]
+    return [key, {}] if takes_signature(path) else [key]
 
 
 def _query(model: type[BaseModel] | None) -> list[Fragment]:

@@ -21,6 +21,10 @@ _ATTRIBUTE = "operation"
 JSON = "application/json"
 # The content type of a file is its own. Generators know only the first of these.
 FILE_CONTENT: Mapping[str, Fragment] = {"application/octet-stream": {"type": "string", "format": "binary"}, "*/*": {}}
+METRICS_TEXT: Mapping[str, Fragment] = {
+    "text/plain": {"type": "string"},
+    "application/openmetrics-text": {"type": "string"},
+}
 EVENT_STREAM: Mapping[str, Fragment] = {
     "text/event-stream": {
         "examples": ['id: 1790000000000-0\nevent: status\ndata: {"job_id":"job_…","status":"queued",…}\n\n']

@@ -1,4 +1,4 @@
-"""Gives every request an id, and logs it in one line once its answer has been sent, or could not be.
+"""Gives every request an id, and logs and counts it once its answer has been sent, or could not be.
 
 The line has no query and no header values, since both may hold secrets.
 """
@@ -13,15 +13,20 @@ import structlog
 
 from clipzy_api.inputs.request_body import ENVIRON_KEY as BODY_KEY
 from clipzy_api.problems import shown
-from clipzy_api.services import OWNER_KEY, REQUEST_ID_KEY
+from clipzy_api.services import ENDPOINT_KEY, OWNER_KEY, REQUEST_ID_KEY
+from clipzy_storage import metrics
 from clipzy_storage.log_events import HTTP_REQUEST
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 REQUEST_ID_HEADER = "X-Request-ID"
-HEALTH_CHECKS = frozenset({"/healthz", "/readyz"})
+QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
+"""They are asked all the time."""
 MAX_LOGGED_PATH = 500
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+NO_ENDPOINT = "none"
+"""Stands for an address that is none, or was not looked at."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
 
@@ -87,17 +92,26 @@ class _LoggedAnswer:
         try:
             getattr(self.body, "close", lambda: None)()
         finally:
-            self._log()
+            seconds = time.monotonic() - self._began_at
+            self._count(seconds)
+            self._log(seconds)
 
-    def _log(self) -> None:
+    def _count(self, seconds: float) -> None:
+        endpoint = self._environ.get(ENDPOINT_KEY) or NO_ENDPOINT
+        method = self._environ["REQUEST_METHOD"]
+        method = method if method in METHODS else "other"
+        metrics.count("clipzy_http_requests_total", method=method, endpoint=endpoint, status=str(self._status))
+        metrics.observe("clipzy_http_request_seconds", seconds, endpoint=endpoint)
+
+    def _log(self, seconds: float) -> None:
         path = self._environ.get("PATH_INFO", "").encode("latin-1", "replace").decode(errors="replace")
         body = self._environ.get(BODY_KEY)
-        (log.debug if path in HEALTH_CHECKS else log.info)(
+        (log.debug if path in QUIET_PATHS else log.info)(
             HTTP_REQUEST,
             method=shown(self._environ["REQUEST_METHOD"]),
             path=path[:MAX_LOGGED_PATH],
             status=self._status,
-            seconds=round(time.monotonic() - self._began_at, 3),
+            seconds=round(seconds, 3),
             bytes=self._sent_bytes,
             received_bytes=body.received_bytes if body else 0,
             whole=self._is_whole,

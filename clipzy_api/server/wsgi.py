@@ -4,6 +4,7 @@ import ctypes
 import os
 import signal
 import sys
+from multiprocessing.util import Finalize
 
 from clipzy_api.app import create_app
 from clipzy_api.membership import Membership
@@ -16,8 +17,10 @@ from clipzy_api.task_queue import ANSWER_SECONDS, TaskQueue
 from clipzy_storage.backends import open_storage
 from clipzy_storage.config import logs
 from clipzy_storage.config.environment import settings_from_env
+from clipzy_storage.fleet.counters import CounterStore
 from clipzy_storage.guard.guard import Guard
 from clipzy_storage.guard.members import new_member
+from clipzy_storage.metrics.sender import MetricsSender
 from clipzy_storage.process import die_with_parent
 from clipzy_storage.redis_client import RedisDatabase, broker_of
 from clipzy_storage.standard_streams import drop_unwritable_output
@@ -55,6 +58,9 @@ def application() -> RequestLog:
         member = new_member(settings, role="web", name=name, storage_id=storage.prepare(), storage=storage.location)
         return Guard(redis, member, member_id=member_id)
 
+    sender = MetricsSender(CounterStore(redis).add)
+    sender.start()
+    Finalize(None, sender.stop, exitpriority=0)  # granian's processes do not run what is registered with atexit
     membership = Membership(new_guard, storage)
     membership.open_in_background()
     app = create_app(

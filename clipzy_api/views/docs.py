@@ -1,7 +1,5 @@
 """The OpenAPI description, and a page to read and try it that loads nothing from other servers."""
 
-from importlib.resources import files
-
 from flask import Blueprint, Response, current_app
 from werkzeug.exceptions import NotFound
 
@@ -9,16 +7,20 @@ from clipzy_api.openapi.document import describe
 from clipzy_api.openapi.operations import IF_NONE_MATCH, JSON, NOT_MODIFIED, Answer, described
 from clipzy_api.services import services
 from clipzy_api.static_content import StaticContent
+from clipzy_api.views.static_files import static_file
+from clipzy_storage.models.output import json_schema
 
-STATIC = files("clipzy_api") / "static"
-PAGE = "index.html"
+PAGE = "static/docs/index.html"
+SCHEMA = "application/schema+json"
 ASSETS = {
-    "page.css": "text/css; charset=utf-8",
-    "page.js": "text/javascript; charset=utf-8",
-    "swagger-ui/swagger-ui.css": "text/css; charset=utf-8",
-    "swagger-ui/swagger-ui-bundle.js": "text/javascript; charset=utf-8",
-    "swagger-ui/swagger-ui-bundle.js.LICENSE.txt": "text/plain; charset=utf-8",
+    "page.css": "static/docs/page.css",
+    "page.js": "static/docs/page.js",
+    **{
+        f"swagger-ui/{name}": f"static/swagger-ui/{name}"
+        for name in ("swagger-ui.css", "swagger-ui-bundle.js", "swagger-ui-bundle.js.LICENSE.txt")
+    },
 }
+"""The path of each file by its address below `/docs/`."""
 # Images may also be the answer to a call that was tried (blob:), or part of the viewer's style sheet (data:).
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self';"
@@ -47,22 +49,29 @@ def _description() -> StaticContent:
     return StaticContent.of(current_app.json.dumps(document).encode(), JSON)
 
 
+@description.get("/docs/output.schema.json")
+@described(
+    "The schema of results",
+    [Answer(200, "A JSON Schema of `output.json`.", {SCHEMA: {"type": "object"}}, ("ETag",)), NOT_MODIFIED],
+    problems=["OVERLOADED"],
+    headers=[IF_NONE_MATCH],
+)
+def show_output_schema() -> Response:
+    """It holds for `GET /api/v1/jobs/{job_id}/result` as well, and allows fields that later versions may add."""
+    return services().static_contents.named("output.schema.json", _output_schema).answer()
+
+
+def _output_schema() -> StaticContent:
+    return StaticContent.of(current_app.json.dumps(json_schema()).encode(), SCHEMA)
+
+
 @description.get("/docs")
 def show_page() -> Response:
-    return _file(PAGE, "text/html; charset=utf-8")
+    return static_file(PAGE, policy=PAGE_POLICY)
 
 
 @description.get("/docs/<path:asset>")
 def show_asset(asset: str) -> Response:
     if asset not in ASSETS:
         raise NotFound
-    return _file(asset, ASSETS[asset])
-
-
-def _file(name: str, content_type: str) -> Response:
-    def read() -> StaticContent:
-        return StaticContent.of(STATIC.joinpath(name).read_bytes(), content_type)
-
-    answer = services().static_contents.named(name, read).answer()
-    answer.headers["Content-Security-Policy"] = PAGE_POLICY
-    return answer
+    return static_file(ASSETS[asset], policy=PAGE_POLICY)

@@ -1,6 +1,9 @@
 """Files of completed jobs, with byte ranges and conditional requests."""
 
 import re
+from collections.abc import Callable
+from functools import partial
+from urllib.parse import quote
 
 from flask import Blueprint, Response, request
 from werkzeug.wsgi import FileWrapper
@@ -8,7 +11,7 @@ from werkzeug.wsgi import FileWrapper
 from clipzy_api.callers import UNKNOWN
 from clipzy_api.links import check_signature, why_missing
 from clipzy_api.openapi.operations import FILE_ANSWERS, FILE_REQUEST_HEADERS, described
-from clipzy_api.problems import overloaded, result_expired
+from clipzy_api.problems import ApiError, overloaded, result_expired
 from clipzy_api.result_indexes import PublishedFile
 from clipzy_api.services import caller, owner, services
 from clipzy_storage import keys
@@ -46,7 +49,7 @@ def show_stored(key: str) -> Response:
         raise why_missing(job_id) from None
     if file is None:
         raise NotFound(key)
-    return send_published(job_id, file)
+    return send_file(file, why_missing=partial(why_missing, job_id))
 
 
 def _is_completed(job_id: str) -> bool:
@@ -65,14 +68,19 @@ def _find(job_id: str) -> Job:
     return lookup.find_for_link(job_id) if caller() is UNKNOWN else lookup.find_for_file(job_id, owner=owner())
 
 
-def send_published(job_id: str, file: PublishedFile) -> Response:
-    """A file of a completed job, or the requested range of it. Raises ``ApiError`` 404, 410, 416 or 503."""
+def send_file(file: PublishedFile, *, why_missing: Callable[[], ApiError], filename: str | None = None) -> Response:
+    """A stored file, or the requested range of it; shown under ``filename``, or else the one in its key.
+
+    Raises ``ApiError`` 416 or 503, and ``why_missing`` if it is not in storage any more.
+    """
     answer = Response()  # no direct_passthrough: werkzeug does not close what it passes through
     answer.headers.update(_headers(file))
+    if filename is not None:
+        answer.headers.set("Content-Disposition", "inline", **_named(filename))
     answer.content_length = file.size_bytes
     answer.set_etag(file.sha256)
     if request.method == "GET":
-        _attach(answer, job_id, file)
+        _attach(answer, file, why_missing)
     environ = dict(request.environ)
     if not _is_one_range(environ.get("HTTP_RANGE", ""), file.size_bytes):
         environ.pop("HTTP_RANGE", None)
@@ -84,13 +92,18 @@ def send_published(job_id: str, file: PublishedFile) -> Response:
     return answer
 
 
+def _named(filename: str) -> dict[str, str]:
+    """The name as a parameter of ``Content-Disposition`` (RFC 6266)."""
+    return {"filename": filename} if filename.isascii() else {"filename*": f"UTF-8''{quote(filename, safe='')}"}
+
+
 def _is_one_range(text: str, size_bytes: int) -> bool:
     """Whether it is one range within the file; several ranges or another unit are answered with the whole file."""
     match = _ONE_RANGE.fullmatch(text)
     return match is not None and not (match["last"] and int(match["last"]) >= size_bytes)
 
 
-def _attach(answer: Response, job_id: str, file: PublishedFile) -> None:
+def _attach(answer: Response, file: PublishedFile, why_missing: Callable[[], ApiError]) -> None:
     """Let the answer stream the file; its slot is released when it is closed."""
     downloads = services().downloads
     if not downloads.acquire():
@@ -100,7 +113,7 @@ def _attach(answer: Response, job_id: str, file: PublishedFile) -> None:
         answer.response = FileWrapper(services().storage.open(file.key), BLOCK_BYTES)
     except NotFound:
         answer.close()
-        raise why_missing(job_id) from None
+        raise why_missing() from None
     except BaseException:
         answer.close()
         raise
@@ -111,7 +124,6 @@ def _headers(file: PublishedFile) -> dict[str, str]:
         "Content-Type": content_type_of(file.key),
         "Content-Disposition": content_disposition_of(file.key),
         "Content-Security-Policy": "default-src 'none'; sandbox",
-        "Cross-Origin-Resource-Policy": "same-site",
         "X-Content-Type-Options": "nosniff",
         "Cache-Control": "private, max-age=3600",
     }

@@ -8,6 +8,7 @@ from clipzy_api import schemas
 from clipzy_api.inputs.idempotency import fingerprinted, sent_key
 from clipzy_api.inputs.preconditions import admit, admit_job, refuse_fields, refuse_parameters
 from clipzy_api.inputs.source_url import video_at
+from clipzy_api.inputs.webhook_url import require_secrets
 from clipzy_api.links import result_link
 from clipzy_api.openapi.operations import (
     DELETED,
@@ -60,9 +61,10 @@ def cancel_job(job_id: str) -> tuple[Response, int, dict[str, str]]:
     headers=[IDEMPOTENCY_KEY],
 )
 def retry_job(job_id: str) -> tuple[Response, int, dict[str, str]]:
-    """Submits a new job on the video of a failed or cancelled one, with its `config` and `queue`. The old job stays.
+    """Submits a new job on the video of a failed or cancelled one, with its `config`, `queue` and `webhook_url`.
 
-    A video that was to be imported and was not, or is no longer there, is fetched anew, as another video.
+    The old job stays. A video that was to be imported and was not, or is no longer there, is fetched anew, as another
+    video.
     """
     text = sent_key()
     _expect_nothing(admit=admit_job)
@@ -71,9 +73,12 @@ def retry_job(job_id: str) -> tuple[Response, int, dict[str, str]]:
         raise _not_finished(first, "only a failed or cancelled job can be retried")
     if first.status is Status.COMPLETED:
         raise JobAlreadyFinished(first.status.value)
+    if first.webhook_url is not None:
+        require_secrets()
     key = fingerprinted(text, "retry", job_id=job_id)
     with Rollback(services().storage) as rollback:
-        job, is_replay = submit(JobRequest(_video_of(first), first.config, key, first.queue), rollback)
+        request = JobRequest(_video_of(first), first.config, key, first.queue, first.webhook_url)
+        job, is_replay = submit(request, rollback)
     return accepted(job, is_replay)
 
 

@@ -1,6 +1,7 @@
 """Jobs: submitting, following, listing them, and reading their results."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -8,9 +9,9 @@ from flask import Blueprint, Response, request, url_for
 from pydantic_core import from_json, to_json
 
 from clipzy_api import large_answers, schemas
-from clipzy_api.inputs import job_config, job_queue, source_url
+from clipzy_api.inputs import job_config, job_queue, source_url, webhook_url
 from clipzy_api.inputs.idempotency import fingerprinted, sent_key
-from clipzy_api.inputs.pagination import requested_page
+from clipzy_api.inputs.pagination import cursor_of, requested_page
 from clipzy_api.inputs.preconditions import JSON, MULTIPART, json_body, refuse_parameters, require_media_type
 from clipzy_api.links import absolute, link_to, period_of, result_link, why_missing
 from clipzy_api.openapi.operations import (
@@ -29,10 +30,11 @@ from clipzy_api.retry_after import poll_headers
 from clipzy_api.schemas import json_response
 from clipzy_api.services import find_job, owner, services
 from clipzy_api.video_uploads import store_form
-from clipzy_api.views.files import send_published
+from clipzy_api.views.files import send_file
 from clipzy_api.views.submitting import accepted, submit
 from clipzy_api.views.videos import REFUSED_UPLOADS, content_of, find_video
 from clipzy_storage.errors import NotFound
+from clipzy_storage.jobs.listing import Page
 from clipzy_storage.jobs.rollback import Rollback
 from clipzy_storage.jobs.submission import JobRequest
 from clipzy_storage.models.records import ErrorCode, Job, Link, Queue, Status, Video, VideoToImport
@@ -77,7 +79,10 @@ def _uploaded(text: str | None, rollback: Rollback) -> JobRequest:
         content["config"] = form.config
     if form.queue is not Queue.INTERACTIVE:
         content["queue"] = form.queue
-    return JobRequest(video, form.config, fingerprinted(text, "submit upload", **content), form.queue)
+    if form.webhook_url is not None:
+        content["webhook_url"] = form.webhook_url
+    key = fingerprinted(text, "submit upload", **content)
+    return JobRequest(video, form.config, key, form.queue, form.webhook_url)
 
 
 def _requested(text: str | None) -> JobRequest:
@@ -89,8 +94,9 @@ def _requested(text: str | None) -> JobRequest:
             raise unknown_field(name, known=", ".join(known))
     config = job_config.checked_config(fields.get(job_config.NAME, {}))
     queue = job_queue.checked_queue(fields.get(job_queue.NAME, Queue.INTERACTIVE))
+    webhook = webhook_url.checked_webhook_url(fields[webhook_url.NAME]) if webhook_url.NAME in fields else None
     key = fingerprinted(text, "submit", fields=fields)
-    return JobRequest(_named_video(fields), config, key, queue)
+    return JobRequest(_named_video(fields), config, key, queue, webhook)
 
 
 @jobs.get("/jobs/<job_id>")
@@ -128,12 +134,25 @@ def show_job(job_id: str) -> Response:
 def list_jobs() -> tuple[Response, int, dict[str, str]]:
     """Newest first, by pages."""
     query = requested_page(request.args)
-    found, total = services().store.page(
-        owner=owner(), status=query.status, number=query.page, page_size=query.page_size
+    found = _found(query)
+    listed = [schemas.Job.of(job, result_link(job)) for job in services().lookup.with_durable_outcomes(found.jobs)]
+    next_cursor = str(found.next_cursor) if found.next_cursor else None
+    body = schemas.JobPage(
+        jobs=listed,
+        total=found.total,
+        page=None if query.cursor else query.page or 1,
+        page_size=query.page_size,
+        next_cursor=next_cursor,
     )
-    listed = [schemas.Job.of(job, result_link(job)) for job in services().lookup.with_durable_outcomes(found)]
-    body = schemas.JobPage(jobs=listed, total=total, page=query.page, page_size=query.page_size)
-    return json_response(body), 200, _links(query, total)
+    return json_response(body), 200, _links(query, body)
+
+
+def _found(query: schemas.JobsQuery) -> Page:
+    listing = services().store.listing
+    if query.cursor:
+        cursor = cursor_of(query.cursor)
+        return listing.after(cursor, owner=owner(), status=query.status, page_size=query.page_size)
+    return listing.page(owner=owner(), status=query.status, number=query.page or 1, page_size=query.page_size)
 
 
 @jobs.get("/jobs/<job_id>/result")
@@ -164,7 +183,7 @@ def show_file(job_id: str, name: str) -> Response:
     if file is None:
         raise ApiError("FILE_NOT_FOUND", detail="The job's result lists no such file.")
     if services().storage.kind == "local":
-        return send_published(job_id, file)
+        return send_file(file, why_missing=partial(why_missing, job_id))
     return Response(status=302, headers={"Location": link_to(file.key).url, "Cache-Control": "no-store"})
 
 
@@ -218,13 +237,19 @@ def _result_index_of(job_id: str) -> ResultIndex:
         raise why_missing(job_id) from None
 
 
-def _links(query: schemas.JobsQuery, total: int) -> dict[str, str]:
-    last = max(1, -(-total // query.page_size))
-    targets = {}
-    if query.page < last:
-        targets["next"] = query.page + 1
-    if query.page > 1:
-        targets["prev"] = min(query.page - 1, last)
-    here, parameters = absolute(url_for("jobs.list_jobs")), query.model_dump(mode="json", exclude_none=True)
-    links = [f'<{here}?{urlencode(parameters | {"page": page})}>; rel="{rel}"' for rel, page in targets.items()]
+def _links(query: schemas.JobsQuery, page: schemas.JobPage) -> dict[str, str]:
+    """To the pages around this one, in the way that it was asked for."""
+    targets: dict[str, dict[str, Any]] = {}
+    if page.page is None:
+        targets |= {"next": {"cursor": page.next_cursor}} if page.next_cursor else {}
+    else:
+        last = max(1, -(-page.total // page.page_size))
+        targets |= {"next": {"page": page.page + 1}} if page.page < last else {}
+        targets |= {"prev": {"page": min(page.page - 1, last)}} if page.page > 1 else {}
+    here = absolute(url_for("jobs.list_jobs"))
+    links = [f'<{here}?{_with(query, target)}>; rel="{rel}"' for rel, target in targets.items()]
     return {"Link": ", ".join(links)} if links else {}
+
+
+def _with(query: schemas.JobsQuery, target: dict[str, Any]) -> str:
+    return urlencode(query.model_copy(update=target).model_dump(mode="json", exclude_none=True))

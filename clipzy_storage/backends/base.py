@@ -1,18 +1,20 @@
 """What Clipzy requires of a storage, as protocols promised in words; ``local`` and ``s3`` implement them.
 
 A backend moves bytes and nothing else: size limits, formats and records are decided by its callers. Every key is
-written once and is invisible until it is complete; a second write of the same key fails and changes nothing.
+written once and is invisible until it is complete; a second write of the same key fails and changes nothing. Only what
+is made for that can be replaced.
 """
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, Protocol
 
 from clipzy_storage import keys
+from clipzy_storage.backends.error_counts import not_what_was_stored
 from clipzy_storage.errors import Damaged, StorageError, StorageUnavailable
 from clipzy_storage.free_space import FreeSpace
 from clipzy_storage.models.records import Link
@@ -20,6 +22,7 @@ from clipzy_storage.models.records import Link
 READ_BLOCK_BYTES = 1 << 20
 """How much of a file is read at a time, wherever one is copied or hashed."""
 RECORD_LIMIT_BYTES = 64 << 20
+_REPLACED_ATTEMPTS = 10
 
 HEAD_BYTES = 64 << 10
 """How much of a file ``KeyOf`` is given, if it has so much."""
@@ -106,6 +109,13 @@ class Storage(Protocol):
         """Start a file that ``publish`` will make visible under ``key``. May raise ``StorageFull``.
 
         A backend may keep some space free; only the small files that complete jobs ``may_use_reserve``.
+        """
+
+    def replace(self, key: str, data: bytes, *, content_type: str) -> None:
+        """Write a small file over what is under ``key``, if anything is: the one exception from writing once.
+
+        Durable and in one step as ``publish``; ``read_replaceable`` finds the old file or the new one. Of two that
+        replace it at the same time either may be the last. May raise ``StorageFull``.
         """
 
     def open(self, key: str, *, start: int = 0, length: int | None = None) -> BinaryIO:
@@ -290,7 +300,7 @@ def copy_through(
         while block := stream.read(READ_BLOCK_BYTES):
             writer.write(block)
         if writer.sha256 != sha256:
-            raise Damaged(f"{key} is not what was stored: its sha256 is {writer.sha256}")
+            raise not_what_was_stored(key, writer.sha256)
         return writer.publish()
 
 
@@ -314,3 +324,11 @@ def read_bytes(storage: Storage, key: str) -> bytes:
     if len(data) > RECORD_LIMIT_BYTES:
         raise StorageError(f"{key} is larger than {RECORD_LIMIT_BYTES >> 20} MiB")
     return data
+
+
+def read_replaceable(storage: Storage, key: str) -> bytes:
+    """The same of a file that may be replaced while it is read. Raises ``Damaged`` if it is every time."""
+    for _ in range(_REPLACED_ATTEMPTS - 1):
+        with suppress(Damaged):
+            return read_bytes(storage, key)
+    return read_bytes(storage, key)

@@ -141,6 +141,6 @@ def _problem(fault: ErrorDetails, given: Mapping[str, str]) -> str:
 
 def _shown(name: str, value: str) -> str:
     """The value without secrets."""
-    if name.endswith("API_KEY"):
+    if name.endswith(("API_KEY", "SECRETS")):
         return "***"
     return redacted(value) if "URL" in name else value

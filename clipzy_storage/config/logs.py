@@ -26,6 +26,7 @@ _SECRETS = re.compile(
     r"|(?P<query>(?:[Ss]ignature|X-Amz-[A-Za-z-]+|password)=)[^&\s]+"
     r"|(?P<header>Authorization:\s*)[^\r\n]+"
     r"|(?P<api_key>clz_[0-9A-Za-z]{12}_)[0-9A-Za-z]+"
+    r"|(?P<webhooks>whsec_)[0-9A-Za-z+/=]+"
 )
 # Control characters, those that change the direction of text, and line separators.
 _UNSAFE_CATEGORIES = {"Cc", "Cf", "Cs", "Zl", "Zp"}

@@ -1,5 +1,7 @@
 """The types of settings whose values are read in a way of their own."""
 
+import base64
+import binascii
 import os
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -11,6 +13,8 @@ from clipzy_storage.config.redis_url import RedisUrl
 from clipzy_storage.config.urls import host_name, is_origin, is_url
 
 ANY_HOST = "*"
+WEBHOOK_SECRET_PREFIX = "whsec_"
+MOST_WEBHOOK_SECRETS = 2
 
 
 def _absolute(path: Path) -> Path:
@@ -56,6 +60,26 @@ def _queues(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+def _webhook_secrets(secrets: tuple[str, ...]) -> tuple[str, ...]:
+    if len(secrets) > MOST_WEBHOOK_SECRETS:
+        raise ValueError("too many")
+    for secret in secrets:
+        webhook_secret_bytes(secret)
+    return secrets
+
+
+def webhook_secret_bytes(secret: str) -> bytes:
+    """What a ``whsec_…`` stands for. Raises ``ValueError`` if it is none."""
+    prefix, encoded = secret[: len(WEBHOOK_SECRET_PREFIX)], secret[len(WEBHOOK_SECRET_PREFIX) :]
+    try:
+        found = base64.b64decode(encoded, validate=True)
+    except binascii.Error:
+        found = b""
+    if prefix != WEBHOOK_SECRET_PREFIX or not 24 <= len(found) <= 64:
+        raise ValueError("not a secret of webhooks")
+    return found
+
+
 def _upper_case(text: Any) -> Any:
     return text.upper() if isinstance(text, str) else text
 
@@ -74,4 +98,6 @@ Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_net
 Queue = Literal["interactive", "batch"]
 Queues = Annotated[tuple[Queue, ...], BeforeValidator(_listed), AfterValidator(_queues)]
 """In the order of preference."""
+WebhookSecrets = Annotated[tuple[str, ...], BeforeValidator(_listed), AfterValidator(_webhook_secrets)]
+"""As the Standard Webhooks specification writes them."""
 LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper_case)]

@@ -19,6 +19,7 @@ from clipzy_storage.config.setting_types import (
     Origins,
     ParsedRedisUrl,
     Queues,
+    WebhookSecrets,
 )
 
 DEFAULT_REDIS_URL = "redis://localhost:6379/0"
@@ -33,7 +34,7 @@ def _setting(name: str, default: Any, *, expects: str, help: str, **bounds: Any)
         alias=name,
         description=help,
         json_schema_extra={"expects": expects},
-        repr=not name.endswith(("URL", "API_KEY")),
+        repr=not name.endswith(("URL", "API_KEY", "SECRETS")),
         **bounds,
     )
 
@@ -243,12 +244,19 @@ class Settings(BaseModel):
         expects="true or false",
         help="Whether a job may name the URL of its video, which a worker then fetches; see docs/uploads.md.",
     )
+    webhook_secrets: WebhookSecrets = _setting(
+        "WEBHOOK_SECRETS",
+        None,
+        expects="one or two secrets, separated by a comma: whsec_ and 24 to 64 random bytes in base64",
+        help="What deliveries to webhooks are signed with: one or two whsec_…, separated by a comma. Unset: a job can"
+        " name no webhook_url; see docs/webhooks.md.",
+    )
     allow_private_addresses: Networks = _setting(
         "ALLOW_PRIVATE_ADDRESSES",
         None,
         expects="true, or networks such as 10.1.0.0/16 or 192.168.7.20, separated by commas",
-        help="Networks from which videos may be imported although they are not public; true: all. Link-local addresses"
-        " never are.",
+        help="Networks to which imports and webhooks may go although they are not public; true: all. To link-local"
+        " addresses they never may.",
     )
     drain: Literal["requeue", "wait"] = _setting(
         "CLIPZY_DRAIN",

@@ -36,6 +36,10 @@ class Member(BaseModel):
     process: ProcessIdentity
     queues: tuple[str, ...] = ()
     """The queues whose jobs a worker takes; none of a front end."""
+    slots: int = 0
+    """How many jobs a worker runs at a time; none of a front end."""
+    webhooks: bool = False
+    """Whether it has secrets for webhooks: a front end accepts them then, and a worker delivers to them."""
 
     def to_json(self) -> str:
         return self.model_dump_json(by_alias=True)
@@ -56,6 +60,8 @@ def new_member(settings: Settings, *, role: Role, name: str, storage_id: str, st
         exclusive=local and not settings.local_storage_shared,
         process=ProcessIdentity.own(),
         queues=settings.worker_queues if role == "worker" else (),
+        slots=settings.max_concurrent_jobs if role == "worker" else 0,
+        webhooks=bool(settings.webhook_secrets),
     )
 
 
@@ -85,10 +91,12 @@ def open_fresh(redis: RedisDatabase) -> None:
 
 def live_members(redis: RedisDatabase, *, window_seconds: float = HEARTBEAT_WINDOW_SECONDS) -> dict[str, Member]:
     """The members whose last heartbeat is younger than the window, by member id. Raises ``QueueUnavailable``."""
-    with translated():
-        seconds, _ = redis.client.time()
-        ids = redis.client.zrangebyscore(redis.key("guard:beats"), (seconds - window_seconds) * 1000, "+inf")
-        return _described(redis, ids)
+    return _live(redis, "guard:beats", window_seconds)
+
+
+def live_workers(redis: RedisDatabase, *, window_seconds: float = HEARTBEAT_WINDOW_SECONDS) -> dict[str, Member]:
+    """Those of them that are workers. Raises ``QueueUnavailable``."""
+    return _live(redis, "guard:workers", window_seconds)
 
 
 def members_on(redis: RedisDatabase, host: str) -> dict[str, Member]:
@@ -144,6 +152,13 @@ def pinned_storage_id(redis: RedisDatabase) -> str | None:
     with translated():
         pinned: str | None = redis.client.get(redis.key("guard:storage-id"))
     return pinned
+
+
+def _live(redis: RedisDatabase, listing: str, window_seconds: float) -> dict[str, Member]:
+    with translated():
+        seconds, _ = redis.client.time()
+        ids = redis.client.zrangebyscore(redis.key(listing), (seconds - window_seconds) * 1000, "+inf")
+        return _described(redis, ids)
 
 
 def _described(redis: RedisDatabase, ids: Sequence[str]) -> dict[str, Member]:

@@ -138,6 +138,10 @@ class JobAdmin:
         """Record that the job's result has expired; false if Redis does not know the job as finished."""
         return bool(self._run("expire", job_id))
 
+    def schedule_delivery(self, job_id: str) -> None:
+        """Have the end of a finished job delivered to its webhook now, unless that is scheduled already."""
+        self._run("schedule_delivery", job_id)
+
     def block_video(self, video_id: str) -> bool:
         """Refuse new jobs over this video from now on; false if unfinished ones use it.
 

@@ -13,7 +13,7 @@ from clipzy_storage.failpoints import failpoint
 from clipzy_storage.jobs.completion import complete, complete_job, discard_attempt, retry_while_unavailable
 from clipzy_storage.jobs.parking import unpark_after_end
 from clipzy_storage.jobs.store import JobStore
-from clipzy_storage.jobs.types import Claim, NotifyWorkers, Released, ReleaseReason
+from clipzy_storage.jobs.types import Claim, NotifyWorkers, Released, ReleaseReason, Work
 from clipzy_storage.models.output import PIPELINE_VERSION
 from clipzy_storage.models.records import ErrorCode, Job
 
@@ -30,6 +30,8 @@ class AttemptResult:
     prefix: str
     index: bytes
     pipeline_version: str = PIPELINE_VERSION
+    work: Work | None = None
+    """None if it was taken over from an earlier attempt or job."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +72,7 @@ class JobAttempt:
             result_sha256=sha256(result.index).hexdigest(),
             attempt=result.attempt,
             pipeline_version=result.pipeline_version,
+            work=result.work,
         )
         pending = self._retry(commit)
         failpoint("committed")

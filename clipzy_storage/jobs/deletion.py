@@ -13,9 +13,10 @@ def delete_job(storage: Storage, admin: JobAdmin, job: Job) -> None:
     """Delete every trace of a finished job, in an order that leads to the same state wherever it is interrupted.
 
     The open record goes first: alone, without the done record, it would make the job run again after a loss of Redis.
-    Once the done record is gone the job is deleted for good: its entry in the day index means nothing and files of its
-    result belong to no job, so the garbage collector deletes them, and a rebuild of Redis finds nothing to restore. The
-    Redis record goes last: until then the job is known as finished, so that deleting it again comes by here once more.
+    Once the done record is gone the job is deleted for good: its entry in the day index means nothing, files of its
+    result and the record of its deliveries belong to no job, so the garbage collector deletes them, and a rebuild of
+    Redis finds nothing to restore. The Redis record goes last: until then the job is known as finished, so that
+    deleting it again comes by here once more.
 
     Raises ``StorageError``, ``QueueUnavailable``.
     """
@@ -29,6 +30,7 @@ def delete_job(storage: Storage, admin: JobAdmin, job: Job) -> None:
     for blob in list(list_own(storage, keys.result_prefix(job_id))):
         storage.delete(blob.key)
     failpoint("results-deleted")
+    storage.delete(keys.deliveries(job_id))
     admin.set_stored(job.owner, job_id, 0)
     admin.forget(job_id, while_it_is="final")
 

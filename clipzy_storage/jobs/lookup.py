@@ -37,6 +37,13 @@ class JobLookup:
         """The same for whoever follows a signed link, which says enough. Raises ``JobNotFound``."""
         return self._find_anyhow(job_id, None)
 
+    def find_finished(self, job_id: str) -> Job | None:
+        """A finished job as its durable record has it, whoever owns it; None if it is not finished, or was deleted."""
+        try:
+            return self._read(durable_records.read_done, job_id, None)
+        except NotFound:
+            return None
+
     def with_durable_outcomes(self, jobs: list[Job]) -> list[Job]:
         """The same jobs, those finished that have finished although Redis was set back to before that.
 

@@ -1,15 +1,18 @@
 """A job as its hash in Redis holds it."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import structlog
 from pydantic import BaseModel, ConfigDict, Json, TypeAdapter, ValidationError
 
 from clipzy_storage import keys
 from clipzy_storage.errors import Damaged
 from clipzy_storage.jobs.types import PendingCompletion
 from clipzy_storage.models.records import ErrorCode, Job, JobError, Queue, Status
+from clipzy_storage.process import ProcessIdentity
 
 UNCHANGING = {
     "schema_version",
@@ -18,6 +21,7 @@ UNCHANGING = {
     "video_id",
     "filename",
     "source_url",
+    "webhook_url",
     "source_key",
     "source_size_bytes",
     "source_sha256",
@@ -32,6 +36,8 @@ UNCHANGING = {
 _VISIBLE_STATUS = {"running": Status.PROCESSING, "committing": Status.PROCESSING}
 
 Fields = Mapping[str, str]
+log = structlog.stdlib.get_logger(__name__)
+
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _FINAL = TypeAdapter(dict[str, str])
 
@@ -81,6 +87,19 @@ class _Hash(BaseModel):
         return JobError(code=ErrorCode(self.error_code), stage=self.error_stage or None, message=self.error_message)
 
 
+def holder_json(process: ProcessIdentity, *, worker: str) -> str:
+    """The process that holds a job, and the name of its worker."""
+    return json.dumps(process.as_dict() | ({"worker": worker} if worker else {}))
+
+
+def worker_in(holder: str) -> str:
+    """The name of the worker whose process this is; empty if it is none, or not known."""
+    try:
+        return _Holder.model_validate_json(holder).worker
+    except ValidationError:
+        return ""
+
+
 def unchanging_part(job: Job) -> str:
     """The fields that never change, which the hash keeps as one JSON text, without what is as usual."""
     usual = {"source_key": keys.upload(job.video_id, job.source_container or ""), "queue": Queue.INTERACTIVE}
@@ -104,6 +123,16 @@ def job_of(fields: Fields) -> Job:
         return _Hash.model_validate(whole_fields(fields)).job()
     except ValueError as error:
         raise Damaged(f"the record of {_job_id_of(fields)} in Redis does not hold a job") from error
+
+
+def readable(records: Iterable[Fields]) -> Iterator[Job]:
+    """The jobs of those hashes that exist; a damaged one must not hide the others."""
+    for fields in records:
+        try:
+            if fields:
+                yield job_of(fields)
+        except Damaged as error:
+            log.error("record.damaged", reason=str(error))
 
 
 def submitted_job(job: Job, *, created_ms: int, revision: int) -> Job:
@@ -142,6 +171,10 @@ def pending_completion_of(fields: Fields, token: str) -> PendingCompletion:
 def milliseconds(moment: datetime | None) -> int | str:
     """A time as the scripts take it: milliseconds since the epoch, or an empty string."""
     return (moment - _EPOCH) // timedelta(milliseconds=1) if moment else ""
+
+
+class _Holder(BaseModel):
+    worker: str = ""
 
 
 class _Named(BaseModel):

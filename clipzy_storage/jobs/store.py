@@ -5,7 +5,7 @@ heartbeats while it works, and then releases, fails or commits the job. A worker
 the job to another, and the token of its claim is refused from then on. States and keys: ``docs/job-protocol.md``.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -13,21 +13,22 @@ import structlog
 
 from clipzy_storage.errors import (
     CancellationRequested,
-    Damaged,
     JobNotFound,
     LostJob,
     QueueFull,
     VideoGone,
 )
+from clipzy_storage.jobs.listing import JobListing
 from clipzy_storage.jobs.owner_accounts import OwnerAccounts
 from clipzy_storage.jobs.owner_limits import OwnerLimits, any_if_none, too_many_unfinished, too_much_stored
 from clipzy_storage.jobs.redis_record import (
-    Fields,
     committed_job,
     fields_of,
+    holder_json,
     job_of,
     milliseconds,
     pending_completion_of,
+    readable,
     submitted_job,
     unchanging_part,
 )
@@ -44,9 +45,10 @@ from clipzy_storage.jobs.types import (
     Released,
     ReleaseReason,
     Submitted,
+    Work,
 )
 from clipzy_storage.models.output import PIPELINE_VERSION
-from clipzy_storage.models.records import SCHEMA_VERSION, ErrorCode, Job, Queue, Status
+from clipzy_storage.models.records import SCHEMA_VERSION, ErrorCode, Job, Queue
 from clipzy_storage.models.result_cache_key import cache_key_of_result
 from clipzy_storage.process import ProcessIdentity
 from clipzy_storage.redis_client import RedisDatabase, translated
@@ -57,11 +59,16 @@ log = structlog.stdlib.get_logger(__name__)
 class JobStore:
     """The job records of one Redis, with limits for each owner. Every method may raise ``QueueUnavailable``."""
 
-    def __init__(self, redis: RedisDatabase, *, lease_seconds: int, limits: OwnerLimits | None = None) -> None:
+    def __init__(
+        self, redis: RedisDatabase, *, lease_seconds: int, limits: OwnerLimits | None = None, worker: str = ""
+    ) -> None:
+        """``worker`` is the name of the one that claims jobs; none where a front end does."""
         self._redis = redis
+        self._worker = worker
         self.lease_seconds = lease_seconds
         self.limits = limits or OwnerLimits()
         self.accounts = OwnerAccounts(redis, self.limits)
+        self.listing = JobListing(redis)
 
     # called by front ends
 
@@ -119,18 +126,6 @@ class JobStore:
             raise JobNotFound(job_id)
         return job_of(fields), bool(answer[1])
 
-    def page(self, *, owner: str, status: Status | None, number: int, page_size: int) -> tuple[list[Job], int]:
-        """One page of the owner's jobs, newest first, and how many there are in all."""
-        listing = self._redis.key(f"jobs:of:{owner}" + (f":{status.value}" if status else ""))
-        first = (number - 1) * page_size
-        with translated():
-            total: int = self._redis.client.zcard(listing)
-            ids = self._redis.client.zrevrange(listing, first, first + page_size - 1)
-            pipeline = self._redis.client.pipeline(transaction=False)
-            for job_id in ids:
-                pipeline.hgetall(self._record_key(job_id))
-            return list(_readable(pipeline.execute())), total
-
     def find_cached(self, cache_key: str) -> list[str]:
         """Ids of finished jobs with this result cache key, newest first; some of those that Redis knows.
 
@@ -149,7 +144,8 @@ class JobStore:
         None if it is not queued, not due, or stored elsewhere; or, if that ``is_limited``, if its owner has as many
         running jobs as it may: then the job is parked until ``unpark``.
         """
-        args = (job_id, nonce, ProcessIdentity.own().to_json(), storage_id, self._lease_ms, stage, SCHEMA_VERSION)
+        holder = holder_json(ProcessIdentity.own(), worker=self._worker)
+        args = (job_id, nonce, holder, storage_id, self._lease_ms, stage, SCHEMA_VERSION)
         token, *rest = self._run("claim", *args, any_if_none(self.limits.running_jobs if is_limited else None))
         if not token:
             return None
@@ -187,15 +183,19 @@ class JobStore:
         result_sha256: str,
         attempt: int | None = None,
         pipeline_version: str = PIPELINE_VERSION,
+        work: Work | None = None,
     ) -> PendingCompletion:
         """Make a result the job's: that of the claimed attempt, or of the earlier ``attempt``.
+
+        ``work`` is what was done for it, and shows how fast workers are; None if the result was taken over.
 
         Raises:
             LostJob: the claim is no longer valid.
             CancellationRequested: the job must be cancelled instead; see ``confirm_cancelled``.
         """
         result = (attempt_prefix, result_sha256, attempt or claim.job.attempt, pipeline_version)
-        answer, *rest = self._run("commit", claim.job.job_id, claim.token, *result)
+        done = (work.size_bytes, int(work.seconds * 1000)) if work else ("", "")
+        answer, *rest = self._run("commit", claim.job.job_id, claim.token, *result, *done)
         if answer == "cancelled":
             raise CancellationRequested(claim.job.job_id)
         if answer != "committed":
@@ -270,7 +270,7 @@ class JobStore:
     def find(self, job_id: str) -> Job | None:
         """The job whoever owns it; None if Redis does not know it, or its record is damaged."""
         with translated():
-            return next(_readable([self._redis.client.hgetall(self._record_key(job_id))]), None)
+            return next(readable([self._redis.client.hgetall(self._record_key(job_id))]), None)
 
     def count_waiting(self, queue: Queue) -> int:
         """How many jobs of this queue wait for a worker and are due."""
@@ -296,16 +296,6 @@ class JobStore:
 
     def _run(self, script: str, *args: str | int) -> Any:
         return run_script(self._redis, script, *args)
-
-
-def _readable(records: Iterable[Fields]) -> Iterator[Job]:
-    """A damaged record must not hide the others."""
-    for fields in records:
-        try:
-            if fields:
-                yield job_of(fields)
-        except Damaged as error:
-            log.error("record.damaged", reason=str(error))
 
 
 def _with_queues(flat: list[str]) -> list[tuple[str, Queue]]:

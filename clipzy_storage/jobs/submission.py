@@ -6,7 +6,7 @@ At most one job is created under an Idempotency-Key.
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -52,6 +52,7 @@ class JobRequest:
     config: dict[str, Any]
     key: IdempotencyKey | None = None
     queue: Queue = Queue.INTERACTIVE
+    webhook_url: str | None = field(default=None, repr=False)
 
 
 class JobSubmission:
@@ -208,6 +209,7 @@ def _new_job(request: JobRequest, storage_id: str, request_id: str | None) -> Jo
         storage_id=storage_id,
         config=canonical_config(request.config),
         queue=request.queue,
+        webhook_url=request.webhook_url,
         created_at=datetime.now(UTC),
         idempotency_key=request.key.text if request.key else None,
         idempotency_fingerprint=request.key.fingerprint if request.key else None,

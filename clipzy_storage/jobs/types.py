@@ -67,6 +67,14 @@ class Submitted:
         return cls(first_id)
 
 
+@dataclass(frozen=True)
+class Work:
+    """What a worker has done for a result: it has analysed so many bytes of video in this time."""
+
+    size_bytes: int
+    seconds: float
+
+
 class CancelVerdict(StrEnum):
     PENDING = "pending"
     """The job was waiting; the caller completes it with the token."""

@@ -28,6 +28,7 @@ from clipzy_storage.maintenance.inventory import (
 from clipzy_storage.maintenance.retention_rules import DAY_SECONDS, HOUR_SECONDS
 from clipzy_storage.models.output import attempt_prefix_of
 from clipzy_storage.models.records import Job, Status
+from clipzy_storage.webhooks import outbox
 
 
 class FindingKind(StrEnum):
@@ -87,10 +88,16 @@ class StorageCheck:
             yield from self._finished_job(files, files.done)
         elif files.open:
             yield from self._open_job(files.open, files.job_id)
-        elif _is_settled(*files.results):
-            yield _orphaned(keys.result_prefix(files.job_id), "there is no record of this job")
+        else:
+            yield from self._left_of_deleted(files)
         if files.cancellation_request and not files.open and _is_settled(files.cancellation_request):
             yield _orphaned(files.cancellation_request.key, "the job that it cancels is not open")
+
+    def _left_of_deleted(self, files: JobInventory) -> Iterator[Finding]:
+        if _is_settled(*files.results):
+            yield _orphaned(keys.result_prefix(files.job_id), "there is no record of this job")
+        if files.deliveries and _is_settled(files.deliveries):
+            yield _orphaned(files.deliveries.key, "there is no record of this job")
 
     def _open_job(self, record: BlobInfo, job_id: str) -> Iterator[Finding]:
         try:
@@ -113,6 +120,8 @@ class StorageCheck:
             return
         if _is_settled(record):
             yield from self._entry(day_index.entry_of(job))
+        if files.deliveries:
+            yield from self._deliveries(files.deliveries, job)
         if job.status is not Status.COMPLETED:
             if _is_settled(*files.results):
                 yield _orphaned(keys.result_prefix(files.job_id), f"the job is {job.status.value} and has no result")
@@ -121,6 +130,12 @@ class StorageCheck:
                 yield _orphaned(keys.result_prefix(files.job_id), "the result has expired and was only partly deleted")
         elif _is_settled(record):
             yield from self._result(files, job)
+
+    def _deliveries(self, record: BlobInfo, job: Job) -> Iterator[Finding]:
+        try:
+            outbox.read(self._storage, job)
+        except StorageError as error:
+            yield from _damaged_record(record.key, error)
 
     def _entry(self, key: str) -> Iterator[Finding]:
         """Nothing if it was written since the entries were listed, or if the index is not complete yet."""

@@ -16,7 +16,7 @@ from clipzy_storage import keys
 from clipzy_storage.backends.base import BlobInfo, Storage, list_own
 from clipzy_storage.errors import NotFound
 
-_JOB_PREFIXES = ("jobs/open/", "jobs/done/", "jobs/cancel/", "results/")
+_JOB_PREFIXES = ("jobs/open/", "jobs/done/", "jobs/cancel/", keys.DELIVERIES, "results/")
 _UPLOADS = "uploads/"
 
 
@@ -29,6 +29,7 @@ class JobInventory:
     done: BlobInfo | None
     cancellation_request: BlobInfo | None
     results: tuple[BlobInfo, ...]
+    deliveries: BlobInfo | None = None
 
     @property
     def has_record(self) -> bool:
@@ -81,8 +82,8 @@ def all_jobs(storage: Storage) -> Iterator[JobInventory]:
     listings = [_by_id(list_own(storage, prefix)) for prefix in _JOB_PREFIXES]
     for job_id, found in groupby(heapq.merge(*listings, key=itemgetter(0)), key=itemgetter(0)):
         blobs = {blob.key: blob for _, blob in found}
-        open_, done, cancellation_request = (blobs.pop(key, None) for key in _record_keys(job_id))
-        yield JobInventory(job_id, open_, done, cancellation_request, tuple(blobs.values()))
+        open_, done, cancellation_request, deliveries = (blobs.pop(key, None) for key in _record_keys(job_id))
+        yield JobInventory(job_id, open_, done, cancellation_request, tuple(blobs.values()), deliveries)
 
 
 def refresh_job(storage: Storage, seen: JobInventory) -> JobInventory:
@@ -90,12 +91,12 @@ def refresh_job(storage: Storage, seen: JobInventory) -> JobInventory:
 
     The records are checked in the order in which a job passes through them, so that one that finishes is not missed.
     """
-    before = (seen.open, seen.done, seen.cancellation_request)
-    open_, done, cancellation_request = (
+    before = (seen.open, seen.done, seen.cancellation_request, seen.deliveries)
+    open_, done, cancellation_request, deliveries = (
         _refreshed(storage, key, blob) for key, blob in zip(_record_keys(seen.job_id), before, strict=True)
     )
     results = tuple(list_own(storage, keys.result_prefix(seen.job_id)))
-    return JobInventory(seen.job_id, open_, done, cancellation_request, results)
+    return JobInventory(seen.job_id, open_, done, cancellation_request, results, deliveries)
 
 
 def unfinished_jobs(storage: Storage) -> Iterator[JobInventory]:
@@ -106,7 +107,7 @@ def unfinished_jobs(storage: Storage) -> Iterator[JobInventory]:
     listings = [_by_id(list_own(storage, prefix)) for prefix in ("jobs/open/", "jobs/cancel/")]
     for job_id, found in groupby(heapq.merge(*listings, key=itemgetter(0)), key=itemgetter(0)):
         blobs = {blob.key: blob for _, blob in found}
-        open_, _, cancellation_request = (blobs.get(key) for key in _record_keys(job_id))
+        open_, _, cancellation_request, _ = (blobs.get(key) for key in _record_keys(job_id))
         yield JobInventory(job_id, open_, None, cancellation_request, ())
 
 
@@ -130,8 +131,8 @@ def _upload(video_id: str, found: Iterable[BlobInfo]) -> UploadInventory:
     return UploadInventory(video_id, record, tuple(blobs.values()))
 
 
-def _record_keys(job_id: str) -> tuple[str, str, str]:
-    return keys.open_job(job_id), keys.done_job(job_id), keys.cancellation_request(job_id)
+def _record_keys(job_id: str) -> tuple[str, str, str, str]:
+    return keys.open_job(job_id), keys.done_job(job_id), keys.cancellation_request(job_id), keys.deliveries(job_id)
 
 
 def _refreshed(storage: Storage, key: str, before: BlobInfo | None) -> BlobInfo | None:

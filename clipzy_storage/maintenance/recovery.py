@@ -14,7 +14,7 @@ from typing import Literal
 import structlog
 
 from clipzy_storage import keys
-from clipzy_storage.backends.base import Storage
+from clipzy_storage.backends.base import Storage, list_own
 from clipzy_storage.errors import NotFound, StorageError, StorageUnavailable
 from clipzy_storage.failpoints import failpoint
 from clipzy_storage.jobs import day_index, durable_records
@@ -25,9 +25,13 @@ from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.jobs.types import CancelVerdict
 from clipzy_storage.maintenance.index_repair import for_each, repair_index
 from clipzy_storage.models.records import Job, Queue, Status
+from clipzy_storage.webhooks import outbox
 
 KEEP_FINISHED = timedelta(days=30)
 """How long finished jobs stay in Redis, and so in listings; storage keeps their records."""
+
+RESUME_DELIVERIES = timedelta(days=3)
+"""A delivery that was not attempted for so long is not resumed after a loss of Redis; its schedule takes a day."""
 
 YOUNG = timedelta(minutes=3)
 """A record that one machine wrote so recently may be invisible to another one."""
@@ -110,10 +114,24 @@ class Recovery:
         for_each(kept - finished, lambda job_id: self._restore_finished(job_id, report))
         for_each(finished - ages.keys(), lambda job_id: self._forget_deleted(job_id, report, while_it_is="final"))
         for_each(unfinished - open_ids, lambda job_id: self._settle(job_id, report))
+        self._resume_deliveries()
         self._admin.recount()
         if not report.postponed:
             self._admin.set_reconciled(run_id)
         return report
+
+    def _resume_deliveries(self) -> None:
+        """Have all deliveries due that were attempted or replayed in the last days, and have not ended.
+
+        Those without an attempt became due with the restored ends of their jobs.
+        """
+        listed = list_own(self._storage, keys.DELIVERIES)
+        recent = [str(keys.id_in(one.key)) for one in listed if one.age_seconds <= RESUME_DELIVERIES.total_seconds()]
+        for_each(recent, self._resume_delivery)
+
+    def _resume_delivery(self, job_id: str) -> None:
+        if outbox.is_unfinished(self._storage, job_id):
+            self._admin.schedule_delivery(job_id)
 
     def _ages_of_entries(self) -> dict[str, float]:
         """Of each job that ended in that time, or up to two days before it: the index tells days only."""

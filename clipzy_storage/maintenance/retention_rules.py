@@ -26,6 +26,8 @@ class Kind(StrEnum):
     """A cancellation request for a job that is not open."""
     RESULT_WITHOUT_JOB = "result_without_job"
     """Left by the deletion of the job."""
+    DELIVERIES_WITHOUT_JOB = "deliveries_without_job"
+    """Left by the deletion of the job."""
     RESULT_OF_UNCOMPLETED = "result_of_uncompleted"
     """Left by a job that failed or was cancelled."""
     UNUSED_ATTEMPT = "unused_attempt"
@@ -59,7 +61,7 @@ def may_be_garbage(files: JobInventory, *, ttl_seconds: float | None) -> bool:
     if _is_idle_cancellation(files):
         return True
     if files.done is None:
-        return not files.open and youngest_seconds(files.results) >= DAY_SECONDS
+        return not files.open and (youngest_seconds(files.results) >= DAY_SECONDS or _has_idle_deliveries(files))
     return _finished_may_have_garbage(files, files.done, ttl_seconds)
 
 
@@ -71,6 +73,8 @@ def garbage_without_reading(files: JobInventory) -> Iterator[Garbage]:
     # them right after it. The longest delay after which one machine sees another's record is far shorter.
     if not files.has_record and youngest_seconds(files.results) >= DAY_SECONDS:
         yield Garbage(Kind.RESULT_WITHOUT_JOB, _index_first(files))
+    if files.deliveries and _has_idle_deliveries(files):
+        yield Garbage(Kind.DELIVERIES_WITHOUT_JOB, (files.deliveries,))
 
 
 def garbage_of_finished(files: JobInventory, outcome: Outcome) -> Iterator[Garbage]:
@@ -116,6 +120,10 @@ def garbage_of_upload(files: UploadInventory, *, ttl_seconds: float | None) -> G
 def _is_idle_cancellation(files: JobInventory) -> bool:
     request = files.cancellation_request
     return request is not None and files.open is None and request.age_seconds >= HOUR_SECONDS
+
+
+def _has_idle_deliveries(files: JobInventory) -> bool:
+    return files.deliveries is not None and not files.has_record and files.deliveries.age_seconds >= DAY_SECONDS
 
 
 def _finished_may_have_garbage(files: JobInventory, done: BlobInfo, ttl_seconds: float | None) -> bool:

@@ -17,6 +17,9 @@ from clipzy_storage.models.style_dna import StyleDna
 # Must be raised with every change after which the same video and config may have another result.
 PIPELINE_VERSION = "2"
 
+SCHEMA_ID = "urn:clipzy:output:1"
+"""Of every version of the schema that reads all documents of ``schema_version`` 1."""
+
 Transition = Literal["start", "cut", "fade", "dissolve"]
 
 ArtifactKind = Literal[
@@ -139,9 +142,19 @@ def _listing_in(job_id: str, index: bytes) -> _Listing:
 
 
 def json_schema() -> dict[str, Any]:
-    """The published schema (JSON Schema 2020-12)."""
+    """The published schema (JSON Schema 2020-12), of the file and of ``GET /jobs/{id}/result``.
+
+    Unlike the model it allows fields that it does not know, since later versions may add some.
+    """
     schema = Output.model_json_schema(mode="serialization")
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+    for part in (schema, *schema["$defs"].values()):
+        part.pop("additionalProperties", None)
+    schema["$defs"]["Artifact"]["properties"]["storage_url"] = {
+        "type": "string",
+        "format": "uri-reference",
+        "description": "Only in `GET /jobs/{id}/result`: where the file can be fetched now.",
+    }
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": SCHEMA_ID, **schema}
 
 
 if __name__ == "__main__":

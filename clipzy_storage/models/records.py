@@ -190,6 +190,8 @@ class Job(_Record):
 
     It may hold secrets: it is kept in the records, and is neither logged nor shown to anyone.
     """
+    webhook_url: str | None = Field(default=None, repr=False)
+    """Where the end of the job is announced; None if it is not. As secret as ``source_url``, and kept for good."""
     source_key: UploadKey | None = None
     """Where the video's file is in storage; None, as all about the file, as long as it is to be imported."""
     source_size_bytes: int | None = None

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from clipzy_storage import keys
+from clipzy_storage import keys, metrics
 from clipzy_storage.backends.base import HEAD_BYTES, DirectParts, StorageBackend
 from clipzy_storage.errors import NotFound, PartsMismatch, UploadNotFound
 from clipzy_storage.failpoints import failpoint
@@ -99,6 +99,7 @@ class DirectUploads:
             self._storage.delete(blob.key)
             self._store.discard(upload)
             raise PartsMismatch(f"the object has {blob.size_bytes} bytes, and {upload.size_bytes} were declared")
+        metrics.count("clipzy_upload_bytes_total", blob.size_bytes, method="s3")
         return blob.key
 
     def _check(self, upload: Upload, etags: Mapping[int, str]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import structlog
 
+from clipzy_storage import metrics
 from clipzy_storage.backends.base import Storage, StorageBackend
 from clipzy_storage.errors import (
     CancellationRequested,
@@ -22,7 +23,7 @@ from clipzy_storage.failpoints import failpoint
 from clipzy_storage.jobs import durable_records
 from clipzy_storage.jobs.attempt import STOPPED_TOO_OFTEN, AttemptResult, JobAttempt, claim_job
 from clipzy_storage.jobs.log_context import about_job
-from clipzy_storage.jobs.types import ReleaseReason
+from clipzy_storage.jobs.types import ReleaseReason, Work
 from clipzy_storage.log_events import (
     JOB_CLAIMED,
     JOB_FILE_NOT_VISIBLE_YET,
@@ -32,6 +33,7 @@ from clipzy_storage.log_events import (
     JOB_SOURCE_DAMAGED,
     JOB_STORAGE_UNAVAILABLE,
 )
+from clipzy_storage.models.analysis import Analysis
 from clipzy_storage.models.records import ErrorCode, Job, SourceFile, Status
 from clipzy_worker.errors import DeadlineExceeded, InvalidMedia, JobFailed, MediaCrashed, PermanentFailure
 from clipzy_worker.processing import analyse, prior_results, source_import, upload_results
@@ -59,7 +61,7 @@ def run(ctx: WorkerContext, job_id: str) -> str:
         JobFailed: the job has failed, and is recorded so.
         QueueUnavailable: Redis stayed unavailable; the lease, and the reaper after it, settle the rest.
     """
-    with Interruption() as interruption:
+    with Interruption(before_exit=ctx.flush_metrics) as interruption:
         attempt = claim_job(
             ctx.store,
             ctx.storage,
@@ -85,7 +87,8 @@ class _Processing:
         self._attempt = attempt
         self._lease = lease
         self._interruption = interruption
-        self._deadline = time.monotonic() + ctx.settings.processing_timeout_seconds
+        self._began_at = time.monotonic()
+        self._deadline = self._began_at + ctx.settings.processing_timeout_seconds
 
     def run(self) -> str:
         try:
@@ -148,6 +151,7 @@ class _Processing:
         if source := self._job.source:
             return source
         video = source_import.imported(self._ctx, self._job, on_progress=self._report_import)
+        metrics.observe("clipzy_stage_seconds", time.monotonic() - self._began_at, stage=IMPORT)
         claim = replace(self._attempt.claim, job=self._job.with_imported(video))
         self._attempt = replace(self._attempt, claim=claim)
         with suppress(QueueUnavailable):  # now, so that an early end of the next stage is not shown as one of this
@@ -168,6 +172,7 @@ class _Processing:
             failpoint("source-copied")
             with _verified(path, source, directory, on_progress=self._check_with_time) as verified:
                 analysis = analyse.run_stages(settings, job, source, path, directory, on_progress=self._report)
+            _observe_stages(analysis)
             if source.sha256 is None:
                 _note_digest(storage, job.video_id, verified.sha256)
             index = upload_results.store_attempt(
@@ -182,7 +187,8 @@ class _Processing:
                 on_progress=self._check_with_time,
             )
         failpoint("attempt-stored")
-        return AttemptResult(job.attempt, self._attempt.prefix, index)
+        work = Work(source.size_bytes, time.monotonic() - self._began_at)
+        return AttemptResult(job.attempt, self._attempt.prefix, index, work=work)
 
     def _report(self, percent: int, stage: str) -> None:
         self._lease.report(percent, stage)
@@ -225,6 +231,12 @@ class _Processing:
             log.warning("job.not_released", reason=str(error))
             return
         log.info(JOB_RELEASED, reason="preempted")
+
+
+def _observe_stages(analysis: Analysis) -> None:
+    for stage in STAGES:
+        if stage.name in analysis.timings:
+            metrics.observe("clipzy_stage_seconds", analysis.timings[stage.name], stage=stage.name)
 
 
 def _storage_failure(error: StorageError) -> str:

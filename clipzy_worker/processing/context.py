@@ -1,5 +1,6 @@
 """The parts that a worker processes jobs with."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from clipzy_storage.backends.base import StorageBackend
@@ -21,3 +22,5 @@ class WorkerContext:
     admin: JobAdmin
     leases: LeaseRenewer
     notify_workers: NotifyWorkers
+    flush_metrics: Callable[[], None] = lambda: None
+    """Sends what this process has counted, before it exits. Raises nothing."""

@@ -8,7 +8,8 @@ from types import TracebackType
 from typing import Self
 
 from clipzy_storage.backends.base import READ_BLOCK_BYTES
-from clipzy_storage.errors import Damaged, StorageUnavailable
+from clipzy_storage.backends.error_counts import not_what_was_stored
+from clipzy_storage.errors import StorageUnavailable
 
 _POLL_SECONDS = 0.25
 
@@ -52,7 +53,7 @@ class Sha256Check:
             raise StorageUnavailable(f"the upload cannot be read: {self._error.strerror}") from self._error
         found = self._digest.hexdigest()
         if self._sha256 not in (None, found):
-            raise Damaged(f"the upload is not what was stored: its sha256 is {found}")
+            raise not_what_was_stored("the upload", found)
         return found
 
     def _read(self) -> None:

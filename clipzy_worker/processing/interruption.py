@@ -4,7 +4,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Self
@@ -19,7 +19,9 @@ class Interruption:
     of the block.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, before_exit: Callable[[], None] = lambda: None) -> None:
+        """``before_exit`` is called before the process exits after a signal. It must raise nothing."""
+        self._before_exit = before_exit
         self._is_received = self._is_allowed = False
         self._previous_handler: Any = None
 
@@ -33,6 +35,7 @@ class Interruption:
     ) -> None:
         if self._is_received:
             # The job is settled. Billiard would now wait until the main process, which also stops, has read the result.
+            self._before_exit()
             logging.shutdown()
             os._exit(os.EX_OK)
         if self._previous_handler is not None:

@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -32,13 +33,19 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 def create_app(
-    settings: Settings, redis: RedisDatabase, storage: StorageBackend, *, storage_id: str
+    settings: Settings,
+    redis: RedisDatabase,
+    storage: StorageBackend,
+    *,
+    storage_id: str,
+    name: str,
+    flush_metrics: Callable[[], None],
 ) -> tuple[Celery, WorkerContext]:
-    """The application, ready to run as a worker in this process, and the context of its task."""
+    """The application, ready to run as the worker ``name`` in this process, and the context of its task."""
     transport.install()
     app = Celery("clipzy", set_as_current=False, log=_OurLogs)
     app.conf.update(celery_config.celery_settings(settings, storage_id=storage_id), **_worker_settings(settings))
-    store = JobStore(redis, lease_seconds=settings.job_lease_seconds, limits=OwnerLimits.of(settings))
+    store = JobStore(redis, lease_seconds=settings.job_lease_seconds, limits=OwnerLimits.of(settings), worker=name)
     ctx = WorkerContext(
         settings=settings,
         storage=storage,
@@ -47,6 +54,7 @@ def create_app(
         admin=JobAdmin(redis),
         leases=LeaseRenewer(store),
         notify_workers=partial(_notify_workers, app),
+        flush_metrics=flush_metrics,
     )
 
     @app.task(name=celery_config.PROCESS_JOB, throws=(JobFailed, QueueUnavailable, StorageError))

@@ -21,10 +21,13 @@ from clipzy_worker.runtime.app import create_app
 from clipzy_worker.runtime.consumer import BatchingConsumer
 from clipzy_worker.runtime.janitor import Janitor
 from clipzy_worker.runtime.liveness import LivenessFile
+from clipzy_worker.runtime.metrics import WorkerMetrics
 from clipzy_worker.runtime.notification_queue import NotificationQueues
+from clipzy_worker.runtime.periodic import PeriodicThread
 from clipzy_worker.runtime.reaper import Reaper
 from clipzy_worker.runtime.shutdown import ReturnUnstarted, Shutdown
 from clipzy_worker.runtime.watchdog import EXIT_NOT_CONSUMING, Intake, Watchdog
+from clipzy_worker.runtime.webhooks import dispatcher_of
 from clipzy_worker.sandbox import readiness
 
 log = structlog.stdlib.get_logger("clipzy.worker")
@@ -59,16 +62,27 @@ def _join_and_work(config: Settings, shutdown: Shutdown, watchdog: Watchdog, *, 
 
     redis = RedisDatabase(config.redis_url)
     registration = startup.join_deployment(config, redis, role="worker", name=name, on_refused=on_refused, wait=True)
-    app, ctx = create_app(config, redis, registration.storage, storage_id=registration.heartbeats.joined().storage_id)
+    metrics = WorkerMetrics(redis)
+    app, ctx = create_app(
+        config,
+        redis,
+        registration.storage,
+        storage_id=registration.heartbeats.joined().storage_id,
+        name=name,
+        flush_metrics=metrics.flush,
+    )
     scratch.sweep(config.work_dir)
     queues = NotificationQueues(broker_of(config, redis), storage_id=ctx.storage_id)
-    reaper, janitor = Reaper(ctx, queues=queues), Janitor(ctx, UploadLocks(redis))
+    threads: list[PeriodicThread] = [Reaper(ctx, queues=queues), Janitor(ctx, UploadLocks(redis))]
+    if config.webhook_secrets:
+        threads.append(dispatcher_of(ctx, redis))
     taken = [Queue(name) for name in config.worker_queues]
     intake = Intake(slots=config.max_concurrent_jobs, queues=queues, taken=taken)
 
     def on_ready(**_: Any) -> None:
-        reaper.start()  # not earlier: the pool is forked while few threads run that could hold a lock
-        janitor.start()
+        for thread in threads:  # not earlier: the pool is forked while few threads run that could hold a lock
+            thread.start()
+        metrics.start()
         watchdog.watch(
             intake.is_stalled, give_up=lambda: shutdown.request_stop(status=EXIT_NOT_CONSUMING, immediately=True)
         )
@@ -78,8 +92,9 @@ def _join_and_work(config: Settings, shutdown: Shutdown, watchdog: Watchdog, *, 
     try:
         _work(app, shutdown, name=name, queues=taken, log_level=config.log_level)
     finally:
-        reaper.stop()
-        janitor.stop()
+        for thread in threads:
+            thread.stop()
+        metrics.stop()
         registration.heartbeats.stop()
         if refusals:
             raise ConfigurationError(refusals)

@@ -31,7 +31,17 @@ CHANGES = {
 READ = "fetch(`${api}/jobs`).then(answer => answer.text(), error => error.name)"
 READ_UNASKED = "fetch(`${api}/jobs`, {mode: 'no-cors'}).then(answer => answer.text(), error => error.name)"
 
+A_PIXEL = bytes.fromhex("47494638396101000100800000ffffff00000021f90401000000002c00000000010001000002024401003b")
+
 FUNCTIONS = """
+function shown(element, url) {
+  const shown = new Promise(resolve => {
+    element.onload = element.onloadeddata = () => resolve("shown");
+    element.onerror = () => resolve("blocked");
+  });
+  element.src = url;
+  return shown;
+}
 function form() {
   const data = new FormData();
   data.append("file", new Blob([new Uint8Array(bytes)]), "a.mp4");
@@ -166,6 +176,17 @@ def test_a_page_of_a_named_origin_can_change_and_read(
 
         assert target.state() != before, name
         assert target.job_id in page.run(READ)
+
+
+@pytest.mark.parametrize("api_host", ["127.0.0.1", NAMED])
+@pytest.mark.parametrize(("page_host", "what"), [(FRIENDLY, "shown"), (FOREIGN, "blocked")])
+def test_a_page_of_a_named_origin_can_show_an_image(
+    front_end: FrontEnd, page: Page, pages_port: int, page_host: str, api_host: str, what: str
+) -> None:
+    page.open(f"http://{page_host}:{pages_port}/")
+    target = Target(front_end, page, host=api_host)
+    complete(front_end, target.job_id, artifacts={"poster.gif": A_PIXEL})
+    assert page.run("shown(new Image(), `${api}/jobs/${job_id}/files/poster.gif`)") == what
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", NAMED])

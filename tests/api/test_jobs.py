@@ -255,6 +255,34 @@ def test_jobs_are_listed_newest_first(own_front_end: FrontEnd) -> None:
         assert own_front_end.get(f"{JOBS}?status={status.value}").status_code == 200
 
 
+def test_listings_by_cursor_do_not_shift(own_front_end: FrontEnd) -> None:
+    # Given a page of jobs, the last of which is deleted while others arrive
+    newest_first = [submit(own_front_end)["job_id"] for _ in range(5)][::-1]
+    for job_id in newest_first[1:4]:
+        complete(own_front_end, job_id)
+    first = own_front_end.get(f"{JOBS}?page_size=2").json()
+    for _ in range(3):
+        submit(own_front_end)
+    requests.delete(f"{own_front_end.api}/jobs/{newest_first[1]}", timeout=30)
+
+    # When the next pages are asked for, then they go on where the first has ended
+    found, cursor = [], first["next_cursor"]
+    while cursor:
+        page = own_front_end.get(f"{JOBS}?page_size=2&cursor={cursor}")
+        found += [job["job_id"] for job in page.json()["jobs"]]
+        cursor = page.json()["next_cursor"]
+        assert (page.json()["page"], page.json()["total"]) == (None, 7)
+        assert ("next" in page.links) == (cursor is not None)
+        assert cursor is None or own_front_end.get(page.links["next"]["url"]).json()["jobs"][0]["job_id"] not in found
+    assert found == newest_first[2:]
+
+    # And a listing of one status goes on among those
+    page = own_front_end.get(f"{JOBS}?status=completed&page_size=1").json()
+    assert page["jobs"][0]["job_id"] == newest_first[2]
+    page = own_front_end.get(f"{JOBS}?status=completed&page_size=1&cursor={page['next_cursor']}").json()
+    assert ([job["job_id"] for job in page["jobs"]], page["next_cursor"]) == ([newest_first[3]], None)
+
+
 @pytest.mark.parametrize(
     ("query", "field"),
     [
@@ -269,6 +297,9 @@ def test_jobs_are_listed_newest_first(own_front_end: FrontEnd) -> None:
         ("page_size=0", "page_size"),
         ("page_size=101", "page_size"),
         ("limit=5", "limit"),
+        ("cursor=x", "cursor"),
+        ("cursor=MTpqb2Jf%C3%A9", "cursor"),
+        ("cursor=MTox&page=1", "cursor"),
     ],
 )
 def test_a_wrong_query_is_refused_by_name(front_end: FrontEnd, query: str, field: str) -> None:

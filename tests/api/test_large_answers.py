@@ -19,7 +19,7 @@ from clipzy_api.openapi import document
 from clipzy_api.result_indexes import ResultIndex
 from clipzy_api.server.request_log import RequestLog
 from clipzy_api.services import EXTENSION
-from clipzy_api.views import docs, jobs
+from clipzy_api.views import docs, jobs, static_files
 from clipzy_storage.backends.base import put_bytes
 from clipzy_storage.jobs.attempt import AttemptResult
 from tests.support.openapi import unconnected_app
@@ -29,7 +29,7 @@ from tests.support.waiting import eventually
 from tests.support.wire import connect, exchange, head
 
 SCRIPT_PATH = "/docs/swagger-ui/swagger-ui-bundle.js"
-SCRIPT = docs.STATIC.joinpath("swagger-ui/swagger-ui-bundle.js").read_bytes()
+SCRIPT = static_files.STATIC.joinpath("swagger-ui/swagger-ui-bundle.js").read_bytes()
 LARGE_RESULT_BYTES = 16 << 20
 """More than the kernel takes from a server for a client that reads nothing."""
 

@@ -33,7 +33,7 @@ SERVER_REFUSALS = {
 @pytest.mark.parametrize(
     ("method", "path", "status", "code"),
     [
-        ("GET", "/", 404, "NOT_FOUND"),
+        ("GET", "/page/nothing.js", 404, "NOT_FOUND"),
         ("GET", "/api/v1", 404, "NOT_FOUND"),
         ("GET", "/api/v1/jobs/", 404, "NOT_FOUND"),
         ("GET", "/api/v1/jobs/job_nonsense", 404, "JOB_NOT_FOUND"),

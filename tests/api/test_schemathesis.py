@@ -17,6 +17,7 @@ from tests.support.deployment import Deployment
 from tests.support.forms import mp4_bytes
 from tests.support.servers import FrontEnd, running_front_end, running_redis
 from tests.support.waiting import eventually
+from tests.support.webhook_receiver import SECRET
 
 ROOT = Path(__file__).parents[2]
 
@@ -64,7 +65,7 @@ class Target:
     headers: dict[str, str]
 
 
-@pytest.fixture(scope="module", params=["none", "keys"])
+@pytest.fixture(scope="module", params=[pytest.param("none", marks=pytest.mark.long), "keys"])
 def target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, clip: Path) -> Iterator[Target]:
     directory = tmp_path_factory.mktemp("schemathesis")
     (directory / "redis").mkdir()
@@ -76,6 +77,7 @@ def target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
             MAX_FILE_SIZE_MB="64",
             CLIPZY_AUTH=request.param,
             ALLOW_URL_IMPORT="true",
+            WEBHOOK_SECRETS=SECRET,
         ) as front_end,
     ):
         headers = _new_key(front_end) if request.param == "keys" else {}

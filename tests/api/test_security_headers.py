@@ -98,6 +98,33 @@ def test_a_preflight_of_an_upload(open_front_end: FrontEnd) -> None:
     assert not [name for name in refused.headers if name.lower().startswith("access-control-")]
 
 
+@pytest.mark.parametrize(
+    ("sent", "policy"),
+    [
+        ({}, "cross-origin"),  # no browser
+        ({"Referer": f"{PAGE}/"}, "cross-origin"),
+        ({"Referer": f"{OTHER_ORIGIN}/"}, "same-site"),
+        ({"Sec-Fetch-Site": "cross-site"}, "same-site"),
+        ({"Sec-Fetch-Site": "cross-site", "Referer": f"{PAGE}/"}, "cross-origin"),
+    ],
+)
+def test_which_pages_may_show_what_they_do_not_read(
+    open_front_end: FrontEnd, sent: dict[str, str], policy: str
+) -> None:
+    answer = open_front_end.get("/healthz", headers=sent)
+    assert answer.headers["Cross-Origin-Resource-Policy"] == policy
+    assert "Referer" in answer.headers["Vary"]
+
+
+def test_what_has_no_content_has_no_type(front_end: FrontEnd) -> None:
+    job_id = submit(front_end)["job_id"]
+    complete(front_end, job_id)
+    deleted = requests.delete(f"{front_end.api}/jobs/{job_id}", timeout=30)
+    options = [requests.options(front_end.url + path, timeout=30) for path in (JOBS, "/api/v1/uploads", "/healthz")]
+    assert [answer.status_code for answer in (deleted, *options)] == [204, 200, 204, 200]
+    assert [answer.headers.get("Content-Type") for answer in (deleted, *options)] == [None] * 4
+
+
 def test_a_page_reads_why_its_upload_is_refused(open_front_end: FrontEnd) -> None:
     request = head(VIDEOS, length=90 << 20, more=f"Origin: {PAGE}\r\nExpect: 100-continue\r\n")
     answer = exchange(open_front_end.port, request)

@@ -136,7 +136,7 @@ def test_an_upload_alone_has_no_config(front_end: FrontEnd, unchanged: Callable[
     assert unchanged()
 
 
-@pytest.mark.parametrize("name", ["template_video_id", "webhook_url"])
+@pytest.mark.parametrize("name", ["template_video_id"])
 def test_a_field_of_a_later_version_is_refused(front_end: FrontEnd, name: str) -> None:
     for answer in (
         post_form(front_end, FILE, part(name, b"x")).json(),

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from tests.chaos.aftermath import Aftermath
+from tests.chaos.announcements import misannounced, unannounced
 from tests.chaos.history import Event, only
 from tests.chaos.lapses import changed, doubled, uncancelled
 from tests.chaos.results import PublishedResult
@@ -24,6 +25,7 @@ class Verdict:
     partial: list[str] = field(default_factory=list)
     orphaned: list[str] = field(default_factory=list)
     leaked: list[str] = field(default_factory=list)
+    unannounced: list[str] = field(default_factory=list)
     unexpected: list[str] = field(default_factory=list)
 
     @property
@@ -44,7 +46,8 @@ def judge(events: list[Event], after: Aftermath, *, idempotent: bool = True) -> 
         for problem in event["problems"] or ([] if event["sha256"] else ["completed without output.json"])
     )
     verdict.orphaned += [f"{kind}: {what}" for kind, found in after.orphans.items() for what in found]
-    verdict.changed += uncancelled(events, after)
+    verdict.changed += [*uncancelled(events, after), *misannounced(events, after)]
+    verdict.unannounced += unannounced(events, after)
     verdict.leaked += [
         f"{event['job_id']} was shown to {event['to']} at {event['at']} s: {event['found']}"
         for event in only(events, "leaked")

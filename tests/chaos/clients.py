@@ -25,8 +25,7 @@ ASK_AGAIN = {409, 425, 429}  # another request under the same key is still under
 class Body:
     """One file in a form, which may take its time, so that much can happen between its beginning and its end."""
 
-    def __init__(self, name: str, path: Path, *, seconds: float, config: dict[str, Any] | None = None) -> None:
-        fields: dict[str, Any] = {"config": json.dumps(config)} if config else {}
+    def __init__(self, name: str, path: Path, *, seconds: float, fields: dict[str, str]) -> None:
         self._data, self.content_type = encode_multipart_formdata(fields | {"file": (name, path.read_bytes())})
         self._seconds = seconds
 
@@ -54,13 +53,15 @@ class Client(threading.Thread):
         *,
         seed: int,
         clips: list[Path],
+        webhook_url: str,
         history: History,
         wants_more: Callable[[], bool],
     ) -> None:
         super().__init__(name=f"client-{number}", daemon=True)
         self._rng = random.Random(f"{seed}-{number}")
         self._owner, self._caller = owner, Caller(urls, self._rng, owner)
-        self._clips, self._history, self._wants_more = clips, history, wants_more
+        self._clips, self._webhook_url = clips, webhook_url
+        self._history, self._wants_more = history, wants_more
         self._stopping, self._giving_up = threading.Event(), threading.Event()
         self._cancels: list[tuple[float, str]] = []
         self._count = 0
@@ -86,16 +87,18 @@ class Client(threading.Thread):
         slowness_seconds = self._rng.uniform(0.5, 3) if self._rng.random() < CHANCE_OF_SLOWNESS else 0.0
         is_json = self._rng.random() < CHANCE_OF_JSON
         config = {"reuse": self._rng.random() < CHANCE_OF_REUSE}
-        body = Body(f"{key}.mp4", clip, seconds=slowness_seconds, config=None if is_json else config)
+        fields = {} if is_json else {"config": json.dumps(config), "webhook_url": self._webhook_url}
+        body = Body(f"{key}.mp4", clip, seconds=slowness_seconds, fields=fields)
         upload: dict[str, Any] = {"data": body, "headers": {"Content-Type": body.content_type}}
         if not is_json:
             job = self._insist("/jobs", key, 202, **upload)
         else:
             video_id = self._upload(key, clip, upload)
-            job = self._insist("/jobs", key, 202, json={"video_id": video_id, "config": config}) if video_id else None
+            wanted = {"video_id": video_id, "config": config, "webhook_url": self._webhook_url}
+            job = self._insist("/jobs", key, 202, json=wanted) if video_id else None
         if job:
             about = {"job_id": job["job_id"], "video_id": job["video_id"], "owner": self._owner.name}
-            self._history.add("accepted", key=key, **about, **config)
+            self._history.add("accepted", key=key, **about, **config, webhook=True)
             if self._rng.random() < CHANCE_OF_CANCEL:
                 self._cancels.append((self._history.now() + self._rng.uniform(0, 3), job["job_id"]))
 

@@ -5,6 +5,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.chaos.announcements import settings_for
 from tests.chaos.history import History
 from tests.chaos.nodes import Node, Supervisor
 from tests.chaos.owners import SETTINGS, Owner, with_keys
@@ -14,6 +15,7 @@ from tests.support.processes import own_host
 from tests.support.servers import RedisServer, running_redis
 from tests.support.tcp_proxy import TcpProxy
 from tests.support.waiting import eventually
+from tests.support.webhook_receiver import Receiver
 
 LEASE_SECONDS = 3
 FRONT_END_PORT = 8000
@@ -31,6 +33,7 @@ class Deployment:
     workers: list[Node]
     urls: list[str]
     owners: list[Owner]
+    receiver: Receiver
 
     @property
     def nodes(self) -> list[Node]:
@@ -50,7 +53,9 @@ class Deployment:
 
 
 @contextmanager
-def deployed(directory: Path, history: History, *, storage: str, front_ends: int, workers: int) -> Iterator[Deployment]:
+def deployed(
+    directory: Path, history: History, *, storage: str, receiver: Receiver, front_ends: int, workers: int
+) -> Iterator[Deployment]:
     """Everything up and ready; stopped at the end, whatever was done to it."""
     with ExitStack() as stack:
         redis = stack.enter_context(running_redis(directory / "redis"))
@@ -61,22 +66,32 @@ def deployed(directory: Path, history: History, *, storage: str, front_ends: int
         for name in [f"web-{i + 1}" for i in range(front_ends)] + [f"worker-{i + 1}" for i in range(workers)]:
             host, role = own_host(), name.partition("-")[0]
             command = [role, "--host", host, "--port", str(FRONT_END_PORT)] if role == "web" else [role]
-            nodes.append(_node(stack, name, command, directory=place, host=host, redis=redis, store=store))
+            settings = store.settings | settings_for(receiver)
+            nodes.append(_node(stack, name, command, settings, directory=place, host=host, redis=redis, store=store))
             if role == "web":
                 urls.append(f"http://{host}:{FRONT_END_PORT}")
-        found = Deployment(directory, history, redis, store, nodes[:front_ends], nodes[front_ends:], urls, owners)
+        parts = (nodes[:front_ends], nodes[front_ends:], urls, owners, receiver)
+        found = Deployment(directory, history, redis, store, *parts)
         stack.enter_context(Supervisor(nodes, history, directory=place))
         eventually(found.is_ready, "a deployment that is ready")
         yield found
 
 
 def _node(
-    stack: ExitStack, name: str, command: list[str], *, directory: Path, host: str, redis: RedisServer, store: Store
+    stack: ExitStack,
+    name: str,
+    command: list[str],
+    given: dict[str, str],
+    *,
+    directory: Path,
+    host: str,
+    redis: RedisServer,
+    store: Store,
 ) -> Node:
     targets = {"redis": redis.address} | ({"s3": store.endpoint} if store.endpoint else {})
     proxies = {about: stack.enter_context(TcpProxy(target, host=host)) for about, target in targets.items()}
     settings = {
-        **store.settings,
+        **given,
         **SETTINGS,
         "REDIS_URL": redis.url_through(proxies["redis"].url),
         "JOB_LEASE_SECONDS": str(LEASE_SECONDS),

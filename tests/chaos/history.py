@@ -15,8 +15,9 @@ class History:
 
     Events, by ``what``: ``asked`` and ``answered`` (a POST and its answer, by the client's ``key``), ``accepted`` (a
     202 for ``job_id``), ``seen`` (a job, whenever what is shown changes), ``missing`` (404 for a job), ``result`` (a
-    published result), ``cancelling`` and ``cancel``, ``fault``, ``healed``, ``loss`` (Redis has forgotten, since
-    ``began_at``), ``exited`` (a process, with its ``status``), ``unexpected``.
+    published result), ``announced`` (an end that the receiver of webhooks was told of), ``cancelling`` and ``cancel``,
+    ``fault``, ``healed``, ``loss`` (Redis has forgotten, since ``began_at``), ``exited`` (a process, with its
+    ``status``), ``unexpected``.
     """
 
     def __init__(self, path: Path) -> None:

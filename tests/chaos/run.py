@@ -10,6 +10,7 @@ from pathlib import Path
 import requests
 
 from tests.chaos.aftermath import Aftermath
+from tests.chaos.announcements import announced, unannounced
 from tests.chaos.checker import Verdict, judge
 from tests.chaos.clients import Client
 from tests.chaos.deployment import Deployment, deployed
@@ -63,7 +64,10 @@ def run(plan: Plan, directory: Path, *, clips_directory: Path) -> Outcome:
     sources = [clips.cuts_clip(clips_directory, shot_frames=frames, sound=False).path for frames in SHOTS]
     try:
         sizes = {"front_ends": plan.front_ends, "workers": plan.workers}
-        with deployed(directory, history, storage=plan.storage, **sizes) as deployment:
+        with (
+            announced(history, seed=plan.seed) as receiver,
+            deployed(directory, history, storage=plan.storage, receiver=receiver, **sizes) as deployment,
+        ):
             after = _run(plan, deployment, sources)
         # Not before everything has been stopped: also what does not stop is a finding.
         return _outcome(plan, history, after)
@@ -115,6 +119,7 @@ def _callers(plan: Plan, deployment: Deployment, sources: list[Path], watcher: W
             deployment.owners[number % len(deployment.owners)],
             seed=plan.seed,
             clips=sources,
+            webhook_url=deployment.receiver.url(),
             history=deployment.history,
             wants_more=lambda: len(watcher.unfinished()) < MOST_UNFINISHED,
         )
@@ -137,12 +142,22 @@ def _callers(plan: Plan, deployment: Deployment, sources: list[Path], watcher: W
 
 
 def _drain(plan: Plan, deployment: Deployment, watcher: Watcher) -> None:
-    """Wait until all jobs have finished, accepted or only perhaps; then recover those that only storage knows."""
+    """Wait until all jobs have finished, accepted or only perhaps; then recover those that only storage knows.
+
+    And then until all of them have been announced.
+    """
     deadline = time.monotonic() + plan.drain_seconds
     _wait_until_finished(deployment, watcher, deadline)
     recovered = deployment.workers[0].run("recover")
     deployment.history.add("recover", status=recovered.returncode, output=recovered.stdout[-2000:] + recovered.stderr)
     _wait_until_finished(deployment, watcher, deadline)
+    after = aftermath(deployment)
+    with suppress(AssertionError):  # the checker will report it
+        eventually(
+            lambda: not list(unannounced(deployment.history.events, after)),
+            "the announcements of all jobs",
+            seconds=deadline - time.monotonic(),
+        )
 
 
 def _wait_until_finished(deployment: Deployment, watcher: Watcher, deadline: float) -> None:
@@ -171,6 +186,7 @@ def _ask_for_idempotency(deployment: Deployment, clip: Path) -> None:
         answer = api.post("/jobs", json={"video_id": video_id}, headers={"Idempotency-Key": "probe"})
         jobs.add(answer.json()["job_id"])
         job_id = answer.json()["job_id"]
-        history.add("accepted", key="probe", job_id=job_id, video_id=video_id, owner=owner.name, reuse=True)
+        about = {"job_id": job_id, "video_id": video_id, "owner": owner.name}
+        history.add("accepted", key="probe", **about, reuse=True, webhook=False)
     api.close()
     history.add("idempotency", served=len(jobs) == 1)

@@ -61,9 +61,10 @@ class Story:
             event(1.0, "asked", key="a", path="/jobs"),
             event(1.1, "answered", key="a", path="/jobs", status=None),
             event(1.2, "asked", key="a", path="/jobs"),
-            event(1.3, "accepted", key="a", job_id=JOB, reuse=False),
+            event(1.3, "accepted", key="a", job_id=JOB, reuse=False, webhook=True),
             seen(2.0, status="processing", progress_percent=50, finished_at=None),
             seen(3.0),
+            event(3.0, "announced", job_id=JOB, status="completed"),
             event(3.0, "result", job_id=JOB, sha256=hashlib.sha256(output()).hexdigest(), problems=[]),
         ]
         self.jobs: dict[str, dict[str, Any]] = {JOB: FINISHED | {"filename": "a.mp4"}}

@@ -9,8 +9,7 @@ EXAMPLES = 8
 def table(outcome: Outcome) -> str:
     """Faults by kind, outcomes of the jobs, and what broke the promise."""
     plan, verdict = outcome.plan, outcome.verdict
-    broken = {name: getattr(verdict, name) for name in ("lost", "doubled", "changed", "partial", "orphaned", "leaked")}
-    broken["unexpected"] = verdict.unexpected
+    broken = vars(verdict)
     lines = [
         f"chaos on {plan.storage}: {plan.seconds:g} s, seed {plan.seed}, {outcome.faults.total()} faults, drained in"
         f" {outcome.drained_in_seconds:.0f} s",

@@ -38,7 +38,7 @@ def unknown(story: Story) -> None:
 
 
 def unfinished(story: Story) -> None:
-    story.events = story.events[:-2]
+    story.events = story.events[:-3]
     story.jobs[JOB] |= {"status": "processing", "finished_at": None}
 
 
@@ -52,6 +52,14 @@ def job_of_no_key(story: Story) -> None:
 
 def other_bytes(story: Story) -> None:
     story.put(keys.result_index(JOB), output(warnings=["new"]))
+
+
+def end_that_nobody_was_told_of(story: Story) -> None:
+    story.events = [one for one in story.events if one["what"] != "announced"]
+
+
+def other_end_announced(story: Story) -> None:
+    story.events.append(event(4.0, "announced", job_id=JOB, status="failed"))
 
 
 def shown_to_another(story: Story) -> None:
@@ -149,6 +157,7 @@ SPOILT: dict[str, list[Callable[[Story], None]]] = {
         other_durable_end,
         result_of_a_cancelled_job,
         uncancelled_job,
+        other_end_announced,
     ],
     "partial": [
         missing_poster,
@@ -161,6 +170,7 @@ SPOILT: dict[str, list[Callable[[Story], None]]] = {
     ],
     "orphaned": [open_record, attempt_of_nobody, result_of_nobody, upload_without_a_record, unfinished_upload],
     "leaked": [shown_to_another],
+    "unannounced": [end_that_nobody_was_told_of],
 }
 
 

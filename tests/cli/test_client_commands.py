@@ -126,7 +126,7 @@ def test_what_a_front_end_says_cannot_write_to_the_terminal(tmp_path: Path, comm
     # Given a front end whose every word would clear the screen
     evil = "\x1b[2J"
     job = {**RUNNING, "filename": evil, "current_stage": evil}
-    page = {"jobs": [job], "total": 1, "page": 1, "page_size": 20}
+    page = {"jobs": [job], "total": 1, "page": 1, "page_size": 20, "next_cursor": None}
     problem = {"code": evil, "detail": evil}
     (tmp_path / "a.mp4").write_bytes(mp4_bytes(999))
     # When commands ask it, Then nothing of that reaches the terminal

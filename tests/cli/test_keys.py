@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from clipzy_storage.webhooks.signatures import secrets_of
 from tests.support.processes import clipzy
+from tests.support.webhook_receiver import OTHER_SECRET, SECRET
 
 
 def run(directory: Path, *arguments: str, **given: str) -> str:
@@ -136,3 +138,27 @@ def test_a_key_of_a_client_is_not_shown(tmp_path: Path) -> None:
     ended = clipzy("submit", "x.mp4", cwd=tmp_path, CLIPZY_API_KEY="clz_secret")
     assert ended.returncode == 78
     assert "CLIPZY_API_KEY=*** is wrong" in ended.stderr
+
+
+def test_the_secrets_of_webhooks_are_those_of_an_owner(tmp_path: Path) -> None:
+    secrets = f"{SECRET},{OTHER_SECRET}"
+    assert run(tmp_path, "webhook-secret", "everyone", WEBHOOK_SECRETS=secrets).split() == [SECRET, OTHER_SECRET]
+    derived = run(tmp_path, "webhook-secret", "ada", WEBHOOK_SECRETS=secrets).split()
+    assert derived == secrets_of("ada", [SECRET, OTHER_SECRET])
+    shown = json.loads(run(tmp_path, "webhook-secret", "ada", "--json", WEBHOOK_SECRETS=secrets))
+    assert shown == {"owner": "ada", "secrets": derived}
+
+
+@pytest.mark.parametrize(
+    ("owner", "secrets", "status", "problem"),
+    [
+        ("ada", "", 1, "WEBHOOK_SECRETS is not set"),
+        ("Ada!", SECRET, 2, "OWNER 'Ada!' should have"),
+        ("ada", "whsec_canary", 78, "WEBHOOK_SECRETS=*** is wrong"),
+    ],
+)
+def test_there_are_no_secrets_of_webhooks(tmp_path: Path, owner: str, secrets: str, status: int, problem: str) -> None:
+    ended = clipzy("keys", "webhook-secret", owner, cwd=tmp_path, WEBHOOK_SECRETS=secrets)
+    assert (ended.returncode, ended.stdout) == (status, "")
+    assert problem in ended.stderr
+    assert "canary" not in ended.stderr

@@ -80,6 +80,7 @@ def test_the_doctor_reports_every_check(tmp_path: Path, free_port: int) -> None:
         "scratch": True,
         "workers": None,
         "queues": None,
+        "webhooks": None,
         "guard": None,
     }
     assert ended.returncode == 1
@@ -109,7 +110,7 @@ def test_the_doctor_reports_each_finding_once(tmp_path: Path, free_port: int) ->
     assert [name for name, check in checks.items() if check["ok"] is False] == ["redis", "storage", "scratch"]
     assert checks["workers"]["detail"] == "not checked, since it needs redis"
     assert checks["guard"]["detail"] == "not checked, since it needs redis and storage"
-    assert checks.pop("queues")["detail"] == checks["workers"]["detail"]
+    assert [checks.pop(name)["detail"] for name in ("queues", "webhooks")] == [checks["workers"]["detail"]] * 2
     assert len({check["detail"] for check in checks.values()}) == len(checks)
 
 

@@ -44,9 +44,10 @@ def test_the_file_arrives_unchanged_and_only_the_job_is_printed(video: Path, tmp
 
     # When a file is submitted
     with front_end(keep) as server:
-        ended = clipzy("submit", str(video), "--json", cwd=tmp_path, CLIPZY_URL=server.url)
+        options = ("--json", "--webhook-url", "https://hooks.example.com/")
+        ended = clipzy("submit", str(video), *options, cwd=tmp_path, CLIPZY_URL=server.url)
 
-    # Then it has arrived under its name, and standard output is the job only
+    # Then it has arrived under its name, with its webhook, and standard output is the job only
     assert (ended.returncode, ended.stderr) == (0, "")
     assert json.loads(ended.stdout) == JOB
     length = str(received.tell())
@@ -56,7 +57,7 @@ def test_the_file_arrives_unchanged_and_only_the_job_is_printed(video: Path, tmp
     sent = files["file"]
     with sent.stream:
         assert (sent.filename, sent.read()) == (video.name, video.read_bytes())
-    assert not form
+    assert dict(form) == {"webhook_url": "https://hooks.example.com/"}
 
 
 def test_an_upload_without_an_answer_is_sent_again_under_the_same_key(video: Path, tmp_path: Path) -> None:

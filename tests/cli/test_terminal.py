@@ -75,7 +75,10 @@ NO_OUTPUT = {
 }
 
 
-@pytest.mark.parametrize("way", NO_OUTPUT)
+LONG = {"a terminal that was closed", "a pipe whose reader is gone"}
+
+
+@pytest.mark.parametrize("way", [pytest.param(way, marks=pytest.mark.long if way in LONG else []) for way in NO_OUTPUT])
 def test_a_service_without_a_place_for_its_output_goes_on(tmp_path: Path, clip: Path, way: str) -> None:
     """Without `drop_unwritable_output` the supervisor exits when it reports the worker's end, and takes all down.
 

@@ -29,7 +29,7 @@ class Service:
     def __init__(self, process: subprocess.Popen[str], directory: Path) -> None:
         self.process = process
         self._directory = directory
-        self.url = self.read_until(r"Clipzy is ready at (\S+)$")
+        self.url = self.read_until(r"Clipzy is ready at (\S+) \(web page; its API is below /api/v1\)$")
 
     def read_until(self, pattern: str) -> str:
         assert self.process.stdout

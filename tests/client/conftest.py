@@ -8,6 +8,7 @@ import pytest
 from clipzy_api.client import Client
 from tests.support.forms import mp4_bytes
 from tests.support.servers import FrontEnd, RedisServer, running_front_end, running_redis
+from tests.support.webhook_receiver import SECRET
 
 
 @pytest.fixture(scope="session")
@@ -18,7 +19,7 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
 
 @pytest.fixture(scope="session")
 def front_end(tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServer) -> Iterator[FrontEnd]:
-    with running_front_end(tmp_path_factory.mktemp("web"), redis_server.url) as running:
+    with running_front_end(tmp_path_factory.mktemp("web"), redis_server.url, WEBHOOK_SECRETS=SECRET) as running:
         yield running
 
 

@@ -215,3 +215,20 @@ def test_threads_may_share_a_client(client: Client, video: Path) -> None:
     for thread in threads:
         thread.join()
     assert len(set(made)) == 4
+
+
+def test_deliveries_to_a_webhook_are_listed_and_replayed(client: Client, front_end: FrontEnd, video: Path) -> None:
+    # Given completed jobs with a webhook, submitted in every way
+    url = "https://hooks.example.com/"
+    jobs = [client.submit(video, webhook_url=url, method=method) for method in ("form", "tus")]
+    jobs.append(client.submit_video(client.upload(video).video_id, webhook_url=url))
+    for job in jobs:
+        assert client.deliveries(job.job_id) == []
+        played_worker.complete(front_end, job.job_id)
+        # Then each has a delivery, which is due again after a replay
+        (delivery,) = client.deliveries(job.job_id)
+        assert (delivery.type, delivery.status) == ("job.completed", "pending")
+        assert client.replay(job.job_id, delivery.delivery_id) == delivery
+    with pytest.raises(ClipzyError) as refused:
+        client.replay(jobs[0].job_id, "../replay")
+    assert refused.value.code in ("DELIVERY_NOT_FOUND", "NOT_FOUND")

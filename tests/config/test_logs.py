@@ -27,6 +27,7 @@ SECRET = "s3cr3t"
         f"GET /x?AWSAccessKeyId=a&Signature={SECRET}",
         f"Authorization: Bearer {SECRET}",
         f"the key clz_0123456789ab_{SECRET}",
+        f"the secret whsec_{SECRET}+/A=",
     ],
 )
 def test_known_secrets_are_redacted(text: str) -> None:

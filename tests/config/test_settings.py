@@ -118,6 +118,25 @@ def test_a_password_in_a_wrong_url_is_not_repeated() -> None:
     assert "s3cr3t" not in line
 
 
+SECRETS = [f"whsec_{letter * 42}A=" for letter in "ABC"]
+
+
+@pytest.mark.parametrize(
+    "wrong", ["whsec_" + "A" * 28, "whsec_" + "A" * 92, "A" * 44, "whsec_" + "A" * 43, "whsec_!", ",".join(SECRETS)]
+)
+def test_a_wrong_secret_of_webhooks_is_not_repeated(wrong: str) -> None:
+    (line,) = problems(WEBHOOK_SECRETS=wrong)
+    assert line.startswith("WEBHOOK_SECRETS=*** is wrong. Set it to one or two secrets")
+    assert wrong not in line
+
+
+def test_there_are_one_or_two_secrets_of_webhooks() -> None:
+    for given in (SECRETS[:1], SECRETS[:2]):
+        settings = settings_from_env({"WEBHOOK_SECRETS": ", ".join(given)})
+        assert settings.webhook_secrets == tuple(given)
+        assert "whsec" not in repr(settings)
+
+
 def test_a_data_directory_on_the_shared_mount_is_refused(tmp_path: Path) -> None:
     (line,) = problems(
         LOCAL_STORAGE_PATH=str(tmp_path), LOCAL_STORAGE_SHARED="true", CLIPZY_DATA_DIR=str(tmp_path / "data")

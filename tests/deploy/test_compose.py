@@ -36,7 +36,10 @@ READ_BY_NGINX = {
     "NGINX_POSTS_PER_SECOND",
     "NGINX_POSTS_BURST",
 }
-READ_BY_OTHERS = READ_BY_NGINX | {"FLOWER_BASIC_AUTH", "REDIS_MAXMEMORY", "REDIS_PASSWORD", "REDISCLI_AUTH"}
+READ_BY_MONITORING = {"METRICS_API_KEY", "PROMETHEUS_RETENTION"}
+READ_BY_OTHERS = (
+    READ_BY_NGINX | READ_BY_MONITORING | {"FLOWER_BASIC_AUTH", "REDIS_MAXMEMORY", "REDIS_PASSWORD", "REDISCLI_AUTH"}
+)
 READ_BY_COMPOSE = {"HTTP_ADDRESS", "HTTP_PORT", "COMPOSE_PROFILES"}
 IN_ENV_EXAMPLE = re.findall(r"^#(\w+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
 NOT_PASSED_ON = {
@@ -50,7 +53,7 @@ NOT_PASSED_ON = {
     "CLIPZY_API_KEY": "no container submits jobs",
     "AWS_PROFILE": "no container has the files that it names",
 }
-ONLY_FOR_FRONT_ENDS = {"CLIPZY_AUTH", "TRUSTED_PROXIES", "CORS_ORIGINS", "PUBLIC_URL", "ALLOWED_HOSTS"}
+ONLY_FOR_FRONT_ENDS = {"TRUSTED_PROXIES", "CORS_ORIGINS", "ALLOWED_HOSTS"}
 AUTH = "${CLIPZY_AUTH:-${HTTP_ADDRESS:+keys}}"
 UNITS = {"M": 1 << 20, "G": 1 << 30, "mb": 1 << 20, "gb": 1 << 30}
 
@@ -83,7 +86,7 @@ def test_the_root_file_includes_the_file() -> None:
 
 @each_service
 def test_every_variable_is_read_by_the_service_that_gets_it(name: str) -> None:
-    given = set(SERVICES[name].get("environment", {}))
+    given = {variable for variable in SERVICES[name].get("environment", {}) if not variable.startswith("GF_")}
     assert given <= SETTINGS | READ_BY_BOTO3 | READ_BY_OTHERS
 
 
@@ -203,7 +206,7 @@ def test_every_command_and_its_options_exist(line: list[str]) -> None:
     command.make_context(name, options)  # raises for unknown options
 
 
-@pytest.mark.parametrize("name", ["nginx", "redis", "s3", "bucket"])
+@pytest.mark.parametrize("name", ["nginx", "redis", "s3", "bucket", "prometheus"])
 def test_every_script_is_mounted_from_an_existing_file(name: str) -> None:
     mounted = dict(volume.split(":")[:2] for volume in SERVICES[name]["volumes"] if volume.startswith("./"))
     assert all((COMPOSE / source).is_file() for source in mounted)
@@ -237,7 +240,16 @@ def test_foreign_images_are_pinned_and_own_images_are_built(name: str) -> None:
         assert "image" not in service
     else:
         exact = r"\d+\.\d+" if name == "s3" else r"\d+\.\d+\.\d+"  # SeaweedFS has no third number
-        assert re.fullmatch(rf"[a-z/]+:{exact}(-alpine)?(@sha256:[0-9a-f]{{64}})?", service["image"])
+        assert re.fullmatch(rf"[a-z/]+:v?{exact}(-alpine)?(@sha256:[0-9a-f]{{64}})?", service["image"])
+
+
+@pytest.mark.parametrize("name", ["prometheus", "grafana"])
+def test_the_monitoring_finds_its_files(name: str) -> None:
+    sources = [volume.split(":")[0] for volume in SERVICES[name]["volumes"] if volume.startswith("./")]
+    assert all((COMPOSE / source).is_file() for source in sources)
+    assert SERVICES[name]["profiles"] == ["monitoring"]
+    source = yaml.safe_load((COMPOSE / "grafana/datasource.yml").read_text())["datasources"][0]
+    assert source["url"] == f"http://prometheus:{SERVICES['prometheus']['ports'][0].rpartition(':')[2]}"
 
 
 def test_ports_are_published_on_this_machine_only_by_default() -> None:
@@ -246,6 +258,8 @@ def test_ports_are_published_on_this_machine_only_by_default() -> None:
         "nginx": ["127.0.0.1:8000:8080"],
         "flower": ["127.0.0.1:5555:5555"],
         "s3": ["127.0.0.1:8333:8333"],
+        "prometheus": ["127.0.0.1:9090:9090"],
+        "grafana": ["127.0.0.1:3000:3000"],
     }
     # Redis, whose password has a default, is reachable only in a network without a gateway.
     assert SERVICES["redis"]["networks"] == ["inside"]
@@ -255,7 +269,7 @@ def test_ports_are_published_on_this_machine_only_by_default() -> None:
 def test_storage_is_one_volume_and_scratch_is_private() -> None:
     for name in ("web", "worker"):
         assert SERVICES[name]["volumes"] == ["storage:/storage", "/data"]
-    assert {"storage", "redis", "s3"} == set(STACK["volumes"])
+    assert {"storage", "redis", "s3", "prometheus", "grafana"} == set(STACK["volumes"])
 
 
 def test_the_grace_period_is_longer_than_any_stop_takes() -> None:

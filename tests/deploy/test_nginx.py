@@ -57,6 +57,16 @@ def test_an_upload_is_passed_on_while_it_is_received(nginx: Nginx, front_end: Fr
         assert answer_on(connection).status == 201
 
 
+@pytest.mark.parametrize(
+    "path", ["/metrics", "/metrics?a=b", "/%6detrics", "//metrics", "/docs/../metrics", "/metrics/"]
+)
+def test_metrics_are_not_for_clients(nginx: Nginx, front_end: FrontEnd, path: str) -> None:
+    refused = exchange(nginx.port, f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+
+    assert (refused.status, refused.json()["code"]) == (404, "NOT_FOUND")
+    assert front_end.get("/metrics").status_code == 200
+
+
 def test_nginx_passes_what_the_front_end_accepts(nginx: Nginx) -> None:
     """One MiB over the limit is allowed for the form around the file; one byte more is refused by Content-Length."""
     form = video_form(mp4_bytes(MIB))

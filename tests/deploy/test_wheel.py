@@ -105,7 +105,15 @@ def test_the_service_runs_in_a_directory_with_any_files(installed: Deployment, p
     examined = run(installed, "doctor")
     assert examined.returncode == 0, examined.stdout
     assert not re.search("^FAIL|^warn", examined.stdout, re.MULTILINE), examined.stdout
-    for path in ("/docs", "/docs/page.js", "/docs/swagger-ui/swagger-ui-bundle.js", "/openapi.json"):
+    for path in (
+        "/",
+        "/page/main.js",
+        "/page/vendor/tus.min.js",
+        "/docs",
+        "/docs/page.js",
+        "/docs/swagger-ui/swagger-ui-bundle.js",
+        "/openapi.json",
+    ):
         assert api.http.get(api.url + path).status_code == 200, path
     service.send(signal.SIGINT)
     assert service.wait() == 0

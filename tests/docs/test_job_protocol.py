@@ -62,6 +62,7 @@ def test_every_reason_of_a_release_is_there(reason: str) -> None:
         "jobs/by-day/{date}/{job_id}",
         keys.DAY_INDEX_COMPLETE,
         keys.cancellation_request("{job_id}"),
+        keys.deliveries("{job_id}"),
         keys.result_index("{job_id}"),
         keys.expired_result("{job_id}"),
         keys.STORAGE_ID,
@@ -73,7 +74,7 @@ def test_every_storage_key_is_there(key: str) -> None:
     assert f"`{key}" in PROTOCOL
 
 
-@pytest.mark.parametrize("name", [*failpoints.FRONT_END, *failpoints.ATTEMPT, *failpoints.ADMIN])
+@pytest.mark.parametrize("name", [*failpoints.FRONT_END, *failpoints.ATTEMPT, *failpoints.ADMIN, *failpoints.WEBHOOK])
 def test_every_failpoint_is_there(name: str) -> None:
     assert f"`{name}`" in RELIABILITY
 

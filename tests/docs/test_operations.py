@@ -41,8 +41,19 @@ def tree(module: str) -> ast.Module:
     return ast.parse(MODULES[module].read_text())
 
 
+@cache
+def nodes(scope: ast.AST) -> tuple[ast.AST, ...]:
+    """All in it, itself first; they are asked for again and again."""
+    return tuple(ast.walk(scope))
+
+
+@cache
+def functions(module: str) -> list[ast.FunctionDef]:
+    return [node for node in nodes(tree(module)) if isinstance(node, ast.FunctionDef)]
+
+
 def calls(module: str) -> Iterator[ast.Call]:
-    return (node for node in ast.walk(tree(module)) if isinstance(node, ast.Call))
+    return (node for node in nodes(tree(module)) if isinstance(node, ast.Call))
 
 
 def logged_events(module: str) -> Iterator[tuple[str, ast.Call]]:
@@ -101,8 +112,8 @@ def refusals() -> Iterator[Message]:
 
 
 def _reasons(module: str, function: str) -> Iterator[Message]:
-    (defined,) = (node for node in ast.walk(tree(module)) if getattr(node, "name", "") == function)
-    for node in ast.walk(defined):
+    (defined,) = (node for node in functions(module) if node.name == function)
+    for node in nodes(defined):
         if isinstance(node, ast.Return) and isinstance(node.value, ast.Constant | ast.JoinedStr | ast.Name):
             for parts in _texts(node.value, module, node):
                 if parts != ["None"]:
@@ -143,7 +154,7 @@ def _parts(value: ast.expr, module: str, at: ast.AST) -> list[str]:
 def _assigned(name: str, module: str, at: ast.AST) -> list[list[str]]:
     """What a name stands for in the function around a call, or else in the module."""
     for scope in (*_functions_around(at, module), tree(module)):
-        values = [value for node in ast.walk(scope) for value in _values_for(name, node)]
+        values = [value for node in nodes(scope) for value in _values_for(name, node)]
         if values:
             return [text for value in values for text in _texts(value, module, at) if value is not at]
     return []
@@ -163,25 +174,19 @@ def _values_for(name: str, node: ast.AST) -> list[ast.expr]:
 
 def _functions_around(at: ast.AST, module: str) -> list[ast.FunctionDef]:
     line = getattr(at, "lineno", 0)
-    functions = [node for node in ast.walk(tree(module)) if isinstance(node, ast.FunctionDef)]
-    return [one for one in functions if one.lineno <= line <= (one.end_lineno or 0)]
+    return [one for one in functions(module) if one.lineno <= line <= (one.end_lineno or 0)]
 
 
 def _returned(function: ast.expr, module: str) -> list[list[str]]:
     """What a function of this module returns, or else one of that name in another."""
     name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
-    defined = {
-        one: node
-        for one in MODULES
-        for node in ast.walk(tree(one))
-        if isinstance(node, ast.FunctionDef) and node.name == name
-    }
+    defined = {one: node for one in MODULES for node in functions(one) if node.name == name}
     if module in defined:
         defined = {module: defined[module]}
     return [
         text
         for one, node in defined.items()
-        for inner in ast.walk(node)
+        for inner in nodes(node)
         if isinstance(inner, ast.Return) and isinstance(inner.value, ast.JoinedStr | ast.BinOp | ast.Name)
         for text in _texts(inner.value, one, inner)
     ]

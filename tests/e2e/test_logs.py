@@ -78,7 +78,7 @@ def test_a_request_is_found_in_every_process_that_it_went_through(
         # And the supervisor, Celery and all others wrote JSON objects too
         (restart,) = [line for line in of_kind(service, SUPERVISOR_RESTARTING) if line["child"] == "worker 1"]
         assert restart["ended_with"] == "SIGKILL"
-        assert ready["message"] == f"Clipzy is ready at {ready['url']}"
+        assert ready["message"].startswith(f"Clipzy is ready at {ready['url']} (web page")
         assert {line["logger"].partition(".")[0] for line in events_of(service)} >= {"celery", "clipzy", "_granian"}
 
 

@@ -6,6 +6,7 @@ import signal
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import redis
 
@@ -201,7 +202,7 @@ def test_listing_and_etag_over_real_jobs(deployment: Deployment, api: ApiClient,
     # While records are being reconciled, an outcome is shown from storage a moment before Redis has it.
     eventually(lambda: api.get("/jobs", params=query).json()["total"] == 2, "both jobs in the listing")
     listed = api.get("/jobs", params=query)
-    assert listed.json() == {"jobs": [jobs[1]], "total": 2, "page": 1, "page_size": 1}
+    assert listed.json() == {"jobs": [jobs[1]], "total": 2, "page": 1, "page_size": 1, "next_cursor": ANY}
     assert 'rel="next"' in listed.headers["Link"]
     seen = api.get(f"/jobs/{jobs[0]['job_id']}")
     assert seen.headers["ETag"].startswith('W/"')

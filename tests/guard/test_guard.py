@@ -118,7 +118,8 @@ def test_a_member_of_an_older_version_is_understood_and_reads_the_record_of_this
     # And this version writes the same fields, and those that have come since
     join(redis_url, member("web", role="web"))
     written = json.loads(redis_client.hget(MEMBERS, "web"))
-    assert written == old | {"name": "web", "role": "web", "storage": "/srv/clips", "queues": []}
+    since = {"queues": [], "slots": 0, "webhooks": False}
+    assert written == old | {"name": "web", "role": "web", "storage": "/srv/clips", **since}
 
 
 def test_rule_3_another_storage_is_refused_whatever_the_role(redis_url: str) -> None:

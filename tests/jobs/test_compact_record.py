@@ -87,7 +87,7 @@ def test_a_finished_job_is_shown_as_its_full_record_had_it(
     assert finished == full.model_copy(update={"revision": finished.revision})
     assert finished.revision > full.revision
     assert current(store, full.job_id) == finished == store.find(full.job_id)
-    assert store.page(owner=EVERYONE, status=outcome, number=1, page_size=9) == ([finished], 1)
+    assert store.listing.page(owner=EVERYONE, status=outcome, number=1, page_size=9)[:2] == ([finished], 1)
     assert 0 <= admin.age_of(full.job_id).total_seconds() < 60
     assert full.job_id in admin.finished_ids()
     assert list(admin.unknown([full.job_id])) == []
@@ -139,13 +139,15 @@ def test_a_finished_job_is_reused_expires_and_is_forgotten(
     assert current(store, full.job_id) == expired
     assert store.find_cached(cache_key) == []
 
-    # And when it is forgotten, nothing of it is left but the answer to its key, and the size of the video, which stays
+    # And when it is forgotten, nothing of it is left but the answer to its key, the size of the video, which stays, and
+    # what was counted
     assert admin.forget(full.job_id, while_it_is="final") == "forgotten"
     with pytest.raises(JobNotFound):
         current(store, full.job_id)
     left = {key.removeprefix(keys.REDIS_PREFIX) for key in redis_client.scan_iter(f"{keys.REDIS_PREFIX}[^g]*")}
     sizes = {f"owner:{EVERYONE}:{name}" for name in ("stored", "bytes")} | {"stored:owners"}
-    assert left == {"fence", f"idem:{EVERYONE}:{KEY.text}"} | sizes
+    counted = {"jobs:waiting:sums", "metrics:counts"}
+    assert left == {"fence", f"idem:{EVERYONE}:{KEY.text}"} | sizes | counted
 
     # And restored from storage it still has expired
     assert admin.restore(expired) == "restored"

@@ -13,6 +13,7 @@ from clipzy_storage.jobs import durable_records
 from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.maintenance.consistency_check import Finding, StorageCheck, compare_with_redis
+from clipzy_storage.models.deliveries import DeliveryRecord
 from clipzy_storage.models.records import Job, Status, Upload
 from tests.support.aged_storage import CONTENT, POSTER, AgedStorage
 from tests.support.jobs import created, finish, source_key_of
@@ -104,7 +105,12 @@ def _idle_cancellation(aged: AgedStorage, hours: float) -> Reported:
     return {("orphaned", aged.cancellation_request(keys.new_id("job"), hours=hours))}
 
 
+def _deliveries_without_job(aged: AgedStorage, hours: float) -> Reported:
+    return {("orphaned", aged.put(keys.deliveries(keys.new_id("job")), hours=hours))}
+
+
 AFTER_AN_HOUR = (
+    _deliveries_without_job,
     _no_index,
     _no_artifact,
     _short_artifact,
@@ -121,6 +127,10 @@ AFTER_AN_HOUR = (
 )
 
 
+def outbox_text(job: Job) -> bytes:
+    return DeliveryRecord.first_of(job).model_dump_json().encode()
+
+
 def _reported(aged: AgedStorage, *, deep: bool = False) -> Reported:
     return {(finding.kind.value, finding.key) for finding in StorageCheck(aged.storage, deep=deep).findings()}
 
@@ -129,7 +139,8 @@ def _consistent(aged: AgedStorage) -> None:
     """What a healthy service has."""
     aged.upload(hours=100)
     aged.completed_job(hours=100)
-    aged.done_job(Status.CANCELLED, hours=100)
+    announced = aged.done_job(Status.CANCELLED, hours=100)
+    aged.put(keys.deliveries(announced.job_id), outbox_text(announced), hours=50)
     running = aged.open_job(hours=100)
     aged.attempt(running.job_id, hours=100)  # an attempt of a lost worker
     aged.cancellation_request(running.job_id, hours=100)
@@ -167,6 +178,7 @@ def test_a_damaged_record_is_reported_immediately(aged: AgedStorage, text: bytes
     # Given new records that are not valid
     job_id = keys.new_id("job")
     records = {keys.open_job(keys.new_id("job")), keys.done_job(job_id), keys.video_record(keys.new_id("vid"))}
+    records.add(keys.deliveries(aged.done_job(Status.CANCELLED).job_id))
     for key in records:
         aged.put(key, text)
 

@@ -51,7 +51,12 @@ def _idle_cancellation(aged: AgedStorage, hours: float) -> set[str]:
     return {aged.cancellation_request(keys.new_id("job"), hours=hours)}
 
 
+def _deliveries_without_job(aged: AgedStorage, hours: float) -> set[str]:
+    return {aged.put(keys.deliveries(keys.new_id("job")), hours=hours)}
+
+
 CASES = {
+    Kind.DELIVERIES_WITHOUT_JOB: [(_deliveries_without_job, 24)],
     Kind.UPLOAD_WITHOUT_RECORD: [(_upload_without_record, 24)],
     Kind.RESULT_WITHOUT_JOB: [(_result_without_job, 24)],
     Kind.UNUSED_ATTEMPT: [(_unused_attempt, 1)],
@@ -63,7 +68,7 @@ CASES = {
 def _in_use(aged: AgedStorage) -> None:
     """What a healthy service has: none of it is ever garbage."""
     aged.upload(hours=1000)
-    aged.completed_job(hours=1000)
+    aged.put(keys.deliveries(aged.completed_job(hours=1000).job_id), hours=1000)
     aged.done_job(Status.FAILED, hours=1000)
     aged.done_job(Status.CANCELLED, hours=1000)
     running = aged.open_job(hours=1000)

@@ -97,8 +97,8 @@ def test_an_empty_redis_learns_everything_from_storage(
     # And what had finished is shown and listed as before
     for job in finished:
         assert shown(current(store, job.job_id)) == shown(job)
-    assert store.page(owner=EVERYONE, status=Status.FAILED, number=1, page_size=10)[1] == 1
-    listed = store.page(owner=EVERYONE, status=None, number=1, page_size=10)[0]
+    assert store.listing.page(owner=EVERYONE, status=Status.FAILED, number=1, page_size=10)[1] == 1
+    listed = store.listing.page(owner=EVERYONE, status=None, number=1, page_size=10)[0]
     assert listed == sorted(listed, key=lambda job: job.created_at, reverse=True)
     # And what was deleted stays so
     assert not is_known(store, deleted.job_id)
@@ -260,7 +260,7 @@ def test_old_jobs_leave_redis_and_are_not_brought_back(
     assert not is_known(store, old.job_id)
     assert not [key for key in redis_client.keys("*") if old.job_id in key]
     assert str(recovery.rebuild()) == "all in step"
-    assert store.page(owner=EVERYONE, status=None, number=1, page_size=10)[1] == 1
+    assert store.listing.page(owner=EVERYONE, status=None, number=1, page_size=10)[1] == 1
 
 
 def test_a_video_is_not_blocked_while_redis_may_not_know_its_jobs(admin: JobAdmin, redis_client: Any) -> None:

@@ -76,6 +76,18 @@ def test_what_is_written_is_valid_by_the_published_schema() -> None:
     assert written == EXAMPLE
 
 
+def test_the_published_schema_allows_links_and_later_fields() -> None:
+    validator = jsonschema.Draft202012Validator(json.loads(PUBLISHED.read_text()))
+    # Given what GET /jobs/{id}/result shows, by a later version
+    shown = json.loads(json.dumps(EXAMPLE))
+    shown["artifacts"][0]["storage_url"] = "/storage/x"
+    shown["new"] = shown["artifacts"][0]["new"] = shown["source"]["new"] = {}
+    validator.validate(shown)
+    # And a link that is no text is no link
+    shown["artifacts"][0]["storage_url"] = 1
+    assert not validator.is_valid(shown)
+
+
 def test_an_unknown_transition_is_valid_for_neither() -> None:
     wrong = EXAMPLE | {"shots": [{"index": 0, "start_seconds": 0, "end_seconds": 1, "transition": "wipe"}]}
     with pytest.raises(ValidationError):

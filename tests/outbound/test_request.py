@@ -164,6 +164,34 @@ def test_a_silent_server_is_not_waited_for_longer(public: VideoServer) -> None:
     over.set()
 
 
+def test_a_lookup_that_takes_long_is_not_waited_for() -> None:
+    # Given a name server that never answers
+    over, asked = threading.Event(), threading.Event()
+
+    def never(_host: str, _port: int) -> list[str]:
+        asked.set()
+        over.wait(60)
+        return [PUBLIC]
+
+    # Then an attempt ends in its time
+    policy, url = AddressPolicy(resolve=never), TargetUrl.parse(f"http://{NAME}/")
+    timed = OutboundRequest(url, policy, headers={}, read_timeout_seconds=60, total_timeout_seconds=0.2, body=b"")
+    with pytest.raises(ServerUnreachable, match="in time"):
+        timed.open()
+    # And one without such a time when it is given up
+    made = OutboundRequest(url, policy, headers={}, read_timeout_seconds=60)
+    asked.clear()
+
+    def give_up() -> None:
+        asked.wait(60)
+        made.abort()
+
+    threading.Thread(target=give_up, daemon=True).start()
+    with pytest.raises(ServerUnreachable):
+        made.open()
+    over.set()
+
+
 def test_a_request_that_was_given_up_tries_no_further_address(monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise a name with thousands of them holds a thread for hours."""
     monkeypatch.setattr("clipzy_storage.outbound.request.CONNECT_TIMEOUT_SECONDS", 0.5)

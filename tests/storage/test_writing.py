@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 from clipzy_storage import keys
-from clipzy_storage.backends.base import BlobInfo, StorageBackend, StorageWriter, put_bytes, put_json, read_bytes
+from clipzy_storage.backends.base import (
+    BlobInfo,
+    StorageBackend,
+    StorageWriter,
+    put_bytes,
+    put_json,
+    read_bytes,
+    read_replaceable,
+)
 from clipzy_storage.backends.s3.storage import SMALLEST_PART_BYTES
 from clipzy_storage.errors import AlreadyExists, BadKey
 from tests.storage.backends import RACERS, Backend, publish_together
@@ -210,3 +218,32 @@ def test_json_is_stored_as_text_that_people_can_read(storage: StorageBackend) ->
 
     # Then it is plain UTF-8
     assert read_bytes(storage, "jobs/open/x.json").decode() == '{\n "name": "Zoë",\n "n": [\n  1\n ]\n}\n'
+
+
+def test_a_file_can_be_replaced(storage: StorageBackend) -> None:
+    """What was there before, or nothing; and nothing is left of it."""
+    key = keys.deliveries(keys.new_id("job"))
+    for content in (b"one", b"two, which is longer", b""):
+        storage.replace(key, content, content_type="application/json")
+        assert read_bytes(storage, key) == content
+        assert storage.info(key) == BlobInfo(key, len(content))
+    assert storage.count_incomplete() == 0
+    assert [blob.key for blob in storage.list(keys.DELIVERIES)] == [key]
+    assert storage.delete(key)
+    assert not storage.exists(key)
+
+
+def test_readers_of_a_replaced_file_find_it_whole(storage: StorageBackend) -> None:
+    # Given a file that is replaced again and again
+    key, contents = keys.deliveries(keys.new_id("job")), [bytes([number]) * 10_000 for number in range(30)]
+    storage.replace(key, contents[0], content_type="application/json")
+    with ThreadPoolExecutor(1) as writer:
+        writing = [
+            writer.submit(storage.replace, key, content, content_type="application/json") for content in contents
+        ]
+        # When it is read meanwhile, then it is always one of them
+        while not all(done.done() for done in writing):
+            assert read_replaceable(storage, key) in contents
+        for done in writing:
+            done.result()
+    assert read_bytes(storage, key) == contents[-1]

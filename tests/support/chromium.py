@@ -1,5 +1,6 @@
 """A real Chromium without a window, driven by its DevTools protocol over two pipes."""
 
+import base64
 import json
 import os
 import select
@@ -29,6 +30,9 @@ OPTIONS = (
     "--remote-debugging-pipe",
 )
 
+_KEY_CODES = {"Tab": 9, "Enter": 13, "Escape": 27, " ": 32, "PageUp": 33, "PageDown": 34, "End": 35, "Home": 36}
+_KEY_CODES |= {"ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40}
+
 
 class Page:
     """One tab of a browser. Its commands are written to a descriptor, what it answers is read from another."""
@@ -36,6 +40,8 @@ class Page:
     def __init__(self, commands: int, answers: int) -> None:
         self._commands, self._answers = commands, answers
         self._received, self._sent, self._session = b"", 0, ""
+        self.complaints: list[str] = []
+        """What the console has had: errors, violations of policies, requests that failed; see ``listen``."""
         target = self._call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self._call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         self._call("Page.enable")
@@ -56,6 +62,62 @@ class Page:
     def ignore_policies(self) -> None:
         """Let pages do what their Content-Security-Policy forbids."""
         self._call("Page.setBypassCSP", enabled=True)
+
+    def listen(self) -> None:
+        """Keep the ``complaints`` of the console from now on."""
+        for domain in ("Runtime", "Log"):
+            self._call(f"{domain}.enable")
+
+    def look(self, *, width: int, height: int = 900, theme: str = "light", is_touch: bool = False) -> None:
+        """How wide the window is, in pixels of CSS, and what the system prefers."""
+        self._call(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=is_touch
+        )
+        preferences = {"prefers-color-scheme": theme, "prefers-reduced-motion": "reduce"}
+        features = [{"name": name, "value": value} for name, value in preferences.items()]
+        self._call("Emulation.setEmulatedMedia", features=features)
+
+    def hide_scrollbars(self) -> None:
+        """For pictures, which show what is in sight."""
+        self._call("Emulation.setScrollbarsHidden", hidden=True)
+
+    def screenshot(self, path: Path, *, is_whole: bool = False) -> None:
+        """A PNG of what the window shows, or of the whole page."""
+        shot = self._call("Page.captureScreenshot", format="png", captureBeyondViewport=is_whole)
+        path.write_bytes(base64.b64decode(shot["data"]))
+
+    def press(self, key: str, *, text: str = "") -> None:
+        """Press and release a key where the focus is, by its name in DOM; ``text`` is what it types."""
+        for kind in ("keyDown", "keyUp"):
+            code = {"windowsVirtualKeyCode": _KEY_CODES[key]} if key in _KEY_CODES else {}
+            typed = {"text": text} if text and kind == "keyDown" else {}
+            self._call("Input.dispatchKeyEvent", type=kind, key=key, **code, **typed)
+
+    def move(self, x: float, y: float) -> None:
+        """Move the mouse there, in the window."""
+        self._call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+
+    def click(self, x: float, y: float) -> None:
+        """Press the mouse there, in the window."""
+        for kind in ("mousePressed", "mouseReleased"):
+            self._call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    def choose(self, selector: str, *files: Path) -> None:
+        """Choose files in an ``<input type=file>``, as its dialog does."""
+        found = self._call("Runtime.evaluate", expression=f"document.querySelector({json.dumps(selector)})")
+        self._call("DOM.setFileInputFiles", files=list(map(str, files)), objectId=found["result"]["objectId"])
+
+    def set_online(self, is_online: bool) -> None:
+        """Whether there is a network; what is on its way over it breaks."""
+        self._call("Network.enable")
+        conditions = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+        self._call("Network.emulateNetworkConditions", offline=not is_online, **conditions)
+
+    def set_upload_speed(self, bytes_per_second: int) -> None:
+        """How fast it sends; -1 is as fast as it can."""
+        self._call("Network.enable")
+        conditions = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": bytes_per_second}
+        self._call("Network.emulateNetworkConditions", offline=False, **conditions)
 
     def _call(self, method: str, **parameters: Any) -> Any:
         self._sent += 1
@@ -80,7 +142,19 @@ class Page:
             self._received += block
         text, _, self._received = self._received.partition(b"\0")
         message: dict[str, Any] = json.loads(text)
+        self.complaints += _complaints_in(message)
         return message
+
+
+def _complaints_in(message: dict[str, Any]) -> list[str]:
+    match message:
+        case {"method": "Runtime.exceptionThrown", "params": {"exceptionDetails": details}}:
+            return [details.get("exception", {}).get("description") or details["text"]]
+        case {"method": "Runtime.consoleAPICalled", "params": {"type": "error" | "warning", "args": arguments}}:
+            return [" ".join(str(argument.get("value")) for argument in arguments)]
+        case {"method": "Log.entryAdded", "params": {"entry": {"level": "error" | "warning"} as entry}}:
+            return [f"{entry['text']} {entry.get('url', '')}"]
+    return []
 
 
 @contextmanager

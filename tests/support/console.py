@@ -20,14 +20,31 @@ def commands_in(page: str) -> list[tuple[str, list[str]]]:
     return commands
 
 
-def run(commands: Sequence[str], directory: Path, env: Mapping[str, str] | None = None) -> tuple[list[list[str]], str]:
-    """The lines that each has printed, and what all of them have written to standard error."""
+def run(
+    commands: Sequence[str],
+    directory: Path,
+    env: Mapping[str, str] | None = None,
+    *,
+    within: Sequence[str] = (),
+    timeout_seconds: float = 100,
+) -> tuple[list[list[str]], str]:
+    """The lines that each has printed, and what all of them have written to standard error.
+
+    The shell is started by the command ``within``.
+    """
     bash = shutil.which("bash")
     if bash is None or shutil.which("curl") is None:
         missing("bash and curl are needed")
     script = "".join(f"{command}\necho; echo @end\n" for command in commands)
     done = subprocess.run(
-        [bash, "-u"], cwd=directory, env=env, input=script, capture_output=True, text=True, timeout=100, check=True
+        [*within, bash, "-u"],
+        cwd=directory,
+        env=env,
+        input=script,
+        capture_output=True,
+        text=True,
+        timeout=timeout_seconds,
+        check=True,
     )
     return [part.splitlines() for part in done.stdout.split("@end\n")[:-1]], done.stderr
 

@@ -15,15 +15,14 @@ from clipzy_storage.models.records import Job, Status
 _DAYS = 29
 
 
-def write_finished_jobs(root: Path, count: int, *, storage_id: str) -> list[Job]:
-    """Completed jobs of the last 29 days, each with a result of one file, evenly over time; oldest first."""
+def finished_jobs(count: int, *, storage_id: str) -> Iterator[Job]:
+    """Completed jobs of the last 29 days, evenly over time; oldest first."""
     config: dict[str, Any] = JobConfig().model_dump(mode="json")
     now = datetime.now(UTC)
-    jobs = []
     for number in range(count):
         ended_at = now - timedelta(days=_DAYS) * (count - number) / count
         video_id, job_id = keys.new_id("vid"), keys.new_id("job")
-        job = Job(
+        yield Job(
             job_id=job_id,
             video_id=video_id,
             filename=f"holiday in the mountains {number}.mp4",
@@ -42,6 +41,12 @@ def write_finished_jobs(root: Path, count: int, *, storage_id: str) -> list[Job]
             revision=33,
             pipeline_version=PIPELINE_VERSION,
         )
+
+
+def write_finished_jobs(root: Path, count: int, *, storage_id: str) -> list[Job]:
+    """The same, each with a result of one file."""
+    jobs = []
+    for job in finished_jobs(count, storage_id=storage_id):
         for key, content in _files_of(job):
             path = root / key
             path.parent.mkdir(parents=True, exist_ok=True)

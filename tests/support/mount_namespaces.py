@@ -30,7 +30,7 @@ _AS_ROOT = os.geteuid() == 0
 
 def need_namespaces() -> None:
     """Skip the test if this user may not make mount namespaces."""
-    if subprocess.run([*_unshare(), "true"], check=False, capture_output=True).returncode != 0:
+    if subprocess.run([*unshare(), "true"], check=False, capture_output=True).returncode != 0:
         missing("needs mount namespaces")
 
 
@@ -54,7 +54,7 @@ class Node(Deployment):
         self.share = share
         self._kept: list[subprocess.Popen[str]] = []
         self._enter: Sequence[str] = ()
-        holder = self._keep(*_unshare(), "sh", "-c", "echo held && cat", prints="held")
+        holder = self._keep(*unshare(), "sh", "-c", "echo held && cat", prints="held")
         user = () if _AS_ROOT else ("--user", "--preserve-credentials")
         self._enter = ("nsenter", f"--target={holder.pid}", *user, "--mount", f"--wdns={self.directory}")
         self._root = Path(f"/proc/{holder.pid}/root")
@@ -116,6 +116,7 @@ class Node(Deployment):
         return process
 
 
-def _unshare() -> Sequence[str]:
+def unshare() -> Sequence[str]:
+    """The command before another that gives it mounts of its own."""
     user = () if _AS_ROOT else ("--user", "--map-root-user")
     return ("unshare", *user, "--mount")

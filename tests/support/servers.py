@@ -242,12 +242,14 @@ class FrontEnd:
         self.admin.set_reconciled(self.admin.run_id())
 
     @contextmanager
-    def doomed(self, directory: Path, *, at: Failpoint) -> "Iterator[FrontEnd]":
+    def doomed(self, directory: Path, *, at: Failpoint, **settings: str) -> "Iterator[FrontEnd]":
         """Another front end on the same storage and Redis, whose serving process exits at this failpoint."""
         directory.mkdir(parents=True)
         orders = FailpointFile(directory / "failpoint")
         orders.order(at, "exit")
-        with running_front_end(directory, self.redis_url, storage_path=self.root, **orders.settings) as other:
+        with running_front_end(
+            directory, self.redis_url, storage_path=self.root, **orders.settings, **settings
+        ) as other:
             yield other
 
     def serving_pid(self) -> int:

@@ -63,7 +63,7 @@ class Uploader:
         self._is_bucket_unreachable = False
 
     def submit(self, upload: Upload, options: Mapping[str, Any]) -> Job:
-        """The file as a new job with these ``options``: ``config`` and ``queue``, where they are not the defaults."""
+        """The file as a new job with these ``options``: the fields that are not the defaults."""
         if self._is_resumable(upload):
             with self._entry(upload) as entry:
                 if video := self._arrived(upload, entry):

@@ -126,6 +126,12 @@ def hard_link(source_directory: int, source: str, directory: int, name: str) -> 
     _sync_directory(directory)
 
 
+def rename_over(source_directory: int, source: str, directory: int, name: str) -> None:
+    """Give the file ``source`` the name ``name`` instead of its own, durably, whatever had that name before."""
+    os.rename(source, name, src_dir_fd=source_directory, dst_dir_fd=directory)
+    _sync_directory(directory)
+
+
 def _is_same_file(directory: int, name: str, other_directory: int, other_name: str) -> bool:
     with suppress(OSError):
         first = os.stat(name, dir_fd=directory, follow_symlinks=False)

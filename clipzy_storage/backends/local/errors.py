@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from clipzy_storage.backends.error_counts import counted
 from clipzy_storage.backends.local.dirfd import BLOCKED, FULL
 from clipzy_storage.errors import (
     AlreadyExists,
     BadKey,
     ConfigurationError,
     NotFound,
+    StorageError,
     StorageFull,
     StorageUnavailable,
 )
@@ -35,15 +37,19 @@ def os_errors_translated(key: str, *, writing: bool = False) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in FULL:
-            raise StorageFull("the storage is full; delete something or add space") from error
-        if error.errno == errno.EEXIST:
-            raise AlreadyExists(f"{key} is stored already") from error
-        if error.errno in BLOCKED and writing:
-            raise BadKey(f"the path of {key} leads through something that is not a directory") from error
-        if error.errno in {*BLOCKED, errno.ENOENT} and not writing:
-            raise NotFound(f"there is no {key} in the storage") from error
-        raise unavailable(error) from error
+        raise counted(_translated(error, key, writing=writing)) from error
+
+
+def _translated(error: OSError, key: str, *, writing: bool) -> StorageError:
+    if error.errno in FULL:
+        return StorageFull("the storage is full; delete something or add space")
+    if error.errno == errno.EEXIST:
+        return AlreadyExists(f"{key} is stored already")
+    if error.errno in BLOCKED and writing:
+        return BadKey(f"the path of {key} leads through something that is not a directory")
+    if error.errno in {*BLOCKED, errno.ENOENT} and not writing:
+        return NotFound(f"there is no {key} in the storage")
+    return unavailable(error)
 
 
 def explained(error: OSError, root: Path) -> ConfigurationError | StorageUnavailable:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from clipzy_storage.backends.error_counts import counted
 from clipzy_storage.backends.local.dirfd import ROOT, open_descendant, opened
 from clipzy_storage.backends.local.errors import os_errors_translated
 from clipzy_storage.backends.local.identity import read_identity
@@ -32,17 +33,19 @@ class LocalRoot:
         try:
             root = os.open(self.path, ROOT)
         except (FileNotFoundError, NotADirectoryError) as error:
-            raise StorageUnavailable(self._lost("gone", never="there is no such directory")) from error
+            raise self._lost("gone", never="there is no such directory") from error
         with opened(root):
             found = read_identity(root)
             if not found or self.identity not in (None, found):
                 never = f"the directory has no {STORAGE_ID} that can be read"
-                raise StorageUnavailable(self._lost("not the one seen at start", never=never))
+                raise self._lost("not the one seen at start", never=never)
             yield root
 
-    def _lost(self, what: str, *, never: str) -> str:
+    def _lost(self, what: str, *, never: str) -> StorageUnavailable:
         """Why it cannot be used any more; or why it could ``never`` be, if it was not prepared."""
-        return f"the storage directory is {what}; mount it again" if self.identity else never
+        return counted(
+            StorageUnavailable(f"the storage directory is {what}; mount it again" if self.identity else never)
+        )
 
     @contextmanager
     def parent_of(self, key: str) -> Iterator[tuple[int, str]]:

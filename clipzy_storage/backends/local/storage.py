@@ -17,6 +17,7 @@ from typing import BinaryIO, Literal
 
 from clipzy_storage import keys
 from clipzy_storage.backends.base import BlobInfo, KeyOf, check_range, copy_through
+from clipzy_storage.backends.error_counts import counted, not_what_was_stored
 from clipzy_storage.backends.local.copying import link_read_only, sha256_of
 from clipzy_storage.backends.local.dirfd import (
     MARKER_SUFFIX,
@@ -38,7 +39,6 @@ from clipzy_storage.backends.local.writer import LocalWriter
 from clipzy_storage.errors import (
     AlreadyExists,
     ConfigurationError,
-    Damaged,
     NotFound,
     StorageFull,
     StorageUnavailable,
@@ -143,6 +143,11 @@ class LocalStorage:
         finally:
             writer.discard()
 
+    def replace(self, key: str, data: bytes, *, content_type: str) -> None:
+        with self.open_writer(key, content_type=content_type, may_use_reserve=True) as writer:
+            writer.write(data)
+            writer.replace()
+
     def open(self, key: str, *, start: int = 0, length: int | None = None) -> BinaryIO:
         check_range(start, length)
         with self._root.parent_of(key) as (directory, name):
@@ -169,7 +174,7 @@ class LocalStorage:
             found = BlobInfo(to, size_bytes(directory, name))
             with opened(os.open(name, READ, dir_fd=directory)) as file:
                 if (digest := sha256_of(file)) != sha256:
-                    raise Damaged(f"{key} is not what was stored: its sha256 is {digest}")
+                    raise not_what_was_stored(key, digest)
                 with self.open_writer(to) as writer:
                     if writer.reflink(file):
                         return writer.publish()
@@ -275,7 +280,7 @@ class LocalStorage:
     def _check_room(self) -> None:
         free = self.free_space()
         if free.lacks(size_bytes=self._free_reserve_bytes, inodes=self._free_reserve_inodes):
-            raise StorageFull(f"the storage has only {free} left; delete something or add space")
+            raise counted(StorageFull(f"the storage has only {free} left; delete something or add space"))
 
     def _create_root(self) -> None:
         ancestors = (self._root.path, *self._root.path.parents)

@@ -3,14 +3,14 @@
 import fcntl
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from clipzy_storage import keys
 from clipzy_storage.backends.background import BackgroundHash
 from clipzy_storage.backends.base import BlobInfo, check_kept
 from clipzy_storage.backends.local.background_file import BackgroundFile
-from clipzy_storage.backends.local.dirfd import NEW_FILE, link_once, size_bytes
+from clipzy_storage.backends.local.dirfd import NEW_FILE, link_once, rename_over, size_bytes
 from clipzy_storage.backends.local.errors import os_errors_translated
 from clipzy_storage.backends.local.root import LocalRoot
 from clipzy_storage.errors import StorageError
@@ -51,13 +51,12 @@ class LocalWriter:
             self._file.write(block)
 
     def publish(self) -> BlobInfo:
-        with self._discarded_on_failure(self._key):
-            self._hash.finish()
-            self._file.make_durable()
-            check_kept(size_bytes(self._directory, self._name), self.size_bytes)
-            self._root.in_parent_of(self._key, self._link)
-        self.discard()
+        self._publish(self._link)
         return BlobInfo(self._key, self.size_bytes)
+
+    def replace(self) -> None:
+        """Publish the file in place of the one that has the key, if there is one."""
+        self._publish(self._rename)
 
     def reflink(self, file: int) -> bool:
         """Share the content of an open file until one of them changes; false if the filesystem cannot.
@@ -82,8 +81,19 @@ class LocalWriter:
             os.unlink(self._name, dir_fd=self._directory)
         os.close(self._directory)
 
+    def _publish(self, give_name: Callable[[int, str], None]) -> None:
+        with self._discarded_on_failure(self._key):
+            self._hash.finish()
+            self._file.make_durable()
+            check_kept(size_bytes(self._directory, self._name), self.size_bytes)
+            self._root.in_parent_of(self._key, give_name)
+        self.discard()
+
     def _link(self, parent: int, name: str) -> None:
         link_once(self._directory, self._name, parent, name, self._key)
+
+    def _rename(self, parent: int, name: str) -> None:
+        rename_over(self._directory, self._name, parent, name)
 
     @contextmanager
     def _discarded_on_failure(self, key: str) -> Iterator[None]:

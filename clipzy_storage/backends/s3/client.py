@@ -10,6 +10,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from clipzy_storage.backends.error_counts import counted
 from clipzy_storage.backends.s3.errors import NoResponse, boto_errors_translated, error_status, refused
 from clipzy_storage.backends.s3.session import AWS_CHECKSUM, Connection, Timeouts, connect
 from clipzy_storage.errors import AlreadyExists, CredentialsRefused, NotFound, StorageError, StorageUnavailable
@@ -110,7 +111,7 @@ class S3Client:
         with boto_errors_translated(key), response["Body"] as body:
             data: bytes = body.read()
         if len(data) != response["ContentLength"]:
-            raise StorageUnavailable(f"the response of the S3 service for {key} is truncated")
+            raise counted(StorageUnavailable(f"the response of the S3 service for {key} is truncated"))
         return data
 
     def has(self, key: str) -> bool:

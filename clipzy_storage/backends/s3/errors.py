@@ -23,6 +23,7 @@ from botocore.exceptions import (
     UnauthorizedSSOTokenError,
 )
 
+from clipzy_storage.backends.error_counts import counted
 from clipzy_storage.errors import (
     AlreadyExists,
     ConfigurationError,
@@ -97,17 +98,18 @@ def boto_errors_translated(key: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        raise _by_code(error, key) from error
+        found = _by_code(error, key)
+        raise found if isinstance(found, Conflict | NotSupported) else counted(found) from error
     except _LOGIN_ERRORS as error:
-        raise refused(*_LOGIN_EXPIRED) from error
+        raise counted(refused(*_LOGIN_EXPIRED)) from error
     except RuntimeError as error:  # botocore's, without a class of its own
         if "credentials are still expired" not in str(error):
             raise
-        raise refused(*_NOT_RENEWED) from error
+        raise counted(refused(*_NOT_RENEWED)) from error
     except (BotoCoreError, OSError) as error:
         if _timed_out(error):
-            raise NoResponse(f"the S3 service does not respond ({type(error).__name__})") from error
-        raise StorageUnavailable(f"the S3 service cannot be reached ({type(error).__name__})") from error
+            raise counted(NoResponse(f"the S3 service does not respond ({type(error).__name__})")) from error
+        raise counted(StorageUnavailable(f"the S3 service cannot be reached ({type(error).__name__})")) from error
 
 
 def refused(finding: str, remedy: str) -> CredentialsRefused:

@@ -4,6 +4,7 @@ import hashlib
 import io
 from typing import TYPE_CHECKING, Any
 
+from clipzy_storage.backends.error_counts import counted, not_what_was_stored
 from clipzy_storage.backends.s3.client import S3Client, metadata_of
 from clipzy_storage.backends.s3.errors import boto_errors_translated
 from clipzy_storage.backends.s3.writer import DIGEST
@@ -22,15 +23,16 @@ class RangeReader(io.RawIOBase):
     """A range of an object as a seekable file. A stream that breaks is opened again at the position where it broke.
 
     An object that is read from its first byte to its last without a seek is compared with its digest, if it has one.
+    A whole object is opened with one request: it cannot be replaced before its first bytes are read.
     """
 
     def __init__(self, client: S3Client, key: str, start: int, length: int | None) -> None:
         """Raises ``NotFound``, ``StorageUnavailable``."""
         self._client, self._key, self._start = client, key, start
         self._position = 0
-        self._stream: Any = None
         self._failures, self._broke_at = 0, 0
-        whole = client.call("head_object", Key=key)
+        whole = client.call("head_object" if start or length is not None else "get_object", Key=key)
+        self._stream: Any = whole.get("Body")
         self._etag = whole["ETag"]
         rest = max(0, whole["ContentLength"] - start)
         self._size = rest if length is None else min(rest, length)
@@ -91,17 +93,17 @@ class RangeReader(io.RawIOBase):
                 raise Damaged(f"{self._key} was replaced while it was read") from error
             self._stream = response["Body"]
             if response["ContentLength"] != last - first + 1:
-                raise StorageUnavailable("the S3 service sends another range than was requested")
+                raise counted(StorageUnavailable("the S3 service sends another range than was requested"))
         with boto_errors_translated(self._key):
             data: bytes = self._stream.read(size)
         if not data:
-            raise StorageUnavailable("the response of the S3 service is truncated")
+            raise counted(StorageUnavailable("the response of the S3 service is truncated"))
         return data
 
     def _compare(self, data: bytes) -> None:
         self._hash.update(data)
         if self._position == self._size and self._hash.hexdigest() != self._sha256:
-            raise Damaged(f"{self._key} is not what was stored: its sha256 is {self._hash.hexdigest()}")
+            raise not_what_was_stored(self._key, self._hash.hexdigest())
 
     def _drop_stream(self) -> None:
         if self._stream is not None:

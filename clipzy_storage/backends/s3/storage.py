@@ -22,6 +22,7 @@ from clipzy_storage.backends.base import (
     copy_through,
 )
 from clipzy_storage.backends.content_types import content_disposition_of, content_type_of
+from clipzy_storage.backends.error_counts import not_what_was_stored
 from clipzy_storage.backends.s3.client import S3Client, metadata_of
 from clipzy_storage.backends.s3.direct import S3DirectParts
 from clipzy_storage.backends.s3.errors import NotSupported, explained
@@ -33,7 +34,6 @@ from clipzy_storage.backends.s3.writer import DIGEST, MARKER_INTERVAL_SECONDS, S
 from clipzy_storage.errors import (
     AlreadyExists,
     BadKey,
-    Damaged,
     NotFound,
     StorageError,
     StorageFull,
@@ -148,6 +148,10 @@ class S3Storage:
         finally:
             writer.discard()
 
+    def replace(self, key: str, data: bytes, *, content_type: str) -> None:
+        segments_of(key)
+        self._client.call("put_object", Key=key, Body=data, ContentType=content_type)
+
     def open(self, key: str, *, start: int = 0, length: int | None = None) -> BinaryIO:
         segments_of(key)
         check_range(start, length)
@@ -167,7 +171,7 @@ class S3Storage:
                 file.write(block)
                 on_progress()
         if sha256 not in (None, digest.hexdigest()):
-            raise Damaged(f"{key} is not what was stored: its sha256 is {digest.hexdigest()}")
+            raise not_what_was_stored(key, digest.hexdigest())
         return copy
 
     def copy(self, key: str, to: str, *, sha256: str) -> BlobInfo:
@@ -181,7 +185,7 @@ class S3Storage:
         found = self._client.call("head_object", Key=key)
         digest = metadata_of(found).get(DIGEST, sha256)
         if digest != sha256:
-            raise Damaged(f"{key} is not what was stored: its sha256 was {digest}")
+            raise not_what_was_stored(key, digest)
         if found["ContentLength"] <= self._largest_copy_bytes:
             with suppress(NotSupported):
                 return self._copy_within(key, to, size_bytes=found["ContentLength"])

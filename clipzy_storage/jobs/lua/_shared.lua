@@ -6,13 +6,18 @@
 --
 -- A caller sees running and committing alike as "processing". All times are those of Redis, in milliseconds.
 -- A script may be sent twice: it answers the second time as it did the first, and changes nothing. Only the answers of
--- reap and due_for_notification may be lost; the leases and notifications that they gave out expire and are given again.
+-- reap, due_for_notification and claim_deliveries may be lost; the leases and notifications that they gave out expire and
+-- are given again.
 --
 -- Keys, each after the prefix:
 --   job:{id}               hash    the record: record (JSON of what never changes), state, token, attempt, progress, …
 --   job:{id}:events        stream  what a caller saw of the job, one entry per change
 --   jobs:queued            zset    waiting jobs of the queue interactive by the time of their last notification
 --   jobs:queued:batch      zset    those of the queue batch
+--   jobs:waiting           zset    those of interactive by the time since which they wait for a worker
+--   jobs:waiting:batch     zset    those of batch
+--   jobs:waiting:sums      hash    for each queue: bytes of their videos, and how many have videos of unknown size
+--   jobs:speed             hash    jobs, bytes and ms of the latest analyses, the older ones with less weight
 --   jobs:delayed           zset    waiting jobs of both queues by the time at which they are due
 --   jobs:parked            zset    waiting jobs whose owner has as many running ones as it may, by age
 --   jobs:parked:of:{owner} zset    those of one owner, those of the queue batch after the others
@@ -28,7 +33,7 @@
 --                                  or nothing has come for so long
 --   upload:{id}:lock       string  token of the request that writes the upload
 --   upload:{id}:wanted     string  exists for a while after another request was refused the lock
---   stored:owners          set     owners of whom anything was ever counted
+--   stored:owners          set     owners of whom anything was ever counted, or who had a job
 --   stored:counting        set     counts in progress: what is deleted meanwhile stays in the hash as 0 bytes
 --   stored:counted         string  they have been counted since this Redis was started
 --   idem:{owner}:{key}     string  fingerprint of the first request under an Idempotency-Key, and the id it created
@@ -36,7 +41,11 @@
 --   fence                  counter of tokens
 --   epoch                  string  run id of the server under which the records were reconciled with storage
 --   turn:{name}            string  locks of the janitor and the reaper
+--   webhooks:due           zset    finished jobs whose end is to be delivered to their webhook, by the time at which it is
+--                                  due; by the expiry of its lease while a process delivers it
+--   webhooks:held          hash    token of that process, by job
 --   access:used            hash    day of the last use of each API key, by its id
+--   metrics:counts         hash    sums of what was counted for /metrics; all others are added by add_counts of the fleet
 local prefix = KEYS[1]
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -71,23 +80,40 @@ local function set(id, ...)
   redis.call('HINCRBY', job_key(id), 'revision', 1)
 end
 
--- A record that names none is of the first one, and so is a damaged record, which must not stop the others.
+-- The queue of a job, and the size of its video, 0 if unknown. A record that names no queue is of the first one, and so is
+-- a damaged record, which must not stop the others.
 local function queue_of(id)
   local is_sound, record = pcall(cjson.decode, get(id, 'record') or '')
-  local queue = is_sound and type(record) == 'table' and record.queue
-  return queued_sets[queue] and queue or QUEUES[1]
+  if not is_sound or type(record) ~= 'table' then record = {} end
+  return queued_sets[record.queue] and record.queue or QUEUES[1], tonumber(record.source_size_bytes) or 0
 end
 
 local parked_set, parked_owners = prefix .. 'jobs:parked', prefix .. 'jobs:parked:owners'
 local function parked_key(owner) return prefix .. 'jobs:parked:of:' .. owner end
 
+local waiting_sets = { interactive = prefix .. 'jobs:waiting', batch = prefix .. 'jobs:waiting:batch' }
+local waiting_sums = prefix .. 'jobs:waiting:sums'
+
+local function add_to_sums(queue, bytes, sign)
+  redis.call('HINCRBY', waiting_sums, queue .. (bytes > 0 and ':bytes' or ':unsized'), sign * math.max(bytes, 1))
+end
+
+-- The job waits for a worker since then.
+local function begin_waiting(id, queue, bytes, since)
+  if redis.call('ZADD', waiting_sets[queue], 'NX', since, id) == 1 then add_to_sums(queue, bytes, 1) end
+end
+
 local function add_to_queue(id)
-  redis.call('ZADD', queued_sets[queue_of(id)], now, id)
+  local queue, bytes = queue_of(id)
+  redis.call('ZADD', queued_sets[queue], now, id)
+  begin_waiting(id, queue, bytes, now)
 end
 
 -- The job waits no more.
 local function remove_from_queues(id)
-  for _, waiting in pairs(queued_sets) do redis.call('ZREM', waiting, id) end
+  local queue, bytes = queue_of(id)
+  redis.call('ZREM', queued_sets[queue], id)
+  if redis.call('ZREM', waiting_sets[queue], id) == 1 then add_to_sums(queue, bytes, -1) end
   redis.call('ZREM', delayed_set, id)
   redis.call('ZREM', parked_set, id)
   redis.call('ZREM', parked_key(get(id, 'owner')), id)
@@ -176,12 +202,25 @@ local function new_token(id, nonce)
   return token
 end
 
+-- Count for /metrics: the name and label values of a counter.
+local function count(...)
+  redis.call('HINCRBY', prefix .. 'metrics:counts', table.concat({...}, '|'), 1)
+end
+
+-- How fast one slot of a worker is, of late: each analysis weighs 0.95 times as much as the one after it.
+local speed = prefix .. 'jobs:speed'
+local function note_speed(bytes, ms)
+  local known = redis.call('HMGET', speed, 'jobs', 'bytes', 'ms')
+  local function with(index, one) return string.format('%.3f', 0.95 * tonumber(known[index] or '0') + one) end
+  redis.call('HSET', speed, 'jobs', with(1, 1), 'bytes', with(2, bytes), 'ms', with(3, ms))
+end
+
 -- Return the job to the queue. The caller notifies workers, except of a delayed job: due_for_notification.lua does.
 local function enqueue(id, delay_ms)
   move(id, 'queued')
   set(id, 'stage', '')
   redis.call('HSET', job_key(id), 'not_before_ms', now + delay_ms)
-  redis.call('HDEL', job_key(id), 'suspect_ms', 'holder')
+  redis.call('HDEL', job_key(id), 'suspect_ms', 'holder', 'claimed_ms')
   redis.call('ZREM', lease_set, id)
   if delay_ms > 0 then
     redis.call('ZADD', delayed_set, now + delay_ms, id)
@@ -221,25 +260,38 @@ local function uncache(id)
   if cache_key then redis.call('ZREM', cache_set(cache_key), id) end
 end
 
--- Make the outcome visible, and take the job out of the listings of unfinished ones.
+local deliveries_due, deliveries_held = prefix .. 'webhooks:due', prefix .. 'webhooks:held'
+
+-- Have the end of a job delivered now, unless it is scheduled already.
+local function schedule_delivery(id) redis.call('ZADD', deliveries_due, 'NX', now, id) end
+
+local function end_delivery(id)
+  redis.call('ZREM', deliveries_due, id)
+  redis.call('HDEL', deliveries_held, id)
+end
+
+-- Make the outcome visible, and take the job, which waits no more, out of the listings of unfinished ones. Returns whether
+-- it has a webhook.
 local function finish_as(id, outcome, cache_key, pipeline_version)
+  local record = cjson.decode(get(id, 'record'))
   move(id, outcome)
   set(id, 'stage', '')
   if outcome == 'completed' then set(id, 'progress', 100) end
-  remove_from_queues(id)
   redis.call('ZREM', lease_set, id)
-  redis.call('HDEL', job_key(id), 'suspect_ms', 'holder', 'cancel')
-  redis.call('SREM', users_key(cjson.decode(get(id, 'record')).video_id), id)
+  redis.call('HDEL', job_key(id), 'suspect_ms', 'holder', 'claimed_ms', 'cancel')
+  redis.call('SREM', users_key(record.video_id), id)
   redis.call('ZADD', ended_set, number(id, 'finished_ms'), id)
   log_event(id)
   cache_result(id, cache_key, pipeline_version)
   compact(id)
   redis.call('EXPIRE', events_key(id), KEEP_EVENTS_SECONDS)
+  return record.webhook_url ~= nil
 end
 
 local function create(id, owner, storage_id, record, order, created_ms, revision)
   redis.call('HSET', job_key(id), 'order', order, 'owner', owner, 'storage_id', storage_id, 'record', record,
     'state', 'queued', 'created_ms', created_ms, 'attempt', 0, 'progress', 0, 'revision', revision)
+  redis.call('SADD', prefix .. 'stored:owners', owner)
   redis.call('ZADD', list_key(owner), order, id)
   redis.call('ZADD', list_key(owner, 'queued'), order, id)
   add_to_queue(id)
@@ -252,6 +304,7 @@ local function forget(id)
   redis.call('ZREM', list_key(owner), id)
   redis.call('ZREM', list_key(owner, VISIBLE[get(id, 'state')]), id)
   remove_from_queues(id)
+  end_delivery(id)
   for _, listing in ipairs({ lease_set, ended_set }) do redis.call('ZREM', listing, id) end
   redis.call('SREM', users_key(cjson.decode(get(id, 'record')).video_id), id)
   redis.call('DEL', job_key(id), events_key(id))

@@ -14,7 +14,8 @@ local function notify(id, queue)
 end
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', delayed_set, '-inf', now, 'LIMIT', 0, 500)) do
   redis.call('ZREM', delayed_set, id)
-  notify(id, queue_of(id))
+  add_to_queue(id)
+  notify(id, (queue_of(id)))
 end
 for _, queue in ipairs(QUEUES) do
   local limit = math.max(math.min(missing[queue], 500), 0)

@@ -7,6 +7,7 @@ local requeued, adopted = {}, {}
 
 local function take(id)
   local state = get(id, 'state')
+  if state == 'running' then count('clipzy_attempts_lost_total') end
   if state == 'running' and get(id, 'cancel') then
     begin_completion(id, 'cancelled')
   elseif state == 'running' and redis.call('HINCRBY', job_key(id), 'lost', 1) < MAX_LOST then

@@ -218,7 +218,7 @@ def test_a_missing_right_is_not_taken_for_refused_credentials(open_storage: Open
 def test_credentials_that_a_role_renews_too_late_are_named(open_storage: OpenStorage, role: Role) -> None:
     """botocore raises a bare RuntimeError."""
     # Given a storage under a role
-    role.life_seconds = 1
+    role.life_seconds = 60  # so little that botocore renews them for every request
     storage = open_storage()
     storage.prepare()
     # When the role provides credentials that have expired already

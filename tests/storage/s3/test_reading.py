@@ -118,7 +118,7 @@ def test_what_is_deleted_while_it_is_read_is_not_found(
 ) -> None:
     storage = open_storage()
     storage.prepare()
-    with storage.open(KEY) as stream:
+    with storage.open(KEY, start=1) as stream:
         server.client.delete_object(Bucket=bucket, Key=KEY)
         with pytest.raises(NotFound):
             stream.read()
