@@ -96,7 +96,7 @@ class Fleet:
 
     def janitor_pass(self) -> Cost:
         """With nothing due."""
-        for name in ("reconcile", "clear"):
+        for name in ("reconcile", "count", "uploads", "clear"):
             JobAdmin(self._redis).try_lock(name, ttl_seconds=600)
         return self._cost_of_each(Janitor.run_once, self._janitors)
 
