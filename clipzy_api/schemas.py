@@ -1,12 +1,12 @@
-"""The bodies of requests and answers. Answers are made with them, and the OpenAPI document describes them."""
+"""The bodies of answers, which are made with them and described in the OpenAPI document."""
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, Field
 from pydantic.json_schema import SkipJsonSchema
-from pydantic_core import PydanticKnownError
 
+from clipzy_api.request_schemas import MAX_PAGE_SIZE
 from clipzy_storage.keys import MAX_KEY_LENGTH
 from clipzy_storage.models import output, records
 from clipzy_storage.models.access import ApiKey, Scope
@@ -16,137 +16,15 @@ from clipzy_storage.models.answers import JobError as JobError
 from clipzy_storage.models.answers import JobId as JobId
 from clipzy_storage.models.answers import VideoId as VideoId
 from clipzy_storage.models.deliveries import DeliveryRecord, DeliveryStatus
-from clipzy_storage.models.job_config import JobConfig
-from clipzy_storage.outbound.target_url import MAX_URL_LENGTH
 
 if TYPE_CHECKING:  # clients read answers with these models, and have neither a server nor Redis
     from flask import Response
 
     from clipzy_storage.jobs.owner_limits import OwnerLimits, OwnerUsage
 
-MAX_PAGE_SIZE = 100
-MAX_PAGE = 1_000_000_000
-
-SourceUrl = Annotated[str, Field(max_length=MAX_URL_LENGTH, json_schema_extra={"format": "uri"})]
-WebhookUrl = Annotated[str, Field(max_length=MAX_URL_LENGTH, json_schema_extra={"format": "uri"})]
 DeliveryId = Annotated[str, Field(pattern="^dlv_[0-9a-hjkmnp-tv-z]{26}$")]
-FileKey = Annotated[str, Field(min_length=1, max_length=MAX_KEY_LENGTH)]
-
-
-def _decimal(text: str | int) -> str | int:
-    """Digits only; pydantic would also accept ``+1``, ``1_0`` and ``1.0``."""
-    if isinstance(text, str) and not (text.isascii() and text.isdecimal()):
-        raise PydanticKnownError("int_parsing")
-    return text
-
-
-WholeNumber = Annotated[int, BeforeValidator(_decimal)]
-PageNumber = Annotated[int, Field(ge=1, le=MAX_PAGE), BeforeValidator(_decimal)]
-
-
-def _never_null(schema: dict[str, Any]) -> None:
-    """A parameter is absent, and not null."""
-    schema |= schema.pop("anyOf")[0]
-
-
-class _Request(Body):
-    model_config = ConfigDict(extra="forbid")
-
-
-class Upload(_Request):
-    """A form with one file."""
-
-    file: bytes
-    """The video: mp4, mov, avi, mkv or webm, recognised by its content. The part needs a file name."""
-
-
-class UploadQuery(_Request):
-    """The query of an upload whose body is the file itself."""
-
-    filename: str | SkipJsonSchema[None] = None
-    """The file's name; that of `Content-Disposition` counts without it."""
-
-
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-
-
-class DirectUploadRequest(_Request):
-    """A file whose parts the client will send to the S3 service."""
-
-    filename: str = Field(max_length=1024)
-    size_bytes: int = Field(ge=1)
-    """Of the whole file; at most `MAX_FILE_SIZE_MB`."""
-    sha256: str | SkipJsonSchema[None] = Field(None, pattern="^[0-9a-f]{64}$")
-    """Hex digest of the file. The first worker that reads the file compares it: a job on another file fails."""
-
-
-class CompletedPart(_Request):
-    number: int = Field(ge=1, le=10_000)
-    etag: str = Field(min_length=1, max_length=200)
-    """As the S3 service answered it, with or without quotes."""
-
-
-class CompletedParts(_Request):
-    """All parts of the file."""
-
-    parts: list[CompletedPart] = Field(min_length=1, max_length=10_000)
-    sha256: str | SkipJsonSchema[None] = Field(None, pattern="^[0-9a-f]{64}$")
-    """As when the upload is begun, for a client that reads the file only once."""
-
-
-class PartsQuery(_Request):
-    """The query of a request for URLs."""
-
-    numbers: str
-    """Numbers of parts and ranges of them, such as `101-200,205`, at most 1,000 in all."""
-
-
-class JobUpload(_Request):
-    """A form with one file and, before or after it, the job's `config` and `queue`."""
-
-    file: bytes
-    """The video: mp4, mov, avi, mkv or webm, recognised by its content. The part needs a file name."""
-    config: JobConfig = JobConfig()
-    """As JSON text of at most 16 KiB."""
-    queue: records.Queue = records.Queue.INTERACTIVE
-    """`batch` for a job that may wait: workers take jobs of `interactive` first."""
-    webhook_url: WebhookUrl | SkipJsonSchema[None] = None
-    """Where the end of the job is announced, if `WEBHOOK_SECRETS` is set: `http` or `https`, without a password."""
-
-
-class JobRequest(_Request):
-    """A job on an uploaded video."""
-
-    video_id: VideoId
-    config: JobConfig = JobConfig()
-    queue: records.Queue = records.Queue.INTERACTIVE
-    """`batch` for a job that may wait: workers take jobs of `interactive` first."""
-    webhook_url: WebhookUrl | SkipJsonSchema[None] = None
-    """Where the end of the job is announced, if `WEBHOOK_SECRETS` is set: `http` or `https`, without a password."""
-
-
-class JobImport(_Request):
-    """A job on a video that a worker fetches, where `ALLOW_URL_IMPORT` is set."""
-
-    source_url: SourceUrl
-    """Where the video is: `http` or `https`, without user and password."""
-    config: JobConfig = JobConfig()
-    queue: records.Queue = records.Queue.INTERACTIVE
-    """`batch` for a job that may wait: workers take jobs of `interactive` first."""
-    webhook_url: WebhookUrl | SkipJsonSchema[None] = None
-    """Where the end of the job is announced, if `WEBHOOK_SECRETS` is set: `http` or `https`, without a password."""
-
-
-class JobsQuery(_Request):
-    """Which jobs to list, and which page of them."""
-
-    status: records.Status | None = Field(default=None, json_schema_extra=_never_null)
-    """Only jobs with this status."""
-    page: PageNumber | None = Field(default=None, json_schema_extra=_never_null)
-    """Counted from 1, which is the default. Jobs that arrive push others to the next page."""
-    cursor: str | None = Field(default=None, max_length=200, json_schema_extra=_never_null)
-    """The `next_cursor` of a page, instead of `page`: jobs that arrive change nothing of what follows."""
-    page_size: WholeNumber = Field(default=20, ge=1, le=MAX_PAGE_SIZE)
+FileKey = Annotated[str, Field(min_length=1, max_length=MAX_KEY_LENGTH)]
 
 
 class Video(Body):

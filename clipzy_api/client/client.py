@@ -21,7 +21,8 @@ from clipzy_api.client.uploads.method import Method
 from clipzy_api.client.uploads.source import OnProgress
 from clipzy_api.client.uploads.uploader import Upload, Uploader, new_job, new_key
 from clipzy_api.fleet_schemas import Fleet
-from clipzy_api.schemas import MAX_PAGE_SIZE, Deliveries, Delivery, Job, JobPage, Me, Result, Video
+from clipzy_api.request_schemas import MAX_PAGE_SIZE
+from clipzy_api.schemas import Deliveries, Delivery, Job, JobPage, Me, Result, Video
 from clipzy_storage.config.urls import is_url, redacted
 from clipzy_storage.models.job_config import JobConfig
 from clipzy_storage.models.records import Queue, Status

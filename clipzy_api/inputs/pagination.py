@@ -5,7 +5,7 @@ from werkzeug.datastructures import MultiDict
 
 from clipzy_api.inputs.validation import refused
 from clipzy_api.problems import invalid_field
-from clipzy_api.schemas import JobsQuery
+from clipzy_api.request_schemas import JobsQuery
 from clipzy_storage.jobs.listing import Cursor
 
 

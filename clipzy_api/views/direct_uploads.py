@@ -8,7 +8,7 @@ from typing import TypeVar
 from flask import Blueprint, Response, request, url_for
 from pydantic import ValidationError
 
-from clipzy_api import schemas
+from clipzy_api import request_schemas, schemas
 from clipzy_api.inputs.idempotency import keyed_upload_id
 from clipzy_api.inputs.preconditions import JSON, admit, json_body, refuse_parameters, require_media_type, require_room
 from clipzy_api.inputs.received_file import clean_filename
@@ -36,7 +36,7 @@ _REFUSED_BODIES = (
     "OVERLOADED",
 )
 
-_SomeRequest = TypeVar("_SomeRequest", schemas.DirectUploadRequest, schemas.CompletedParts)
+_SomeRequest = TypeVar("_SomeRequest", request_schemas.DirectUploadRequest, request_schemas.CompletedParts)
 
 direct_uploads = Blueprint("direct_uploads", __name__)
 
@@ -45,7 +45,7 @@ direct_uploads = Blueprint("direct_uploads", __name__)
 @described(
     "Begin a direct upload",
     [Answer(201, "Where to send the first 100 parts.", schemas.DirectUpload, ("Location",))],
-    takes={JSON: schemas.DirectUploadRequest},
+    takes={JSON: request_schemas.DirectUploadRequest},
     problems=[*_REFUSED, *_REFUSED_BODIES, "MISSING_FIELD", "IDEMPOTENCY_MISMATCH", "UPLOAD_LOCKED", "QUOTA_EXCEEDED"],
     headers=[IDEMPOTENCY_KEY],
 )
@@ -57,7 +57,7 @@ def begin_direct_upload() -> tuple[Response, int, dict[str, str]]:
     direct = _offered()
     require_media_type(JSON)
     refuse_parameters()
-    wanted = _validated(schemas.DirectUploadRequest)
+    wanted = _validated(request_schemas.DirectUploadRequest)
     require_room(wanted.size_bytes)
     filename = clean_filename(wanted.filename)
     upload_id = keyed_upload_id(owner(), storage_id=services().membership.guard().storage_id)
@@ -86,7 +86,7 @@ def begin_direct_upload() -> tuple[Response, int, dict[str, str]]:
 @described(
     "Sign further parts",
     [Answer(200, "Where to send these parts.", schemas.SignedParts)],
-    query=schemas.PartsQuery,
+    query=request_schemas.PartsQuery,
     problems=[*_REFUSED, "MISSING_FIELD", "INVALID_FIELD"],
 )
 def sign_parts(upload_id: str) -> Response:
@@ -101,7 +101,7 @@ def sign_parts(upload_id: str) -> Response:
 @described(
     "Complete a direct upload",
     [Answer(201, "The video.", schemas.Video, ("Location",))],
-    takes={JSON: schemas.CompletedParts},
+    takes={JSON: request_schemas.CompletedParts},
     problems=[*_REFUSED, *_REFUSED_BODIES, "MISSING_FIELD", "UNSUPPORTED_FORMAT", "UPLOAD_LOCKED"],
 )
 def complete_direct_upload(upload_id: str) -> tuple[Response, int, dict[str, str]]:
@@ -112,7 +112,7 @@ def complete_direct_upload(upload_id: str) -> tuple[Response, int, dict[str, str
     direct = _offered()
     require_media_type(JSON)
     refuse_parameters()
-    completed = _validated(schemas.CompletedParts)
+    completed = _validated(request_schemas.CompletedParts)
     etags = {part.number: part.etag.strip('"') for part in completed.parts}
     try:
         upload = _with_digest(direct.find(upload_id, owner=owner()), completed.sha256)

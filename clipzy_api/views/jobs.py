@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from flask import Blueprint, Response, request, url_for
 from pydantic_core import from_json, to_json
 
-from clipzy_api import large_answers, schemas
+from clipzy_api import large_answers, request_schemas, schemas
 from clipzy_api.inputs import job_config, job_queue, source_url, webhook_url
 from clipzy_api.inputs.idempotency import fingerprinted, sent_key
 from clipzy_api.inputs.pagination import cursor_of, requested_page
@@ -49,7 +49,7 @@ jobs = Blueprint("jobs", __name__)
 @described(
     "Submit a job",
     [Answer(202, "The job.", schemas.Job, NEW_JOB_HEADERS)],
-    takes={MULTIPART: schemas.JobUpload, JSON: (schemas.JobRequest, schemas.JobImport)},
+    takes={MULTIPART: request_schemas.JobUpload, JSON: (request_schemas.JobRequest, request_schemas.JobImport)},
     problems=[
         *REFUSED_UPLOADS,
         *("LENGTH_REQUIRED", "VIDEO_NOT_FOUND", "JOB_NOT_FOUND", "QUEUE_FULL", "QUOTA_EXCEEDED", "URL_REFUSED"),
@@ -88,7 +88,7 @@ def _uploaded(text: str | None, rollback: Rollback) -> JobRequest:
 def _requested(text: str | None) -> JobRequest:
     """Raises ``ApiError`` 404 or 422."""
     fields = json_body()
-    known = schemas.JobRequest.model_fields | schemas.JobImport.model_fields
+    known = request_schemas.JobRequest.model_fields | request_schemas.JobImport.model_fields
     for name in fields:
         if name not in known:
             raise unknown_field(name, known=", ".join(known))
@@ -129,7 +129,7 @@ def show_job(job_id: str) -> Response:
     "List jobs",
     [Answer(200, "One page of jobs.", schemas.JobPage, ("Link",))],
     problems=["INVALID_FIELD", *UNAVAILABLE, "OVERLOADED"],
-    query=schemas.JobsQuery,
+    query=request_schemas.JobsQuery,
 )
 def list_jobs() -> tuple[Response, int, dict[str, str]]:
     """Newest first, by pages."""
@@ -147,7 +147,7 @@ def list_jobs() -> tuple[Response, int, dict[str, str]]:
     return json_response(body), 200, _links(query, body)
 
 
-def _found(query: schemas.JobsQuery) -> Page:
+def _found(query: request_schemas.JobsQuery) -> Page:
     listing = services().store.listing
     if query.cursor:
         cursor = cursor_of(query.cursor)
@@ -237,7 +237,7 @@ def _result_index_of(job_id: str) -> ResultIndex:
         raise why_missing(job_id) from None
 
 
-def _links(query: schemas.JobsQuery, page: schemas.JobPage) -> dict[str, str]:
+def _links(query: request_schemas.JobsQuery, page: schemas.JobPage) -> dict[str, str]:
     """To the pages around this one, in the way that it was asked for."""
     targets: dict[str, dict[str, Any]] = {}
     if page.page is None:
@@ -251,5 +251,5 @@ def _links(query: schemas.JobsQuery, page: schemas.JobPage) -> dict[str, str]:
     return {"Link": ", ".join(links)} if links else {}
 
 
-def _with(query: schemas.JobsQuery, target: dict[str, Any]) -> str:
+def _with(query: request_schemas.JobsQuery, target: dict[str, Any]) -> str:
     return urlencode(query.model_copy(update=target).model_dump(mode="json", exclude_none=True))

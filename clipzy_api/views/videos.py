@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 import structlog
 from flask import Blueprint, Response, url_for
 
-from clipzy_api import schemas
+from clipzy_api import request_schemas, schemas
 from clipzy_api.inputs.idempotency import REPLAYED, fingerprinted, sent_key
 from clipzy_api.inputs.preconditions import (
     MULTIPART,
@@ -63,8 +63,8 @@ log = structlog.stdlib.get_logger(__name__)
 @described(
     "Upload a video",
     [Answer(201, "The video.", schemas.Video, ("Location", "Idempotent-Replayed"))],
-    takes={MULTIPART: schemas.Upload, RAW[0]: FILE_CONTENT[RAW[0]]},
-    query=schemas.UploadQuery,
+    takes={MULTIPART: request_schemas.Upload, RAW[0]: FILE_CONTENT[RAW[0]]},
+    query=request_schemas.UploadQuery,
     problems=[*REFUSED_UPLOADS, "LENGTH_REQUIRED", "DIGEST_MISMATCH", "VIDEO_NOT_FOUND", "QUOTA_EXCEEDED"],
     headers=[IDEMPOTENCY_KEY, CONTENT_DIGEST, CONTENT_DISPOSITION],
 )

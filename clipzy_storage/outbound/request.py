@@ -124,12 +124,11 @@ class OutboundRequest:
         self._check_aborted()
 
         def look_up() -> None:
-            try:
-                found, failure = self._policy.addresses_of(url.host, url.port), None
-            except Exception as error:  # noqa: BLE001 - who waits for the lookup raises it
-                found, failure = [], error
             with suppress(InvalidStateError):  # it was given up
-                lookup.set_exception(failure) if failure else lookup.set_result(found)
+                try:
+                    lookup.set_result(self._policy.addresses_of(url.host, url.port))
+                except Exception as error:  # noqa: BLE001 - who waits for the lookup raises it
+                    lookup.set_exception(error)
 
         threading.Thread(target=look_up, name="lookup", daemon=True).start()
         return lookup.result()

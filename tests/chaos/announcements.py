@@ -27,8 +27,8 @@ def announced(history: History, *, seed: int) -> Iterator[Receiver]:
             if rng.random() < CHANCE_OF_REFUSAL:
                 status(500)(request)
                 return
-            for one in [one for one in receiver.received if one.webhook_id == request.headers["webhook-id"]][-1:]:
-                history.add(**_announcement(one))
+            sent = request.headers["webhook-id"]
+            history.add(**_announcement(next(one for one in receiver.received if one.webhook_id == sent)))
             status(204)(request)
 
         receiver.otherwise = answer

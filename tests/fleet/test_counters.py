@@ -11,7 +11,7 @@ from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.jobs.types import ReleaseReason
 from clipzy_storage.metrics.counts import Counts
 from clipzy_storage.metrics.definitions import METRICS
-from clipzy_storage.metrics.sender import MetricsSender
+from clipzy_storage.metrics.sender import MetricsSender, Send
 from clipzy_storage.models.records import ErrorCode
 from clipzy_storage.redis_client import RedisDatabase
 from tests.support.jobs import claimed, finish, reap_twice, submitted
@@ -90,6 +90,15 @@ def test_counts_wait_for_redis_and_survive_its_restart(own_redis: RedisServer) -
     sender.stop()
 
 
+def send_two_batches(send: Send) -> None:
+    """Counts 1 and sends it, then 5 and sends that."""
+    counts = Counts()
+    sender = MetricsSender(send, counts=counts)
+    for amount in (1, 5):
+        counts.count(LOST, amount)
+        sender.flush()
+
+
 def test_an_answer_that_is_lost_does_not_count_twice() -> None:
     # Given a Redis that carries out what it is sent, and whose answer is lost once
     received: list[tuple[int, dict[str, int]]] = []
@@ -99,14 +108,8 @@ def test_an_answer_that_is_lost_does_not_count_twice() -> None:
         if len(received) == 1:
             raise QueueUnavailable("the connection broke", certain=False)
 
-    counts = Counts()
-    sender = MetricsSender(send, counts=counts)
-    counts.count(LOST)
-    sender.flush()
-    counts.count(LOST, 5)
-
     # When it is asked again, then the same batch comes under the same number, and the rest under the next
-    sender.flush()
+    send_two_batches(send)
     assert received == [(0, {LOST: 1}), (0, {LOST: 1}), (1, {LOST: 5})]
 
 
@@ -117,13 +120,8 @@ def test_a_batch_that_fails_costs_no_other(counters: CounterStore) -> None:
         if number == 0:
             raise ValueError("an answer that is none")
 
-    counts = Counts()
-    sender = MetricsSender(send, counts=counts)
-    counts.count(LOST)
-    sender.flush()
-    # When there is another one, Then it is counted as well
-    counts.count(LOST, 5)
-    sender.flush()
+    # When there is another one, then it is counted as well
+    send_two_batches(send)
     assert counters_of(counters, LOST) == {(): 6}
 
 

@@ -113,6 +113,14 @@ def test_what_is_replaced_while_it_is_read_is_noticed(open_storage: OpenStorage,
             stream.read(10)
 
 
+def test_a_whole_object_costs_one_request(open_storage: OpenStorage, proxy: S3Proxy) -> None:
+    storage = open_storage(proxy.url)
+    storage.prepare()
+    proxy.seen.clear()
+    assert read_bytes(storage, KEY) == CONTENT
+    assert [request.operation for request in proxy.seen] == ["GetObject"]
+
+
 def test_what_is_deleted_while_it_is_read_is_not_found(
     open_storage: OpenStorage, server: S3Server, bucket: str
 ) -> None:
