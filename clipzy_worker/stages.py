@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from clipzy_storage.models.job_config import JobConfig
+
 IMPORT = "import"
 """Comes before the others, in jobs whose video a worker fetches."""
 IMPORTED_PERCENT = 30
@@ -20,10 +22,17 @@ VIDEO_ANALYSIS = Stage("video_analysis", weight=95)  # the decode pass that feed
 AUDIO_ANALYSIS = Stage("audio_analysis", weight=3)
 MOTION_ANALYSIS = Stage("motion_analysis", weight=1)
 STYLE_EXTRACTION = Stage("style_extraction", weight=1)
-STAGES = (VIDEO_ANALYSIS, AUDIO_ANALYSIS, MOTION_ANALYSIS, STYLE_EXTRACTION)
+RENDERING = Stage("rendering", weight=100)  # clips and the whole video
+STAGES = (VIDEO_ANALYSIS, AUDIO_ANALYSIS, MOTION_ANALYSIS, STYLE_EXTRACTION, RENDERING)
 
 
-def fraction_of(stage: Stage, fraction: float, *, stages: tuple[Stage, ...] = STAGES) -> float:
+def stages_of(config: JobConfig) -> tuple[Stage, ...]:
+    """The stages of a job with this config."""
+    renders = config.render is not None or (config.clips is not None and config.clips.render)
+    return STAGES if renders else STAGES[: STAGES.index(RENDERING)]
+
+
+def fraction_of(stage: Stage, fraction: float, *, stages: tuple[Stage, ...]) -> float:
     """The fraction of all stages that is done (0 to 1) when ``fraction`` (0 to 1) of ``stage`` is."""
     before = sum(other.weight for other in stages[: stages.index(stage)])
     done = before + stage.weight * min(max(fraction, 0.0), 1.0)

@@ -10,7 +10,7 @@ LabelValues = tuple[str, ...]
 _SECONDS_OF_REQUESTS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 600.0)
 _SECONDS_OF_STAGES = (0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
 
-STAGES = ("import", "video_analysis", "audio_analysis", "motion_analysis", "style_extraction")
+STAGES = ("import", "video_analysis", "audio_analysis", "motion_analysis", "style_extraction", "rendering")
 """The stages of a job, which the worker defines."""
 
 

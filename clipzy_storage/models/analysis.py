@@ -1,5 +1,8 @@
 """What a media process sends to its parent: the parts of ``output.json`` that are measured, and the files written."""
 
+from pydantic import Field
+
+from clipzy_storage.models.clips import Clip, Render
 from clipzy_storage.models.measurements import Audio, Color, Motion, Part, Seconds
 from clipzy_storage.models.output import ArtifactKind, Shot, VideoFacts
 from clipzy_storage.models.style_dna import MeasuredStyle
@@ -13,6 +16,7 @@ class ArtifactFile(Part):
     content_type: str
     shot: int | None = None
     time_seconds: Seconds | None = None
+    clip: int | None = None
 
 
 class Analysis(Part):
@@ -24,6 +28,8 @@ class Analysis(Part):
     motion: Motion | None = None
     color: Color | None = None
     style: MeasuredStyle | None = None
+    clips: list[Clip] = Field(default=[])
+    render: Render | None = None
     artifacts: list[ArtifactFile]
     warnings: list[str]
     timings: dict[str, float]

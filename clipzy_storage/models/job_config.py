@@ -1,55 +1,25 @@
 """The ``config`` of a job: what a client may set, with bounds and defaults."""
 
-from itertools import islice
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    FailFast,
-    Field,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AfterValidator, FailFast, Field, ValidationError
+
+from clipzy_storage.models.clip_options import ClipOptions, RenderOptions
+from clipzy_storage.models.options import Options, WholeNumber
 
 MAX_CONFIG_BYTES = 16 << 10
 
 AnalysisName = Literal["audio", "motion", "color", "style"]
 
 
-def _whole(value: Any) -> Any:
-    """320.0 is an integer in JSON Schema, and some programs write it so."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
 def _without_repetitions(names: list[AnalysisName]) -> list[AnalysisName]:
     return list(dict.fromkeys(names))
 
 
-WholeNumber = Annotated[int, BeforeValidator(_whole)]
 AnalysisNames = Annotated[list[AnalysisName], FailFast(), AfterValidator(_without_repetitions)]
 
 
-class _Options(BaseModel):
-    # Strict: a number in quotes, or 1 for true, is a mistake of the client, which a conversion would hide.
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _refuse_the_first_unknown(cls, value: Any) -> Any:
-        """Pydantic reports every mistake, and a client may send thousands of unknown fields."""
-        if not isinstance(value, dict):
-            return value
-        unknown = islice((name for name in value if name not in cls.model_fields), 1)
-        known = (name for name in cls.model_fields if name in value)
-        return {name: value[name] for name in (*known, *unknown)}
-
-
-class ShotOptions(_Options):
+class ShotOptions(Options):
     """How shots are detected."""
 
     sensitivity: float = Field(3.0, ge=1, le=20)
@@ -58,7 +28,7 @@ class ShotOptions(_Options):
     """The shortest shot."""
 
 
-class SilenceOptions(_Options):
+class SilenceOptions(Options):
     """Options of silence detection."""
 
     threshold_dbfs: float = Field(-50.0, ge=-90, le=-10)
@@ -67,7 +37,7 @@ class SilenceOptions(_Options):
     """The shortest silence."""
 
 
-class ThumbnailOptions(_Options):
+class ThumbnailOptions(Options):
     """Which thumbnails are made."""
 
     per: Literal["shot", "interval", "none"] = "shot"
@@ -78,16 +48,20 @@ class ThumbnailOptions(_Options):
     """In pixels; a smaller video is not enlarged."""
 
 
-class JobConfig(_Options):
+class JobConfig(Options):
     """What a job does. Every field is optional; an unknown field is refused."""
 
-    analyses: AnalysisNames = ["audio", "motion", "color", "style"]
+    analyses: AnalysisNames = Field(["audio", "motion", "color", "style"])
     """Analyses next to shot detection; a missing one is null in the result. Order and repetition do not matter."""
     shots: ShotOptions = ShotOptions()
     silence: SilenceOptions = SilenceOptions()
     thumbnails: ThumbnailOptions = ThumbnailOptions()
     sprites: bool = True
     """A sheet of thumbnails with its WebVTT map, for the seek bar of a player."""
+    clips: ClipOptions | None = None
+    """Clips to cut from the video: the best moments, or given sections. Null makes none."""
+    render: RenderOptions | None = None
+    """A rendered version of the whole video. Null makes none."""
     reuse: bool = True
     """Whether an earlier result for the same bytes, options and pipeline version may be returned."""
 

@@ -11,11 +11,12 @@ from pydantic import BaseModel, Field, ValidationError
 
 from clipzy_storage import keys
 from clipzy_storage.errors import Damaged
+from clipzy_storage.models.clips import Clip, Render
 from clipzy_storage.models.measurements import Audio, Color, Grade, Motion, Part, Seconds, ShotMotion
 from clipzy_storage.models.style_dna import StyleDna
 
 # Must be raised with every change after which the same video and config may have another result.
-PIPELINE_VERSION = "2"
+PIPELINE_VERSION = "3"
 
 SCHEMA_ID = "urn:clipzy:output:1"
 """Of every version of the schema that reads all documents of ``schema_version`` 1."""
@@ -23,7 +24,18 @@ SCHEMA_ID = "urn:clipzy:output:1"
 Transition = Literal["start", "cut", "fade", "dissolve"]
 
 ArtifactKind = Literal[
-    "poster", "thumbnail", "sprite", "sprite_map", "contact_sheet", "waveform", "waveform_picture", "curves"
+    "poster",
+    "thumbnail",
+    "sprite",
+    "sprite_map",
+    "contact_sheet",
+    "waveform",
+    "waveform_picture",
+    "curves",
+    "clip",
+    "clip_poster",
+    "clip_subtitles",
+    "render",
 ]
 
 
@@ -44,6 +56,10 @@ class VideoFacts(Part):
     frame_rate: float | None = Field(gt=0)
     video_codec: str
     audio_codec: str | None
+    timecode: str | None = Field(
+        default=None,
+        description="Of the first frame, `HH:MM:SS:FF`, or `;FF` for drop frame; null if the file has none.",
+    )
 
 
 # Fields are written in the order of the base classes, the last one first.
@@ -74,6 +90,7 @@ class Artifact(Part):
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     shot: int | None = Field(default=None, description="The shot that the thumbnail shows.")
     time_seconds: Seconds | None = Field(default=None, description="The time of the frame that the thumbnail shows.")
+    clip: int | None = Field(default=None, description="The clip that the file belongs to.")
 
 
 class Output(Part):
@@ -99,7 +116,8 @@ class Output(Part):
     motion: Motion | None = None
     color: Color | None = None
     style: StyleDna | None = None
-    clips: list[dict[str, Any]] = Field(default=[])
+    clips: list[Clip] = Field(default=[], description="By time; empty unless `config.clips` asked for them.")
+    render: Render | None = Field(default=None, description="Null unless `config.render` asked for it.")
     artifacts: list[Artifact]
     warnings: list[str] = Field(default=[], description="Irregularities of the file, in words for its owner.")
     timings: dict[str, float] = Field(description="Wall-clock seconds of each stage and of its parts.")

@@ -14,6 +14,7 @@ from clipzy_worker.errors import InvalidMedia, ResultTooLarge
 from clipzy_worker.sandbox.confinement import SandboxUnavailable, confine
 from clipzy_worker.sandbox.protocol import OUT_OF_MEMORY, OUT_OF_SPACE, SOURCE_LOST, Report
 from clipzy_worker.sandbox.request import MediaLimits, MediaRequest
+from clipzy_worker.stages import stages_of
 
 _STATUS_CRASHED = 1
 _FILE_TOO_LARGE = "wrote too large a file"
@@ -31,9 +32,10 @@ class Outdated(Exception):
 
 def main() -> int:
     die_with_parent(int(sys.argv[1]))
-    report = Report(_own_stdout())
+    stdout = _own_stdout()
+    request = MediaRequest.from_json(sys.stdin.read())
+    report = Report(stdout, stages_of(request.config))
     try:
-        request = MediaRequest.from_json(sys.stdin.read())
         confine(request)
         report.result(_run(request, report))
     except InvalidMedia as error:

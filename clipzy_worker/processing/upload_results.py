@@ -75,6 +75,8 @@ def _output(job: Job, source: SourceFile, analysis: Analysis, artifacts: list[Ar
         motion=analysis.motion,
         color=analysis.color,
         style=analysis.style and StyleDna.of(analysis.style, created_at=created_at),
+        clips=analysis.clips,
+        render=analysis.render,
         artifacts=artifacts,
         warnings=analysis.warnings,
         timings=analysis.timings,
@@ -103,4 +105,5 @@ def _store_artifact(
         sha256=sha256,
         shot=file.shot,
         time_seconds=file.time_seconds,
+        clip=file.clip,
     )

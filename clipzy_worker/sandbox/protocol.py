@@ -119,8 +119,8 @@ def printable(text: str, *, length: int = _MAX_TEXT_LENGTH) -> str:
 class Report:
     """Writes the child's messages, each whole and flushed."""
 
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
+    def __init__(self, stream: BinaryIO, stages: tuple[Stage, ...] = STAGES) -> None:
+        self._stream, self._stages = stream, stages
         self._last_progress_at = float("-inf")
 
     def progress(self, stage: Stage, fraction: float) -> None:
@@ -128,7 +128,9 @@ class Report:
         now = time.monotonic()
         if now - self._last_progress_at >= _SECONDS_BETWEEN_PROGRESS:
             self._last_progress_at = now
-            self._write(_Progress(progress=round(fraction_of(stage, fraction), 4), stage=stage.name))
+            self._write(
+                _Progress(progress=round(fraction_of(stage, fraction, stages=self._stages), 4), stage=stage.name)
+            )
 
     def result(self, analysis: Analysis) -> None:
         """Raises ``ResultTooLarge`` if it is larger than the parent would read."""
