@@ -58,7 +58,7 @@ class VideoFacts(Part):
     audio_codec: str | None
     timecode: str | None = Field(
         default=None,
-        description="Of the first frame, `HH:MM:SS:FF`, or `;FF` for drop frame; null if the file has none.",
+        description="Of the first frame: `HH:MM:SS:FF`, or `HH:MM:SS;FF` for drop frame. Null without one.",
     )
 
 

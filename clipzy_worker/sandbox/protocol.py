@@ -128,9 +128,8 @@ class Report:
         now = time.monotonic()
         if now - self._last_progress_at >= _SECONDS_BETWEEN_PROGRESS:
             self._last_progress_at = now
-            self._write(
-                _Progress(progress=round(fraction_of(stage, fraction, stages=self._stages), 4), stage=stage.name)
-            )
+            done = fraction_of(stage, fraction, stages=self._stages)
+            self._write(_Progress(progress=round(done, 4), stage=stage.name))
 
     def result(self, analysis: Analysis) -> None:
         """Raises ``ResultTooLarge`` if it is larger than the parent would read."""

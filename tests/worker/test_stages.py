@@ -16,4 +16,4 @@ def test_stages_count_by_their_weight(index: int, fraction: float, percent: int)
 
 
 def test_the_last_stage_ends_below_100_percent() -> None:
-    assert percent_of(fraction_of(STAGES[-1], 1.0)) == 98
+    assert percent_of(fraction_of(STAGES[-1], 1.0, stages=STAGES)) == 98
