@@ -31,6 +31,7 @@ EXAMPLE = {
         "frame_rate": 25.0,
         "video_codec": "h264",
         "audio_codec": None,
+        "timecode": "10:00:00:00",
     },
     "shots": [
         {
@@ -47,7 +48,33 @@ EXAMPLE = {
     "motion": None,
     "color": None,
     "style": None,
-    "clips": [],
+    "clips": [
+        {
+            "index": 0,
+            "rank": 1,
+            "start_seconds": 0.0,
+            "end_seconds": 2.4,
+            "start_frame": 0,
+            "end_frame": 60,
+            "duration_seconds": 2.4,
+            "shots": [0, 0],
+            "profile": "action",
+            "score": 42.5,
+            "parts": [{"name": "motion", "value": 0.85, "weight": 0.5, "points": 42.5}],
+            "edges": {
+                "start": {"kind": "shot", "moved_seconds": 0.0},
+                "end": {"kind": "end", "moved_seconds": 0.0},
+            },
+            "reframe": {"mode": "none", "subject": None, "kept_percent": 100.0},
+            "width": 640,
+            "height": 272,
+            "frame_rate": 25.0,
+            "loudness": None,
+            "warnings": [],
+            "artifacts": ["clips/00.mp4"],
+        }
+    ],
+    "render": None,
     "artifacts": [
         {
             "name": "poster.jpg",
@@ -58,6 +85,7 @@ EXAMPLE = {
             "sha256": "0" * 64,
             "shot": None,
             "time_seconds": None,
+            "clip": None,
         }
     ],
     "warnings": [],
