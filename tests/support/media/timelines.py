@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from tests.support.media.clips import ffmpeg
+from tests.support.media.clips import QUICK_VP8, ffmpeg
 
-VP8, H264 = ("-c:v", "libvpx", "-b:v", "400k"), ("-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p")
+VP8, H264 = (*QUICK_VP8, "-b:v", "400k"), ("-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p")
 CLICKS = "sine=frequency=220:duration={seconds},volume='if(lt(mod(t,0.5),0.05),1,0.05)':eval=frame"
 CODECS = {
     "mp4": (*H264, "-c:a", "aac"),
