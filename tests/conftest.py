@@ -89,8 +89,11 @@ def make_settings(tmp_path: Path, redis_url: str) -> Any:
 
 @pytest.fixture(scope="session")
 def clips_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where synthetic clips are made once for all tests."""
-    return tmp_path_factory.mktemp("clips")
+    """Where synthetic clips are made once for all tests, also those of other processes of this run."""
+    base = tmp_path_factory.getbasetemp()
+    directory = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "clips"
+    directory.mkdir(exist_ok=True)
+    return directory
 
 
 @pytest.fixture(scope="session")
@@ -101,5 +104,5 @@ def clip(clips_directory: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def long_clip(clips_directory: Path) -> Path:
-    """Small frames, but so many that work on them takes some seconds."""
-    return clips.cuts_clip(clips_directory, shot_frames=(2000, 2000, 2000), sound=False).path
+    """Small frames, but so many that work on them takes a second or two."""
+    return clips.cuts_clip(clips_directory, shot_frames=(1000, 1000, 1000), sound=False).path

@@ -12,9 +12,10 @@ from clipzy_worker.sandbox.request import MediaRequest
 from tests.analysis.conftest import Analyse
 from tests.support.media import geometries
 from tests.support.media.analysis import analysed
+from tests.support.media.clips import QUICK_VP8, QUICK_VP9
 
-VP8 = ("-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8", "-b:v", "400k")
-VP9 = ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-b:v", "400k")
+VP8 = (*QUICK_VP8, "-b:v", "400k")
+VP9 = (*QUICK_VP9, "-b:v", "400k")
 # With parameters in the stream, since the container has those of the first part only.
 H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-bsf:v", "dump_extra")
 

@@ -45,7 +45,7 @@ ODD = {
         tolerance=16,  # without tone mapping 30
     ),
     "AV1": Odd("webm", ("-c:v", "libsvtav1", "-preset", "12"), facts=(("video_codec", "av1"),)),
-    "alpha in VP9": Odd("webm", ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8"), "format=yuva420p"),
+    "alpha in VP9": Odd("webm", clips.QUICK_VP9, "format=yuva420p"),
     "alpha in ProRes": Odd("mov", ("-c:v", "prores_ks", "-profile:v", "4444"), "format=yuva444p10le"),
     "ProRes": Odd("mov", ("-c:v", "prores_ks"), "format=yuv422p10le", (("video_codec", "prores"),)),
     "MPEG-2": Odd("mkv", ("-c:v", "mpeg2video", "-q:v", "2"), facts=(("video_codec", "mpeg2video"),)),

@@ -99,7 +99,7 @@ def test_analysers_receive_audio_in_sync_with_the_frames(
     # Given a video with clicks at known times of its audio, which begins with, after or before the frames
     times = (1.0, 1.7, 3.3)
     wave = clicks(4, times, rate_hz=rate_hz)
-    pictures = ("-c:v", "libvpx-vp9") if suffix == "webm" else ()
+    pictures = clips.QUICK_VP9 if suffix == "webm" else ()
     path = film(
         tmp_path / f"clicks.{suffix}", wave, rate_hz=rate_hz, sound=(*sound, *pictures),
         begins_seconds=begins_seconds, pictures_seconds=pictures_seconds,

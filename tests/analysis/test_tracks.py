@@ -91,7 +91,7 @@ def test_a_silent_track_beside_one_with_sound(
             tmp_path / "a.mkv", Audio("silence", codec), Audio("silence", codec), Audio(sound, codec), seconds=12
         )
         path = tmp_path / "a.webm"
-        clips.ffmpeg("-i", str(source), "-map", "0", "-c:v", "libvpx", "-c:a", "copy", str(path))
+        clips.ffmpeg("-i", str(source), "-map", "0", *clips.QUICK_VP8, "-c:a", "copy", str(path))
     else:
         path = tracks.with_audio(
             tmp_path / f"a.{suffix}", Audio("silence", codec), Audio("silence", codec), Audio(sound, codec), seconds=12

@@ -1,19 +1,38 @@
 """Jobs that ask for too much work or too many bytes: they fail at once and for good, and leave nothing."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.api_client import ApiClient
-from tests.support.deployment import Deployment
+from tests.support.deployment import Deployment, on_own_redis
 from tests.support.media import clips
 from tests.support.waiting import eventually
 
-LARGE_FRAMES = ("color=size=3840x2160:rate=25:duration=5", "23")
-DETAILED = ("testsrc2=size=1280x720:rate=2:duration=30", "51")
-LONG = ("color=size=1280x720:rate=2:duration=60", "51")
+LARGE_FRAMES = ("color=size=3840x2160:rate=25:duration=1", "23", 5)
+DETAILED = ("testsrc2=size=1280x720:rate=2:duration=30", "51", 1)
+LONG = ("color=size=1280x720:rate=2:duration=60", "51", 1)
 MANY_IMAGES = {"thumbnails": {"per": "interval", "interval_seconds": 0.5, "width": 1280}}
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    with on_own_redis(tmp_path_factory.mktemp("bounded-work")) as deployment:
+        yield deployment
+
+
+@pytest.fixture(scope="module")
+def api(shared: Deployment) -> ApiClient:
+    return shared.web()
+
+
+@pytest.fixture
+def deployment(shared: Deployment) -> Iterator[Deployment]:
+    """Workers of one test."""
+    with shared.more() as deployment:
+        yield deployment
 
 
 @pytest.mark.parametrize(
@@ -29,7 +48,7 @@ def test_a_job_over_a_limit_fails_for_good(
     deployment: Deployment,
     api: ApiClient,
     tmp_path: Path,
-    video: tuple[str, str],
+    video: tuple[str, str, int],
     setting: str,
     config: dict[str, Any],
     code: str,
@@ -38,9 +57,11 @@ def test_a_job_over_a_limit_fails_for_good(
     # Given a worker with a low limit
     name, _, value = setting.partition("=")
     worker = deployment.worker(**{name: value})
-    path = tmp_path / "video.mp4"
-    coded = ("-c:v", "libx264", "-preset", "ultrafast", "-crf", video[1], "-pix_fmt", "yuv420p")
-    clips.ffmpeg("-f", "lavfi", "-i", video[0], *coded, str(path))
+    graph, quality, times = video
+    once, path = tmp_path / "once.mp4", tmp_path / "video.mp4"
+    coded = ("-c:v", "libx264", "-preset", "ultrafast", "-crf", quality, "-pix_fmt", "yuv420p")
+    clips.ffmpeg("-f", "lavfi", "-i", graph, *coded, str(once))
+    clips.ffmpeg("-stream_loop", str(times - 1), "-i", str(once), "-c", "copy", str(path))
     # When a job exceeds it
     video_id = api.upload(path, to="/videos")["video_id"]
     job_id = api.post("/jobs", json={"video_id": video_id, "config": config}).json()["job_id"]

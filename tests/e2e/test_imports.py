@@ -22,22 +22,29 @@ SECRET = "canary-of-a-signature"
 PATH = f"/holiday.mp4?X-Token={SECRET}"
 
 
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[RedisServer]:
-    with running_redis(tmp_path / "redis") as server:
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with running_redis(tmp_path_factory.mktemp("redis")) as server:
         yield server
 
 
-@pytest.fixture
-def deployment(tmp_path: Path, redis: RedisServer) -> Iterator[Deployment]:
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, redis: RedisServer) -> Iterator[Deployment]:
     settings = SETTINGS | SHORT_LEASE
-    with Deployment(tmp_path / "deployment", redis_url=redis.url, **settings) as deployment:
+    with Deployment(tmp_path_factory.mktemp("imports"), redis_url=redis.url, **settings) as deployment:
         yield deployment
 
 
+@pytest.fixture(scope="module")
+def api(shared: Deployment) -> ApiClient:
+    return shared.web()
+
+
 @pytest.fixture
-def api(deployment: Deployment) -> ApiClient:
-    return deployment.web()
+def deployment(shared: Deployment) -> Iterator[Deployment]:
+    """Workers of one test."""
+    with shared.more() as deployment:
+        yield deployment
 
 
 @pytest.fixture
@@ -67,6 +74,15 @@ def half_imported(api: ApiClient, job_id: str) -> Any:
     found = api.working(job_id)
     assert found["current_stage"] == "import"
     return found
+
+
+def uploaded(deployment: Deployment, job: Any) -> list[str]:
+    """The files of its video."""
+    return [key for key in deployment.stored() if key.startswith(f"uploads/{job['video_id']}/")]
+
+
+def incoming(deployment: Deployment) -> set[Path]:
+    return {path for path in (deployment.storage / ".clipzy" / "incoming").glob("*") if path.is_file()}
 
 
 def is_kept_once(deployment: Deployment, job: Any, clip: Path) -> None:
@@ -143,6 +159,7 @@ def test_the_secrets_of_failed_imports_are_not_logged(
     videos.pages["/absent"] = redirect(f"http://169.254.169.254/{SECRET}")
     videos.pages["/broken"] = raw(f"HTTP/1.1 200 OK\r\nbroken header {SECRET}\r\n\r\n".encode())
     videos.pages["/holiday.mp4"] = File(b"no video")
+    failed = api.get("/jobs?status=failed").json()["total"]
     jobs = [submit(api, url) for url in urls]
     ended = [api.finished(job["job_id"]) for job in jobs]
     # Then each says what was wrong and shows nothing of the URL
@@ -150,7 +167,7 @@ def test_the_secrets_of_failed_imports_are_not_logged(
         ("failed", "IMPORT_FAILED", "import")
     }
     assert SECRET not in json.dumps(ended) + worker.output()
-    assert api.get("/jobs?status=failed").json()["total"] == len(urls)
+    assert api.get("/jobs?status=failed").json()["total"] == failed + len(urls)
 
 
 @pytest.mark.parametrize("end", ["kill", "stop"])
@@ -158,6 +175,7 @@ def test_a_worker_that_is_lost_costs_the_download(
     deployment: Deployment, api: ApiClient, videos: VideoServer, gate: threading.Event, clip: Path, end: str
 ) -> None:
     # Given a worker in the middle of an import
+    before = incoming(deployment)
     worker = deployment.worker()
     job = submit(api, videos.url(PATH))
     half_imported(api, job["job_id"])
@@ -172,8 +190,7 @@ def test_a_worker_that_is_lost_costs_the_download(
     second = deployment.worker()
     is_kept_once(deployment, api.finished(job["job_id"]), clip)
     assert claims_by(second, job["job_id"]) == 1
-    incoming = [path for path in (deployment.storage / ".clipzy" / "incoming").glob("*") if path.is_file()]
-    assert len(incoming) == (1 if end == "kill" else 0)
+    assert len(incoming(deployment) - before) == (1 if end == "kill" else 0)
 
 
 @pytest.mark.parametrize("failpoint", ["import-published", "import-recorded"])
@@ -222,7 +239,7 @@ def test_an_import_is_cancelled_and_tried_once_more(
     assert api.post(f"/jobs/{job['job_id']}/cancel").status_code == 202
     assert api.finished(job["job_id"])["status"] == "cancelled"
     assert not gate.is_set()
-    assert [key for key in deployment.stored() if key.startswith("uploads/")] == []
+    assert uploaded(deployment, job) == []
     # And can be retried
     gate.set()
     again = api.post(f"/jobs/{job['job_id']}/retry").json()
@@ -234,7 +251,8 @@ def test_the_time_limit_of_the_job_covers_its_import(
     deployment: Deployment, api: ApiClient, videos: VideoServer, gate: threading.Event
 ) -> None:
     deployment.worker(PROCESSING_TIMEOUT_SECONDS="2")
-    error = api.finished(submit(api, videos.url(PATH))["job_id"])["error"]
+    job = submit(api, videos.url(PATH))
+    error = api.finished(job["job_id"])["error"]
     assert (error["code"], error["stage"]) == ("JOB_TIMEOUT", "import")
     assert not gate.is_set()
-    assert [key for key in deployment.stored() if key.startswith("uploads/")] == []
+    assert uploaded(deployment, job) == []

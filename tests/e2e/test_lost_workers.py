@@ -10,14 +10,26 @@ import pytest
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
 from clipzy_storage.log_events import JOB_LOST
 from tests.support.api_client import ApiClient
-from tests.support.deployment import SHORT_LEASE, Deployment
+from tests.support.deployment import SHORT_LEASE, Deployment, on_own_redis
 from tests.support.processes import commands_below, hold_media_process, media_process_below
 from tests.support.waiting import eventually
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    with on_own_redis(tmp_path_factory.mktemp("lost-workers"), **SHORT_LEASE) as deployment:
+        yield deployment
+
+
+@pytest.fixture(scope="module")
+def api(shared: Deployment) -> ApiClient:
+    return shared.web()
+
+
 @pytest.fixture
-def deployment(tmp_path: Path, redis_url: str) -> Iterator[Deployment]:
-    with Deployment(tmp_path / "deployment", redis_url=redis_url, **SHORT_LEASE) as deployment:
+def deployment(shared: Deployment) -> Iterator[Deployment]:
+    """Workers of one test."""
+    with shared.more() as deployment:
         yield deployment
 
 
@@ -95,7 +107,7 @@ def test_a_media_process_that_dies_each_time_fails_the_job(
     job = api.finished(job_id)
     assert (job["status"], job["error"]["code"]) == ("failed", "PROCESSING_FAILED")
     assert "crashed twice" in job["error"]["message"]
-    assert [key for key in deployment.stored() if key.startswith("results/")] == []
+    assert [key for key in deployment.stored_of(job_id) if key.startswith("results/")] == []
 
 
 def test_a_stopped_worker_puts_its_job_back_before_it_ends(

@@ -43,13 +43,17 @@ def test_a_cancelled_job_leaves_nothing(deployment: Deployment, api: ApiClient, 
 
 def test_a_job_that_takes_too_long_fails(deployment: Deployment, api: ApiClient, long_clip: Path) -> None:
     """Without the deadline the job completes."""
-    worker = deployment.worker(PROCESSING_TIMEOUT_SECONDS="1")
+    limit_seconds = 3  # long enough for its media process to be held, also where that takes long to start
+    worker = deployment.worker(PROCESSING_TIMEOUT_SECONDS=str(limit_seconds))
     job_id = api.upload(long_clip)["job_id"]
     hold_media_process(worker.pid)
     job = api.finished(job_id)
     assert (job["status"], job["error"]["code"]) == ("failed", "JOB_TIMEOUT")
+    assert job["error"]["stage"] == "video_analysis"
+    answer = api.get(f"/jobs/{job_id}/result")
+    assert (answer.status_code, answer.json()["code"]) == (409, "JOB_TIMEOUT")
     started, finished = (datetime.fromisoformat(job[name]) for name in ("started_at", "finished_at"))
-    assert finished - started < timedelta(seconds=1 + 5)
+    assert finished - started < timedelta(seconds=limit_seconds + 5)
     assert media_processes(worker.pid) == []
     assert [key for key in deployment.stored() if key.startswith("results/")] == []
     assert worker.is_running()

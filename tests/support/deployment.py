@@ -1,6 +1,8 @@
 """A whole deployment of real processes, started and stopped by one test."""
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Self
@@ -13,12 +15,14 @@ from tests.support.failpoint_file import FailpointFile
 from tests.support.log_lines import events_in
 from tests.support.processes import CLIPZY, Process, environment, free_port
 from tests.support.s3_servers import S3Server
+from tests.support.servers import running_redis
 from tests.support.waiting import eventually
 
 SHORT_LEASE = {"JOB_LEASE_SECONDS": "2"}
 WAYS_OUT = ("run one worker", "LOCAL_STORAGE_SHARED=true", "STORAGE_TYPE=s3")
 """What a refusal of a second process on undeclared local storage advises."""
 _READY = "Clipzy is ready at "
+_numbers = itertools.count()
 
 
 class Deployment:
@@ -47,9 +51,13 @@ class Deployment:
         for process in reversed(self.processes):
             process.stop()
 
+    def more(self) -> "Deployment":
+        """Further processes of the same deployment, which are stopped before the others."""
+        return Deployment(self.directory, redis_url=None, **self.settings)
+
     def run(self, *arguments: str, cwd: Path | None = None, settings: Mapping[str, str] | None = None) -> Process:
         """Start a `clipzy` command."""
-        log = self.directory / f"{arguments[0]}-{len(self.processes)}.log"
+        log = self.directory / f"{arguments[0]}-{next(_numbers)}.log"
         env = environment(**{**self.settings, **(settings or {})})
         process = Process([*self.command, *arguments], cwd=cwd or self.directory, env=env, log=log)
         self.processes.append(process)
@@ -68,7 +76,7 @@ class Deployment:
 
     def worker_with_failpoints(self, **settings: str) -> tuple[Process, FailpointFile]:
         """A new worker, and the file that its failpoints obey."""
-        orders = FailpointFile(self.directory / f"failpoints-{len(self.processes)}")
+        orders = FailpointFile(self.directory / f"failpoints-{next(_numbers)}")
         return self.worker(**orders.settings, **settings), orders
 
     def worker_paused_at(self, failpoint: Failpoint, **settings: str) -> tuple[Process, FailpointFile]:
@@ -107,6 +115,16 @@ class Deployment:
     def stored_of(self, job_id: str) -> list[str]:
         """Keys of all complete files of a job but its entry in the day index."""
         return [key for key in self.stored() if job_id in key and not key.startswith(keys.DAY_INDEX)]
+
+
+@contextmanager
+def on_own_redis(directory: Path, **settings: str) -> Iterator[Deployment]:
+    """A deployment on a Redis of its own, for the tests of a module."""
+    with (
+        running_redis(directory / "redis") as server,
+        Deployment(directory / "deployment", redis_url=server.url, **settings) as deployment,
+    ):
+        yield deployment
 
 
 def s3_settings(server: S3Server, bucket: str) -> dict[str, str]:

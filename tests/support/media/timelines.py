@@ -2,14 +2,15 @@
 
 from pathlib import Path
 
-from tests.support.media.clips import ffmpeg
+from tests.support.media.clips import QUICK_VP8, ffmpeg
 
-VP8, H264 = ("-c:v", "libvpx", "-b:v", "400k"), ("-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p")
+VP8, H264 = (*QUICK_VP8, "-b:v", "400k"), ("-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p")
 CLICKS = "sine=frequency=220:duration={seconds},volume='if(lt(mod(t,0.5),0.05),1,0.05)':eval=frame"
+AAC = ("-c:a", "aac", "-aac_coder", "fast")
 CODECS = {
-    "mp4": (*H264, "-c:a", "aac"),
+    "mp4": (*H264, *AAC),
     "mov": (*H264, "-c:a", "pcm_s16le"),
-    "mkv": (*H264, "-c:a", "aac"),
+    "mkv": (*H264, *AAC),
     "avi": (*H264, "-c:a", "pcm_s16le"),
     "webm": (*VP8, "-c:a", "libopus"),
 }
