@@ -12,6 +12,8 @@ Size = tuple[int, int]
 
 _MOST_ENLARGED = 2
 _SHAPES = {"16:9": Fraction(16, 9), "9:16": Fraction(9, 16), "1:1": Fraction(1), "4:5": Fraction(4, 5)}
+# Shapes that differ by so little are the same: encoders round them to whole blocks.
+_SAME_SHAPE_RATIO = Fraction(1, 100)
 # Rather than to be scaled by so little: less than two pixels are cut off.
 _CUT_PIXELS = 2
 
@@ -78,7 +80,7 @@ def layout(options: RenditionOptions, shown_size: Size) -> Layout:
         scale = min(Fraction(1), Fraction(options.long_side, max(shown_size)))
         return Layout(shown_size, _even_size(width, height, scale), (width, height), is_fit=False)
     shape = _SHAPES[options.shape]
-    is_fit = options.reframe == "fit" and shape != width / height
+    is_fit = options.reframe == "fit" and abs(shape * height / width - 1) > _SAME_SHAPE_RATIO
     if is_fit:
         window = width, height
         box = max(width, height * shape), max(height, width / shape)
