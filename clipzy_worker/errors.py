@@ -27,6 +27,12 @@ class ResultTooLarge(PermanentFailure):
     code = ErrorCode.RESULT_TOO_LARGE
 
 
+class RenderFailed(PermanentFailure):
+    """A part of the video could not be rendered, though it was analysed: its frames are not found again, or differ."""
+
+    code = ErrorCode.PROCESSING_FAILED
+
+
 class MediaCrashed(Exception):
     """The media process was killed by a signal, exceeded a limit or broke its protocol. A retry may succeed."""
 

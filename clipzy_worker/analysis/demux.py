@@ -16,6 +16,7 @@ from clipzy_worker.analysis.audio_end import AudioEnd
 from clipzy_worker.analysis.audio_pass import AudioPass
 from clipzy_worker.analysis.timings import StageTimer
 from clipzy_worker.analysis.video_clock import VideoClock
+from clipzy_worker.decode.frame_index import FrameIndex
 from clipzy_worker.decode.input_limits import check_frame_rate
 from clipzy_worker.decode.source import Source, check_readable, too_long
 from clipzy_worker.errors import InvalidMedia
@@ -42,7 +43,8 @@ class DemuxPass:
 
     Damage is skipped where decoding can go on: ``damaged_packets`` counts it, and ``cut_short`` means that the file
     could not be read to its end. ``fraction`` is the progress from 0 to 1. ``video_end_seconds`` and, after the
-    iteration, ``end_seconds``, which is that of the audio if it ends later, are where the presentation ends.
+    iteration, ``end_seconds``, which is that of the audio if it ends later, are where the presentation ends. ``index``
+    is filled on the way, for those who decode frames again.
 
     Raises:
         InvalidMedia: the file goes on past the longest duration that is allowed, has too many frames in its time, or
@@ -51,9 +53,17 @@ class DemuxPass:
         StorageUnavailable: the file can no longer be read.
     """
 
-    def __init__(self, source: Source, *, limits: MediaLimits, audio: AudioPass | None, timer: StageTimer) -> None:
+    def __init__(
+        self,
+        source: Source,
+        *,
+        limits: MediaLimits,
+        audio: AudioPass | None,
+        timer: StageTimer,
+        index: FrameIndex | None = None,
+    ) -> None:
         self._source, self._timer = source, timer
-        self._audio = audio
+        self._audio, self._index = audio, index
         self._limits = limits
         self._clock = VideoClock(source)
         self._early: list[Packet[AudioStream]] = []
@@ -69,6 +79,8 @@ class DemuxPass:
             for decoded in self._decoded(packet):
                 yield from self._displayed(decoded)
         yield from self._displayed(None)
+        if self._index is not None:
+            self._index.finish(zero=self.zero, end_seconds=float(self.video_end_seconds))
         check_frame_rate(self._clock.frames, float(self._clock.frames * self._clock.step_seconds), self._limits)
         if self._audio is not None:
             self._drain_early_packets(self._audio)
@@ -143,6 +155,8 @@ class DemuxPass:
         if decoded is not None:
             self._last = self._clock.time_of(decoded), decoded
             self._check_duration(self._last[0])
+            if self._index is not None:
+                self._index.add(float(self._last[0]), decoded.pts)
         if last is not None:
             yield DisplayedFrame(last[0], self._last[0] if self._last else self.video_end_seconds, last[1])
 

@@ -12,14 +12,15 @@ from clipzy_storage.models.measurements import Audio
 from clipzy_worker.analysers.images.thumbnails import INTERVALS_DIRECTORY, SHOTS_DIRECTORY
 from clipzy_worker.analysis.audio_pass import AudioPass
 from clipzy_worker.analysis.demux import DemuxPass, DisplayedFrame
-from clipzy_worker.analysis.read_ahead import ReadAhead
 from clipzy_worker.analysis.result_estimate import check_estimate
 from clipzy_worker.analysis.shown_sizes import MostlyAnotherSize
 from clipzy_worker.analysis.timings import StageTimer
 from clipzy_worker.analysis.video_pass import VideoPass
 from clipzy_worker.analysis.warnings import is_damaged, warnings_about
 from clipzy_worker.decode.decoded_pixels import DecodedPixels
+from clipzy_worker.decode.frame_index import FrameIndex
 from clipzy_worker.decode.other_audio import other_tracks_with_signal
+from clipzy_worker.decode.read_ahead import ReadAhead
 from clipzy_worker.decode.source import Source, open_source
 from clipzy_worker.errors import InvalidMedia
 from clipzy_worker.sandbox.protocol import Report
@@ -65,7 +66,8 @@ def _analysed(
     with open_source(request, decoded=decoded) as source:
         check_estimate(source, request)
         audio_pass = _audio_pass(source, request, timer)
-        demux = DemuxPass(source, limits=request.limits, audio=audio_pass, timer=timer)
+        index = FrameIndex() if request.config.clips or request.config.render else None
+        demux = DemuxPass(source, limits=request.limits, audio=audio_pass, timer=timer, index=index)
         with timer.charged(VIDEO_ANALYSIS.name):
             video_pass = _decoded(source, demux, request, timer, report, instead_of=instead_of)
         report.progress(AUDIO_ANALYSIS, 0.0)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from clipzy_worker.analysis.read_ahead import ReadAhead
+from clipzy_worker.decode.read_ahead import ReadAhead
 from tests.support.waiting import eventually
 
 
