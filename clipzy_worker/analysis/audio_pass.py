@@ -18,6 +18,7 @@ from clipzy_worker.analysers.audio.speech import SpeechDetector
 from clipzy_worker.analysers.audio.true_peak import TruePeak
 from clipzy_worker.analysers.audio.waveform import Waveform
 from clipzy_worker.analysers.base import MonoAnalyser, MonoBlock
+from clipzy_worker.analysers.moments.measured import MeasuredSound
 from clipzy_worker.analysis.artifacts import write_audio_artifacts
 from clipzy_worker.analysis.timings import StageTimer
 from clipzy_worker.decode.audio import ChunkCutter
@@ -137,6 +138,19 @@ class AudioPass:
             speech=self._speech.spans,
             speech_ratio=round(self._speech.ratio, _RATIO_DECIMALS),
             bass_percent=_rounded(self._bass.percent),
+        )
+
+    def sound(self, end_seconds: float) -> MeasuredSound | None:
+        """What moments are scored by; call it after ``finish``. ``None`` if nothing could be decoded."""
+        if self._first is None:
+            return None
+        momentary, short_term = self._loudness.meter.curves(end_seconds)
+        return MeasuredSound(
+            momentary=momentary,
+            short_term=short_term,
+            speech=self._speech.spans,
+            beats=self._beats.beats,
+            is_steady=self._beats.tempo_bpm is not None,
         )
 
     def _process_chunk(self, chunk: Chunk) -> None:

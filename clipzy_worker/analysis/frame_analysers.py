@@ -8,6 +8,7 @@ from clipzy_worker.analysers.color.color import Colors
 from clipzy_worker.analysers.images.poster import Poster
 from clipzy_worker.analysers.images.sprites import Sprites
 from clipzy_worker.analysers.images.thumbnails import Thumbnails, thumbnails
+from clipzy_worker.analysers.moments.pictures import MomentPictures
 from clipzy_worker.analysers.motion.motion import Motions
 from clipzy_worker.analysers.shots.shots import Shots
 from clipzy_worker.decode.geometry import Geometry
@@ -30,6 +31,8 @@ class FrameAnalysers:
         self.sprites = Sprites(out_directory) if config.sprites else None
         self.motions = Motions(self.shots) if "motion" in config.analyses else None
         self.colors = Colors(self.shots, geometry.shown_size) if "color" in config.analyses else None
+        is_to_choose = config.clips is not None and config.clips.ranges is None
+        self.moment_pictures = MomentPictures(self.shots) if is_to_choose else None
 
     def of_changes(self) -> dict[str, FrameAnalyser]:
         """Those to which ``EnoughFrames`` are enough, by name. Shots first, since all others depend on them."""

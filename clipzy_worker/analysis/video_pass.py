@@ -5,6 +5,7 @@ from fractions import Fraction
 from functools import partial
 from itertools import repeat
 
+import numpy as np
 from av.video.frame import VideoFrame
 
 from clipzy_storage.models.analysis import ArtifactFile
@@ -13,6 +14,8 @@ from clipzy_storage.models.output import Shot, VideoFacts
 from clipzy_worker.analysers.base import Frame
 from clipzy_worker.analysers.enough_frames import EnoughFrames
 from clipzy_worker.analysers.frame_rate import FrameRateEstimator
+from clipzy_worker.analysers.moments.measured import MeasuredMotion
+from clipzy_worker.analysers.moments.pictures import ShownPictures
 from clipzy_worker.analysis.artifacts import write_curves, write_images
 from clipzy_worker.analysis.demux import DisplayedFrame
 from clipzy_worker.analysis.frame_analysers import FrameAnalysers
@@ -143,6 +146,16 @@ class VideoPass:
     @property
     def color(self) -> Color | None:
         return self._analysers.colors.of_video if self._analysers.colors else None
+
+    @property
+    def moment_pictures(self) -> ShownPictures | None:
+        """Not ``None`` if clips are to be chosen."""
+        return self._analysers.moment_pictures.shown if self._analysers.moment_pictures else None
+
+    @property
+    def motion_curve(self) -> MeasuredMotion | None:
+        motions = self._analysers.motions
+        return MeasuredMotion(np.array(motions.intensities), motions.step_seconds) if motions else None
 
     def _frame(self, decoded: VideoFrame, geometry: Geometry, begin: float, end: float) -> Frame:
         scaled = partial(self._scaler.shown, decoded, self._size, geometry, fast=True)

@@ -11,7 +11,7 @@ import pytest
 
 from clipzy_storage.models.job_config import JobConfig
 from clipzy_worker.analysers.base import Frame
-from clipzy_worker.analysers.moments import Moments
+from clipzy_worker.analysers.display_moments import DisplayMoments
 from clipzy_worker.sandbox.request import MediaRequest
 from tests.support.media import timelines
 from tests.support.media.analysis import analysed
@@ -81,7 +81,7 @@ def test_pictures_that_are_left_out_change_no_figure(take: str, tmp_path: Path) 
 
 def test_a_frame_has_as_many_moments_as_its_display_lasts() -> None:
     # Given a film of frames that are displayed for 0.1, 0.4 and 0.5 s, and the same of frames of 0.02 s
-    moments, fine = Moments(0.25), Moments(0.25)
+    moments, fine = DisplayMoments(0.25), DisplayMoments(0.25)
     pixels = np.zeros((9, 16, 3), np.uint8)
     spans = [(3.0, 3.1), (3.1, 3.5), (3.5, 4.0)]
     steps = [(3 + number / 50, 3 + (number + 1) / 50) for number in range(50)]

@@ -1,4 +1,4 @@
 """Palette, grade and letterbox.
 
-May import ``analysers.base``, ``analysers.moments``, ``analysers.shots`` and numpy or OpenCV.
+May import ``analysers.base``, ``analysers.display_moments``, ``analysers.shots`` and numpy or OpenCV.
 """

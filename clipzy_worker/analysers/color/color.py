@@ -4,7 +4,7 @@ from clipzy_storage.models.measurements import Color, Grade
 from clipzy_worker.analysers.base import Frame, Pixels
 from clipzy_worker.analysers.color.grade import GradeSum, grade_of, measured
 from clipzy_worker.analysers.color.letterbox import LetterboxDetector
-from clipzy_worker.analysers.moments import Moments
+from clipzy_worker.analysers.display_moments import DisplayMoments
 from clipzy_worker.analysers.shots.per_shot import PerShot
 from clipzy_worker.analysers.shots.shots import Shots
 
@@ -26,7 +26,10 @@ class Colors:
         self._sums = PerShot(shots, GradeSum)
         self._total = GradeSum()
         self._letterbox = LetterboxDetector(shown_size)
-        self._moments, self._bar_moments = Moments(_SAMPLE_EVERY_SECONDS), Moments(_SAMPLE_BARS_EVERY_SECONDS)
+        self._moments, self._bar_moments = (
+            DisplayMoments(_SAMPLE_EVERY_SECONDS),
+            DisplayMoments(_SAMPLE_BARS_EVERY_SECONDS),
+        )
         self._bars_are_due = False
 
     def process(self, frame: Frame) -> None:

@@ -1,4 +1,4 @@
 """Poster, thumbnails, contact sheet and sprites.
 
-May import ``analysers.base``, ``analysers.moments``, ``analysers.shots`` and numpy or OpenCV.
+May import ``analysers.base``, ``analysers.display_moments``, ``analysers.shots`` and numpy or OpenCV.
 """

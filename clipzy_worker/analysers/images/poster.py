@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import cv2
 
 from clipzy_worker.analysers.base import Frame, Pixels
-from clipzy_worker.analysers.moments import Moments
+from clipzy_worker.analysers.display_moments import DisplayMoments
 
 _SAMPLE_EVERY_SECONDS = 0.5
 # A draft costs a full-size frame, so the next one must be better by this factor.
@@ -31,7 +31,7 @@ class Poster:
         self.draft: Draft | None = None
         self._size = size
         self._merit = -1.0
-        self._moments = Moments(_SAMPLE_EVERY_SECONDS)
+        self._moments = DisplayMoments(_SAMPLE_EVERY_SECONDS)
 
     def process(self, frame: Frame) -> None:
         if not self._moments.within(frame) and not frame.is_key:

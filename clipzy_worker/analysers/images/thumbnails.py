@@ -10,8 +10,8 @@ import numpy as np
 from clipzy_storage.models.analysis import ArtifactFile
 from clipzy_storage.models.job_config import ThumbnailOptions
 from clipzy_worker.analysers.base import Frame, FrameAnalyser, Pixels
+from clipzy_worker.analysers.display_moments import DisplayMoments
 from clipzy_worker.analysers.images.jpeg import write_jpeg
-from clipzy_worker.analysers.moments import Moments
 from clipzy_worker.analysers.shots.shots import LAG_SECONDS, Shot, Shots
 
 MAX_THUMBNAILS = 500
@@ -116,7 +116,7 @@ class ShotThumbnails:
     def __init__(self, shots: Shots, writer: _ThumbnailWriter, size: tuple[int, int]) -> None:
         self._shots, self._writer, self._size = shots, writer, size
         self._candidates: list[_Candidate] = []
-        self._moments = Moments(_SAMPLE_EVERY_SECONDS)
+        self._moments = DisplayMoments(_SAMPLE_EVERY_SECONDS)
         self._shots_seen = 0
 
     @property
@@ -165,7 +165,7 @@ class IntervalThumbnails:
 
     def __init__(self, interval_seconds: float, writer: _ThumbnailWriter, size: tuple[int, int]) -> None:
         self._interval_seconds, self._writer, self._size = interval_seconds, writer, size
-        self._moments = Moments(interval_seconds, start_seconds=0.0)
+        self._moments = DisplayMoments(interval_seconds, start_seconds=0.0)
         self._due: int | None = None  # the interval that waits for a frame which follows soon
         self._last: Frame | None = None
 

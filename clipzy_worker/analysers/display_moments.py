@@ -8,7 +8,7 @@ from clipzy_worker.analysers.base import Frame
 _ROUNDING = 1e-6
 
 
-class Moments:
+class DisplayMoments:
     """The moments ``start``, ``start + step``, … in seconds; without ``start_seconds`` from the first frame on.
 
     Takes every frame in order. As many moments fall upon a frame as its display lasts, whatever the number of frames,
