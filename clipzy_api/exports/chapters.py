@@ -4,6 +4,7 @@ import re
 from bisect import bisect
 from dataclasses import dataclass
 from itertools import pairwise
+from math import inf
 from typing import Final
 
 from clipzy_api.exports.document import Audio, Document, Shot, Span
@@ -113,8 +114,8 @@ class _Spans:
 def _apart(spans: list[tuple[float, float]]) -> list[tuple[float, float]]:
     """The same by time, each ending where the next begins at the latest."""
     ordered = sorted(spans)
-    nexts = [start for start, _ in ordered[1:]] + [float("inf")]
-    return [(start, min(end, following)) for (start, end), following in zip(ordered, nexts, strict=True)]
+    nexts = [*(start for start, _ in ordered[1:]), inf]
+    return [(start, min(end, following)) for (start, end), following in zip(ordered, nexts, strict=False)]
 
 
 def _chapter(start_seconds: float, end_seconds: float, title: str) -> Chapter:

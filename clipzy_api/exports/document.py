@@ -15,7 +15,7 @@ class _Read(BaseModel):
 class Source(_Read):
     filename: str
     duration_seconds: float = Field(ge=0)
-    first_frame_seconds: float = 0
+    first_frame_seconds: float = 0.0
     width: int
     height: int
     frame_rate: float | None = Field(gt=0)
@@ -28,7 +28,7 @@ class Shot(_Read):
     start_seconds: float
     end_seconds: float
     transition: Transition
-    transition_seconds: float = 0
+    transition_seconds: float = 0.0
 
 
 class Clip(_Read):

@@ -18,8 +18,6 @@ def edl(timeline: Timeline) -> str:
 def _lines(timeline: Timeline) -> Iterator[str]:
     yield f"TITLE: {timeline.title[:_MAX_TITLE_LENGTH]}"
     yield f"FCM: {'DROP FRAME' if timeline.timecode.is_drop else 'NON-DROP FRAME'}"
-    if timeline.is_nominal:
-        yield f"* {NOMINAL}"
     for number, section in enumerate(timeline.sections, 1):
         yield ""
         yield from _event(timeline, section, f"{number:03}  {REEL:<8} {'AA/V' if timeline.sound else 'V':<5}")
@@ -27,6 +25,8 @@ def _lines(timeline: Timeline) -> Iterator[str]:
         yield f"* FROM CLIP NAME: {timeline.media.name}"
         if _dissolve_frames(section):
             yield f"* TO CLIP NAME: {timeline.media.name}"
+        if timeline.is_nominal and number == 1:  # some programs take no comment before the first event
+            yield f"* {NOMINAL}"
 
 
 def _event(timeline: Timeline, section: Section, beginning: str) -> Iterator[str]:
