@@ -24,6 +24,7 @@ from clipzy_api.views.deliveries import deliveries as delivery_views
 from clipzy_api.views.direct_uploads import direct_uploads as direct_upload_views
 from clipzy_api.views.docs import description as description_views
 from clipzy_api.views.events import events as event_views
+from clipzy_api.views.exports import exports as export_views
 from clipzy_api.views.files import files as file_views
 from clipzy_api.views.fleet import fleet as fleet_views
 from clipzy_api.views.health import health as health_views
@@ -157,7 +158,7 @@ class _OrderedJson(DefaultJSONProvider):
 
 
 def _register_views(app: Flask) -> None:
-    about_jobs = (job_views, action_views, event_views, delivery_views)
+    about_jobs = (job_views, action_views, event_views, delivery_views, export_views)
     about_videos = (video_views, video_file_views, upload_views, direct_upload_views)
     for blueprint in (*about_jobs, *about_videos, me_views, fleet_views):
         app.register_blueprint(blueprint, url_prefix=BASE_PATH)

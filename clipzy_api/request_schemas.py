@@ -6,6 +6,7 @@ from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticKnownError
 
+from clipzy_api.exports import MAX_MEDIA_LENGTH, MEDIA_PATTERN, Of
 from clipzy_storage.models import records
 from clipzy_storage.models.answers import Body, VideoId
 from clipzy_storage.models.job_config import JobConfig
@@ -121,3 +122,14 @@ class JobsQuery(_Request):
     cursor: str | None = Field(default=None, max_length=200, json_schema_extra=_never_null)
     """The `next_cursor` of a page, instead of `page`: jobs that arrive change nothing of what follows."""
     page_size: WholeNumber = Field(default=20, ge=1, le=MAX_PAGE_SIZE)
+
+
+class ExportQuery(_Request):
+    """What to export, and for which file."""
+
+    of: Of = "shots"
+    """`shots` for the video cut at all its shots, `clips` for the clips one after the other."""
+    media: str | None = Field(
+        default=None, max_length=MAX_MEDIA_LENGTH, pattern=MEDIA_PATTERN, json_schema_extra=_never_null
+    )
+    """The name, path or URL by which the editing program finds the video: by default the file name of the upload."""

@@ -20,6 +20,7 @@ from clipzy_api.client.uploads.memory import UploadMemory, state_directory
 from clipzy_api.client.uploads.method import Method
 from clipzy_api.client.uploads.source import OnProgress
 from clipzy_api.client.uploads.uploader import Upload, Uploader, new_job, new_key
+from clipzy_api.exports import FormatName, Of
 from clipzy_api.fleet_schemas import Fleet
 from clipzy_api.request_schemas import MAX_PAGE_SIZE
 from clipzy_api.schemas import Deliveries, Delivery, Job, JobPage, Me, Result, Video
@@ -207,6 +208,18 @@ class Client:
     def read_json(self, job_id: str, name: str) -> dict[str, Any]:
         """A JSON file of the result, such as ``motion.json``."""
         return ResultFiles(self._transport, job_id).json(name)
+
+    def export(
+        self, job_id: str, format_name: FormatName | str, *, of: Of | str = "shots", media: str | None = None
+    ) -> bytes:
+        """The shots or the clips of a completed job as a file: ``otio``, ``edl``, ``fcpxml``, ``fcp7``, ``csv``,
+        ``vtt`` or ``ffmetadata``.
+
+        ``media``: the name, path or URL by which the editing program finds the video, other than its own name.
+        """
+        query = urlencode({"of": of} | ({"media": media} if media else {}))
+        path = job_path(job_id, f"/export/{quote(format_name, safe='')}?{query}")
+        return self._transport.call(Request("GET", path)).body
 
     def download(
         self,

@@ -18,6 +18,7 @@ from pydantic.json_schema import models_json_schema
 from werkzeug.routing import Rule
 
 from clipzy_api.callers import is_open, takes_signature
+from clipzy_api.exports import FormatName
 from clipzy_api.openapi.operations import HEADERS, JSON, Answer, Fragment, View, described, operation_of
 from clipzy_api.problems import CODES
 from clipzy_api.problems import CONTENT_TYPE as PROBLEM_JSON
@@ -70,6 +71,7 @@ _PATH_PARAMETERS: Mapping[str, tuple[Fragment, str]] = {
         _path_parameter("delivery_id", DeliveryId, "A `delivery_id` among the job's deliveries."),
         "DELIVERY_NOT_FOUND",
     ),
+    "format": (_path_parameter("format", FormatName, "The format of the file."), "NOT_FOUND"),
     "name": (
         _path_parameter("name", FileKey, "A `name` among the result's artifacts, or `output.json`."),
         "FILE_NOT_FOUND",

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from clipzy_api.exports.files import CONTENT_TYPES
 from clipzy_api.inputs import idempotency
 from clipzy_api.schemas import Problem
 from clipzy_storage.jobs.events import EVENT_ID
@@ -21,6 +22,10 @@ _ATTRIBUTE = "operation"
 JSON = "application/json"
 # The content type of a file is its own. Generators know only the first of these.
 FILE_CONTENT: Mapping[str, Fragment] = {"application/octet-stream": {"type": "string", "format": "binary"}, "*/*": {}}
+EXPORT_CONTENT: Mapping[str, Fragment] = {
+    media_type: {} if media_type == "application/json" else {"type": "string"}
+    for media_type in sorted(set(CONTENT_TYPES.values()))
+}
 METRICS_TEXT: Mapping[str, Fragment] = {
     "text/plain": {"type": "string"},
     "application/openmetrics-text": {"type": "string"},

@@ -163,7 +163,7 @@ def _found(query: request_schemas.JobsQuery) -> Page:
 )
 def show_result(job_id: str) -> Response:
     """The `output.json` of the job, with a fresh `storage_url` for each artifact."""
-    index = _result_index_of(job_id).index
+    index = result_index_of(job_id).index
     if len(index) <= large_answers.WHOLE_ANSWER_BYTES:
         return _with_links(index)
     with large_answers.reserved():
@@ -179,7 +179,7 @@ def show_result(job_id: str) -> Response:
 )
 def show_file(job_id: str, name: str) -> Response:
     """A permanent address: the file itself on local storage, a redirect to the S3 service on S3."""
-    file = _result_index_of(job_id).files.get(name)
+    file = result_index_of(job_id).files.get(name)
     if file is None:
         raise ApiError("FILE_NOT_FOUND", detail="The job's result lists no such file.")
     if services().storage.kind == "local":
@@ -219,7 +219,7 @@ def _period(link: Link | None) -> str:
     return "" if link is None else period_of(link, life_seconds=services().settings.s3_presign_expires_seconds)
 
 
-def _result_index_of(job_id: str) -> ResultIndex:
+def result_index_of(job_id: str) -> ResultIndex:
     """The index of the job's result. Raises ``ApiError`` 409 if it is not completed, 410 or 404 if it is deleted."""
     job = find_job(job_id)
     if job.status is Status.CANCELLED:

@@ -24,6 +24,7 @@ from clipzy_worker.analysis.timings import StageTimer
 from clipzy_worker.decode.geometry import Geometry
 from clipzy_worker.decode.scaling import ANALYSED_PIXELS, FrameScaler, GeometryReader
 from clipzy_worker.decode.source import Source
+from clipzy_worker.decode.source_timecode import source_timecode
 from clipzy_worker.sandbox.request import MediaRequest
 
 _DECIMALS = 6
@@ -115,6 +116,7 @@ class VideoPass:
             frame_rate=round(rate, _DECIMALS),
             video_codec=self._source.video_codec,
             audio_codec=self._source.audio_codec,
+            timecode=source_timecode(self._source, frames_per_second=rate),
         )
 
     def shots(self) -> list[Shot]:
