@@ -32,6 +32,7 @@ class _File:
     kind: ArtifactKind
     content_type: str
     clip: int | None = None
+    shot: int | None = None
 
 
 def clipped(front_end: FrontEnd, directory: Path) -> dict[str, Any]:
@@ -60,8 +61,13 @@ def _files(video: Path, directory: Path) -> list[_File]:
             _File(poster, f"clips/{number:02}.jpg", "clip_poster", "image/jpeg", number),
             _File(captions, f"clips/{number:02}.vtt", "clip_subtitles", "text/vtt", number),
         ]
-    whole = _File(directory / "page-0.jpg", "poster.jpg", "poster", "image/jpeg")
-    return [*files, whole, _File(video, "output.mp4", "render", "video/mp4")]
+    still = directory / "page-0.jpg"
+    files += [_File(still, f"shots/{number:04}.jpg", "thumbnail", "image/jpeg", shot=number) for number in range(3)]
+    return [
+        *files,
+        _File(still, "poster.jpg", "poster", "image/jpeg"),
+        _File(video, "output.mp4", "render", "video/mp4"),
+    ]
 
 
 def _published(front_end: FrontEnd, attempt: JobAttempt, file: _File) -> Artifact:
@@ -75,6 +81,7 @@ def _published(front_end: FrontEnd, attempt: JobAttempt, file: _File) -> Artifac
         size_bytes=len(content),
         sha256=hashlib.sha256(content).hexdigest(),
         clip=file.clip,
+        shot=file.shot,
     )
 
 

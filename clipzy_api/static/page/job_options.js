@@ -9,8 +9,7 @@ export const options = new Store({
   longest: "60",
   profile: "auto",
   ranges: "",
-  render: false,
-  codec: "h264",
+  render: "", // or the codec
   shape: "source",
   reframe: "center",
   quality: "standard",
@@ -23,7 +22,7 @@ export function configOf(form) {
   const rendition = renditionOf(form);
   const config = {
     ...(clips && { clips: { ...clips, ...rendition } }),
-    ...(form.render && { render: { ...rendition, video_codec: form.codec } }),
+    ...(form.render && { render: { ...rendition, video_codec: form.render } }),
   };
   return Object.keys(config).length ? config : undefined;
 }

@@ -20,7 +20,12 @@ const LOUDNESS = {
   "-16": "−16 LUFS, podcasts",
   "-23": "−23 LUFS, broadcast",
 };
-const CODECS = { h264: "H.264, plays everywhere", hevc: "HEVC, smaller", av1: "AV1, smaller, slow" };
+const RENDERS = {
+  "": "not rendered",
+  h264: "H.264, plays everywhere",
+  hevc: "HEVC, smaller, slower",
+  av1: "AV1, smaller, slower",
+};
 
 function set(name, value) {
   options.set({ ...options.value, [name]: value });
@@ -41,18 +46,12 @@ export function Options() {
       <summary>Clips and rendering: ${summaryOf(form)}</summary>
       ${refused && html`<p class="error" role="alert">Nothing was uploaded. ${mistakeIn(form)}</p>`}
       <div class="options-form">
-        <fieldset><legend>Clips</legend>
+        <fieldset><legend>Made of each video</legend>
           <${Select} name="clips" label="Clips" value=${form.clips} choices=${CLIPS} />
-          ${form.clips === "best" && html`<${Best} form=${form} />`}
-          ${form.clips === "ranges" && html`<${Ranges} value=${form.ranges} />`}
+          <${Select} name="render" label="Whole video" value=${form.render} choices=${RENDERS} />
         </fieldset>
-        <fieldset><legend>Whole video</legend>
-          <label class="check">
-            <input type="checkbox" checked=${form.render} onChange=${(event) => set("render", event.target.checked)} />
-            Render it
-          </label>
-          ${form.render && html`<${Select} name="codec" label="Codec" value=${form.codec} choices=${CODECS} />`}
-        </fieldset>
+        ${form.clips === "best" && html`<${Best} form=${form} />`}
+        ${form.clips === "ranges" && html`<${Ranges} value=${form.ranges} />`}
         ${makes && html`<${Rendition} form=${form} />`}
       </div>
     </details>`;
@@ -60,10 +59,12 @@ export function Options() {
 
 function Best({ form: { count, shortest, longest, profile } }) {
   return html`
-    <${Amount} name="count" label="At most" value=${count} max="20" />
-    <${Amount} name="shortest" label="Shortest (s)" value=${shortest} max="600" step="any" />
-    <${Amount} name="longest" label="Longest (s)" value=${longest} max="600" step="any" />
-    <${Select} name="profile" label="Kind of video" value=${profile} choices=${PROFILES} />`;
+    <fieldset><legend>Clips of the best moments</legend>
+      <${Amount} name="count" label="At most" value=${count} max="20" />
+      <${Amount} name="shortest" label="Shortest (s)" value=${shortest} max="600" step="any" />
+      <${Amount} name="longest" label="Longest (s)" value=${longest} max="600" step="any" />
+      <${Select} name="profile" label="Kind of video" value=${profile} choices=${PROFILES} />
+    </fieldset>`;
 }
 
 function Rendition({ form: { shape, reframe, quality, loudness } }) {
