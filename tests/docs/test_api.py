@@ -35,11 +35,12 @@ def test_every_code_is_there_with_its_status(name: str) -> None:
 
 
 def options_of(schema: dict[str, Any], path: str = "config") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every option that has none below it, by its path."""
+    """Every option by its path, but for those that only hold others."""
     for name, option in schema["properties"].items():
-        if "$ref" in option:
-            yield from options_of(CONFIG["$defs"][option["$ref"].rpartition("/")[2]], f"{path}.{name}")
-        else:
+        below = [one["$ref"] for one in (option, *option.get("anyOf", [])) if one.get("$ref", "").endswith("Options")]
+        for reference in below:
+            yield from options_of(CONFIG["$defs"][reference.rpartition("/")[2]], f"{path}.{name}")
+        if "$ref" not in option:
             yield f"{path}.{name}", option
 
 

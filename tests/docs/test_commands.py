@@ -16,7 +16,9 @@ PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "compose/README.
 RUN_AS_A_WHOLE = {
     "docs/api.md": "tests/docs/test_api.py",
     "docs/cli.md": "tests/docs/test_cli.py",
+    "docs/clips.md": "tests/docs/test_clips.py",
     "docs/index.md": "tests/docs/test_operating.py",
+    "docs/licences.md": "tests/docs/test_licences.py",
     "docs/operating.md": "tests/docs/test_operating.py",
     "docs/webhooks.md": "tests/docs/test_webhooks.py",
 }

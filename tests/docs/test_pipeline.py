@@ -1,4 +1,4 @@
-"""docs/pipeline.md and docs/style-dna.md explain every figure of output.json."""
+"""docs/pipeline.md, docs/clips.md and docs/style-dna.md explain every figure of output.json."""
 
 from pathlib import Path
 from typing import Any, get_args
@@ -9,7 +9,8 @@ from clipzy_storage.models.output import PIPELINE_VERSION, ArtifactKind, json_sc
 from clipzy_storage.models.style_dna import StyleDna
 
 DOCS = Path(__file__).parents[2] / "docs"
-PIPELINE, STYLE = (DOCS / "pipeline.md").read_text(), (DOCS / "style-dna.md").read_text()
+PIPELINE, CLIPS, STYLE = ((DOCS / f"{name}.md").read_text() for name in ("pipeline", "clips", "style-dna"))
+FIGURES = PIPELINE + CLIPS
 STYLE_MODELS = {"StyleDna", "ColorGrade", "AudioStyle", "TransitionStyle", "DetectedBeat"}
 
 
@@ -20,7 +21,7 @@ def fields_of(schema: dict[str, Any]) -> list[str]:
 
 @pytest.mark.parametrize("field", fields_of(json_schema()))
 def test_every_figure_is_explained(field: str) -> None:
-    assert f"`{field}`" in PIPELINE or f".{field}`" in PIPELINE or f"`{field}[" in PIPELINE
+    assert f"`{field}`" in FIGURES or f".{field}`" in FIGURES or f"`{field}[" in FIGURES
 
 
 @pytest.mark.parametrize("kind", get_args(ArtifactKind))

@@ -107,6 +107,10 @@ class Page:
         found = self._call("Runtime.evaluate", expression=f"document.querySelector({json.dumps(selector)})")
         self._call("DOM.setFileInputFiles", files=list(map(str, files)), objectId=found["result"]["objectId"])
 
+    def save_downloads(self, directory: Path) -> None:
+        """Save in this directory what pages offer as downloads."""
+        self._call("Page.setDownloadBehavior", behavior="allow", downloadPath=str(directory))
+
     def set_online(self, is_online: bool) -> None:
         """Whether there is a network; what is on its way over it breaks."""
         self._call("Network.enable")

@@ -35,9 +35,21 @@ export function Downloads({ job, result }) {
 }
 
 function File({ name, link, kind, bytes }) {
+  return html`
+    <li><a ...${downloadOf(name, link)}>${name}</a>
+      <span class="muted">${kind}${bytes !== undefined && ` · ${size(bytes)}`}</span></li>`;
+}
+
+/** One file as a button. */
+export function DownloadButton({ artifact: { name, size_bytes: bytes }, result }) {
+  return html`
+    <a class="button" ...${downloadOf(name, result.links.get(name))}>Download
+      <span class="hidden">${name}</span><span class="muted">${size(bytes)}</span></a>`;
+}
+
+/** What a link has that downloads a file of this name. */
+function downloadOf(name, link) {
   // Browsers ignore `download` at another origin, such as that of a bucket, and would leave this page.
   const isElsewhere = new URL(link, document.baseURI).origin !== location.origin;
-  return html`
-    <li><a href=${link} download=${name.replaceAll("/", "-")} target=${isElsewhere ? "_blank" : null}>${name}</a>
-      <span class="muted">${kind}${bytes !== undefined && ` · ${size(bytes)}`}</span></li>`;
+  return { href: link, download: name.replaceAll("/", "-"), target: isElsewhere ? "_blank" : null };
 }

@@ -24,8 +24,10 @@ export function Progress({ job }) {
     </section>`;
 }
 
-function stagesOf({ current_stage: current }) {
-  const names = current && !STAGES.includes(current) ? [current, ...STAGES] : STAGES;
+function stagesOf({ current_stage: current, config }) {
+  const renders = config.render || (config.clips && config.clips.render !== false);
+  const stages = renders ? [...STAGES, "rendering"] : STAGES;
+  const names = current && !stages.includes(current) ? [current, ...stages] : stages;
   const at = names.indexOf(current);
   return names.map((name, index) => ({ name, state: index < at ? "done" : index === at ? "current" : "ahead" }));
 }

@@ -2,9 +2,15 @@
 import { own, read } from "./api.js";
 import { framesIn } from "./sprites.js";
 
-/** Everything that a job's page shows of a completed job. Curves and sprites that cannot be had are null. */
+/** What results of earlier versions do not have. */
+const NOT_THERE_BEFORE = { clips: [], render: null };
+
+/**
+ * Everything that a job's page shows of a completed job. Curves and sprites that cannot be had are null; `isReadable`
+ * says that some were read, so that this page may read where the files are.
+ */
 export async function readResult(jobId, signal) {
-  const output = await read(`jobs/${jobId}/result`, { signal });
+  const output = { ...NOT_THERE_BEFORE, ...(await read(`jobs/${jobId}/result`, { signal })) };
   const links = new Map(output.artifacts.map((artifact) => [artifact.name, own(artifact.storage_url)]));
   const [video, motion, loudness, map] = await Promise.all([
     readVideo(output.video_id, signal),
@@ -19,7 +25,14 @@ export async function readResult(jobId, signal) {
     ["loudness.json", loudness],
     ["sprites.vtt", map],
   ].some(([name, found]) => links.has(name) && !found);
-  return { output, links, video, motion, loudness, sprites, isIncomplete };
+  const isReadable = Boolean(motion || loudness || map);
+  return { output, links, video, motion, loudness, sprites, isIncomplete, isReadable };
+}
+
+/** A link to a file of the result that has its whole life before it. Throws `Problem`. */
+export async function freshLink(jobId, name) {
+  const { artifacts } = await read(`jobs/${jobId}/result`);
+  return own(artifacts.find((artifact) => artifact.name === name).storage_url);
 }
 
 /** The uploaded file: its link, which a `<video>` opens without a key, and when that expires. Null if it is gone. */

@@ -1,10 +1,14 @@
 // The result of a completed job: the player above its timeline, and what was measured.
 import { html, useEffect, useMemo, useState } from "./vendor/htm-preact.js";
+import { Clips } from "./clips.js";
 import { Downloads } from "./downloads.js";
+import { Exports } from "./exports.js";
 import { Facts } from "./facts.js";
 import { Player } from "./player.js";
 import { Playhead } from "./playhead.js";
+import { Rendered } from "./rendered.js";
 import { readResult } from "./result.js";
+import { playOneAtATime } from "./result_video.js";
 import { Shots } from "./shots.js";
 import { StyleCard } from "./style_card.js";
 import { Timeline } from "./timeline.js";
@@ -21,6 +25,7 @@ function Shown({ job, result }) {
   const { output } = result;
   const playhead = useMemo(() => new Playhead(output.source.duration_seconds), [result]);
   useEffect(() => () => playhead.stop(), [playhead]);
+  useEffect(playOneAtATime, []);
   return html`
     ${
       result.isIncomplete &&
@@ -34,6 +39,8 @@ function Shown({ job, result }) {
       <${Facts} output=${output} />
     </div>
     <${Timeline} result=${result} playhead=${playhead} />
+    ${output.clips.length > 0 && html`<${Clips} result=${result} playhead=${playhead} />`}
+    ${output.render && html`<${Rendered} result=${result} />`}
     <${Shots} result=${result} playhead=${playhead} />
     ${output.style && html`<${StyleCard} style=${output.style} palette=${output.color?.dominant ?? []} />`}
     ${
@@ -44,6 +51,7 @@ function Shown({ job, result }) {
         <ul>${output.warnings.map((warning) => html`<li>${warning}</li>`)}</ul>
       </section>`
     }
+    <${Exports} job=${job} result=${result} />
     <${Downloads} job=${job} result=${result} />`;
 }
 

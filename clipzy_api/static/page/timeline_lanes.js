@@ -3,7 +3,8 @@ import { cameraIn } from "./camera.js";
 import { color } from "./colors.js";
 
 const GAP = 10;
-const HEIGHTS = { shots: 46, loudness: 64, motion: 48, speech: 12, beats: 24 };
+const CLIP_HEIGHT = 18;
+const HEIGHTS = { shots: 46, clips: CLIP_HEIGHT, loudness: 64, motion: 48, speech: 12, beats: 24 };
 const MIN_LABELLED_WIDTH = 22;
 
 /** The values at the bottom and the top of a lane with a curve. */
@@ -11,14 +12,28 @@ export const SCALES = { loudness: [-50, 0], motion: [0, 100] };
 
 /** The lanes that this result has something for, from the top: `top` and `height` in pixels; and all together. */
 export function laneLayout({ output, loudness, motion }) {
-  const wanted = { shots: true, loudness, motion, speech: output.audio, beats: output.audio?.beats.length };
+  const rows = rowsOf(output.clips);
+  const { audio } = output;
+  const wanted = { shots: true, clips: rows.length, loudness, motion, speech: audio, beats: audio?.beats.length };
   let top = 0;
   const lanes = {};
   for (const name of Object.keys(HEIGHTS).filter((name) => wanted[name])) {
-    lanes[name] = { top, height: HEIGHTS[name] };
-    top += HEIGHTS[name] + GAP;
+    const height = HEIGHTS[name] * (name === "clips" ? rows.length : 1);
+    lanes[name] = { top, height };
+    top += height + GAP;
   }
   return { lanes, height: top - GAP };
+}
+
+/** The clips in as few rows as show each of them whole: asked sections may overlap. */
+function rowsOf(clips) {
+  const rows = [];
+  for (const clip of clips) {
+    const free = rows.find((row) => row.at(-1).end_seconds <= clip.start_seconds);
+    if (free) free.push(clip);
+    else rows.push([clip]);
+  }
+  return rows;
 }
 
 /** The scale of the whole plot under which a lane shows the values of its own scale. */
@@ -46,9 +61,10 @@ export class LanePainter {
 
   /** What lies over them. */
   paintMarks(plot) {
-    const { shots, audio } = this.result.output;
+    const { shots, audio, clips } = this.result.output;
     this.#within(plot, (pen) => {
       for (const shot of shots) this.#paintShot(pen, shot);
+      rowsOf(clips).forEach((row, number) => row.forEach((clip) => this.#paintClip(pen, clip, number)));
       if (this.lanes.loudness && audio?.integrated_lufs != null) this.#paintLevel(pen, audio.integrated_lufs);
       for (const { start_seconds: start, end_seconds: end } of audio?.speech ?? []) {
         pen.fillRect(this.lanes.speech, start, end, color("--speech"));
@@ -84,6 +100,13 @@ export class LanePainter {
     if (pen.width(shot.start_seconds, shot.end_seconds) < MIN_LABELLED_WIDTH) return;
     pen.label(`${shot.index + 1}`, shot.start_seconds, top + 14);
     pen.label(cameraIn(shot)?.sign ?? "", shot.start_seconds, top + height - 7);
+  }
+
+  #paintClip(pen, { index, start_seconds: start, end_seconds: end }, row) {
+    const top = this.lanes.clips.top + row * CLIP_HEIGHT;
+    pen.fillRect({ top, height: CLIP_HEIGHT - 1 }, start, end, color("--clip"));
+    pen.line(start, top, top + CLIP_HEIGHT - 1, color("--text"), 2);
+    if (pen.width(start, end) >= MIN_LABELLED_WIDTH) pen.label(`${index + 1}`, start, top + 13);
   }
 
   #paintLevel(pen, lufs) {

@@ -17,21 +17,22 @@ export const unfinished = new Store([]);
 const transfers = new Map(); // the tus.Upload of each entry that has begun
 
 /**
- * `onJob` is called with the job of each file, once there is one. A file that is here already is continued and not sent
- * a second time: the server would be asked for the same upload twice.
+ * `order` is what their jobs are asked for beside the video: `queue`, and `config` if there is one. `onJob` is called
+ * with the job of each file, once there is one. A file that is here already is continued and not sent a second time:
+ * the server would be asked for the same upload twice.
  */
-export function addFiles(files, queue, onJob = () => {}) {
+export function addFiles(files, order, onJob = () => {}) {
   for (const file of files) {
     const known = uploads.value.find((entry) => entry.state !== "refused" && isSame(entry.file, file));
-    if (!known) add(file, queue, onJob);
+    if (!known) add(file, order, onJob);
     else if (["paused", "failed"].includes(known.state)) resume(known.id);
   }
   startNext();
 }
 
-function add(file, queue, onJob) {
+function add(file, order, onJob) {
   const state = file.size ? { state: "waiting" } : { state: "refused", error: "The file is empty." };
-  uploads.set([...uploads.value, { id: randomName(), file, queue, onJob, sent: 0, speed: 0, ...state }]);
+  uploads.set([...uploads.value, { id: randomName(), file, order, onJob, sent: 0, speed: 0, ...state }]);
 }
 
 const isSame = (one, other) => ["name", "size", "type", "lastModified"].every((name) => one[name] === other[name]);
@@ -149,10 +150,10 @@ function reasonIn(error) {
 }
 
 async function submit(id) {
-  const { queue, jobKey, onJob } = find(id);
+  const { order, jobKey, onJob } = find(id);
   const idempotencyKey = jobKey ?? randomName();
   change(id, { state: "submitting", jobKey: idempotencyKey });
-  const json = { video_id: transfers.get(id).url.split("/").pop(), queue };
+  const json = { video_id: transfers.get(id).url.split("/").pop(), ...order };
   try {
     onJob(await read("jobs", { method: "POST", json, headers: { "Idempotency-Key": idempotencyKey } }));
     remove(id);

@@ -1,6 +1,8 @@
 // Choosing and dropping files, and what becomes of them on their way.
 import { html, useEffect, useRef, useState } from "./vendor/htm-preact.js";
 import { size, span } from "./format.js";
+import { configOf, mistakeIn, options } from "./job_options.js";
+import { Options, isRefused } from "./options_form.js";
 import { jobLink } from "./route.js";
 import { Store, useStore } from "./store.js";
 import * as queue from "./upload_queue.js";
@@ -9,13 +11,19 @@ import { Bar } from "./widgets.js";
 const FORMATS = ".mp4,.m4v,.mov,.avi,.mkv,.webm,video/*";
 const chosenQueue = new Store("interactive");
 
-const add = (files) => files.length && queue.addFiles(files, chosenQueue.value);
+/** Add these files with the options that are chosen, if those make sense. */
+function add(files, onJob) {
+  if (!files.length) return;
+  isRefused.set(Boolean(mistakeIn(options.value)));
+  if (isRefused.value) return;
+  queue.addFiles(files, { queue: chosenQueue.value, config: configOf(options.value) }, onJob);
+}
 
 /** Upload the demo, and open its job: for somebody who has no video at hand. */
 async function addDemo() {
   const answer = await fetch("page/demo.mp4");
   const file = new File([await answer.blob()], "demo.mp4", { type: "video/mp4", lastModified: 0 });
-  queue.addFiles([file], chosenQueue.value, (job) => (location.hash = jobLink(job.job_id)));
+  add([file], (job) => (location.hash = jobLink(job.job_id)));
 }
 
 /** The place on the list where files are chosen; large while there is nothing else to show. */
@@ -40,6 +48,7 @@ export function Chooser({ isLarge }) {
         ${isLarge && html`<button type="button" class="button" onClick=${addDemo}>Try the demo video</button>`}
         <input ref=${input} type="file" multiple accept=${FORMATS} hidden onChange=${choose} aria-label="Videos" />
       </div>
+      <${Options} />
     </section>`;
 }
 
