@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from clipzy_worker.analysers.audio.channels import named
 from clipzy_worker.analysers.audio.chunk import Chunk, first_sample, hop_of
 from clipzy_worker.analysers.base import Samples
+from clipzy_worker.decode.audio_index import AudioIndex, AudioPlace
 
 # Some containers round timestamps, and one lost packet may be 21 ms.
 _TIMESTAMP_TOLERANCE_SECONDS = 0.03
@@ -27,7 +28,8 @@ _MAX_CHANNELS = 64
 
 
 class _Run:
-    """Audio of one format without a gap. ``sample`` is where it begins, counted from the beginning of the video."""
+    """Audio of one format without a gap. ``sample`` is where it begins, counted from the beginning of the video, and
+    ``next_sample`` where it goes on."""
 
     def __init__(self, frame: AudioFrame, sample: int, *, not_before_hop: int | None) -> None:
         self.rate_hz = frame.sample_rate
@@ -39,6 +41,7 @@ class _Run:
         self._front: Samples = np.zeros((len(self.channels), max(missing, 0)), np.float32)
         self._drop = max(-missing, 0)
         self._fifo = AudioFifo()
+        self.next_sample = sample
         too_many = frame.format.is_planar and len(self.channels) > _MAX_PLANES
         self._packed = AudioResampler(format="flt") if too_many else None
         self._planar = frame.format.is_planar and not too_many
@@ -53,6 +56,7 @@ class _Run:
         return self._fifo.samples if self._fifo.samples_written else 0
 
     def write(self, frame: AudioFrame) -> None:
+        self.next_sample += frame.samples
         for part in self._packed.resample(frame) if self._packed else (frame,):
             part.pts = None  # else the FIFO would check it
             self._fifo.write(part)
@@ -88,11 +92,15 @@ class ChunkCutter:
     If a timestamp lies more than 30 ms past the end of the last frame, no chunk covers the gap. A timestamp that goes
     back, or lies past ``limit_seconds``, is ignored: the frame follows the last one. Audio past ``limit_seconds`` is
     dropped. ``origin`` is where a player's clock starts, in seconds of the container's; what comes before is dropped.
-    ``end_seconds`` is where the last frame ends.
+    ``end_seconds`` is where the last frame ends, and ``index`` has where the frames are.
+
+    Where the first frame is may be given: then all is as if the frames before it had been decoded as well.
     """
 
-    def __init__(self, *, origin: float, limit_seconds: int) -> None:
+    def __init__(self, *, origin: float, limit_seconds: int, first: AudioPlace | None = None) -> None:
         self.origin, self._limit_seconds = origin, limit_seconds
+        self.index = AudioIndex()
+        self._first = first
         self._format: tuple[str, int, str] | None = None
         self._run: _Run | None = None
         self.end_seconds = 0.0
@@ -104,6 +112,12 @@ class ChunkCutter:
         if self._run is None or self._format != form or seconds > self.end_seconds + _TIMESTAMP_TOLERANCE_SECONDS:
             yield from self._begin(frame, seconds)
         if self._run is not None and self.end_seconds < self._limit_seconds:
+            self.index.add(
+                frame.pts,
+                sample=self._run.next_sample,
+                seconds=self.end_seconds,
+                channels=len(self._run.channels),
+            )
             self.end_seconds += frame.samples / self._run.rate_hz
             self._run.write(frame)
             if self._run.queued >= min(self._run.rate_hz, _MAX_VALUES_PER_CHUNK // len(self._run.channels)):
@@ -119,11 +133,15 @@ class ChunkCutter:
             raise ValueError(f"audio of {frame.layout.nb_channels} channels at {frame.sample_rate} Hz")
         yield from self.flush()
         not_before_hop = self._run.hop if self._run else None
-        self._run = _Run(frame, round(seconds * frame.sample_rate), not_before_hop=not_before_hop)
+        is_given = self._run is None and self._first is not None
+        sample = self._first.sample if self._first and is_given else round(seconds * frame.sample_rate)
+        self._run = _Run(frame, sample, not_before_hop=not_before_hop)
         self._format = frame.format.name, frame.sample_rate, frame.layout.name
         self.end_seconds = seconds
 
     def _time_of(self, frame: AudioFrame) -> float:
+        if self._run is None and self._first is not None:
+            return self._first.seconds
         at = frame.time
         if at is None or abs(at - self.origin) > self._limit_seconds:
             return self.end_seconds

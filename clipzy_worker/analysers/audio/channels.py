@@ -14,6 +14,9 @@ _SIDE = {"SL", "SR", "WL", "WR", "SDL", "SDR", "SSL", "SSR"}
 # At 110 degrees in 5.1, at 135 or more in layouts with side channels.
 _BACK = {"BL", "BR"}
 _SURROUND_WEIGHT = 1.41
+_LEFT = {"FL", "DL", "FLC", "BL", "SL", "WL", "SDL", "SSL", "TFL", "TBL", "TSL", "BFL", "BIL"}
+_RIGHT = {"FR", "DR", "FRC", "BR", "SR", "WR", "SDR", "SSR", "TFR", "TBR", "TSR", "BFR", "BIR"}
+_FULL = {"FL", "DL", "BIL", "FR", "DR", "BIR"}
 _FRONT_MIX_WEIGHTS = {"FL": 2**-0.5, "FR": 2**-0.5, "FC": 1.0}
 
 
@@ -38,3 +41,26 @@ def mono_weights(channels: tuple[str, ...]) -> tuple[float, ...]:
     weights = [0.0 if name in _LOW_FREQUENCY else _FRONT_MIX_WEIGHTS.get(name, 0.5) for name in channels]
     whole = sum(weights)
     return tuple(weight / whole for weight in weights) if whole else (1 / len(channels),) * len(channels)
+
+
+def stereo_weights(channels: tuple[str, ...]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """What each channel adds to left and to right: the downmix of ITU-R BS.775, table 2. One channel alone is both, and
+    low-frequency effects are left out.
+
+    The sum of more than two channels may exceed full scale.
+    """
+    if len(channels) == 1:
+        return (1.0,), (1.0,)
+    pairs = [_stereo_weight(name) for name in channels]
+    if "NONE" in channels or not any(map(any, pairs)):  # they may be anything
+        return ((1 / len(channels),) * len(channels),) * 2
+    return tuple(left for left, _ in pairs), tuple(right for _, right in pairs)
+
+
+def _stereo_weight(name: str) -> tuple[float, float]:
+    if name in _LOW_FREQUENCY:
+        return 0.0, 0.0
+    weight = 1.0 if name in _FULL else 2**-0.5
+    if name in _LEFT or name in _RIGHT:
+        return (weight, 0.0) if name in _LEFT else (0.0, weight)
+    return (weight, weight) if name == "FC" else (0.5, 0.5)
