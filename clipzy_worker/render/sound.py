@@ -62,6 +62,11 @@ class SoundSection(Iterable[Samples]):
     fade_in: bool
     fade_out: bool
 
+    @property
+    def is_mixed(self) -> bool:
+        """Whether more than two channels become two, which may exceed full scale."""
+        return self.soundtrack.channels > 2
+
     def __iter__(self) -> Iterator[Samples]:
         blocks = self.soundtrack.blocks(self.samples)
         return faded(blocks, len(self.samples), fade_in=self.fade_in, fade_out=self.fade_out)

@@ -2,7 +2,7 @@
 
 import contextlib
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from fractions import Fraction
 
 import av.error
@@ -40,7 +40,7 @@ class SoundReader:
         self._request, self._zero = request, zero
         self.index = index or self._scanned()
 
-    def blocks(self, samples: range) -> Iterator[tuple[int, Samples]]:
+    def blocks(self, samples: range) -> Generator[tuple[int, Samples], None, None]:
         """What there is of these samples at 48 kHz, counted from time 0; each block with where it begins, in order."""
         for place in self._places_before(samples.start / RATE_HZ):
             with contextlib.closing(self._frames(place)) as frames:
@@ -73,7 +73,7 @@ class SoundReader:
         limit_seconds = self._request.limits.max_duration_seconds
         return ChunkCutter(origin=float(self._zero), limit_seconds=limit_seconds, first=place)
 
-    def _frames(self, place: AudioPlace | None) -> Iterator[AudioFrame]:
+    def _frames(self, place: AudioPlace | None) -> Generator[AudioFrame, None, None]:
         """From the beginning of the file, or from this place on: none if that was missed."""
         with open_container(self._request) as (container, _size_bytes, encrypted):
             audio = audio_track(container, self._request.limits, encrypted=encrypted)

@@ -53,6 +53,10 @@ class LoudnessMeter:
     def integrated_lufs(self) -> float | None:
         return integrated(self._powers)
 
+    def integrated_with(self, gain_db: float) -> float | None:
+        """As of the same audio with this gain: what was below the absolute gate may not be so then."""
+        return integrated(self._powers * 10 ** (gain_db / 10))
+
     @property
     def range_lu(self) -> float | None:
         return loudness_range(self._powers)
