@@ -21,6 +21,7 @@ from clipzy_worker.analysers.base import MonoAnalyser, MonoBlock
 from clipzy_worker.analysis.artifacts import write_audio_artifacts
 from clipzy_worker.analysis.timings import StageTimer
 from clipzy_worker.decode.audio import ChunkCutter
+from clipzy_worker.decode.audio_index import AudioIndex
 from clipzy_worker.decode.input_limits import check_audio_samples
 from clipzy_worker.decode.k_weighting import Loudness
 from clipzy_worker.decode.mono import MonoMixer
@@ -87,6 +88,11 @@ class AudioPass:
             check_audio_samples(self._samples, self._limits)
             for chunk in self._cut(frame):
                 self._process_chunk(chunk)
+
+    @property
+    def index(self) -> AudioIndex:
+        """Where the frames lie, to decode a part of them again; complete after ``flush``."""
+        return self._cutter.index
 
     @property
     def is_silent(self) -> bool:

@@ -38,7 +38,7 @@ class SoundReader:
 
     def __init__(self, request: MediaRequest, *, zero: Fraction, index: AudioIndex | None) -> None:
         self._request, self._zero = request, zero
-        self.index = index or self._scanned()
+        self.index = self._scanned() if index is None else index
 
     def blocks(self, samples: range) -> Generator[tuple[int, Samples], None, None]:
         """What there is of these samples at 48 kHz, counted from time 0; each block with where it begins, in order."""
