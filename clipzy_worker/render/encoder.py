@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import cast
 
 from av.container import OutputContainer
 from av.video.stream import VideoStream
@@ -49,7 +50,8 @@ class VideoFormat:
 
 def add_video(container: OutputContainer, video: VideoFormat, *, threads: int) -> VideoStream:
     """A new track with its encoder, ready for pictures. It uses about so many threads."""
-    stream = container.add_stream(_ENCODERS[video.codec], rate=video.rate, options=_options(video, threads))
+    added = container.add_stream(_ENCODERS[video.codec], rate=video.rate, options=_options(video, threads))
+    stream = cast("VideoStream", added)
     encoder = stream.codec_context
     encoder.width, encoder.height, encoder.pix_fmt = video.width, video.height, "yuv420p"
     encoder.time_base = video.time_base
@@ -70,7 +72,7 @@ def _options(video: VideoFormat, threads: int) -> dict[str, str]:
         case "hevc":
             preset, crf = _X265[video.quality]
             options |= {"preset": preset, "crf": str(crf), "profile": "main"}
-            options["x265-params"] = f"log-level=none:min-keyint=1:pools={threads}"
+            options["x265-params"] = f"log-level=none:min-keyint=1:open-gop=0:pools={threads}"
         case "av1":
             step, crf = _SVT_AV1[video.quality]
             options |= {"preset": str(step), "crf": str(crf)}

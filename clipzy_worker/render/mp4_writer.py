@@ -1,5 +1,6 @@
 """Writes MP4 files that begin to play before they are loaded: pictures encoded or copied, and sound encoded once."""
 
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +16,10 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from clipzy_storage.models.clip_options import VideoCodec
+from clipzy_worker.analysers.base import Pixels
 from clipzy_worker.render.encoder import VideoFormat, add_video
+from clipzy_worker.render.small_grey import small_grey
 
 SOUND_RATE_HZ = 48_000
 _SOUND_BITS_PER_SECOND = 160_000
@@ -27,24 +31,52 @@ _OPTIONS = {"movflags": "+faststart", "movie_timescale": str(SOUND_RATE_HZ), "ff
 Samples = NDArray[np.float32]
 
 
+@dataclass
+class Written:
+    """What a file was given, for its verification. ``end_seconds`` is where the last picture ends.
+
+    ``first`` and ``last`` are small grey copies of these pictures, before they were encoded.
+    """
+
+    codec: VideoCodec
+    size: tuple[int, int]
+    has_sound: bool
+    pictures: int = 0
+    samples: int = 0
+    end_seconds: Fraction = Fraction(0)
+    first: Pixels | None = None
+    last: Pixels | None = None
+
+
 class Mp4Writer:
     """A context manager. ``picture`` and ``sound`` may be called in any order, but memory stays constant only if both
-    follow the time. Leaving the block finishes the file; if that was by an error, the file is of no use.
+    follow the time. Leaving the block finishes the file, and ``written``; if that was by an error, both are of no use.
 
-    ``video`` is a format, or the track of a file whose packets ``copied`` takes.
+    Without ``copies`` pictures are encoded. ``copies`` is the track of a file of the same format, whose packets are
+    taken instead.
 
     Raises ``OSError`` if the file cannot be written, and ``FFmpegError`` if something cannot be encoded.
     """
 
-    def __init__(self, path: Path, *, video: VideoFormat | VideoStream, has_sound: bool, threads: int = 1) -> None:
+    def __init__(
+        self,
+        path: Path,
+        video: VideoFormat,
+        *,
+        has_sound: bool,
+        threads: int = 1,
+        copies: VideoStream | None = None,
+    ) -> None:
+        self.written = Written(video.codec, (video.width, video.height), has_sound)
         self._container = av.open(str(path), "w", format="mp4", options=_OPTIONS)
-        if isinstance(video, VideoFormat):
+        if copies is None:
             self._video = add_video(self._container, video, threads=threads)
-            self._time_base = video.time_base
         else:
-            self._video = self._container.add_stream_from_template(video)
+            self._video = self._container.add_stream_from_template(copies)
         self._sound = _SoundTrack(self._container) if has_sound else None
+        self._time_base = video.time_base
         self._durations: dict[int, int] = {}
+        self._last: VideoFrame | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -64,19 +96,30 @@ class Mp4Writer:
         frame.pict_type = 0  # the encoder chooses; a decoded frame tells what it was
         self._durations[pts] = duration
         self._mux_encoded(self._video.codec_context.encode(frame))
+        if not self.written.pictures:
+            self.written.first = small_grey(frame)
+        self._last = frame
+        self._count(pts, duration, self._time_base)
 
-    def copied(self, packet: "Packet[VideoStream]") -> None:
-        """Write the next packet of a track like ``video``, in the order of decoding."""
+    def copied(self, packet: "Packet[Any]") -> None:
+        """Write the next packet of a track like ``copies``, in the order of decoding."""
+        self._count(packet.pts or 0, packet.duration or 0, Fraction(packet.time_base))
         packet.stream = self._video
         self._container.mux(packet)
 
     def sound(self, samples: Samples) -> None:
         """Encode the next samples, stereo at ``SOUND_RATE_HZ``, of shape (2, n)."""
         if self._sound is not None:
+            self.written.samples += samples.shape[1]
             self._container.mux(self._sound.encoded(samples))
 
+    def _count(self, pts: int, duration: int, time_base: Fraction) -> None:
+        self.written.pictures += 1
+        self.written.end_seconds = max(self.written.end_seconds, (pts + duration) * time_base)
+
     def _flush(self) -> None:
-        if self._durations:
+        if self._last is not None:
+            self.written.last = small_grey(self._last)
             self._mux_encoded(self._video.codec_context.encode(None))
         if self._sound is not None:
             self._container.mux(self._sound.flushed())
@@ -84,7 +127,7 @@ class Mp4Writer:
     def _mux_encoded(self, packets: "list[Packet[Any]]") -> None:
         for packet in packets:
             packet.stream = self._video
-            packet.duration = self._durations.pop(packet.pts)
+            packet.duration = self._durations.pop(packet.pts or 0)
             self._container.mux(packet)
 
 
