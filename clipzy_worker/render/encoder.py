@@ -24,8 +24,8 @@ _X264 = {"draft": ("superfast", 27), "standard": ("veryfast", 21), "high": ("fas
 _X265 = {"draft": ("superfast", 29), "standard": ("fast", 24), "high": ("medium", 19)}
 _SVT_AV1 = {"draft": (10, 40), "standard": (8, 32), "high": (6, 24)}
 _ENCODERS: dict[VideoCodec, str] = {"h264": "libx264", "hevc": "libx265", "av1": "libsvtav1"}
-# The tag that players know of each codec.
-_TAGS: dict[VideoCodec, str] = {"h264": "avc1", "hevc": "hvc1", "av1": "av01"}
+TAGS: dict[VideoCodec, str] = {"h264": "avc1", "hevc": "hvc1", "av1": "av01"}
+"""The tag that players know of each codec."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def add_video(container: OutputContainer, video: VideoFormat, *, threads: int) -
     encoder.sample_aspect_ratio = Fraction(1)
     encoder.gop_size = video.key_frame_interval
     encoder.thread_count = threads
-    encoder.codec_tag = _TAGS[video.codec]
+    encoder.codec_tag = TAGS[video.codec]
     stream.time_base = video.time_base
     return stream
 

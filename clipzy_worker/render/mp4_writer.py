@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from clipzy_storage.models.clip_options import VideoCodec
 from clipzy_worker.analysers.base import Pixels
-from clipzy_worker.render.encoder import VideoFormat, add_video
+from clipzy_worker.render.encoder import TAGS, VideoFormat, add_video
 from clipzy_worker.render.small_grey import small_grey
 
 SOUND_RATE_HZ = 48_000
@@ -72,7 +72,8 @@ class Mp4Writer:
         if copies is None:
             self._video = add_video(self._container, video, threads=threads)
         else:
-            self._video = self._container.add_stream_from_template(copies)
+            self._video = self._container.add_stream_from_template(copies, opaque=True)
+            self._video.codec_context.codec_tag = TAGS[video.codec]
         self._sound = _SoundTrack(self._container) if has_sound else None
         self._time_base = video.time_base
         self._durations: dict[int, int] = {}

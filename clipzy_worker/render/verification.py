@@ -17,13 +17,12 @@ from clipzy_worker.analysers.base import Pixels
 from clipzy_worker.decode.mp4_boxes import Box, header_boxes
 from clipzy_worker.decode.source import open_container
 from clipzy_worker.errors import InvalidMedia, RenderFailed
+from clipzy_worker.render.encoder import TAGS
 from clipzy_worker.render.mp4_writer import SOUND_RATE_HZ, Written
 from clipzy_worker.render.small_grey import psnr_db, small_grey
 from clipzy_worker.sandbox.request import MediaRequest
 
 _LEAST_PSNR_DB = 30.0
-_TAGS = {"h264": "avc1", "hevc": "hvc1", "av1": "av01"}
-_CODECS = {tag: codec for codec, tag in _TAGS.items()}
 # Code points of ITU-T H.273, and limited range as FFmpeg counts ranges.
 _BT709, _LIMITED = 1, 1
 # What the encoder of sound needs to begin with. Edit lists leave it out.
@@ -86,7 +85,7 @@ def _edit(file: int, box: Box) -> _Edit:
 def _check_tracks(container: InputContainer, written: Written) -> None:
     video = container.streams.video[0]
     decoder = video.codec_context
-    _expect(_CODECS.get(decoder.codec_tag) == written.codec, "it has another codec")
+    _expect(decoder.codec_tag == TAGS[written.codec], "it has another codec")
     _expect((decoder.width, decoder.height) == written.size, "it has another size")
     _expect(not (decoder.width % 2 or decoder.height % 2), "its size is odd")
     _expect(decoder.format is not None and decoder.format.name == "yuv420p", "it has another pixel format")
