@@ -37,10 +37,6 @@ class MediaCrashed(Exception):
     """The media process was killed by a signal, exceeded a limit or broke its protocol. A retry may succeed."""
 
 
-class RenderFailed(Exception):
-    """What was rendered is not what was asked for: an error of ours. The text tells in what, without a path."""
-
-
 class DeadlineExceeded(Exception):
     """The attempt has used up PROCESSING_TIMEOUT_SECONDS."""
 

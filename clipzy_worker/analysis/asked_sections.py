@@ -11,6 +11,7 @@ from clipzy_worker.decode.frame_index import FrameIndex
 _DECIMALS = 6
 # Times are asked for with a few decimals.
 _ROUNDING_SECONDS = 0.001
+_ENDS_EARLIER = "The video ends {:.3f} seconds before the end that was asked for."
 
 
 def asked_sections(ranges: Sequence[Range], index: FrameIndex) -> tuple[list[Section], list[str]]:
@@ -43,7 +44,7 @@ def _section(asked: Range, frames: range, index: FrameIndex) -> Section:
     missing_seconds = asked.end_seconds - ends_at
     if missing_seconds < _ROUNDING_SECONDS:
         return Section(frames, edges)
-    return Section(frames, edges, warnings=[f"The video ends {missing_seconds:.3f} seconds before the end of this clip."])
+    return Section(frames, edges, warnings=[_ENDS_EARLIER.format(missing_seconds)])
 
 
 def _missing(number: int, asked: Range, index: FrameIndex) -> str:

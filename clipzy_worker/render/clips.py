@@ -15,7 +15,7 @@ from clipzy_worker.render.section import Footage, RenderedPicture, RenderedSecti
 from clipzy_worker.render.subtitles import write_speech_cues
 
 DIRECTORY = "clips"
-_NOT_ENCODED = "a clip could not be encoded"
+_NOT_ENCODED = "It could not be encoded."
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from clipzy_storage.models.clips import Rendition
 from clipzy_storage.models.timecode import exact_rate
 from clipzy_worker.decode.decoded_pixels import DecodedPixels
 from clipzy_worker.decode.frame_index import FrameIndex
-from clipzy_worker.decode.geometry import Geometry
 from clipzy_worker.render.encoder import VideoFormat
 from clipzy_worker.render.limiter import levelled
 from clipzy_worker.render.loudness import LevelPlan, planned
@@ -30,13 +29,16 @@ _DECIMALS = 6
 
 @dataclass(frozen=True)
 class Footage:
-    """What the sections of a job are rendered from. ``frame_rate`` is the nominal one, ``geometry`` that of most
-    frames, and ``decoded`` the count of the job's passes. ``soundtrack`` is None if nothing is heard."""
+    """What the sections of a job are rendered from.
+
+    ``frame_rate`` is the nominal one, ``shown_size`` the width and height at which the video is displayed, and
+    ``decoded`` the count of the job's passes. ``soundtrack`` is None without audio.
+    """
 
     request: MediaRequest
     index: FrameIndex
     frame_rate: Fraction
-    geometry: Geometry
+    shown_size: tuple[int, int]
     soundtrack: Soundtrack | None
     decoded: DecodedPixels
 
@@ -51,7 +53,10 @@ class Footage:
                 return output_frames(self.index, frames, rate=exact_rate(rate))
 
     def picture_filter(self, options: RenditionOptions) -> PictureFilter:
-        return PictureFilter(options, self.geometry)
+        request = self.request
+        return PictureFilter(
+            options, self.shown_size, out_directory=request.out_directory, threads=request.decoder_threads
+        )
 
 
 @dataclass(frozen=True)
@@ -164,9 +169,7 @@ def render_section(
     return RenderedSection(rendition, plan.warnings if plan else [])
 
 
-def _sound(
-    footage: Footage, frames: range, options: RenditionOptions
-) -> tuple[Iterable[Samples], LevelPlan | None]:
+def _sound(footage: Footage, frames: range, options: RenditionOptions) -> tuple[Iterable[Samples], LevelPlan | None]:
     """The sound of a section at the level that was asked for; None without a soundtrack."""
     if footage.soundtrack is None:
         return (), None

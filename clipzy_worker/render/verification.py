@@ -53,7 +53,7 @@ def verify(path: Path, written: Written, request: MediaRequest) -> None:
             _check_tracks(container, written)
             _check_pictures(container, written)
     except (InvalidMedia, av.error.FFmpegError, struct.error) as error:
-        raise RenderFailed("a rendered file cannot be read again") from error
+        raise RenderFailed("A rendered file cannot be read again.") from error
 
 
 def _check_boxes(path: Path, written: Written) -> None:
@@ -154,4 +154,4 @@ def _compare(found: list[VideoFrame], expected: Pixels | None, name: str) -> Non
 
 def _expect(is_so: bool, otherwise: str) -> None:
     if not is_so:
-        raise RenderFailed(f"a rendered file is not as asked: {otherwise}")
+        raise RenderFailed(f"A rendered file is not what was asked for: {otherwise}.")

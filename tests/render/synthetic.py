@@ -8,7 +8,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from clipzy_storage.models.clip_options import Quality, VideoCodec
+from clipzy_storage.models.clip_options import VideoCodec
 from clipzy_worker.render.encoder import VideoFormat
 from clipzy_worker.render.mp4_writer import SOUND_RATE_HZ, Mp4Writer, Written
 
@@ -16,7 +16,9 @@ NTSC = Fraction(30_000, 1001)
 SIZE = (128, 72)
 
 
-def video_format(codec: VideoCodec = "h264", *, quality: Quality = "standard", is_variable: bool = False) -> VideoFormat:
+def video_format(
+    codec: VideoCodec = "h264", *, quality: Quality = "standard", is_variable: bool = False
+) -> VideoFormat:
     return VideoFormat(codec, quality, *SIZE, NTSC, Fraction(1, 90_000) if is_variable else 1 / NTSC)
 
 
@@ -31,7 +33,7 @@ def picture(number: int) -> NDArray[np.uint8]:
 def noise(samples: int) -> NDArray[np.float32]:
     """Stereo, of a level that AAC keeps well."""
     white = np.random.default_rng(7).standard_normal((2, samples + 8)).astype(np.float32)
-    return 0.1 * np.asarray(sum(white[:, shift : shift + samples] for shift in range(8)), np.float32) / 3
+    return np.asarray(sum(white[:, shift : shift + samples] for shift in range(8)) / 30, np.float32)
 
 
 def write(

@@ -77,7 +77,7 @@ def test_a_difference_is_refused(path: Path, written: Written, change: Callable[
 )
 def test_a_file_of_another_form_is_refused(path: Path, written: Written, tmp_path: Path, arguments: list[str]) -> None:
     other = tmp_path / "other.mp4"
-    form = [] if "-movflags" in arguments or "copy" == arguments[1] else ["-movflags", "+faststart"]
+    form = [] if "-movflags" in arguments or arguments[1] == "copy" else ["-movflags", "+faststart"]
     clips.ffmpeg("-i", str(path), *arguments, *form, str(other))
     with pytest.raises(RenderFailed):
         check(other, written)
