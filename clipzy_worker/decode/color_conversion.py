@@ -41,18 +41,43 @@ _WIDE = {
 }
 
 
+def is_of_standard_screen(*, transfer: int, primaries: int) -> bool:
+    """Whether colours are of standard range and gamut, and need no conversion."""
+    return not is_hdr(transfer) and primaries not in _WIDE
+
+
+def is_hdr(transfer: int) -> bool:
+    return transfer in (TRANSFER_PQ, TRANSFER_HLG)
+
+
 def on_standard_screen(pixels: Pixels, *, transfer: int, primaries: int) -> Pixels:
     """A BGR frame in sRGB. One of standard range and gamut is returned unchanged."""
-    is_hdr = transfer in (TRANSFER_PQ, TRANSFER_HLG)
-    if not is_hdr and primaries not in _WIDE:
+    if is_of_standard_screen(transfer=transfer, primaries=primaries):
         return pixels
     light = np.asarray(cv2.LUT(pixels, _light_of(transfer)), dtype=np.float32)
-    if is_hdr:
+    return _levels(by_srgb=_is_srgb(transfer))[_step_of(_displayed(light, transfer, primaries))]
+
+
+def signal_on_standard_screen(signal: Light, *, transfer: int, primaries: int) -> Light:
+    """The same for channels from 0 to 1, shape (height, width, 3), without the steps of 8 bits."""
+    light = _linear(signal.astype(np.float64), transfer).astype(np.float32)
+    displayed = np.clip(_displayed(light, transfer, primaries), 0, 1)
+    return _signal(displayed.astype(np.float64), by_srgb=_is_srgb(transfer)).astype(np.float32)
+
+
+def _is_srgb(transfer: int) -> bool:
+    """Whether the curve of the result is that of sRGB, not of BT.1886."""
+    return is_hdr(transfer) or transfer == TRANSFER_SRGB
+
+
+def _displayed(light: Light, transfer: int, primaries: int) -> Light:
+    """Linear light of a standard screen, in its gamut; ``light`` is changed."""
+    if is_hdr(transfer):
         luminance = cv2.transform(light, _luminance_weights(primaries))
         light *= _compression(transfer)[_step_of(luminance)][..., None]
     if primaries in _WIDE:
         light = np.asarray(cv2.transform(light, _to_bt709(primaries)), dtype=np.float32)
-    return _levels(by_srgb=is_hdr or transfer == TRANSFER_SRGB)[_step_of(_fitted(light))]
+    return _fitted(light)
 
 
 def _fitted(light: Light) -> Light:
@@ -75,18 +100,20 @@ def _step_of(values: Any) -> NDArray[np.uint16]:
 
 @cache
 def _light_of(transfer: int) -> Light:
-    """Linear light for each of 256 levels: 1 is reference white, for PQ the peak, for HLG the scene's."""
-    signal = np.linspace(0, 1, 256)
+    """``_linear`` for each of 256 levels."""
+    return _linear(np.linspace(0, 1, 256), transfer).astype(np.float32)
+
+
+def _linear(signal: Curve, transfer: int) -> Curve:
+    """Linear light: 1 is reference white, for PQ the peak, for HLG the scene's."""
     match transfer:
         case _ if transfer == TRANSFER_PQ:
-            light = np.minimum(_pq_nits(signal) / _PEAK_NITS, 1)
+            return np.minimum(_pq_nits(signal) / _PEAK_NITS, 1)
         case _ if transfer == TRANSFER_HLG:
-            light = _hlg_scene(signal)
+            return _hlg_scene(signal)
         case _ if transfer == TRANSFER_SRGB:
-            light = np.where(signal <= 0.04045, signal / 12.92, ((signal + 0.055) / 1.055) ** 2.4)
-        case _:
-            light = signal**_DISPLAY_GAMMA
-    return light.astype(np.float32)
+            return np.where(signal <= 0.04045, signal / 12.92, ((signal + 0.055) / 1.055) ** 2.4)
+    return np.asarray(signal**_DISPLAY_GAMMA)
 
 
 @cache
@@ -130,13 +157,15 @@ def _hlg_scene(signal: Curve) -> Curve:
 
 @cache
 def _levels(*, by_srgb: bool) -> Pixels:
-    """The 8-bit level for each step of linear light, by the curve of sRGB or of BT.1886."""
-    light = np.linspace(0, 1, _STEPS)
+    """The 8-bit level for each step of linear light."""
+    return np.asarray(np.round(255 * _signal(np.linspace(0, 1, _STEPS), by_srgb=by_srgb)), dtype=np.uint8)
+
+
+def _signal(light: Curve, *, by_srgb: bool) -> Curve:
+    """By the curve of sRGB or of BT.1886."""
     if by_srgb:
-        signal = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-    else:
-        signal = light ** (1 / _DISPLAY_GAMMA)
-    return np.asarray(np.round(255 * signal), dtype=np.uint8)
+        return np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    return np.asarray(light ** (1 / _DISPLAY_GAMMA))
 
 
 @cache
