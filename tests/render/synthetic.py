@@ -16,10 +16,8 @@ NTSC = Fraction(30_000, 1001)
 SIZE = (128, 72)
 
 
-def video_format(
-    codec: VideoCodec = "h264", *, quality: Quality = "standard", is_variable: bool = False
-) -> VideoFormat:
-    return VideoFormat(codec, quality, *SIZE, NTSC, Fraction(1, 90_000) if is_variable else 1 / NTSC)
+def video_format(codec: VideoCodec = "h264", *, is_variable: bool = False) -> VideoFormat:
+    return VideoFormat(codec, "standard", *SIZE, NTSC, Fraction(1, 90_000) if is_variable else 1 / NTSC)
 
 
 def picture(number: int) -> NDArray[np.uint8]:

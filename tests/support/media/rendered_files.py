@@ -1,5 +1,6 @@
 """Rendered files as other programs see them: decoded by the packaged ffmpeg, and box by box."""
 
+import math
 import struct
 import subprocess
 from pathlib import Path
@@ -38,8 +39,8 @@ def boxes_of(path: Path) -> list[str]:
 
 
 def psnr_db(one: NDArray[Any], other: NDArray[Any]) -> float:
-    error = np.mean((one.astype(np.float64) - other.astype(np.float64)) ** 2)
-    return float(10 * np.log10(255**2 / max(error, 1e-9)))
+    error = float(np.mean((one.astype(np.float64) - other.astype(np.float64)) ** 2))
+    return 10 * math.log10(255**2 / max(error, 1e-9))
 
 
 def lag_of(sound: Sound, reference: Sound) -> int:
