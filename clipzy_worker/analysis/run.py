@@ -3,15 +3,19 @@
 import shutil
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
+from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import cv2
 
 from clipzy_storage.models.analysis import Analysis
 from clipzy_storage.models.measurements import Audio
+from clipzy_storage.models.timecode import exact_rate
 from clipzy_worker.analysers.images.thumbnails import INTERVALS_DIRECTORY, SHOTS_DIRECTORY
 from clipzy_worker.analysis.audio_pass import AudioPass
 from clipzy_worker.analysis.demux import DemuxPass, DisplayedFrame
+from clipzy_worker.analysis.rendering import with_renditions
 from clipzy_worker.analysis.result_estimate import check_estimate
 from clipzy_worker.analysis.shown_sizes import MostlyAnotherSize
 from clipzy_worker.analysis.timings import StageTimer
@@ -23,11 +27,22 @@ from clipzy_worker.decode.other_audio import other_tracks_with_signal
 from clipzy_worker.decode.read_ahead import ReadAhead
 from clipzy_worker.decode.source import Source, open_source
 from clipzy_worker.errors import InvalidMedia
+from clipzy_worker.render.section import Footage
+from clipzy_worker.render.sound import Soundtrack
 from clipzy_worker.sandbox.protocol import Report
 from clipzy_worker.sandbox.request import MediaRequest
-from clipzy_worker.stages import AUDIO_ANALYSIS, MOTION_ANALYSIS, STYLE_EXTRACTION, VIDEO_ANALYSIS
+from clipzy_worker.stages import (
+    AUDIO_ANALYSIS,
+    MOTION_ANALYSIS,
+    RENDERING,
+    STYLE_EXTRACTION,
+    VIDEO_ANALYSIS,
+    stages_of,
+)
 from clipzy_worker.style.extract import extract
 
+# Of a video that is one frame of unknown duration.
+_FALLBACK_RATE = 25.0
 _MIN_PIXELS_AHEAD = 640 * 480
 _MAX_FRAMES_AHEAD = 8
 _MAX_BYTES_AHEAD = 128 << 20
@@ -63,10 +78,10 @@ def _analysed(
     instead_of: MostlyAnotherSize | None,
 ) -> Analysis:
     """One pass over the file. Raises ``MostlyAnotherSize`` if it should begin anew, at another size."""
+    index = FrameIndex() if request.config.clips or request.config.render else None
     with open_source(request, decoded=decoded) as source:
         check_estimate(source, request)
         audio_pass = _audio_pass(source, request, timer)
-        index = FrameIndex() if request.config.clips or request.config.render else None
         demux = DemuxPass(source, limits=request.limits, audio=audio_pass, timer=timer, index=index)
         with timer.charged(VIDEO_ANALYSIS.name):
             video_pass = _decoded(source, demux, request, timer, report, instead_of=instead_of)
@@ -84,7 +99,7 @@ def _analysed(
             with timer.charged(STYLE_EXTRACTION.name):
                 damaged = is_damaged(demux, audio_pass)
                 style = extract(facts, shots, audio=audio, motion=motion, color=color, damaged=damaged)
-        return Analysis(
+        analysis = Analysis(
             source=facts,
             shots=shots,
             audio=audio,
@@ -95,6 +110,30 @@ def _analysed(
             warnings=warnings_about(source, demux, audio_pass, video_pass.sizes, other_tracks),
             timings=timer.rounded(),
         )
+    if index is None:
+        return analysis
+    with timer.charged(RENDERING.name):
+        soundtrack = _soundtrack(request, source, audio_pass, zero=index.zero)
+        footage = Footage(
+            request,
+            index,
+            frame_rate=exact_rate(facts.frame_rate or _FALLBACK_RATE),
+            shown_size=(facts.width, facts.height),
+            soundtrack=soundtrack,
+            decoded=decoded,
+        )
+        analysis = with_renditions(analysis, footage, on_fraction=partial(report.progress, RENDERING))
+    return analysis.model_copy(update={"timings": timer.rounded()})
+
+
+def _soundtrack(
+    request: MediaRequest, source: Source, audio_pass: AudioPass | None, *, zero: Fraction
+) -> Soundtrack | None:
+    """The audio of what is rendered; None if there is none, or nothing is rendered."""
+    if source.audio is None or RENDERING not in stages_of(request.config):
+        return None
+    soundtrack = Soundtrack(request, zero=zero, index=audio_pass.index if audio_pass else None)
+    return soundtrack if soundtrack.channels else None
 
 
 def _audio_pass(source: Source, request: MediaRequest, timer: StageTimer) -> AudioPass | None:

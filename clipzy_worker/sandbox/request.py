@@ -59,7 +59,9 @@ class MediaRequest:
     def to_json(self) -> str:
         """With absolute paths, since the child works in another directory."""
         paths = {"source": os.path.abspath(self.source), "out_directory": os.path.abspath(self.out_directory)}
-        return json.dumps(asdict(self) | paths | {"config": self.config.model_dump(mode="json")})
+        # What was not set stays so: to set it beside another field may be refused.
+        config = self.config.model_dump(mode="json", exclude_unset=True)
+        return json.dumps(asdict(self) | paths | {"config": config})
 
     @classmethod
     def from_json(cls, text: str) -> Self:

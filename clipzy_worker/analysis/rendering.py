@@ -1,0 +1,135 @@
+"""The stage after the analysis: the sections that were chosen or asked for become clips."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from clipzy_storage.models.analysis import Analysis, ArtifactFile
+from clipzy_storage.models.clip_options import ClipOptions
+from clipzy_storage.models.clips import Clip
+from clipzy_storage.models.measurements import Span
+from clipzy_storage.models.output import Shot
+from clipzy_worker.analysis.asked_sections import asked_sections
+from clipzy_worker.analysis.sections import Section
+from clipzy_worker.decode.frame_index import FrameIndex
+from clipzy_worker.errors import RenderFailed
+from clipzy_worker.render.clips import RenderedClip, render_clip
+from clipzy_worker.render.section import Footage
+
+_DECIMALS = 6
+# The beginnings of shots are rounded to so many decimals.
+_ROUNDING_SECONDS = 1e-6
+
+
+@dataclass
+class Clips:
+    """What a job has of its clips; ``warnings`` are those of the job."""
+
+    listed: list[Clip] = field(default_factory=list)
+    artifacts: list[ArtifactFile] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def with_renditions(analysis: Analysis, footage: Footage, *, on_fraction: Callable[[float], object]) -> Analysis:
+    """The analysis with the clips that its config asks for. Raises what ``rendered_clips`` raises."""
+    options = footage.request.config.clips
+    if options is None:
+        return analysis
+    sections, warnings = asked_sections(options.ranges or (), footage.index)
+    if options.render:
+        speech = analysis.audio.speech if analysis.audio else []
+        clips = rendered_clips(footage, sections, options, shots=analysis.shots, speech=speech, on_fraction=on_fraction)
+    else:
+        clips = Clips(listed_clips(sections, footage.index, analysis.shots))
+    return analysis.model_copy(
+        update={
+            "clips": clips.listed,
+            "artifacts": analysis.artifacts + clips.artifacts,
+            "warnings": analysis.warnings + warnings + clips.warnings,
+        }
+    )
+
+
+def listed_clips(sections: Sequence[Section], index: FrameIndex, shots: Sequence[Shot]) -> list[Clip]:
+    """An entry for each section, in this order; nothing is rendered."""
+    return [_listed(number, section, index, shots) for number, section in enumerate(sections)]
+
+
+def rendered_clips(
+    footage: Footage,
+    sections: Sequence[Section],
+    options: ClipOptions,
+    *,
+    shots: Sequence[Shot],
+    speech: Sequence[Span],
+    on_fraction: Callable[[float], object],
+) -> Clips:
+    """The clips of these sections. One that cannot be rendered has a warning and no files; the others have theirs.
+
+    ``on_fraction`` is called with the progress from 0 to 1 before each picture.
+
+    Raises:
+        InvalidMedia: there is too much to decode or to encode.
+        StorageUnavailable: the source can no longer be read.
+        OSError, MemoryError: there is no room.
+    """
+    clips = Clips()
+    counts = [len(footage.outputs(section.frames, options)) for section in sections]
+    done = 0
+
+    def count_picture() -> None:
+        nonlocal done
+        on_fraction(done / sum(counts))
+        done += 1
+
+    for number, clip in enumerate(listed_clips(sections, footage.index, shots)):
+        frames = sections[number].frames
+        try:
+            rendered = render_clip(footage, number, frames, options, speech=speech, on_picture=count_picture)
+        except RenderFailed as error:
+            clips.listed.append(clip.model_copy(update={"warnings": [*clip.warnings, str(error)]}))
+            clips.warnings.append(f"Clip {number} could not be rendered. {error}")
+        else:
+            clips.listed.append(_with_files(clip, rendered))
+            clips.artifacts += rendered.artifacts
+        done = sum(counts[: number + 1])
+    return clips
+
+
+def _listed(number: int, section: Section, index: FrameIndex, shots: Sequence[Shot]) -> Clip:
+    frames, choice = section.frames, section.choice
+    starts_at, ends_at = index.seconds_of(frames.start), index.seconds_of(frames.stop)
+    return Clip(
+        index=number,
+        rank=choice.rank if choice else None,
+        start_seconds=round(starts_at, _DECIMALS),
+        end_seconds=round(ends_at, _DECIMALS),
+        start_frame=frames.start,
+        end_frame=frames.stop,
+        duration_seconds=round(ends_at - starts_at, _DECIMALS),
+        shots=(_shot_at(starts_at, shots), _shot_at(index.seconds_of(frames.stop - 1), shots)),
+        profile=choice.profile if choice else None,
+        score=choice.score if choice else None,
+        parts=choice.parts if choice else [],
+        edges=section.edges,
+        warnings=section.warnings,
+    )
+
+
+def _shot_at(seconds: float, shots: Sequence[Shot]) -> int:
+    """The number of the shot that a frame of this time belongs to."""
+    return max((shot.index for shot in shots if shot.start_seconds <= seconds + _ROUNDING_SECONDS), default=0)
+
+
+def _with_files(clip: Clip, rendered: RenderedClip) -> Clip:
+    rendition = rendered.section.rendition
+    return clip.model_copy(
+        update={
+            "reframe": rendition.reframe,
+            "width": rendition.width,
+            "height": rendition.height,
+            "frame_rate": rendition.frame_rate,
+            "loudness": rendition.loudness,
+            "warnings": clip.warnings + rendered.section.warnings,
+            "artifacts": [artifact.file for artifact in rendered.artifacts],
+        }
+    )
