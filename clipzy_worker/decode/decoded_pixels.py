@@ -29,7 +29,7 @@ class DecodedPixels:
             )
 
     def check_rendered(self, pixels: int) -> None:
-        """Raise ``InvalidMedia`` if to analyse and to render decodes and encodes so many pixels, and that is too many."""
+        """Raise ``InvalidMedia`` if so many, decoded and encoded by analysing and rendering together, are too many."""
         if pixels > self._limit:
             raise InvalidMedia(
                 f"To analyse and to render the video, at least {pixels / _TERA:.6g} terapixels would be decoded and"
