@@ -17,6 +17,7 @@ from bench import (
     metrics,
     page,
     protocol,
+    render,
     slow_clients,
     speech,
     submit_to_start,
@@ -37,6 +38,7 @@ def main() -> int:
         with EmbeddedRedis(directory / "redis") as redis_url:
             reached = [
                 analysis.compare(directory / "analysis"),
+                render.compare(directory / "render"),
                 speech.compare(),
                 protocol.compare(directory / "protocol", redis_url=redis_url),
                 submit_to_start.compare(directory / "start", redis_url=redis_url),

@@ -1,29 +1,19 @@
 """The whole analysis of a video against decoding alone, and against a command that only finds cuts."""
 
 import os
-import resource
-import statistics
-import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import imageio_ffmpeg
 
+from bench.costs import Cost, Measured, cost_of_command, cpu, print_cost, wall
+from bench.footage_video import footage_video
 from clipzy_worker.sandbox.process import MediaProcess, MediaRequest
-from tests.support.media import clips
 
 RUNS = 3
 MAX_MEMORY_MIB = 1024
 VIDEO_SECONDS = 120
-FOOTAGE = Path(__file__).parents[1] / "tests/footage"
-
-
-@dataclass(frozen=True)
-class Cost:
-    cpu_seconds: float
-    wall_seconds: float
 
 
 @dataclass(frozen=True)
@@ -53,39 +43,35 @@ def compare(directory: Path) -> bool:
 
 
 def _compare(case: Case, directory: Path) -> bool:
-    video = _video(directory / case.name, case.size, seconds=VIDEO_SECONDS, rate=case.rate, coding=case.coding)
+    video = footage_video(directory / case.name, case.size, seconds=VIDEO_SECONDS, rate=case.rate, coding=case.coding)
     ours, decode, cuts = [], [], []
     for _ in range(RUNS):  # in turns, so that other load on the machine affects all
         decode.append(
-            _cost_of_command(imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-nostdin", "-i", str(video), *_NULL)
+            cost_of_command(imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-nostdin", "-i", str(video), *_NULL)
         )
         ours.append(_cost_of_analysis(video, directory / "out"))
         if case.max_wall_ratio:
             cuts.append(
-                _cost_of_command(*_SCENEDETECT, "--input", str(video), "--output", str(directory), "detect-adaptive")
+                cost_of_command(*_SCENEDETECT, "--input", str(video), "--output", str(directory), "detect-adaptive")
             )
     about = f"{video.stat().st_size >> 20} MiB, median of {RUNS}, {os.cpu_count()} cores"
     print(f"\n{VIDEO_SECONDS} s of H.264 with audio, {case.about} ({about}):")
-    _print_cost("ffmpeg decode to null", decode)
-    _print_cost("whole analysis", ours)
-    cpu = _cpu(ours) / _cpu(decode)
-    print(f"  CPU of the analysis to that of decoding     {cpu:.2f} (aim: at most {case.max_cpu_ratio:g})")
+    print_cost("ffmpeg decode to null", decode)
+    print_cost("whole analysis", ours)
+    cpu_ratio = cpu(ours) / cpu(decode)
+    print(f"  CPU of the analysis to that of decoding     {cpu_ratio:.2f} (aim: at most {case.max_cpu_ratio:g})")
     if case.max_wall_ratio is None:
-        return cpu <= case.max_cpu_ratio
-    _print_cost("scenedetect detect-adaptive", cuts)
-    wall = _wall(ours) / _wall(cuts)
-    print(f"  wall of the analysis to that of scenedetect {wall:.2f} (aim: at most {case.max_wall_ratio:g})")
-    return cpu <= case.max_cpu_ratio and wall <= case.max_wall_ratio
-
-
-def _print_cost(name: str, costs: list[Cost]) -> None:
-    print(f"  {name:28} CPU {_cpu(costs):6.1f} s   wall {_wall(costs):6.1f} s")
+        return cpu_ratio <= case.max_cpu_ratio
+    print_cost("scenedetect detect-adaptive", cuts)
+    wall_ratio = wall(ours) / wall(cuts)
+    print(f"  wall of the analysis to that of scenedetect {wall_ratio:.2f} (aim: at most {case.max_wall_ratio:g})")
+    return cpu_ratio <= case.max_cpu_ratio and wall_ratio <= case.max_wall_ratio
 
 
 def _measure_memory(directory: Path) -> bool:
     peaks = []
     for seconds in (10, 40):
-        video = _video(directory / f"4k-{seconds}.mp4", "3840:2160", seconds=seconds)
+        video = footage_video(directory / f"4k-{seconds}.mp4", "3840:2160", seconds=seconds)
         peaks.append(_peak_mib(video, directory / "out"))
         print(f"  memory of the analysis of {seconds} s at 4K: {peaks[-1]:.0f} MiB (aim: under {MAX_MEMORY_MIB})")
     return max(peaks) < MAX_MEMORY_MIB
@@ -95,28 +81,13 @@ _NULL = ("-f", "null", "-")
 _SCENEDETECT = (sys.executable, "-m", "scenedetect", "--quiet")
 
 
-def _video(path: Path, size: str, *, seconds: int, rate: int = 24, coding: tuple[str, ...] = ()) -> Path:
-    """Real videos, joined and scaled up, with synthetic music."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        listing = path.with_suffix(".txt")
-        listing.write_text("".join(f"file '{clip}'\n" for clip in sorted(FOOTAGE.glob("*.mp4"))) * 5)
-        tone = f"aevalsrc='0.3*sin(220*2*PI*t)*exp(-4*mod(t,0.5))+0.05*random(0)':duration={seconds}:s=48000"
-        clips.ffmpeg(
-            *("-f", "concat", "-safe", "0", "-i", str(listing), "-f", "lavfi", "-i", tone, "-t", str(seconds)),
-            *("-vf", f"scale={size}:flags=lanczos,noise=alls=4:allf=t,setsar=1,fps={rate},format=yuv420p"),
-            *("-c:v", "libx264", "-preset", "veryfast", "-crf", "21", *coding, "-c:a", "aac", "-shortest", str(path)),
-        )
-    return path
-
-
 def _request(video: Path, out_directory: Path) -> MediaRequest:
     out_directory.mkdir(exist_ok=True)
     return MediaRequest(video, "mp4", out_directory, decoder_threads=os.cpu_count() or 1)
 
 
 def _cost_of_analysis(video: Path, out_directory: Path) -> Cost:
-    with _Measured() as measured, MediaProcess(_request(video, out_directory)) as media:
+    with Measured() as measured, MediaProcess(_request(video, out_directory)) as media:
         for _ in media.updates():
             pass
         media.result()
@@ -131,35 +102,3 @@ def _peak_mib(video: Path, out_directory: Path) -> float:
             peak_kib = max([peak_kib, *(int(line.split()[1]) for line in status.splitlines() if "VmHWM" in line)])
         media.result()
     return peak_kib / 1024
-
-
-def _cost_of_command(*command: str) -> Cost:
-    with _Measured() as measured:
-        subprocess.run(command, check=True, capture_output=True)
-    return measured.cost
-
-
-class _Measured:
-    """The CPU time of the child processes that ended in the block, and the wall-clock time."""
-
-    cost: Cost
-
-    def __enter__(self) -> "_Measured":
-        self._cpu, self._wall = _children_cpu(), time.monotonic()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.cost = Cost(_children_cpu() - self._cpu, time.monotonic() - self._wall)
-
-
-def _children_cpu() -> float:
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
-
-
-def _cpu(costs: list[Cost]) -> float:
-    return statistics.median(cost.cpu_seconds for cost in costs)
-
-
-def _wall(costs: list[Cost]) -> float:
-    return statistics.median(cost.wall_seconds for cost in costs)

@@ -4,6 +4,7 @@ from clipzy_storage.models.job_config import JobConfig
 from clipzy_worker.analysers.images.sprites import MAX_TILES
 from clipzy_worker.analysers.images.thumbnails import MAX_THUMBNAILS
 from clipzy_worker.analysis.frame_analysers import POSTER_MAX_SIDE
+from clipzy_worker.analysis.render_estimate import VideoClaim, estimate_of
 from clipzy_worker.decode.geometry import Geometry, Orientation
 from clipzy_worker.decode.scaling import ANALYSED_PIXELS
 from clipzy_worker.decode.source import Source
@@ -15,7 +16,10 @@ _LEAST_BYTES_PER_PIXEL = 0.015
 
 
 def check_estimate(source: Source, request: MediaRequest) -> None:
-    """Raise ``ResultTooLarge`` if the images alone would be, even if they compress as well as possible."""
+    """Raise ``ResultTooLarge`` if images and videos would be, even if they compress as well as possible.
+
+    Raises ``InvalidMedia`` if there would be too much to render.
+    """
     seconds, video = source.declared_seconds or 0.0, source.video.codec_context
     frames = max(1, round(seconds * (source.declared_rate or 0)))
     least_bytes = min(
@@ -24,6 +28,11 @@ def check_estimate(source: Source, request: MediaRequest) -> None:
             Geometry(video.width, video.height, source.pixel_aspect, Orientation(turns)) for turns in (0, 1)
         )
     )
+    shown_size = Geometry(video.width, video.height, source.pixel_aspect).shown_size
+    rendered = estimate_of(request.config, VideoClaim(seconds, source.claimed_frames, shown_size))
+    analysed_pixels = source.claimed_frames * video.width * video.height
+    source.decoded.check_rendered(analysed_pixels + rendered.pixels)
+    least_bytes += rendered.size_bytes
     if least_bytes > request.limits.output_bytes:
         raise result_too_large(request.limits.output_bytes, at_least_bytes=least_bytes)
 

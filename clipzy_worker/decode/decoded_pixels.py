@@ -1,4 +1,4 @@
-"""Counts what is decoded of one video, in pixels, against the limit of ``MAX_VIDEO_TERAPIXELS``."""
+"""Counts what is decoded of one video and encoded again, in pixels, against the limit of ``MAX_VIDEO_TERAPIXELS``."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ _AV1_FRAME_UNITS = {3, 6}
 
 
 class DecodedPixels:
-    """What one job decodes: in all passes over its video, and whether it is shown or not."""
+    """What one job decodes, in all passes over its video and whether it is shown or not, and what it encodes."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -28,12 +28,21 @@ class DecodedPixels:
                 f" decode; at most {self._limit / _TERA:g} are accepted ({SETTING})."
             )
 
+    def check_rendered(self, pixels: int) -> None:
+        """Raise ``InvalidMedia`` if so many, decoded and encoded by analysing and rendering together, are too many."""
+        if pixels > self._limit:
+            raise InvalidMedia(
+                f"To analyse and to render the video, at least {pixels / _TERA:.6g} terapixels would be decoded and"
+                f" encoded; at most {self._limit / _TERA:g} are accepted ({SETTING})."
+                " Ask for less, or for smaller pictures, in the job's config."
+            )
+
     def add(self, *, frames: int, width: int, height: int) -> None:
-        """Count frames that are about to be decoded. Raises ``InvalidMedia`` if they are too many."""
+        """Count frames that are about to be decoded or encoded. Raises ``InvalidMedia`` if they are too many."""
         self._count += frames * width * height
         if self._count > self._limit:
             raise InvalidMedia(
-                f"The video has over {self._count / _TERA:.6g} terapixels to decode;"
+                f"The video has over {self._count / _TERA:.6g} terapixels to decode, and to encode if it is rendered;"
                 f" at most {self._limit / _TERA:g} are accepted ({SETTING})."
             )
 

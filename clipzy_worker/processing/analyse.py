@@ -17,7 +17,7 @@ from clipzy_worker.errors import MediaCrashed
 from clipzy_worker.processing.scratch import OUT
 from clipzy_worker.processing.segments import SegmentUploads, fetch_segments
 from clipzy_worker.sandbox.process import MediaLimits, MediaProcess, MediaRequest
-from clipzy_worker.stages import IMPORTED_PERCENT, STAGES, percent_of
+from clipzy_worker.stages import IMPORTED_PERCENT, RENDERING, STAGES, percent_of, stages_of
 
 # Each thread holds decoded frames in memory, and more threads than this are no faster.
 MAX_DECODER_THREADS = 16
@@ -74,18 +74,24 @@ def _kept_segments(
 
 def _request(settings: Settings, job: Job, source: SourceFile, path: Path, directory: Path) -> MediaRequest:
     threads = max(1, min(MAX_DECODER_THREADS, _cores() // settings.max_concurrent_jobs))
+    config = JobConfig.model_validate(job.config)
+    result_bytes = settings.max_result_bytes(source_size_bytes=source.size_bytes)
+    is_rendered = RENDERING in stages_of(config)
     return MediaRequest(
         source=path,
         container=source.container,
         out_directory=directory / OUT,
-        config=JobConfig.model_validate(job.config),
+        config=config,
         decoder_threads=threads,
         sandbox=settings.sandbox,
-        # CPU time of the decoder threads and of the one that analyses: honest jobs exceed their wall-clock limit first.
+        # CPU time of the threads that decode, of those that encode, and of the one in between: honest jobs exceed
+        # their wall-clock limit first.
         limits=MediaLimits(
-            cpu_seconds=settings.processing_timeout_seconds * (threads + 1),
+            cpu_seconds=settings.processing_timeout_seconds * ((2 if is_rendered else 1) * threads + 1),
             max_decoded_pixels=settings.max_decoded_pixels,
-            output_bytes=settings.max_result_bytes(source_size_bytes=source.size_bytes),
+            output_bytes=result_bytes,
+            # A rendered video may be all of the result.
+            file_bytes=max(MediaLimits.file_bytes, result_bytes if is_rendered else 0),
         ),
     )
 

@@ -20,6 +20,7 @@ _COLOURS = {
 }
 # Nothing about the encoder is written into the file, and no group of pictures needs one of another.
 _FLAGS = "+cgop+bitexact"
+_MAX_PIXELS_OF_HELD_PICTURES = 2048 * 1152
 _X264 = {"draft": ("superfast", 27), "standard": ("veryfast", 21), "high": ("fast", 17)}
 _X265 = {"draft": ("superfast", 29), "standard": ("fast", 24), "high": ("medium", 19)}
 _SVT_AV1 = {"draft": (10, 40), "standard": (8, 32), "high": (6, 24)}
@@ -72,8 +73,19 @@ def _options(video: VideoFormat, threads: int) -> dict[str, str]:
         case "hevc":
             preset, crf = _X265[video.quality]
             options |= {"preset": preset, "crf": str(crf), "profile": "main"}
-            options["x265-params"] = f"log-level=none:min-keyint=1:open-gop=0:pools={threads}"
+            options["x265-params"] = f"log-level=none:min-keyint=1:open-gop=0:pools={threads}{_x265_memory(video)}"
         case "av1":
             step, crf = _SVT_AV1[video.quality]
             options |= {"preset": str(step), "crf": str(crf)}
+            if _is_large(video):
+                options["svtav1-params"] = "lp=1:hierarchical-levels=3"
     return options
+
+
+def _x265_memory(video: VideoFormat) -> str:
+    return ":frame-threads=1:rc-lookahead=5" if _is_large(video) else ""
+
+
+def _is_large(video: VideoFormat) -> bool:
+    """Whether the encoder must hold fewer pictures to stay within the memory of a media process."""
+    return video.width * video.height > _MAX_PIXELS_OF_HELD_PICTURES

@@ -140,9 +140,9 @@ def test_sections_reach_out_to_whole_frames_and_end_with_the_video(cut: Callable
     assert [(clip.start_frame, clip.end_frame) for clip in listed] == [(0, 13), (30, 59), (51, 52), (82, 100)]
     # Then each edge tells how far it was moved, and what cannot be shown is said
     edges = listed[1].edges
-    assert (edges.start.kind, edges.end.kind) == ("asked", "asked")
     assert (edges.start.moved_seconds, edges.end.moved_seconds) == pytest.approx((-0.034, 0.015))
-    assert (listed[0].edges.start.kind, listed[3].edges.end.kind) == ("end", "end")
+    assert [edges.start.kind, edges.end.kind] == ["asked", "asked"]
+    assert [listed[0].edges.start.kind, listed[3].edges.end.kind] == ["end", "end"]
     assert [len(clip.warnings) for clip in listed] == [0, 0, 0, 1]
     assert "5.000 seconds before" in listed[3].warnings[0]
 
