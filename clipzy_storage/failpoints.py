@@ -26,6 +26,7 @@ PAUSE_CHECK_SECONDS = 0.02
 FrontEndFailpoint = Literal["upload-stored", "video-recorded", "job-opened", "job-submitted", "workers-notified"]
 UploadFailpoint = Literal["upload-begun", "upload-received", "upload-published", "upload-recorded"]
 ImportFailpoint = Literal["import-published", "import-recorded"]
+RenderFailpoint = Literal["segment-stored"]
 AttemptFailpoint = Literal[
     "claimed",
     "source-copied",
@@ -49,7 +50,15 @@ AdminFailpoint = Literal[
     "job-restored",
 ]
 WebhookFailpoint = Literal["webhook-sent", "delivery-recorded", "replay-recorded"]
-Failpoint = FrontEndFailpoint | UploadFailpoint | ImportFailpoint | AttemptFailpoint | AdminFailpoint | WebhookFailpoint
+Failpoint = (
+    FrontEndFailpoint
+    | UploadFailpoint
+    | ImportFailpoint
+    | RenderFailpoint
+    | AttemptFailpoint
+    | AdminFailpoint
+    | WebhookFailpoint
+)
 Action = Literal["exit", "exit-once", "pause"]
 
 FRONT_END: tuple[Failpoint, ...] = get_args(FrontEndFailpoint)

@@ -7,6 +7,7 @@ import secrets
 import string
 import time
 from datetime import date, datetime
+from typing import NamedTuple
 
 from clipzy_storage.errors import BadKey
 
@@ -21,6 +22,8 @@ _OURS = re.compile(
     f"|results/(job_{_ID_TAIL})/(?:output[.]json|expired[.]json|attempts/[0-9]+-[0-9a-z]+/{_ARTIFACT})"
 )
 _UPLOAD_STATE = re.compile(f"[.]clipzy/uploads/(vid_{_ID_TAIL})/(?:upload[.]json|data|multipart[.]json|tail-[0-9]+)")
+_SEGMENT_NAME = "[0-9a-f]{16}-[0-9]{5}"
+_SEGMENT = re.compile(f"[.]clipzy/segments/(job_{_ID_TAIL})/({_SEGMENT_NAME})-([0-9a-f]{{64}})[.]mp4")
 CONTAINERS = ("mp4", "mov", "avi", "mkv", "webm")
 """The extensions of uploaded videos."""
 KEY_ID_LENGTH = 12
@@ -45,6 +48,8 @@ INCOMING = ".clipzy/incoming"
 """The prefix of unfinished files and of the markers of multipart uploads; no key of a caller."""
 UPLOADS_IN_PROGRESS = ".clipzy/uploads/"
 """The prefix of uploads over several requests that are not whole yet."""
+SEGMENTS = ".clipzy/segments/"
+"""The prefix of the finished parts of videos that unfinished jobs render."""
 DAY_INDEX = "jobs/by-day/"
 """The prefix of the day index."""
 DAY_INDEX_COMPLETE = "jobs/by-day/complete"
@@ -58,6 +63,14 @@ REDIS_PREFIX = "clipzy:"
 """The prefix of all our keys in Redis, which can share a database with others."""
 BROKER_PREFIX = "clipzy:mq:"
 """The prefix of the Celery broker's keys; older versions had no further one."""
+
+
+class StoredSegment(NamedTuple):
+    """What the key of a segment says. ``name`` is its plan and its number."""
+
+    job_id: str
+    name: str
+    sha256: str
 
 
 def broker_prefix(storage_id: str) -> str:
@@ -164,6 +177,16 @@ def upload_state(upload_id: str, name: str) -> str:
     return f"{UPLOADS_IN_PROGRESS}{upload_id}/{name}"
 
 
+def segments(job_id: str) -> str:
+    """The prefix of the segments that attempts at this job have finished."""
+    return f"{SEGMENTS}{job_id}/"
+
+
+def segment(job_id: str, name: str, sha256: str) -> str:
+    """One segment: its name, and the digest of its bytes, which two attempts may have encoded differently."""
+    return f"{SEGMENTS}{job_id}/{name}-{sha256}.mp4"
+
+
 def open_job(job_id: str) -> str:
     """The durable record of an unfinished job."""
     return f"jobs/open/{job_id}.json"
@@ -234,6 +257,17 @@ def upload_id_in(key: str) -> str | None:
     """The id of the upload in progress that this file belongs to; None for every other file."""
     found = _UPLOAD_STATE.fullmatch(key)
     return found and found[1]
+
+
+def is_segment_name(text: str) -> bool:
+    """Whether the text is the name of a segment: 16 hexadecimal digits of its plan, and five digits of its number."""
+    return re.fullmatch(_SEGMENT_NAME, text) is not None
+
+
+def segment_in(key: str) -> StoredSegment | None:
+    """The segment that has this key; None for every other file."""
+    found = _SEGMENT.fullmatch(key)
+    return StoredSegment(*found.groups()) if found else None
 
 
 def id_in(key: str) -> str | None:

@@ -48,6 +48,9 @@ PROCESS_WARNING = "process.warning"
 
 REAPER_NOTIFIED = "reaper.notified"
 
+SEGMENT_FETCHED = "segment.fetched"
+SEGMENT_RENDERED = "segment.rendered"
+
 STORAGE_DAMAGED = "storage.damaged"
 
 SUPERVISOR_READY = "supervisor.ready"

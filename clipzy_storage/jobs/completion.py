@@ -18,6 +18,7 @@ from clipzy_storage.errors import AlreadyExists, Damaged, LostJob, NotFound, Que
 from clipzy_storage.failpoints import failpoint
 from clipzy_storage.jobs import durable_records
 from clipzy_storage.jobs.log_context import about_job
+from clipzy_storage.jobs.segments import remove_segments
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.jobs.types import PendingCompletion
 from clipzy_storage.log_events import JOB_CANCELLED, JOB_COMPLETED, JOB_FAILED
@@ -87,6 +88,8 @@ def retry_while_unavailable(call: Callable[[], T], *, timeout_seconds: float) ->
 def _clean_up(storage: Storage, finished: Job, pending: PendingCompletion, *, clear_others: bool) -> None:
     """The open record goes last: as long as it is there, the garbage collector's hourly pass finds the rest."""
     if clear_others and not clear_attempts(storage, finished, pending):
+        return
+    if not remove_segments(storage, finished):
         return
     if pending.cancellation_requested:
         durable_records.remove_cancellation_request(storage, finished.job_id)

@@ -16,6 +16,7 @@ from clipzy_storage.backends.base import READ_BLOCK_BYTES, BlobInfo, Storage, St
 from clipzy_storage.errors import Damaged, NotFound, StorageError, StorageUnavailable
 from clipzy_storage.jobs import day_index, durable_records
 from clipzy_storage.jobs.admin import JobAdmin
+from clipzy_storage.jobs.segments import are_needed, segments_by_job
 from clipzy_storage.maintenance.inventory import (
     JobInventory,
     UploadInventory,
@@ -79,6 +80,7 @@ class StorageCheck:
             if any(True for _ in self._upload(upload)):
                 yield from self._upload(refresh_upload(self._storage, upload.video_id))
         yield from self._stale_entries(entries or ())
+        yield from self._unneeded_segments()
         yield from self._incomplete_files()
         for top in ("jobs/", "results/", "uploads/"):
             self.foreign += sum(keys.is_foreign(blob.key) for blob in self._storage.list(top))
@@ -212,6 +214,11 @@ class StorageCheck:
         except NotFound:
             return None
         return digest.hexdigest()
+
+    def _unneeded_segments(self) -> Iterator[Finding]:
+        for job_id, blobs in segments_by_job(self._storage):
+            if _is_settled(*blobs) and not are_needed(self._storage, job_id):
+                yield _orphaned(keys.segments(job_id), "the job that they are rendered for is not open")
 
     def _incomplete_files(self) -> Iterator[Finding]:
         count = self._storage.count_incomplete(DAY_SECONDS)

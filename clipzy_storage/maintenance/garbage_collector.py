@@ -18,6 +18,7 @@ from clipzy_storage.config.settings import Settings
 from clipzy_storage.errors import AlreadyExists, NotFound, QueueUnavailable, StorageError, StorageUnavailable
 from clipzy_storage.jobs import day_index, durable_records
 from clipzy_storage.jobs.admin import JobAdmin, Sweepable
+from clipzy_storage.jobs.segments import are_needed, segments_by_job
 from clipzy_storage.maintenance.index_repair import repair_index
 from clipzy_storage.maintenance.inventory import (
     JobInventory,
@@ -27,6 +28,7 @@ from clipzy_storage.maintenance.inventory import (
     refresh_job,
     refresh_upload,
     unfinished_jobs,
+    youngest_seconds,
 )
 from clipzy_storage.maintenance.retention_rules import (
     DAY_SECONDS,
@@ -84,6 +86,7 @@ class GarbageCollector:
                 if may_be_garbage(files, ttl_seconds=self._result_ttl_seconds):
                     self._sweep_job_if_possible(files)
             self._sweep_uploads(all_uploads(self._storage))
+            self._sweep_segments()
             repair_index(self._storage)
             if began_at is not None:
                 self._set_swept("uploads", began_at - timedelta(seconds=DAY_SECONDS))
@@ -94,7 +97,8 @@ class GarbageCollector:
     def sweep_recent(self) -> Counter[Kind]:
         """The same for what can have become garbage since the last pass, and for nothing else.
 
-        That is what unfinished jobs have left, results and uploads whose time is over, and uploads without a record.
+        That is what unfinished jobs have left, results and uploads whose time is over, uploads without a record, and
+        segments of jobs that have ended.
         What only a pass over everything finds is left to one: results of jobs whose deletion was interrupted, and files
         that a process wrote after its job had finished. Raises ``QueueUnavailable`` too.
         """
@@ -103,6 +107,7 @@ class GarbageCollector:
             self._sweep_unfinished_jobs()
             self._sweep_expired_results(now)
             self._sweep_recent_uploads(now)
+            self._sweep_segments()
         return self._removed
 
     @contextmanager
@@ -144,6 +149,13 @@ class GarbageCollector:
         first_id = keys.first_id("vid", since - LONGEST_UPLOAD)
         self._sweep_uploads(all_uploads(self._storage, first_id=first_id, last_id=keys.first_id("vid", until)))
         self._set_swept("uploads", until)
+
+    def _sweep_segments(self) -> None:
+        """All are listed, which are few: only unfinished jobs have any."""
+        for job_id, blobs in segments_by_job(self._storage):
+            with self._left_to_the_next_pass(job_id):
+                if youngest_seconds(blobs) >= HOUR_SECONDS and not are_needed(self._storage, job_id):
+                    self._delete(Garbage(Kind.SEGMENTS_OF_ENDED_JOB, blobs))
 
     def _set_swept(self, what: Sweepable, until: datetime) -> None:
         """Unless something could not be done: the next pass then sees the same again."""

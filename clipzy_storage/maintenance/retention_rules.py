@@ -32,6 +32,8 @@ class Kind(StrEnum):
     """Left by a job that failed or was cancelled."""
     UNUSED_ATTEMPT = "unused_attempt"
     """An attempt at a completed job that did not count."""
+    SEGMENTS_OF_ENDED_JOB = "segments_of_ended_job"
+    """Left by a job that has ended or was deleted, or written by a worker that had lost it."""
     EXPIRED_RESULT = "expired_result"
     UPLOAD_WITHOUT_RECORD = "upload_without_record"
     """Its front end died before it wrote the record."""

@@ -171,7 +171,7 @@ class _Processing:
             path = _local_source(storage, source, directory, on_progress=self._check_with_time)
             failpoint("source-copied")
             with _verified(path, source, directory, on_progress=self._check_with_time) as verified:
-                analysis = analyse.run_stages(settings, job, source, path, directory, on_progress=self._report)
+                analysis = analyse.run_stages(settings, storage, job, source, path, directory, on_progress=self._report)
             _observe_stages(analysis)
             if source.sha256 is None:
                 _note_digest(storage, job.video_id, verified.sha256)

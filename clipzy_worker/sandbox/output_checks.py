@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from clipzy_storage.models.analysis import ArtifactFile
-from clipzy_worker.sandbox.request import MediaLimits
+from clipzy_worker.sandbox.request import SEGMENTS, MediaLimits
 
 TOO_MANY_BYTES = "wrote more bytes than allowed"
 
@@ -46,9 +46,18 @@ def resident_bytes(pid: int) -> int:
 
 
 def output_excess(directory: Path, limits: MediaLimits) -> str | None:
-    """Which limit the files in a directory exceed, if any. Continues "The media process …"."""
+    """Which limit the files in a directory exceed, if any. Continues "The media process …".
+
+    Segments count for themselves: until the video that they become is whole, both are there.
+    """
+    segments = directory / SEGMENTS
+    of_segments = iter(()) if segments.is_symlink() else _sizes(segments)
+    return _excess(_sizes(directory, without=SEGMENTS), limits) or _excess(of_segments, limits)
+
+
+def _excess(sizes: Iterator[int], limits: MediaLimits) -> str | None:
     total_bytes = 0
-    for count, size_bytes in enumerate(_sizes(directory), start=1):
+    for count, size_bytes in enumerate(sizes, start=1):
         total_bytes += size_bytes
         if count > limits.output_files:
             return "wrote more files than allowed"
@@ -57,14 +66,15 @@ def output_excess(directory: Path, limits: MediaLimits) -> str | None:
     return None
 
 
-def _sizes(directory: Path) -> Iterator[int]:
-    """The size of everything below; concurrent changes are seen by the next check."""
+def _sizes(directory: Path, *, without: str = "") -> Iterator[int]:
+    """The size of everything below, but for the directory ``without``; the next check sees concurrent changes."""
     try:
         with os.scandir(directory) as entries:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     yield 0
-                    yield from _sizes(Path(entry.path))
+                    if entry.name != without:
+                        yield from _sizes(directory / entry.name)
                 else:
                     yield entry.stat(follow_symlinks=False).st_size
     except OSError:

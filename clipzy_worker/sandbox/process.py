@@ -84,6 +84,10 @@ class MediaProcess:
         """The name of the stage in progress."""
         return self._messages.stage
 
+    def new_segments(self) -> list[str]:
+        """The names of the segments in ``SEGMENTS`` that the child finished since the last call."""
+        return self._messages.new_segments()
+
     @property
     def stderr_tail(self) -> str:
         """The end of what the child wrote to stderr, for the log only: it may hold paths of this machine.

@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from clipzy_storage import keys
 from clipzy_storage.models.analysis import Analysis
 from clipzy_worker.errors import ResultTooLarge
 from clipzy_worker.stages import STAGES, Stage, fraction_of
@@ -24,6 +25,7 @@ _TOO_MANY_FIGURES = (
 )
 _MAX_TOTAL_BYTES = 64 << 20
 _MAX_TEXT_LENGTH = 300
+_MAX_SEGMENTS = 5000
 _SECONDS_BETWEEN_PROGRESS = 0.25
 _STAGE_NAMES = {stage.name for stage in STAGES}
 
@@ -45,6 +47,10 @@ class _Result(_Message):
     result: Analysis
 
 
+class _FinishedSegment(_Message):
+    finished_segment: str
+
+
 class _InvalidMedia(_Message):
     invalid_media: str
 
@@ -57,7 +63,7 @@ class _Crash(_Message):
     crashed: str
 
 
-_AnyMessage = _Progress | _Result | _InvalidMedia | _ResultTooLarge | _Crash
+_AnyMessage = _Progress | _FinishedSegment | _Result | _InvalidMedia | _ResultTooLarge | _Crash
 _MESSAGES: TypeAdapter[_AnyMessage] = TypeAdapter(_AnyMessage)
 
 
@@ -71,6 +77,8 @@ class MessageReader:
         self.invalid_media: str | None = None
         self.result_too_large: str | None = None
         self.crashed: str | None = None
+        self._segments: set[str] = set()
+        self._new_segments: list[str] = []
         self._line = bytearray()
         self._total_bytes = 0
 
@@ -86,11 +94,18 @@ class MessageReader:
             for line in lines:
                 self._take(_parsed(bytes(line)))
 
+    def new_segments(self) -> list[str]:
+        """The names of the segments that were finished since the last call."""
+        names, self._new_segments = self._new_segments, []
+        return names
+
     def _take(self, message: _AnyMessage) -> None:
         match message:
             case _Progress():
                 self.stage = message.stage
                 self.fraction = max(self.fraction, min(message.progress, 1.0))
+            case _FinishedSegment():
+                self._take_segment(message.finished_segment)
             case _Result():
                 self.result, self.fraction = message.result, 1.0
             case _InvalidMedia():
@@ -100,15 +115,31 @@ class MessageReader:
             case _Crash():
                 self.crashed = printable(message.crashed)
 
+    def _take_segment(self, name: str) -> None:
+        if name in self._segments or len(self._segments) == _MAX_SEGMENTS:
+            raise ProtocolError("finished more segments than there are")
+        self._segments.add(name)
+        self._new_segments.append(name)
+
 
 def _parsed(line: bytes) -> _AnyMessage:
     try:
         message = _MESSAGES.validate_json(line)
     except ValidationError as error:
         raise ProtocolError("sent a message that is not of the protocol") from error
-    if isinstance(message, _Progress) and message.stage not in _STAGE_NAMES:
+    if not _is_valid(message):
         raise ProtocolError("sent a message that is not of the protocol")
     return message
+
+
+def _is_valid(message: _AnyMessage) -> bool:
+    match message:
+        case _Progress():
+            return message.stage in _STAGE_NAMES
+        case _FinishedSegment():
+            return keys.is_segment_name(message.finished_segment)
+        case _:
+            return True
 
 
 def printable(text: str, *, length: int = _MAX_TEXT_LENGTH) -> str:
@@ -130,6 +161,10 @@ class Report:
             self._last_progress_at = now
             done = fraction_of(stage, fraction, stages=self._stages)
             self._write(_Progress(progress=round(done, 4), stage=stage.name))
+
+    def finished_segment(self, name: str) -> None:
+        """A segment is whole: the file of this name in ``SEGMENTS``, which does not change any more."""
+        self._write(_FinishedSegment(finished_segment=name))
 
     def result(self, analysis: Analysis) -> None:
         """Raises ``ResultTooLarge`` if it is larger than the parent would read."""

@@ -8,6 +8,9 @@ from typing import Literal, Self
 
 from clipzy_storage.models.job_config import JobConfig
 
+SEGMENTS = "segments"
+"""Below the output directory: the finished parts of a rendered video, those of earlier attempts among them."""
+
 Sandbox = Literal["required", "best-effort", "off"]
 
 

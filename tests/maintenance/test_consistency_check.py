@@ -109,6 +109,12 @@ def _deliveries_without_job(aged: AgedStorage, hours: float) -> Reported:
     return {("orphaned", aged.put(keys.deliveries(keys.new_id("job")), hours=hours))}
 
 
+def _segments_of_ended(aged: AgedStorage, hours: float) -> Reported:
+    job_id = aged.done_job(Status.CANCELLED, hours=100).job_id
+    aged.segments(job_id, hours=hours)
+    return {("orphaned", keys.segments(job_id))}
+
+
 AFTER_AN_HOUR = (
     _deliveries_without_job,
     _no_index,
@@ -124,6 +130,7 @@ AFTER_AN_HOUR = (
     _open_and_done,
     _half_expired,
     _idle_cancellation,
+    _segments_of_ended,
 )
 
 
@@ -144,6 +151,7 @@ def _consistent(aged: AgedStorage) -> None:
     running = aged.open_job(hours=100)
     aged.attempt(running.job_id, hours=100)  # an attempt of a lost worker
     aged.cancellation_request(running.job_id, hours=100)
+    aged.segments(running.job_id, hours=100)
     expired = aged.done_job(Status.COMPLETED, hours=100)
     aged.put(keys.expired_result(expired.job_id), hours=100)
     gone = aged.upload()

@@ -55,7 +55,16 @@ def _deliveries_without_job(aged: AgedStorage, hours: float) -> set[str]:
     return {aged.put(keys.deliveries(keys.new_id("job")), hours=hours)}
 
 
+def _segments_without_job(aged: AgedStorage, hours: float) -> set[str]:
+    return aged.segments(keys.new_id("job"), hours=hours)
+
+
+def _segments_of_ended(aged: AgedStorage, hours: float) -> set[str]:
+    return aged.segments(aged.done_job(Status.CANCELLED, hours=hours).job_id, hours=hours)
+
+
 CASES = {
+    Kind.SEGMENTS_OF_ENDED_JOB: [(_segments_without_job, 1), (_segments_of_ended, 1)],
     Kind.DELIVERIES_WITHOUT_JOB: [(_deliveries_without_job, 24)],
     Kind.UPLOAD_WITHOUT_RECORD: [(_upload_without_record, 24)],
     Kind.RESULT_WITHOUT_JOB: [(_result_without_job, 24)],
@@ -74,6 +83,7 @@ def _in_use(aged: AgedStorage) -> None:
     running = aged.open_job(hours=1000)
     aged.attempt(running.job_id, hours=1000)
     aged.cancellation_request(running.job_id, hours=1000)
+    aged.segments(running.job_id, hours=1000)
 
 
 @pytest.mark.parametrize("kind", CASES)
@@ -91,7 +101,8 @@ def test_garbage_is_deleted_and_nothing_else(aged: AgedStorage, new_collector: N
 
     # Then the old was deleted, and is counted
     assert set(before) - set(aged.stored()) == old
-    count = 2 if kind in (Kind.UNUSED_ATTEMPT, Kind.RESULT_OF_UNCOMPLETED) else 1
+    twice = (Kind.UNUSED_ATTEMPT, Kind.RESULT_OF_UNCOMPLETED, Kind.SEGMENTS_OF_ENDED_JOB)
+    count = 2 if kind in twice else 1
     assert (first, second) == ({kind: count}, {})
 
 

@@ -16,7 +16,7 @@ from clipzy_storage.jobs.admin import JobAdmin
 from clipzy_storage.jobs.store import JobStore
 from clipzy_storage.maintenance.garbage_collector import GarbageCollector
 from clipzy_storage.maintenance.retention_rules import Kind
-from clipzy_storage.models.records import Upload
+from clipzy_storage.models.records import Status, Upload
 from tests.support.aged_storage import AgedStorage
 from tests.support.counted_storage import CountedStorage
 from tests.support.jobs import current
@@ -55,7 +55,7 @@ def test_the_hourly_pass_reads_what_expired_since_the_last(
     assert all(current(store, job.job_id).expired for job in due)
     assert sorted(counted.read()) == sorted(keys.done_job(job.job_id) for job in due)
     own_prefixes = {keys.result_prefix(job.job_id) for job in due}
-    assert counted.listed() == own_prefixes | {"jobs/open/", "jobs/cancel/", keys.DAY_INDEX, "uploads/"}
+    assert counted.listed() == own_prefixes | {"jobs/open/", "jobs/cancel/", keys.DAY_INDEX, "uploads/", keys.SEGMENTS}
 
 
 def test_without_limits_the_hourly_pass_reads_nothing(
@@ -64,7 +64,15 @@ def test_without_limits_the_hourly_pass_reads_nothing(
     aged.finished_jobs(MANY, days=100)
     assert _collector(counted.storage, reconciled).sweep_recent() == {}
     assert counted.read() == []
-    assert counted.listed() == {"jobs/open/", "jobs/cancel/", "uploads/"}
+    assert counted.listed() == {"jobs/open/", "jobs/cancel/", "uploads/", keys.SEGMENTS}
+
+
+def test_segments_of_jobs_that_have_ended_are_removed(aged: AgedStorage, reconciled: JobAdmin) -> None:
+    ended, running = aged.done_job(Status.CANCELLED), aged.open_job()
+    aged.segments(ended.job_id, hours=2)
+    kept = aged.segments(running.job_id, hours=2)
+    assert _collector(aged.storage, reconciled).sweep_recent() == {Kind.SEGMENTS_OF_ENDED_JOB: 1}
+    assert {blob.key for blob in aged.storage.list(keys.SEGMENTS)} == kept
 
 
 def test_a_limit_that_is_set_later_counts_for_old_results(aged: AgedStorage, reconciled: JobAdmin) -> None:

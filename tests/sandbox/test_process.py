@@ -29,6 +29,8 @@ BROKEN = {
     "a result of another form": ('print(\'{"result": {"shots": "none"}}\')', "not of the protocol"),
     "a number that is none": ('print(\'{"progress": NaN, "stage": "video_analysis"}\')', "not of the protocol"),
     "a stage that is none": ('print(\'{"progress": 0.5, "stage": "lunch"}\')', "not of the protocol"),
+    "a segment that is a path": ('print(\'{"finished_segment": "../0123456789abcdef-00000"}\')', "not of the protocol"),
+    "a segment twice": ('print(\'{"finished_segment": "0123456789abcdef-00000"}\\n\' * 2)', "more segments"),
     "a nested bomb": ("print('[' * 100000)", "not of the protocol"),
     "a flood": ("import sys\nwhile True: sys.stdout.write('x' * 65536)", "more output than allowed"),
     "an early end": ("raise SystemExit(0)", "without a result"),

@@ -18,6 +18,7 @@ from clipzy_storage.models.records import ErrorCode, Job, JobError, Status, Vide
 
 CONTENT = b"source video"
 POSTER = b"poster"
+_TOPS = ("jobs/", "results/", "uploads/", keys.SEGMENTS)
 NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 
 
@@ -85,7 +86,7 @@ class AgedStorage:
 
     def stored(self) -> list[str]:
         """All keys but those of the day index."""
-        found = [blob.key for top in ("jobs/", "results/", "uploads/") for blob in self.storage.list(top)]
+        found = [blob.key for top in _TOPS for blob in self.storage.list(top)]
         return [key for key in found if not key.startswith(keys.DAY_INDEX)]
 
     def indexed(self) -> list[str]:
@@ -152,6 +153,11 @@ class AgedStorage:
         """Completed jobs that finished so many days ago, also by their records."""
         self.finished_at, hours = datetime.now(UTC) - timedelta(days=days), 24 * days
         return [self.completed_job(job=self.new_job(self.upload(hours=hours)), hours=hours) for _ in range(count)]
+
+    def segments(self, job_id: str, *, hours: float = 0) -> set[str]:
+        """What two attempts have kept of the video that the job renders."""
+        names = ("0123456789abcdef-00000", "0123456789abcdef-00001")
+        return {self.put(keys.segment(job_id, name, hashlib.sha256(b"x").hexdigest()), hours=hours) for name in names}
 
     def cancellation_request(self, job_id: str, *, hours: float = 0) -> str:
         put_json(self.storage, keys.cancellation_request(job_id), {"schema_version": 1, "job_id": job_id})
