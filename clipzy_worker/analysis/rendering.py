@@ -1,4 +1,4 @@
-"""The stage after the analysis: the sections that were chosen or asked for become clips."""
+"""The stage after the analysis: sections that were chosen or asked for become clips; the whole video is rendered."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +14,7 @@ from clipzy_worker.decode.frame_index import FrameIndex
 from clipzy_worker.errors import RenderFailed
 from clipzy_worker.render.clips import RenderedClip, render_clip
 from clipzy_worker.render.section import Footage
+from clipzy_worker.render.whole_video import render_whole_video
 
 _DECIMALS = 6
 # The beginnings of shots are rounded to so many decimals.
@@ -29,24 +30,64 @@ class Clips:
     warnings: list[str] = field(default_factory=list)
 
 
-def with_renditions(analysis: Analysis, footage: Footage, *, on_fraction: Callable[[float], object]) -> Analysis:
-    """The analysis with the clips that its config asks for. Raises what ``rendered_clips`` raises."""
-    options = footage.request.config.clips
-    if options is None:
-        return analysis
-    sections, warnings = asked_sections(options.ranges or (), footage.index)
-    if options.render:
-        speech = analysis.audio.speech if analysis.audio else []
-        clips = rendered_clips(footage, sections, options, shots=analysis.shots, speech=speech, on_fraction=on_fraction)
-    else:
-        clips = Clips(listed_clips(sections, footage.index, analysis.shots))
-    return analysis.model_copy(
-        update={
-            "clips": clips.listed,
-            "artifacts": analysis.artifacts + clips.artifacts,
-            "warnings": analysis.warnings + warnings + clips.warnings,
-        }
-    )
+def with_renditions(
+    analysis: Analysis,
+    footage: Footage,
+    *,
+    on_fraction: Callable[[float], object],
+    on_segment: Callable[[str], object],
+) -> Analysis:
+    """The analysis with the clips and the rendered video that its config asks for.
+
+    ``on_fraction`` is called with the progress from 0 to 1, and ``on_segment`` with the name of each segment of the
+    rendered video. Raises what ``rendered_clips`` and ``render_whole_video`` raise.
+    """
+    config = footage.request.config
+    sections, warnings = asked_sections((config.clips and config.clips.ranges) or (), footage.index)
+    clips_share = _clips_share(sections, footage)
+    if config.clips is not None:
+        clips = _clips(
+            footage, sections, config.clips, analysis, on_fraction=lambda done: on_fraction(done * clips_share)
+        )
+        analysis = _with(analysis, artifacts=clips.artifacts, warnings=warnings + clips.warnings, clips=clips.listed)
+    if config.render is not None:
+        render, artifact = render_whole_video(
+            footage,
+            config.render,
+            on_fraction=lambda done: on_fraction(clips_share + done * (1 - clips_share)),
+            on_segment=on_segment,
+        )
+        analysis = _with(analysis, artifacts=[artifact], warnings=[], render=render)
+    return analysis
+
+
+def _clips_share(sections: Sequence[Section], footage: Footage) -> float:
+    """Of the work of this stage, by the frames that are rendered."""
+    config = footage.request.config
+    of_clips = sum(len(section.frames) for section in sections) if config.clips and config.clips.render else 0
+    of_all = of_clips + (len(footage.index) if config.render else 0)
+    return of_clips / of_all if of_all else 0.0
+
+
+def _clips(
+    footage: Footage,
+    sections: Sequence[Section],
+    options: ClipOptions,
+    analysis: Analysis,
+    *,
+    on_fraction: Callable[[float], object],
+) -> Clips:
+    if not options.render:
+        return Clips(listed_clips(sections, footage.index, analysis.shots))
+    speech = analysis.audio.speech if analysis.audio else []
+    return rendered_clips(footage, sections, options, shots=analysis.shots, speech=speech, on_fraction=on_fraction)
+
+
+def _with(
+    analysis: Analysis, *, artifacts: Sequence[ArtifactFile], warnings: Sequence[str], **parts: object
+) -> Analysis:
+    added = {"artifacts": [*analysis.artifacts, *artifacts], "warnings": [*analysis.warnings, *warnings]}
+    return analysis.model_copy(update=added | parts)
 
 
 def listed_clips(sections: Sequence[Section], index: FrameIndex, shots: Sequence[Shot]) -> list[Clip]:

@@ -122,7 +122,12 @@ def _analysed(
             soundtrack=soundtrack,
             decoded=decoded,
         )
-        analysis = with_renditions(analysis, footage, on_fraction=partial(report.progress, RENDERING))
+        analysis = with_renditions(
+            analysis,
+            footage,
+            on_fraction=partial(report.progress, RENDERING),
+            on_segment=report.finished_segment,
+        )
     return analysis.model_copy(update={"timings": timer.rounded()})
 
 

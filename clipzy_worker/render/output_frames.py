@@ -39,6 +39,11 @@ class OutputFrames:
         """Of the last frame, in units of ``time_base``."""
         return self.end - self.stamps[-1]
 
+    def duration_of(self, number: int) -> int:
+        """How long a frame is shown, in units of ``time_base``."""
+        after = self.stamps[number + 1] if number + 1 < len(self) else self.end
+        return after - self.stamps[number]
+
     @property
     def duration_seconds(self) -> Fraction:
         return self.end * self.time_base

@@ -9,7 +9,7 @@ from pathlib import Path
 from av.video.frame import VideoFrame
 
 from clipzy_storage.models.clip_options import RenditionOptions, VideoCodec
-from clipzy_storage.models.clips import Rendition
+from clipzy_storage.models.clips import Reframe, Rendition
 from clipzy_storage.models.timecode import exact_rate
 from clipzy_worker.decode.decoded_pixels import DecodedPixels
 from clipzy_worker.decode.frame_index import FrameIndex
@@ -147,7 +147,7 @@ def render_section(
     outputs = footage.outputs(frames, options)
     picture_filter = footage.picture_filter(options)
     video = video_format(footage, outputs, options, picture_filter.size)
-    sound, plan = _sound(footage, frames, options)
+    sound, plan = levelled_sound(footage, frames, options)
     threads = footage.request.decoder_threads
     with Mp4Writer(path, video, has_sound=plan is not None, threads=threads) as writer:
         feed = SoundFeed(writer, sound)
@@ -157,19 +157,28 @@ def render_section(
             writer.picture(rendered.picture, pts=rendered.stamp, duration=rendered.duration)
         feed.rest()
     verify(path, writer.written, footage.request)
-    rendition = Rendition(
+    rendition = rendition_of(video, outputs, options, picture_filter.reframe, plan)
+    return RenderedSection(rendition, plan.warnings if plan else [])
+
+
+def rendition_of(
+    video: VideoFormat, outputs: OutputFrames, options: RenditionOptions, reframe: Reframe, plan: LevelPlan | None
+) -> Rendition:
+    """What a file of these pictures has, and of sound of this level, if it has any."""
+    return Rendition(
         width=video.width,
         height=video.height,
         frame_rate=None if options.frame_rate == "source" else round(float(video.rate), _DECIMALS),
         frames=len(outputs),
         duration_seconds=round(float(outputs.duration_seconds), _DECIMALS),
-        reframe=picture_filter.reframe,
+        reframe=reframe,
         loudness=plan.loudness if plan else None,
     )
-    return RenderedSection(rendition, plan.warnings if plan else [])
 
 
-def _sound(footage: Footage, frames: range, options: RenditionOptions) -> tuple[Iterable[Samples], LevelPlan | None]:
+def levelled_sound(
+    footage: Footage, frames: range, options: RenditionOptions
+) -> tuple[Iterable[Samples], LevelPlan | None]:
     """The sound of a section at the level that was asked for; None without a soundtrack."""
     if footage.soundtrack is None:
         return (), None
