@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from clipzy_storage.models.records import ErrorCode
-from tests.page.analysed import analysed_demo
+from tests.page.analysed import DEMO, analysed, running_worker
 from tests.page.web_page import WebPage
 from tests.support.chromium import Page, running_chromium
 from tests.support.forms import MP4_HEAD
@@ -17,10 +17,11 @@ from tests.support.played_worker import claim, complete, expire, fail, submit
 from tests.support.servers import FrontEnd, running_front_end, running_redis
 from tests.support.waiting import eventually
 
-WIDTH, HEIGHT, TALL = 1240, 820, 1300
+WIDTH, HEIGHT, TALL, CLIPS_HEIGHT = 1240, 820, 1300, 760
 COLORS = 256
 MAX_BYTES = 150_000
 UPLOAD_BYTES, UPLOAD_BYTES_PER_SECOND = 48_000_000, 6_000_000
+CLIPS = {"clips": {"count": 2, "min_seconds": 2, "max_seconds": 5, "loudness_lufs": -16}}
 BROKEN = "The file cannot be read as mp4: it is damaged, incomplete or of another format."
 
 
@@ -59,7 +60,8 @@ class _Camera:
     def save(self, name: str) -> None:
         """A picture of what the page shows, with few colours."""
         taken, saved = self._scratch / f"{name}.png", self._directory / f"{name}.png"
-        decoded = "Promise.all([...document.images].map(image => image.decode().catch(() => {})))"
+        in_sight = "image => image.getBoundingClientRect().top < innerHeight"  # others may wait until they are
+        decoded = f"Promise.all([...document.images].filter({in_sight}).map(image => image.decode().catch(() => {{}})))"
         self.page.tab.run(f"{decoded}.then(() => new Promise(settled => setTimeout(settled, 500)))")
         self.page.tab.screenshot(taken)
         palette = f"split[a][b];[a]palettegen=max_colors={COLORS}:stats_mode=full[p];[b][p]paletteuse=dither=none"
@@ -85,7 +87,8 @@ def _take_upload(camera: _Camera, directory: Path) -> None:
 
 def _jobs(front_end: FrontEnd, directory: Path) -> dict[str, str]:
     """The id of a job in each state."""
-    demo = analysed_demo(front_end, directory / "worker")["job_id"]
+    with running_worker(front_end, directory / "worker"):
+        demo, clips = (analysed(front_end, DEMO, config)["job_id"] for config in ({}, CLIPS))
     ids = {
         name: submit(front_end, filename=f"{name}.mp4")["job_id"] for name in ("old", "broken", "unwanted", "running")
     }
@@ -95,7 +98,7 @@ def _jobs(front_end: FrontEnd, directory: Path) -> dict[str, str]:
     front_end.post(f"/api/v1/jobs/{ids['unwanted']}/cancel")
     front_end.store.heartbeat(claim(front_end, ids["running"]).claim, percent=62, stage="video_analysis")
     submit(front_end, filename="waiting.mp4")
-    return ids | {"demo": demo}
+    return ids | {"demo": demo, "clips": clips}
 
 
 def _take_jobs(camera: _Camera, front_end: FrontEnd, ids: dict[str, str]) -> None:
@@ -113,12 +116,26 @@ def _take_jobs(camera: _Camera, front_end: FrontEnd, ids: dict[str, str]) -> Non
         # The browser shows that it loads until it has played.
         camera.page.tab.run("(v => (v.muted = true, v.play().then(() => v.pause())))(document.querySelector('video'))")
         camera.save(f"job-{theme}")
+    _take_clips(camera, ids["clips"])
     camera.take("list", "#/", "demo.mp4", "waiting.mp4", "62 %")
     camera.take("failed", f"#/jobs/{ids['broken']}", "This job failed")
     camera.take("cancelled", f"#/jobs/{ids['unwanted']}", "This job was cancelled")
     camera.take("expired", f"#/jobs/{ids['old']}", "The result has expired")
     camera.take("running", f"#/jobs/{ids['running']}", "62 %")
     assert front_end.process.is_running()
+
+
+def _take_clips(camera: _Camera, job_id: str) -> None:
+    """The clips of a job, each a little after its beginning."""
+    tab = camera.page.tab
+    tab.look(width=WIDTH, height=CLIPS_HEIGHT)
+    camera.page.open(f"#/jobs/{job_id}")
+    camera.page.see("Clips", "of 100")
+    tab.run("document.querySelector('.clips').previousElementSibling.scrollIntoView({behavior: 'instant'})")
+    played = "v => (v.muted = true, v.play().then(() => (v.pause(), v.currentTime = v.duration / 3, v.muted = false)))"
+    for number in range(CLIPS["clips"]["count"]):
+        tab.run(f"({played})(document.querySelectorAll('.clips video')[{number}])")
+    camera.save("clips")
 
 
 if __name__ == "__main__":
