@@ -7,7 +7,7 @@ import click
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON only.")
 _job = click.argument("job_id", metavar="JOB")
-_FORMATS = click.Choice(["otio", "edl", "fcpxml", "fcp7", "csv", "vtt", "ffmetadata"])
+EXPORT_FORMATS = click.Choice(["otio", "edl", "fcpxml", "fcp7", "csv", "vtt", "ffmetadata"])
 _STATUSES = click.Choice(["queued", "processing", "completed", "failed", "cancelled"])
 
 
@@ -182,18 +182,19 @@ def plot(job_id: str, output: Path | None, as_json: bool) -> int:
 
 @click.command()
 @_job
-@click.argument("format_name", metavar="FORMAT", type=_FORMATS)
+@click.argument("format_name", metavar="FORMAT", type=EXPORT_FORMATS)
 @click.option("--of", type=click.Choice(["shots", "clips"]), default="shots", show_default=True, help="What to export.")
 @click.option("--media", metavar="NAME", help="The video's name, path or URL there.  [default: that of the upload]")
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="File to write.  [default: print it]")
-def export(job_id: str, format_name: str, of: str, media: str | None, output: Path | None) -> int:
+@_json
+def export(job_id: str, format_name: str, of: str, media: str | None, output: Path | None, as_json: bool) -> int:
     """Export shots or clips for editing programs.
 
     FORMAT is otio, edl, fcpxml or fcp7 for editing programs, csv for spreadsheets, vtt or ffmetadata for chapters.
     """
     from clipzy_api.cli.export import export
 
-    return export(job_id, format_name, of=of, media=media, path=output)
+    return export(job_id, format_name, of=of, media=media, path=output, as_json=as_json)
 
 
 @click.command()

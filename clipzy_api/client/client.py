@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from time import monotonic
 from typing import Any, Self
@@ -15,6 +15,7 @@ from clipzy_api.client.events import Event
 from clipzy_api.client.following import changes
 from clipzy_api.client.paths import JOBS, job_path, video_path
 from clipzy_api.client.result_files import ResultFiles
+from clipzy_api.client.submissions import Config, checked_key, options_of
 from clipzy_api.client.transport import OnRetry, Request, Transport, parsed
 from clipzy_api.client.uploads.memory import UploadMemory, state_directory
 from clipzy_api.client.uploads.method import Method
@@ -25,10 +26,7 @@ from clipzy_api.fleet_schemas import Fleet
 from clipzy_api.request_schemas import MAX_PAGE_SIZE
 from clipzy_api.schemas import Deliveries, Delivery, Job, JobPage, Me, Result, Video
 from clipzy_storage.config.urls import is_url, redacted
-from clipzy_storage.models.job_config import JobConfig
 from clipzy_storage.models.records import Queue, Status
-
-Config = JobConfig | Mapping[str, Any]
 
 
 class Client:
@@ -92,8 +90,8 @@ class Client:
         random one unless it is given, for a program that may be started anew. ``method``: ``form``, ``tus`` or
         ``s3`` instead of the best one. Raises ``UnusableFile``, ``UploadFailed``.
         """
-        upload = Upload(Path(file), _checked(idempotency_key), on_progress, method)
-        return self._uploader.submit(upload, _options(config, queue, webhook_url))
+        upload = Upload(Path(file), checked_key(idempotency_key), on_progress, method)
+        return self._uploader.submit(upload, options_of(config, queue, webhook_url))
 
     def submit_video(
         self,
@@ -105,9 +103,9 @@ class Client:
         idempotency_key: str | None = None,
     ) -> Job:
         """A new job on a video that was uploaded before."""
-        key = _checked(idempotency_key) or new_key()
+        key = checked_key(idempotency_key) or new_key()
         return new_job(
-            self._transport, {"video_id": video_id, **_options(config, queue, webhook_url)}, idempotency_key=key
+            self._transport, {"video_id": video_id, **options_of(config, queue, webhook_url)}, idempotency_key=key
         )
 
     def submit_url(
@@ -120,9 +118,9 @@ class Client:
         idempotency_key: str | None = None,
     ) -> Job:
         """A new job on a video that a worker fetches from this URL, where the operator allows it."""
-        key = _checked(idempotency_key) or new_key()
+        key = checked_key(idempotency_key) or new_key()
         return new_job(
-            self._transport, {"source_url": source_url, **_options(config, queue, webhook_url)}, idempotency_key=key
+            self._transport, {"source_url": source_url, **options_of(config, queue, webhook_url)}, idempotency_key=key
         )
 
     def upload(
@@ -134,7 +132,7 @@ class Client:
         method: Method | None = None,
     ) -> Video:
         """Upload a file without a job; as ``submit``."""
-        return self._uploader.upload(Upload(Path(file), _checked(idempotency_key), on_progress, method))
+        return self._uploader.upload(Upload(Path(file), checked_key(idempotency_key), on_progress, method))
 
     def job(self, job_id: str) -> Job:
         """The job as it is now."""
@@ -250,7 +248,7 @@ class Client:
 
     def retry(self, job_id: str, *, idempotency_key: str | None = None) -> Job:
         """A new job on the video of one that failed or was cancelled, with its ``config`` and ``queue``."""
-        headers = {"Idempotency-Key": _checked(idempotency_key) or new_key()}
+        headers = {"Idempotency-Key": checked_key(idempotency_key) or new_key()}
         return parsed(Job, self._transport.call(Request("POST", job_path(job_id, "/retry"), headers)))
 
     def deliveries(self, job_id: str) -> list[Delivery]:
@@ -281,26 +279,3 @@ class Client:
     def absolute(self, link: str) -> str:
         """A link in an answer as an absolute URL."""
         return urljoin(f"{self._transport.url}/", link)
-
-
-def _options(config: Config | None, queue: Queue | str, webhook_url: str | None) -> dict[str, Any]:
-    """The fields of a submission that are not the defaults. Raises ``ClipzyError`` if the config is not JSON."""
-    content = (
-        config.model_dump(mode="json", exclude_unset=True) if isinstance(config, JobConfig) else dict(config or {})
-    )
-    try:
-        json.dumps(content, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        detail = f"The config is not JSON: {error}."
-        raise ClipzyError(detail, code="INVALID_FIELD", status=422, field="config") from error
-    chosen = {} if queue == Queue.INTERACTIVE else {"queue": str(queue)}
-    webhook = {} if webhook_url is None else {"webhook_url": webhook_url}
-    return {**({"config": content} if content else {}), **chosen, **webhook}
-
-
-def _checked(idempotency_key: str | None) -> str | None:
-    """A caller's own key, before a file is sent under it. Raises ``ClipzyError`` as a front end refuses it."""
-    if idempotency_key is None or re.fullmatch("[!-~]{1,255}", idempotency_key):
-        return idempotency_key
-    detail = "The Idempotency-Key is wrong; it should be 1 to 255 visible ASCII characters."
-    raise ClipzyError(detail, code="INVALID_FIELD", status=422, field="Idempotency-Key")

@@ -8,7 +8,9 @@ from clipzy_storage.models.clip_options import ClipOptions
 from clipzy_storage.models.clips import Clip
 from clipzy_storage.models.measurements import Span
 from clipzy_storage.models.output import Shot
+from clipzy_worker.analysers.moments.measured import Measured
 from clipzy_worker.analysis.asked_sections import asked_sections
+from clipzy_worker.analysis.chosen_sections import chosen_sections
 from clipzy_worker.analysis.sections import Section
 from clipzy_worker.decode.frame_index import FrameIndex
 from clipzy_worker.errors import RenderFailed
@@ -34,16 +36,17 @@ def with_renditions(
     analysis: Analysis,
     footage: Footage,
     *,
+    measured: Measured | None,
     on_fraction: Callable[[float], object],
     on_segment: Callable[[str], object],
 ) -> Analysis:
     """The analysis with the clips and the rendered video that its config asks for.
 
-    ``on_fraction`` is called with the progress from 0 to 1, and ``on_segment`` with the name of each segment of the
-    rendered video. Raises what ``rendered_clips`` and ``render_whole_video`` raise.
+    ``measured`` is what clips are chosen by. ``on_fraction`` is called with the progress from 0 to 1, and ``on_segment``
+    with the name of each segment of the rendered video. Raises what ``rendered_clips`` and ``render_whole_video`` raise.
     """
     config = footage.request.config
-    sections, warnings = asked_sections((config.clips and config.clips.ranges) or (), footage.index)
+    sections, warnings = _sections(config.clips, measured, footage.index)
     clips_share = _clips_share(sections, footage)
     if config.clips is not None:
         clips = _clips(
@@ -59,6 +62,16 @@ def with_renditions(
         )
         analysis = _with(analysis, artifacts=[artifact], warnings=[], render=render)
     return analysis
+
+
+def _sections(
+    options: ClipOptions | None, measured: Measured | None, index: FrameIndex
+) -> tuple[list[Section], list[str]]:
+    if options is None:
+        return [], []
+    if options.ranges is not None:
+        return asked_sections(options.ranges, index)
+    return chosen_sections(options, measured, index) if measured else ([], [])
 
 
 def _clips_share(sections: Sequence[Section], footage: Footage) -> float:

@@ -14,6 +14,7 @@ from clipzy_storage.models.measurements import Audio
 from clipzy_storage.models.timecode import exact_rate
 from clipzy_worker.analysers.images.thumbnails import INTERVALS_DIRECTORY, SHOTS_DIRECTORY
 from clipzy_worker.analysis.audio_pass import AudioPass
+from clipzy_worker.analysis.chosen_sections import measured_for_choice
 from clipzy_worker.analysis.demux import DemuxPass, DisplayedFrame
 from clipzy_worker.analysis.rendering import with_renditions
 from clipzy_worker.analysis.result_estimate import check_estimate
@@ -125,6 +126,7 @@ def _analysed(
         analysis = with_renditions(
             analysis,
             footage,
+            measured=measured_for_choice(video_pass, audio_pass, shots, end_seconds=index.end_seconds),
             on_fraction=partial(report.progress, RENDERING),
             on_segment=report.finished_segment,
         )

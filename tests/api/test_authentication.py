@@ -193,6 +193,7 @@ def test_what_belongs_to_another_is_not_there(guarded: FrontEnd, ada: dict[str, 
     }
     for ids in (known, none):
         ids["delivery_id"] = "dlv_" + "0" * 26
+        ids["format"] = "edl"
     sent = bob | tus | {"Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"}
     # When Bob calls everything with her ids, and with ids that nobody has
     calls = [(path, method) for path, methods in document_of(guarded)["paths"].items() for method in methods]

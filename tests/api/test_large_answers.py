@@ -177,7 +177,7 @@ def test_the_work_for_large_answers_is_done_for_one_client_at_a_time(tmp_path: P
 def test_a_large_result_is_refused_before_it_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given a large result that cannot be read, so that it is seen whether anyone tries
     index = ResultIndex(b" " * (WHOLE_ANSWER_BYTES + 1), {})
-    monkeypatch.setattr(jobs, "_result_index_of", lambda job_id: index)  # noqa: ARG005
+    monkeypatch.setattr(jobs, "result_index_of", lambda job_id: index)  # noqa: ARG005
     app = identified_app(tmp_path)
     slots = app.extensions[EXTENSION].large_answers
     assert all(slots.acquire() for _ in range(LARGE_ANSWERS))

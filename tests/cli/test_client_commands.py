@@ -12,8 +12,10 @@ from typing import Any
 import click
 import pytest
 
-from clipzy_api.cli import commands
+from clipzy_api.cli import client_commands, commands
+from clipzy_api.exports import FORMAT_NAMES
 from clipzy_storage.models.records import ErrorCode
+from tests.exports.documents import output
 from tests.support import played_worker
 from tests.support.forms import mp4_bytes
 from tests.support.processes import CLIPZY, clipzy, environment
@@ -180,6 +182,32 @@ def test_files_are_downloaded(run: Run, front_end: FrontEnd, tmp_path: Path) -> 
     assert run("download", job_id, "--to", "here").returncode == 1
     assert (tmp_path / "here/poster.jpg").read_bytes() == b"mine"
     assert run("download", job_id, "--to", "here", "--force").returncode == 0
+
+
+def test_shots_and_clips_are_exported(run: Run, front_end: FrontEnd, tmp_path: Path) -> None:
+    # Given a completed job with two shots and a clip
+    job_id = played_worker.publish(front_end, output(shots=(0, 50, 100), clips=[(10, 60)]))
+    # When it is exported, Then the file is printed as it is, or written
+    shots = run("export", job_id, "edl", "--media", "day 1.mov")
+    assert (shots.returncode, shots.stderr) == (0, "")
+    assert shots.stdout.startswith("TITLE: day 1 shots\nFCM: NON-DROP FRAME\n\n001  A001")
+    written = run("export", job_id, "csv", "--of", "clips", "--output", "clips.csv")
+    assert (written.returncode, written.stdout) == (0, "clips.csv\n")
+    header, row = (tmp_path / "clips.csv").read_bytes().decode().removesuffix("\r\n").split("\r\n")
+    assert (header.split(",")[0], row.split(",")[0]) == ("index", "0")
+    # And with --json it is told in one document
+    told = run("export", job_id, "edl", "--output", "a.edl", "--json").stdout
+    assert json.loads(told) == {"job_id": job_id, "format": "edl", "of": "shots", "file": "a.edl"}
+    # And what is wrong is said in a line
+    refused = run("export", job_id, "edl", "--media", "two\nlines")
+    assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
+    assert refused.stderr.startswith("clipzy: INVALID_FIELD: The field `media` is ")
+    unwritable = run("export", job_id, "edl", "--output", "nowhere/a.edl")
+    assert (unwritable.returncode, unwritable.stderr.count("\n")) == (1, 1)
+
+
+def test_every_format_has_its_command() -> None:
+    assert client_commands.EXPORT_FORMATS.choices == FORMAT_NAMES
 
 
 def test_a_job_is_cancelled_retried_and_deleted(run: Run, front_end: FrontEnd) -> None:

@@ -11,6 +11,7 @@ from clipzy_api.client import Client, ClipzyError, Job, JobFailed, Queue, Status
 from clipzy_api.client.uploads.method import Method
 from clipzy_storage.models.job_config import JobConfig
 from clipzy_storage.models.records import ErrorCode
+from tests.exports.documents import output
 from tests.support import played_worker
 from tests.support.servers import FrontEnd
 
@@ -215,6 +216,25 @@ def test_threads_may_share_a_client(client: Client, video: Path) -> None:
     for thread in threads:
         thread.join()
     assert len(set(made)) == 4
+
+
+def test_shots_and_clips_are_exported(client: Client, front_end: FrontEnd) -> None:
+    # Given a completed job, and one that waits
+    job_id = played_worker.publish(front_end, output(shots=(0, 50, 100), clips=[(10, 60)]))
+    waiting = played_worker.submit(front_end)["job_id"]
+    # Then each export is there as bytes, of what and for which file was asked for
+    assert client.export(job_id, "edl").startswith(b"TITLE: holiday shots\n")
+    assert "* FROM CLIP NAME: Möwe & Co.mov\n".encode() in client.export(job_id, "edl", media="/day 1/Möwe & Co.mov")
+    assert client.export(job_id, "csv", of="clips").count(b"\r\n") == 2
+    # And a refusal is an error with its code
+    for refused, format_name, of, code in (
+        (job_id, "../result", "shots", "NOT_FOUND"),
+        (job_id, "edl", "frames", "INVALID_FIELD"),
+        (waiting, "edl", "shots", "JOB_NOT_FINISHED"),
+    ):
+        with pytest.raises(ClipzyError) as error:
+            client.export(refused, format_name, of=of)
+        assert error.value.code == code
 
 
 def test_deliveries_to_a_webhook_are_listed_and_replayed(client: Client, front_end: FrontEnd, video: Path) -> None:
