@@ -42,8 +42,8 @@ def with_renditions(
 ) -> Analysis:
     """The analysis with the clips and the rendered video that its config asks for.
 
-    ``measured`` is what clips are chosen by. ``on_fraction`` is called with the progress from 0 to 1, and ``on_segment``
-    with the name of each segment of the rendered video. Raises what ``rendered_clips`` and ``render_whole_video`` raise.
+    ``measured`` is what clips are chosen by. ``on_fraction`` is called with the progress from 0 to 1, ``on_segment``
+    with the name of each segment of the rendered video. Raises what ``rendered_clips`` and ``render_whole_video`` do.
     """
     config = footage.request.config
     sections, warnings = _sections(config.clips, measured, footage.index)

@@ -50,19 +50,19 @@ def fetch_segments(
     and may raise.
     """
     directory = out_directory / SEGMENTS
-    directory.mkdir()
-    fetched_bytes = 0
+    fetched = fetched_bytes = 0
     try:
+        directory.mkdir()
         for segment, blob in stored_segments(storage, keys.segments(job_id)):
             path = directory / f"{segment.name}.mp4"
             if path.exists() or fetched_bytes + blob.size_bytes > max_bytes:
                 continue
             if _is_fetched(storage, blob.key, path, sha256=segment.sha256, on_progress=on_progress):
-                fetched_bytes += blob.size_bytes
+                fetched, fetched_bytes = fetched + 1, fetched_bytes + blob.size_bytes
     except (StorageError, OSError) as error:
         log.warning("segment.not_fetched", reason=str(error))
-    if found := len(list(directory.iterdir())):
-        log.info(SEGMENT_FETCHED, count=found, size_bytes=fetched_bytes)
+    if fetched:
+        log.info(SEGMENT_FETCHED, count=fetched, size_bytes=fetched_bytes)
 
 
 def _is_fetched(storage: Storage, key: str, path: Path, *, sha256: str, on_progress: Callable[[], object]) -> bool:

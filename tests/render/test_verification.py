@@ -40,6 +40,12 @@ def test_what_was_written_is_accepted(path: Path, written: Written) -> None:
     check(path, written)
 
 
+def test_a_first_picture_that_is_shown_for_long_is_accepted(tmp_path: Path) -> None:
+    """Decoding then begins so early that FFmpeg takes the second key frame for later than it is."""
+    path = tmp_path / "file.mp4"
+    check(path, synthetic.write(path, synthetic.video_format(is_variable=True), [90_000] * 2 + [1000] * 68))
+
+
 @pytest.mark.parametrize(
     "change",
     [
