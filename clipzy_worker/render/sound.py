@@ -48,7 +48,7 @@ class Soundtrack:
         with contextlib.closing(self._reader.blocks(samples)) as found:
             for begin, block in found:
                 yield from _silence(begin - at)
-                yield block
+                yield from (block[:, i : i + RATE_HZ] for i in range(0, block.shape[1], RATE_HZ))
                 at = begin + block.shape[1]
         yield from _silence(samples.stop - at)
 
