@@ -28,16 +28,20 @@ def sampled(curve: Numbers, seconds: Numbers, *, step_seconds: float) -> Numbers
     return curve[np.clip(steps, 0, len(curve) - 1)]
 
 
-def ranks(values: Numbers, counted: NDArray[np.bool_], *, step: float) -> Numbers:
-    """The share of the ``counted`` cells with a lower value, 0 for cells that are not counted.
+def ranks(values: Numbers, counted: NDArray[np.bool_], *, plain: float) -> Numbers:
+    """The share of the ``counted`` cells that are lower, 0 for cells that are not counted.
 
-    Values of the same ``step`` are equal, so that noise has no ranks: where nothing stands out, all are 0.
+    One that is lower by less than ``plain`` counts in part, so that noise has no ranks: where nothing stands out, all
+    are near 0.
     """
-    found = np.zeros(len(values))
-    others = np.count_nonzero(counted) - 1
+    found, others = np.zeros(len(values)), np.count_nonzero(counted) - 1
     if others > 0:
-        rounded = np.rint(values[counted] / step)
-        found[counted] = np.searchsorted(np.sort(rounded), rounded) / others
+        own = values[counted]
+        ordered = np.sort(own)
+        sums = np.concatenate([[0.0], np.cumsum(ordered)])
+        plainly, lower = np.searchsorted(ordered, own - plain), np.searchsorted(ordered, own)
+        in_part = ((lower - plainly) * own - (sums[lower] - sums[plainly])) / plain
+        found[counted] = np.clip((plainly + in_part) / others, 0, 1)
     return found
 
 

@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from clipzy_worker.analysers.moments.cells import Indexes, Integral, Numbers
 from clipzy_worker.analysers.moments.measured import Measured
 from clipzy_worker.analysers.moments.novelty import intersections
 from clipzy_worker.analysers.moments.pictures import Histogram
 from clipzy_worker.analysers.moments.windows import Windows
+
+Flags = NDArray[np.bool_]
 
 _NEAR_SECONDS = 60.0
 _ROUNDING_SECONDS = 1e-6
@@ -85,7 +88,7 @@ def _backtracked(order: Indexes, before: Indexes, best: list[Numbers]) -> list[i
     return chosen
 
 
-def _overlapping(windows: Windows, chosen: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _overlapping(windows: Windows, chosen: int) -> Flags:
     start, end = windows.start_seconds[chosen], windows.end_seconds[chosen]
     begins_before = windows.start_seconds < end - _ROUNDING_SECONDS
     return np.asarray(begins_before & (windows.end_seconds > start + _ROUNDING_SECONDS))

@@ -12,8 +12,8 @@ from clipzy_worker.analysers.moments.novelty import novelties
 from clipzy_worker.analysers.moments.surprise import rises
 from clipzy_worker.analysers.moments.windows import Windows
 
-# What differs by less is equal.
-_LOUDNESS_STEP_LU, _INTENSITY_STEP = 0.1, 0.5
+# What is louder, or moves more, by so much does so plainly.
+_PLAINLY_LOUDER_LU, _PLAINLY_MORE_MOTION = 6.0, 20.0
 _SHORT_TERM_SECONDS = 3.0
 _HANDHELD_WEIGHT = 0.5
 _MAX_BEAT_SECONDS = 2.0
@@ -65,14 +65,14 @@ def _energy(sound: MeasuredSound, cells: int) -> Numbers:
     whole = np.maximum(middles + _SHORT_TERM_SECONDS / 2, _SHORT_TERM_SECONDS - step_seconds)
     levels = sampled(sound.short_term, whole, step_seconds=step_seconds)
     audible = sampled(sound.is_audible.astype(np.float64), middles, step_seconds=step_seconds) > 0
-    return ranks(levels, audible, step=_LOUDNESS_STEP_LU)
+    return ranks(levels, audible, plain=_PLAINLY_LOUDER_LU)
 
 
 def _motion(measured: Measured, motion: MeasuredMotion, windows: Windows) -> Numbers:
     middles = cell_middles(measured.cells)
     intensities = sampled(motion.intensities, middles, step_seconds=motion.step_seconds)
     merits = _merits(measured)
-    values = ranks(intensities, merits > 0, step=_INTENSITY_STEP)
+    values = ranks(intensities, merits > 0, plain=_PLAINLY_MORE_MOTION)
     shot = np.clip(np.searchsorted(measured.shot_starts, middles, side="right") - 1, 0, None)
     is_handheld = np.array([one.is_handheld for one in measured.shots])[shot]
     return windows.means(Integral.of_cells(np.where(is_handheld, _HANDHELD_WEIGHT, 1.0) * values))
