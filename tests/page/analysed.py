@@ -1,5 +1,6 @@
 """Completed jobs of a real worker, which runs for as long as that takes."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,16 +33,19 @@ def running_worker(front_end: FrontEnd, directory: Path, **settings: str) -> Ite
         worker.stop()
 
 
-def analysed(front_end: FrontEnd, video: Path) -> dict[str, Any]:
+def analysed(front_end: FrontEnd, video: Path, config: dict[str, Any] | None = None) -> dict[str, Any]:
     """The job on this video, once a worker has completed it."""
     with video.open("rb") as file:
-        submitted = requests.post(front_end.api + "/jobs", files={"file": (video.name, file)}, timeout=60)
+        form = {"config": json.dumps(config or {})}
+        submitted = requests.post(front_end.api + "/jobs", form, files={"file": (video.name, file)}, timeout=60)
     assert submitted.status_code == 202, submitted.text
     path = f"/api/v1/jobs/{submitted.json()['job_id']}"
     job: dict[str, Any] = eventually(lambda: (job := front_end.get(path).json())["result"] and job, "a result")
     return job
 
 
-def analysed_demo(front_end: FrontEnd, directory: Path, **settings: str) -> dict[str, Any]:
+def analysed_demo(
+    front_end: FrontEnd, directory: Path, config: dict[str, Any] | None = None, **settings: str
+) -> dict[str, Any]:
     with running_worker(front_end, directory, **settings):
-        return analysed(front_end, DEMO)
+        return analysed(front_end, DEMO, config)

@@ -17,10 +17,11 @@ from tests.support.played_worker import claim, complete, expire, fail, submit
 from tests.support.servers import FrontEnd, running_front_end, running_redis
 from tests.support.waiting import eventually
 
-WIDTH, HEIGHT, TALL = 1240, 820, 1300
+WIDTH, HEIGHT, TALL, CLIPS_HEIGHT = 1240, 820, 1300, 760
 COLORS = 256
 MAX_BYTES = 150_000
 UPLOAD_BYTES, UPLOAD_BYTES_PER_SECOND = 48_000_000, 6_000_000
+CLIPS = {"clips": {"count": 2, "min_seconds": 2, "max_seconds": 5, "loudness_lufs": -16}}
 BROKEN = "The file cannot be read as mp4: it is damaged, incomplete or of another format."
 
 
@@ -86,6 +87,7 @@ def _take_upload(camera: _Camera, directory: Path) -> None:
 def _jobs(front_end: FrontEnd, directory: Path) -> dict[str, str]:
     """The id of a job in each state."""
     demo = analysed_demo(front_end, directory / "worker")["job_id"]
+    clips = analysed_demo(front_end, directory / "clips-worker", CLIPS)["job_id"]
     ids = {
         name: submit(front_end, filename=f"{name}.mp4")["job_id"] for name in ("old", "broken", "unwanted", "running")
     }
@@ -95,7 +97,7 @@ def _jobs(front_end: FrontEnd, directory: Path) -> dict[str, str]:
     front_end.post(f"/api/v1/jobs/{ids['unwanted']}/cancel")
     front_end.store.heartbeat(claim(front_end, ids["running"]).claim, percent=62, stage="video_analysis")
     submit(front_end, filename="waiting.mp4")
-    return ids | {"demo": demo}
+    return ids | {"demo": demo, "clips": clips}
 
 
 def _take_jobs(camera: _Camera, front_end: FrontEnd, ids: dict[str, str]) -> None:
@@ -113,12 +115,25 @@ def _take_jobs(camera: _Camera, front_end: FrontEnd, ids: dict[str, str]) -> Non
         # The browser shows that it loads until it has played.
         camera.page.tab.run("(v => (v.muted = true, v.play().then(() => v.pause())))(document.querySelector('video'))")
         camera.save(f"job-{theme}")
+    _take_clips(camera, ids["clips"])
     camera.take("list", "#/", "demo.mp4", "waiting.mp4", "62 %")
     camera.take("failed", f"#/jobs/{ids['broken']}", "This job failed")
     camera.take("cancelled", f"#/jobs/{ids['unwanted']}", "This job was cancelled")
     camera.take("expired", f"#/jobs/{ids['old']}", "The result has expired")
     camera.take("running", f"#/jobs/{ids['running']}", "62 %")
     assert front_end.process.is_running()
+
+
+def _take_clips(camera: _Camera, job_id: str) -> None:
+    """The clips of a job, the first of which has been played for a while."""
+    tab = camera.page.tab
+    tab.look(width=WIDTH, height=CLIPS_HEIGHT)
+    camera.page.open(f"#/jobs/{job_id}")
+    camera.page.see("Clips", "of 100")
+    tab.run("document.querySelector('.clips').previousElementSibling.scrollIntoView({behavior: 'instant'})")
+    played = "v => (v.muted = true, v.play().then(() => (v.pause(), v.currentTime = v.duration / 3, v.muted = false)))"
+    tab.run(f"Promise.all([...document.querySelectorAll('.clips video')].slice(0, 1).map({played}))")
+    camera.save("clips")
 
 
 if __name__ == "__main__":
