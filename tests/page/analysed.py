@@ -44,8 +44,6 @@ def analysed(front_end: FrontEnd, video: Path, config: dict[str, Any] | None = N
     return job
 
 
-def analysed_demo(
-    front_end: FrontEnd, directory: Path, config: dict[str, Any] | None = None, **settings: str
-) -> dict[str, Any]:
+def analysed_demo(front_end: FrontEnd, directory: Path, **settings: str) -> dict[str, Any]:
     with running_worker(front_end, directory, **settings):
-        return analysed(front_end, DEMO, config)
+        return analysed(front_end, DEMO)

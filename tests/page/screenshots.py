@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from clipzy_storage.models.records import ErrorCode
-from tests.page.analysed import analysed_demo
+from tests.page.analysed import DEMO, analysed, running_worker
 from tests.page.web_page import WebPage
 from tests.support.chromium import Page, running_chromium
 from tests.support.forms import MP4_HEAD
@@ -86,8 +86,8 @@ def _take_upload(camera: _Camera, directory: Path) -> None:
 
 def _jobs(front_end: FrontEnd, directory: Path) -> dict[str, str]:
     """The id of a job in each state."""
-    demo = analysed_demo(front_end, directory / "worker")["job_id"]
-    clips = analysed_demo(front_end, directory / "clips-worker", CLIPS)["job_id"]
+    with running_worker(front_end, directory / "worker"):
+        demo, clips = (analysed(front_end, DEMO, config)["job_id"] for config in ({}, CLIPS))
     ids = {
         name: submit(front_end, filename=f"{name}.mp4")["job_id"] for name in ("old", "broken", "unwanted", "running")
     }
