@@ -60,7 +60,8 @@ class _Camera:
     def save(self, name: str) -> None:
         """A picture of what the page shows, with few colours."""
         taken, saved = self._scratch / f"{name}.png", self._directory / f"{name}.png"
-        decoded = "Promise.all([...document.images].map(image => image.decode().catch(() => {})))"
+        in_sight = "image => image.getBoundingClientRect().top < innerHeight"  # others may wait until they are
+        decoded = f"Promise.all([...document.images].filter({in_sight}).map(image => image.decode().catch(() => {{}})))"
         self.page.tab.run(f"{decoded}.then(() => new Promise(settled => setTimeout(settled, 500)))")
         self.page.tab.screenshot(taken)
         palette = f"split[a][b];[a]palettegen=max_colors={COLORS}:stats_mode=full[p];[b][p]paletteuse=dither=none"
