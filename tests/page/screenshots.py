@@ -126,14 +126,15 @@ def _take_jobs(camera: _Camera, front_end: FrontEnd, ids: dict[str, str]) -> Non
 
 
 def _take_clips(camera: _Camera, job_id: str) -> None:
-    """The clips of a job, the first of which has been played for a while."""
+    """The clips of a job, each a little after its beginning."""
     tab = camera.page.tab
     tab.look(width=WIDTH, height=CLIPS_HEIGHT)
     camera.page.open(f"#/jobs/{job_id}")
     camera.page.see("Clips", "of 100")
     tab.run("document.querySelector('.clips').previousElementSibling.scrollIntoView({behavior: 'instant'})")
     played = "v => (v.muted = true, v.play().then(() => (v.pause(), v.currentTime = v.duration / 3, v.muted = false)))"
-    tab.run(f"Promise.all([...document.querySelectorAll('.clips video')].slice(0, 1).map({played}))")
+    for number in range(CLIPS["clips"]["count"]):
+        tab.run(f"({played})(document.querySelectorAll('.clips video')[{number}])")
     camera.save("clips")
 
 
