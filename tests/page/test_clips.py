@@ -73,7 +73,7 @@ def test_clips_are_shown_with_what_their_scores_are_made_of(
 
     # And a warning, a section that was asked for, the lane of the timeline, and the rendered video
     page.see("The clip is shorter than was asked for.", "begins as asked", "whole picture on a blurred copy")
-    assert page.value(".lane-names", "innerText").split() == ["Shots", "Clips"]
+    assert page.value(".lane-names", "innerText").split() == ["Shots", "Clips", "Motion"]
     assert page.count("video[aria-label='Rendered video']") == 1
 
     # And everybody can use it
