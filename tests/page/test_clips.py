@@ -105,7 +105,9 @@ def test_a_clip_plays_with_sound_and_captions_and_seeks(page: WebPage, job: dict
     eventually(lambda: not page.value(CLIP, "seeking"), "a clip that has sought")
     assert page.value(CLIP, "currentTime") >= 1.2
 
-    # When another video is played, then this one pauses
+    # When another video is played, then this one pauses, which would not by itself
+    page.tab.run(f'(v => (v.loop = true, void v.play()))(document.querySelector("{CLIP}"))')
+    assert page.value(CLIP, "paused") is False
     page.tab.run(f"document.querySelector('{PLAYER}').focus()")
     page.tab.press(" ")
     eventually(lambda: page.value(CLIP, "paused") is True, "a clip that is paused")
