@@ -9,13 +9,13 @@ from typing import Any
 
 import requests
 
-from clipzy_storage.backends.base import put_bytes
+from clipzy_storage.backends.base import StorageBackend, put_bytes
 from clipzy_storage.jobs.attempt import AttemptResult, JobAttempt
 from clipzy_storage.models.clips import Clip, Edge, Edges, Reframe, Render, RenderedLoudness, ScorePart
 from clipzy_storage.models.output import Artifact, ArtifactKind, Output, Shot, Source
+from tests.support.jobs import attempt_at
 from tests.support.media import clips
 from tests.support.media.clips import ffmpeg
-from tests.support.played_worker import claim
 from tests.support.servers import FrontEnd
 
 VTT = "WEBVTT\n\n00:00:00.200 --> 00:00:00.900\n(speech)\n\n00:00:01.100 --> 00:00:01.500\n(speech)\n"
@@ -35,15 +35,19 @@ class _File:
     shot: int | None = None
 
 
-def clipped(front_end: FrontEnd, directory: Path) -> dict[str, Any]:
-    """A job on a video of 4 s: two chosen clips, the second one better, and one that was not rendered."""
+def clipped(front_end: FrontEnd, directory: Path, storage: StorageBackend | None = None) -> dict[str, Any]:
+    """A job on a video of 4 s: two chosen clips, the second one better, and one that was not rendered.
+
+    ``storage`` is that of the front end, unless it is the local one that it is started with.
+    """
+    storage = storage or front_end.storage
     video = clips.cuts_clip(directory).path
     with video.open("rb") as file:
         job_id = requests.post(front_end.api + "/jobs", files={"file": ("talk.mp4", file)}, timeout=60).json()["job_id"]
-    attempt = claim(front_end, job_id)
+    attempt = attempt_at(front_end.store, storage, job_id)
     files = _files(video, directory)
-    index = _output(attempt, video, [_published(front_end, attempt, file) for file in files]).to_json()
-    put_bytes(front_end.storage, attempt.prefix + "output.json", index, content_type="application/json")
+    index = _output(attempt, video, [_published(storage, attempt, file) for file in files]).to_json()
+    put_bytes(storage, attempt.prefix + "output.json", index, content_type="application/json")
     assert attempt.commit(AttemptResult(attempt.job.attempt, attempt.prefix, index)) is not None
     job: dict[str, Any] = front_end.get(f"/api/v1/jobs/{job_id}").json()
     return job
@@ -61,6 +65,9 @@ def _files(video: Path, directory: Path) -> list[_File]:
             _File(poster, f"clips/{number:02}.jpg", "clip_poster", "image/jpeg", number),
             _File(captions, f"clips/{number:02}.vtt", "clip_subtitles", "text/vtt", number),
         ]
+    curve = directory / "page-motion.json"
+    curve.write_text('{"step_seconds": 0.5, "intensity": [10, 20, 30, 40, 30, 20, 10, 0]}')
+    files.append(_File(curve, "motion.json", "curves", "application/json"))
     still = directory / "page-0.jpg"
     files += [_File(still, f"shots/{number:04}.jpg", "thumbnail", "image/jpeg", shot=number) for number in range(3)]
     return [
@@ -70,9 +77,9 @@ def _files(video: Path, directory: Path) -> list[_File]:
     ]
 
 
-def _published(front_end: FrontEnd, attempt: JobAttempt, file: _File) -> Artifact:
+def _published(storage: StorageBackend, attempt: JobAttempt, file: _File) -> Artifact:
     content, key = file.path.read_bytes(), attempt.prefix + file.name
-    put_bytes(front_end.storage, key, content, content_type=file.content_type)
+    put_bytes(storage, key, content, content_type=file.content_type)
     return Artifact(
         name=file.name,
         key=key,

@@ -73,7 +73,7 @@ def test_clips_are_shown_with_what_their_scores_are_made_of(
 
     # And a warning, a section that was asked for, the lane of the timeline, and the rendered video
     page.see("The clip is shorter than was asked for.", "begins as asked", "whole picture on a blurred copy")
-    assert page.value(".lane-names", "innerText").split() == ["Shots", "Clips"]
+    assert page.value(".lane-names", "innerText").split() == ["Shots", "Clips", "Motion"]
     assert page.count("video[aria-label='Rendered video']") == 1
 
     # And everybody can use it
@@ -105,7 +105,9 @@ def test_a_clip_plays_with_sound_and_captions_and_seeks(page: WebPage, job: dict
     eventually(lambda: not page.value(CLIP, "seeking"), "a clip that has sought")
     assert page.value(CLIP, "currentTime") >= 1.2
 
-    # When another video is played, then this one pauses
+    # When another video is played, then this one pauses, which would not by itself
+    page.tab.run(f'(v => (v.loop = true, void v.play()))(document.querySelector("{CLIP}"))')
+    assert page.value(CLIP, "paused") is False
     page.tab.run(f"document.querySelector('{PLAYER}').focus()")
     page.tab.press(" ")
     eventually(lambda: page.value(CLIP, "paused") is True, "a clip that is paused")
