@@ -29,9 +29,9 @@ SITE := site
 docs: .venv/.dev
 	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --site-dir "$(SITE)"
 
-# Four processes, also on two cores: most tests wait for other processes. In the order of their names, since otherwise
+# Six processes, also on two cores: most tests wait for other processes. In the order of their names, since otherwise
 # the files with the fewest tests, which take longest, come last.
-PYTEST := .venv/bin/pytest -n 4 --dist loadfile --no-loadscope-reorder
+PYTEST := .venv/bin/pytest -n 6 --dist loadfile --no-loadscope-reorder
 
 test: .venv/.dev
 	$(PYTEST) -m "not long"

@@ -42,7 +42,7 @@ def start_worker(deployment: Deployment, number: int) -> Process:
     return deployment.run("worker", settings={"CLIPZY_DATA_DIR": str(data_dir)})
 
 
-@pytest.fixture(scope="module", params=["moto", "rclone"])
+@pytest.fixture(scope="module", params=[pytest.param("moto", marks=pytest.mark.long), "rclone"])
 def scene(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     server: S3Server = request.getfixturevalue(f"{request.param}_server")
     directory, bucket = tmp_path_factory.mktemp("deployment"), server.new_bucket()

@@ -1,14 +1,36 @@
 """The queues ``interactive`` and ``batch``, with real processes."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+import redis
+
 from clipzy_storage.log_events import JOB_CLAIMED
 from tests.support.api_client import ApiClient
-from tests.support.deployment import Deployment, claims_by
+from tests.support.deployment import Deployment, claims_by, on_own_redis
 from tests.support.processes import Process, clipzy
 from tests.support.waiting import eventually
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    with on_own_redis(tmp_path_factory.mktemp("two-queues")) as deployment:
+        yield deployment
+
+
+@pytest.fixture(scope="module")
+def api(shared: Deployment) -> ApiClient:
+    return shared.web()
+
+
+@pytest.fixture
+def deployment(shared: Deployment) -> Iterator[Deployment]:
+    """Workers of one test."""
+    with shared.more() as deployment:
+        yield deployment
 
 
 def submit(api: ApiClient, clip: Path, queue: str) -> Any:
@@ -40,14 +62,13 @@ def test_a_full_batch_delays_an_interactive_job_by_the_running_one_only(
     assert claimed_by(worker) == [running, *interactive, *waiting]
 
 
-def test_the_order_lasts_when_the_broker_was_away(
-    deployment: Deployment, api: ApiClient, clip: Path, redis_client: Any
-) -> None:
+def test_the_order_lasts_when_the_broker_was_away(deployment: Deployment, api: ApiClient, clip: Path) -> None:
     worker, orders = deployment.worker_paused_at("claimed")
     running, *waiting = [submit(api, clip, "batch") for _ in range(3)]
     eventually(lambda: api.job(running)["status"] == "processing", "the first of them at work")
     # When every connection to Redis breaks meanwhile, and with it what the worker consumes
-    redis_client.client_kill_filter(_type="normal", skipme=True)
+    with redis.Redis.from_url(deployment.settings["REDIS_URL"]) as client:
+        client.client_kill_filter(_type="normal", skipme=True)
     interactive = submit(api, clip, "interactive")
     orders.withdraw()
     # Then the interactive job is the next one all the same

@@ -23,21 +23,29 @@ SETTINGS = {"WEBHOOK_SECRETS": SECRET, "ALLOW_PRIVATE_ADDRESSES": "127.0.0.1/32"
 CANARY = "canary-of-a-token"
 
 
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[RedisServer]:
-    with running_redis(tmp_path / "redis") as server:
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with running_redis(tmp_path_factory.mktemp("redis")) as server:
         yield server
 
 
-@pytest.fixture
-def deployment(tmp_path: Path, redis: RedisServer) -> Iterator[Deployment]:
-    with Deployment(tmp_path / "deployment", redis_url=redis.url, **SETTINGS, **SHORT_LEASE) as deployment:
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, redis: RedisServer) -> Iterator[Deployment]:
+    directory = tmp_path_factory.mktemp("webhooks")
+    with Deployment(directory, redis_url=redis.url, **SETTINGS, **SHORT_LEASE) as deployment:
         yield deployment
 
 
+@pytest.fixture(scope="module")
+def api(shared: Deployment) -> ApiClient:
+    return shared.web()
+
+
 @pytest.fixture
-def api(deployment: Deployment) -> ApiClient:
-    return deployment.web()
+def deployment(shared: Deployment) -> Iterator[Deployment]:
+    """Workers of one test."""
+    with shared.more() as deployment:
+        yield deployment
 
 
 @pytest.fixture
@@ -69,7 +77,7 @@ def delivered(api: ApiClient, job_id: str, status: str = "delivered") -> Any:
 
 
 def test_ends_of_every_kind_are_announced(
-    deployment: Deployment, api: ApiClient, receiver: Receiver, clip: Path, tmp_path: Path
+    shared: Deployment, deployment: Deployment, api: ApiClient, receiver: Receiver, clip: Path, tmp_path: Path
 ) -> None:
     # Given a worker, and jobs that complete, fail, are cancelled, and get the result of another
     cancelled = submit(api, clip, receiver.url("/cancelled"))
@@ -92,7 +100,7 @@ def test_ends_of_every_kind_are_announced(
         assert [attempt["status_code"] for attempt in delivery["attempts"]] == [204]
     # And the log says so, without the URL
     assert len(log_times(worker, WEBHOOK_DELIVERED)) == 4
-    logged = "".join(process.output() for process in deployment.processes)
+    logged = "".join(process.output() for process in (*shared.processes, *deployment.processes))
     assert [text for text in (CANARY, SECRET) if text in logged] == []
     # And a replay is the same event
     delivery_id = delivery["delivery_id"]
@@ -170,9 +178,9 @@ def test_redis_is_lost_between_an_end_and_its_delivery(
     assert len(receiver.of(job_id)) == 1
 
 
-def test_every_owner_has_secrets_of_its_own(tmp_path: Path, redis: RedisServer, receiver: Receiver, clip: Path) -> None:
+def test_every_owner_has_secrets_of_its_own(tmp_path: Path, redis_url: str, receiver: Receiver, clip: Path) -> None:
     settings = {**SETTINGS, **SHORT_LEASE, "CLIPZY_AUTH": "keys", "PUBLIC_URL": "http://clips.test"}
-    with Deployment(tmp_path / "keys", redis_url=redis.url, **settings) as deployment:
+    with Deployment(tmp_path / "keys", redis_url=redis_url, **settings) as deployment:
         api = deployment.web()
         keys = ApiKeys(LocalStorage(deployment.storage, shared=False))
         _, text = keys.create("test", owner="anna", scopes=[Scope.READ, Scope.WRITE], expires_at=None)

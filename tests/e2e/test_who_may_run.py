@@ -233,7 +233,9 @@ def test_a_path_that_cannot_be_a_directory(
     refused(process, *[text.format(tmp=tmp_path) for text in texts])
 
 
-def test_a_redis_that_can_never_serve_us(deployment: Deployment, redis_url: str) -> None:
+@pytest.mark.parametrize("setting", ["REDIS_URL", pytest.param("CELERY_BROKER_URL", marks=pytest.mark.long)])
+def test_a_redis_that_can_never_serve_us(deployment: Deployment, redis_url: str, setting: str) -> None:
+    """That either setting is checked at the start is in tests/faults/test_redis_refusals.py too."""
     # Given a front end, which is no Redis, and wrong addresses of the one there is
     api = deployment.web()
     port = api.url.rpartition(":")[2]
@@ -245,11 +247,7 @@ def test_a_redis_that_can_never_serve_us(deployment: Deployment, redis_url: str)
         f"redis://:wrong@{host}/0": "refuses this user and password",
         f"redis://:{password}@{host}/99": "a database that the server does not have",
     }
-    started = [
-        (deployment.run("worker", settings={name: url}), name, reason)
-        for url, reason in wrong.items()
-        for name in ("REDIS_URL", "CELERY_BROKER_URL")
-    ]
-    for process, name, reason in started:
-        refused(process, f"{name}=redis://", reason)
+    started = [(deployment.run("worker", settings={setting: url}), reason) for url, reason in wrong.items()]
+    for process, reason in started:
+        refused(process, f"{setting}=redis://", reason)
         assert password not in process.output()

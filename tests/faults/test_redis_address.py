@@ -127,8 +127,14 @@ def test_a_server_without_tls_is_waited_for(server: RedisServer) -> None:
     assert absent.keys() == {"REDIS_URL"}
 
 
-@pytest.mark.parametrize("command", ["web", "worker", "flower", "up"])
-@pytest.mark.parametrize("name", ["REDIS_URL", "CELERY_BROKER_URL"])
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        *(("REDIS_URL", command) for command in ("web", "worker", "flower", "up")),
+        ("CELERY_BROKER_URL", "worker"),
+        *(pytest.param("CELERY_BROKER_URL", command, marks=pytest.mark.long) for command in ("web", "flower", "up")),
+    ],
+)
 def test_an_unusable_option_stops_every_command_in_one_line(
     tmp_path: Path, server: RedisServer, command: str, name: str
 ) -> None:

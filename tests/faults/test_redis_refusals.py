@@ -191,17 +191,26 @@ def test_what_does_not_pass_is_refused(answer: str) -> None:
         assert problem(url)
 
 
+START_RULES: list[tuple[str, tuple[str, ...], str]] = [
+    ("web", ("-psubscribe",), "'psubscribe'"),
+    ("worker", ("resetkeys", "~other:*"), "No permissions to access a key"),
+    ("worker", ("off",), "refuses this user and password"),
+    ("flower", ("-brpop",), "'brpop'"),
+    ("up", ("-evalsha",), "'evalsha'"),
+]
+
+
 @pytest.mark.parametrize(
-    ("command", "rules", "found"),
+    ("name", "command", "rules", "found"),
     [
-        ("web", ("-psubscribe",), "'psubscribe'"),
-        ("worker", ("resetkeys", "~other:*"), "No permissions to access a key"),
-        ("worker", ("off",), "refuses this user and password"),
-        ("flower", ("-brpop",), "'brpop'"),
-        ("up", ("-evalsha",), "'evalsha'"),
+        *(("REDIS_URL", *each) for each in START_RULES),
+        ("CELERY_BROKER_URL", *START_RULES[1]),
+        *(
+            pytest.param("CELERY_BROKER_URL", *each, marks=pytest.mark.long)
+            for each in (START_RULES[0], *START_RULES[2:])
+        ),
     ],
 )
-@pytest.mark.parametrize("name", ["REDIS_URL", "CELERY_BROKER_URL"])
 def test_a_start_ends_with_status_78(
     tmp_path: Path, server: RedisServer, name: str, command: str, rules: tuple[str, ...], found: str
 ) -> None:

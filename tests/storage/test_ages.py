@@ -105,10 +105,11 @@ def test_an_object_is_as_old_as_the_service_s_clock_shows(
         monkeypatch.setenv(name, "")  # put back in the end
     bucket = moto_server.new_bucket()
     with S3Proxy(moto_server.url) as proxy:
-        proxy.date = format_datetime(datetime.now(UTC) + timedelta(hours=hours), usegmt=True) if hours else ""
         storage = storage_of(moto_server, bucket)
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.url)
         _put(storage)
+        # Only now, or the time that this has taken would be missing from its age.
+        proxy.date = format_datetime(datetime.now(UTC) + timedelta(hours=hours), usegmt=True) if hours else ""
 
         # Then it is two hours old, or has no age
         assert (hours or 0) * HOUR_SECONDS <= _age(storage) + 1 < (hours or 0) * HOUR_SECONDS + 60

@@ -19,6 +19,7 @@ from tests.support.waiting import TIMEOUT_SECONDS, eventually
 
 CLIPZY = (sys.executable, "-m", "clipzy_api.cli")
 _hosts = itertools.count()
+_AS_INSTALLED = str(Path(__file__).with_name("as_installed"))
 _BELOW_EPHEMERAL_PORTS = range(16384, 32768)
 """The kernel chooses higher ones, for clients and for servers that ask for any port."""
 _reservations: list[socket.socket] = []
@@ -94,7 +95,7 @@ class Process:
 
 def environment(**settings: str) -> dict[str, str]:
     """The environment of a process under test: the least that it needs, and ``settings``."""
-    return {"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1", **settings}
+    return {"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1", "PYTHONPATH": _AS_INSTALLED, **settings}
 
 
 def clipzy(*arguments: str, cwd: Path, **settings: str) -> "subprocess.CompletedProcess[str]":
