@@ -7,10 +7,10 @@ from urllib.parse import quote, unquote
 MAX_MEDIA_LENGTH = 1024
 """Of the name, path or URL, in characters."""
 
-# Neither printable nor, for the most part, allowed in XML: controls, line ends, surrogates and what is no character.
-_NEVER_TEXT = "\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff"
-_RUN_OF_SPACE = re.compile(f"[ {_NEVER_TEXT}]+")
+# Neither printable nor, for the most part, allowed in XML: controls, line ends and what is no character.
+_NEVER_TEXT = r"\x00-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff"
 MEDIA_PATTERN = f"^[^{_NEVER_TEXT}]*$"
+_RUN_OF_SPACE = re.compile(rf"[ {_NEVER_TEXT}\ud800-\udfff]+")
 _SCHEME = re.compile("[A-Za-z][A-Za-z0-9+.-]*://")
 _DRIVE = re.compile("[A-Za-z]:/")
 # What may stand in a URL already: an escape is not escaped again.

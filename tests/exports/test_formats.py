@@ -130,6 +130,8 @@ def test_picture_and_both_channels_are_linked_in_fcp_7() -> None:
         linked = [items[link.findtext("linkclipref")] for link in item.findall("link")]
         assert {other.findtext("start") for other in linked} == {item.findtext("start")}
         assert len(linked) == 3
+        start, end, first, last = (int(item.findtext(name, "")) for name in ("start", "end", "in", "out"))
+        assert (start, end) == (first, last)
     described = [file for file in root.iter("file") if len(file)]
     assert len(described) == 1
 

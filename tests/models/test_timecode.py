@@ -47,6 +47,7 @@ def test_drop_frame_leaves_out_numbers_of_each_minute_but_the_tenth(timecode: Ti
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(("timecode", "base"), [(DROP_30, 30), (DROP_60, 60)], ids=["29.97", "59.94"])
 def test_every_frame_of_a_day_has_its_number(timecode: Timecode, base: int) -> None:
     for frame, number in enumerate(numbers_of_a_day(base).tolist()):
