@@ -32,7 +32,7 @@ def stamps(*, is_variable: bool) -> OutputFrames:
     if not is_variable:
         return OutputFrames(1 / synthetic.NTSC, range(PICTURES), range(PICTURES), PICTURES)
     steps = np.random.default_rng(3).choice([1000, 3003, 90_000], PICTURES)
-    steps[[20, 21, 41]] = 90_000, 90_000, 1000
+    steps[[20, 21, 41, -1]] = 90_000, 90_000, 1000, 180_000
     times = array("q", [0, *np.cumsum(steps).tolist()])
     return OutputFrames(Fraction(1, 90_000), range(PICTURES), times[:-1], times[-1])
 
