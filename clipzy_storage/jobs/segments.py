@@ -25,8 +25,8 @@ def segments_by_job(storage: Storage) -> Iterator[tuple[str, tuple[BlobInfo, ...
 
 
 def are_needed(storage: Storage, job_id: str) -> bool:
-    """Whether an attempt may still use them: the job is neither finished nor deleted. Raises ``StorageUnavailable``."""
-    return storage.exists(keys.open_job(job_id)) and not storage.exists(keys.done_job(job_id))
+    """Whether an attempt may still use them, or the end of the job will delete them. Raises ``StorageUnavailable``."""
+    return storage.exists(keys.open_job(job_id))
 
 
 def remove_segments(storage: Storage, finished: Job) -> bool:

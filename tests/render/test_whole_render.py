@@ -32,7 +32,7 @@ def stamps(*, is_variable: bool) -> OutputFrames:
     if not is_variable:
         return OutputFrames(1 / synthetic.NTSC, range(PICTURES), range(PICTURES), PICTURES)
     steps = np.random.default_rng(3).choice([1000, 3003, 90_000], PICTURES)
-    steps[[20, 21, 41]] = 90_000, 90_000, 1000
+    steps[[20, 21, 41, -1]] = 90_000, 90_000, 1000, 180_000
     times = array("q", [0, *np.cumsum(steps).tolist()])
     return OutputFrames(Fraction(1, 90_000), range(PICTURES), times[:-1], times[-1])
 
@@ -108,11 +108,11 @@ def attempt(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 def times_of(path: Path) -> list[Fraction]:
-    """When each picture is shown, as a player sees it."""
+    """When each picture is shown, in the order in which a decoder gives them."""
     with av.open(str(path)) as container:
         video = container.streams.video[0]
         assert video.time_base is not None
-        return sorted((packet.pts or 0) * video.time_base for packet in container.demux(video) if packet.size)
+        return [(frame.pts or 0) * video.time_base for frame in container.decode(video)]
 
 
 def test_every_picture_is_the_right_one(attempt: Attempt) -> None:
@@ -131,6 +131,17 @@ def test_every_picture_is_shown_at_its_time(attempt: Attempt) -> None:
     output = attempt.output
     assert times_of(attempt.directory / OUTPUT) == [stamp * output.time_base for stamp in output.stamps]
     assert attempt.written.end_seconds == output.duration_seconds
+
+
+def test_a_player_finds_every_key_frame_at_its_time(attempt: Attempt) -> None:
+    """If the first pictures are decoded long before they are shown, FFmpeg begins with the key frame before."""
+    with av.open(str(attempt.directory / OUTPUT)) as container:
+        video = container.streams.video[0]
+        keys = [packet.pts or 0 for packet in container.demux(video) if packet.is_keyframe]
+        assert len(keys) >= len(attempt.plan)
+        for pts in keys:
+            container.seek(pts, stream=video)
+            assert next(container.demux(video)).pts == pts
 
 
 def test_the_sound_goes_on_over_the_joins(attempt: Attempt) -> None:
@@ -201,6 +212,15 @@ def test_what_does_not_fit_is_rendered_again(what: str, tmp_path: Path) -> None:
     resumed.run()
     assert len(resumed.finished) == 3
     assert len(pictures_of(resumed.directory / OUTPUT, size=synthetic.SIZE)) == PICTURES
+
+
+def test_what_fits_nothing_is_removed_first(tmp_path: Path) -> None:
+    (tmp_path / "out" / SEGMENTS).mkdir(parents=True)
+    other = tmp_path / "out" / SEGMENTS / f"{'0' * 16}-00000.mp4"
+    synthetic.write(other, synthetic.video_format(), [1] * 21, has_sound=False)
+    with pytest.raises(KeyboardInterrupt):
+        Attempt(tmp_path / "out").run(until=0)
+    assert not other.exists()
 
 
 def test_a_video_over_the_limit_ends_while_it_is_rendered(tmp_path: Path) -> None:
