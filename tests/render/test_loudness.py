@@ -37,6 +37,11 @@ def strokes(dbfs: float) -> Wave:
     return noise(dbfs) * np.where(times % 1 < 0.05, 1.0, 0.05)
 
 
+def half_below_the_gate() -> Wave:
+    """Half at -66 LUFS, and half at -73, which counts only after a gain."""
+    return noise(-72) * np.where(np.arange(SECONDS * RATE_HZ) < SECONDS * RATE_HZ / 2, 1.0, 10 ** (-7 / 20))
+
+
 def section_of(path: Path, wave: Wave, *, layout: str | None = None) -> SoundSection:
     return soundtrack_of(film(path, wave, layout=layout)).section(0.5, 5.5, fade_in=True, fade_out=True)
 
@@ -46,6 +51,7 @@ def section_of(path: Path, wave: Wave, *, layout: str | None = None) -> SoundSec
     [
         (tone(SECONDS, -30), -14, False),
         (noise(-12), -23, False),
+        (half_below_the_gate(), -20, False),
         (noise(-25), -7, True),
         (strokes(-20), -16, True),
     ],
@@ -126,6 +132,7 @@ def test_a_mix_does_not_exceed_full_scale(tmp_path: Path) -> None:
     assert peak_dbtp == pytest.approx(-1, abs=0.1)
     assert mixed.loudness.limited_db == pytest.approx(20 * np.log10(1 + 2**0.5), abs=0.2)
     assert kept.level == Level()
+    assert planned(surround, -20).loudness.after_lufs == pytest.approx(-20, abs=0.01)
 
 
 def test_the_limiter_moves_nothing_and_has_no_seams() -> None:
@@ -148,3 +155,4 @@ def test_the_limiter_moves_nothing_and_has_no_seams() -> None:
     correlations = [np.corrcoef(found[0][0, 100 + lag : lag - 100], wave[0, 100:-100])[0, 1] for lag in range(-3, 4)]
     assert int(np.argmax(correlations)) == 3
     assert np.abs(found[0][:, [0, -1]]).min() > 0.05
+    assert np.abs(found[0]).max() == pytest.approx(10 ** (-12 / 20), rel=0.06)
