@@ -154,6 +154,7 @@ def test_there_is_silence_where_there_is_no_audio(tmp_path: Path) -> None:
     begin = round(1.8 * RATE_HZ) - round(0.25 * RATE_HZ)
     assert np.array_equal(within, section[:, begin : begin + within.shape[1]])
     assert (after.shape, np.abs(after).max()) == ((2, 72_000), 0)
+    assert (soundtrack.goes_on_at(2.5), soundtrack.goes_on_at(3.0)) == (True, False)
 
 
 def test_a_clock_that_runs_slow_is_followed_as_in_the_analysis(tmp_path: Path) -> None:
