@@ -21,20 +21,22 @@ class AudioPlace:
 
 
 class AudioIndex:
-    """The place of one frame a second, 24 bytes each; ``channels`` is the most that any frame has, 0 without audio.
+    """The place of one frame a second, 24 bytes each; ``channels`` is the most that any frame has, 0 without audio, and
+    ``last_seconds`` where the last frame begins.
 
     It has none from where a timestamp goes back: it may be that of several frames.
     """
 
     def __init__(self) -> None:
         self.channels = 0
+        self.last_seconds = 0.0
         self._stamps, self._samples, self._seconds = array("q"), array("q"), array("d")
         self._last_stamp: int | None = None
         self._is_rising = True
 
     def add(self, stamp: int | None, *, sample: int, seconds: float, channels: int) -> None:
         """The next frame."""
-        self.channels = max(self.channels, channels)
+        self.channels, self.last_seconds = max(self.channels, channels), seconds
         if stamp is None or not self._is_rising:
             return
         if self._last_stamp is not None and stamp <= self._last_stamp:

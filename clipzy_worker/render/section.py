@@ -183,8 +183,8 @@ def levelled_sound(
     if footage.soundtrack is None:
         return (), None
     begin, end = footage.index.seconds_of(frames.start), footage.index.seconds_of(frames.stop)
-    # Where the video itself begins or ends nothing is cut.
-    fade_in, fade_out = frames.start > 0, frames.stop < len(footage.index)
+    # Where the video itself begins or ends nothing is cut, unless its audio begins earlier or goes on.
+    fade_in, fade_out = begin > 0, frames.stop < len(footage.index) or footage.soundtrack.goes_on_at(end)
     section = footage.soundtrack.section(begin, end, fade_in=fade_in, fade_out=fade_out)
     plan = planned(section, options.loudness_lufs)
     return levelled(section, plan.level), plan

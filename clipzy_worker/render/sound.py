@@ -35,9 +35,13 @@ class Soundtrack:
     def section(
         self, start_seconds: Seconds, end_seconds: Seconds, *, fade_in: bool = False, fade_out: bool = False
     ) -> "SoundSection":
-        """Fades are for ends where the video goes on."""
+        """Fades are for ends where the audio goes on."""
         start, end = (round(Fraction(seconds) * RATE_HZ) for seconds in (start_seconds, end_seconds))
         return SoundSection(self, range(start, end), fade_in=fade_in, fade_out=fade_out)
+
+    def goes_on_at(self, seconds: Seconds) -> bool:
+        """Whether more than a part of a frame follows."""
+        return self.channels > 0 and self._reader.index.last_seconds >= seconds
 
     def blocks(self, samples: range) -> Iterator[Samples]:
         """The samples of this range, counted from time 0, in blocks (2, n) of up to 1 s. Silence where there are none.

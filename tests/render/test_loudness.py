@@ -1,5 +1,6 @@
 """The loudness that was asked for: reached by a gain, and by a limiter where peaks would be too high."""
 
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from clipzy_worker.render.limiter import Level, levelled
 from clipzy_worker.render.loudness import planned
 from clipzy_worker.render.sound import SoundSection
 from tests.support.media.clips import ffmpeg
-from tests.support.media.sound_sections import Rendered, joined_blocks, soundtrack_of
+from tests.support.media.sound_sections import Rendered, index_of, joined_blocks, soundtrack_of
 from tests.support.media.sounds import RATE_HZ, Wave, film, silence, tone
 
 SECONDS = 6
@@ -37,6 +38,11 @@ def strokes(dbfs: float) -> Wave:
     return noise(dbfs) * np.where(times % 1 < 0.05, 1.0, 0.05)
 
 
+def half_below_the_gate() -> Wave:
+    """Half at -66 LUFS, and half at -73, which counts only after a gain."""
+    return noise(-72) * np.where(np.arange(SECONDS * RATE_HZ) < SECONDS * RATE_HZ / 2, 1.0, 10 ** (-7 / 20))
+
+
 def section_of(path: Path, wave: Wave, *, layout: str | None = None) -> SoundSection:
     return soundtrack_of(film(path, wave, layout=layout)).section(0.5, 5.5, fade_in=True, fade_out=True)
 
@@ -46,6 +52,7 @@ def section_of(path: Path, wave: Wave, *, layout: str | None = None) -> SoundSec
     [
         (tone(SECONDS, -30), -14, False),
         (noise(-12), -23, False),
+        (half_below_the_gate(), -20, False),
         (noise(-25), -7, True),
         (strokes(-20), -16, True),
     ],
@@ -126,6 +133,7 @@ def test_a_mix_does_not_exceed_full_scale(tmp_path: Path) -> None:
     assert peak_dbtp == pytest.approx(-1, abs=0.1)
     assert mixed.loudness.limited_db == pytest.approx(20 * np.log10(1 + 2**0.5), abs=0.2)
     assert kept.level == Level()
+    assert planned(surround, -20).loudness.after_lufs == pytest.approx(-20, abs=0.01)
 
 
 def test_the_limiter_moves_nothing_and_has_no_seams() -> None:
@@ -148,3 +156,29 @@ def test_the_limiter_moves_nothing_and_has_no_seams() -> None:
     correlations = [np.corrcoef(found[0][0, 100 + lag : lag - 100], wave[0, 100:-100])[0, 1] for lag in range(-3, 4)]
     assert int(np.argmax(correlations)) == 3
     assert np.abs(found[0][:, [0, -1]]).min() > 0.05
+    assert np.abs(found[0]).max() == pytest.approx(10 ** (-12 / 20), rel=0.06)
+
+
+@pytest.mark.long
+def test_a_long_section_needs_no_more_memory_than_a_short_one(tmp_path: Path) -> None:
+    # Given ten minutes of noise that will be limited
+    path = tmp_path / "long.mkv"
+    pictures, sound = "color=gray:size=32x32:rate=1,trim=duration=600", "anoisesrc=r=8000:a=0.1:d=600"
+    ffmpeg(*("-f", "lavfi", "-i", pictures, "-f", "lavfi", "-i", sound), "-c:v", "libx264", "-c:a", "flac", str(path))
+    soundtrack = soundtrack_of(path, index=index_of(path))
+    resident_bytes = []
+
+    # When a minute is measured and rendered, and then all of it
+    for seconds in (60, 600):
+        section = soundtrack.section(0, seconds)
+        plan = planned(section, -5)
+        samples = sum(block.shape[1] for block in levelled(section, plan.level))
+        assert (samples, plan.loudness.limited_db > 0) == (seconds * RATE_HZ, True)
+        resident_bytes.append(peak_resident_bytes())
+
+    # Then that needs no more room; its samples are 230 MB
+    assert resident_bytes[1] - resident_bytes[0] < 32 << 20
+
+
+def peak_resident_bytes() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
