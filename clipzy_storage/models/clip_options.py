@@ -1,9 +1,17 @@
 """The options ``clips`` and ``render`` of a job's ``config``."""
 
 import math
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from clipzy_storage.models.options import Options, WholeNumber
 
@@ -22,6 +30,21 @@ def _even(value: int) -> int:
     if value % 2:
         raise ValueError("Value must be even")
     return value
+
+
+def _one_mistake(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    """Pydantic would report one for each alternative, below the field."""
+    try:
+        return validate(value)
+    except ValidationError:
+        raise PydanticCustomError(
+            "frame_rate", "Input should be 'constant', 'source' or a number from 1 to 120"
+        ) from None
+
+
+FrameRate = Annotated[
+    Literal["constant", "source"] | Annotated[float, Field(ge=1, le=120)], WrapValidator(_one_mistake)
+]
 
 
 class Section(Options):
@@ -65,7 +88,7 @@ class RenditionOptions(Options):
     """The longer side in pixels, even. Enlarged at most 2 times, and not at all if `shape` is `source`."""
     quality: Quality = "standard"
     """`draft` for previews, `high` for further editing."""
-    frame_rate: Literal["constant", "source"] | Annotated[float, Field(ge=1, le=120)] = "constant"
+    frame_rate: FrameRate = "constant"
     """`constant` is the nominal rate of the video, `source` keeps the time of each frame; or frames per second."""
     loudness_lufs: float | None = Field(None, ge=-30, le=-8)
     """The integrated loudness of the audio; null keeps its level."""

@@ -76,6 +76,7 @@ NOT_RUN = {
     ("docs/deploy.md", "apt-get install"): "installs packages; the tests bring their own Redis",
     ("docs/performance.md", "make bench"): "measures for half an hour; its parts are looked up below",
     ("docs/media-safety.md", ".venv/bin/python -m bench.worst_inputs"): "the same",
+    ("docs/media-safety.md", ".venv/bin/python -m bench.render_memory"): "the same",
 }
 """Blocks that no test runs, with the reason."""
 

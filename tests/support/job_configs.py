@@ -71,6 +71,46 @@ WRONG = {
     "no such analysis": Wrong(
         '{"analyses": ["audio", "smell"]}', "config.analyses[1]", ('is "smell"', "'audio', 'motion'")
     ),
+    "too many clips": Wrong('{"clips": {"count": 21}}', "config.clips.count", ("is 21", "equal to 20.")),
+    "clips of a list": Wrong('{"clips": [{"start_seconds": 0, "end_seconds": 1}]}', "config.clips", ("dictionary",)),
+    "clips that end first": Wrong(
+        '{"clips": {"ranges": [{"start_seconds": 2, "end_seconds": 2}]}}',
+        "config.clips.ranges[0]",
+        ("end_seconds must be greater than start_seconds",),
+    ),
+    "clips before the beginning": Wrong(
+        '{"clips": {"ranges": [{"start_seconds": -1, "end_seconds": 2}]}}',
+        "config.clips.ranges[0].start_seconds",
+        ("is -1", "equal to 0."),
+    ),
+    "too many ranges": Wrong(
+        json.dumps({"clips": {"ranges": [{"start_seconds": 0, "end_seconds": 1}] * 51}}),
+        "config.clips.ranges",
+        ("50",),
+    ),
+    "no ranges": Wrong('{"clips": {"ranges": []}}', "config.clips.ranges", ("1",)),
+    "too long together": Wrong(
+        '{"clips": {"ranges": [{"start_seconds": 0, "end_seconds": 1800.5}]}}',
+        "config.clips",
+        ("1800 seconds together, not 1800.5",),
+    ),
+    "ranges and a choice": Wrong(
+        '{"clips": {"count": 3, "ranges": [{"start_seconds": 0, "end_seconds": 1}]}}',
+        "config.clips",
+        ("ranges cannot be combined with count",),
+    ),
+    "an odd side": Wrong('{"render": {"long_side": 1919}}', "config.render.long_side", ("is 1919", "even")),
+    "a large side": Wrong('{"render": {"long_side": 1e18}}', "config.render.long_side", ("equal to 3840.",)),
+    "too many frames": Wrong(
+        '{"render": {"frame_rate": 1e9}}', "config.render.frame_rate", ("is 1000000000", "from 1 to 120")
+    ),
+    "another codec": Wrong(
+        '{"render": {"video_codec": "h264:crf=0"}}', "config.render.video_codec", ("'h264', 'hevc' or 'av1'",)
+    ),
+    "options of an encoder": Wrong('{"render": {"x264-params": "a=b"}}', "config.render.x264-params", ("unknown",)),
+    "reframing that is not served": Wrong(
+        '{"clips": {"reframe": "auto"}}', "config.clips.reframe", ("'center' or 'fit'",)
+    ),
 }
 
 
