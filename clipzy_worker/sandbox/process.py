@@ -213,6 +213,8 @@ def clean_environment() -> dict[str, str]:
         "OMP_NUM_THREADS": "1",
         # There are none, and to look for them takes as long as to analyse half a second of video.
         "PYDANTIC_DISABLE_PLUGINS": "__all__",
+        # Of SVT-AV1: errors alone. It would print its settings for every video.
+        "SVT_LOG": "1",
     }
 
 
