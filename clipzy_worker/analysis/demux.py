@@ -24,6 +24,8 @@ from clipzy_worker.sandbox.request import MediaLimits
 
 # About 40 s of audio before the first frame. Then the header is believed about where the clock starts.
 _MAX_EARLY_AUDIO_PACKETS = 2000
+# Encoders of audio fill their last frame with silence.
+_AUDIO_PADDING_SECONDS = Fraction(1, 10)
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class DemuxPass:
                 yield from self._displayed(decoded)
         yield from self._displayed(None)
         if self._index is not None:
-            self._index.finish(zero=self.zero, end_seconds=float(self.video_end_seconds))
+            self._index.finish(zero=self.zero, end_seconds=float(self._last_frame_end_seconds))
         check_frame_rate(self._clock.frames, float(self._clock.frames * self._clock.step_seconds), self._limits)
         if self._audio is not None:
             self._drain_early_packets(self._audio)
@@ -95,6 +97,12 @@ class DemuxPass:
     def end_seconds(self) -> Fraction:
         audio_end = self._audio_end.of_clock
         return max(self.video_end_seconds, audio_end - self.zero if audio_end is not None else Fraction(0))
+
+    @property
+    def _last_frame_end_seconds(self) -> Fraction:
+        """Until when a player shows the last frame: audio may go on."""
+        is_longer = self.end_seconds - self.video_end_seconds > _AUDIO_PADDING_SECONDS
+        return self.end_seconds if is_longer else self.video_end_seconds
 
     @property
     def zero(self) -> Fraction:

@@ -164,6 +164,21 @@ def stamps_of(path: Path) -> list[float]:
         return sorted((packet.pts or 0) * tick for packet in container.demux(video) if packet.size)
 
 
+@pytest.mark.parametrize(("frame_rate", "pictures"), [("constant", 62), ("source", 25)])
+def test_sound_that_goes_on_after_the_last_frame_is_not_lost(tmp_path: Path, frame_rate: str, pictures: int) -> None:
+    # Given a second of video with two and a half seconds of sound
+    source, tone = tmp_path / "source.mkv", ["-f", "lavfi", "-i", "anoisesrc=duration=2.5:sample_rate=48000"]
+    clips.ffmpeg("-f", "lavfi", "-i", "testsrc2=size=64x64:duration=1:rate=25", *tone, "-c:a", "flac", str(source))
+    # When all of it is asked for
+    config = {"clips": {"ranges": [{"start_seconds": 0, "end_seconds": 9}], "frame_rate": frame_rate}}
+    request = MediaRequest(source, "mkv", tmp_path / "out", config=JobConfig.model_validate(config))
+    (clip,) = analysed(request).clips
+    # Then the last frame is shown until the sound ends, as players do
+    assert clip.end_seconds == pytest.approx(2.5, abs=0.01)
+    assert len(pictures_of(tmp_path / "out/clips/00.mp4", size=(64, 64))) == pictures
+    assert sound_of(tmp_path / "out/clips/00.mp4").shape[1] == pytest.approx(2.5 * 48_000, abs=480)
+
+
 def test_a_clip_has_a_file_that_plays_a_poster_and_says_so(cut: Callable[[str], Cut]) -> None:
     found = cut("25 mp4")
     assert [kind for kind in boxes_of(found.path(1)) if kind != "free"] == ["ftyp", "moov", "mdat"]
