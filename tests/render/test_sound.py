@@ -8,9 +8,13 @@ import av
 import numpy as np
 import pytest
 
+from clipzy_storage.models.clip_options import RenditionOptions
 from clipzy_worker.decode.audio_index import AudioIndex
+from clipzy_worker.decode.decoded_pixels import DecodedPixels
+from clipzy_worker.decode.frame_index import FrameIndex
 from clipzy_worker.errors import InvalidMedia
 from clipzy_worker.render.fades import FADE_SECONDS
+from clipzy_worker.render.section import Footage, levelled_sound
 from clipzy_worker.render.sound import Soundtrack
 from tests.support.media.clips import ffmpeg
 from tests.support.media.sound_sections import (
@@ -294,3 +298,25 @@ def test_a_time_that_goes_back_ends_what_is_known_of_the_places() -> None:
     # Then decoding begins with the file
     assert index.before(3.4) is None
     assert index.before(9.0) is None
+
+
+def test_audio_that_is_cut_by_the_video_itself_is_faded(tmp_path: Path) -> None:
+    # Given 2 s of a sound that is 0.5 all the time, beside pictures from 0 to 2 s, and beside some from 0.5 s to 1.5 s
+    path = film(tmp_path / "one.mov", np.ones((2, 2 * RATE_HZ)) * 0.5)
+    soundtrack, limits = soundtrack_of(path), request_for(path).limits
+    sounds = []
+    for begin, end in ((0.0, 2.0), (0.5, 1.5)):
+        index = FrameIndex()
+        index.add(begin)
+        index.finish(zero=Fraction(0), end_seconds=end)
+        decoded = DecodedPixels(limits.max_decoded_pixels)
+        footage = Footage(request_for(path), index, Fraction(1), (32, 32), soundtrack, decoded)
+
+        # When the whole video is rendered
+        blocks, _ = levelled_sound(footage, range(1), RenditionOptions())
+        sounds.append(joined_blocks(blocks))
+
+    # Then only the sound that goes on on both sides is faded
+    assert np.all(sounds[0] == 0.5)
+    assert sounds[1].shape == (2, RATE_HZ)
+    assert np.abs(sounds[1][:, [0, -1]]).max() < 0.01
