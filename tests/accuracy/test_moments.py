@@ -262,4 +262,4 @@ def _edges(clip: ChosenClip) -> list[tuple[str, float]]:
 
 def _kendall(one: list[float], other: list[float]) -> float:
     pairs = list(itertools.combinations(range(len(one)), 2))
-    return sum(np.sign(one[i] - one[j]) * np.sign(other[i] - other[j]) for i, j in pairs) / len(pairs)
+    return float(np.mean([np.sign(one[i] - one[j]) * np.sign(other[i] - other[j]) for i, j in pairs]))

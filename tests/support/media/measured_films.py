@@ -68,7 +68,8 @@ class MeasuredFilm:
         starts, ends = (np.array(times, np.float64) for times in zip(*spans, strict=True))
         each = np.arange(len(spans))
         windows = Windows(starts, ends, each, each)
-        return scores(profile, part_values(self.measured, windows), np.ones(len(spans))).totals.tolist()
+        totals = scores(profile, part_values(self.measured, windows), np.ones(len(spans))).totals
+        return [float(total) for total in totals]
 
     def by_one_part(self, options: ClipOptions) -> dict[PartName, list[tuple[float, float]]]:
         """The clips, if only one part counted, for each part."""
