@@ -1,7 +1,6 @@
 """The choice of moments: its arithmetic, where it cuts, and the bounds that it keeps. No file is read."""
 
 import itertools
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
