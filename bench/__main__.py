@@ -15,6 +15,7 @@ from bench import (
     eight_uploads,
     fleet,
     metrics,
+    moments,
     page,
     protocol,
     render,
@@ -39,6 +40,7 @@ def main() -> int:
             reached = [
                 analysis.compare(directory / "analysis"),
                 render.compare(directory / "render"),
+                moments.measure(None),
                 speech.compare(),
                 protocol.compare(directory / "protocol", redis_url=redis_url),
                 submit_to_start.compare(directory / "start", redis_url=redis_url),

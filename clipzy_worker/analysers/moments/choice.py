@@ -14,6 +14,8 @@ from clipzy_worker.analysers.moments.windows import Windows
 Flags = NDArray[np.bool_]
 
 _NEAR_SECONDS = 60.0
+# What differs by a point of the score is equal.
+_EQUAL_WORTH = 0.01
 _ROUNDING_SECONDS = 1e-6
 _DECIMALS = 9
 
@@ -44,7 +46,8 @@ def diverse_windows(
     """One window after the other, by maximal marginal relevance: each time the one with the highest
     ``(1 - diversity) * score / 100 - diversity * similarity`` to that of the chosen ones which is most like it.
 
-    Carbonell and Goldstein, "The use of MMR", SIGIR 1998. Of equal windows the first is taken.
+    Carbonell and Goldstein, "The use of MMR", SIGIR 1998. Of windows around each other that differ by a hundredth the
+    longest is taken, of other equal ones the first.
     """
     chosen: list[int] = []
     free, similarity = scores > 0, np.zeros(len(windows))
@@ -55,7 +58,7 @@ def diverse_windows(
             is_short_of_time = True
             break
         worth = ((1 - diversity) * scores / 100 - diversity * similarity).round(_DECIMALS)
-        window = int(np.argmax(np.where(affordable, worth, -np.inf)))
+        window = _whole(windows, np.where(affordable, worth, -np.inf))
         chosen.append(window)
         left_seconds -= float(windows.seconds[window])
         free &= ~_overlapping(windows, window)
@@ -86,6 +89,14 @@ def _backtracked(order: Indexes, before: Indexes, best: list[Numbers]) -> list[i
         chosen.append(int(order[at]))
         upto = int(before[at])
     return chosen
+
+
+def _whole(windows: Windows, worth: Numbers) -> int:
+    """The longest window around the best one that is as good: a mean is highest over a part of a moment."""
+    best = int(np.argmax(worth))
+    is_around = (windows.first <= windows.first[best]) & (windows.last >= windows.last[best])
+    is_as_good = worth >= worth[best] - _EQUAL_WORTH
+    return int(np.argmax(np.where(is_around & is_as_good, windows.seconds.round(_DECIMALS), 0.0)))
 
 
 def _overlapping(windows: Windows, chosen: int) -> Flags:

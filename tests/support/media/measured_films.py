@@ -1,12 +1,21 @@
 """The measurements by which moments are chosen, of a file, and the clips that are chosen by them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from clipzy_storage.models.clip_options import ClipOptions
+import numpy as np
+
+from clipzy_storage.models.clip_options import ClipOptions, Profile
+from clipzy_storage.models.clips import PartName
 from clipzy_storage.models.job_config import JobConfig, ThumbnailOptions
+from clipzy_worker.analysers.moments.candidates import area_of, candidates
+from clipzy_worker.analysers.moments.cells import Numbers
+from clipzy_worker.analysers.moments.choice import diverse_windows
 from clipzy_worker.analysers.moments.measured import Measured
+from clipzy_worker.analysers.moments.parts import part_values
+from clipzy_worker.analysers.moments.score import scores
+from clipzy_worker.analysers.moments.windows import Windows
 from clipzy_worker.analysis.audio_pass import AudioPass
 from clipzy_worker.analysis.chosen_sections import chosen_sections, measured_for_choice
 from clipzy_worker.analysis.demux import DemuxPass
@@ -53,6 +62,47 @@ class MeasuredFilm:
             ChosenClip(self.frames.seconds_of(one.frames.start), self.frames.seconds_of(one.frames.stop), one)
             for one in self.sections(options)[0]
         ]
+
+    def scores(self, spans: Sequence[tuple[float, float]], profile: Profile = "action") -> list[float]:
+        """Of any sections, whatever their edges."""
+        starts, ends = (np.array(times, np.float64) for times in zip(*spans, strict=True))
+        each = np.arange(len(spans))
+        windows = Windows(starts, ends, each, each)
+        totals = scores(profile, part_values(self.measured, windows), np.ones(len(spans))).totals
+        return [float(total) for total in totals]
+
+    def by_one_part(self, options: ClipOptions) -> dict[PartName, list[tuple[float, float]]]:
+        """The clips, if only one part counted, for each part."""
+        windows = self._windows(options)
+        values = part_values(self.measured, windows)
+        return {name: _spans(windows, self._diverse(windows, 100 * one, options)) for name, one in values.items()}
+
+    def at_random(self, options: ClipOptions, draws: int) -> Iterator[list[tuple[float, float]]]:
+        """Windows that do not overlap, each as likely as any other."""
+        windows, dice = self._windows(options), np.random.default_rng(7)
+        for _ in range(draws):
+            chosen: list[tuple[float, float]] = []
+            while len(chosen) < options.count:
+                one = int(dice.integers(len(windows)))
+                span = float(windows.starts[windows.first[one]]), float(windows.ends[windows.last[one]])
+                if not any(overlap(span, other) for other in chosen):
+                    chosen.append(span)
+            yield chosen
+
+    def _windows(self, options: ClipOptions) -> Windows:
+        area = area_of(options, self.frames)
+        assert area is not None
+        return candidates(options, self.measured, self.frames, area).windows
+
+    def _diverse(self, windows: Windows, totals: Numbers, options: ClipOptions) -> list[int]:
+        found = diverse_windows(
+            self.measured, windows, totals, count=options.count, total_seconds=1e9, diversity=options.diversity
+        )
+        return found.windows
+
+
+def _spans(windows: Windows, chosen: Sequence[int]) -> list[tuple[float, float]]:
+    return [(float(windows.start_seconds[one]), float(windows.end_seconds[one])) for one in chosen]
 
 
 def measured_film(path: Path, out_directory: Path, *, config: JobConfig = CONFIG) -> MeasuredFilm:

@@ -83,9 +83,7 @@ def drawn_film(
         if is_apart and min(seconds) >= 10 and max(seconds) <= 20:
             break
     order = _shuffled(dice, stills, shots)
-    plants = [
-        Plant(*span) for span in zip(firsts, stops, kinds, strengths or [1.0] * len(kinds), strict=True)
-    ]
+    plants = [Plant(*span) for span in zip(firsts, stops, kinds, strengths or [1.0] * len(kinds), strict=True)]
     return PlantedFilm(tuple(order), lengths, tuple(plants), tuple(voices), seed)
 
 
