@@ -84,7 +84,9 @@ class RenditionOptions(Options):
     """Width to height; `source` keeps that of the video as displayed."""
     reframe: Literal["center", "fit"] = "center"
     """How another shape is filled: the middle of the picture, or all of it on a blurred copy of itself."""
-    long_side: Annotated[WholeNumber, AfterValidator(_even)] = Field(1920, ge=240, le=3840)
+    long_side: Annotated[WholeNumber, AfterValidator(_even)] = Field(
+        1920, ge=240, le=3840, json_schema_extra={"multipleOf": 2}
+    )
     """The longer side in pixels, even. Enlarged at most 2 times, and not at all if `shape` is `source`."""
     quality: Quality = "standard"
     """`draft` for previews, `high` for further editing."""
