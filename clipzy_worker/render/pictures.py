@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 # Before the first frame that is wanted, in turn: an index may be wrong, and the first frames behind a key frame may
 # need others. None is the beginning of the file.
 _BACK_SECONDS = (Fraction(0), Fraction(10), Fraction(40), None)
-# Their decoders say of each frame whether decoding may begin there. In them an intra frame need not be such a one.
-_MARKS_ENTRIES = ("h264", "hevc")
 _MIN_PIXELS_AHEAD = 640 * 480
 _MAX_FRAMES_AHEAD = 8
 _MAX_BYTES_AHEAD = 128 << 20
@@ -98,23 +96,17 @@ def _read_ahead(
 
 
 def _numbered(source: Source, index: FrameIndex, *, is_beginning: bool) -> Iterator[tuple[int, SourceFrame]]:
-    """The frames that are known, from where the source stands. Those without what they need of earlier ones are left
-    out."""
+    """The known frames from where the source stands, without those that need earlier ones."""
     geometries, following = GeometryReader(source.pixel_aspect), 0 if is_beginning else None
     is_whole = is_beginning
     for decoded in _decoded(source):
         geometry = geometries.of(decoded)
-        is_whole = is_whole or _is_entry(source, decoded)
+        is_whole = is_whole or decoded.key_frame or decoded.pict_type == PictureType.I
         number = _number_of(decoded.pts, index, following)
         if number is not None:
             following = number + 1
             if is_whole:
                 yield number, SourceFrame(decoded, geometry)
-
-
-def _is_entry(source: Source, decoded: VideoFrame) -> bool:
-    """Whether this frame, and all that are displayed after it, are whole if decoding began with it."""
-    return decoded.key_frame or (decoded.pict_type == PictureType.I and source.video_codec not in _MARKS_ENTRIES)
 
 
 def _number_of(stamp: int | None, index: FrameIndex, following: int | None) -> int | None:

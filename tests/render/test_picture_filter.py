@@ -69,8 +69,9 @@ STANDARD = {
     "untagged, small: BT.601": ("mp4", "scale=out_color_matrix=bt601,format=yuv420p", X264),
     "untagged, large: BT.709": ("mp4", "scale=1080:720:out_color_matrix=bt709,format=yuv420p", X264),
     "BT.709": ("mp4", "scale=out_color_matrix=bt709,format=yuv420p", (*X264, *TAGGED)),
-    "full range": (
-        "mp4", "scale=out_color_matrix=bt709:out_range=full,format=yuv420p", (*X264, *TAGGED, "-color_range", "pc"),
+    "full range, 10 bits": (
+        "mp4", "scale=out_color_matrix=bt709:out_range=full,format=yuv420p10le",
+        (*X264, *TAGGED, "-color_range", "pc"),
     ),
     "motion JPEG": ("avi", "scale=out_range=full,format=yuvj420p", ("-c:v", "mjpeg", "-q:v", "1")),
     "4:2:2, 10 bits": ("mov", "scale=out_color_matrix=bt709,format=yuv422p10le", ("-c:v", "prores_ks", *TAGGED)),
@@ -136,6 +137,19 @@ def test_each_interlaced_frame_becomes_the_picture_of_its_first_field(field: str
         )
         assert at_moment > 35
         assert at_moment > max(others) + 2
+
+
+def test_no_frame_is_lost_where_interlaced_frames_change_their_size(tmp_path: Path) -> None:
+    # Given interlaced frames of two sizes
+    frames = []
+    for size in ("320x180", "160x90"):
+        path = tmp_path / f"{size}.mkv"
+        source = f"testsrc2=size={size}:duration=0.2,setfield=tff"
+        ffmpeg("-f", "lavfi", "-i", source, "-c:v", "mpeg2video", "-flags", "+ildct+ilme", str(path))
+        frames += list(source_of(path))
+    # When one filter makes pictures of them, Then each has its own
+    one = PictureFilter(RenditionOptions(), (320, 180), out_directory=tmp_path)
+    assert len([picture for frame in frames for picture in one.push(frame)] + one.flush()) == len(frames) == 10
 
 
 @pytest.mark.parametrize("name", geometries.ORIENTATIONS)
