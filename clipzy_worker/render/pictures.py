@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, cast
 
 import av.error
-from av.video.frame import PictureType, VideoFrame
+from av.video.frame import VideoFrame
 
 from clipzy_worker.decode.decoded_pixels import DecodedPixels
 from clipzy_worker.decode.frame_index import FrameIndex
@@ -101,7 +101,7 @@ def _numbered(source: Source, index: FrameIndex, *, is_beginning: bool) -> Itera
     is_whole = is_beginning
     for decoded in _decoded(source):
         geometry = geometries.of(decoded)
-        is_whole = is_whole or decoded.key_frame or decoded.pict_type == PictureType.I
+        is_whole = is_whole or decoded.key_frame
         number = _number_of(decoded.pts, index, following)
         if number is not None:
             following = number + 1

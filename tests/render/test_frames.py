@@ -31,6 +31,7 @@ MANY_PIXELS = 10**12
 H264 = ("-c:v", "libx264", "-preset", "veryfast", "-bf", "2")
 OPEN_GOP = f"open-gop=1:keyint={KEY_STEP}:min-keyint={KEY_STEP}:scenecut=0:bframes=2"
 MPEG4 = ("-c:v", "mpeg4", "-q:v", "3", "-bf", "2")
+MSMPEG4 = ("-c:v", "msmpeg4v3", "-q:v", "3")
 MPEG2 = ("-c:v", "mpeg2video", "-q:v", "3", "-bf", "2")
 VP9 = ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-b:v", "800k")
 HEVC = ("-c:v", "libx265", "-preset", "ultrafast", "-x265-params", f"log-level=error:open-gop=1:keyint={KEY_STEP}")
@@ -57,6 +58,16 @@ def _with_a_stamp_twice(path: Path, coded: Path) -> None:
 def _with_key_frames_everywhere(path: Path, coded: Path) -> None:
     """As recorders write that leave out the table of key frames."""
     path.write_bytes(coded.read_bytes().replace(b"stss", b"free"))
+
+
+def _with_an_index_of_key_frames(path: Path, coded: Path) -> None:
+    """As of recorders that flag every frame as one. The decoder shows what it makes of the others."""
+    data = bytearray(coded.read_bytes())
+    begin = data.rindex(b"idx1")
+    size_bytes = int.from_bytes(data[begin + 4 : begin + 8], "little")
+    for entry in range(begin + 8, begin + 8 + size_bytes, 16):
+        data[entry + 4] |= 0x10
+    path.write_bytes(data)
 
 
 @dataclass(frozen=True)
@@ -91,7 +102,7 @@ FILMS = {
     "edited, mp4": Film("mp4", H264, then=_edited),
     "turned, mp4": Film("mp4", H264, then=_turned),
     "nothing but key frames by its header": Film("mp4", H264, then=_with_key_frames_everywhere),
-    "the same in MPEG-4": Film("mp4", MPEG4, then=_with_key_frames_everywhere),
+    "nothing but key frames by its index": Film("avi", MSMPEG4, then=_with_an_index_of_key_frames),
     "a stamp twice, mkv": Film("mkv", (*H264, "-bf", "0"), then=_with_a_stamp_twice),
 }
 
