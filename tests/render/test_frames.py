@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -237,3 +238,17 @@ def test_what_is_decoded_for_a_section_counts(tmp_path: Path) -> None:
     assert len(list(source_frames(requested(path), index, frames, decoded=decoded))) == FRAMES
     with pytest.raises(InvalidMedia, match="to decode"):
         list(source_frames(requested(path), index, frames, decoded=decoded))
+
+
+def test_nothing_is_decoded_any_more_once_a_section_is_left(tmp_path: Path) -> None:
+    # Given frames so large that they are decoded in a thread of their own
+    path = tmp_path / "large.mov"
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=size=640x480:duration=1", "-c:v", "mjpeg", "-q:v", "9", str(path))
+    frames = source_frames(
+        requested(path), frame_index(requested(path)), range(5, 25), decoded=DecodedPixels(MANY_PIXELS)
+    )
+    # When some are taken and the others are not wanted, Then the thread ends
+    assert [number for number, _ in itertools.islice(frames, 3)] == [5, 6, 7]
+    assert any(thread.name == "read-ahead" for thread in threading.enumerate())
+    frames.close()
+    assert not any(thread.name == "read-ahead" for thread in threading.enumerate())
