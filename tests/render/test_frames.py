@@ -111,7 +111,8 @@ FILMS = {
 def made(name: str, directory: Path) -> Path:
     """A film that differs from frame to frame everywhere."""
     film = FILMS[name]
-    source = f"testsrc2=size=160x96:rate={film.rate},trim=end_frame={FRAMES},noise=alls=25:allf=t,{film.graph}"
+    source = f"testsrc2=size=40x24:rate={film.rate},trim=end_frame={FRAMES},noise=alls=60:allf=t,scale=160:96"
+    source += f",{film.graph}"
     coding = ("-g", str(KEY_STEP), *film.coding, "-pix_fmt", film.pixels, *film.options)
     coded, path = directory / f"coded.{film.suffix}", directory / f"film.{film.suffix}"
     ffmpeg("-f", "lavfi", "-i", source, *coding, str(coded))
