@@ -10,7 +10,7 @@ from typing import BinaryIO
 from clipzy_storage.errors import StorageUnavailable
 from clipzy_storage.models.analysis import Analysis
 from clipzy_storage.process import die_with_parent
-from clipzy_worker.errors import InvalidMedia, ResultTooLarge
+from clipzy_worker.errors import InvalidMedia, RenderFailed, ResultTooLarge
 from clipzy_worker.sandbox.confinement import SandboxUnavailable, confine
 from clipzy_worker.sandbox.protocol import OUT_OF_MEMORY, OUT_OF_SPACE, SOURCE_LOST, Report
 from clipzy_worker.sandbox.request import MediaLimits, MediaRequest
@@ -42,6 +42,8 @@ def main() -> int:
         report.invalid_media(str(error))
     except ResultTooLarge as error:
         report.result_too_large(str(error))
+    except RenderFailed as error:
+        report.render_failed(str(error))
     except Exception as error:
         reason = _crash_reason(error)
         if reason is None:

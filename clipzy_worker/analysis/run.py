@@ -1,8 +1,6 @@
 """The stages over one file, in order: the decode pass that feeds every analyser, then what follows from its results."""
 
 import shutil
-from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -15,7 +13,7 @@ from clipzy_storage.models.timecode import exact_rate
 from clipzy_worker.analysers.images.thumbnails import INTERVALS_DIRECTORY, SHOTS_DIRECTORY
 from clipzy_worker.analysis.audio_pass import AudioPass
 from clipzy_worker.analysis.chosen_sections import measured_for_choice
-from clipzy_worker.analysis.demux import DemuxPass, DisplayedFrame
+from clipzy_worker.analysis.demux import DemuxPass
 from clipzy_worker.analysis.rendering import with_renditions
 from clipzy_worker.analysis.result_estimate import check_estimate
 from clipzy_worker.analysis.shown_sizes import MostlyAnotherSize
@@ -25,7 +23,7 @@ from clipzy_worker.analysis.warnings import is_damaged, warnings_about
 from clipzy_worker.decode.decoded_pixels import DecodedPixels
 from clipzy_worker.decode.frame_index import FrameIndex
 from clipzy_worker.decode.other_audio import other_tracks_with_signal
-from clipzy_worker.decode.read_ahead import ReadAhead
+from clipzy_worker.decode.read_ahead import frames_ahead
 from clipzy_worker.decode.source import Source, open_source
 from clipzy_worker.errors import InvalidMedia
 from clipzy_worker.render.section import Footage
@@ -44,10 +42,6 @@ from clipzy_worker.style.extract import extract
 
 # Of a video that is one frame of unknown duration.
 _FALLBACK_RATE = 25.0
-_MIN_PIXELS_AHEAD = 640 * 480
-_MAX_FRAMES_AHEAD = 8
-_MAX_BYTES_AHEAD = 128 << 20
-_BYTES_PER_PIXEL = 4  # of most frames; few have more
 
 
 def analyse(request: MediaRequest, report: Report) -> Analysis:
@@ -166,7 +160,7 @@ def _decoded(
 ) -> VideoPass:
     """The video pass after the last frame. Raises ``InvalidMedia`` if there is no frame."""
     video_pass: VideoPass | None = None
-    with _read_ahead(source, demux) as frames:
+    with frames_ahead(demux, pixels=source.claimed_pixels) as frames:
         for frame in frames:
             video_pass = video_pass or VideoPass(source, frame, request, timer, instead_of=instead_of)
             video_pass.process(frame)
@@ -176,14 +170,6 @@ def _decoded(
     video_pass.sizes.check_whole()
     video_pass.finish_shots(float(demux.end_seconds))
     return video_pass
-
-
-def _read_ahead(source: Source, demux: DemuxPass) -> AbstractContextManager[Iterable[DisplayedFrame]]:
-    """The same frames, decoded while those before are analysed. Small ones cost less than their handing over."""
-    pixels = source.video.codec_context.width * source.video.codec_context.height
-    if pixels < _MIN_PIXELS_AHEAD:
-        return nullcontext(demux)
-    return ReadAhead(demux, most=max(1, min(_MAX_FRAMES_AHEAD, _MAX_BYTES_AHEAD // (_BYTES_PER_PIXEL * pixels))))
 
 
 def _finished(audio_pass: AudioPass | None, end_seconds: float, timer: StageTimer) -> Audio | None:

@@ -3,10 +3,16 @@
 import queue
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 T = TypeVar("T")
+
+_MIN_PIXELS = 640 * 480
+_MAX_FRAMES = 8
+_MAX_BYTES = 128 << 20
+_BYTES_PER_PIXEL = 4  # of most frames; few have more
 
 
 class _End:
@@ -56,3 +62,13 @@ class ReadAhead(Generic[T]):
             self._error = error
         finally:
             self._waiting.put(_End())
+
+
+def frames_ahead(frames: Iterable[T], *, pixels: int) -> AbstractContextManager[Iterable[T]]:
+    """The same frames of so many pixels each, decoded while those before are worked on.
+
+    Small ones are not: that costs less than their handing over.
+    """
+    if pixels < _MIN_PIXELS:
+        return nullcontext(frames)
+    return ReadAhead(frames, most=max(1, min(_MAX_FRAMES, _MAX_BYTES // (_BYTES_PER_PIXEL * pixels))))

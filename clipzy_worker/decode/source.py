@@ -84,6 +84,11 @@ class Source:
         return float(end - self.start if end > self.start else end)
 
     @property
+    def claimed_pixels(self) -> int:
+        """Of a frame, by the header."""
+        return self.video.codec_context.width * self.video.codec_context.height
+
+    @property
     def declared_rate(self) -> Fraction | None:
         return self.video.guessed_rate or self.video.average_rate
 

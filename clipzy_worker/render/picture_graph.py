@@ -9,6 +9,8 @@ from clipzy_worker.render.filter_graph import FilterGraph, Options
 from clipzy_worker.render.frame_colors import OUTPUT_FORMAT, FrameColors
 from clipzy_worker.render.picture_layout import Layout, Size
 
+# FFmpeg refuses planes of chroma below 3 columns or 4 lines.
+_MIN_DEINTERLACED_PIXELS = 16
 _SCALING = "bicubic+accurate_rnd+full_chroma_int"
 _BT709 = {"color_primaries": "bt709", "color_trc": "bt709", "colorspace": "bt709", "range": "tv"}
 # What lies beneath a picture that does not fill its shape: small, since that costs little and is blurred already.
@@ -41,7 +43,7 @@ def picture_graph(seen: FilterInput, layout: Layout, *, cube: Path | None, threa
     graph = _graph(seen, threads)
     if placement.cropped != stored:
         (width, height), (x, y) = placement.cropped, placement.offset
-        graph.add("crop", w=width, h=height, x=x, y=y)
+        graph.add("crop", w=width, h=height, x=x, y=y, exact=1)
     if is_converted:
         _add_conversion(graph, placement.scaled, cube)
     for name, options in _turns(geometry.orientation):
@@ -64,7 +66,7 @@ def _graph(seen: FilterInput, threads: int) -> FilterGraph:
         color_range=colors.range,
         threads=threads,
     )
-    if seen.is_interlaced:
+    if seen.is_interlaced and min(geometry.stored_width, geometry.stored_height) >= _MIN_DEINTERLACED_PIXELS:
         graph.add("bwdif", mode="send_frame", deint="interlaced")
     return graph
 
@@ -104,7 +106,7 @@ def _add_surroundings(graph: FilterGraph, upright: Size, layout: Layout) -> None
     small = {"w": max(int(width * _BLURRED_AT_RATIO), 2), "h": max(int(height * _BLURRED_AT_RATIO), 2)}
     graph.add_beneath(
         [
-            ("crop", {"w": int(width / scale), "h": int(height / scale)}),
+            ("crop", {"w": max(int(width / scale), 2), "h": max(int(height / scale), 2)}),
             ("scale", {**small, "flags": "area"}),
             ("gblur", {"sigma": _BLUR_SIGMA_PIXELS}),
             ("lutyuv", _DARKENED),

@@ -1,19 +1,18 @@
 """Decodes sections of a video again, and gives each frame the number that it has in the analysis."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, cast
 
 import av.error
-from av.video.frame import PictureType, VideoFrame
+from av.video.frame import VideoFrame
 
 from clipzy_worker.decode.decoded_pixels import DecodedPixels
 from clipzy_worker.decode.frame_index import FrameIndex
 from clipzy_worker.decode.frame_times import FrameTimes
 from clipzy_worker.decode.geometry import Geometry
-from clipzy_worker.decode.read_ahead import ReadAhead
+from clipzy_worker.decode.read_ahead import frames_ahead
 from clipzy_worker.decode.scaling import GeometryReader
 from clipzy_worker.decode.source import Source, check_readable, open_source
 from clipzy_worker.errors import RenderFailed
@@ -26,12 +25,6 @@ if TYPE_CHECKING:
 # Before the first frame that is wanted, in turn: an index may be wrong, and the first frames behind a key frame may
 # need others. None is the beginning of the file.
 _BACK_SECONDS = (Fraction(0), Fraction(10), Fraction(40), None)
-# Their decoders say of each frame whether decoding may begin there. In them an intra frame need not be such a one.
-_MARKS_ENTRIES = ("h264", "hevc")
-_MIN_PIXELS_AHEAD = 640 * 480
-_MAX_FRAMES_AHEAD = 8
-_MAX_BYTES_AHEAD = 128 << 20
-_BYTES_PER_PIXEL = 4  # of most frames; few have more
 
 
 @dataclass(frozen=True)
@@ -44,11 +37,11 @@ class SourceFrame:
 
 def source_frames(
     request: MediaRequest, index: FrameIndex, frames: range, *, decoded: DecodedPixels
-) -> Iterator[tuple[int, SourceFrame]]:
+) -> Generator[tuple[int, SourceFrame], None, None]:
     """Every one of these frames in order, with its number, decoded while those before are worked on.
 
-    Decoding begins with the key frame before the first one. If frames are missing then, or damaged, it begins farther
-    back, and at last with the beginning of the file. ``decoded`` is the count of the job's other passes.
+    Decoding begins with the key frame before the first one. If frames are missing then, it begins farther back, and at
+    last with the beginning of the file. ``decoded`` is the count of the job's other passes.
 
     Raises:
         RenderFailed: a frame is not found again.
@@ -61,7 +54,7 @@ def source_frames(
             if not _is_sought(source, index.stamp_of(wanted), back_seconds):
                 continue
             numbered = _numbered(source, index, is_beginning=back_seconds is None)
-            with _read_ahead(source, numbered) as found:
+            with frames_ahead(numbered, pixels=source.claimed_pixels) as found:
                 for number, frame in found:
                     if number == wanted < frames.stop:
                         yield number, frame
@@ -88,33 +81,18 @@ def _is_sought(source: Source, stamp: int | None, back_seconds: Fraction | None)
     return True
 
 
-def _read_ahead(
-    source: Source, frames: Iterator[tuple[int, SourceFrame]]
-) -> AbstractContextManager[Iterable[tuple[int, SourceFrame]]]:
-    pixels = source.video.codec_context.width * source.video.codec_context.height
-    if pixels < _MIN_PIXELS_AHEAD:
-        return nullcontext(frames)
-    return ReadAhead(frames, most=max(1, min(_MAX_FRAMES_AHEAD, _MAX_BYTES_AHEAD // (_BYTES_PER_PIXEL * pixels))))
-
-
 def _numbered(source: Source, index: FrameIndex, *, is_beginning: bool) -> Iterator[tuple[int, SourceFrame]]:
-    """The frames that are known, from where the source stands. Those without what they need of earlier ones are left
-    out."""
+    """The known frames from where the source stands, without those that need earlier ones."""
     geometries, following = GeometryReader(source.pixel_aspect), 0 if is_beginning else None
     is_whole = is_beginning
     for decoded in _decoded(source):
         geometry = geometries.of(decoded)
-        is_whole = is_whole or _is_entry(source, decoded)
+        is_whole = is_whole or decoded.key_frame
         number = _number_of(decoded.pts, index, following)
         if number is not None:
             following = number + 1
             if is_whole:
                 yield number, SourceFrame(decoded, geometry)
-
-
-def _is_entry(source: Source, decoded: VideoFrame) -> bool:
-    """Whether this frame, and all that are displayed after it, are whole if decoding began with it."""
-    return decoded.key_frame or (decoded.pict_type == PictureType.I and source.video_codec not in _MARKS_ENTRIES)
 
 
 def _number_of(stamp: int | None, index: FrameIndex, following: int | None) -> int | None:

@@ -15,7 +15,7 @@ from typing import Self
 
 from clipzy_storage.errors import StorageFull, StorageUnavailable
 from clipzy_storage.models.analysis import Analysis
-from clipzy_worker.errors import InvalidMedia, MediaCrashed, ResultTooLarge, result_too_large
+from clipzy_worker.errors import InvalidMedia, MediaCrashed, RenderFailed, ResultTooLarge, result_too_large
 from clipzy_worker.sandbox.output_checks import TOO_MANY_BYTES, OutputChecks, check_artifacts, output_excess
 from clipzy_worker.sandbox.protocol import OUT_OF_SPACE, SOURCE_LOST, MessageReader, ProtocolError, printable
 from clipzy_worker.sandbox.request import MediaLimits, MediaRequest
@@ -122,6 +122,7 @@ class MediaProcess:
 
         Raises:
             InvalidMedia: the file is at fault; the text says how, for its owner.
+            RenderFailed: the video was analysed, and cannot be rendered.
             ResultTooLarge: the result exceeds, or would exceed, ``output_bytes``.
             StorageFull: the output directory has no free space.
             StorageUnavailable: the file could not be opened or read, whatever its content.
@@ -154,6 +155,8 @@ class MediaProcess:
             raise InvalidMedia(self._messages.invalid_media)
         if self._messages.result_too_large is not None:
             raise ResultTooLarge(self._messages.result_too_large)
+        if self._messages.render_failed is not None:
+            raise RenderFailed(self._messages.render_failed)
         if TOO_MANY_BYTES in (excess, self._broken):
             raise result_too_large(self._request.limits.output_bytes)
 

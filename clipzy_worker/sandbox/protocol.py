@@ -59,11 +59,15 @@ class _ResultTooLarge(_Message):
     result_too_large: str
 
 
+class _RenderFailed(_Message):
+    render_failed: str
+
+
 class _Crash(_Message):
     crashed: str
 
 
-_AnyMessage = _Progress | _FinishedSegment | _Result | _InvalidMedia | _ResultTooLarge | _Crash
+_AnyMessage = _Progress | _FinishedSegment | _Result | _InvalidMedia | _ResultTooLarge | _RenderFailed | _Crash
 _MESSAGES: TypeAdapter[_AnyMessage] = TypeAdapter(_AnyMessage)
 
 
@@ -76,6 +80,7 @@ class MessageReader:
         self.result: Analysis | None = None
         self.invalid_media: str | None = None
         self.result_too_large: str | None = None
+        self.render_failed: str | None = None
         self.crashed: str | None = None
         self._segments: set[str] = set()
         self._new_segments: list[str] = []
@@ -112,6 +117,8 @@ class MessageReader:
                 self.invalid_media = printable(message.invalid_media)
             case _ResultTooLarge():
                 self.result_too_large = printable(message.result_too_large)
+            case _RenderFailed():
+                self.render_failed = printable(message.render_failed)
             case _Crash():
                 self.crashed = printable(message.crashed)
 
@@ -177,6 +184,10 @@ class Report:
     def result_too_large(self, text: str) -> None:
         """The result would be too large. ``text`` is for the job's owner and contains no path."""
         self._write(_ResultTooLarge(result_too_large=text))
+
+    def render_failed(self, text: str) -> None:
+        """The video cannot be rendered. ``text`` is for the job's owner and contains no path."""
+        self._write(_RenderFailed(render_failed=text))
 
     def crashed(self, reason: str) -> None:
         """This process gives up; ``reason`` continues "The media process …"."""

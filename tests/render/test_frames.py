@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,7 @@ MANY_PIXELS = 10**12
 H264 = ("-c:v", "libx264", "-preset", "veryfast", "-bf", "2")
 OPEN_GOP = f"open-gop=1:keyint={KEY_STEP}:min-keyint={KEY_STEP}:scenecut=0:bframes=2"
 MPEG4 = ("-c:v", "mpeg4", "-q:v", "3", "-bf", "2")
+MSMPEG4 = ("-c:v", "msmpeg4v3", "-q:v", "3")
 MPEG2 = ("-c:v", "mpeg2video", "-q:v", "3", "-bf", "2")
 VP9 = ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-b:v", "800k")
 HEVC = ("-c:v", "libx265", "-preset", "ultrafast", "-x265-params", f"log-level=error:open-gop=1:keyint={KEY_STEP}")
@@ -57,6 +59,16 @@ def _with_a_stamp_twice(path: Path, coded: Path) -> None:
 def _with_key_frames_everywhere(path: Path, coded: Path) -> None:
     """As recorders write that leave out the table of key frames."""
     path.write_bytes(coded.read_bytes().replace(b"stss", b"free"))
+
+
+def _with_an_index_of_key_frames(path: Path, coded: Path) -> None:
+    """As of recorders that flag every frame as one. The decoder shows what it makes of the others."""
+    data = bytearray(coded.read_bytes())
+    begin = data.rindex(b"idx1")
+    size_bytes = int.from_bytes(data[begin + 4 : begin + 8], "little")
+    for entry in range(begin + 8, begin + 8 + size_bytes, 16):
+        data[entry + 4] |= 0x10
+    path.write_bytes(data)
 
 
 @dataclass(frozen=True)
@@ -90,7 +102,8 @@ FILMS = {
     "begins late, mkv": Film("mkv", H264, then=_late),
     "edited, mp4": Film("mp4", H264, then=_edited),
     "turned, mp4": Film("mp4", H264, then=_turned),
-    "nothing but key frames by its header, mp4": Film("mp4", H264, then=_with_key_frames_everywhere),
+    "nothing but key frames by its header": Film("mp4", H264, then=_with_key_frames_everywhere),
+    "nothing but key frames by its index": Film("avi", MSMPEG4, then=_with_an_index_of_key_frames),
     "a stamp twice, mkv": Film("mkv", (*H264, "-bf", "0"), then=_with_a_stamp_twice),
 }
 
@@ -98,7 +111,8 @@ FILMS = {
 def made(name: str, directory: Path) -> Path:
     """A film that differs from frame to frame everywhere."""
     film = FILMS[name]
-    source = f"testsrc2=size=160x96:rate={film.rate},trim=end_frame={FRAMES},noise=alls=25:allf=t,{film.graph}"
+    source = f"testsrc2=size=40x24:rate={film.rate},trim=end_frame={FRAMES},noise=alls=60:allf=t,scale=160:96"
+    source += f",{film.graph}"
     coding = ("-g", str(KEY_STEP), *film.coding, "-pix_fmt", film.pixels, *film.options)
     coded, path = directory / f"coded.{film.suffix}", directory / f"film.{film.suffix}"
     ffmpeg("-f", "lavfi", "-i", source, *coding, str(coded))
@@ -145,7 +159,7 @@ def test_every_frame_is_the_asked_one(name: str, tmp_path: Path) -> None:
     last = len(truth)
 
     # When sections are decoded: from the start, from a key frame, from between two, to the end, the last frame alone
-    starts = [0, KEY_STEP, KEY_STEP + 1, 2 * KEY_STEP - 1, 2 * KEY_STEP + 5]
+    starts = [0, KEY_STEP, KEY_STEP + 1, 2 * KEY_STEP - 3, 2 * KEY_STEP + 5]
     for frames in [*(range(start, start + 4) for start in starts), range(last - 3, last), range(last - 1, last)]:
         pictures = found(request, index, frames)
 
@@ -225,3 +239,17 @@ def test_what_is_decoded_for_a_section_counts(tmp_path: Path) -> None:
     assert len(list(source_frames(requested(path), index, frames, decoded=decoded))) == FRAMES
     with pytest.raises(InvalidMedia, match="to decode"):
         list(source_frames(requested(path), index, frames, decoded=decoded))
+
+
+def test_nothing_is_decoded_any_more_once_a_section_is_left(tmp_path: Path) -> None:
+    # Given frames so large that they are decoded in a thread of their own
+    path = tmp_path / "large.mov"
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=size=640x480:duration=1", "-c:v", "mjpeg", "-q:v", "9", str(path))
+    frames = source_frames(
+        requested(path), frame_index(requested(path)), range(5, 25), decoded=DecodedPixels(MANY_PIXELS)
+    )
+    # When some are taken and the others are not wanted, Then the thread ends
+    assert [number for number, _ in itertools.islice(frames, 3)] == [5, 6, 7]
+    assert any(thread.name == "read-ahead" for thread in threading.enumerate())
+    frames.close()
+    assert not any(thread.name == "read-ahead" for thread in threading.enumerate())

@@ -53,6 +53,11 @@ def test_at_another_rate_each_frame_is_what_is_shown_at_its_time(rate: Fraction)
         assert source == start + int(stamp / rate * 25)
 
 
+def test_times_that_are_rounded_up_to_milliseconds_cost_no_frame() -> None:
+    output = output_frames(constant(FILM, decimals=3), range(240), rate=2 * FILM)
+    assert list(output.sources) == [number // 2 for number in range(480)]
+
+
 def test_a_variable_rate_does_not_drift() -> None:
     # Given steps of 40 ms, then of 120 ms, and a last frame of 80 ms
     times = [number / 25 for number in range(25)] + [1 + number * 3 / 25 for number in range(25)]

@@ -1,6 +1,8 @@
 """Pictures of a rendition: whatever the frames are stored as, they look as the source does, in BT.709 of 8 bits."""
 
 from collections.abc import Iterator
+from fractions import Fraction
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from av.video.frame import VideoFrame
 from clipzy_storage.models.clip_options import RenditionOptions
 from clipzy_worker.analysers.base import Pixels
 from clipzy_worker.decode.decoded_pixels import DecodedPixels
+from clipzy_worker.decode.geometry import Geometry, Orientation
 from clipzy_worker.render.picture_filter import PictureFilter
 from clipzy_worker.render.pictures import SourceFrame, source_frames
 from clipzy_worker.sandbox.request import MediaRequest
@@ -69,8 +72,9 @@ STANDARD = {
     "untagged, small: BT.601": ("mp4", "scale=out_color_matrix=bt601,format=yuv420p", X264),
     "untagged, large: BT.709": ("mp4", "scale=1080:720:out_color_matrix=bt709,format=yuv420p", X264),
     "BT.709": ("mp4", "scale=out_color_matrix=bt709,format=yuv420p", (*X264, *TAGGED)),
-    "full range": (
-        "mp4", "scale=out_color_matrix=bt709:out_range=full,format=yuv420p", (*X264, *TAGGED, "-color_range", "pc"),
+    "full range, 10 bits": (
+        "mp4", "scale=out_color_matrix=bt709:out_range=full,format=yuv420p10le",
+        (*X264, *TAGGED, "-color_range", "pc"),
     ),
     "motion JPEG": ("avi", "scale=out_range=full,format=yuvj420p", ("-c:v", "mjpeg", "-q:v", "1")),
     "4:2:2, 10 bits": ("mov", "scale=out_color_matrix=bt709,format=yuv422p10le", ("-c:v", "prores_ks", *TAGGED)),
@@ -136,6 +140,19 @@ def test_each_interlaced_frame_becomes_the_picture_of_its_first_field(field: str
         )
         assert at_moment > 35
         assert at_moment > max(others) + 2
+
+
+def test_no_frame_is_lost_where_interlaced_frames_change_their_size(tmp_path: Path) -> None:
+    # Given interlaced frames of two sizes
+    frames = []
+    for size in ("320x180", "160x90"):
+        path = tmp_path / f"{size}.mkv"
+        source = f"testsrc2=size={size}:duration=0.2,setfield=tff"
+        ffmpeg("-f", "lavfi", "-i", source, "-c:v", "mpeg2video", "-flags", "+ildct+ilme", str(path))
+        frames += list(source_of(path))
+    # When one filter makes pictures of them, Then each has its own
+    one = PictureFilter(RenditionOptions(), (320, 180), out_directory=tmp_path)
+    assert len([picture for frame in frames for picture in one.push(frame)] + one.flush()) == len(frames) == 10
 
 
 @pytest.mark.parametrize("name", geometries.ORIENTATIONS)
@@ -209,3 +226,22 @@ def test_frames_of_another_size_are_fitted_into_the_picture(tmp_path: Path) -> N
     lit = np.flatnonzero(standing.max(axis=(0, 2)) > 60)
     assert (lit[0], lit[-1]) == (pytest.approx(109, abs=3), pytest.approx(210, abs=3))
     assert np.abs(cv2.resize(standing[:, 110:210], (320, 180)).astype(float) - large).mean() < 16
+
+
+@pytest.mark.parametrize("pixels", ["yuv411p", "yuv440p", "yuva444p12le", "gbrap16le", "gray10le", "pal8", "bgr0"])
+def test_frames_of_any_format_and_size_have_a_picture(pixels: str, tmp_path: Path) -> None:
+    # Given frames of this format, turned or not, down to a single column
+    sizes, turns, shapes = (
+        ((65, 47), (7, 5), (1, 3)),
+        (0, 1),
+        (("source", "center"), ("9:16", "center"), ("1:1", "fit")),
+    )
+    for (width, height), turned, (shape, reframe) in product(sizes, turns, shapes):
+        frame = SourceFrame(
+            VideoFrame(width, height, pixels), Geometry(width, height, Fraction(1), Orientation(turned))
+        )
+        # When one is filtered, Then there is one picture of the size
+        options = RenditionOptions.model_validate({"shape": shape, "reframe": reframe})
+        one = PictureFilter(options, (64, 48), out_directory=tmp_path)
+        [picture] = one.push(frame) + one.flush()
+        assert (picture.width, picture.height, picture.format.name) == (*one.size, "yuv420p")

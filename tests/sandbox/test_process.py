@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from clipzy_storage.models.analysis import Analysis, ArtifactFile
-from clipzy_worker.errors import InvalidMedia, MediaCrashed
+from clipzy_worker.errors import InvalidMedia, MediaCrashed, RenderFailed
 from clipzy_worker.sandbox.process import STDERR_KEPT_BYTES, MediaProcess, MediaRequest
 from tests.support.media import clips
 from tests.support.media.nothing_found import nothing_found
@@ -125,6 +125,14 @@ def test_the_reason_why_a_file_is_invalid_is_truncated_and_printable(request_: M
     # Then the text is short and safe to print
     assert str(caught.value).startswith("bad[31mxxx")
     assert len(str(caught.value)) <= 300
+
+
+def test_a_video_that_cannot_be_rendered_is_no_crash(request_: MediaRequest) -> None:
+    # Given a child that reports so, when its result is read, Then that is final, with the reason
+    with MediaProcess(request_, command=python('print(\'{"render_failed": "not found again"}\')')) as media:
+        followed(media)
+        with pytest.raises(RenderFailed, match="not found again"):
+            media.result()
 
 
 def test_only_the_end_of_stderr_is_kept(request_: MediaRequest) -> None:
