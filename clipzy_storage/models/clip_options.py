@@ -106,9 +106,10 @@ class ClipOptions(RenditionOptions):
     max_seconds: float = Field(60, ge=1, le=600)
     """The longest clip."""
     ranges: list[Section] | None = Field(None, min_length=1, max_length=50)
-    """Cut exactly these sections, which may overlap. Excludes `count`, `min_seconds`, `max_seconds`, `profile`."""
+    """Cut exactly these sections, which may overlap; null chooses. Excludes `count`, `min_seconds`, `max_seconds` and
+    `profile`."""
     within: Section | None = None
-    """Look for moments only here."""
+    """Look for moments only here; null is the whole video."""
     profile: Profile = "auto"
     """What a good moment is: the weights of its score. `auto` chooses by the measurements."""
     snap: SnapOptions = SnapOptions()

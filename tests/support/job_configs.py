@@ -29,6 +29,8 @@ class Wrong:
     text: str | bytes
     field: str
     words: tuple[str, ...]
+    is_valid_by_schema: bool = False
+    """A schema cannot compare two fields with each other."""
 
 
 WRONG = {
@@ -77,6 +79,7 @@ WRONG = {
         '{"clips": {"ranges": [{"start_seconds": 2, "end_seconds": 2}]}}',
         "config.clips.ranges[0]",
         ("end_seconds must be greater than start_seconds",),
+        is_valid_by_schema=True,
     ),
     "clips before the beginning": Wrong(
         '{"clips": {"ranges": [{"start_seconds": -1, "end_seconds": 2}]}}',
@@ -93,11 +96,13 @@ WRONG = {
         '{"clips": {"ranges": [{"start_seconds": 0, "end_seconds": 1800.5}]}}',
         "config.clips",
         ("1800 seconds together, not 1800.5",),
+        is_valid_by_schema=True,
     ),
     "ranges and a choice": Wrong(
         '{"clips": {"count": 3, "ranges": [{"start_seconds": 0, "end_seconds": 1}]}}',
         "config.clips",
         ("ranges cannot be combined with count",),
+        is_valid_by_schema=True,
     ),
     "an odd side": Wrong('{"render": {"long_side": 1919}}', "config.render.long_side", ("is 1919", "even")),
     "a large side": Wrong('{"render": {"long_side": 1e18}}', "config.render.long_side", ("equal to 3840.",)),

@@ -38,6 +38,21 @@ def _new_cancelled_job() -> dict[str, str]:
     return {"job_id": job["job_id"], "video_id": job["video_id"], "delivery_id": delivery_id}
 
 
+def _coherent(config: Any) -> None:
+    """Fields that exclude each other, or must follow each other."""
+    clips = config.get("clips") if isinstance(config, dict) else None
+    if not isinstance(clips, dict):
+        return
+    if clips.get("ranges"):
+        clips["ranges"] = [{"start_seconds": 0, "end_seconds": 1} for _ in clips["ranges"]]
+        for name in ("count", "min_seconds", "max_seconds", "profile"):
+            clips.pop(name, None)
+    if clips.get("min_seconds", 10) > clips.get("max_seconds", 60):
+        clips["min_seconds"], clips["max_seconds"] = 1, 600
+    if clips.get("within"):
+        clips["within"] = {"start_seconds": 0, "end_seconds": 1}
+
+
 def _make_acceptable(case: Any) -> None:
     """A request that is valid by the schema is to be accepted."""
     if case.operation.path == "/storage/{key}":  # a dictionary cannot hold a slash
@@ -56,6 +71,8 @@ def _make_acceptable(case: Any) -> None:
     for name in ("Content-Digest", "Upload-Checksum"):  # they depend on the body
         case.headers.pop(name, None)
     case.query.pop("cursor", None)  # only one that an earlier page had is valid, and none beside a page number
+    if isinstance(case.body, dict):
+        _coherent(case.body.get("config"))
     if case.media_type == "multipart/form-data":  # a form has the name of its file itself
         case.query.pop("filename", None)
 
