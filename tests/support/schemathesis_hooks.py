@@ -73,6 +73,7 @@ def _make_acceptable(case: Any) -> None:
     case.query.pop("cursor", None)  # only one that an earlier page had is valid, and none beside a page number
     if isinstance(case.body, dict):
         _coherent(case.body.get("config"))
+        case._record_starting_state()  # it would take a form that was changed for an invalid one
     if case.media_type == "multipart/form-data":  # a form has the name of its file itself
         case.query.pop("filename", None)
 
