@@ -46,10 +46,10 @@ uploads = {{ values = {uploads} }}
 names = {{ values = ["poster.jpg", "output.json"] }}
 
 [parameters]
-"path.job_id" = {{ dictionary = "jobs", probability = 0.8 }}
-"path.video_id" = {{ dictionary = "videos", probability = 0.8 }}
-"path.upload_id" = {{ dictionary = "uploads", probability = 0.8 }}
-"path.name" = {{ dictionary = "names", probability = 0.8 }}
+"path.job_id" = {{ dictionary = "jobs", probability = 0.9 }}
+"path.video_id" = {{ dictionary = "videos", probability = 0.9 }}
+"path.upload_id" = {{ dictionary = "uploads", probability = 0.9 }}
+"path.name" = {{ dictionary = "names", probability = 0.9 }}
 """
 
 
@@ -131,9 +131,9 @@ def test_schemathesis_finds_nothing(target: Target, tmp_path: Path, examples: in
     hooks = ROOT / "tests/support/schemathesis_hooks.py"
     config = tmp_path / "schemathesis.toml"
     found = {name: json.dumps(getattr(target, name)) for name in ("jobs", "videos", "uploads")}
-    found["jobs"] = json.dumps([*target.jobs, *[target.jobs[0]] * 3])  # most calls are about a job that is completed
     config.write_text(CONFIG.format(hooks=hooks, **found))
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "STORED_KEY": target.stored_key}
+    env["KEPT"] = json.dumps([target.jobs, target.videos, target.uploads])
     env |= {"TARGET_URL": target.url, "FINISHED_JOB": target.jobs[0], "HEADERS": json.dumps(target.headers)}
 
     # When it has made its requests

@@ -53,17 +53,24 @@ def _coherent(config: Any) -> None:
         clips["within"] = {"start_seconds": 0, "end_seconds": 1}
 
 
+def _replace_ids(case: Any) -> None:
+    made = {"upload_id": _new_upload()} if "upload_id" in case.path_parameters else _new_cancelled_job()
+    case.path_parameters.update({name: one for name, one in made.items() if name in case.path_parameters})
+
+
+def _is_of_others(case: Any) -> bool:
+    """Whether a deletion is of what the other calls need."""
+    return case.method == "DELETE" and any(f'"{one}"' in os.environ["KEPT"] for one in case.path_parameters.values())
+
+
 def _make_acceptable(case: Any) -> None:
     """A request that is valid by the schema is to be accepted."""
     if case.operation.path == "/storage/{key}":  # a dictionary cannot hold a slash
         case.path_parameters["key"] = os.environ["STORED_KEY"]
     if "Idempotency-Key" in case.headers:  # no key is valid for a second request
         case.headers["Idempotency-Key"] = uuid.uuid4().hex
-    # The first keeps the jobs of the other calls; the second needs two ids that belong together.
-    if case.path_parameters and (case.method == "DELETE" or "delivery_id" in case.path_parameters):
-        is_upload = "upload_id" in case.path_parameters
-        made = {"upload_id": _new_upload()} if is_upload else _new_cancelled_job()
-        case.path_parameters.update({name: made[name] for name in case.path_parameters})
+    if "delivery_id" in case.path_parameters:  # the two ids must belong together
+        _replace_ids(case)
     if "Last-Event-ID" in case.headers:  # it also sends `0`, which does not match the pattern
         case.headers["Last-Event-ID"] = "0-0"
     if "Upload-Length" in case.headers:  # the cap is a setting
@@ -82,6 +89,8 @@ def _make_acceptable(case: Any) -> None:
 def before_call(_context: Any, case: Any, _kwargs: Any) -> None:
     if case.meta is not None and case.meta.generation.mode.is_positive:
         _make_acceptable(case)
+    if _is_of_others(case):
+        _replace_ids(case)
     if case.operation.path.endswith("/events") and str(case.path_parameters.get("job_id")).startswith("job_"):
         case.path_parameters["job_id"] = os.environ["FINISHED_JOB"]  # the stream of a queued job does not end
     if any(str(value).endswith(".json") for value in case.path_parameters.values()):
