@@ -23,7 +23,7 @@ from clipzy_worker.analysers.moments.pauses import Pauses, Side
 from clipzy_worker.analysers.moments.pictures import BINS, ShownPictures, histogram
 from clipzy_worker.analysers.moments.score import STEPS_PER_POINT, WEIGHTS, profile_of, scores
 from clipzy_worker.analysers.moments.snapping import Point, Snapper
-from clipzy_worker.analysers.moments.surprise import rises
+from clipzy_worker.analysers.moments.surprise import surprises
 from clipzy_worker.analysers.moments.windows import Windows
 from clipzy_worker.analysis.chosen_sections import chosen_sections
 from clipzy_worker.analysis.sections import Section
@@ -211,7 +211,7 @@ def test_the_value_of_each_part() -> None:
     # Then
     assert values["speech"] == pytest.approx(6 / 20 * (1 - 1 / 2))
     assert values["energy"] == pytest.approx(0.5, abs=0.05)  # of the three seconds around each cell
-    assert values["surprise"] == pytest.approx(1 / 3)  # one rise of more than 10 LU, two are missing
+    assert values["surprise"] == pytest.approx(0.22, abs=0.02)  # 1 for 2.5 s, then less until the 5 s are as loud
     assert values["motion"] == pytest.approx(160 / 199)
     assert values["novelty"] == pytest.approx(1.0)
     assert values["picture"] == pytest.approx(1.0)
@@ -330,11 +330,12 @@ def test_a_rise_is_above_what_was_heard_before_and_the_first_sound_is_none() -> 
     # Given silence for 10 s, a sound that comes within a second, 5 LU more from 20 s on, and 30 LU more from 30 s on
     levels = np.repeat([-70.0, -60.0, -50.0, -45.0, -15.0], [100, 3, 97, 100, 100])
 
+    found = surprises(MeasuredSound(levels, levels))
+
     # Then it rises twice, the second time by as much as counts
-    found = rises(MeasuredSound(levels, levels))
-    is_much = found.sizes > 0.2
-    assert found.seconds[is_much].tolist() == pytest.approx([20.0, 30.0], abs=0.5)
-    assert found.sizes[is_much].tolist() == pytest.approx([0.5, 1.0])
+    for size, span in ((0, (5, 12.5)), (0.5, (19, 21)), (1, (29, 31)), (0, (37, 40))):
+        before, after = found.until(np.array(span, np.float64)).tolist()
+        assert (after - before) / (span[1] - span[0]) == pytest.approx(size, abs=0.07), span
 
 
 def test_where_nothing_happens_to_cut_at_there_is_a_grid_and_it_costs() -> None:

@@ -14,8 +14,8 @@ from clipzy_worker.analysers.moments.windows import Windows
 Flags = NDArray[np.bool_]
 
 _NEAR_SECONDS = 60.0
-# What differs by a point of the score is equal.
-_EQUAL_WORTH = 0.01
+# What differs by two points of the score is equal.
+_EQUAL_WORTH = 0.02
 _ROUNDING_SECONDS = 1e-6
 _DECIMALS = 9
 
@@ -46,8 +46,8 @@ def diverse_windows(
     """One window after the other, by maximal marginal relevance: each time the one with the highest
     ``(1 - diversity) * score / 100 - diversity * similarity`` to that of the chosen ones which is most like it.
 
-    Carbonell and Goldstein, "The use of MMR", SIGIR 1998. Of windows around each other that differ by a hundredth the
-    longest is taken, of other equal ones the first.
+    Carbonell and Goldstein, "The use of MMR", SIGIR 1998. Of windows around each other that differ by less than two
+    points the longest is taken, of other equal ones the first.
     """
     chosen: list[int] = []
     free, similarity = scores > 0, np.zeros(len(windows))
