@@ -30,7 +30,7 @@ STRENGTHS = (0.2, 0.4, 0.6, 0.8, 1.0)
 
 _STILL_SIZE = (640, 360)
 _CALM_LEVEL = 0.004  # root mean square of the noise below everything, -48 dBFS
-_TALK_LEVEL = 0.08
+_TALK_LEVEL = 0.04
 _LAUGHTER_HZ = 4.5
 _QUICK = 0.33  # widths of the frame a second, at strength 1
 
@@ -58,6 +58,8 @@ class PlantedFilm:
     plants: tuple[Plant, ...]
     voices: tuple[str, ...]
     seed: int
+    is_even: bool = False
+    """Whether the noise below everything stays as loud, and nothing but the camera moves."""
 
     @property
     def cuts(self) -> list[float]:
@@ -122,7 +124,7 @@ def _pictures(film: PlantedFilm) -> Iterator[Pixels]:
     for number, (name, frames) in enumerate(zip(film.stills, film.lengths, strict=True)):
         speed = max((plant.strength for plant in _at(film, number) if "motion" in plant.kinds), default=0.0)
         pose = _moving(dice, speed) if speed else _calm(dice)
-        yield from pictures(_still(name), Film(pose, RATE, frames / RATE, SIZE, passer=speed == 1))
+        yield from pictures(_still(name), Film(pose, RATE, frames / RATE, SIZE, passer=speed == 1 and not film.is_even))
 
 
 def _at(film: PlantedFilm, shot: int) -> list[Plant]:
@@ -151,7 +153,8 @@ def _sound(film: PlantedFilm) -> Sound:
     dice = random.Random(film.seed + 2)
     seconds = film.cuts[-1]
     sound = noise("pink", seconds, seed=film.seed, level=_CALM_LEVEL)
-    sound *= _slowly_varying(dice, len(sound))
+    if not film.is_even:
+        sound *= _slowly_varying(dice, len(sound))
     for plant, (start, end) in zip(film.plants, film.truths, strict=True):
         if "loud" in plant.kinds:
             _add_bursts(sound, dice, start, end, plant.strength)
