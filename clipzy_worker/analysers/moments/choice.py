@@ -116,6 +116,6 @@ def _common_pictures(measured: Measured, windows: Windows, chosen: int) -> Numbe
     edges = np.clip(measured.shot_edges, windows.start_seconds[chosen], windows.end_seconds[chosen])
     histograms = measured.pictures.histograms
     for column in np.flatnonzero(histograms[np.diff(edges) > 0].any(axis=0)):
-        shares = windows.means(Integral.of(measured.shot_edges, histograms[:, column]))
+        shares = windows.means(Integral.of(measured.shot_edges, histograms[:, column].astype(np.float64)))
         common += np.minimum(shares, shares[chosen])
     return common
