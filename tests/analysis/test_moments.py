@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from clipzy_storage.models.clip_options import MAX_CLIPS_SECONDS, ClipOptions
+from clipzy_storage.models.clip_options import MAX_CLIPS_SECONDS, ClipOptions, SnapOptions
 from clipzy_storage.models.clip_options import Section as Within
 from clipzy_storage.models.measurements import Beat, Span
 from clipzy_worker.analysers.moments.candidates import MAX_WINDOWS, area_of, candidates
@@ -19,8 +19,11 @@ from clipzy_worker.analysers.moments.choice import best_windows
 from clipzy_worker.analysers.moments.measured import Measured, MeasuredMotion, MeasuredShot, MeasuredSound
 from clipzy_worker.analysers.moments.novelty import novelties
 from clipzy_worker.analysers.moments.parts import part_values
+from clipzy_worker.analysers.moments.pauses import Pauses, Side
 from clipzy_worker.analysers.moments.pictures import BINS, ShownPictures, histogram
-from clipzy_worker.analysers.moments.score import WEIGHTS, profile_of, scores
+from clipzy_worker.analysers.moments.score import STEPS_PER_POINT, WEIGHTS, profile_of, scores
+from clipzy_worker.analysers.moments.snapping import Point, Snapper
+from clipzy_worker.analysers.moments.surprise import surprises
 from clipzy_worker.analysers.moments.windows import Windows
 from clipzy_worker.analysis.chosen_sections import chosen_sections
 from clipzy_worker.analysis.sections import Section
@@ -167,6 +170,7 @@ def test_the_points_add_up_to_the_score_exactly(profile: str, seed: int) -> None
     for window in range(5):
         parts = found.parts(window)
         assert sum(part.points for part in parts) == found.totals[window]
+        assert all((part.points * STEPS_PER_POINT).is_integer() for part in parts)
         assert 0 <= found.totals[window] <= 100
         assert [part.name for part in parts] == names
     assert sum(found.weights.values()) == pytest.approx(1.0 if names else 0.0)
@@ -207,7 +211,7 @@ def test_the_value_of_each_part() -> None:
     # Then
     assert values["speech"] == pytest.approx(6 / 20 * (1 - 1 / 2))
     assert values["energy"] == pytest.approx(0.5, abs=0.05)  # of the three seconds around each cell
-    assert values["surprise"] == pytest.approx(1 / 3)  # one rise of more than 10 LU, two are missing
+    assert values["surprise"] == pytest.approx(0.22, abs=0.02)  # 1 for 2.5 s, then less until the 5 s are as loud
     assert values["motion"] == pytest.approx(160 / 199)
     assert values["novelty"] == pytest.approx(1.0)
     assert values["picture"] == pytest.approx(1.0)
@@ -300,6 +304,40 @@ def test_edges_lie_on_beats_if_asked() -> None:
     assert min(abs(beat - end) for beat in beats) < 1 / RATE
 
 
+def _snapped(point: Point, side: Side, **options: object) -> tuple[str, float, float]:
+    """In a video with speech up to 40 s and from 44 s on, a cut at 41 s and beats at 41.5, 42.5 and 43.5 s."""
+    story = Story(speech=((10, 40), (44, 60)))
+    pauses = Pauses(story.measured().sound.speech, begin=0.0, end=120.0, margin_seconds=0.2)  # type: ignore[union-attr]
+    snap = SnapOptions.model_validate({"beats": True, **options})
+    snapper = Snapper(snap, story.frames(), pauses=pauses, cuts=[41.0], beats=[41.5, 42.5, 43.5])
+    found = snapper.snapped(point, side)
+    assert found is not None
+    return found.kind, found.seconds, found.moved_seconds
+
+
+def test_a_point_is_moved_to_what_is_near_in_the_same_pause() -> None:
+    # To a cut, but no further than the tolerance; then to a beat, if that leaves no sliver
+    assert _snapped(Point(41.9, "pause"), "start") == ("shot", 41.0, -0.9)
+    assert _snapped(Point(41.9, "grid"), "start", tolerance_seconds=0.7) == ("beat", 41.48, -0.42)
+    assert _snapped(Point(41.9, "grid"), "end", tolerance_seconds=0.7) == ("beat", 41.52, -0.38)
+    assert _snapped(Point(42.8, "grid"), "end", beats=False) == ("grid", 42.8, 0.0)
+    # Out of speech first, away from where it was: a start back, an end on
+    assert _snapped(Point(50.0, "grid"), "start", tolerance_seconds=0.2) == ("pause", 43.8, -6.2)
+    assert _snapped(Point(20.0, "grid"), "end", tolerance_seconds=0.2) == ("pause", 40.2, 20.2)
+
+
+def test_a_rise_is_above_what_was_heard_before_and_the_first_sound_is_none() -> None:
+    # Given silence for 10 s, a sound that comes within a second, 5 LU more from 20 s on, and 30 LU more from 30 s on
+    levels = np.repeat([-70.0, -60.0, -50.0, -45.0, -15.0], [100, 3, 97, 100, 100])
+
+    found = surprises(MeasuredSound(levels, levels))
+
+    # Then it rises twice, the second time by as much as counts
+    for size, span in ((0, (5, 12.5)), (0.5, (19, 21)), (1, (29, 31)), (0, (37, 40))):
+        before, after = found.until(np.array(span, np.float64)).tolist()
+        assert (after - before) / (span[1] - span[0]) == pytest.approx(size, abs=0.07), span
+
+
 def test_where_nothing_happens_to_cut_at_there_is_a_grid_and_it_costs() -> None:
     story = Story(loud=((40, 52),), lively=((40, 52),))
     sections, _ = story.choose(ClipOptions(count=1, min_seconds=5, max_seconds=12))
@@ -310,9 +348,10 @@ def test_where_nothing_happens_to_cut_at_there_is_a_grid_and_it_costs() -> None:
 
 
 def test_speech_without_end_is_cut_at_a_cost() -> None:
-    # Given a speech that is longer than the longest clip
-    story = Story(speech=((0.5, 119.5),), loud=((40, 50),))
+    # Given a speech that is longer than the longest clip, and silence before it
+    story = Story(speech=((30, 119.5),), loud=((60, 70),))
     sections, _ = story.choose(ClipOptions(count=1, min_seconds=5, max_seconds=12))
+    assert sections[0].frames.start > 55 * RATE
     assert sections[0].choice is not None
     bare = sum(part.value * part.weight * 100 for part in sections[0].choice.parts)
     assert sections[0].choice.score == pytest.approx(0.6 * bare, abs=0.5)

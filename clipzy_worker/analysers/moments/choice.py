@@ -7,15 +7,13 @@ from numpy.typing import NDArray
 
 from clipzy_worker.analysers.moments.cells import Indexes, Integral, Numbers
 from clipzy_worker.analysers.moments.measured import Measured
-from clipzy_worker.analysers.moments.novelty import intersections
-from clipzy_worker.analysers.moments.pictures import Histogram
 from clipzy_worker.analysers.moments.windows import Windows
 
 Flags = NDArray[np.bool_]
 
 _NEAR_SECONDS = 60.0
-# What differs by a point of the score is equal.
-_EQUAL_WORTH = 0.01
+# What differs by two points of the score is equal.
+_EQUAL_WORTH = 0.02
 _ROUNDING_SECONDS = 1e-6
 _DECIMALS = 9
 
@@ -46,8 +44,8 @@ def diverse_windows(
     """One window after the other, by maximal marginal relevance: each time the one with the highest
     ``(1 - diversity) * score / 100 - diversity * similarity`` to that of the chosen ones which is most like it.
 
-    Carbonell and Goldstein, "The use of MMR", SIGIR 1998. Of windows around each other that differ by a hundredth the
-    longest is taken, of other equal ones the first.
+    Carbonell and Goldstein, "The use of MMR", SIGIR 1998. Of windows around each other that differ by less than two
+    points the longest is taken, of other equal ones the first.
     """
     chosen: list[int] = []
     free, similarity = scores > 0, np.zeros(len(windows))
@@ -108,14 +106,16 @@ def _overlapping(windows: Windows, chosen: int) -> Flags:
 def _similarity(measured: Measured, windows: Windows, chosen: int) -> Numbers:
     """Half of it is what the pictures have in common, half how near in time they are."""
     start, end = float(windows.start_seconds[chosen]), float(windows.end_seconds[chosen])
-    histogram = _histogram(measured, start, end)
-    common = intersections(measured.pictures.histograms, histogram)
-    pictures = windows.means(Integral.of(measured.shot_edges, common))
     gap = np.maximum(np.maximum(windows.start_seconds - end, start - windows.end_seconds), 0)
-    return 0.5 * pictures + 0.5 * np.exp(-gap / _NEAR_SECONDS)
+    return 0.5 * _common_pictures(measured, windows, chosen) + 0.5 * np.exp(-gap / _NEAR_SECONDS)
 
 
-def _histogram(measured: Measured, start: float, end: float) -> Histogram:
-    """Of the shots in a section, by how long each of them is in it."""
-    edges = np.clip(measured.shot_edges, start, end)
-    return np.asarray(np.diff(edges) / (end - start) @ measured.pictures.histograms, np.float32)
+def _common_pictures(measured: Measured, windows: Windows, chosen: int) -> Numbers:
+    """The intersection of the histogram of each window with that of the chosen one, bin by bin."""
+    common = np.zeros(len(windows))
+    edges = np.clip(measured.shot_edges, windows.start_seconds[chosen], windows.end_seconds[chosen])
+    histograms = measured.pictures.histograms
+    for column in np.flatnonzero(histograms[np.diff(edges) > 0].any(axis=0)):
+        shares = windows.means(Integral.of(measured.shot_edges, histograms[:, column].astype(np.float64)))
+        common += np.minimum(shares, shares[chosen])
+    return common

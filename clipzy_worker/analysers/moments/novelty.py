@@ -24,11 +24,6 @@ def novelties(histograms: Histogram, seconds: Numbers) -> Numbers | None:
     return found
 
 
-def intersections(histograms: Histogram, other: Histogram) -> Numbers:
-    """How much each row has in common with another histogram, from 0 to 1."""
-    return np.asarray(np.minimum(histograms, other).sum(axis=1), np.float64)
-
-
 def _common(shares: Numbers, weights: Numbers) -> Numbers:
     """For each share the sum over all of ``weight * min(share, other)``, by sorting: not by comparing all pairs."""
     order = np.argsort(shares, kind="stable")

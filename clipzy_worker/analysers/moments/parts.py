@@ -9,7 +9,7 @@ from clipzy_worker.analysers.audio.loudness import STEPS_PER_SECOND
 from clipzy_worker.analysers.moments.cells import Integral, Numbers, cell_middles, ranks, sampled
 from clipzy_worker.analysers.moments.measured import Measured, MeasuredMotion, MeasuredSound
 from clipzy_worker.analysers.moments.novelty import novelties
-from clipzy_worker.analysers.moments.surprise import rises
+from clipzy_worker.analysers.moments.surprise import surprises
 from clipzy_worker.analysers.moments.windows import Windows
 
 # What is louder, or moves more, by so much does so plainly.
@@ -30,7 +30,7 @@ def part_values(measured: Measured, windows: Windows) -> Mapping[PartName, Numbe
     makers: dict[PartName, Callable[[], Numbers | None]] = {
         "speech": lambda: _speech(sound, windows) if sound else None,
         "energy": lambda: windows.means(Integral.of_cells(_energy(sound, measured.cells))) if sound else None,
-        "surprise": lambda: rises(sound).largest(windows) if sound else None,
+        "surprise": lambda: windows.means(surprises(sound)) if sound else None,
         "motion": lambda: _motion(measured, measured.motion, windows) if measured.motion else None,
         "novelty": lambda: _novelty(measured, windows),
         "picture": lambda: _picture(measured, windows),

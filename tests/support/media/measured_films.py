@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -78,16 +79,14 @@ class MeasuredFilm:
         return {name: _spans(windows, self._diverse(windows, 100 * one, options)) for name, one in values.items()}
 
     def at_random(self, options: ClipOptions, draws: int) -> Iterator[list[tuple[float, float]]]:
-        """Windows that do not overlap, each as likely as any other."""
+        """Windows that do not overlap; each such choice is as likely as any other."""
         windows, dice = self._windows(options), np.random.default_rng(7)
-        for _ in range(draws):
-            chosen: list[tuple[float, float]] = []
-            while len(chosen) < options.count:
-                one = int(dice.integers(len(windows)))
-                span = float(windows.starts[windows.first[one]]), float(windows.ends[windows.last[one]])
-                if not any(overlap(span, other) for other in chosen):
-                    chosen.append(span)
-            yield chosen
+        spans = list(zip(windows.start_seconds.tolist(), windows.end_seconds.tolist(), strict=True))
+        while draws:
+            chosen = [spans[number] for number in dice.integers(len(spans), size=options.count)]
+            if all(overlap(one, other) == 0 for one, other in combinations(chosen, 2)):
+                draws -= 1
+                yield chosen
 
     def _windows(self, options: ClipOptions) -> Windows:
         area = area_of(options, self.frames)

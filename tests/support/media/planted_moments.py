@@ -1,5 +1,6 @@
 """Films of quiet, calm shots in which some stretches are planted that stand out: loud, in motion, or lively talk."""
 
+import json
 import math
 import random
 import subprocess
@@ -19,7 +20,8 @@ from tests.support.media.camera_moves import Film, Pixels, Pose, pictures, still
 from tests.support.media.joined_films import FOOTAGE
 from tests.support.media.music import RATE as SOUND_RATE
 from tests.support.media.music import Sound, add, at_level, noise
-from tests.support.media.speech import voices_by_name
+from tests.support.media.recordings import heard
+from tests.support.media.speech import VOICES, voices_by_name
 
 Kind = Literal["loud", "motion", "talk"]
 
@@ -28,8 +30,9 @@ STRENGTHS = (0.2, 0.4, 0.6, 0.8, 1.0)
 
 _STILL_SIZE = (640, 360)
 _CALM_LEVEL = 0.004  # root mean square of the noise below everything, -48 dBFS
-_TALK_LEVEL = 0.08
+_TALK_LEVEL = 0.04
 _LAUGHTER_HZ = 4.5
+_QUICK = 0.33  # widths of the frame a second, at strength 1
 
 
 @dataclass(frozen=True)
@@ -44,13 +47,19 @@ class Plant:
 
 @dataclass(frozen=True)
 class PlantedFilm:
-    """A film of one shot for each of ``stills``, which last as many frames as ``lengths`` says."""
+    """A film of one shot for each of ``stills``, which last as many frames as ``lengths`` says.
+
+    ``stills`` are photographs, or frames of takes: ``meadow.mp4@2.5`` is what that shows at 2.5 s. ``voices`` are those
+    of ``speech.voices_by_name``, or numbers of the recorded prompts.
+    """
 
     stills: tuple[str, ...]
     lengths: tuple[int, ...]
     plants: tuple[Plant, ...]
     voices: tuple[str, ...]
     seed: int
+    is_even: bool = False
+    """Whether the noise below everything stays as loud, and nothing but the camera moves."""
 
     @property
     def cuts(self) -> list[float]:
@@ -79,8 +88,8 @@ def drawn_film(
         firsts = sorted(dice.sample(range(1, shots - 3), len(kinds)))
         stops = [first + dice.randint(2, 4) for first in firsts]
         seconds = [sum(lengths[first:stop]) / RATE for first, stop in zip(firsts, stops, strict=True)]
-        is_apart = all(stop + 3 <= first for stop, first in zip(stops, [*firsts[1:], shots], strict=True))
-        if is_apart and min(seconds) >= 10 and max(seconds) <= 20:
+        is_apart = all(stop + 3 <= first for stop, first in zip(stops, [*firsts[1:], shots], strict=False))
+        if is_apart and all(10 <= one <= 20 for one in seconds):
             break
     order = _shuffled(dice, stills, shots)
     plants = [Plant(*span) for span in zip(firsts, stops, kinds, strengths or [1.0] * len(kinds), strict=True)]
@@ -115,7 +124,7 @@ def _pictures(film: PlantedFilm) -> Iterator[Pixels]:
     for number, (name, frames) in enumerate(zip(film.stills, film.lengths, strict=True)):
         speed = max((plant.strength for plant in _at(film, number) if "motion" in plant.kinds), default=0.0)
         pose = _moving(dice, speed) if speed else _calm(dice)
-        yield from pictures(_still(name), Film(pose, RATE, frames / RATE, SIZE, passer=speed > 0))
+        yield from pictures(_still(name), Film(pose, RATE, frames / RATE, SIZE, passer=speed == 1 and not film.is_even))
 
 
 def _at(film: PlantedFilm, shot: int) -> list[Plant]:
@@ -128,14 +137,15 @@ def _calm(dice: random.Random) -> Callable[[float], Pose]:
 
 
 def _moving(dice: random.Random, strength: float) -> Callable[[float], Pose]:
-    across = dice.choice((-1, 1)) * dice.uniform(0.25, 0.4) * strength
+    across = dice.choice((-1, 1)) * _QUICK * strength
     down = dice.uniform(-0.1, 0.1) * strength
     return lambda seconds: Pose(x=across * seconds, y=down * seconds, scale=1.3)
 
 
 @cache
 def _still(name: str) -> Pixels:
-    found = cv2.resize(still(FOOTAGE / name), _STILL_SIZE, interpolation=cv2.INTER_AREA)
+    file, _, seconds = name.partition("@")
+    found = cv2.resize(still(FOOTAGE / file, float(seconds or 0)), _STILL_SIZE, interpolation=cv2.INTER_AREA)
     return np.asarray(found, np.uint8)
 
 
@@ -143,7 +153,8 @@ def _sound(film: PlantedFilm) -> Sound:
     dice = random.Random(film.seed + 2)
     seconds = film.cuts[-1]
     sound = noise("pink", seconds, seed=film.seed, level=_CALM_LEVEL)
-    sound *= _slowly_varying(dice, len(sound))
+    if not film.is_even:
+        sound *= _slowly_varying(dice, len(sound))
     for plant, (start, end) in zip(film.plants, film.truths, strict=True):
         if "loud" in plant.kinds:
             _add_bursts(sound, dice, start, end, plant.strength)
@@ -175,13 +186,22 @@ def _add_talk(sound: Sound, dice: random.Random, voices: Sequence[str], start: f
     """One voice after the other, with laughter between."""
     at = start + 0.3
     while at < end - 2.0:
-        voice = at_level(voices_by_name()[dice.choice(voices)], _TALK_LEVEL)
+        voice = at_level(_voice(dice.choice(voices)), _TALK_LEVEL)
         voice = voice[: round((end - 0.3 - at) * SOUND_RATE)]
         add(sound, voice, at)
         at += len(voice) / SOUND_RATE + 0.3
         if at < end - 1.5:
             add(sound, _laughter(dice, 1.2), at)
             at += 1.5
+
+
+@cache
+def _voice(name: str) -> Sound:
+    if not name.isdigit():
+        return voices_by_name()[name]
+    start, end = json.loads((VOICES / "recorded-5-languages.json").read_text())[int(name)]
+    recorded = heard(VOICES / "recorded-5-languages.flac")
+    return recorded[round(start * SOUND_RATE) : round(end * SOUND_RATE)]
 
 
 def _laughter(dice: random.Random, seconds: float) -> Sound:
