@@ -48,9 +48,7 @@ CODINGS = {
 }
 SHORT = {
     "H.264, one key frame, low quality",
-    "H.264 without an index",
     "HEVC, one key frame, low quality",
-    "VP8, one key frame",
     "VP9, one key frame",
     "AV1, one key frame",
 }

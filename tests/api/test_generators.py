@@ -100,6 +100,7 @@ def typescript(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+@pytest.mark.long
 def test_a_typescript_client(front_end: FrontEnd, typescript: Path) -> None:
     def run(*command: str) -> str:
         done = subprocess.run(command, cwd=typescript, capture_output=True, text=True, timeout=60, check=False)

@@ -120,13 +120,15 @@ def _filled(front_end: FrontEnd, clip: Path, directory: Path, headers: dict[str,
 
 
 @pytest.mark.parametrize(
-    ("examples", "seed"),
+    ("phases", "examples", "seed"),
     [
-        pytest.param(6, 1, id="short", marks=pytest.mark.timeout(300)),
-        pytest.param(200, 2, id="long", marks=[pytest.mark.long, pytest.mark.timeout(600)]),
+        pytest.param("examples,fuzzing,stateful", 6, 1, id="short"),
+        pytest.param(
+            "examples,coverage,fuzzing,stateful", 200, 2, id="long", marks=[pytest.mark.long, pytest.mark.timeout(600)]
+        ),
     ],
 )
-def test_schemathesis_finds_nothing(target: Target, tmp_path: Path, examples: int, seed: int) -> None:
+def test_schemathesis_finds_nothing(target: Target, tmp_path: Path, phases: str, examples: int, seed: int) -> None:
     # Given the ids of existing jobs and videos
     hooks = ROOT / "tests/support/schemathesis_hooks.py"
     config = tmp_path / "schemathesis.toml"
@@ -139,7 +141,8 @@ def test_schemathesis_finds_nothing(target: Target, tmp_path: Path, examples: in
     # When it has made its requests
     schemathesis = Path(sys.executable).with_name("schemathesis")
     command = [str(schemathesis), "--config-file", str(config), "run", f"{target.url}/openapi.json"]
-    command += ["--seed", str(seed), "--max-examples", str(examples), "--generation-database", "none", "--no-color"]
+    command += ["--phases", phases, "--max-examples", str(examples), "--seed", str(seed)]
+    command += ["--generation-database", "none", "--no-color"]
     command += [word for name, value in target.headers.items() for word in ("--header", f"{name}: {value}")]
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=580, check=False)
 

@@ -43,6 +43,7 @@ def test_the_first_result_is_what_is_shown(tmp_path: Path) -> None:
     assert "Traceback" not in check(START, tmp_path)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_backup_and_drills_show_what_is_said(tmp_path: Path) -> None:
     need_namespaces()
