@@ -59,5 +59,8 @@ def _facts(result: Result) -> Iterator[tuple[str, str]]:
             facts.append(f"{audio.tempo_bpm:.0f} bpm")
         yield "audio", ", ".join(facts)
     yield "shots", str(len(result.shots))
+    for clip in result.clips:
+        score = "" if clip.score is None else f", score {clip.score:.1f}"
+        yield f"clip {clip.index}", f"{clip.start_seconds:.2f} to {clip.end_seconds:.2f} s{score}"
     for warning in result.warnings:
         yield "warning", warning

@@ -15,6 +15,7 @@ def refused(error: ValidationError, *, root: str = "") -> ApiError:
     if mistake["type"] == "missing":
         return ApiError("MISSING_FIELD", detail=f"The field `{field}` is missing.", members={"field": field})
     is_unknown = mistake["type"] == "extra_forbidden"
-    found = "unknown; it should be left out" if is_unknown else f"{value}. {mistake['msg']}"
+    message = mistake["msg"].removeprefix("Value error, ")  # of our own checks
+    found = "unknown; it should be left out" if is_unknown else f"{value}. {message}"
     detail = f"The field `{field}` is {found}."
     return ApiError("INVALID_FIELD", detail=detail, members={"field": field})

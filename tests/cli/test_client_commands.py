@@ -16,6 +16,7 @@ from clipzy_api.cli import client_commands, commands
 from clipzy_api.exports import FORMAT_NAMES
 from clipzy_storage.models.records import ErrorCode
 from tests.exports.documents import output
+from tests.models.test_output import EXAMPLE
 from tests.support import played_worker
 from tests.support.forms import mp4_bytes
 from tests.support.processes import CLIPZY, clipzy, environment
@@ -204,6 +205,11 @@ def test_shots_and_clips_are_exported(run: Run, front_end: FrontEnd, tmp_path: P
     assert refused.stderr.startswith("clipzy: INVALID_FIELD: The field `media` is ")
     unwritable = run("export", job_id, "edl", "--output", "nowhere/a.edl")
     assert (unwritable.returncode, unwritable.stderr.count("\n")) == (1, 1)
+
+
+def test_a_result_is_shown_with_its_clips(run: Run, front_end: FrontEnd) -> None:
+    job_id = played_worker.publish(front_end, EXAMPLE | {"artifacts": []})
+    assert "shots        1\nclip 0       0.00 to 2.40 s, score 42.5\n" in run("result", job_id).stdout
 
 
 def test_every_format_has_its_command() -> None:

@@ -78,7 +78,7 @@ WRONG = {
     "clips that end first": Wrong(
         '{"clips": {"ranges": [{"start_seconds": 2, "end_seconds": 2}]}}',
         "config.clips.ranges[0]",
-        ("end_seconds must be greater than start_seconds",),
+        ("}. end_seconds must be greater than start_seconds",),
         is_valid_by_schema=True,
     ),
     "clips before the beginning": Wrong(
@@ -101,7 +101,7 @@ WRONG = {
     "ranges and a choice": Wrong(
         '{"clips": {"count": 3, "ranges": [{"start_seconds": 0, "end_seconds": 1}]}}',
         "config.clips",
-        ("ranges cannot be combined with count",),
+        ("}. ranges cannot be combined with count",),
         is_valid_by_schema=True,
     ),
     "an odd side": Wrong('{"render": {"long_side": 1919}}', "config.render.long_side", ("is 1919", "even")),
