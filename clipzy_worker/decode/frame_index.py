@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 
 # Times are rounded: a frame that begins at a moment, but for that, is displayed at it.
 _ROUNDING_SECONDS = 1e-6
-# Matroska and AVI count milliseconds, or whole frames.
-_CONSTANT_TOLERANCE_SECONDS = 0.0011
 _NO_STAMP = -(1 << 63)
 
 
@@ -75,11 +73,3 @@ class FrameIndex:
         first, after = self.frame_at(start_seconds), self.frame_at(end_seconds)
         is_shown_at_end = self._seconds[after] < end_seconds - _ROUNDING_SECONDS
         return range(first, after + 1 if is_shown_at_end else after)
-
-    def is_constant(self, rate: Fraction) -> bool:
-        """Whether the frames follow each other at this rate, but for the rounding of their times."""
-        first, step_seconds = self.seconds_of(0), float(1 / rate)
-        return all(
-            abs(seconds - first - number * step_seconds) <= _CONSTANT_TOLERANCE_SECONDS
-            for number, seconds in enumerate(self._seconds)
-        )

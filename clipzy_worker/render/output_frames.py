@@ -34,11 +34,6 @@ class OutputFrames:
         """Source and stamp of each."""
         return zip(self.sources, self.stamps, strict=True)
 
-    @property
-    def last_duration(self) -> int:
-        """Of the last frame, in units of ``time_base``."""
-        return self.end - self.stamps[-1]
-
     def duration_of(self, number: int) -> int:
         """How long a frame is shown, in units of ``time_base``."""
         after = self.stamps[number + 1] if number + 1 < len(self) else self.end

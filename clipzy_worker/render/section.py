@@ -83,9 +83,8 @@ def rendered_pictures(
     for source, picture in _filtered(footage, [outputs.sources[number] for number in numbers], picture_filter):
         while numbers and outputs.sources[numbers[0]] == source:
             number = numbers.popleft()
-            after = outputs.stamps[number + 1] if number + 1 < len(outputs) else outputs.end
             footage.decoded.add(frames=1, width=width, height=height)
-            yield RenderedPicture(picture, outputs.stamps[number], after - outputs.stamps[number])
+            yield RenderedPicture(picture, outputs.stamps[number], outputs.duration_of(number))
 
 
 def _filtered(

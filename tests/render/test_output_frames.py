@@ -94,5 +94,5 @@ def test_the_times_of_the_source_are_kept() -> None:
     output = output_frames(index, range(1, 5), rate=None)
     # Then they count from its beginning in 1/90000 s, and the last one ends with the section
     assert list(output) == [(1, 0), (2, 4500), (3, 27000), (4, 27900)]
-    assert (output.time_base, output.last_duration) == (Fraction(1, 90_000), 53100)
+    assert (output.time_base, output.duration_of(3)) == (Fraction(1, 90_000), 53100)
     assert output.duration_seconds == Fraction(9, 10)
