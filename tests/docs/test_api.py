@@ -10,8 +10,7 @@ import pytest
 
 from clipzy_api.problems import CODES
 from clipzy_storage.models.job_config import MAX_CONFIG_BYTES, JobConfig
-from tests.support import console
-from tests.support.deployment import Deployment
+from tests.docs.against_a_worker import check_commands
 from tests.support.openapi import routes_of, unconnected_app
 
 CONFIG = JobConfig.model_json_schema()
@@ -65,19 +64,5 @@ def test_the_longest_config_is_there() -> None:
 
 
 def test_the_commands_do_what_is_shown(tmp_path: Path, redis_url: str) -> None:
-    # Given the page's commands, each with the lines that it is said to print
-    commands = console.commands_in(PAGE)
-
-    # When they are run one after the other in one shell, against a front end with a worker
-    (tmp_path / "demo").symlink_to(ROOT / "demo")
-    with Deployment(tmp_path / "deployment", redis_url=redis_url) as stack:
-        url = stack.web().url
-        stack.worker()
-        printed, errors = console.run(
-            [command.replace("http://127.0.0.1:8000", url) for command, _ in commands], tmp_path
-        )
-
-    # Then each prints those lines
-    assert errors == ""
-    console.assert_printed(commands, printed)
+    check_commands(PAGE, tmp_path, redis_url)
     assert (tmp_path / "poster.jpg").read_bytes().startswith(b"\xff\xd8")

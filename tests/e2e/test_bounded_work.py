@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.e2e import shared_front_end
 from tests.support.api_client import ApiClient
 from tests.support.deployment import Deployment, on_own_redis
 from tests.support.media import clips
@@ -16,22 +17,12 @@ DETAILED = ("testsrc2=size=1280x720:rate=2:duration=30", "51", 1)
 LONG = ("color=size=1280x720:rate=2:duration=60", "51", 1)
 MANY_IMAGES = {"thumbnails": {"per": "interval", "interval_seconds": 0.5, "width": 1280}}
 
+api, deployment = shared_front_end.api, shared_front_end.deployment
+
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     with on_own_redis(tmp_path_factory.mktemp("bounded-work")) as deployment:
-        yield deployment
-
-
-@pytest.fixture(scope="module")
-def api(shared: Deployment) -> ApiClient:
-    return shared.web()
-
-
-@pytest.fixture
-def deployment(shared: Deployment) -> Iterator[Deployment]:
-    """Workers of one test."""
-    with shared.more() as deployment:
         yield deployment
 
 

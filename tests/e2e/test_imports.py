@@ -11,6 +11,7 @@ import pytest
 
 from clipzy_api.client import Client, JobFailed
 from clipzy_storage.failpoints import Failpoint
+from tests.e2e import shared_front_end
 from tests.support.api_client import ApiClient
 from tests.support.deployment import SHORT_LEASE, Deployment, claims_by
 from tests.support.servers import RedisServer, running_redis
@@ -20,6 +21,8 @@ from tests.support.waiting import eventually
 SETTINGS = {"ALLOW_URL_IMPORT": "true", "ALLOW_PRIVATE_ADDRESSES": "127.0.0.1/32", "PROCESSING_TIMEOUT_SECONDS": "60"}
 SECRET = "canary-of-a-signature"
 PATH = f"/holiday.mp4?X-Token={SECRET}"
+
+api, deployment = shared_front_end.api, shared_front_end.deployment
 
 
 @pytest.fixture(scope="module")
@@ -32,18 +35,6 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 def shared(tmp_path_factory: pytest.TempPathFactory, redis: RedisServer) -> Iterator[Deployment]:
     settings = SETTINGS | SHORT_LEASE
     with Deployment(tmp_path_factory.mktemp("imports"), redis_url=redis.url, **settings) as deployment:
-        yield deployment
-
-
-@pytest.fixture(scope="module")
-def api(shared: Deployment) -> ApiClient:
-    return shared.web()
-
-
-@pytest.fixture
-def deployment(shared: Deployment) -> Iterator[Deployment]:
-    """Workers of one test."""
-    with shared.more() as deployment:
         yield deployment
 
 

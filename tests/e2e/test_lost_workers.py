@@ -9,27 +9,18 @@ import pytest
 
 from clipzy_api.cli.embedded_redis import EmbeddedRedis
 from clipzy_storage.log_events import JOB_LOST
+from tests.e2e import shared_front_end
 from tests.support.api_client import ApiClient
 from tests.support.deployment import SHORT_LEASE, Deployment, on_own_redis
 from tests.support.processes import commands_below, hold_media_process, media_process_below
 from tests.support.waiting import eventually
 
+api, deployment = shared_front_end.api, shared_front_end.deployment
+
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     with on_own_redis(tmp_path_factory.mktemp("lost-workers"), **SHORT_LEASE) as deployment:
-        yield deployment
-
-
-@pytest.fixture(scope="module")
-def api(shared: Deployment) -> ApiClient:
-    return shared.web()
-
-
-@pytest.fixture
-def deployment(shared: Deployment) -> Iterator[Deployment]:
-    """Workers of one test."""
-    with shared.more() as deployment:
         yield deployment
 
 

@@ -9,27 +9,18 @@ import pytest
 import redis
 
 from clipzy_storage.log_events import JOB_CLAIMED
+from tests.e2e import shared_front_end
 from tests.support.api_client import ApiClient
 from tests.support.deployment import Deployment, claims_by, on_own_redis
 from tests.support.processes import Process, clipzy
 from tests.support.waiting import eventually
 
+api, deployment = shared_front_end.api, shared_front_end.deployment
+
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     with on_own_redis(tmp_path_factory.mktemp("two-queues")) as deployment:
-        yield deployment
-
-
-@pytest.fixture(scope="module")
-def api(shared: Deployment) -> ApiClient:
-    return shared.web()
-
-
-@pytest.fixture
-def deployment(shared: Deployment) -> Iterator[Deployment]:
-    """Workers of one test."""
-    with shared.more() as deployment:
         yield deployment
 
 

@@ -13,6 +13,7 @@ from clipzy_storage.backends.local.storage import LocalStorage
 from clipzy_storage.log_events import WEBHOOK_DELIVERED, WORKER_READY
 from clipzy_storage.models.access import Scope
 from clipzy_storage.webhooks.signatures import secrets_of
+from tests.e2e import shared_front_end
 from tests.support.api_client import ApiClient
 from tests.support.deployment import SHORT_LEASE, Deployment, log_times
 from tests.support.servers import RedisServer, running_redis
@@ -21,6 +22,8 @@ from tests.support.webhook_receiver import SECRET, Receiver, running_receiver, s
 
 SETTINGS = {"WEBHOOK_SECRETS": SECRET, "ALLOW_PRIVATE_ADDRESSES": "127.0.0.1/32"}
 CANARY = "canary-of-a-token"
+
+api, deployment = shared_front_end.api, shared_front_end.deployment
 
 
 @pytest.fixture(scope="module")
@@ -33,18 +36,6 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 def shared(tmp_path_factory: pytest.TempPathFactory, redis: RedisServer) -> Iterator[Deployment]:
     directory = tmp_path_factory.mktemp("webhooks")
     with Deployment(directory, redis_url=redis.url, **SETTINGS, **SHORT_LEASE) as deployment:
-        yield deployment
-
-
-@pytest.fixture(scope="module")
-def api(shared: Deployment) -> ApiClient:
-    return shared.web()
-
-
-@pytest.fixture
-def deployment(shared: Deployment) -> Iterator[Deployment]:
-    """Workers of one test."""
-    with shared.more() as deployment:
         yield deployment
 
 
