@@ -47,7 +47,7 @@ FrameRate = Annotated[
 ]
 
 
-class Section(Options):
+class TimeRange(Options):
     """A section of the video, up to but without its end."""
 
     start_seconds: float = Field(ge=0, le=86400)
@@ -105,10 +105,10 @@ class ClipOptions(RenditionOptions):
     """The shortest clip; a shorter video is one clip."""
     max_seconds: float = Field(60, ge=1, le=600)
     """The longest clip."""
-    ranges: list[Section] | None = Field(None, min_length=1, max_length=50)
+    ranges: list[TimeRange] | None = Field(None, min_length=1, max_length=50)
     """Cut exactly these sections, which may overlap; null chooses. Excludes `count`, `min_seconds`, `max_seconds` and
     `profile`."""
-    within: Section | None = None
+    within: TimeRange | None = None
     """Look for moments only here; null is the whole video."""
     profile: Profile = "auto"
     """What a good moment is: the weights of its score. `auto` chooses by the measurements."""
@@ -134,7 +134,7 @@ class ClipOptions(RenditionOptions):
             return self
         if excluded := [name for name in _CHOICE_FIELDS if name in self.model_fields_set]:
             raise ValueError(f"ranges cannot be combined with {excluded[0]}")
-        total_seconds = math.fsum(section.duration_seconds for section in self.ranges)
+        total_seconds = math.fsum(one.duration_seconds for one in self.ranges)
         if total_seconds > MAX_CLIPS_SECONDS:
             raise ValueError(f"ranges may have {MAX_CLIPS_SECONDS} seconds together, not {total_seconds:g}")
         return self

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from operator import attrgetter
 
-from clipzy_storage.models.clip_options import Section as Range
+from clipzy_storage.models.clip_options import TimeRange
 from clipzy_storage.models.clips import Edge, Edges
 from clipzy_worker.analysis.sections import Section
 from clipzy_worker.decode.frame_index import FrameIndex
@@ -14,7 +14,7 @@ _ROUNDING_SECONDS = 0.001
 _ENDS_EARLIER = "The video ends {:.3f} seconds before the end that was asked for."
 
 
-def asked_sections(ranges: Sequence[Range], index: FrameIndex) -> tuple[list[Section], list[str]]:
+def asked_sections(ranges: Sequence[TimeRange], index: FrameIndex) -> tuple[list[Section], list[str]]:
     """A section for each range, by time; ranges that begin with the same frame stay in the order of asking.
 
     Both ends are moved to frames, outwards, and none is later than the end of the video. A range that lies wholly past
@@ -30,7 +30,7 @@ def asked_sections(ranges: Sequence[Range], index: FrameIndex) -> tuple[list[Sec
     return sorted(sections, key=attrgetter("frames.start")), warnings
 
 
-def _section(asked: Range, frames: range, index: FrameIndex) -> Section:
+def _section(asked: TimeRange, frames: range, index: FrameIndex) -> Section:
     starts_at, ends_at = index.seconds_of(frames.start), index.seconds_of(frames.stop)
     edges = Edges(
         start=Edge(
@@ -47,7 +47,7 @@ def _section(asked: Range, frames: range, index: FrameIndex) -> Section:
     return Section(frames, edges, warnings=[_ENDS_EARLIER.format(missing_seconds)])
 
 
-def _missing(number: int, asked: Range, index: FrameIndex) -> str:
+def _missing(number: int, asked: TimeRange, index: FrameIndex) -> str:
     where = f"{asked.start_seconds:g} to {asked.end_seconds:g} seconds (ranges[{number}])"
     if asked.start_seconds < index.end_seconds:
         return f"Nothing is shown from {where}, so there is no clip of it: the first frame comes later."

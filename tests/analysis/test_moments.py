@@ -7,8 +7,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clipzy_storage.models.clip_options import MAX_CLIPS_SECONDS, ClipOptions
-from clipzy_storage.models.clip_options import Section as Within
+from clipzy_storage.models.clip_options import MAX_CLIPS_SECONDS, ClipOptions, TimeRange
 from clipzy_worker.analysers.moments.candidates import MAX_WINDOWS, area_of, candidates
 from clipzy_worker.analysers.moments.choice import best_windows
 from clipzy_worker.analysers.moments.windows import Windows
@@ -192,7 +191,7 @@ def test_nothing_is_chosen_from_what_is_blank_and_silent() -> None:
 
 
 def test_nothing_is_chosen_beyond_the_end() -> None:
-    options = ClipOptions(within=Within(start_seconds=130, end_seconds=140))
+    options = ClipOptions(within=TimeRange(start_seconds=130, end_seconds=140))
     assert Story().choose(options) == ([], ["No clip could be chosen: the video has no frame in clips.within."])
 
 
